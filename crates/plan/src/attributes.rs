@@ -1,0 +1,411 @@
+//! The attributes of load balancers, listeners and target groups: one table, and the values set for one of them.
+//!
+//! A new attribute is one row of [`TABLE`]. Names and defaults are those of the ELB API ("Attributes" sections of the
+//! Application and Network Load Balancer guides); `acts` says whether this data plane does anything with it.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::suggest;
+
+/// What an attribute belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// An Application Load Balancer.
+    Application,
+    /// A Network Load Balancer.
+    Network,
+    /// A listener of an Application Load Balancer.
+    ApplicationListener,
+    /// A listener of a Network Load Balancer.
+    NetworkListener,
+    /// A target group of an Application Load Balancer.
+    ApplicationTargetGroup,
+    /// A target group of a Network Load Balancer.
+    NetworkTargetGroup,
+}
+
+/// One row of the attribute table.
+#[derive(Debug)]
+pub struct Attribute {
+    /// What it belongs to.
+    pub scope: Scope,
+    /// The key, as in the ELB API.
+    pub key: &'static str,
+    /// The value when nobody sets one; `None`: not there unless set.
+    pub default: Option<&'static str>,
+    /// Which values are taken.
+    pub value: Value,
+    /// Whether the data plane acts on it; if not, setting it is worth a finding.
+    pub acts: bool,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
+}
+
+/// Which values an attribute takes.
+#[derive(Debug)]
+pub enum Value {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer(RangeInclusive<u32>),
+    /// Zero, or a whole number in the range.
+    ZeroOr(RangeInclusive<u32>),
+    /// `off`, or a whole number in the range.
+    OffOr(RangeInclusive<u32>),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Any text.
+    Text,
+}
+
+/// Why an attribute cannot be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeError {
+    /// No attribute has this key here.
+    #[error("attribute `{key}` is not known here")]
+    Unknown {
+        /// The key as written.
+        key: String,
+        /// The known key that is nearest to it, if one is near.
+        nearest: Option<&'static str>,
+    },
+    /// The value is not one that the attribute takes.
+    #[error("attribute `{key}`: `{value}` is not {expected}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// The value as written.
+        value: String,
+        /// What the attribute takes.
+        expected: String,
+    },
+}
+
+macro_rules! keys {
+    ($($(#[$doc:meta])* $name:ident = $key:literal;)*) => { $($(#[$doc])* pub const $name: &str = $key;)* };
+}
+
+keys! {
+    /// Seconds until an idle connection is closed.
+    IDLE_TIMEOUT = "idle_timeout.timeout_seconds";
+    /// How `X-Forwarded-For` is treated.
+    XFF_MODE = "routing.http.xff_header_processing.mode";
+    /// Whether `X-Forwarded-For` carries the client's port.
+    XFF_CLIENT_PORT = "routing.http.xff_client_port.enabled";
+    /// Whether `Host` reaches the target as sent.
+    PRESERVE_HOST_HEADER = "routing.http.preserve_host_header.enabled";
+    /// Whether header fields with unusual names are dropped.
+    DROP_INVALID_HEADER_FIELDS = "routing.http.drop_invalid_header_fields.enabled";
+    /// Seconds after which a client connection is closed at its next answer.
+    CLIENT_KEEP_ALIVE = "client_keep_alive.seconds";
+    /// Seconds until an idle TCP flow is closed.
+    TCP_IDLE_TIMEOUT = "tcp.idle_timeout.seconds";
+    /// Seconds a deregistered target may finish what it has.
+    DEREGISTRATION_DELAY = "deregistration_delay.timeout_seconds";
+    /// How a target is chosen.
+    ALGORITHM = "load_balancing.algorithm.type";
+    /// Seconds in which a new target's share grows to a full one.
+    SLOW_START = "slow_start.duration_seconds";
+    /// Whether a client stays with its target.
+    STICKINESS = "stickiness.enabled";
+    /// How a client is recognised.
+    STICKINESS_TYPE = "stickiness.type";
+    /// Whether flows of a deregistered target are cut when the delay ends.
+    CONNECTION_TERMINATION = "deregistration_delay.connection_termination.enabled";
+    /// Whether targets see the client's address.
+    PRESERVE_CLIENT_IP = "preserve_client_ip.enabled";
+    /// Whether a PROXY protocol v2 header precedes each connection.
+    PROXY_PROTOCOL_V2 = "proxy_protocol_v2.enabled";
+    /// Below this number of healthy targets, all targets are used.
+    MINIMUM_HEALTHY_COUNT = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
+    /// Below this percentage of healthy targets, all targets are used.
+    MINIMUM_HEALTHY_PERCENTAGE = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
+}
+
+const fn row(
+    scope: Scope,
+    key: &'static str,
+    default: Option<&'static str>,
+    value: Value,
+    acts: bool,
+    doc: &'static str,
+) -> Attribute {
+    Attribute { scope, key, default, value, acts, doc }
+}
+
+/// Every attribute Forebay knows.
+#[rustfmt::skip]
+pub const TABLE: &[Attribute] = {
+    use Scope::{Application as Alb, ApplicationListener as AlbListener, ApplicationTargetGroup as AlbTargets};
+    use Scope::{Network as Nlb, NetworkListener as NlbListener, NetworkTargetGroup as NlbTargets};
+    use Value::{Bool, Integer, OffOr, OneOf, Text, ZeroOr};
+    const ON: Option<&str> = Some("true");
+    const OFF: Option<&str> = Some("false");
+    &[
+        row(Alb, "access_logs.s3.bucket", None, Text, false, "Bucket of the access log."),
+        row(Alb, "access_logs.s3.enabled", OFF, Bool, false, "Whether an access log is written."),
+        row(Alb, "access_logs.s3.prefix", None, Text, false, "Prefix of the access log's objects."),
+        row(Alb, CLIENT_KEEP_ALIVE, Some("3600"), Integer(60..=604_800), true, "Seconds after which a client connection is closed at its next answer."),
+        row(Alb, "connection_logs.s3.bucket", None, Text, false, "Bucket of the connection log."),
+        row(Alb, "connection_logs.s3.enabled", OFF, Bool, false, "Whether a connection log is written."),
+        row(Alb, "connection_logs.s3.prefix", None, Text, false, "Prefix of the connection log's objects."),
+        row(Alb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
+        row(Alb, "health_check_logs.s3.bucket", None, Text, false, "Bucket of the health check log."),
+        row(Alb, "health_check_logs.s3.enabled", OFF, Bool, false, "Whether a health check log is written."),
+        row(Alb, "health_check_logs.s3.prefix", None, Text, false, "Prefix of the health check log's objects."),
+        row(Alb, IDLE_TIMEOUT, Some("60"), Integer(1..=4000), true, "Seconds until an idle connection is closed."),
+        row(Alb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
+        row(Alb, "load_balancing.cross_zone.enabled", ON, Bool, false, "Whether targets of all zones are used."),
+        row(Alb, "routing.http.desync_mitigation_mode", Some("defensive"), OneOf(&["monitor", "defensive", "strictest"]), false, "What happens to requests with unclear framing; Forebay is always strictest."),
+        row(Alb, DROP_INVALID_HEADER_FIELDS, OFF, Bool, true, "Whether header fields whose names are not letters, digits and hyphens are dropped."),
+        row(Alb, PRESERVE_HOST_HEADER, OFF, Bool, true, "Whether Host reaches the target exactly as sent."),
+        row(Alb, "routing.http.x_amzn_tls_version_and_cipher_suite.enabled", OFF, Bool, false, "Whether targets are told the TLS version and cipher."),
+        row(Alb, XFF_CLIENT_PORT, OFF, Bool, true, "Whether X-Forwarded-For carries the client's port."),
+        row(Alb, XFF_MODE, Some("append"), OneOf(&["append", "preserve", "remove"]), true, "How X-Forwarded-For is treated."),
+        row(Alb, "routing.http2.enabled", ON, Bool, false, "Whether HTTPS listeners offer HTTP/2."),
+        row(Alb, "waf.fail_open.enabled", OFF, Bool, false, "Whether requests pass when the web ACL cannot be asked."),
+        row(Alb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
+
+        row(Nlb, "access_logs.s3.bucket", None, Text, false, "Bucket of the access log."),
+        row(Nlb, "access_logs.s3.enabled", OFF, Bool, false, "Whether an access log is written."),
+        row(Nlb, "access_logs.s3.prefix", None, Text, false, "Prefix of the access log's objects."),
+        row(Nlb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
+        row(Nlb, "dns_record.client_routing_policy", Some("any_availability_zone"), OneOf(&["any_availability_zone", "partial_availability_zone_affinity", "availability_zone_affinity"]), false, "Which zones a client is sent to."),
+        row(Nlb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
+        row(Nlb, "load_balancing.cross_zone.enabled", OFF, Bool, false, "Whether targets of all zones are used."),
+        row(Nlb, "secondary_ips.auto_assigned.per_subnet", None, Integer(0..=7), false, "Further addresses per subnet."),
+        row(Nlb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
+
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert.header_name", None, Text, false, "Name of the client certificate header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name", None, Text, false, "Name of the client certificate issuer header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name", None, Text, false, "Name of the client certificate leaf header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name", None, Text, false, "Name of the client certificate serial number header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_subject.header_name", None, Text, false, "Name of the client certificate subject header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_validity.header_name", None, Text, false, "Name of the client certificate validity header."),
+        row(AlbListener, "routing.http.request.x_amzn_tls_cipher_suite.header_name", None, Text, false, "Name of the TLS cipher header."),
+        row(AlbListener, "routing.http.request.x_amzn_tls_version.header_name", None, Text, false, "Name of the TLS version header."),
+        row(AlbListener, "routing.http.response.access_control_allow_credentials.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.access_control_allow_headers.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.access_control_allow_methods.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.access_control_allow_origin.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.access_control_expose_headers.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.access_control_max_age.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.content_security_policy.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.server.enabled", ON, Bool, false, "Whether the Server field of a response stays."),
+        row(AlbListener, "routing.http.response.strict_transport_security.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.x_content_type_options.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.response.x_frame_options.header_value", None, Text, false, "Value of a response header to add."),
+        row(NlbListener, TCP_IDLE_TIMEOUT, Some("350"), Integer(60..=6000), true, "Seconds until an idle flow is closed."),
+
+        row(AlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target may finish what it has."),
+        row(AlbTargets, "load_balancing.algorithm.anomaly_mitigation", Some("off"), OneOf(&["on", "off"]), false, "Whether targets that fail more than their peers get less."),
+        row(AlbTargets, ALGORITHM, Some("round_robin"), OneOf(&["round_robin", "least_outstanding_requests", "weighted_random"]), true, "How a target is chosen."),
+        row(AlbTargets, "load_balancing.cross_zone.enabled", Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
+        row(AlbTargets, SLOW_START, Some("0"), ZeroOr(30..=900), false, "Seconds in which a new target's share grows to a full one."),
+        row(AlbTargets, "stickiness.app_cookie.cookie_name", None, Text, false, "The application's cookie that stickiness follows."),
+        row(AlbTargets, "stickiness.app_cookie.duration_seconds", Some("86400"), Integer(1..=604_800), false, "How long application stickiness lasts."),
+        row(AlbTargets, STICKINESS, OFF, Bool, false, "Whether a client stays with its target."),
+        row(AlbTargets, "stickiness.lb_cookie.duration_seconds", Some("86400"), Integer(1..=604_800), false, "How long stickiness lasts."),
+        row(AlbTargets, STICKINESS_TYPE, Some("lb_cookie"), OneOf(&["lb_cookie", "app_cookie"]), false, "How a client is recognised."),
+        row(AlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.count", Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
+        row(AlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.percentage", Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
+        row(AlbTargets, MINIMUM_HEALTHY_COUNT, Some("1"), Integer(1..=1000), true, "Below this number of healthy targets, all targets are used."),
+        row(AlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
+        row(AlbTargets, "lambda.multi_value_headers.enabled", None, Bool, false, "For Lambda targets only."),
+
+        row(NlbTargets, CONNECTION_TERMINATION, OFF, Bool, true, "Whether flows of a deregistered target are cut when the delay ends."),
+        row(NlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target keeps its flows."),
+        row(NlbTargets, "load_balancing.cross_zone.enabled", Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
+        row(NlbTargets, PRESERVE_CLIENT_IP, ON, Bool, false, "Whether targets see the client's address."),
+        row(NlbTargets, PROXY_PROTOCOL_V2, OFF, Bool, false, "Whether a PROXY protocol v2 header precedes each connection."),
+        row(NlbTargets, STICKINESS, OFF, Bool, false, "Whether a client stays with its target."),
+        row(NlbTargets, STICKINESS_TYPE, Some("source_ip"), OneOf(&["source_ip"]), false, "How a client is recognised."),
+        row(NlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.count", Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
+        row(NlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.percentage", Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
+        row(NlbTargets, MINIMUM_HEALTHY_COUNT, Some("1"), Integer(1..=1000), true, "Below this number of healthy targets, all targets are used."),
+        row(NlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
+        row(NlbTargets, "target_health_state.unhealthy.connection_termination.enabled", ON, Bool, false, "Whether flows of a target that turns unhealthy are cut."),
+        row(NlbTargets, "target_health_state.unhealthy.draining_interval_seconds", Some("0"), Integer(0..=360_000), false, "Seconds a target that turns unhealthy keeps its flows."),
+    ]
+};
+
+/// The attributes of one load balancer, listener or target group: every default, and what was set over it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attributes {
+    scope: Scope,
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    value: String,
+    is_explicit: bool,
+}
+
+impl Attributes {
+    /// All defaults of a scope.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        let defaults = TABLE.iter().filter(|attribute| attribute.scope == scope);
+        let entries = defaults.filter_map(|attribute| {
+            let value = attribute.default?.to_owned();
+            Some((attribute.key.to_owned(), Entry { value, is_explicit: false }))
+        });
+        Self { scope, entries: entries.collect() }
+    }
+
+    /// Sets an attribute, as a manifest does.
+    ///
+    /// # Errors
+    /// An unknown key (the value is kept all the same, as written) and a value that the attribute does not take.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<&'static Attribute, AttributeError> {
+        let attribute = find(self.scope, key);
+        if let Some(attribute) = attribute
+            && !attribute.value.takes(value)
+        {
+            let expected = attribute.value.expected();
+            return Err(AttributeError::Invalid { key: attribute.key, value: value.to_owned(), expected });
+        }
+        self.entries.insert(key.to_owned(), Entry { value: value.to_owned(), is_explicit: true });
+        attribute.ok_or_else(|| AttributeError::Unknown {
+            key: key.to_owned(),
+            nearest: suggest::nearest(key, keys_of(self.scope)),
+        })
+    }
+
+    /// Changes the default of a key, where it depends on more than the scope. What was set explicitly stays.
+    pub fn set_default(&mut self, key: &str, value: &str) {
+        let entry = self.entries.entry(key.to_owned());
+        let entry = entry.or_insert_with(|| Entry { value: value.to_owned(), is_explicit: false });
+        if !entry.is_explicit {
+            entry.value = value.to_owned();
+        }
+    }
+
+    /// Every attribute that has a value, by key.
+    pub fn resolved(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(key, entry)| (key.as_str(), entry.value.as_str()))
+    }
+
+    /// The keys that somebody set, in order.
+    pub fn explicit(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(|(_, entry)| entry.is_explicit).map(|(key, _)| key.as_str())
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.entries.get(key).map(|entry| entry.value.as_str())
+    }
+
+    /// Whether a boolean attribute is on.
+    #[must_use]
+    pub fn is_on(&self, key: &str) -> bool {
+        self.get(key) == Some("true")
+    }
+
+    /// A whole number; `None` when it is off or not there.
+    #[must_use]
+    pub fn number(&self, key: &str) -> Option<u32> {
+        self.get(key)?.parse().ok()
+    }
+
+    /// A time given in seconds; `None` when it is off or not there.
+    #[must_use]
+    pub fn seconds(&self, key: &str) -> Option<Duration> {
+        self.number(key).map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+/// The attribute with this key in this scope.
+#[must_use]
+pub fn find(scope: Scope, key: &str) -> Option<&'static Attribute> {
+    TABLE.iter().find(|attribute| attribute.scope == scope && attribute.key == key)
+}
+
+fn keys_of(scope: Scope) -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter(move |attribute| attribute.scope == scope).map(|attribute| attribute.key)
+}
+
+impl Value {
+    fn takes(&self, value: &str) -> bool {
+        let in_range =
+            |range: &RangeInclusive<u32>| value.parse().is_ok_and(|number| range.contains(&number));
+        match self {
+            Self::Bool => matches!(value, "true" | "false"),
+            Self::Integer(range) => in_range(range),
+            Self::ZeroOr(range) => value == "0" || in_range(range),
+            Self::OffOr(range) => value == "off" || in_range(range),
+            Self::OneOf(words) => words.contains(&value),
+            Self::Text => true,
+        }
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Self::Bool => "`true` or `false`".to_owned(),
+            Self::Integer(range) => format!("a number between {} and {}", range.start(), range.end()),
+            Self::ZeroOr(range) => format!("0 or a number between {} and {}", range.start(), range.end()),
+            Self::OffOr(range) => format!("`off` or a number between {} and {}", range.start(), range.end()),
+            Self::OneOf(words) => format!("one of `{}`", words.join("`, `")),
+            Self::Text => "a text".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_the_attribute_takes() {
+        for attribute in TABLE {
+            if let Some(default) = attribute.default {
+                assert!(attribute.value.takes(default), "{}={default}", attribute.key);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_stands_twice_in_a_scope() {
+        for (index, attribute) in TABLE.iter().enumerate() {
+            let first =
+                TABLE.iter().position(|other| (other.scope, other.key) == (attribute.scope, attribute.key));
+            assert_eq!(first, Some(index), "{}", attribute.key);
+        }
+    }
+
+    #[test]
+    fn acc_s3_53_set_values_are_explicit_and_typed() {
+        let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
+        assert_eq!(attributes.seconds(DEREGISTRATION_DELAY), Some(Duration::from_secs(300)));
+        attributes.set(DEREGISTRATION_DELAY, "30").unwrap();
+        assert_eq!(attributes.seconds(DEREGISTRATION_DELAY), Some(Duration::from_secs(30)));
+        assert_eq!(attributes.explicit().collect::<Vec<_>>(), [DEREGISTRATION_DELAY]);
+        attributes.set_default(DEREGISTRATION_DELAY, "7");
+        assert_eq!(attributes.get(DEREGISTRATION_DELAY), Some("30"));
+    }
+
+    #[test]
+    fn acc_s3_54_slow_start_is_zero_or_within_its_range() {
+        let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
+        for good in ["0", "30", "900"] {
+            attributes.set(SLOW_START, good).unwrap();
+        }
+        for bad in ["29", "901", "-1", "x", ""] {
+            let error = attributes.set(SLOW_START, bad).unwrap_err();
+            assert!(matches!(error, AttributeError::Invalid { .. }), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_kept_and_reported_with_the_nearest_name() {
+        let mut attributes = Attributes::new(Scope::Application);
+        let error = attributes.set("idle_timeout.timeout_second", "5").unwrap_err();
+        let nearest = Some(IDLE_TIMEOUT);
+        assert_eq!(error, AttributeError::Unknown { key: "idle_timeout.timeout_second".into(), nearest });
+        assert_eq!(attributes.get("idle_timeout.timeout_second"), Some("5"));
+    }
+}

@@ -1,0 +1,59 @@
+//! What traffic should do, as plain data in the words of an Application Load Balancer, and the pure decisions on it.
+//!
+//! A [`Plan`] is what the control plane wants and what the data plane executes. This crate knows no socket, clock,
+//! file or Kubernetes type: every function here takes values and returns values.
+//!
+//! ```
+//! use plan::{Action, Condition, FixedResponse, Listener, Pattern, Protocol, RequestHead, Rule, Values, route};
+//!
+//! let mut listener = Listener::new(80, Protocol::Http);
+//! listener.rules.push(Rule::new(
+//!     vec![Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive("/predict")]))],
+//!     Action::FixedResponse(FixedResponse { status: 200, content_type: None, message_body: None }),
+//! ));
+//! let head = RequestHead::get("http://api.example.com/predict");
+//! assert_eq!(route(&listener, &head).priority(), 1);
+//! ```
+
+mod action;
+pub mod attributes;
+pub mod balance;
+mod condition;
+pub mod health;
+mod listener;
+mod load_balancer;
+mod observed;
+mod pattern;
+mod request_head;
+mod route;
+pub mod suggest;
+mod target_group;
+
+pub use action::{Action, FixedResponse, Forward, ForwardTarget, Redirect, TargetGroupRef};
+pub use attributes::Attributes;
+pub use condition::{Condition, QueryPair, Values};
+pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
+pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
+pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
+pub use pattern::{Pattern, SearchPattern, SearchPatternError};
+pub use request_head::{HeaderFields, NoHeaders, RequestHead, normalise_host};
+pub use route::{Decision, RuleTrial, Verdict, route, tried};
+pub use target_group::{
+    CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, ProtocolVersion, Replay, ServicePort,
+    ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
+};
+
+/// Everything the data plane is to do, for all load balancers. Immutable; replaced whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Sorted by [`LoadBalancer::id`].
+    pub load_balancers: Vec<LoadBalancer>,
+}
+
+impl Plan {
+    /// The load balancer with this id, for example `ingress:mlops/retail-api`.
+    #[must_use]
+    pub fn load_balancer(&self, id: &str) -> Option<&LoadBalancer> {
+        self.load_balancers.iter().find(|load_balancer| load_balancer.id == id)
+    }
+}

@@ -1,0 +1,164 @@
+//! Listeners and their rules.
+
+use std::net::SocketAddr;
+
+use crate::attributes::{Attributes, Scope};
+use crate::{Action, Condition, Tags};
+
+/// A port of a load balancer, and what happens to what arrives there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// The port the manifest names.
+    pub port: u16,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Where the data plane binds: nowhere in a plan that is only printed.
+    pub addresses: Vec<SocketAddr>,
+    /// The first is the default, the others are chosen by SNI.
+    pub certificates: Vec<Certificate>,
+    /// Name of the TLS policy, for HTTPS and TLS.
+    pub ssl_policy: Option<String>,
+    /// ALPN policy of a TLS listener.
+    pub alpn_policy: Option<String>,
+    /// Who may connect; `None` when security groups of the user's own decide.
+    pub source_ranges: Option<SourceRanges>,
+    /// Listener attributes.
+    pub attributes: Attributes,
+    /// What happens when no rule matches.
+    pub default_action: Action,
+    /// In order of priority; the first that matches wins. Empty for a Network Load Balancer.
+    pub rules: Vec<Rule>,
+    /// Tags of the listener.
+    pub tags: Tags,
+}
+
+/// A listener's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// Application Load Balancer, plain.
+    Http,
+    /// Application Load Balancer with TLS.
+    Https,
+    /// Network Load Balancer.
+    Tcp,
+    /// Network Load Balancer that ends TLS.
+    Tls,
+    /// Network Load Balancer, datagrams.
+    Udp,
+    /// Network Load Balancer, both on one port.
+    TcpUdp,
+}
+
+/// A certificate of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// An ARN, `secret:<namespace>/<name>` or `local:<host>`.
+    pub arn: String,
+    /// Where the name came from: `annotation`, `ingressClassParams`, `discovery`, `secret` or `issued`.
+    pub source: &'static str,
+}
+
+/// Who may connect to a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceRanges {
+    /// Sorted.
+    pub cidrs: Vec<ipnet::IpNet>,
+    /// Sorted ids (`pl-…`).
+    pub prefix_lists: Vec<String>,
+}
+
+/// A rule of an Application Load Balancer's listener. Its priority is its place in [`Listener::rules`], from 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// All must hold. Never empty.
+    pub conditions: Vec<Condition>,
+    /// What is done then.
+    pub action: Action,
+    /// Where the rule came from.
+    pub source: Option<RuleSource>,
+    /// Tags of the rule.
+    pub tags: Tags,
+}
+
+/// The object, and the place in it, that a rule was compiled from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleSource {
+    /// The object, for example the Ingress.
+    pub object: crate::ObjectRef,
+    /// Index in `spec.rules`.
+    pub rule_index: usize,
+    /// Index in `http.paths` of that rule.
+    pub path_index: usize,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// A listener without rules whose default action is what a load balancer does when nothing is configured: 404.
+    #[must_use]
+    pub fn new(port: u16, protocol: Protocol) -> Self {
+        let scope = if protocol.is_http() { Scope::ApplicationListener } else { Scope::NetworkListener };
+        Self {
+            port,
+            protocol,
+            addresses: Vec::new(),
+            certificates: Vec::new(),
+            ssl_policy: None,
+            alpn_policy: None,
+            source_ranges: None,
+            attributes: Attributes::new(scope),
+            default_action: Action::not_found(),
+            rules: Vec::new(),
+            tags: Tags::new(),
+        }
+    }
+}
+
+// === impl Protocol ===
+
+impl Protocol {
+    /// The name in the ELB API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Udp => "UDP",
+            Self::TcpUdp => "TCP_UDP",
+        }
+    }
+
+    /// Whether requests are routed, not connections.
+    #[must_use]
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether TLS ends at the listener.
+    #[must_use]
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// A rule that no manifest wrote.
+    #[must_use]
+    pub fn new(conditions: Vec<Condition>, action: Action) -> Self {
+        Self { conditions, action, source: None, tags: Tags::new() }
+    }
+}
+
+// === impl SourceRanges ===
+
+impl SourceRanges {
+    /// Whether a connection from this address is let in. Prefix lists are resolved to CIDRs before this is asked.
+    #[must_use]
+    pub fn admit(&self, peer: std::net::IpAddr) -> bool {
+        self.cidrs.iter().any(|range| range.contains(&peer))
+    }
+}

@@ -1,0 +1,155 @@
+//! Load balancers: what owns listeners and target groups.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::{Attributes, Listener, TargetGroup};
+
+/// Tags of a load balancer, listener, rule or target group.
+pub type Tags = BTreeMap<String, String>;
+
+/// One load balancer with everything that belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadBalancer {
+    /// `ingress:<namespace>/<name>`, `group:<name>`, `service:<namespace>/<name>` or `gateway:<namespace>/<name>`.
+    pub id: String,
+    /// The name people see; at most 32 characters.
+    pub name: String,
+    /// Whether nobody named it.
+    pub name_generated: bool,
+    /// Application (HTTP) or network (TCP).
+    pub kind: LoadBalancerKind,
+    /// Who it is meant for.
+    pub scheme: Scheme,
+    /// Address families.
+    pub ip_address_type: IpAddressType,
+    /// The objects it was compiled from.
+    pub sources: Vec<ObjectRef>,
+    /// Load balancer attributes.
+    pub attributes: Attributes,
+    /// ARN of the web ACL, if one is named.
+    pub web_acl: Option<String>,
+    /// AWS Shield Advanced, if mentioned. Recorded only.
+    pub shield_advanced_protection: Option<bool>,
+    /// Reserved capacity. Recorded only.
+    pub minimum_capacity_units: Option<u32>,
+    /// Recorded only.
+    pub customer_owned_ipv4_pool: Option<String>,
+    /// Subnets as written. Recorded only.
+    pub subnets: Vec<String>,
+    /// Security groups as written. When there are any, source ranges are theirs to decide.
+    pub security_groups: Vec<String>,
+    /// Tags.
+    pub tags: Tags,
+    /// Sorted by port.
+    pub listeners: Vec<Listener>,
+    /// Sorted by key.
+    pub target_groups: Vec<TargetGroup>,
+}
+
+/// Which kind of load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadBalancerKind {
+    /// Routes requests (ALB).
+    Application,
+    /// Routes connections (NLB).
+    Network,
+}
+
+/// Who a load balancer is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// The private network.
+    Internal,
+    /// Everybody.
+    InternetFacing,
+}
+
+/// Address families of a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpAddressType {
+    /// IPv4 only.
+    Ipv4,
+    /// Both.
+    Dualstack,
+    /// Both, but IPv4 only for private addresses.
+    DualstackWithoutPublicIpv4,
+}
+
+/// Names a Kubernetes object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// For example `Ingress`.
+    pub kind: String,
+    /// Empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+}
+
+// === impl LoadBalancer ===
+
+impl LoadBalancer {
+    /// The target group with this key.
+    #[must_use]
+    pub fn target_group(&self, key: &str) -> Option<&TargetGroup> {
+        self.target_groups.iter().find(|target_group| target_group.key == key)
+    }
+}
+
+// === impl LoadBalancerKind, Scheme, IpAddressType ===
+
+impl LoadBalancerKind {
+    /// The name in the ELB API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Network => "network",
+        }
+    }
+}
+
+impl Scheme {
+    /// The name in the ELB API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::InternetFacing => "internet-facing",
+        }
+    }
+}
+
+impl IpAddressType {
+    /// The name in the ELB API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Dualstack => "dualstack",
+            Self::DualstackWithoutPublicIpv4 => "dualstack-without-public-ipv4",
+        }
+    }
+}
+
+// === impl ObjectRef ===
+
+impl ObjectRef {
+    /// Names an object of a kind.
+    #[must_use]
+    pub fn new(kind: &str, namespace: &str, name: &str) -> Self {
+        Self { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// `Ingress mlops/retail-api`, or `IngressClass alb` for cluster-scoped kinds.
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind, self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The routing decision: which rule of a listener applies to a request.
+
+use crate::{Action, Listener, RequestHead, Rule};
+
+/// What a listener does with a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decision<'a> {
+    /// The rule that matched, with its index in [`Listener::rules`]; `None` for the default action.
+    pub rule: Option<(usize, &'a Rule)>,
+    /// What is done.
+    pub action: &'a Action,
+}
+
+impl Decision<'_> {
+    /// The priority of the rule, from 1; 0 for the default action, as ALB's access log writes it.
+    #[must_use]
+    pub fn priority(&self) -> usize {
+        self.rule.map_or(0, |(index, _)| index + 1)
+    }
+}
+
+/// Finds the first rule whose conditions all hold, else the default action.
+#[must_use]
+pub fn route<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Decision<'a> {
+    let matches = |rule: &&Rule| rule.conditions.iter().all(|condition| condition.holds(head));
+    match listener.rules.iter().enumerate().find(|(_, rule)| matches(rule)) {
+        Some((index, rule)) => Decision { rule: Some((index, rule)), action: &rule.action },
+        None => Decision { rule: None, action: &listener.default_action },
+    }
+}
+
+/// One rule that was tried, and how far it got.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RuleTrial<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What came of trying a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All conditions hold.
+    Matches,
+    /// The condition with this index does not hold.
+    Fails(usize),
+}
+
+/// The rules that [`route`] looks at, with the reason each was passed over: the explanation of a decision.
+pub fn tried<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Vec<RuleTrial<'a>> {
+    let mut trials = Vec::new();
+    for rule in &listener.rules {
+        let failing = rule.conditions.iter().position(|condition| !condition.holds(head));
+        trials.push(RuleTrial { rule, verdict: failing.map_or(Verdict::Matches, Verdict::Fails) });
+        if failing.is_none() {
+            break;
+        }
+    }
+    trials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Condition, Forward, Pattern, Protocol, QueryPair, TargetGroupRef, Values};
+    use expect_test::{Expect, expect};
+
+    /// Rules are written `host path -> target group ; …`, where `-` stands for no condition.
+    #[track_caller]
+    fn check(rules: &str, url: &str, expected: &Expect) {
+        let mut listener = Listener::new(80, Protocol::Http);
+        listener.rules = rules.split(';').map(|rule| parse_rule(rule.trim())).collect();
+        expected.assert_eq(&describe(&route(&listener, &RequestHead::get(url))));
+    }
+
+    fn parse_rule(text: &str) -> Rule {
+        let (conditions, key) = text.split_once("->").unwrap();
+        let (host, path) = conditions.trim().split_once(' ').unwrap();
+        let mut parsed = Vec::new();
+        if host != "-" {
+            parsed.push(Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)])));
+        }
+        if path.trim() != "-" {
+            let paths = path.trim().split(',').map(Pattern::case_sensitive).collect();
+            parsed.push(Condition::PathPattern(Values::Wildcards(paths)));
+        }
+        Rule::new(parsed, Action::forward_to(key.trim()))
+    }
+
+    fn describe(decision: &Decision<'_>) -> String {
+        let action = match decision.action {
+            Action::Forward(Forward { targets, .. }) => match &targets[0].target_group {
+                TargetGroupRef::Key(key) => format!("forward {key}"),
+                other => format!("{other:?}"),
+            },
+            Action::FixedResponse(response) => format!("respond {}", response.status),
+            Action::Redirect(redirect) => format!("redirect {}", redirect.status),
+        };
+        format!("{} {action}", decision.priority())
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        check(
+            "*.example.com - -> a ; api.example.com - -> b",
+            "http://api.example.com/",
+            &expect!["1 forward a"],
+        );
+        check(
+            "api.example.com - -> b ; *.example.com - -> a",
+            "http://api.example.com/",
+            &expect!["1 forward b"],
+        );
+    }
+
+    #[test]
+    fn acc_s0_27_a_host_nobody_serves_gets_the_default_action() {
+        check("api.example.com - -> a", "http://other.example.com/", &expect!["0 respond 404"]);
+    }
+
+    #[test]
+    fn acc_s3_65_exact_paths_do_not_cover_their_children() {
+        let rules = "- /healthz -> health ; - /* -> rest";
+        check(rules, "http://x/healthz", &expect!["1 forward health"]);
+        check(rules, "http://x/healthz/", &expect!["2 forward rest"]);
+    }
+
+    #[test]
+    fn acc_s1_30_prefixes_end_at_a_path_element() {
+        let rules = "- /api,/api/* -> api ; - /* -> rest";
+        check(rules, "http://x/api", &expect!["1 forward api"]);
+        check(rules, "http://x/api/v1", &expect!["1 forward api"]);
+        check(rules, "http://x/apifox", &expect!["2 forward rest"]);
+    }
+
+    #[test]
+    fn acc_s2_19_header_method_query_and_source_conditions_are_anded() {
+        let mut listener = Listener::new(80, Protocol::Http);
+        let key = "x-api-key".to_owned();
+        let values = Values::Wildcards(vec![Pattern::ignore_case("token1")]);
+        let pair = QueryPair { key: Some(Pattern::query("v")), value: Pattern::query("2") };
+        let conditions = vec![
+            Condition::HttpHeader { name: key, values },
+            Condition::HttpRequestMethod(vec!["GET".into(), "POST".into()]),
+            Condition::QueryString(vec![pair]),
+            Condition::SourceIp(vec!["127.0.0.0/8".parse().unwrap()]),
+        ];
+        listener.rules.push(Rule::new(conditions, Action::forward_to("a")));
+        let fields = vec![("X-Api-Key".to_owned(), "token1".to_owned())];
+        let good = RequestHead { headers: &fields, ..RequestHead::get("http://x/?a=1&V=2") };
+        assert_eq!(route(&listener, &good).priority(), 1);
+        for bad in [
+            RequestHead { headers: &crate::NoHeaders, ..good },
+            RequestHead { method: "HEAD", ..good },
+            RequestHead { query: Some("v=3"), ..good },
+            RequestHead { query: None, ..good },
+            RequestHead { peer: [10, 0, 0, 1].into(), ..good },
+        ] {
+            assert_eq!(route(&listener, &bad).priority(), 0);
+        }
+    }
+
+    #[test]
+    fn an_explanation_names_the_condition_that_failed() {
+        let mut listener = Listener::new(80, Protocol::Http);
+        listener.rules = vec![parse_rule("a.example.com /x -> a"), parse_rule("- - -> b")];
+        let verdicts: Vec<Verdict> =
+            tried(&listener, &RequestHead::get("http://a.example.com/y")).iter().map(|t| t.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Fails(1), Verdict::Matches]);
+    }
+}

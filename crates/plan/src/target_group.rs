@@ -1,0 +1,242 @@
+//! Target groups: who may answer, and how their health is found out.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::{Attributes, Protocol, Tags};
+
+/// A set of targets that answer the same requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetGroup {
+    /// Unique within its load balancer: `<namespace>/<ingress>/<service>:<port>` or `<namespace>/<service>:<port>`.
+    pub key: String,
+    /// The name people see; at most 32 characters.
+    pub name: String,
+    /// Whether nobody named it.
+    pub name_generated: bool,
+    /// The Service behind it.
+    pub service: ServicePort,
+    /// How AWS would address the targets.
+    pub target_type: TargetType,
+    /// What is spoken with the targets.
+    pub protocol: Protocol,
+    /// HTTP version spoken with the targets; `None` for a Network Load Balancer.
+    pub protocol_version: Option<ProtocolVersion>,
+    /// Node port (0 when none was given out) or target port (1 when it is only named).
+    pub port: u16,
+    /// Address family of the targets.
+    pub ip_address_type: TargetAddressType,
+    /// Port of the target optimizer. Recorded only.
+    pub target_control_port: Option<u16>,
+    /// How health is found out.
+    pub health_check: HealthCheck,
+    /// Target group attributes.
+    pub attributes: Attributes,
+    /// Sorted by address and port.
+    pub targets: Vec<Target>,
+    /// Which requests may be sent to a second target after the first one failed.
+    pub replay: Replay,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A port of a Service, as the backend named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub name: String,
+    /// Number or name.
+    pub port: ServicePortName,
+}
+
+/// A Service port by number or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServicePortName {
+    /// By number.
+    Number(u16),
+    /// By name.
+    Name(String),
+}
+
+/// One address that answers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// Where it listens.
+    pub address: IpAddr,
+    /// The port there.
+    pub port: u16,
+    /// Its zone, when it has one.
+    pub availability_zone: Option<String>,
+}
+
+/// How AWS addresses targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetType {
+    /// Node and node port.
+    Instance,
+    /// Pod address.
+    Ip,
+}
+
+/// Address family of a target group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetAddressType {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// HTTP version spoken with targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtocolVersion {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without gRPC's rules.
+    Http2,
+    /// gRPC.
+    Grpc,
+}
+
+/// Which requests may be repeated at another target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Those whose method is idempotent (RFC 9110 §9.2.2), and those that no target can have seen.
+    Idempotent,
+    /// All: the targets only predict, and a prediction has no side effect.
+    Everything,
+}
+
+/// How the health of the targets is found out, with nothing left to a default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthCheck {
+    /// `Http`, `Https` or `Tcp`.
+    pub protocol: Protocol,
+    /// Which port is asked.
+    pub port: HealthCheckPort,
+    /// The path asked for; `None` for TCP.
+    pub path: Option<String>,
+    /// Time between two checks of one target.
+    pub interval: Duration,
+    /// How long one check may take.
+    pub timeout: Duration,
+    /// Successes in a row that make an unhealthy target healthy.
+    pub healthy_threshold: u32,
+    /// Failures in a row that make a healthy target unhealthy.
+    pub unhealthy_threshold: u32,
+    /// What counts as success.
+    pub matcher: Matcher,
+}
+
+/// The port of a health check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthCheckPort {
+    /// The port the target gets its traffic on.
+    TrafficPort,
+    /// This one.
+    Port(u16),
+}
+
+/// What counts as a successful health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matcher {
+    /// A connection.
+    Connection,
+    /// One of these HTTP status codes.
+    Http(CodeSet),
+    /// One of these gRPC status codes.
+    Grpc(CodeSet),
+}
+
+/// A set of status codes: `200`, `200,202` or `200-299`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeSet {
+    written: String,
+    ranges: Vec<(u16, u16)>,
+}
+
+/// Why a text is not a set of status codes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{part}` is not a status code or a range of them between {first} and {last}")]
+pub struct CodeSetError {
+    /// The part that is wrong.
+    pub part: String,
+    /// The lowest code allowed.
+    pub first: u16,
+    /// The highest code allowed.
+    pub last: u16,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Where the data plane connects to.
+    #[must_use]
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+// === impl ServicePortName ===
+
+impl fmt::Display for ServicePortName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+// === impl CodeSet ===
+
+impl CodeSet {
+    /// Parses `200`, `200,202` or `200-299`; every code must lie within `allowed`.
+    ///
+    /// # Errors
+    /// The first part that is not a code or an ascending range within `allowed`.
+    pub fn parse(written: &str, allowed: std::ops::RangeInclusive<u16>) -> Result<Self, CodeSetError> {
+        let range = |part: &str| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            (first <= last && allowed.contains(&first) && allowed.contains(&last)).then_some((first, last))
+        };
+        let error = |part: &str| CodeSetError {
+            part: part.trim().to_owned(),
+            first: *allowed.start(),
+            last: *allowed.end(),
+        };
+        let ranges = written.split(',').map(|part| range(part).ok_or_else(|| error(part)));
+        Ok(Self { written: written.trim().to_owned(), ranges: ranges.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether the code is in the set.
+    #[must_use]
+    pub fn contains(&self, code: u16) -> bool {
+        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&code))
+    }
+
+    /// The set as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_sets_take_codes_lists_and_ranges() {
+        let codes = CodeSet::parse("200,301-302", 200..=499).unwrap();
+        let inside: Vec<u16> = (100..=600).filter(|code| codes.contains(*code)).collect();
+        assert_eq!(inside, [200, 301, 302]);
+        for wrong in ["", "abc", "299-200", "200,", "199", "200-500", "-200"] {
+            assert!(CodeSet::parse(wrong, 200..=499).is_err(), "{wrong:?} should be refused");
+        }
+    }
+}
