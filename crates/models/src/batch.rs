@@ -1,0 +1,163 @@
+//! The rows that a model is asked about.
+
+/// Rows to predict, all of them with the same columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// How many rows there are.
+    pub n_rows: usize,
+    /// The values.
+    pub columns: Columns,
+}
+
+/// The values of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Columns {
+    /// Numbers without column names, row after row; NaN where a value is missing.
+    Matrix {
+        /// Columns per row.
+        n_columns: usize,
+        /// `n_rows × n_columns` numbers.
+        values: Vec<f64>,
+    },
+    /// Named columns, in the order they came in.
+    Table(Vec<Column>),
+}
+
+/// A named column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// One value per row.
+    pub values: Values,
+}
+
+/// The values of one column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Floating-point numbers; NaN where one is missing. Whole numbers of which one is missing are these too.
+    Double(Vec<f64>),
+    /// Whole numbers.
+    Long(Vec<i64>),
+    /// Truth values.
+    Boolean(Vec<bool>),
+    /// Texts, of which some may be missing. Dates are ISO 8601 texts.
+    Text(Texts),
+}
+
+/// Texts of a column in one allocation, of which some may be missing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Texts {
+    bytes: String,
+    ends: Vec<usize>,
+    missing: Vec<bool>,
+}
+
+impl Batch {
+    /// A batch of numbers without column names.
+    #[must_use]
+    pub fn matrix(n_columns: usize, values: Vec<f64>) -> Self {
+        let n_rows = if n_columns == 0 { 0 } else { values.len() / n_columns };
+        Self { n_rows, columns: Columns::Matrix { n_columns, values } }
+    }
+
+    /// A batch of named columns.
+    #[must_use]
+    pub fn table(columns: Vec<Column>) -> Self {
+        let n_rows = columns.first().map_or(0, |column| column.values.len());
+        Self { n_rows, columns: Columns::Table(columns) }
+    }
+
+    /// How many columns there are.
+    #[must_use]
+    pub fn n_columns(&self) -> usize {
+        match &self.columns {
+            Columns::Matrix { n_columns, .. } => *n_columns,
+            Columns::Table(columns) => columns.len(),
+        }
+    }
+}
+
+impl Values {
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Double(values) => values.len(),
+            Self::Long(values) => values.len(),
+            Self::Boolean(values) => values.len(),
+            Self::Text(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Texts {
+    /// Adds a text.
+    pub fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
+        self.ends.push(self.bytes.len());
+        self.missing.push(false);
+    }
+
+    /// Adds a place where a text is missing.
+    pub fn push_missing(&mut self) {
+        self.ends.push(self.bytes.len());
+        self.missing.push(true);
+    }
+
+    /// The text of a row; `None` where it is missing or where there is no such row.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<&str> {
+        let end = *self.ends.get(row)?;
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        (!self.missing[row]).then(|| &self.bytes[start..end])
+    }
+
+    /// All rows.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+        (0..self.len()).map(|row| self.get(row))
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+}
+
+impl<'a> FromIterator<Option<&'a str>> for Texts {
+    fn from_iter<I: IntoIterator<Item = Option<&'a str>>>(texts: I) -> Self {
+        let mut column = Self::default();
+        for text in texts {
+            match text {
+                Some(text) => column.push(text),
+                None => column.push_missing(),
+            }
+        }
+        column
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_remember_what_is_missing() {
+        let texts: Texts = [Some("food"), None, Some(""), Some("toys")].into_iter().collect();
+        assert_eq!(texts.iter().collect::<Vec<_>>(), [Some("food"), None, Some(""), Some("toys")]);
+        assert_eq!(texts.get(4), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a model cannot be loaded, and why a batch cannot be predicted.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Method;
+
+/// Why a file or folder is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// What was read.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing in it is a model this build knows.
+    #[error("`{path}` is not a model this build can read: {found}")]
+    UnknownFormat {
+        /// What was looked at.
+        path: PathBuf,
+        /// What is there instead, in words.
+        found: String,
+    },
+    /// The bytes are not what the format says they are.
+    #[error("`{path}` is damaged: {problem} at byte {offset}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file (after decompression).
+        offset: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// It asks for a class or function that is not on the list of those that are data.
+    #[error(
+        "`{path}` names `{class}` at byte {offset}, which is not allowed in a model file; nothing was executed"
+    )]
+    Forbidden {
+        /// The file.
+        path: PathBuf,
+        /// The class or function.
+        class: String,
+        /// Where in the file.
+        offset: usize,
+    },
+    /// The estimator, or one of its parameters, is not supported.
+    #[error("{what} is not supported{}", help.as_ref().map(|help| format!(": {help}")).unwrap_or_default())]
+    Unsupported {
+        /// The class path, with the parameter if it is one.
+        what: String,
+        /// What is supported instead.
+        help: Option<String>,
+    },
+    /// A part of the model is missing or contradicts another.
+    #[error("`{class}` in `{path}` is inconsistent: {problem}")]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// The class path.
+        class: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Why a batch was not predicted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PredictError {
+    /// The model has no such method.
+    #[error("the model has no `{method}`; it has {}", available.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", "))]
+    NoMethod {
+        /// What was asked for.
+        method: Method,
+        /// What there is.
+        available: Vec<Method>,
+    },
+    /// The batch does not fit the model.
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
+/// What is wrong with a batch, and where.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{problem}")]
+pub struct InputError {
+    /// The row, from 0, when one row is to blame.
+    pub row: Option<usize>,
+    /// The name of the column, or its index as text for a matrix, when one column is to blame.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub problem: InputProblem,
+}
+
+/// What is wrong with a batch.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InputProblem {
+    /// There are no rows.
+    #[error("there are no rows")]
+    NoRows,
+    /// Columns that the model needs are not there.
+    #[error("missing columns: `{}`", names.join("`, `"))]
+    MissingColumns {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A matrix has the wrong number of columns.
+    #[error("each row has {got} values; the model takes {expected}")]
+    WrongColumnCount {
+        /// What the model takes.
+        expected: usize,
+        /// What came.
+        got: usize,
+    },
+    /// A value has a type the column does not take.
+    #[error("expected {expected}, got {got}")]
+    WrongType {
+        /// What the column takes.
+        expected: &'static str,
+        /// What came.
+        got: String,
+    },
+    /// A value is NaN or infinite, and the estimator does not take that.
+    #[error("{got} where {estimator} takes only finite numbers")]
+    NotFinite {
+        /// `NaN`, `infinity` or `a missing value`.
+        got: &'static str,
+        /// The class that refuses it.
+        estimator: String,
+    },
+    /// A category that the encoder was not fitted with.
+    #[error("`{value}` is not one of the {n_known} categories the model was fitted with")]
+    UnknownCategory {
+        /// The value.
+        value: String,
+        /// How many are known.
+        n_known: usize,
+    },
+}

@@ -1,0 +1,119 @@
+//! What a model answers.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What a model is asked for, by the name of the Python method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `predict`
+    Predict,
+    /// `predict_proba`
+    PredictProba,
+    /// `decision_function`
+    DecisionFunction,
+    /// `transform`
+    Transform,
+}
+
+/// A model's answer: one value, or one row of values, per row of the batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Rows, and columns if there are any.
+    pub shape: Shape,
+    /// The values, row after row.
+    pub data: Data,
+}
+
+/// The shape of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// One per row of the batch.
+    pub n_rows: usize,
+    /// `None` for a one-dimensional answer.
+    pub n_columns: Option<usize>,
+}
+
+/// The values of a prediction, in the type Python gives them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// `float64`
+    Double(Vec<f64>),
+    /// `float32`
+    Float(Vec<f32>),
+    /// `int64`
+    Long(Vec<i64>),
+    /// `int32`
+    Integer(Vec<i32>),
+    /// `bool`
+    Boolean(Vec<bool>),
+    /// `str`
+    Text(Vec<String>),
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Self; 4] = [Self::Predict, Self::PredictProba, Self::DecisionFunction, Self::Transform];
+
+    /// The name of the Python method.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Predict => "predict",
+            Self::PredictProba => "predict_proba",
+            Self::DecisionFunction => "decision_function",
+            Self::Transform => "transform",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|method| method.as_str() == name);
+        known.ok_or_else(|| format!("`{name}` is none of {}", Self::ALL.map(Self::as_str).join(", ")))
+    }
+}
+
+impl Prediction {
+    /// One value per row.
+    #[must_use]
+    pub fn flat(data: Data) -> Self {
+        Self { shape: Shape { n_rows: data.len(), n_columns: None }, data }
+    }
+
+    /// One row of `n_columns` values per row.
+    #[must_use]
+    pub fn rows(n_columns: usize, data: Data) -> Self {
+        let n_rows = if n_columns == 0 { 0 } else { data.len() / n_columns };
+        Self { shape: Shape { n_rows, n_columns: Some(n_columns) }, data }
+    }
+}
+
+impl Data {
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Double(values) => values.len(),
+            Self::Float(values) => values.len(),
+            Self::Long(values) => values.len(),
+            Self::Integer(values) => values.len(),
+            Self::Boolean(values) => values.len(),
+            Self::Text(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,146 @@
+//! Message bodies: nothing, bytes that are there, or bytes that are still to come.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+
+/// The body of a request or a response.
+#[derive(Default)]
+pub enum Body {
+    /// No bytes.
+    #[default]
+    Empty,
+    /// All bytes.
+    Full(Bytes),
+    /// Bytes that come in pieces.
+    Stream(Box<dyn BodyStream>),
+}
+
+/// A source of body bytes.
+pub trait BodyStream {
+    /// The next piece; `None` after the last one.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+
+    /// How many bytes are still to come, when that is known.
+    fn remaining(&self) -> Option<u64>;
+}
+
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The sender closed the connection before the end.
+    #[error("the sender closed the connection before the body was complete")]
+    Closed,
+    /// Nothing came for too long.
+    #[error("the body stalled")]
+    TimedOut,
+    /// The bytes are not a body.
+    #[error("the body is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+/// Why a body could not be collected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CollectError {
+    /// It is longer than allowed.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// It did not come to its end.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}
+
+impl Body {
+    /// The next piece; `None` after the last one.
+    ///
+    /// # Errors
+    /// When the rest cannot come any more.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// The next piece, as [`Body::chunk`], for those who poll.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
+            }
+            Self::Stream(stream) => stream.poll_chunk(cx),
+        }
+    }
+
+    /// How many bytes are still to come, when that is known.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Full(bytes) => Some(bytes.len() as u64),
+            Self::Stream(stream) => stream.remaining(),
+        }
+    }
+
+    /// Waits for all bytes, at most `limit` of them.
+    ///
+    /// # Errors
+    /// A body longer than `limit`, as soon as that is known, and one that does not come to its end.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
+        let too_large = CollectError::TooLarge { limit };
+        if self.remaining().is_some_and(|remaining| remaining > limit as u64) {
+            return Err(too_large);
+        }
+        if let Self::Full(bytes) = self {
+            return Ok(bytes);
+        }
+        let mut all = BytesMut::new();
+        while let Some(chunk) = self.chunk().await {
+            let chunk = chunk?;
+            if all.len() + chunk.len() > limit {
+                return Err(too_large);
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.freeze())
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.len()),
+            Self::Stream(stream) => write!(f, "Stream({:?} bytes to come)", stream.remaining()),
+        }
+    }
+}

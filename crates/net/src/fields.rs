@@ -1,0 +1,187 @@
+//! Header fields, kept as the bytes that go over the wire.
+
+use std::fmt;
+
+/// The header fields of a message, in order, with their names as written.
+///
+/// All of them stand in one block of memory, `name: value\r\n` after another, so that reading a head costs one copy and
+/// writing it costs one more. Names compare without case (RFC 9110 §5.1).
+#[derive(Clone, Default)]
+pub struct Fields {
+    block: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+/// Where one field stands in the block.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) name_start: u32,
+    pub(crate) name_length: u16,
+    pub(crate) value_start: u32,
+    pub(crate) value_length: u32,
+}
+
+impl Fields {
+    /// No fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Room for a few fields without growing.
+    #[must_use]
+    pub fn with_capacity(n_fields: usize, n_bytes: usize) -> Self {
+        Self { block: Vec::with_capacity(n_bytes), entries: Vec::with_capacity(n_fields) }
+    }
+
+    /// Fields that a parser found in a block.
+    pub(crate) fn from_parsed(block: Vec<u8>, entries: Vec<Entry>) -> Self {
+        Self { block, entries }
+    }
+
+    /// Adds a field at the end.
+    ///
+    /// A byte that may not stand in a field (CR, LF, NUL and other control bytes but tab) becomes a space, so that no
+    /// value, wherever it came from, can end a field early.
+    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let value = value.as_ref();
+        let name_start = self.block.len();
+        self.block.extend(name.bytes().map(|byte| if is_token(byte) { byte } else { b'-' }));
+        let name_length = self.block.len() - name_start;
+        self.block.extend_from_slice(b": ");
+        let value_start = self.block.len();
+        self.block.extend(value.iter().map(|byte| if is_field_content(*byte) { *byte } else { b' ' }));
+        let entry = |start: usize| u32::try_from(start).unwrap_or(u32::MAX);
+        self.entries.push(Entry {
+            name_start: entry(name_start),
+            name_length: u16::try_from(name_length).unwrap_or(u16::MAX),
+            value_start: entry(value_start),
+            value_length: entry(value.len()),
+        });
+        self.block.extend_from_slice(b"\r\n");
+    }
+
+    /// Replaces all fields of this name by one.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.remove(name);
+        self.push(name, value);
+    }
+
+    /// Removes all fields of this name.
+    pub fn remove(&mut self, name: &str) {
+        self.retain(|field, _| !field.eq_ignore_ascii_case(name.as_bytes()));
+    }
+
+    /// Keeps the fields that `keep` wants; it is given name and value.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        let block = &self.block;
+        self.entries.retain(|entry| keep(entry.name(block), entry.value(block)));
+    }
+
+    /// The value of the first field of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.entries
+            .iter()
+            .find(|entry| entry.is_named(name, &self.block))
+            .map(|entry| entry.value(&self.block))
+    }
+
+    /// The value of the first field of this name, when it is text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The values of all fields of this name.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.entries.iter().filter(|entry| entry.is_named(name, &self.block));
+        named.map(|entry| entry.value(&self.block))
+    }
+
+    /// Whether a field of this name is there.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All fields in order, as name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries.iter().map(|entry| (entry.name(&self.block), entry.value(&self.block)))
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no fields.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Entry {
+    fn name<'a>(&self, block: &'a [u8]) -> &'a [u8] {
+        let start = self.name_start as usize;
+        &block[start..start + usize::from(self.name_length)]
+    }
+
+    fn is_named(&self, name: &str, block: &[u8]) -> bool {
+        self.name(block).eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    fn value<'a>(&self, block: &'a [u8]) -> &'a [u8] {
+        let start = self.value_start as usize;
+        &block[start..start + self.value_length as usize]
+    }
+}
+
+/// Whether a byte may stand in a token such as a field name or a method (RFC 9110 §5.6.2).
+#[must_use]
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether a byte may stand in a field value: visible, space, tab or above ASCII (RFC 9110 §5.5).
+#[must_use]
+pub(crate) fn is_field_content(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        f.debug_map().entries(self.iter().map(|(name, value)| (text(name), text(value)))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_without_case_and_keep_theirs() {
+        let mut fields = Fields::new();
+        fields.push("X-One", "1");
+        fields.push("Set-Cookie", "a");
+        fields.push("set-cookie", "b");
+        assert_eq!(fields.get("x-one"), Some(b"1".as_slice()));
+        assert_eq!(fields.all("SET-COOKIE").collect::<Vec<_>>(), [b"a", b"b"]);
+        fields.set("set-cookie", "c");
+        let written: Vec<_> =
+            fields.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+        assert_eq!(written, ["X-One", "set-cookie"]);
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_field() {
+        let mut fields = Fields::new();
+        fields.push("location", "http://a/\r\nset-cookie: stolen");
+        fields.push("x y\r\n", "1");
+        assert_eq!(fields.get("location"), Some(b"http://a/  set-cookie: stolen".as_slice()));
+        assert_eq!(fields.get("x-y--"), Some(b"1".as_slice()));
+    }
+}

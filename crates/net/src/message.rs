@@ -1,0 +1,136 @@
+//! Requests and responses, independent of the HTTP version that carries them.
+
+use std::net::SocketAddr;
+
+use http::{Method, StatusCode, Version};
+
+use crate::{Body, Fields};
+
+/// A request that arrived.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// What is asked for.
+    pub target: Target,
+    /// The version the client speaks.
+    pub version: Version,
+    /// All header fields, `Host` among them for HTTP/1.1.
+    pub fields: Fields,
+    /// The body.
+    pub body: Body,
+    /// The connection it came over.
+    pub connection: Connection,
+}
+
+/// What a request asks for: path and query as sent, never decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    path_and_query: String,
+    path_length: usize,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// This end.
+    pub local: SocketAddr,
+    /// Whether TLS ends here.
+    pub is_tls: bool,
+}
+
+/// A response on its way out.
+///
+/// `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` are written by whoever sends it.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: StatusCode,
+    /// The header fields, without those of framing.
+    pub fields: Fields,
+    /// The body.
+    pub body: Body,
+    /// Whether the connection ends with this response.
+    pub close: bool,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// A target from a path with an optional query.
+    #[must_use]
+    pub fn new(path_and_query: impl Into<String>) -> Self {
+        let path_and_query = path_and_query.into();
+        let path_length = path_and_query.find('?').unwrap_or(path_and_query.len());
+        Self { path_and_query, path_length }
+    }
+
+    /// The path, for example `/v2/models/iris/infer`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path_and_query[..self.path_length]
+    }
+
+    /// The query without its `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.path_and_query.get(self.path_length + 1..)
+    }
+
+    /// Path and query as sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.path_and_query
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// The authority the client asked for: `Host` as sent, or nothing.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.fields.text("host").unwrap_or_default()
+    }
+}
+
+// === impl Response ===
+
+impl Response {
+    /// A response without fields and body.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        Self { status, fields: Fields::new(), body: Body::Empty, close: false }
+    }
+
+    /// A response with a body of this media type.
+    #[must_use]
+    pub fn with_body(status: StatusCode, content_type: &str, body: impl Into<Body>) -> Self {
+        let mut fields = Fields::with_capacity(4, 128);
+        fields.push("content-type", content_type);
+        Self { status, fields, body: body.into(), close: false }
+    }
+
+    /// The same response with one more field.
+    #[must_use]
+    pub fn with_field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.fields.push(name, value);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_cut_at_the_first_question_mark() {
+        let target = Target::new("/a/b?x=1?y");
+        assert_eq!((target.path(), target.query()), ("/a/b", Some("x=1?y")));
+        let bare = Target::new("/a");
+        assert_eq!((bare.path(), bare.query()), ("/a", None));
+        assert_eq!(Target::new("/a?").query(), Some(""));
+    }
+}
