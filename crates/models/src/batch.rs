@@ -57,7 +57,7 @@ impl Batch {
     /// A batch of numbers without column names.
     #[must_use]
     pub fn matrix(n_columns: usize, values: Vec<f64>) -> Self {
-        let n_rows = if n_columns == 0 { 0 } else { values.len() / n_columns };
+        let n_rows = values.len().checked_div(n_columns).unwrap_or(0);
         Self { n_rows, columns: Columns::Matrix { n_columns, values } }
     }
 

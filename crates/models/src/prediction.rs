@@ -92,7 +92,7 @@ impl Prediction {
     /// One row of `n_columns` values per row.
     #[must_use]
     pub fn rows(n_columns: usize, data: Data) -> Self {
-        let n_rows = if n_columns == 0 { 0 } else { data.len() / n_columns };
+        let n_rows = data.len().checked_div(n_columns).unwrap_or(0);
         Self { shape: Shape { n_rows, n_columns: Some(n_columns) }, data }
     }
 }

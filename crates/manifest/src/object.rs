@@ -1,0 +1,176 @@
+//! Kubernetes objects as they were written, and the collection of all that there are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plan::ObjectRef;
+use serde_json::Value;
+
+use crate::Location;
+
+/// A kind of object that Forebay knows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// API group, empty for the core group.
+    pub group: &'static str,
+    /// API version.
+    pub version: &'static str,
+    /// For example `InferenceService`.
+    pub kind: &'static str,
+    /// For example `inferenceservices`.
+    pub plural: &'static str,
+    /// For example `isvc`.
+    pub short_names: &'static [&'static str],
+    /// Whether objects of this kind live in a namespace.
+    pub is_namespaced: bool,
+}
+
+/// One Kubernetes object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Its namespace; empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The whole object, `apiVersion` and `kind` included.
+    pub value: Value,
+    /// The text it was read from, when it came from a file.
+    pub source: Option<Arc<Source>>,
+}
+
+/// The places of an object's fields in the file it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file as it was named, `-` for standard input.
+    pub file: String,
+    /// Line and column, from 1, of each field, by its path (`metadata.annotations["a/b"]`, `spec.rules[0].host`).
+    pub places: BTreeMap<String, (u32, u32)>,
+}
+
+/// Every object there is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Objects {
+    objects: BTreeMap<ObjectRef, Arc<Object>>,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// `v1`, or `networking.k8s.io/v1`.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The name of one, as kubectl prints it: `service`, `inferenceservice.serving.kserve.io`.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        let singular = self.kind.to_ascii_lowercase();
+        if self.group.is_empty() { singular } else { format!("{singular}.{}", self.group) }
+    }
+}
+
+// === impl Object ===
+
+impl Object {
+    /// Names the object.
+    #[must_use]
+    pub fn reference(&self) -> ObjectRef {
+        ObjectRef::new(self.kind.kind, &self.namespace, &self.name)
+    }
+
+    /// An annotation's value.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.value.get("metadata")?.get("annotations")?.get(key)?.as_str()
+    }
+
+    /// All labels.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<&str, &str> {
+        let labels =
+            self.value.get("metadata").and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
+        let pairs =
+            labels.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+        pairs.collect()
+    }
+
+    /// Where a field stands in the file, or the nearest field around it.
+    #[must_use]
+    pub fn locate(&self, path: &str) -> Option<Location> {
+        let source = self.source.as_deref()?;
+        let mut path = path;
+        loop {
+            if let Some((line, column)) = source.places.get(path) {
+                return Some(Location { file: source.file.clone(), line: *line, column: *column });
+            }
+            if path.is_empty() {
+                return None;
+            }
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+        }
+    }
+}
+
+// === impl Objects ===
+
+impl Objects {
+    /// Adds an object, in the place of one with the same kind, namespace and name.
+    pub fn insert(&mut self, object: impl Into<Arc<Object>>) -> Option<Arc<Object>> {
+        let object = object.into();
+        self.objects.insert(object.reference(), object)
+    }
+
+    /// Takes an object away.
+    pub fn remove(&mut self, reference: &ObjectRef) -> Option<Arc<Object>> {
+        self.objects.remove(reference)
+    }
+
+    /// The object with this kind, namespace and name.
+    #[must_use]
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Arc<Object>> {
+        self.objects.get(&ObjectRef::new(kind, namespace, name))
+    }
+
+    /// All objects of a kind, by namespace and name.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
+        let first = ObjectRef::new(kind, "", "");
+        self.objects
+            .range(first..)
+            .take_while(move |(reference, _)| reference.kind == kind)
+            .map(|(_, object)| object)
+    }
+
+    /// All objects, by kind, namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+impl FromIterator<Object> for Objects {
+    fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
+        let mut all = Self::default();
+        for object in objects {
+            all.insert(object);
+        }
+        all
+    }
+}

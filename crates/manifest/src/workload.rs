@@ -1,0 +1,134 @@
+//! Workloads: wanted replicas of one thing, with nothing left to a default.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plan::ObjectRef;
+
+/// Wanted replicas of one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// The Deployment or Pod that wants them.
+    pub owner: ObjectRef,
+    /// How many.
+    pub replicas: u32,
+    /// Labels of each replica.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of each replica.
+    pub annotations: BTreeMap<String, String>,
+    /// Stable hash of everything that makes a replica what it is; another hash means new replicas.
+    pub template_hash: String,
+    /// How replicas of an old template give way to those of a new one.
+    pub rollout: Rollout,
+    /// How long a replica must have been ready before it counts as available.
+    pub min_ready: Duration,
+    /// How long a replica may take to end.
+    pub termination_grace: Duration,
+    /// What a replica runs. Never empty.
+    pub containers: Vec<Container>,
+    /// The folder that relative paths start from: the manifest's own.
+    pub working_directory: Option<PathBuf>,
+}
+
+/// How replicas of an old template give way to those of a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rollout {
+    /// The old ones end before the new ones start.
+    Recreate,
+    /// Old and new run side by side.
+    RollingUpdate {
+        /// How many more than wanted may run.
+        max_surge: u32,
+        /// How many fewer than wanted may be available. Not zero when `max_surge` is.
+        max_unavailable: u32,
+    },
+}
+
+/// One process of a replica.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// What is run.
+    pub program: Program,
+    /// Environment variables in order, with those from ConfigMaps and Secrets filled in.
+    pub environment: Vec<(String, String)>,
+    /// Ports it declares.
+    pub ports: Vec<ContainerPort>,
+    /// Whether it has started; the other two wait for it.
+    pub startup: Option<Probe>,
+    /// Whether it may get traffic.
+    pub readiness: Option<Probe>,
+    /// Whether it is still alive.
+    pub liveness: Option<Probe>,
+    /// CPU limit, in cores.
+    pub cpu_limit: Option<f64>,
+    /// Memory limit, in bytes.
+    pub memory_limit: Option<u64>,
+}
+
+/// What a container runs on one machine, where no image is pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// This binary, for an image whose last path segment is `forebay`.
+    Forebay {
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// A command that the manifest names. Never empty.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+}
+
+/// A port that a container declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPort {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its number.
+    pub number: u16,
+}
+
+/// A probe with nothing left to a default ("Configure Liveness, Readiness and Startup Probes", Kubernetes docs).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What is asked.
+    pub handler: ProbeHandler,
+    /// Time before the first one.
+    pub initial_delay: Duration,
+    /// Time between two.
+    pub period: Duration,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// Successes in a row that count.
+    pub success_threshold: u32,
+    /// Failures in a row that count.
+    pub failure_threshold: u32,
+}
+
+/// What a probe asks. Ports by name are resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeHandler {
+    /// A GET that must answer 200 to 399.
+    Http {
+        /// The port.
+        port: u16,
+        /// The path.
+        path: String,
+        /// Header fields to send.
+        headers: Vec<(String, String)>,
+    },
+    /// A connection.
+    Tcp {
+        /// The port.
+        port: u16,
+    },
+    /// A command that must end with 0.
+    Exec {
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+}
