@@ -15,10 +15,10 @@ pub struct Fields {
 /// Where one field stands in the block.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
-    pub(crate) name_start: u32,
-    pub(crate) name_length: u16,
-    pub(crate) value_start: u32,
-    pub(crate) value_length: u32,
+    name_start: u32,
+    name_length: u16,
+    value_start: u32,
+    value_length: u32,
 }
 
 impl Fields {
@@ -51,13 +51,7 @@ impl Fields {
         self.block.extend_from_slice(b": ");
         let value_start = self.block.len();
         self.block.extend(value.iter().map(|byte| if is_field_content(*byte) { *byte } else { b' ' }));
-        let entry = |start: usize| u32::try_from(start).unwrap_or(u32::MAX);
-        self.entries.push(Entry {
-            name_start: entry(name_start),
-            name_length: u16::try_from(name_length).unwrap_or(u16::MAX),
-            value_start: entry(value_start),
-            value_length: entry(value.len()),
-        });
+        self.entries.push(Entry::new(name_start, name_length, value_start, value.len()));
         self.block.extend_from_slice(b"\r\n");
     }
 
@@ -124,6 +118,22 @@ impl Fields {
 }
 
 impl Entry {
+    /// An entry for parts of a block that is no longer than 4 GiB, with names no longer than 64 KiB.
+    pub(crate) fn new(
+        name_start: usize,
+        name_length: usize,
+        value_start: usize,
+        value_length: usize,
+    ) -> Self {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            name_start: narrow(name_start),
+            name_length: u16::try_from(name_length).unwrap_or(u16::MAX),
+            value_start: narrow(value_start),
+            value_length: narrow(value_length),
+        }
+    }
+
     fn name<'a>(&self, block: &'a [u8]) -> &'a [u8] {
         let start = self.name_start as usize;
         &block[start..start + usize::from(self.name_length)]

@@ -1,11 +1,23 @@
 //! What answers requests.
 
-use crate::{Request, Response};
+use std::net::SocketAddr;
+
+use crate::{Rejection, Request, Response};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
     /// Answers one request. The future is dropped when the client goes away before the answer is there.
     fn handle(&self, request: Request) -> impl Future<Output = Response>;
+
+    /// Whether a connection from this address is let in. One that is not is closed before a byte is read.
+    fn admits(&self, _peer: SocketAddr) -> bool {
+        true
+    }
+
+    /// Words the answer to something that is no request. The connection ends with it.
+    fn reject(&self, rejection: Rejection) -> Response {
+        Response::with_body(rejection.status, "text/plain", format!("{}\n", rejection.reason))
+    }
 }
 
 /// Any function from a request to a future response is a handler.

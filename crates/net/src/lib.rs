@@ -8,8 +8,8 @@
 mod body;
 mod drain;
 mod fields;
+mod h1;
 mod handler;
-mod hyper_driver;
 mod listener;
 mod message;
 mod server;
@@ -18,8 +18,43 @@ pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use bytes::Bytes;
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
+pub use h1::client::{ClientConnection, ConnectError, Outgoing, SendError};
+pub use h1::head::Rejection;
 pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};
 pub use listener::{BindError, bind, port_owner};
 pub use message::{Connection, Request, Response, Target};
-pub use server::{Limits, serve};
+pub use server::{Limits, LiveLimits, accept, serve};
+
+/// What the fuzz targets run, and the tests with them.
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::h1::chunked::ChunkedDecoder;
+    use crate::h1::framing::Piece;
+    use crate::h1::head::{HeadScan, parse_request, parse_response};
+    use crate::h1::io::Buffer;
+
+    /// Any bytes are the head of a request, of a response, or refused; what passes is written with one framing field.
+    pub fn heads(bytes: &[u8]) {
+        if let Ok(Some(end)) = HeadScan::default().find_end(bytes) {
+            if let Ok(head) = parse_request(&bytes[..end], 100) {
+                assert!(
+                    !head.fields.contains("content-length") || !head.fields.contains("transfer-encoding")
+                );
+                assert!(head.fields.all("host").count() <= 1);
+            }
+            let _ = parse_response(&bytes[..end]);
+        }
+    }
+
+    /// Any bytes are chunks or refused, and never more data than there are bytes.
+    pub fn chunked(bytes: &[u8]) {
+        let (mut decoder, mut buffer) = (ChunkedDecoder::new(), Buffer::default());
+        buffer.extend(bytes);
+        let mut n_bytes = 0;
+        while let Ok(Piece::Data(data)) = decoder.take(&mut buffer) {
+            n_bytes += data.len();
+        }
+        assert!(n_bytes <= bytes.len());
+    }
+}

@@ -1,5 +1,6 @@
 //! Accepting connections and giving each to a driver.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use crate::{Connection, DrainWatch, Handler, hyper_driver};
+use crate::{Connection, DrainWatch, Handler, h1};
 
 /// What a client may ask of a connection. Every limit has a default; none is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,10 @@ pub struct Limits {
     pub head_fields: usize,
     /// Time for a head to arrive, once its first byte has.
     pub head_timeout: Duration,
-    /// Time a connection may be idle between requests.
+    /// Time a connection may be silent, between requests and within one.
     pub idle_timeout: Duration,
+    /// Age at which a connection ends with its next response.
+    pub max_age: Duration,
     /// Connections at a time, per core.
     pub connections: usize,
 }
@@ -31,8 +34,26 @@ impl Default for Limits {
             head_fields: 100,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            max_age: Duration::from_secs(3600),
             connections: 10_000,
         }
+    }
+}
+
+/// Limits that may change while a listener is open; each new connection gets those of its time.
+#[derive(Debug, Clone)]
+pub struct LiveLimits(Rc<Cell<Limits>>);
+
+impl LiveLimits {
+    /// Changes the limits of connections to come.
+    pub fn set(&self, limits: Limits) {
+        self.0.set(limits);
+    }
+}
+
+impl From<Limits> for LiveLimits {
+    fn from(limits: Limits) -> Self {
+        Self(Rc::new(Cell::new(limits)))
     }
 }
 
@@ -45,9 +66,32 @@ impl Default for Limits {
 pub async fn serve<H: Handler>(
     listener: TcpListener,
     handler: H,
-    limits: Limits,
-    mut drain: DrainWatch,
+    limits: impl Into<LiveLimits>,
+    drain: DrainWatch,
 ) -> std::io::Result<()> {
+    let limits = limits.into();
+    let admit = {
+        let handler = handler.clone();
+        move |peer| handler.admits(peer)
+    };
+    accept(listener, limits.clone(), drain, admit, move |stream, connection, drain| {
+        h1::server::drive(stream, connection, handler.clone(), limits.0.get(), drain)
+    })
+    .await
+}
+
+/// Accepts connections until `drain` says to end, and gives each that `admit` lets in a task of its own.
+///
+/// # Errors
+/// When the socket cannot be registered with the runtime.
+pub async fn accept<F: Future<Output = ()> + 'static>(
+    listener: TcpListener,
+    limits: impl Into<LiveLimits>,
+    mut drain: DrainWatch,
+    admit: impl Fn(SocketAddr) -> bool,
+    drive: impl Fn(TcpStream, Connection, DrainWatch) -> F,
+) -> std::io::Result<()> {
+    let limits = limits.into();
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let open = Rc::new(());
     loop {
@@ -65,13 +109,17 @@ pub async fn serve<H: Handler>(
                 continue;
             }
         };
-        if Rc::strong_count(&open) > limits.connections {
-            debug!(%peer, "connection refused: too many are open");
+        let too_many = Rc::strong_count(&open) > limits.0.get().connections;
+        if too_many || !admit(peer) {
+            debug!(%peer, too_many, "connection refused");
             continue;
         }
-        let (handler, drain, open) = (handler.clone(), drain.clone(), Rc::clone(&open));
+        let Ok(local) = stream.local_addr() else { continue };
+        let _ = stream.set_nodelay(true);
+        let driving = drive(stream, Connection { peer, local, is_tls: false }, drain.clone());
+        let open = Rc::clone(&open);
         tokio::task::spawn_local(async move {
-            drive(stream, peer, handler, limits, drain).await;
+            driving.await;
             drop(open);
         });
     }
@@ -79,16 +127,3 @@ pub async fn serve<H: Handler>(
 
 /// How long accepting rests after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-async fn drive<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    handler: H,
-    limits: Limits,
-    drain: DrainWatch,
-) {
-    let Ok(local) = stream.local_addr() else { return };
-    let _ = stream.set_nodelay(true);
-    let connection = Connection { peer, local, is_tls: false };
-    hyper_driver::drive(stream, connection, handler, limits, drain).await;
-}

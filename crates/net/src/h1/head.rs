@@ -1,0 +1,248 @@
+//! Message heads: finding where one ends, and reading it.
+
+use std::mem::MaybeUninit;
+
+use http::{Method, StatusCode, Version};
+
+use crate::fields::Entry;
+use crate::h1::framing::{Framing, FramingError};
+use crate::{Fields, Target};
+
+/// A request's head, as far as everybody must agree on it.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) target: Target,
+    pub(crate) version: Version,
+    pub(crate) fields: Fields,
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: bool,
+    pub(crate) expects_continue: bool,
+}
+
+/// A response's head.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: Fields,
+    /// What the fields declare; the request's method and the status may overrule it.
+    pub(crate) framing: Option<Framing>,
+    pub(crate) keep_alive: bool,
+}
+
+/// Why a request is refused before anybody has looked at what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    /// The status that tells the client.
+    pub status: StatusCode,
+    /// Stable, kebab-case, for example `content-length-and-transfer-encoding`.
+    pub reason: &'static str,
+}
+
+impl Rejection {
+    pub(crate) const fn new(status: StatusCode, reason: &'static str) -> Self {
+        Self { status, reason }
+    }
+
+    const fn bad(reason: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+}
+
+/// Looks for the end of a head, over several reads, without looking at a byte twice.
+#[derive(Debug, Default)]
+pub(crate) struct HeadScan {
+    /// Bytes looked at so far.
+    scanned: usize,
+    /// Where the current line begins.
+    line_start: usize,
+}
+
+impl HeadScan {
+    /// The length of the head, empty line included, once all of it is there.
+    pub(crate) fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Rejection> {
+        while let Some(offset) = memchr::memchr(b'\n', &bytes[self.scanned..]) {
+            let line_feed = self.scanned + offset;
+            let line = &bytes[self.line_start..line_feed];
+            let Some(line) = line.strip_suffix(b"\r") else { return Err(Rejection::bad("bare-line-feed")) };
+            let is_first_line = self.line_start == 0;
+            self.scanned = line_feed + 1;
+            self.line_start = self.scanned;
+            if line.is_empty() {
+                return if is_first_line {
+                    Err(Rejection::bad("empty-request-line"))
+                } else {
+                    Ok(Some(self.scanned))
+                };
+            }
+        }
+        self.scanned = bytes.len();
+        Ok(None)
+    }
+
+    /// Whether the request line is still incomplete.
+    pub(crate) fn in_first_line(&self) -> bool {
+        self.line_start == 0
+    }
+}
+
+/// The most fields that any caller may allow.
+pub(crate) const MAX_FIELDS: usize = 128;
+
+/// Reads a complete request head.
+pub(crate) fn parse_request(head: &[u8], max_fields: usize) -> Result<RequestHead, Rejection> {
+    let mut slots = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let slots = &mut slots[..max_fields.min(MAX_FIELDS)];
+    match request.parse_with_uninit_headers(head, slots) {
+        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Ok(_) => return Err(Rejection::bad("malformed-head")),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Rejection::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too-many-fields"));
+        }
+        Err(httparse::Error::Version) => {
+            return Err(Rejection::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "unknown-version"));
+        }
+        Err(_) => return Err(Rejection::bad("malformed-head")),
+    }
+    let version = if request.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let method = request.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    let method = method.ok_or(Rejection::bad("malformed-method"))?;
+    let mut fields = copy_fields(head, request.headers);
+    let target = read_target(request.path.unwrap_or_default(), &method, &mut fields)?;
+    check_host(&fields, version)?;
+    let framing = Framing::declared(&fields, version == Version::HTTP_10).map_err(refuse_framing)?;
+    let options = ConnectionOptions::of(&fields);
+    Ok(RequestHead {
+        keep_alive: options.keep_alive(version),
+        expects_continue: version == Version::HTTP_11 && expects_continue(&fields)?,
+        framing: framing.unwrap_or(Framing::Length(0)),
+        method,
+        target,
+        version,
+        fields,
+    })
+}
+
+/// Reads a complete response head. The error is a reason for the log.
+pub(crate) fn parse_response(head: &[u8]) -> Result<ResponseHead, &'static str> {
+    let mut slots = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    match parser.parse_response_with_uninit_headers(&mut response, head, &mut slots) {
+        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Ok(_) | Err(_) => return Err("malformed response head"),
+    }
+    let status =
+        response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("malformed status code")?;
+    let version = if response.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let fields = copy_fields(head, response.headers);
+    let framing =
+        Framing::declared(&fields, version == Version::HTTP_10).map_err(|_| "unclear response framing")?;
+    let keep_alive = ConnectionOptions::of(&fields).keep_alive(version);
+    Ok(ResponseHead { status, fields, framing, keep_alive })
+}
+
+/// Copies the head once and keeps where each field stands in the copy.
+fn copy_fields(head: &[u8], headers: &[httparse::Header<'_>]) -> Fields {
+    let offset = |part: &[u8]| part.as_ptr() as usize - head.as_ptr() as usize;
+    let mut entries = Vec::with_capacity(headers.len() + 6);
+    for header in headers {
+        let value = header.value.trim_ascii();
+        let value_start = if value.is_empty() { 0 } else { offset(value) };
+        entries.push(Entry::new(offset(header.name.as_bytes()), header.name.len(), value_start, value.len()));
+    }
+    let mut block = Vec::with_capacity(head.len() + 256);
+    block.extend_from_slice(head);
+    Fields::from_parsed(block, entries)
+}
+
+/// Reads the request target (RFC 9112 §3.2). The host of an absolute one takes the place of `Host`.
+fn read_target(target: &str, method: &Method, fields: &mut Fields) -> Result<Target, Rejection> {
+    let is_visible = |byte: u8| (b'!'..=b'~').contains(&byte) && byte != b'#';
+    if !target.bytes().all(is_visible) {
+        return Err(Rejection::bad("malformed-target"));
+    }
+    if *method == Method::CONNECT {
+        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "connect-not-served"));
+    }
+    if target.starts_with('/') || (target == "*" && *method == Method::OPTIONS) {
+        return Ok(Target::new(target));
+    }
+    let absolute = target
+        .split_once("://")
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
+    let Some((_, rest)) = absolute else { return Err(Rejection::bad("malformed-target")) };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if authority.is_empty() {
+        return Err(Rejection::bad("malformed-target"));
+    }
+    if fields.all("host").count() > 1 {
+        return Err(Rejection::bad("several-hosts"));
+    }
+    fields.set("host", authority);
+    Ok(Target::new(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }))
+}
+
+/// Exactly one `Host` in HTTP/1.1, at most one in HTTP/1.0, and nothing in it that a host cannot have (RFC 9112 §3.2).
+fn check_host(fields: &Fields, version: Version) -> Result<(), Rejection> {
+    let mut hosts = fields.all("host");
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == Version::HTTP_10 => Ok(()),
+        (None, _) => Err(Rejection::bad("no-host")),
+        (Some(_), Some(_)) => Err(Rejection::bad("several-hosts")),
+        (Some(host), None) if host.iter().all(|byte| is_authority_byte(*byte)) => Ok(()),
+        (Some(_), None) => Err(Rejection::bad("malformed-host")),
+    }
+}
+
+/// Host and port without user information: reg-name, IP literal, colon (RFC 3986 §3.2).
+fn is_authority_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
+
+fn expects_continue(fields: &Fields) -> Result<bool, Rejection> {
+    match fields.get("expect") {
+        None => Ok(false),
+        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
+        Some(_) => Err(Rejection::new(StatusCode::EXPECTATION_FAILED, "unknown-expectation")),
+    }
+}
+
+fn refuse_framing(error: FramingError) -> Rejection {
+    match error {
+        FramingError::ContentLength => Rejection::bad("malformed-content-length"),
+        FramingError::Both => Rejection::bad("content-length-and-transfer-encoding"),
+        FramingError::TransferEncoding => Rejection::bad("malformed-transfer-encoding"),
+        FramingError::UnknownCoding => {
+            Rejection::new(StatusCode::NOT_IMPLEMENTED, "unknown-transfer-encoding")
+        }
+    }
+}
+
+/// The options of `Connection` that matter for the connection itself (RFC 9112 §9.3).
+#[derive(Debug, Clone, Copy, Default)]
+struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+}
+
+impl ConnectionOptions {
+    fn of(fields: &Fields) -> Self {
+        let mut options = Self::default();
+        for value in fields.all("connection") {
+            for option in value.split(|byte| *byte == b',') {
+                options.close |= option.trim_ascii().eq_ignore_ascii_case(b"close");
+                options.keep_alive |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+        options
+    }
+
+    fn keep_alive(self, version: Version) -> bool {
+        !self.close && (version == Version::HTTP_11 || self.keep_alive)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! The bytes of one connection: a socket, what has been read from it, and the time it may take.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::h1::deadline::Deadline;
+use crate::h1::framing::{BodyReader, Piece};
+use crate::{BodyError, BodyStream};
+
+/// Bytes that were read and not yet used. Holds no memory while it is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn consume(&mut self, n_bytes: usize) {
+        self.start += n_bytes;
+        if self.start >= self.bytes.len() {
+            self.bytes = Vec::new();
+            self.start = 0;
+        }
+    }
+
+    /// Takes at most `limit` bytes out; all of them without a copy when the buffer holds nothing else.
+    pub(crate) fn take(&mut self, limit: usize) -> Bytes {
+        let n_bytes = self.unread().len().min(limit);
+        if n_bytes == self.unread().len() {
+            let start = std::mem::take(&mut self.start);
+            return Bytes::from(std::mem::take(&mut self.bytes)).slice(start..);
+        }
+        let taken = Bytes::copy_from_slice(&self.unread()[..n_bytes]);
+        self.consume(n_bytes);
+        taken
+    }
+}
+
+/// One connection, shared between the loop that drives it and the body that is read from it.
+pub(crate) struct Io {
+    stream: RefCell<TcpStream>,
+    pub(crate) buffer: RefCell<Buffer>,
+    /// The body that is being read.
+    pub(crate) body: RefCell<BodyReader>,
+    /// Whether the other side waits for `100 Continue` before it sends the body.
+    pub(crate) owes_continue: Cell<bool>,
+    deadline: RefCell<Deadline>,
+    idle_timeout: Cell<Duration>,
+}
+
+/// Bytes that one read may bring.
+const READ_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Where reads land. One for all connections of a thread, so that a connection that waits holds no buffer.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+impl Io {
+    pub(crate) fn new(stream: TcpStream, idle_timeout: Duration) -> Self {
+        Self {
+            stream: RefCell::new(stream),
+            buffer: RefCell::default(),
+            body: RefCell::new(BodyReader::Done),
+            owes_continue: Cell::new(false),
+            deadline: RefCell::new(Deadline::new(idle_timeout)),
+            idle_timeout: Cell::new(idle_timeout),
+        }
+    }
+
+    /// Gives the connection this long from now until [`Self::poll_expired`] says so.
+    pub(crate) fn set_deadline(&self, after: Duration) {
+        self.deadline.borrow_mut().set(after);
+    }
+
+    /// Ready once the deadline has passed.
+    pub(crate) fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.deadline.borrow_mut().poll(cx)
+    }
+
+    /// How long the other side may be silent while it owes something.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout.get()
+    }
+
+    pub(crate) fn set_idle_timeout(&self, timeout: Duration) {
+        self.idle_timeout.set(timeout);
+    }
+
+    /// Reads once from the socket into the buffer. 0 bytes: the other side will send no more.
+    pub(crate) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
+            self.buffer.borrow_mut().extend(read.filled());
+            Poll::Ready(Ok(read.filled().len()))
+        })
+    }
+
+    /// Writes all bytes, as long as the other side goes on taking some.
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut waiting = false;
+        while !bytes.is_empty() {
+            let written = poll_fn(|cx| {
+                let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes);
+                if written.is_pending() {
+                    if !waiting {
+                        waiting = true;
+                        self.set_deadline(self.idle_timeout());
+                    }
+                    if self.poll_expired(cx).is_ready() {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                }
+                written
+            });
+            let written = written.await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            waiting = false;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will be written.
+    pub(crate) async fn shutdown(&self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await
+    }
+
+    /// The next piece of the body that is being read.
+    fn poll_body(&self, cx: &mut Context<'_>, waiting: &mut bool) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            match self.body.borrow_mut().take(&mut self.buffer.borrow_mut()) {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(Piece::End) => return Poll::Ready(None),
+                Ok(Piece::NeedMore) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            if self.owes_continue.replace(false) {
+                // A few bytes on a socket that has just been read from: they fit, or the client is gone.
+                let _ = self.stream.borrow().try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    return Poll::Ready(self.body.borrow_mut().close().err().map(Err));
+                }
+                Poll::Ready(Ok(_)) => *waiting = false,
+                Poll::Pending => {
+                    if !std::mem::replace(waiting, true) {
+                        self.set_deadline(self.idle_timeout());
+                    }
+                    ready!(self.poll_expired(cx));
+                    return Poll::Ready(Some(Err(BodyError::TimedOut)));
+                }
+            }
+        }
+    }
+}
+
+/// The body that a connection is reading, handed out to whoever wants it.
+pub(crate) struct IoBody {
+    io: Rc<Io>,
+    waiting: bool,
+}
+
+impl IoBody {
+    pub(crate) fn new(io: Rc<Io>) -> Self {
+        Self { io, waiting: false }
+    }
+}
+
+impl BodyStream for IoBody {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.io.poll_body(cx, &mut self.waiting)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.io.body.borrow().remaining()
+    }
+}

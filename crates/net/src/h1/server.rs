@@ -1,0 +1,271 @@
+//! Driving a client's connection: read a request, have it answered, write the response, again.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Method, StatusCode, Version};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::h1::framing::{BodyReader, Framing};
+use crate::h1::head::{self, HeadScan, Rejection, RequestHead};
+use crate::h1::io::{Io, IoBody};
+use crate::h1::writer::{self, Close, Transfer, WriteError};
+use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response};
+
+/// Serves one connection to its end.
+pub(crate) async fn drive<H: Handler>(
+    stream: TcpStream,
+    connection: Connection,
+    handler: H,
+    limits: Limits,
+    mut drain: DrainWatch,
+) {
+    let io = Rc::new(Io::new(stream, limits.idle_timeout));
+    let mut drained = pin!(async move { drain.draining().await });
+    let mut is_draining = false;
+    let opened = Instant::now();
+    loop {
+        let mut poll_drained = |cx: &mut Context<'_>| {
+            is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
+            is_draining
+        };
+        let head = match next_head(&io, &limits, &mut poll_drained).await {
+            Arrival::Head(head) => head,
+            Arrival::Nothing => return,
+            Arrival::Rejected(rejection) => return reject(&io, &handler, rejection).await,
+        };
+        let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
+        let request = begin_request(&io, head, connection);
+        let Some(response) = until_client_leaves(&io, &limits, handler.handle(request)).await else {
+            debug!(peer = %connection.peer, "the client left before its answer");
+            return;
+        };
+        let draining = poll_fn(|cx| Poll::Ready(is_draining || drained.as_mut().poll(cx).is_ready())).await;
+        // A response that streams may still be reading the request; what is left of it is known only afterwards.
+        let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(&io);
+        let is_old = opened.elapsed() > limits.max_age;
+        let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
+        let close = match write_response(&io, response, &method, version, close).await {
+            Ok(close) => close,
+            Err(error) => {
+                debug!(peer = %connection.peer, %error, "the response could not be written whole");
+                return;
+            }
+        };
+        if close == Close::Yes || !body_can_be_skipped(&io) || !skip_body(&io).await {
+            return linger(&io).await;
+        }
+    }
+}
+
+/// What comes next on a connection.
+enum Arrival {
+    /// A request.
+    Head(RequestHead),
+    /// The end, or silence.
+    Nothing,
+    /// Something that is no request.
+    Rejected(Rejection),
+}
+
+/// Waits for the next request head. While none has begun, a drain ends the waiting.
+async fn next_head(
+    io: &Io,
+    limits: &Limits,
+    is_draining: &mut impl FnMut(&mut Context<'_>) -> bool,
+) -> Arrival {
+    let mut scan = HeadScan::default();
+    let mut has_begun = false;
+    io.set_deadline(limits.idle_timeout);
+    poll_fn(|cx| {
+        loop {
+            if !has_begun {
+                skip_empty_lines(io);
+            }
+            match take_head(io, &mut scan, limits) {
+                Ok(Some(head)) => return Poll::Ready(Arrival::Head(head)),
+                Ok(None) => {}
+                Err(rejection) => return Poll::Ready(Arrival::Rejected(rejection)),
+            }
+            if !has_begun && !io.buffer.borrow().unread().is_empty() {
+                has_begun = true;
+                io.set_deadline(limits.head_timeout);
+            }
+            match io.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Nothing),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending if io.poll_expired(cx).is_ready() => {
+                    let timeout = Rejection::new(StatusCode::REQUEST_TIMEOUT, "head-timeout");
+                    return Poll::Ready(if has_begun {
+                        Arrival::Rejected(timeout)
+                    } else {
+                        Arrival::Nothing
+                    });
+                }
+                Poll::Pending if !has_begun && is_draining(cx) => return Poll::Ready(Arrival::Nothing),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// Empty lines before a request line are skipped (RFC 9112 §2.2).
+fn skip_empty_lines(io: &Io) {
+    let mut buffer = io.buffer.borrow_mut();
+    while buffer.unread().starts_with(b"\r\n") {
+        buffer.consume(2);
+    }
+}
+
+/// Takes a head out of the buffer, once all of it is there.
+fn take_head(io: &Io, scan: &mut HeadScan, limits: &Limits) -> Result<Option<RequestHead>, Rejection> {
+    let mut buffer = io.buffer.borrow_mut();
+    let bytes = buffer.unread();
+    let Some(end) = scan.find_end(bytes)? else {
+        return if bytes.len() < limits.head_bytes { Ok(None) } else { Err(too_long(scan)) };
+    };
+    if end > limits.head_bytes {
+        return Err(too_long(scan));
+    }
+    let head = head::parse_request(&bytes[..end], limits.head_fields)?;
+    buffer.consume(end);
+    Ok(Some(head))
+}
+
+fn too_long(scan: &HeadScan) -> Rejection {
+    if scan.in_first_line() {
+        Rejection::new(StatusCode::URI_TOO_LONG, "request-line-too-long")
+    } else {
+        Rejection::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-long")
+    }
+}
+
+/// Makes the request, with its body from the buffer when all of it is there already.
+fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection) -> Request {
+    let there = io.buffer.borrow().unread().len() as u64;
+    let body = match head.framing {
+        Framing::Length(0) => Body::Empty,
+        Framing::Length(length) if length <= there => {
+            Body::Full(io.buffer.borrow_mut().take(usize::try_from(length).unwrap_or(usize::MAX)))
+        }
+        framing => {
+            *io.body.borrow_mut() = BodyReader::new(framing);
+            io.owes_continue.set(head.expects_continue);
+            Body::Stream(Box::new(IoBody::new(Rc::clone(io))))
+        }
+    };
+    let RequestHead { method, target, version, fields, .. } = head;
+    Request { method, target, version, fields, body, connection }
+}
+
+/// Waits for the answer, or for the client to go away: then nobody needs the answer any more.
+async fn until_client_leaves(
+    io: &Io,
+    limits: &Limits,
+    answer: impl Future<Output = Response>,
+) -> Option<Response> {
+    let mut answer = pin!(answer);
+    poll_fn(|cx| {
+        if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(response));
+        }
+        // While the body is on its way, whoever reads it notices the end.
+        if !io.body.borrow().is_done() {
+            return Poll::Pending;
+        }
+        while io.buffer.borrow().unread().len() < limits.head_bytes {
+            match io.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Writes a response. Returns whether the connection ends with it.
+async fn write_response(
+    io: &Io,
+    response: Response,
+    method: &Method,
+    version: Version,
+    close: bool,
+) -> Result<Close, WriteError> {
+    let transfer = Transfer::of_response(response.status, method, version, &response.body);
+    let close = match version {
+        _ if close || transfer == Transfer::UntilClose => Close::Yes,
+        Version::HTTP_10 => Close::NoForHttp10,
+        _ => Close::No,
+    };
+    let mut out = Vec::with_capacity(512);
+    writer::response_head(&mut out, response.status, &response.fields, transfer, close);
+    writer::write_message(io, out, transfer, response.body).await.map(|()| close)
+}
+
+async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection) {
+    let response = handler.reject(rejection);
+    if write_response(io, response, &Method::GET, Version::HTTP_11, true).await.is_ok() {
+        linger(io).await;
+    }
+}
+
+/// Body bytes that are read and dropped rather than ending the connection.
+const SKIPPED_BYTES: u64 = 64 * 1024;
+
+/// Whether what is left of the request's body is small and certain to come.
+fn body_can_be_skipped(io: &Io) -> bool {
+    let is_promised = !io.owes_continue.get();
+    io.body
+        .borrow()
+        .remaining()
+        .is_some_and(|remaining| remaining == 0 || (remaining <= SKIPPED_BYTES && is_promised))
+}
+
+/// Reads and drops what is left of the request's body. Returns whether it ended.
+async fn skip_body(io: &Rc<Io>) -> bool {
+    if io.body.borrow().is_done() {
+        return true;
+    }
+    let mut body = Body::Stream(Box::new(IoBody::new(Rc::clone(io))));
+    while let Some(chunk) = body.chunk().await {
+        if chunk.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// How long a client may go on sending after the last response, so that it gets to read that response.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Ends the connection without a reset that could overtake the response (RFC 9112 §9.6).
+async fn linger(io: &Io) {
+    if io.shutdown().await.is_err() {
+        return;
+    }
+    io.set_deadline(LINGER);
+    poll_fn(|cx| {
+        loop {
+            match io.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {
+                    let n_bytes = io.buffer.borrow().unread().len();
+                    io.buffer.borrow_mut().consume(n_bytes);
+                    if io.poll_expired(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending => return io.poll_expired(cx),
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,279 @@
+//! Writing heads and bodies with exactly one framing field.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Method, StatusCode, Version};
+
+use crate::fields::Fields;
+use crate::h1::io::Io;
+use crate::{Body, BodyError};
+
+/// What happens to a body on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    /// No body and no framing field: 204, 304, or a request without a body.
+    Nothing,
+    /// `Content-Length`, and the bytes.
+    Length(u64),
+    /// `Content-Length` alone: the answer to HEAD.
+    LengthOnly(u64),
+    /// Chunks.
+    Chunked,
+    /// Bytes until the connection ends.
+    UntilClose,
+}
+
+/// Why a message could not be written whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// The socket does not take it.
+    #[error(transparent)]
+    Io(std::io::Error),
+    /// Its body did not come to its end.
+    #[error(transparent)]
+    Body(BodyError),
+}
+
+impl Transfer {
+    /// How a response's body goes over the wire.
+    pub(crate) fn of_response(status: StatusCode, method: &Method, version: Version, body: &Body) -> Self {
+        let has_none =
+            status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        match body.remaining() {
+            _ if has_none => Self::Nothing,
+            Some(length) if *method == Method::HEAD => Self::LengthOnly(length),
+            None if *method == Method::HEAD => Self::Nothing,
+            Some(length) => Self::Length(length),
+            None if version == Version::HTTP_10 => Self::UntilClose,
+            None => Self::Chunked,
+        }
+    }
+
+    /// How a request's body goes over the wire. Methods that usually have a body say so even when it is empty.
+    pub(crate) fn of_request(method: &Method, body: &Body) -> Self {
+        let usually_has_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+        match body.remaining() {
+            Some(0) if !usually_has_body => Self::Nothing,
+            Some(length) => Self::Length(length),
+            None => Self::Chunked,
+        }
+    }
+
+    fn write_field(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Length(length) | Self::LengthOnly(length) => {
+                out.extend_from_slice(b"content-length: ");
+                write_number(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Self::Nothing | Self::UntilClose => {}
+        }
+    }
+}
+
+/// Writes a response head.
+pub(crate) fn response_head(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    fields: &Fields,
+    transfer: Transfer,
+    close: Close,
+) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    let mut has_date = false;
+    for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
+        has_date |= name.eq_ignore_ascii_case(b"date");
+        write_field(out, name, value);
+    }
+    if !has_date {
+        write_date(out);
+    }
+    match close {
+        Close::Yes => out.extend_from_slice(b"connection: close\r\n"),
+        Close::NoForHttp10 => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        Close::No => {}
+    }
+    transfer.write_field(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether the connection ends after a response, and whether that must be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// It ends.
+    Yes,
+    /// It does not.
+    No,
+    /// It does not, and an HTTP/1.0 client must be told.
+    NoForHttp10,
+}
+
+/// Writes a request head.
+pub(crate) fn request_head(
+    out: &mut Vec<u8>,
+    method: &Method,
+    target: &str,
+    fields: &Fields,
+    transfer: Transfer,
+) {
+    out.extend_from_slice(method.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
+        write_field(out, name, value);
+    }
+    transfer.write_field(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head together with as much of the body as is there already, then the rest of the body.
+pub(crate) async fn write_message(
+    io: &Io,
+    mut out: Vec<u8>,
+    transfer: Transfer,
+    mut body: Body,
+) -> Result<(), WriteError> {
+    if matches!(transfer, Transfer::Nothing | Transfer::LengthOnly(_)) {
+        return io.write_all(&out).await.map_err(WriteError::Io);
+    }
+    if let Body::Full(bytes) = &body
+        && bytes.len() <= COALESCED_BYTES
+        && matches!(transfer, Transfer::Length(_) | Transfer::UntilClose)
+    {
+        out.extend_from_slice(bytes);
+        return io.write_all(&out).await.map_err(WriteError::Io);
+    }
+    let mut left = if let Transfer::Length(length) = transfer { length } else { u64::MAX };
+    while let Some(chunk) = body.chunk().await {
+        let chunk = chunk.map_err(WriteError::Body)?;
+        if chunk.is_empty() {
+            continue;
+        }
+        left =
+            left.checked_sub(chunk.len() as u64).ok_or(WriteError::Body(BodyError::Malformed("too long")))?;
+        write_chunk(io, &mut out, transfer, &chunk).await.map_err(WriteError::Io)?;
+    }
+    match transfer {
+        Transfer::Chunked => out.extend_from_slice(b"0\r\n\r\n"),
+        Transfer::Length(_) if left > 0 => return Err(WriteError::Body(BodyError::Closed)),
+        _ => {}
+    }
+    io.write_all(&out).await.map_err(WriteError::Io)
+}
+
+/// Bodies up to this size are copied behind their head, so that both leave in one write.
+const COALESCED_BYTES: usize = 16 * 1024;
+
+/// Writes what waits in `out`, then one chunk.
+async fn write_chunk(io: &Io, out: &mut Vec<u8>, transfer: Transfer, chunk: &Bytes) -> std::io::Result<()> {
+    if transfer == Transfer::Chunked {
+        let _ = write!(out, "{:x}\r\n", chunk.len());
+    }
+    if chunk.len() <= COALESCED_BYTES {
+        out.extend_from_slice(chunk);
+        if transfer == Transfer::Chunked {
+            out.extend_from_slice(b"\r\n");
+        }
+        io.write_all(out).await?;
+        out.clear();
+        return Ok(());
+    }
+    io.write_all(out).await?;
+    io.write_all(chunk).await?;
+    out.clear();
+    if transfer == Transfer::Chunked {
+        out.extend_from_slice(b"\r\n");
+    }
+    Ok(())
+}
+
+/// Fields that only the writer of a message may write.
+fn is_framing(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"connection", b"keep-alive"];
+    NAMES.iter().any(|framing| name.eq_ignore_ascii_case(framing))
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+thread_local! {
+    /// The `Date` field of this second, and which second that is.
+    static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
+
+/// Writes `Date` (RFC 9110 §6.6.1), which changes once a second.
+fn write_date(out: &mut Vec<u8>) {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    DATE.with_borrow_mut(|(second, field)| {
+        if *second != since_epoch.as_secs() {
+            *second = since_epoch.as_secs();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(*second);
+            *field = format!("date: {}\r\n", httpdate::fmt_http_date(now));
+        }
+        out.extend_from_slice(field.as_bytes());
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 7, 10, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            write_number(&mut out, number);
+            assert_eq!(out, number.to_string().into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_message_has_exactly_one_framing_field() {
+        let mut fields = Fields::new();
+        fields.push("Content-Length", "999");
+        fields.push("Transfer-Encoding", "chunked");
+        fields.push("Connection", "x-secret");
+        fields.push("X-A", "1");
+        let mut out = Vec::new();
+        request_head(&mut out, &Method::POST, "/predict", &fields, Transfer::Length(3));
+        assert_eq!(out, b"POST /predict HTTP/1.1\r\nX-A: 1\r\ncontent-length: 3\r\n\r\n");
+    }
+
+    #[test]
+    fn some_answers_have_no_body() {
+        let body = || Body::from("abc");
+        let of = |status, method: Method| Transfer::of_response(status, &method, Version::HTTP_11, &body());
+        assert_eq!(of(StatusCode::NO_CONTENT, Method::GET), Transfer::Nothing);
+        assert_eq!(of(StatusCode::NOT_MODIFIED, Method::GET), Transfer::Nothing);
+        assert_eq!(of(StatusCode::OK, Method::HEAD), Transfer::LengthOnly(3));
+        assert_eq!(of(StatusCode::OK, Method::GET), Transfer::Length(3));
+    }
+}
