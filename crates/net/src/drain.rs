@@ -30,6 +30,12 @@ impl Drain {
         DrainWatch { receiver: self.sender.subscribe() }
     }
 
+    /// Whether everything that watched has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.sender.receiver_count() == 0
+    }
+
     /// Tells all watches to end, without waiting.
     pub fn begin(&self) {
         self.sender.send_replace(true);

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -126,16 +126,42 @@ impl ClientConnection {
         let transfer = Transfer::of_request(method, &body);
         let mut out = Vec::with_capacity(512 + COPIED_FIELD_BYTES * fields.len());
         writer::request_head(&mut out, method, target, fields, transfer);
-        let writing = writer::write_message(&self.io, out, transfer, body);
-        let (head, request_is_whole) = exchange(&self.io, self.is_used, writing).await?;
-        let framing = match head.status {
-            _ if *method == Method::HEAD => Framing::Length(0),
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Length(0),
-            _ => head.framing.unwrap_or(Framing::UntilClose),
+        let mut sending = Sending::begin(&self.io, out, transfer, body).await?;
+        let head = exchange(&self.io, self.is_used, &mut sending).await?;
+        let can_be_used_again = head.keep_alive;
+        let body = match (head.framing, head.status) {
+            (framing, _) if *method == Method::HEAD => {
+                return Ok(self.bodiless(head, framing, &sending, give_back));
+            }
+            (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
+                self.into_body(Framing::Length(0), can_be_used_again, sending, give_back)
+            }
+            (framing, _) => {
+                let framing = framing.unwrap_or(Framing::UntilClose);
+                let can_be_used_again = can_be_used_again && framing != Framing::UntilClose;
+                self.into_body(framing, can_be_used_again, sending, give_back)
+            }
         };
-        let can_be_used_again = request_is_whole && head.keep_alive && framing != Framing::UntilClose;
-        let body = self.into_body(framing, can_be_used_again, give_back);
         Ok(Response { status: head.status, fields: head.fields, body, close: false })
+    }
+
+    /// The answer to HEAD: what length the body would have, and no body.
+    fn bodiless(
+        mut self,
+        head: ResponseHead,
+        framing: Option<Framing>,
+        sending: &Sending,
+        give_back: impl FnOnce(Self) + 'static,
+    ) -> Response {
+        self.is_used = true;
+        if head.keep_alive && sending.is_whole() {
+            give_back(self);
+        }
+        let body = match framing {
+            Some(Framing::Length(length @ 1..)) => Body::Stream(Box::new(UnsentBody(length))),
+            _ => Body::Empty,
+        };
+        Response { status: head.status, fields: head.fields, body, close: false }
     }
 
     /// The response's body: from the buffer when all of it is there already, so that the connection is free at once.
@@ -143,6 +169,7 @@ impl ClientConnection {
         mut self,
         framing: Framing,
         can_be_used_again: bool,
+        sending: Sending,
         give_back: impl FnOnce(Self) + 'static,
     ) -> Body {
         self.is_used = true;
@@ -157,43 +184,75 @@ impl ClientConnection {
                 let body = IoBody::new(Rc::clone(&self.io));
                 let when_read =
                     can_be_used_again.then(|| Box::new(move || give_back(self)) as Box<dyn FnOnce()>);
-                return Body::Stream(Box::new(ResponseBody { body, when_read }));
+                return Body::Stream(Box::new(ResponseBody { body, sending, when_read }));
             }
         };
-        if can_be_used_again {
+        if can_be_used_again && sending.is_whole() {
             give_back(self);
         }
         body
     }
 }
 
-/// Writes the request and waits for the head of the response, which may come before all is written. Returns the head,
-/// and whether the request went out whole.
-async fn exchange(
-    io: &Io,
-    is_used: bool,
-    writing: impl Future<Output = Result<(), WriteError>>,
-) -> Result<(ResponseHead, bool), SendError> {
-    let mut writing = pin!(writing);
+/// A request on its way out. A server may begin to answer before it has all of it.
+enum Sending {
+    /// All of it is out.
+    Whole,
+    /// It will never be: the server has closed its reading side, and may still answer.
+    Broken,
+    /// The rest is written while the answer is read.
+    Rest(Pin<Box<dyn Future<Output = Result<(), WriteError>>>>),
+}
+
+impl Sending {
+    /// Writes at once what fits in one piece; leaves the rest to be polled.
+    async fn begin(io: &Rc<Io>, out: Vec<u8>, transfer: Transfer, body: Body) -> Result<Self, SendError> {
+        let io = Rc::clone(io);
+        if matches!(body, Body::Stream(_)) {
+            return Ok(Self::Rest(Box::pin(
+                async move { writer::write_message(&io, out, transfer, body).await },
+            )));
+        }
+        match writer::write_message(&io, out, transfer, body).await {
+            Ok(()) => Ok(Self::Whole),
+            Err(WriteError::Io(_)) => Ok(Self::Broken),
+            Err(WriteError::Body(error)) => Err(SendError::Body(error)),
+        }
+    }
+
+    /// Writes on. Ready once there is nothing more to write; the error is the request's own body.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Self::Rest(writing) = self else { return Poll::Ready(Ok(())) };
+        let written = ready!(writing.as_mut().poll(cx));
+        *self = if written.is_ok() { Self::Whole } else { Self::Broken };
+        Poll::Ready(match written {
+            Err(WriteError::Body(error)) => Err(error),
+            Ok(()) | Err(WriteError::Io(_)) => Ok(()),
+        })
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+}
+
+/// Writes the rest of the request and waits for the head of the response, which may come before all is written.
+async fn exchange(io: &Io, is_used: bool, sending: &mut Sending) -> Result<ResponseHead, SendError> {
     let mut reading = ResponseReading { io, is_used, scan: HeadScan::default(), has_begun: false };
-    let mut is_written = None;
+    let mut was_sending = true;
     poll_fn(|cx| {
-        if is_written.is_none() {
-            match writing.as_mut().poll(cx) {
-                Poll::Ready(Err(WriteError::Body(error))) => return Poll::Ready(Err(SendError::Body(error))),
-                // A server that answers early may close its reading side: what it said is still to be read.
-                Poll::Ready(written) => is_written = Some(written.is_ok()),
-                Poll::Pending => {}
-            }
-            if is_written.is_some() {
-                io.set_deadline(io.idle_timeout());
-            }
+        let is_sending = match sending.poll(cx) {
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(SendError::Body(error))),
+            sent => sent.is_pending(),
+        };
+        if std::mem::replace(&mut was_sending, is_sending) && !is_sending {
+            io.set_deadline(io.idle_timeout());
         }
         let head = reading.poll(cx);
-        if head.is_pending() && is_written.is_some() && io.poll_expired(cx).is_ready() {
+        if head.is_pending() && !is_sending && io.poll_expired(cx).is_ready() {
             return Poll::Ready(Err(SendError::TimedOut));
         }
-        head.map_ok(|head| (head, is_written == Some(true)))
+        head
     })
     .await
 }
@@ -244,16 +303,33 @@ impl ResponseReading<'_> {
     }
 }
 
+/// The body of an answer to HEAD: it has a length and no bytes.
+struct UnsentBody(u64);
+
+impl BodyStream for UnsentBody {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        Poll::Ready(None)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
 /// The body of a response, which gives its connection back when it has been read.
 struct ResponseBody {
     body: IoBody,
+    sending: Sending,
     when_read: Option<Box<dyn FnOnce()>>,
 }
 
 impl BodyStream for ResponseBody {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if let Poll::Ready(Err(error)) = self.sending.poll(cx) {
+            return Poll::Ready(Some(Err(error)));
+        }
         let chunk = ready!(self.body.poll_chunk(cx));
-        let has_ended = self.body.remaining() == Some(0);
+        let has_ended = self.body.remaining() == Some(0) && self.sending.is_whole();
         if let Some(give_back) = self.when_read.take_if(|_| has_ended) {
             give_back();
         }

@@ -1,0 +1,374 @@
+//! The director: from one plan to the next, and the health of every target.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::DrainWatch;
+use plan::health::{Reason, TargetHealth, TargetState, Tracker};
+use plan::{HealthCheck, ListenerKey, ListenerState, Observed, Plan, TargetKey};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::check;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use crate::target::SharedTarget;
+
+/// What a core is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Accept connections on a socket for a listener of the snapshot.
+    Open { listener: ListenerKey, socket: TcpListener },
+    /// Stop accepting at an address; connections finish the request they are at.
+    Close { address: SocketAddr },
+    /// From now on, do as this snapshot says. `done` is dropped when no request will be sent by an earlier one.
+    Follow { snapshot: Arc<Snapshot>, done: oneshot::Sender<()> },
+}
+
+/// Owns what only one may own: listening sockets, health checks, and the step from one snapshot to the next.
+pub(crate) struct Director {
+    cores: Vec<mpsc::Sender<Command>>,
+    metrics: Metrics,
+    wake: Arc<Notify>,
+    snapshot: Arc<Snapshot>,
+    /// Addresses at which the cores accept.
+    open: HashMap<SocketAddr, OpenAs>,
+    listeners: BTreeMap<ListenerKey, ListenerState>,
+    watched: HashMap<TargetKey, Watched>,
+    draining: Vec<Draining>,
+}
+
+/// What an open address serves. When that changes, the address is closed and opened anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OpenAs {
+    listener: ListenerKey,
+    is_http: bool,
+}
+
+/// A target whose health is being watched.
+struct Watched {
+    target: Arc<SharedTarget>,
+    check: Rc<HealthCheck>,
+    tracker: Rc<RefCell<Tracker>>,
+    checking: JoinHandle<()>,
+    /// Wakes the checking task before its interval is over.
+    hurry: Rc<Notify>,
+    /// Whether traffic found nobody at the target's address, so that it is asked again soon.
+    is_ejected: Rc<Cell<bool>>,
+}
+
+/// A target that was taken out and finishes what it has.
+struct Draining {
+    target: Arc<SharedTarget>,
+    until: Instant,
+}
+
+/// How often states that changed are told.
+const TELL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often loads that changed are told, and listeners that could not be opened are tried again.
+const SLOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a target that is new, or that traffic could not reach, waits for its next check, at most.
+const SOON: Duration = Duration::from_secs(1);
+
+impl Director {
+    pub(crate) fn new(cores: Vec<mpsc::Sender<Command>>, metrics: Metrics, wake: Arc<Notify>) -> Self {
+        Self {
+            cores,
+            metrics,
+            wake,
+            snapshot: Arc::default(),
+            open: HashMap::new(),
+            listeners: BTreeMap::new(),
+            watched: HashMap::new(),
+            draining: Vec::new(),
+        }
+    }
+
+    /// Follows plans until `drain` says to end, then closes every listener.
+    pub(crate) async fn run(
+        mut self,
+        mut plans: watch::Receiver<Arc<Plan>>,
+        observed: watch::Sender<Arc<Observed>>,
+        mut drain: DrainWatch,
+    ) {
+        plans.mark_changed();
+        let mut ticks = tokio::time::interval(TELL_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut slow_ticks = tokio::time::interval(SLOW_INTERVAL);
+        slow_ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let wake = Arc::clone(&self.wake);
+        loop {
+            let mut tells_loads = false;
+            tokio::select! {
+                () = drain.draining() => break,
+                changed = plans.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let plan = Arc::clone(&plans.borrow_and_update());
+                    self.follow(&plan).await;
+                }
+                () = wake.notified() => self.eject_unreachable(),
+                _ = ticks.tick() => {}
+                _ = slow_ticks.tick() => {
+                    tells_loads = true;
+                    self.open_new_listeners().await;
+                }
+            }
+            self.finish_draining();
+            tell(&observed, self.observe(), tells_loads);
+        }
+        self.close_all().await;
+    }
+
+    /// Takes the step to another plan.
+    async fn follow(&mut self, plan: &Plan) {
+        let snapshot = Snapshot::new(plan, &self.snapshot, self.cores.len(), &self.metrics, &self.wake);
+        let snapshot = Arc::new(snapshot);
+        self.snapshot = Arc::clone(&snapshot);
+        self.watch_targets();
+        // Connections that are accepted from here on must find the listener they came to.
+        // And before a target is told to drain, no core may choose it any more.
+        let mut followed = Vec::new();
+        for core in &self.cores {
+            let (done, is_done) = oneshot::channel();
+            if core.send(Command::Follow { snapshot: Arc::clone(&snapshot), done }).await.is_ok() {
+                followed.push(is_done);
+            }
+        }
+        for is_done in followed {
+            let _ = is_done.await;
+        }
+        self.close_gone_listeners().await;
+        self.open_new_listeners().await;
+    }
+
+    // === Listeners ===
+
+    async fn close_gone_listeners(&mut self) {
+        let wanted: HashMap<SocketAddr, OpenAs> = wanted_addresses(&self.snapshot).collect();
+        let gone = self.open.extract_if(|address, open_as| wanted.get(address) != Some(open_as));
+        for (address, open_as) in gone.collect::<Vec<_>>() {
+            info!(%address, load_balancer = open_as.listener.load_balancer, "listener closed");
+            for core in &self.cores {
+                if core.send(Command::Close { address }).await.is_err() {
+                    warn!("a core has ended");
+                }
+            }
+        }
+    }
+
+    async fn open_new_listeners(&mut self) {
+        let snapshot = Arc::clone(&self.snapshot);
+        self.listeners.retain(|key, _| snapshot.listeners.iter().any(|listener| listener.key == *key));
+        for (address, open_as) in wanted_addresses(&snapshot) {
+            if self.open.contains_key(&address) {
+                continue;
+            }
+            let key = open_as.listener.clone();
+            let state = match self.open_listener(address, open_as).await {
+                Ok(()) => ListenerState::Open,
+                Err(problem) => ListenerState::Failed(problem),
+            };
+            if let ListenerState::Failed(problem) = &state
+                && self.listeners.get(&key) != Some(&state)
+            {
+                warn!(%address, load_balancer = key.load_balancer, problem, "listener cannot be opened");
+            }
+            self.listeners.insert(key, state);
+        }
+    }
+
+    async fn open_listener(&mut self, address: SocketAddr, open_as: OpenAs) -> Result<(), String> {
+        let sockets = bind_patiently(address, self.cores.len()).await.map_err(|error| error.to_string())?;
+        for (core, socket) in self.cores.iter().zip(sockets) {
+            let command = Command::Open { listener: open_as.listener.clone(), socket };
+            core.send(command).await.map_err(|_| "a core has ended".to_owned())?;
+        }
+        info!(%address, load_balancer = open_as.listener.load_balancer, "listener open");
+        self.open.insert(address, open_as);
+        Ok(())
+    }
+
+    async fn close_all(&mut self) {
+        for watched in self.watched.values() {
+            watched.checking.abort();
+        }
+        self.snapshot = Arc::default();
+        self.close_gone_listeners().await;
+    }
+
+    // === Targets ===
+
+    /// Begins to watch targets that are new, and lets those drain that are gone.
+    fn watch_targets(&mut self) {
+        let mut before = std::mem::take(&mut self.watched);
+        let snapshot = Arc::clone(&self.snapshot);
+        for group in &snapshot.groups {
+            for target in &group.targets {
+                let watched = match before.remove(&target.key) {
+                    Some(kept) if *kept.check == group.health_check => kept,
+                    Some(kept) => {
+                        kept.checking.abort();
+                        Watched::begin(target, &group.health_check, kept.tracker)
+                    }
+                    None => Watched::begin(target, &group.health_check, Rc::default()),
+                };
+                self.watched.insert(target.key.clone(), watched);
+            }
+        }
+        for watched in before.into_values() {
+            watched.checking.abort();
+            watched.target.set_state(TargetState::Draining);
+            let delay = self.delay_of(&watched.target.key);
+            self.draining.push(Draining { target: watched.target, until: Instant::now() + delay });
+        }
+    }
+
+    /// How long targets of a group may take to finish. A group that is gone gives them the default.
+    fn delay_of(&self, key: &TargetKey) -> Duration {
+        let same_group = |group: &&Arc<crate::snapshot::Group>| {
+            group.load_balancer == key.load_balancer && group.key == key.target_group
+        };
+        let group = self.snapshot.groups.iter().find(same_group);
+        group.map_or(DEFAULT_DELAY, |group| group.deregistration_delay)
+    }
+
+    fn eject_unreachable(&mut self) {
+        for watched in self.watched.values() {
+            if watched.target.take_unreachable() {
+                let is_new = watched.tracker.borrow_mut().eject("Connections are refused".to_owned());
+                if is_new {
+                    warn!(target = %watched.target.address(), "target ejected: it takes no connections");
+                }
+                watched.target.set_state(watched.tracker.borrow().state());
+                watched.is_ejected.set(true);
+                watched.hurry.notify_one();
+            }
+        }
+    }
+
+    fn finish_draining(&mut self) {
+        let now = Instant::now();
+        self.draining.retain(|draining| draining.target.in_flight() > 0 && now < draining.until);
+    }
+
+    fn observe(&self) -> Observed {
+        let watched = self
+            .watched
+            .iter()
+            .map(|(key, watched)| (key.clone(), watched.tracker.borrow().health(watched.target.in_flight())));
+        let draining = self.draining.iter().map(|draining| {
+            let health = TargetHealth {
+                state: TargetState::Draining,
+                reason: Some(Reason::DeregistrationInProgress),
+                description: "Target deregistration is in progress".to_owned(),
+                in_flight: draining.target.in_flight(),
+            };
+            (draining.target.key.clone(), health)
+        });
+        Observed { targets: draining.chain(watched).collect(), listeners: self.listeners.clone() }
+    }
+}
+
+/// How long targets of a group that is gone may take to finish.
+const DEFAULT_DELAY: Duration = Duration::from_secs(300);
+
+impl Watched {
+    fn begin(target: &Arc<SharedTarget>, health_check: &HealthCheck, tracker: Rc<RefCell<Tracker>>) -> Self {
+        target.set_state(tracker.borrow().state());
+        let check = Rc::new(health_check.clone());
+        let (hurry, is_ejected) = (Rc::new(Notify::new()), Rc::new(Cell::new(false)));
+        let checking = tokio::task::spawn_local(watch_target(
+            Arc::clone(target),
+            Rc::clone(&check),
+            Rc::clone(&tracker),
+            Rc::clone(&hurry),
+            Rc::clone(&is_ejected),
+        ));
+        Self { target: Arc::clone(target), check, tracker, checking, hurry, is_ejected }
+    }
+}
+
+/// Checks one target for as long as it is registered, at a fixed rate.
+async fn watch_target(
+    target: Arc<SharedTarget>,
+    health_check: Rc<HealthCheck>,
+    tracker: Rc<RefCell<Tracker>>,
+    hurry: Rc<Notify>,
+    is_ejected: Rc<Cell<bool>>,
+) {
+    loop {
+        let next = Instant::now() + health_check.interval;
+        let result = check::check(target.address(), &health_check).await;
+        let changed = tracker.borrow_mut().record(&health_check, result);
+        let state = tracker.borrow().state();
+        target.set_state(state);
+        if changed {
+            info!(target = %target.address(), state = state.as_str(), "target health changed");
+        }
+        if state == TargetState::Healthy {
+            is_ejected.set(false);
+        }
+        let is_urgent = state == TargetState::Initial || is_ejected.get();
+        let next = if is_urgent { next.min(Instant::now() + SOON) } else { next };
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = hurry.notified() => tokio::time::sleep(SOON.min(health_check.interval)).await,
+        }
+    }
+}
+
+/// Every address of every listener.
+fn wanted_addresses(snapshot: &Snapshot) -> impl Iterator<Item = (SocketAddr, OpenAs)> {
+    snapshot.listeners.iter().flat_map(|snapshot| {
+        let is_http = snapshot.listener.protocol.is_http();
+        let open_as = move || OpenAs { listener: snapshot.key.clone(), is_http };
+        snapshot.listener.addresses.iter().map(move |address| (*address, open_as()))
+    })
+}
+
+/// Opens sockets at an address that our own cores may only just have left.
+async fn bind_patiently(address: SocketAddr, n_sockets: usize) -> Result<Vec<TcpListener>, net::BindError> {
+    const TRIES: usize = 20;
+    for _ in 1..TRIES {
+        match net::bind(address, n_sockets) {
+            Err(net::BindError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+            bound => return bound,
+        }
+    }
+    net::bind(address, n_sockets)
+}
+
+/// Tells what is observed, if it is news. The load of a target alone is news only with `tells_loads`, or while it drains.
+fn tell(observed: &watch::Sender<Arc<Observed>>, now: Observed, tells_loads: bool) {
+    observed.send_if_modified(|before| {
+        let is_news = if tells_loads { **before != now } else { differ_in_state(before, &now) };
+        if is_news {
+            *before = Arc::new(now);
+        }
+        is_news
+    });
+}
+
+fn differ_in_state(before: &Observed, now: &Observed) -> bool {
+    let same = |a: &TargetHealth, b: &TargetHealth| {
+        let same_load = a.in_flight == b.in_flight || a.state != TargetState::Draining;
+        same_load && (a.state, a.reason, &a.description) == (b.state, b.reason, &b.description)
+    };
+    let same_targets = before.targets.len() == now.targets.len()
+        && before
+            .targets
+            .iter()
+            .zip(&now.targets)
+            .all(|(before, now)| before.0 == now.0 && same(before.1, now.1));
+    !same_targets || before.listeners != now.listeners
+}

@@ -1,0 +1,225 @@
+//! Sending a request to a target, and to another one when the first fails and it is safe.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use net::{
+    Body, BodyError, BodyStream, Bytes, ClientConnection, ConnectError, Method, Outgoing, Request, Response,
+    SendError,
+};
+use plan::Replay;
+
+use crate::core::{CoreGroup, CoreListener, CoreTarget, ListenerSlot};
+use crate::headers;
+use crate::random::Random;
+use crate::respond::{self, Cause};
+use crate::target::InFlight;
+
+/// How often one request is sent, at most.
+const ATTEMPTS: usize = 4;
+
+/// A request body up to this size is read whole before it is sent, so that it can be sent again.
+const REPLAY_BYTES: u64 = 1 << 20;
+
+/// An answer up to this size is read whole before it is passed on, where that allows asking again.
+const HELD_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// How long a target may take to accept a connection ("HTTP 504", ALB user guide).
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a target when none answers, where replicas are ours and others are on their way.
+const HOLD_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Time between two looks for a target.
+const HOLD_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Sends a request to a target of the group. The error is an answer of our own.
+pub(crate) async fn forward(
+    slot: &ListenerSlot,
+    listener: &CoreListener,
+    group: Rc<CoreGroup>,
+    mut request: Request,
+) -> Result<Response, Response> {
+    let settings = &listener.snapshot.settings;
+    let port = listener.snapshot.listener.port;
+    headers::rewrite_request(&mut request.fields, &request.connection, port, settings, &listener.core.random);
+    let body = std::mem::take(&mut request.body);
+    let mut body = Replayable::prepare(body).await.map_err(|_| respond::to(Cause::ClientBody))?;
+
+    let mut choice =
+        Choice { slot, group, random: &listener.core.random, tried: Vec::new(), started: Instant::now() };
+    let mut last_cause = Cause::NoTargets;
+    for attempt in 1.. {
+        let Some(target) = choice.next().await else { break };
+        let in_flight = InFlight::begin(&target.shared, listener.core.index);
+        let Some(body) = body.next() else { break };
+        let failure = match attempt_once(&target, &choice.group, &request, body, settings.idle_timeout).await
+        {
+            Ok(response) => return Ok(finish(response, in_flight)),
+            Err(failure) => failure,
+        };
+        if let Failure::NotSent(_) = failure {
+            target.shared.report_unreachable();
+        }
+        last_cause = failure.cause();
+        let may_go_on = attempt < ATTEMPTS || choice.may_wait();
+        if !may_go_on || !may_replay(&failure, choice.group.group.replay, &request.method) {
+            break;
+        }
+        choice.group.group.metrics.retries.inc();
+        choice.tried.push(target.shared.address());
+    }
+    Err(respond::to(last_cause))
+}
+
+/// Choosing targets for one request, one after the other.
+struct Choice<'a> {
+    slot: &'a ListenerSlot,
+    group: Rc<CoreGroup>,
+    random: &'a Random,
+    tried: Vec<SocketAddr>,
+    started: Instant,
+}
+
+impl Choice<'_> {
+    /// A target that was not tried yet. When there is none, and waiting makes sense, one that comes a little later, or
+    /// one that was tried before.
+    async fn next(&mut self) -> Option<Rc<CoreTarget>> {
+        loop {
+            let target = self.group.choose(&self.tried, self.random);
+            if target.is_some() || !self.may_wait() {
+                return target;
+            }
+            tokio::time::sleep(HOLD_INTERVAL).await;
+            self.tried.clear();
+            // Replacements come with a new plan, so this one request does not stay with the plan it began under.
+            self.group = self.slot.current().group(&self.group.group.key)?;
+        }
+    }
+
+    /// Whether the request may wait for a target: replicas of ours that went a moment ago come back.
+    fn may_wait(&self) -> bool {
+        let group = &self.group.group;
+        let is_ours = group.replay == Replay::Everything;
+        is_ours && self.started.elapsed() < HOLD_PATIENCE && group.was_disturbed_within(HOLD_PATIENCE)
+    }
+}
+
+/// Why an attempt brought no answer.
+#[derive(Debug)]
+enum Failure {
+    /// No byte of the request left: nobody has seen it.
+    NotSent(ConnectError),
+    /// The request, or a part of it, left.
+    Sent(SendError),
+}
+
+async fn attempt_once(
+    target: &Rc<CoreTarget>,
+    group: &CoreGroup,
+    request: &Request,
+    body: Body,
+    timeout: Duration,
+) -> Result<Response, Failure> {
+    let connection = match target.take_idle() {
+        Some(connection) => connection,
+        None => ClientConnection::open(target.shared.address(), CONNECT_TIMEOUT)
+            .await
+            .map_err(Failure::NotSent)?,
+    };
+    let outgoing = Outgoing {
+        method: &request.method,
+        target: request.target.as_str(),
+        fields: &request.fields,
+        body,
+        timeout,
+    };
+    let pool = Rc::clone(target);
+    let sent = Instant::now();
+    let mut response =
+        connection.send(outgoing, move |connection| pool.keep(connection)).await.map_err(Failure::Sent)?;
+    if group.group.replay == Replay::Everything
+        && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES)
+    {
+        let held = response.body.collect(usize::MAX).await;
+        response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
+    }
+    group.group.metrics.count_answer(response.status, sent.elapsed());
+    headers::rewrite_response(&mut response.fields);
+    Ok(response)
+}
+
+/// Whether a request may be sent to another target after this failure (RFC 9110 §9.2.2).
+fn may_replay(failure: &Failure, replay: Replay, method: &Method) -> bool {
+    let is_repeatable = replay == Replay::Everything || method.is_idempotent();
+    match failure {
+        Failure::NotSent(_) => true,
+        Failure::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable,
+        Failure::Sent(SendError::TimedOut | SendError::Malformed(_) | SendError::Body(_)) => false,
+    }
+}
+
+impl Failure {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::NotSent(ConnectError::Refused { .. }) => Cause::Unreachable,
+            Self::NotSent(ConnectError::TimedOut { .. }) => Cause::ConnectTimeout,
+            Self::Sent(SendError::Closed { .. } | SendError::Truncated) => Cause::TargetClosed,
+            Self::Sent(SendError::TimedOut) => Cause::TargetTimeout,
+            Self::Sent(SendError::Malformed(_)) => Cause::TargetMalformed,
+            Self::Sent(SendError::Body(_)) => Cause::ClientBody,
+        }
+    }
+}
+
+/// A request body that can be sent again, if it is small enough to be kept.
+enum Replayable {
+    Kept(Bytes),
+    Once(Option<Body>),
+}
+
+impl Replayable {
+    async fn prepare(body: Body) -> Result<Self, net::CollectError> {
+        match body {
+            Body::Empty => Ok(Self::Kept(Bytes::new())),
+            Body::Full(bytes) => Ok(Self::Kept(bytes)),
+            Body::Stream(_) if body.remaining().is_some_and(|remaining| remaining <= REPLAY_BYTES) => {
+                body.collect(usize::MAX).await.map(Self::Kept)
+            }
+            Body::Stream(_) => Ok(Self::Once(Some(body))),
+        }
+    }
+
+    /// The body for the next attempt; `None` when it is gone.
+    fn next(&mut self) -> Option<Body> {
+        match self {
+            Self::Kept(bytes) => Some(bytes.clone().into()),
+            Self::Once(body) => body.take(),
+        }
+    }
+}
+
+/// Counts the request as in flight until the last byte of its answer has been read.
+fn finish(mut response: Response, in_flight: InFlight) -> Response {
+    if let Body::Stream(body) = response.body {
+        response.body = Body::Stream(Box::new(CountedBody { body, _in_flight: in_flight }));
+    }
+    response
+}
+
+struct CountedBody {
+    body: Box<dyn BodyStream>,
+    _in_flight: InFlight,
+}
+
+impl BodyStream for CountedBody {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.body.poll_chunk(cx)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.body.remaining()
+    }
+}

@@ -1,0 +1,198 @@
+//! What the data plane counts. Counters are found once per plan, and only added to on the way of a request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The counters of the data plane. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    retries: Family<GroupLabels, Counter>,
+    response_time: Family<GroupLabels, Latency>,
+    own_answers: Family<ListenerLabels, Counter>,
+    connections: Family<ListenerLabels, Counter>,
+    open_connections: Family<ListenerLabels, Gauge>,
+}
+
+/// The counters of one target group.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupMetrics {
+    /// Answers of targets by the first digit of their status, from 1xx.
+    answers: [Counter; 5],
+    pub(crate) retries: Counter,
+    pub(crate) response_time: Latency,
+}
+
+/// The counters of one listener.
+#[derive(Debug, Clone)]
+pub(crate) struct ListenerMetrics {
+    /// Answers that the load balancer gave itself.
+    pub(crate) own_answers: Counter,
+    pub(crate) connections: Counter,
+    pub(crate) open_connections: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    load_balancer: String,
+    target_group: String,
+    code_class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GroupLabels {
+    load_balancer: String,
+    target_group: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    load_balancer: String,
+    port: u16,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let (requests, retries, response_time) = (Family::default(), Family::default(), Family::default());
+        let (own_answers, connections, open_connections) =
+            (Family::default(), Family::default(), Family::default());
+        let mut registry = Registry::with_prefix("forebay");
+        registry.register("requests", "Requests that a target answered", Family::clone(&requests));
+        registry.register("retries", "Requests that were sent to another target", Family::clone(&retries));
+        registry.register_with_unit(
+            "target_response",
+            "Time from sending a request to the head of its response",
+            Unit::Seconds,
+            Family::clone(&response_time),
+        );
+        registry.register(
+            "load_balancer_answers",
+            "Requests that the load balancer answered itself",
+            Family::clone(&own_answers),
+        );
+        registry.register("connections", "Connections accepted", Family::clone(&connections));
+        registry.register("open_connections", "Connections open now", Family::clone(&open_connections));
+        let registry = Arc::new(registry);
+        Self { registry, requests, retries, response_time, own_answers, connections, open_connections }
+    }
+}
+
+impl Metrics {
+    /// All counters in the OpenMetrics text format.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("writing to a String does not fail");
+        out
+    }
+
+    pub(crate) fn group(&self, load_balancer: &str, target_group: &str) -> GroupMetrics {
+        let names = || (load_balancer.to_owned(), target_group.to_owned());
+        let answers = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|code_class| {
+            let (load_balancer, target_group) = names();
+            self.requests.get_or_create_owned(&RequestLabels { load_balancer, target_group, code_class })
+        });
+        let (load_balancer, target_group) = names();
+        let labels = GroupLabels { load_balancer, target_group };
+        GroupMetrics {
+            answers,
+            retries: self.retries.get_or_create_owned(&labels),
+            response_time: self.response_time.get_or_create_owned(&labels),
+        }
+    }
+
+    pub(crate) fn listener(&self, load_balancer: &str, port: u16) -> ListenerMetrics {
+        let labels = ListenerLabels { load_balancer: load_balancer.to_owned(), port };
+        ListenerMetrics {
+            own_answers: self.own_answers.get_or_create_owned(&labels),
+            connections: self.connections.get_or_create_owned(&labels),
+            open_connections: self.open_connections.get_or_create_owned(&labels),
+        }
+    }
+}
+
+impl GroupMetrics {
+    /// Counts an answer of a target.
+    pub(crate) fn count_answer(&self, status: net::StatusCode, after: Duration) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5);
+        self.answers[class - 1].inc();
+        self.response_time.observe(after);
+    }
+}
+
+/// Upper bounds of the buckets, in seconds.
+const BOUNDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+/// A histogram of times that is only ever added to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latency {
+    inner: Arc<LatencyCounts>,
+}
+
+#[derive(Debug, Default)]
+struct LatencyCounts {
+    /// One more than there are bounds, for what is slower than the last.
+    buckets: [AtomicU64; BOUNDS.len() + 1],
+    sum_microseconds: AtomicU64,
+}
+
+impl Latency {
+    pub(crate) fn observe(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.inner.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.inner.sum_microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+}
+
+impl TypedMetric for Latency {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+impl EncodeMetric for Latency {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let counts = self.inner.buckets.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        let sum = Duration::from_micros(self.inner.sum_microseconds.load(Ordering::Relaxed)).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_by_group_and_class() {
+        let metrics = Metrics::default();
+        let group = metrics.group("retail", "mlops/api:80");
+        group.count_answer(net::StatusCode::OK, Duration::from_millis(2));
+        group.count_answer(net::StatusCode::NOT_FOUND, Duration::from_secs(60));
+        let text = metrics.encode();
+        for line in [
+            r#"forebay_requests_total{load_balancer="retail",target_group="mlops/api:80",code_class="2xx"} 1"#,
+            r#"forebay_requests_total{load_balancer="retail",target_group="mlops/api:80",code_class="4xx"} 1"#,
+            r#"forebay_target_response_seconds_bucket{le="0.0025",load_balancer="retail",target_group="mlops/api:80"} 1"#,
+            r#"forebay_target_response_seconds_bucket{le="+Inf",load_balancer="retail",target_group="mlops/api:80"} 2"#,
+            r#"forebay_target_response_seconds_count{load_balancer="retail",target_group="mlops/api:80"} 2"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A plan made ready for the cores: settings parsed once, targets carried over from the plan before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plan::balance::{Algorithm, MinimumHealthy};
+use plan::{
+    HealthCheck, ListenerKey, LoadBalancer, LoadBalancerKind, Plan, Replay, TargetGroup, TargetKey,
+    attributes,
+};
+use tokio::sync::Notify;
+
+use crate::metrics::{GroupMetrics, Metrics};
+use crate::target::SharedTarget;
+
+/// Everything the cores need to know of a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) listeners: Vec<Arc<ListenerSnapshot>>,
+    pub(crate) groups: Vec<Arc<Group>>,
+}
+
+/// A listener with the target groups its rules may lead to.
+#[derive(Debug)]
+pub(crate) struct ListenerSnapshot {
+    pub(crate) key: ListenerKey,
+    pub(crate) listener: plan::Listener,
+    pub(crate) groups: Vec<Arc<Group>>,
+    pub(crate) settings: ListenerSettings,
+}
+
+/// What a load balancer's and a listener's attributes mean for traffic.
+#[derive(Debug, Clone)]
+pub(crate) struct ListenerSettings {
+    /// How long client and target may be silent.
+    pub(crate) idle_timeout: Duration,
+    /// When a client connection ends with its next response.
+    pub(crate) client_keep_alive: Duration,
+    pub(crate) forwarded_for: ForwardedFor,
+    pub(crate) preserves_host: bool,
+    pub(crate) drops_invalid_fields: bool,
+}
+
+/// What happens to `X-Forwarded-For`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ForwardedFor {
+    /// The client's address is added, with its port or without.
+    Append { with_port: bool },
+    /// It stays as it came.
+    Preserve,
+    /// It goes.
+    Remove,
+}
+
+/// A target group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) load_balancer: String,
+    pub(crate) key: String,
+    pub(crate) health_check: HealthCheck,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) minimum_healthy: MinimumHealthy,
+    pub(crate) deregistration_delay: Duration,
+    pub(crate) replay: Replay,
+    pub(crate) targets: Vec<Arc<SharedTarget>>,
+    /// When targets last came or went.
+    changed: Instant,
+    pub(crate) metrics: GroupMetrics,
+}
+
+impl Snapshot {
+    /// Makes a plan ready. Targets of `before` that are still there keep their state.
+    pub(crate) fn new(
+        plan: &Plan,
+        before: &Self,
+        n_cores: usize,
+        metrics: &Metrics,
+        wake: &Arc<Notify>,
+    ) -> Self {
+        let known: HashMap<&TargetKey, &Arc<SharedTarget>> = before
+            .groups
+            .iter()
+            .flat_map(|group| &group.targets)
+            .map(|target| (&target.key, target))
+            .collect();
+        let target = |key: TargetKey| match known.get(&key) {
+            Some(target) => Arc::clone(target),
+            None => Arc::new(SharedTarget::new(key, n_cores, Arc::clone(wake))),
+        };
+        let groups_before: HashMap<(&str, &str), &Arc<Group>> = before
+            .groups
+            .iter()
+            .map(|group| ((group.load_balancer.as_str(), group.key.as_str()), group))
+            .collect();
+        let mut snapshot = Self::default();
+        for load_balancer in &plan.load_balancers {
+            let groups: Vec<Arc<Group>> = load_balancer
+                .target_groups
+                .iter()
+                .map(|target_group| {
+                    let before = groups_before.get(&(load_balancer.id.as_str(), target_group.key.as_str()));
+                    Arc::new(Group::new(load_balancer, target_group, before.copied(), metrics, &target))
+                })
+                .collect();
+            for listener in &load_balancer.listeners {
+                snapshot.listeners.push(Arc::new(ListenerSnapshot {
+                    key: ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port },
+                    listener: listener.clone(),
+                    groups: groups.clone(),
+                    settings: ListenerSettings::new(load_balancer, listener),
+                }));
+            }
+            snapshot.groups.extend(groups);
+        }
+        snapshot
+    }
+}
+
+impl Group {
+    fn new(
+        load_balancer: &LoadBalancer,
+        target_group: &TargetGroup,
+        before: Option<&Arc<Self>>,
+        metrics: &Metrics,
+        target: &impl Fn(TargetKey) -> Arc<SharedTarget>,
+    ) -> Self {
+        let attributes = &target_group.attributes;
+        let key = |address| TargetKey {
+            load_balancer: load_balancer.id.clone(),
+            target_group: target_group.key.clone(),
+            address,
+        };
+        let targets: Vec<_> = target_group.targets.iter().map(|found| target(key(found.socket()))).collect();
+        let same_targets = |before: &&Arc<Self>| {
+            before.targets.len() == targets.len()
+                && before.targets.iter().zip(&targets).all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        let changed = before.filter(same_targets).map_or_else(Instant::now, |before| before.changed);
+        Self {
+            load_balancer: load_balancer.id.clone(),
+            key: target_group.key.clone(),
+            health_check: target_group.health_check.clone(),
+            algorithm: Algorithm::of(attributes),
+            minimum_healthy: MinimumHealthy::of(attributes),
+            deregistration_delay: attributes.seconds(attributes::DEREGISTRATION_DELAY).unwrap_or_default(),
+            replay: target_group.replay,
+            targets,
+            changed,
+            metrics: metrics.group(&load_balancer.name, &target_group.key),
+        }
+    }
+}
+
+impl Group {
+    /// Whether targets came, went or turned out to be unreachable within this time: more may come soon.
+    pub(crate) fn was_disturbed_within(&self, time: Duration) -> bool {
+        self.changed.elapsed() < time || self.targets.iter().any(|target| target.was_ejected_within(time))
+    }
+}
+
+impl ListenerSettings {
+    fn new(load_balancer: &LoadBalancer, listener: &plan::Listener) -> Self {
+        let attributes = &load_balancer.attributes;
+        let seconds = |key, default| attributes.seconds(key).unwrap_or(Duration::from_secs(default));
+        let idle_timeout = match load_balancer.kind {
+            LoadBalancerKind::Application => seconds(attributes::IDLE_TIMEOUT, 60),
+            LoadBalancerKind::Network => {
+                listener.attributes.seconds(attributes::TCP_IDLE_TIMEOUT).unwrap_or(Duration::from_secs(350))
+            }
+        };
+        let forwarded_for = match attributes.get(attributes::XFF_MODE) {
+            Some("preserve") => ForwardedFor::Preserve,
+            Some("remove") => ForwardedFor::Remove,
+            _ => ForwardedFor::Append { with_port: attributes.is_on(attributes::XFF_CLIENT_PORT) },
+        };
+        Self {
+            idle_timeout,
+            client_keep_alive: seconds(attributes::CLIENT_KEEP_ALIVE, 3600),
+            forwarded_for,
+            preserves_host: attributes.is_on(attributes::PRESERVE_HOST_HEADER),
+            drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
+        }
+    }
+}

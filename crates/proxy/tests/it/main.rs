@@ -1,0 +1,8 @@
+//! The data plane with real sockets on loopback: plans in, traffic through.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod balancing;
+mod network;
+mod plans;
+mod requests;
+mod world;

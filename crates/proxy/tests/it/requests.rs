@@ -1,0 +1,173 @@
+//! What one request gets.
+
+use net::{Body, Method};
+use plan::{
+    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Pattern, Redirect, Rule,
+    SourceRanges, TargetGroupRef, Values,
+};
+
+use crate::world::{Client, Server, World, free_address, group, load_balancer, plan_of, run};
+
+fn host(pattern: &str) -> Condition {
+    Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(pattern)]))
+}
+
+fn path(pattern: &str) -> Condition {
+    Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive(pattern)]))
+}
+
+#[test]
+fn acc_s0_04_the_target_sees_the_forwarded_fields_and_the_client_its_answer() {
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        let more = [("x-a", "1"), ("x-forwarded-for", "203.0.113.9")];
+        let answer =
+            client.send(Method::GET, "A.example.com:80", "/fields?q=%20", Body::Empty, &more).await.unwrap();
+        assert_eq!(answer.status, 200);
+        let lines: Vec<&str> = answer.text.lines().collect();
+        assert_eq!(lines[0], "GET /fields?q=%20");
+        for expected in [
+            "x-a: 1",
+            "host: A.example.com",
+            "x-forwarded-for: 203.0.113.9, 127.0.0.1",
+            "x-forwarded-proto: http",
+            "x-forwarded-port: 80",
+        ] {
+            assert!(lines.contains(&expected), "{expected} is not in\n{}", answer.text);
+        }
+        assert!(answer.text.contains("x-amzn-trace-id: Root=1-"), "{}", answer.text);
+    });
+}
+
+#[test]
+fn rules_lead_to_target_groups_redirects_and_fixed_responses() {
+    run(async {
+        let (one, two) = (Server::start("one"), Server::start("two"));
+        let groups = vec![group("g1", &[one.address]), group("g2", &[two.address])];
+        let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+        let maintenance = FixedResponse {
+            status: 503,
+            content_type: Some("application/json".into()),
+            message_body: Some("{}".into()),
+        };
+        let redirect =
+            Redirect { protocol: "HTTPS".into(), port: "443".into(), ..Redirect::keeping_everything(301) };
+        balancer.listeners[0].default_action = Action::not_found();
+        balancer.listeners[0].rules = vec![
+            Rule::new(vec![host("one.example.com"), path("/api/*")], Action::forward_to("g1")),
+            Rule::new(vec![host("two.example.com")], Action::forward_to("g2")),
+            Rule::new(vec![path("/down")], Action::FixedResponse(maintenance)),
+            Rule::new(vec![path("/old/*")], Action::Redirect(redirect)),
+        ];
+        let world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        let ask =
+            async |host, target| client.send(Method::GET, host, target, Body::Empty, &[]).await.unwrap();
+
+        assert_eq!(ask("ONE.example.com.:80", "/api/x").await.text, "one");
+        assert_eq!(ask("two.example.com", "/").await.text, "two");
+        let down = ask("x", "/down").await;
+        assert_eq!(
+            (down.status, down.text.as_str(), down.fields.text("content-type")),
+            (503, "{}", Some("application/json"))
+        );
+        let moved = ask("x.example.com", "/old/a?b=c").await;
+        assert_eq!(
+            (moved.status, moved.fields.text("location")),
+            (301, Some("https://x.example.com:443/old/a?b=c"))
+        );
+        let nowhere = ask("nobody.example.com", "/x").await;
+        assert_eq!((nowhere.status, nowhere.fields.text("x-forebay-reason")), (404, Some("no-route")));
+        assert!(nowhere.text.contains("one.example.com, two.example.com"), "{}", nowhere.text);
+        let metrics = world.metrics.encode();
+        assert!(
+            metrics.contains(
+                r#"forebay_load_balancer_answers_total{load_balancer="ingress:test/lb",port="80"} 3"#
+            ),
+            "{metrics}"
+        );
+    });
+}
+
+#[test]
+fn bodies_of_all_sizes_pass_both_ways() {
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        for n_bytes in [0, 1, 16_384, 70_000, 1 << 20, (1 << 20) + 1, 5 << 20] {
+            let answer = client.post("/echo", vec![b'x'; n_bytes]).await.unwrap();
+            assert_eq!((answer.status, answer.text.len()), (200, n_bytes));
+        }
+    });
+}
+
+#[test]
+fn a_load_balancer_says_why_it_has_no_answer() {
+    run(async {
+        let refusing = free_address();
+        let canned = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closing = canned.local_addr().unwrap();
+        tokio::task::spawn_local(async move {
+            loop {
+                drop(canned.accept().await);
+            }
+        });
+        let weightless = Action::Forward(Forward {
+            targets: vec![ForwardTarget { target_group: TargetGroupRef::Key("refusing".into()), weight: 0 }],
+            stickiness: None,
+        });
+        let groups = vec![group("empty", &[]), group("refusing", &[refusing]), group("closing", &[closing])];
+        let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+        balancer.listeners[0].rules = vec![
+            Rule::new(vec![path("/refusing")], Action::forward_to("refusing")),
+            Rule::new(vec![path("/closing")], Action::forward_to("closing")),
+            Rule::new(vec![path("/weightless")], weightless),
+        ];
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        for (target, status, reason) in [
+            ("/empty", 503, "no-targets"),
+            ("/refusing", 502, "target-unreachable"),
+            ("/closing", 502, "target-closed"),
+            ("/weightless", 503, "no-weight"),
+        ] {
+            let answer = client.get(target).await;
+            assert_eq!(
+                (answer.status, answer.fields.text("x-forebay-reason")),
+                (status, Some(reason)),
+                "{target}"
+            );
+        }
+        let traced = client.send(Method::TRACE, "a", "/", Body::Empty, &[]).await.unwrap();
+        assert_eq!(traced.status, 405);
+        let many = vec!["10.0.0.1"; 31].join(",");
+        let forwarded = [("x-forwarded-for", many.as_str())];
+        let answer = client.send(Method::GET, "a", "/", Body::Empty, &forwarded).await.unwrap();
+        assert_eq!(answer.status, 463);
+    });
+}
+
+#[test]
+fn acc_s3_19_connections_from_outside_the_source_ranges_are_closed_unread() {
+    run(async {
+        let server = Server::start("one");
+        let mut balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let ranges =
+            |cidr: &str| SourceRanges { cidrs: vec![cidr.parse().unwrap()], prefix_lists: Vec::new() };
+        balancer.listeners[0].source_ranges = Some(ranges("10.0.0.0/8"));
+        let mut world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        assert!(client.post("/", "x").await.is_err());
+        balancer.listeners[0].source_ranges = Some(ranges("127.0.0.0/8"));
+        world.change(plan_of(&balancer)).await;
+        while client.post("/", "x").await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert_eq!(client.post("/", "x").await.unwrap().text, "one");
+    });
+}

@@ -1,0 +1,283 @@
+//! A data plane, targets that tell who they are, and clients.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::{Body, ClientConnection, Drain, Fields, Limits, Method, Outgoing, Request, Response, StatusCode};
+use plan::attributes::{Attributes, Scope};
+use plan::{
+    Action, CodeSet, HealthCheck, HealthCheckPort, IpAddressType, Listener, LoadBalancer, LoadBalancerKind,
+    Matcher, Observed, Plan, Protocol, ProtocolVersion, Replay, ServicePort, ServicePortName, Target,
+    TargetAddressType, TargetGroup, TargetType,
+};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+/// Runs a test on a thread of its own, as the platform does.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs");
+    });
+}
+
+/// A running data plane.
+pub(crate) struct World {
+    pub(crate) plans: watch::Sender<Arc<Plan>>,
+    pub(crate) observed: watch::Receiver<Arc<Observed>>,
+    pub(crate) metrics: proxy::Metrics,
+    pub(crate) drain: Drain,
+}
+
+impl World {
+    pub(crate) async fn start(plan: Plan) -> Self {
+        let (plans, plans_receiver) = watch::channel(Arc::new(plan));
+        let (observed_sender, observed) = watch::channel(Arc::default());
+        let (drain, watch) = Drain::new();
+        let (metrics, settings) = (proxy::Metrics::default(), proxy::Settings { n_cores: 2 });
+        tokio::task::spawn_local(proxy::run(
+            plans_receiver,
+            observed_sender,
+            metrics.clone(),
+            settings,
+            watch,
+        ));
+        let mut world = Self { plans, observed, metrics, drain };
+        world.settle().await;
+        world
+    }
+
+    /// Changes the plan and waits until its targets are known, and those that are gone are told to drain.
+    pub(crate) async fn change(&mut self, plan: Plan) {
+        self.plans.send_replace(Arc::new(plan));
+        self.settle().await;
+    }
+
+    /// Waits until every listener of the plan is told of, and every target has been asked.
+    async fn settle(&mut self) {
+        let plan = Arc::clone(&self.plans.borrow());
+        let n_listeners: usize = plan.load_balancers.iter().map(|balancer| balancer.listeners.len()).sum();
+        let groups = || plan.load_balancers.iter().flat_map(|balancer| &balancer.target_groups);
+        let targets: Vec<SocketAddr> =
+            groups().flat_map(|group| &group.targets).map(Target::socket).collect();
+        self.wait_until(|observed| {
+            let known = |address: &SocketAddr| {
+                observed
+                    .targets
+                    .iter()
+                    .any(|(key, health)| key.address == *address && health.state.as_str() != "initial")
+            };
+            observed.listeners.len() == n_listeners && targets.iter().all(known)
+        })
+        .await;
+    }
+
+    pub(crate) async fn wait_until(&mut self, condition: impl FnMut(&Arc<Observed>) -> bool) {
+        self.observed.wait_for(condition).await.unwrap();
+    }
+
+    /// The state of the target at an address.
+    pub(crate) fn state_of(&self, address: SocketAddr) -> Option<&'static str> {
+        let observed = self.observed.borrow();
+        observed
+            .targets
+            .iter()
+            .find(|(key, _)| key.address == address)
+            .map(|(_, health)| health.state.as_str())
+    }
+}
+
+/// A load balancer with one listener on a free port.
+pub(crate) fn load_balancer(kind: LoadBalancerKind, groups: Vec<TargetGroup>) -> LoadBalancer {
+    let is_application = kind == LoadBalancerKind::Application;
+    let (protocol, scope) =
+        if is_application { (Protocol::Http, Scope::Application) } else { (Protocol::Tcp, Scope::Network) };
+    let mut listener = Listener::new(80, protocol);
+    listener.addresses = vec![free_address()];
+    if let [first, ..] = groups.as_slice() {
+        listener.default_action = Action::forward_to(&first.key);
+    }
+    LoadBalancer {
+        id: "ingress:test/lb".into(),
+        name: "lb".into(),
+        name_generated: false,
+        kind,
+        scheme: plan::Scheme::Internal,
+        ip_address_type: IpAddressType::Ipv4,
+        sources: Vec::new(),
+        attributes: Attributes::new(scope),
+        web_acl: None,
+        shield_advanced_protection: None,
+        minimum_capacity_units: None,
+        customer_owned_ipv4_pool: None,
+        subnets: Vec::new(),
+        security_groups: Vec::new(),
+        tags: plan::Tags::new(),
+        listeners: vec![listener],
+        target_groups: groups,
+    }
+}
+
+pub(crate) fn plan_of(load_balancer: &LoadBalancer) -> Plan {
+    Plan { load_balancers: vec![load_balancer.clone()] }
+}
+
+/// A target group that is asked for its health often.
+pub(crate) fn group(key: &str, targets: &[SocketAddr]) -> TargetGroup {
+    TargetGroup {
+        key: key.into(),
+        name: key.into(),
+        name_generated: true,
+        service: ServicePort {
+            namespace: "test".into(),
+            name: key.into(),
+            port: ServicePortName::Number(80),
+        },
+        target_type: TargetType::Ip,
+        protocol: Protocol::Http,
+        protocol_version: Some(ProtocolVersion::Http1),
+        port: 80,
+        ip_address_type: TargetAddressType::Ipv4,
+        target_control_port: None,
+        health_check: HealthCheck {
+            protocol: Protocol::Http,
+            port: HealthCheckPort::TrafficPort,
+            path: Some("/health".into()),
+            interval: Duration::from_millis(20),
+            timeout: Duration::from_secs(2),
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+            matcher: Matcher::Http(CodeSet::parse("200", 200..=499).unwrap()),
+        },
+        attributes: Attributes::new(Scope::ApplicationTargetGroup),
+        targets: targets
+            .iter()
+            .map(|address| Target { address: address.ip(), port: address.port(), availability_zone: None })
+            .collect(),
+        replay: Replay::Idempotent,
+        tags: plan::Tags::new(),
+    }
+}
+
+/// An address nobody listens on. Each call gives another one, on a loopback address of this process.
+pub(crate) fn free_address() -> SocketAddr {
+    net::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap()[0].local_addr().unwrap()
+}
+
+/// A server that tells its name, counts requests, and behaves as it is told.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) n_requests: Rc<Cell<usize>>,
+    pub(crate) is_healthy: Rc<Cell<bool>>,
+    drain: RefCell<Option<Drain>>,
+}
+
+impl Server {
+    pub(crate) fn start(name: &'static str) -> Self {
+        Self::start_at(name, free_address())
+    }
+
+    pub(crate) fn start_at(name: &'static str, address: SocketAddr) -> Self {
+        let n_requests = Rc::new(Cell::new(0));
+        let is_healthy = Rc::new(Cell::new(true));
+        let (count, healthy) = (Rc::clone(&n_requests), Rc::clone(&is_healthy));
+        let handler = move |request: Request| {
+            let (count, healthy) = (Rc::clone(&count), Rc::clone(&healthy));
+            async move { answer(name, request, &count, &healthy).await }
+        };
+        let listener = net::bind(address, 1).unwrap().remove(0);
+        let (drain, watch) = Drain::new();
+        tokio::task::spawn_local(net::serve(listener, handler, Limits::default(), watch));
+        Self { address, n_requests, is_healthy, drain: RefCell::new(Some(drain)) }
+    }
+
+    /// Stops accepting; connections that are open end after the request they are at.
+    pub(crate) fn stop(&self) {
+        drop(self.drain.borrow_mut().take());
+    }
+}
+
+async fn answer(name: &str, request: Request, count: &Cell<usize>, healthy: &Cell<bool>) -> Response {
+    if request.target.path() == "/health" {
+        let status = if healthy.get() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        return Response::new(status);
+    }
+    count.set(count.get() + 1);
+    match request.target.path() {
+        "/fields" => {
+            let mut text = format!("{} {}\n", request.method, request.target.as_str());
+            for (field, value) in request.fields.iter() {
+                let (field, value) = (String::from_utf8_lossy(field), String::from_utf8_lossy(value));
+                text.push_str(&format!("{}: {value}\n", field.to_ascii_lowercase()));
+            }
+            Response::with_body(StatusCode::OK, "text/plain", text)
+        }
+        "/echo" => Response::with_body(StatusCode::OK, "text/plain", request.body),
+        "/slow" => {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Response::with_body(StatusCode::OK, "text/plain", name.to_owned())
+        }
+        _ => {
+            let _ = request.body.collect(1 << 20).await;
+            Response::with_body(StatusCode::OK, "text/plain", name.to_owned())
+        }
+    }
+}
+
+/// A client with one connection that it keeps as long as it can.
+pub(crate) struct Client {
+    address: SocketAddr,
+    idle: Rc<RefCell<Option<ClientConnection>>>,
+}
+
+/// Status, fields and text of an answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: Fields,
+    pub(crate) text: String,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, idle: Rc::default() }
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.send(Method::GET, "a.example.com", target, Body::Empty, &[]).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, target: &str, body: impl Into<Body>) -> Result<Answer, net::SendError> {
+        self.send(Method::POST, "a.example.com", target, body.into(), &[]).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        host: &str,
+        target: &str,
+        body: Body,
+        more: &[(&str, &str)],
+    ) -> Result<Answer, net::SendError> {
+        let kept = self.idle.borrow_mut().take().filter(ClientConnection::is_open);
+        let connection = match kept {
+            Some(connection) => connection,
+            None => ClientConnection::open(self.address, Duration::from_secs(5)).await.unwrap(),
+        };
+        let mut fields = Fields::new();
+        fields.push("host", host);
+        for (name, value) in more {
+            fields.push(name, value);
+        }
+        let timeout = Duration::from_secs(10);
+        let outgoing = Outgoing { method: &method, target, fields: &fields, body, timeout };
+        let idle = Rc::clone(&self.idle);
+        let response =
+            connection.send(outgoing, move |connection| *idle.borrow_mut() = Some(connection)).await?;
+        let bytes = response.body.collect(64 << 20).await.map_err(|_| net::SendError::Truncated)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { status: response.status.as_u16(), fields: response.fields, text })
+    }
+}
