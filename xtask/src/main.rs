@@ -1,1 +1,34 @@
-fn main() {}
+//! The project's chores: `cargo xtask <chore>`.
+
+#[cfg(test)]
+mod arrows;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <chore>
+
+  test    install what the tests need, then fmt, clippy with warnings denied, all tests
+  ci      test, then cargo deny and the documentation with warnings denied
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let chore: fn() -> Result<(), String> = match arguments.first().map(String::as_str) {
+        Some("test") => test::test,
+        Some("ci") => test::ci,
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match chore() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

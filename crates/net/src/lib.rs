@@ -6,7 +6,7 @@
 //! Connections live on one thread from accept to close, so nothing here is `Send` and nothing is locked.
 
 mod body;
-mod core;
+mod cores;
 mod drain;
 mod fields;
 mod h1;
@@ -17,7 +17,7 @@ mod server;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use bytes::Bytes;
-pub use core::{n_cores, spawn_core};
+pub use cores::{n_cores, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
 pub use h1::client::{ClientConnection, ConnectError, Outgoing, SendError};

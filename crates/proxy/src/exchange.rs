@@ -6,8 +6,8 @@ use std::rc::Rc;
 use net::{Fields, Handler, Method, Rejection, Request, Response};
 use plan::{Action, Condition, HeaderFields, RequestHead, Values, normalise_host};
 
-use crate::core::{CoreForward, CoreListener, ListenerSlot};
 use crate::respond::{self, Cause};
+use crate::worker::{ListenerSlot, WorkerForward, WorkerListener};
 use crate::{forward, headers};
 
 /// Answers the requests of one listener.
@@ -44,7 +44,11 @@ impl Handler for Exchange {
 }
 
 /// Decides by the rules and does it. The error is an answer of our own.
-async fn route(slot: &ListenerSlot, listener: &CoreListener, request: Request) -> Result<Response, Response> {
+async fn route(
+    slot: &ListenerSlot,
+    listener: &WorkerListener,
+    request: Request,
+) -> Result<Response, Response> {
     if request.method == Method::TRACE {
         return Err(respond::to(Cause::MethodNotAllowed));
     }
@@ -64,7 +68,7 @@ async fn route(slot: &ListenerSlot, listener: &CoreListener, request: Request) -
     let decision = plan::route(rules, &head);
     match decision.action {
         Action::Forward(_) => {
-            let group = listener.forward_of(&decision).and_then(CoreForward::choose);
+            let group = listener.forward_of(&decision).and_then(WorkerForward::choose);
             let group = group.ok_or_else(|| respond::to(Cause::NoWeight))?;
             forward::forward(slot, listener, group, request).await
         }

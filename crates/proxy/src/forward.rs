@@ -11,11 +11,11 @@ use net::{
 };
 use plan::Replay;
 
-use crate::core::{CoreGroup, CoreListener, CoreTarget, ListenerSlot};
 use crate::headers;
 use crate::random::Random;
 use crate::respond::{self, Cause};
 use crate::target::InFlight;
+use crate::worker::{ListenerSlot, WorkerGroup, WorkerListener, WorkerTarget};
 
 /// How often one request is sent, at most.
 const ATTEMPTS: usize = 4;
@@ -38,22 +38,28 @@ const HOLD_INTERVAL: Duration = Duration::from_millis(10);
 /// Sends a request to a target of the group. The error is an answer of our own.
 pub(crate) async fn forward(
     slot: &ListenerSlot,
-    listener: &CoreListener,
-    group: Rc<CoreGroup>,
+    listener: &WorkerListener,
+    group: Rc<WorkerGroup>,
     mut request: Request,
 ) -> Result<Response, Response> {
     let settings = &listener.snapshot.settings;
     let port = listener.snapshot.listener.port;
-    headers::rewrite_request(&mut request.fields, &request.connection, port, settings, &listener.core.random);
+    headers::rewrite_request(
+        &mut request.fields,
+        &request.connection,
+        port,
+        settings,
+        &listener.worker.random,
+    );
     let body = std::mem::take(&mut request.body);
     let mut body = Replayable::prepare(body).await.map_err(|_| respond::to(Cause::ClientBody))?;
 
     let mut choice =
-        Choice { slot, group, random: &listener.core.random, tried: Vec::new(), started: Instant::now() };
+        Choice { slot, group, random: &listener.worker.random, tried: Vec::new(), started: Instant::now() };
     let mut last_cause = Cause::NoTargets;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
-        let in_flight = InFlight::begin(&target.shared, listener.core.index);
+        let in_flight = InFlight::begin(&target.shared, listener.worker.index);
         let Some(body) = body.next() else { break };
         let failure = match attempt_once(&target, &choice.group, &request, body, settings.idle_timeout).await
         {
@@ -77,7 +83,7 @@ pub(crate) async fn forward(
 /// Choosing targets for one request, one after the other.
 struct Choice<'a> {
     slot: &'a ListenerSlot,
-    group: Rc<CoreGroup>,
+    group: Rc<WorkerGroup>,
     random: &'a Random,
     tried: Vec<SocketAddr>,
     started: Instant,
@@ -86,7 +92,7 @@ struct Choice<'a> {
 impl Choice<'_> {
     /// A target that was not tried yet. When there is none, and waiting makes sense, one that comes a little later, or
     /// one that was tried before.
-    async fn next(&mut self) -> Option<Rc<CoreTarget>> {
+    async fn next(&mut self) -> Option<Rc<WorkerTarget>> {
         loop {
             let target = self.group.choose(&self.tried, self.random);
             if target.is_some() || !self.may_wait() {
@@ -117,8 +123,8 @@ enum Failure {
 }
 
 async fn attempt_once(
-    target: &Rc<CoreTarget>,
-    group: &CoreGroup,
+    target: &Rc<WorkerTarget>,
+    group: &WorkerGroup,
     request: &Request,
     body: Body,
     timeout: Duration,

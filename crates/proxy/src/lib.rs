@@ -7,7 +7,7 @@
 //! [`exchange`] reads like the way of one request; [`respond`] alone knows which cause has which status.
 
 mod check;
-mod core;
+
 mod director;
 mod exchange;
 mod forward;
@@ -18,6 +18,7 @@ mod respond;
 mod snapshot;
 mod target;
 mod tcp;
+mod worker;
 
 use std::sync::Arc;
 
@@ -63,7 +64,7 @@ pub async fn run(
     for index in 0..settings.n_cores {
         let (sender, receiver) = mpsc::channel(COMMAND_QUEUE);
         let (metrics, watch) = (metrics.clone(), cores_drain.watch());
-        net::spawn_core(&format!("core-{index}"), move || core::run(index, receiver, metrics, watch))?;
+        net::spawn_core(&format!("core-{index}"), move || worker::run(index, receiver, metrics, watch))?;
         commands.push(sender);
     }
     director::Director::new(commands, metrics, wake).run(plans, observed, drain).await;

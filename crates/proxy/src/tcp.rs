@@ -11,9 +11,9 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::core::{CoreForward, CoreTarget, ListenerSlot};
 use crate::forward::CONNECT_TIMEOUT;
 use crate::target::InFlight;
+use crate::worker::{ListenerSlot, WorkerForward, WorkerTarget};
 
 /// Serves one listening socket.
 pub(crate) async fn serve(
@@ -38,10 +38,10 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, dr
     let listener = slot.current();
     let metrics = &listener.metrics;
     metrics.connections.inc();
-    let Some(group) = listener.default_forward().and_then(CoreForward::choose) else { return };
+    let Some(group) = listener.default_forward().and_then(WorkerForward::choose) else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
-        let Some(target) = group.choose(&tried, &listener.core.random) else {
+        let Some(target) = group.choose(&tried, &listener.worker.random) else {
             debug!(peer = %connection.peer, "no target takes a connection");
             return;
         };
@@ -51,7 +51,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, dr
         target.shared.report_unreachable();
         tried.push(target.shared.address());
     };
-    let in_flight = InFlight::begin(&target.shared, listener.core.index);
+    let in_flight = InFlight::begin(&target.shared, listener.worker.index);
     metrics.open_connections.inc();
     let idle_timeout = listener.snapshot.settings.idle_timeout;
     let open_connections = metrics.open_connections.clone();
@@ -62,7 +62,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, dr
     drop(in_flight);
 }
 
-async fn connect(target: &CoreTarget) -> Option<TcpStream> {
+async fn connect(target: &WorkerTarget) -> Option<TcpStream> {
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target.shared.address())).await;
     let stream = connecting.ok()?.ok()?;
     let _ = stream.set_nodelay(true);

@@ -1,4 +1,4 @@
-//! One core: its listeners, and its view of the snapshot with connections and turns of its own.
+//! One worker, on a core of its own: its listeners, and its view of the snapshot with connections and turns of its own.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,16 +20,16 @@ use crate::snapshot::{Group, ListenerSnapshot, Snapshot};
 use crate::target::SharedTarget;
 use crate::tcp;
 
-/// Runs one core until its commands end.
+/// Runs one worker until its commands end.
 pub(crate) async fn run(
     index: usize,
     mut commands: mpsc::Receiver<Command>,
     metrics: Metrics,
     drain: DrainWatch,
 ) {
-    let core = Rc::new(Core { index, random: Random::default() });
+    let worker = Rc::new(Worker { index, random: Random::default() });
     let mut listeners = Listeners {
-        core,
+        worker,
         metrics,
         known: HashMap::new(),
         open: HashMap::new(),
@@ -55,61 +55,61 @@ pub(crate) async fn run(
 /// How often connections to targets that have been idle for too long are closed.
 const POOL_SWEEP: Duration = Duration::from_secs(5);
 
-/// What all listeners of a core share.
-pub(crate) struct Core {
+/// What all listeners of a worker share.
+pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) random: Random,
 }
 
-/// The listeners of a core.
+/// The listeners of a worker.
 struct Listeners {
-    core: Rc<Core>,
+    worker: Rc<Worker>,
     metrics: Metrics,
     known: HashMap<ListenerKey, Rc<ListenerSlot>>,
     open: HashMap<SocketAddr, Drain>,
     /// Drains of listeners that are closed, while connections of theirs are open.
     closing: Vec<Drain>,
-    targets: HashMap<TargetKey, Rc<CoreTarget>>,
+    targets: HashMap<TargetKey, Rc<WorkerTarget>>,
 }
 
 /// A listener's place: what stands in it changes with the plan, while connections hold the place.
 pub(crate) struct ListenerSlot {
-    listener: RefCell<Rc<CoreListener>>,
+    listener: RefCell<Rc<WorkerListener>>,
     limits: LiveLimits,
 }
 
-/// A listener as this core sees it.
-pub(crate) struct CoreListener {
+/// A listener as this worker sees it.
+pub(crate) struct WorkerListener {
     pub(crate) snapshot: Arc<ListenerSnapshot>,
     /// What each rule's forward action leads to, by the rule's index; the default action's is last.
-    forwards: Vec<Option<CoreForward>>,
-    groups: HashMap<String, Rc<CoreGroup>>,
+    forwards: Vec<Option<WorkerForward>>,
+    groups: HashMap<String, Rc<WorkerGroup>>,
     pub(crate) metrics: ListenerMetrics,
-    pub(crate) core: Rc<Core>,
+    pub(crate) worker: Rc<Worker>,
 }
 
 /// A forward action with its target groups found.
-pub(crate) struct CoreForward {
+pub(crate) struct WorkerForward {
     weights: Vec<u16>,
-    groups: Vec<Option<Rc<CoreGroup>>>,
+    groups: Vec<Option<Rc<WorkerGroup>>>,
     /// The state of smooth weighted round robin.
     current: RefCell<Vec<i32>>,
 }
 
-/// A target group as this core sees it.
-pub(crate) struct CoreGroup {
+/// A target group as this worker sees it.
+pub(crate) struct WorkerGroup {
     pub(crate) group: Arc<Group>,
-    pub(crate) targets: Vec<Rc<CoreTarget>>,
+    pub(crate) targets: Vec<Rc<WorkerTarget>>,
     turn: Cell<usize>,
 }
 
-/// A target with this core's idle connections to it.
-pub(crate) struct CoreTarget {
+/// A target with this worker's idle connections to it.
+pub(crate) struct WorkerTarget {
     pub(crate) shared: Arc<SharedTarget>,
     idle: RefCell<Vec<(ClientConnection, Instant)>>,
 }
 
-/// Idle connections kept per target and core.
+/// Idle connections kept per target and worker.
 const POOL_SIZE: usize = 256;
 
 /// An idle connection older than this is closed: most servers keep theirs a little longer.
@@ -154,13 +154,13 @@ impl Listeners {
             .map(|target| {
                 let kept =
                     self.targets.get(&target.key).filter(|kept| Arc::ptr_eq(&kept.shared, target)).cloned();
-                let new = || Rc::new(CoreTarget { shared: Arc::clone(target), idle: RefCell::default() });
+                let new = || Rc::new(WorkerTarget { shared: Arc::clone(target), idle: RefCell::default() });
                 (target.key.clone(), kept.unwrap_or_else(new))
             })
             .collect();
         let before = std::mem::take(&mut self.known);
         for listener in &snapshot.listeners {
-            let current = Rc::new(self.core_listener(listener));
+            let current = Rc::new(self.worker_listener(listener));
             let limits = limits_of(listener);
             let slot = match before.get(&listener.key) {
                 Some(slot) => {
@@ -174,16 +174,16 @@ impl Listeners {
         }
     }
 
-    fn core_listener(&self, snapshot: &Arc<ListenerSnapshot>) -> CoreListener {
-        let groups: HashMap<String, Rc<CoreGroup>> = snapshot
+    fn worker_listener(&self, snapshot: &Arc<ListenerSnapshot>) -> WorkerListener {
+        let groups: HashMap<String, Rc<WorkerGroup>> = snapshot
             .groups
             .iter()
-            .map(|group| (group.key.clone(), Rc::new(self.core_group(group))))
+            .map(|group| (group.key.clone(), Rc::new(self.worker_group(group))))
             .collect();
         let rules = snapshot.listener.rules.iter().map(|rule| &rule.action);
         let actions = rules.chain([&snapshot.listener.default_action]);
         let forward = |action: &Action| match action {
-            Action::Forward(forward) => Some(CoreForward {
+            Action::Forward(forward) => Some(WorkerForward {
                 weights: forward.targets.iter().map(|target| target.weight).collect(),
                 groups: forward
                     .targets
@@ -197,19 +197,23 @@ impl Listeners {
             }),
             Action::Redirect(_) | Action::FixedResponse(_) => None,
         };
-        CoreListener {
+        WorkerListener {
             forwards: actions.map(forward).collect(),
             groups,
             metrics: self.metrics.listener(&snapshot.key.load_balancer, snapshot.key.port),
             snapshot: Arc::clone(snapshot),
-            core: Rc::clone(&self.core),
+            worker: Rc::clone(&self.worker),
         }
     }
 
-    fn core_group(&self, group: &Arc<Group>) -> CoreGroup {
+    fn worker_group(&self, group: &Arc<Group>) -> WorkerGroup {
         let targets = group.targets.iter().filter_map(|target| self.targets.get(&target.key).cloned());
         // Cores begin at different targets, so that few requests spread evenly too.
-        CoreGroup { group: Arc::clone(group), targets: targets.collect(), turn: Cell::new(self.core.index) }
+        WorkerGroup {
+            group: Arc::clone(group),
+            targets: targets.collect(),
+            turn: Cell::new(self.worker.index),
+        }
     }
 
     fn sweep_pools(&self) {
@@ -231,7 +235,7 @@ fn limits_of(listener: &ListenerSnapshot) -> Limits {
 
 impl ListenerSlot {
     /// The listener as the plan of this moment has it.
-    pub(crate) fn current(&self) -> Rc<CoreListener> {
+    pub(crate) fn current(&self) -> Rc<WorkerListener> {
         Rc::clone(&self.listener.borrow())
     }
 
@@ -242,31 +246,31 @@ impl ListenerSlot {
     }
 }
 
-// === impl CoreListener ===
+// === impl WorkerListener ===
 
-impl CoreListener {
+impl WorkerListener {
     /// What the forward action of a decision leads to.
-    pub(crate) fn forward_of(&self, decision: &plan::Decision<'_>) -> Option<&CoreForward> {
+    pub(crate) fn forward_of(&self, decision: &plan::Decision<'_>) -> Option<&WorkerForward> {
         let index = decision.rule.map_or(self.forwards.len() - 1, |(index, _)| index);
         self.forwards[index].as_ref()
     }
 
     /// The target group with this key.
-    pub(crate) fn group(&self, key: &str) -> Option<Rc<CoreGroup>> {
+    pub(crate) fn group(&self, key: &str) -> Option<Rc<WorkerGroup>> {
         self.groups.get(key).cloned()
     }
 
     /// What the default action leads to.
-    pub(crate) fn default_forward(&self) -> Option<&CoreForward> {
+    pub(crate) fn default_forward(&self) -> Option<&WorkerForward> {
         self.forwards.last().and_then(Option::as_ref)
     }
 }
 
-// === impl CoreForward ===
+// === impl WorkerForward ===
 
-impl CoreForward {
+impl WorkerForward {
     /// The target group whose turn it is by weight; `None` when all weights are zero or the group is not known here.
-    pub(crate) fn choose(&self) -> Option<Rc<CoreGroup>> {
+    pub(crate) fn choose(&self) -> Option<Rc<WorkerGroup>> {
         let index = match self.groups.len() {
             1 if self.weights[0] > 0 => 0,
             _ => plan::balance::pick_weighted(&self.weights, &mut self.current.borrow_mut())?,
@@ -275,24 +279,24 @@ impl CoreForward {
     }
 }
 
-// === impl CoreGroup ===
+// === impl WorkerGroup ===
 
-impl CoreGroup {
+impl WorkerGroup {
     /// A target whose turn it is, other than those tried already; `None` when there is none left.
-    pub(crate) fn choose(&self, tried: &[SocketAddr], random: &Random) -> Option<Rc<CoreTarget>> {
+    pub(crate) fn choose(&self, tried: &[SocketAddr], random: &Random) -> Option<Rc<WorkerTarget>> {
         let states = || self.targets.iter().map(|target| target.shared.state());
         let all = match plan::balance::routable(states(), self.group.minimum_healthy) {
             plan::balance::Routable::Nothing => return None,
             plan::balance::Routable::All => true,
             plan::balance::Routable::Healthy => false,
         };
-        let usable = |target: &&Rc<CoreTarget>| {
+        let usable = |target: &&Rc<WorkerTarget>| {
             let state = target.shared.state();
             let is_routable =
                 if all { state != TargetState::Draining } else { state == TargetState::Healthy };
             is_routable && !tried.contains(&target.shared.address())
         };
-        let candidates: Vec<&Rc<CoreTarget>> = self.targets.iter().filter(usable).collect();
+        let candidates: Vec<&Rc<WorkerTarget>> = self.targets.iter().filter(usable).collect();
         let in_flight: Vec<u32> = candidates.iter().map(|target| target.shared.in_flight()).collect();
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
@@ -301,9 +305,9 @@ impl CoreGroup {
     }
 }
 
-// === impl CoreTarget ===
+// === impl WorkerTarget ===
 
-impl CoreTarget {
+impl WorkerTarget {
     /// An idle connection that is still open.
     pub(crate) fn take_idle(&self) -> Option<ClientConnection> {
         let mut idle = self.idle.borrow_mut();

@@ -1,0 +1,80 @@
+//! Which crate may know which: the arrows of ARCHITECTURE.md, checked against the manifests.
+
+use std::collections::BTreeMap;
+
+use crate::tools::root;
+
+/// A crate, and what of ours it may use. A new arrow is a page in docs/decisions.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("plan", &[]),
+    ("net", &[]),
+    ("models", &[]),
+    ("manifest", &["plan"]),
+    ("proxy", &["net", "plan"]),
+    ("serving", &["models", "net"]),
+    ("control", &["manifest", "plan"]),
+    ("forebay", &["control", "manifest", "models", "net", "plan", "proxy", "serving"]),
+    ("testkit", &["net"]),
+];
+
+/// Libraries that only some crates may use.
+const KEEPERS: &[(&str, &[&str])] = &[
+    ("anyhow", &["forebay"]),
+    ("clap", &["forebay"]),
+    ("object_store", &["forebay"]),
+    ("redb", &["control"]),
+    ("tokio", &["control", "forebay", "net", "proxy", "serving", "testkit"]),
+];
+
+/// The dependencies of each crate; those of tests only are left out.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let crates = std::fs::read_dir(root().join("crates")).unwrap();
+    let manifests = crates.map(|entry| entry.unwrap().path().join("Cargo.toml"));
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let section = text.split("\n[dependencies]").nth(1).unwrap_or_default();
+        let section = section.split("\n[").next().unwrap_or_default();
+        let names = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+        let name = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        (name, names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    };
+    manifests.map(read).collect()
+}
+
+#[test]
+fn every_arrow_is_in_the_architecture() {
+    for (name, uses) in dependencies() {
+        let allowed = ARROWS.iter().find(|(known, _)| *known == name);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("crate `{name}` is not in the table of arrows"));
+        for used in uses.iter().filter(|used| ARROWS.iter().any(|(ours, _)| ours == used)) {
+            assert!(allowed.contains(&used.as_str()), "`{name}` must not know `{used}`: see ARCHITECTURE.md");
+        }
+    }
+}
+
+#[test]
+fn some_libraries_have_one_keeper() {
+    for (name, uses) in dependencies() {
+        for (library, keepers) in KEEPERS {
+            let uses_it = uses.iter().any(|used| used == library);
+            assert!(!uses_it || keepers.contains(&name.as_str()), "`{name}` must not use `{library}`");
+        }
+    }
+}
+
+#[test]
+fn no_module_is_named_after_nothing() {
+    let mut folders = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let is_vague = ["common", "core", "util", "utils", "helpers", "types", "misc", "mod"]
+                .contains(&stem.as_str());
+            assert!(!is_vague, "{} is named after nothing it holds", path.display());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+}
