@@ -1,19 +1,30 @@
 //! Findings: problems in something the user wrote.
 
+mod code;
+mod render;
+
 use std::fmt;
 
 use plan::ObjectRef;
+
+use crate::Object;
+use crate::read::key_path;
+
+pub use code::{CODES, Code, codes};
+pub use render::render;
 
 /// A problem in something the user wrote, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Stable, kebab-case, for example `annotation-invalid`.
+    /// Stable, kebab-case, for example `annotation-invalid`; one of [`CODES`].
     pub code: &'static str,
+    /// The number of the lint in the documentation, for example `FB014`, when it has one.
+    pub lint: Option<&'static str>,
     /// The object, when there is one.
     pub object: Option<ObjectRef>,
-    /// An annotation key, or a path such as `spec.rules[0].http.paths[1].path`.
+    /// An annotation key, or a path such as `spec.rules[1].http.paths[0].path`.
     pub field: Option<String>,
     /// One sentence that names the wrong value.
     pub message: String,
@@ -43,7 +54,99 @@ pub struct Location {
     pub line: u32,
     /// From 1, in characters.
     pub column: u32,
+    /// The line as written.
+    pub text: String,
 }
+
+// === impl Finding ===
+
+impl Finding {
+    /// A finding about nothing in particular yet, as severe as its code.
+    #[must_use]
+    pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        Self {
+            severity: code.severity,
+            code: code.name,
+            lint: code.lint,
+            object: None,
+            field: None,
+            message: message.into(),
+            suggestion: None,
+            location: None,
+        }
+    }
+
+    /// The same, about an object as a whole.
+    #[must_use]
+    pub fn on(self, object: &Object) -> Self {
+        Self { object: Some(object.reference()), location: object.locate("metadata.name"), ..self }
+    }
+
+    /// The same, about the field of an object with this path, such as `spec.rules[0].host`.
+    #[must_use]
+    pub fn at(self, object: &Object, path: &str) -> Self {
+        Self {
+            object: Some(object.reference()),
+            location: object.locate(path),
+            field: Some(path.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same, about an annotation of an object.
+    #[must_use]
+    pub fn at_annotation(self, object: &Object, key: &str) -> Self {
+        let path = key_path("metadata.annotations", key);
+        Self { field: Some(key.to_owned()), ..self.at(object, &path) }
+    }
+
+    /// The same, with what to write instead.
+    #[must_use]
+    pub fn suggest(self, suggestion: impl Into<String>) -> Self {
+        Self { suggestion: Some(suggestion.into()), ..self }
+    }
+
+    /// The same, with what to write instead if there is something.
+    #[must_use]
+    pub fn maybe_suggest(self, suggestion: Option<String>) -> Self {
+        Self { suggestion, ..self }
+    }
+
+    /// The same, with another severity than its code has by itself.
+    #[must_use]
+    pub fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// The same, under another lint number than its code has by itself.
+    #[must_use]
+    pub fn with_lint(self, lint: &'static str) -> Self {
+        Self { lint: Some(lint), ..self }
+    }
+
+    /// Whether what it concerns is left out.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// Puts findings into their order (severity, object, field, code) and drops those that say the same again.
+pub fn sort(findings: &mut Vec<Finding>) {
+    findings.sort_by(|a, b| {
+        let key = |finding: &Finding| {
+            let object = finding.object.clone();
+            (finding.severity, object, finding.field.clone(), finding.code, finding.message.clone())
+        };
+        key(a).cmp(&key(b)).then_with(|| a.location.cmp(&b.location))
+    });
+    findings.dedup_by(|a, b| {
+        (a.severity, a.code, &a.object, &a.field, &a.message)
+            == (b.severity, b.code, &b.object, &b.field, &b.message)
+    });
+}
+
+// === impl Severity ===
 
 impl Severity {
     /// `error`, `warning` or `info`.
@@ -56,6 +159,8 @@ impl Severity {
         }
     }
 }
+
+// === impl Location ===
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,10 +2,24 @@
 //!
 //! Everything here is a pure function of text and objects: no file is opened, no clock read, no cluster asked.
 
+mod compile;
+mod defaults;
 mod finding;
+#[doc(hidden)]
+pub mod fuzzing;
+mod kinds;
 mod object;
+
+mod read;
 mod workload;
 
-pub use finding::{Finding, Location, Severity};
-pub use object::{Kind, Object, Objects, Source};
-pub use workload::{Container, ContainerPort, Probe, ProbeHandler, Program, Rollout, Workload};
+pub use compile::{Compiled, Route, compile};
+pub use defaults::{Defaults, KnownCertificate, Named, ServiceSelection};
+pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
+pub use kinds::{KINDS, Kind, kind_named};
+pub use object::{Object, Objects, Source};
+
+pub use read::{Read, read};
+pub use workload::{
+    Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, workloads,
+};

@@ -6,24 +6,8 @@ use std::sync::Arc;
 use plan::ObjectRef;
 use serde_json::Value;
 
-use crate::Location;
-
-/// A kind of object that Forebay knows.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// API group, empty for the core group.
-    pub group: &'static str,
-    /// API version.
-    pub version: &'static str,
-    /// For example `InferenceService`.
-    pub kind: &'static str,
-    /// For example `inferenceservices`.
-    pub plural: &'static str,
-    /// For example `isvc`.
-    pub short_names: &'static [&'static str],
-    /// Whether objects of this kind live in a namespace.
-    pub is_namespaced: bool,
-}
+use crate::read::check;
+use crate::{Finding, Kind, Location, codes};
 
 /// One Kubernetes object.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +31,10 @@ pub struct Source {
     pub file: String,
     /// Line and column, from 1, of each field, by its path (`metadata.annotations["a/b"]`, `spec.rules[0].host`).
     pub places: BTreeMap<String, (u32, u32)>,
+    /// The text of the document that the object stands in.
+    pub text: Arc<str>,
+    /// The number of the document's first line in the file, from 1.
+    pub first_line: u32,
 }
 
 /// Every object there is.
@@ -55,30 +43,20 @@ pub struct Objects {
     objects: BTreeMap<ObjectRef, Arc<Object>>,
 }
 
-// === impl Kind ===
-
-impl Kind {
-    /// `v1`, or `networking.k8s.io/v1`.
-    #[must_use]
-    pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_owned()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
-    }
-
-    /// The name of one, as kubectl prints it: `service`, `inferenceservice.serving.kserve.io`.
-    #[must_use]
-    pub fn resource(&self) -> String {
-        let singular = self.kind.to_ascii_lowercase();
-        if self.group.is_empty() { singular } else { format!("{singular}.{}", self.group) }
-    }
-}
-
 // === impl Object ===
 
 impl Object {
+    /// Makes an object of a value that came without a file.
+    ///
+    /// # Errors
+    /// What is wrong with it first: an unknown kind, no name, labels that are not text.
+    pub fn from_value(value: Value) -> Result<Self, Box<Finding>> {
+        check(value, None).map_err(|findings| {
+            let first = findings.into_iter().next();
+            Box::new(first.unwrap_or_else(|| Finding::new(&codes::DOCUMENT_INVALID, "this is no object")))
+        })
+    }
+
     /// Names the object.
     #[must_use]
     pub fn reference(&self) -> ObjectRef {
@@ -104,17 +82,19 @@ impl Object {
     /// Where a field stands in the file, or the nearest field around it.
     #[must_use]
     pub fn locate(&self, path: &str) -> Option<Location> {
-        let source = self.source.as_deref()?;
-        let mut path = path;
-        loop {
-            if let Some((line, column)) = source.places.get(path) {
-                return Some(Location { file: source.file.clone(), line: *line, column: *column });
-            }
-            if path.is_empty() {
-                return None;
-            }
-            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
-        }
+        self.source.as_deref()?.locate(path)
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A place in the file, with the line that stands there.
+    #[must_use]
+    pub fn location(&self, line: u32, column: u32) -> Location {
+        let index = line.saturating_sub(self.first_line) as usize;
+        let text = self.text.lines().nth(index).unwrap_or_default().to_owned();
+        Location { file: self.file.clone(), line, column, text }
     }
 }
 

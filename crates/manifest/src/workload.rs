@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use plan::ObjectRef;
 
+use crate::{Finding, Objects, codes};
+
 /// Wanted replicas of one thing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
@@ -52,8 +54,11 @@ pub struct Container {
     pub name: String,
     /// What is run.
     pub program: Program,
-    /// Environment variables in order, with those from ConfigMaps and Secrets filled in.
+    /// Environment variables in order, with those from ConfigMaps and Secrets filled in, and `$(NAME)` replaced.
     pub environment: Vec<(String, String)>,
+    /// Variables whose value only the replica's starter knows. They come before [`Self::environment`]; `$(NAME)` of such
+    /// a variable is left in the program and in the environment for the starter to replace.
+    pub pod_fields: Vec<(String, PodField)>,
     /// Ports it declares.
     pub ports: Vec<ContainerPort>,
     /// Whether it has started; the other two wait for it.
@@ -66,6 +71,21 @@ pub struct Container {
     pub cpu_limit: Option<f64>,
     /// Memory limit, in bytes.
     pub memory_limit: Option<u64>,
+}
+
+/// A field of a pod that is known only when the replica starts (`valueFrom.fieldRef`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodField {
+    /// `metadata.name`.
+    Name,
+    /// `metadata.uid`.
+    Uid,
+    /// `status.podIP`, also as `status.podIPs`.
+    PodIp,
+    /// `status.hostIP`, also as `status.hostIPs`.
+    HostIp,
+    /// `spec.nodeName`.
+    NodeName,
 }
 
 /// What a container runs on one machine, where no image is pulled.
@@ -131,4 +151,14 @@ pub enum ProbeHandler {
         /// Program and arguments.
         command: Vec<String>,
     },
+}
+
+/// The workloads that Deployments and bare Pods ask for. Children of InferenceServices are among them when the caller has
+/// put them into `objects`.
+#[must_use]
+pub fn workloads(objects: &Objects) -> (Vec<Workload>, Vec<Finding>) {
+    let wanted = objects.of_kind("Deployment").chain(objects.of_kind("Pod"));
+    let message = "this build reads workloads, but runs none yet";
+    let findings = wanted.map(|object| Finding::new(&codes::WORKLOAD_INVALID, message).on(object));
+    (Vec::new(), findings.collect())
 }

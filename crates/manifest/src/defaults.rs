@@ -1,0 +1,102 @@
+//! What a cluster or an account would say: controller flags, certificates and lists that manifests only refer to.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use plan::{Scheme, Tags, TargetType};
+
+/// The domain of InferenceServices when no `config-domain` names one.
+pub(crate) const DOMAIN: &str = "example.com";
+
+/// What a cluster or an account would say. [`Defaults::default`] is what the AWS Load Balancer Controller ships with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defaults {
+    /// Target type where nobody names one.
+    pub target_type: TargetType,
+    /// Whether target type `ip` may be used.
+    pub enable_ip_target_type: bool,
+    /// Scheme where nobody names one.
+    pub scheme: Scheme,
+    /// TLS policy where nobody names one.
+    pub ssl_policy: String,
+    /// Tags of everything.
+    pub tags: Tags,
+    /// Ingress class that is taken besides those whose IngressClass names an AWS controller.
+    pub ingress_class: String,
+    /// Which Services become load balancers.
+    pub service_selection: ServiceSelection,
+    /// Whether a backend without its Service answers 503 instead of taking its load balancer out.
+    pub tolerate_missing_service: bool,
+    /// Whether a backend without its action answers 503 instead of taking its load balancer out.
+    pub tolerate_missing_action: bool,
+    /// Whether TCP and UDP on one port become one listener.
+    pub enable_tcp_udp_listener: bool,
+    /// Feature gates by name, on or off.
+    pub feature_gates: BTreeMap<String, bool>,
+    /// Known certificates; `None` when nobody says which there are.
+    pub certificates: Option<Vec<KnownCertificate>>,
+    /// Known web ACLs; `None` when nobody says which there are.
+    pub web_acls: Option<Vec<Named>>,
+    /// Known trust stores; `None` when nobody says which there are.
+    pub trust_stores: Option<Vec<Named>>,
+    /// Known target groups that no manifest makes; `None` when nobody says which there are.
+    pub target_groups: Option<Vec<Named>>,
+    /// Prefix lists by id.
+    pub prefix_lists: BTreeMap<String, Vec<IpNet>>,
+    /// Domain of InferenceServices, unless a ConfigMap `knative-serving/config-domain` says otherwise.
+    pub domain: String,
+    /// Whether to do exactly what AWS does, also where that is hardly what was meant.
+    pub strict_aws: bool,
+}
+
+/// Which Services become load balancers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceSelection {
+    /// Every Service of type LoadBalancer without a foreign class.
+    All,
+    /// Those that the AWS controller selects.
+    Controller,
+}
+
+/// A certificate of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCertificate {
+    /// Its ARN.
+    pub arn: String,
+    /// The names it is for; `*` stands for any.
+    pub domains: Vec<String>,
+}
+
+/// Something of the account with an ARN and a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            target_type: TargetType::Instance,
+            enable_ip_target_type: true,
+            scheme: Scheme::Internal,
+            ssl_policy: "ELBSecurityPolicy-2016-08".to_owned(),
+            tags: Tags::new(),
+            ingress_class: "alb".to_owned(),
+            service_selection: ServiceSelection::All,
+            tolerate_missing_service: true,
+            tolerate_missing_action: true,
+            enable_tcp_udp_listener: false,
+            feature_gates: BTreeMap::new(),
+            certificates: None,
+            web_acls: None,
+            trust_stores: None,
+            target_groups: None,
+            prefix_lists: BTreeMap::new(),
+            domain: DOMAIN.to_owned(),
+            strict_aws: false,
+        }
+    }
+}

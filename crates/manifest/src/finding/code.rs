@@ -1,0 +1,141 @@
+//! The codes of findings: one table, from which documentation is printed.
+
+use super::Severity;
+
+/// What a finding can be about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Stable, kebab-case.
+    pub name: &'static str,
+    /// How bad it is unless something else is said.
+    pub severity: Severity,
+    /// Its number among the lints, when it has one.
+    pub lint: Option<&'static str>,
+    /// What it means, in one sentence.
+    pub doc: &'static str,
+}
+
+macro_rules! lint {
+    () => {
+        None
+    };
+    ($number:literal) => {
+        Some($number)
+    };
+}
+
+macro_rules! table {
+    ($($name:ident = $severity:ident $code:literal $($lint:literal)? : $doc:literal;)*) => {
+        /// Every code by name.
+        pub mod codes {
+            use super::{Code, Severity};
+            $(
+                #[doc = $doc]
+                pub const $name: Code = Code {
+                    name: $code,
+                    severity: Severity::$severity,
+                    lint: lint!($($lint)?),
+                    doc: $doc,
+                };
+            )*
+        }
+
+        /// Every code there is, by severity and name.
+        pub const CODES: &[Code] = &[$(codes::$name),*];
+    };
+}
+
+table! {
+    ACTION_INVALID = Error "action-invalid": "An action that a load balancer would not take.";
+    ACTION_MISSING = Error "action-missing": "A backend names an action that no annotation defines.";
+    ANNOTATION_INVALID = Error "annotation-invalid": "An annotation with a value that it does not take.";
+    ANNOTATION_UNSUPPORTED = Error "annotation-unsupported": "An annotation that protects something, and that this build cannot follow.";
+    API_VERSION_UNSUPPORTED = Error "api-version-unsupported": "A kind in a version that is not served.";
+    ATTRIBUTE_CONFLICT = Error "attribute-conflict": "Members of one group set an attribute to different values.";
+    ATTRIBUTE_INVALID = Error "attribute-invalid": "An attribute with a value that it does not take, or together with one that it does not go with.";
+    BACKEND_PORT_MISSING = Error "backend-port-missing": "A backend names a port that its Service does not have.";
+    BACKEND_RESOURCE = Error "backend-resource": "A backend is something else than a Service.";
+    BACKEND_SERVICE_MISSING = Error "backend-service-missing" "FB015": "A backend names a Service that does not exist.";
+    CERTIFICATE_MISSING = Error "certificate-missing": "A listener with TLS has no certificate.";
+    CERTIFICATE_UNKNOWN = Error "certificate-unknown": "A certificate that the environment does not know.";
+    CIDR_INVALID = Error "cidr-invalid": "A text that is not a range of addresses.";
+    CONDITION_INVALID = Error "condition-invalid": "A condition that a load balancer would not take.";
+    CONFIG_MISSING = Error "config-missing": "A container names a ConfigMap, Secret or key that does not exist.";
+    DEFAULT_BACKEND_CONFLICT = Error "default-backend-conflict": "Two members of one group have a default backend.";
+    DOCUMENT_INVALID = Error "document-invalid": "A document that is not YAML or JSON, or no Kubernetes object.";
+    ENV_INVALID = Error "env-invalid": "A setting of the environment file with a value that it does not take.";
+    FIELD_INVALID = Error "field-invalid": "A field with a value that it does not take.";
+    FORMAT_UNSUPPORTED = Error "format-unsupported": "A model format that no runtime here reads.";
+    FRAGMENT = Error "fragment" "FB020": "A document without metadata.name: part of an object, not an object.";
+    GROUP_CONFLICT = Error "group-conflict": "Members of one group disagree about something that the group has only once.";
+    GROUP_NAME_INVALID = Error "group-name-invalid": "A text that is not the name of a group.";
+    GROUP_ORDER_INVALID = Error "group-order-invalid": "A group order that is no number from -1000 to 1000.";
+    HEALTHCHECK_PORT_UNKNOWN = Error "healthcheck-port-unknown": "A health check port that the Service does not have.";
+    IMAGE_UNSUPPORTED = Error "image-unsupported": "A container whose image cannot be run as a process on this machine.";
+    IPV6_WITHOUT_DUALSTACK = Error "ipv6-without-dualstack": "An IPv6 Service behind a load balancer without IPv6.";
+    LOAD_BALANCER_NAME_INVALID = Error "load-balancer-name-invalid": "A text that is not the name of a load balancer.";
+    MUTUAL_AUTHENTICATION_INVALID = Error "mutual-authentication-invalid": "Client certificate settings that a load balancer would not take.";
+    NAME_TAKEN = Error "name-taken": "An object has the name that is needed for one that Forebay makes.";
+    PATH_INVALID = Error "path-invalid": "A path that cannot be matched as its type says.";
+    PORT_CONFLICT = Error "port-conflict": "One port is wanted for two things.";
+    PROTOCOL_UNSUPPORTED = Error "protocol-unsupported": "A protocol that this build does not carry.";
+    PROXY_PROTOCOL_INVALID = Error "proxy-protocol-invalid": "A proxy protocol setting other than `*`.";
+    SSL_PORTS_UNUSED = Error "ssl-ports-unused": "A TLS port that the Service does not have.";
+    SSL_REDIRECT_PORT = Error "ssl-redirect-port": "A redirect to a port that is not an HTTPS listener.";
+    TARGET_TYPE_UNSUPPORTED = Error "target-type-unsupported": "A target type that does not go with the Service or the environment.";
+    TRUST_STORE_UNKNOWN = Error "trust-store-unknown": "A trust store that the environment does not know.";
+    WEB_ACL_UNKNOWN = Error "web-acl-unknown": "A web ACL that the environment does not know.";
+    WORKLOAD_INVALID = Error "workload-invalid": "A workload that cannot be run as it is written.";
+
+    ACTION_UNUSED = Warning "action-unused" "FB016": "An action that no rule leads to.";
+    ANNOTATION_UNKNOWN = Warning "annotation-unknown": "An annotation that nobody knows.";
+    ATTRIBUTE_UNKNOWN = Warning "attribute-unknown": "An attribute that nobody knows.";
+    AWS_LIMIT_EXCEEDED = Warning "aws-limit-exceeded": "More than the AWS service takes by default.";
+    ENV_UNKNOWN = Warning "env-unknown": "A setting of the environment file that nobody knows.";
+    FIELD_UNKNOWN = Warning "field-unknown": "A field that the kind does not have.";
+    HEALTHCHECK_PATH_UNUSED = Warning "healthcheck-path-unused" "FB008": "A health check path that AWS would not ask, because the check is a connection.";
+    HEALTHCHECK_PORT_INSTANCE = Warning "healthcheck-port-instance": "A health check port that AWS would ask at the node, not at the pod.";
+    HEALTHCHECK_TIMEOUT = Warning "healthcheck-timeout": "A health check that may take as long as the time between two.";
+    INGRESS_CLASS_ANNOTATION = Warning "ingress-class-annotation": "The deprecated annotation in place of spec.ingressClassName.";
+    INIT_CONTAINERS = Warning "init-containers": "Init containers, which are not run on one machine.";
+    NLB_443_PLAINTEXT = Warning "nlb-443-plaintext" "FB011": "Port 443 without TLS.";
+    NLB_ACCESS_LOG_WITHOUT_TLS = Warning "nlb-access-log-without-tls": "An access log that AWS would leave empty, because it holds TLS connections only.";
+    RULE_SHADOWED = Warning "rule-shadowed": "A rule that no request reaches, because an earlier one matches first.";
+    SELECTOR_MATCHES_NOTHING = Warning "selector-matches-nothing": "A Service that selects no workload.";
+    SSL_REDIRECT_WITHOUT_HTTP = Warning "ssl-redirect-without-http" "FB014": "A redirect to HTTPS without an HTTP listener to redirect.";
+    TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates for a load balancer without an HTTPS listener.";
+    TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";
+
+    ANNOTATION_NO_EFFECT = Info "annotation-no-effect": "An annotation that is understood and has no effect here yet.";
+    CERTIFICATE_PLACEHOLDER = Info "certificate-placeholder": "A certificate ARN in which something was left to fill in.";
+    CERTIFICATE_ISSUED = Info "certificate-issued": "A certificate that the local authority is to issue.";
+    FIELD_NO_EFFECT = Info "field-no-effect": "A field that is understood and has no effect here yet.";
+    HEALTHCHECK_TIMEOUT_FIXED = Info "healthcheck-timeout-fixed" "FB010": "A health check timeout that older AWS controllers ignore.";
+    KIND_IGNORED = Info "kind-ignored": "Objects of a kind that has no effect here.";
+    METRICS_PUBLIC = Info "metrics-public": "Metrics that everybody can read.";
+    NLB_BACKEND_PROTOCOL = Info "nlb-backend-protocol" "FB007": "A backend protocol that a Network Load Balancer does not know.";
+    NLB_CONTROLLER = Info "nlb-controller": "A Service that the AWS controller takes only by default.";
+    NOT_OURS = Info "not-ours": "An object that belongs to another controller.";
+    RATE_LIMIT_COMMENT = Info "rate-limit-comment" "FB017": "A comment promises rate limiting where nothing limits a rate.";
+    RULE_DROPPED = Info "rule-dropped": "A rule that an earlier redirect makes needless.";
+    SCALE_TO_ZERO = Info "scale-to-zero": "Zero replicas asked for, one kept.";
+    SCHEME_DEFAULT = Info "scheme-default": "A load balancer that is internal because nobody says otherwise.";
+    SEPARATE_LOAD_BALANCERS = Info "separate-load-balancers": "Ingresses without a group, each with a load balancer of its own.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_lint_numbers_are_kept_once_and_in_kebab_case() {
+        for (index, code) in CODES.iter().enumerate() {
+            assert!(
+                code.name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            );
+            assert_eq!(CODES.iter().position(|other| other.name == code.name), Some(index), "{}", code.name);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What every object has: a kind that is known, a name, and labels and annotations that are text.
+
+use std::sync::Arc;
+
+use plan::suggest;
+use serde_json::{Map, Value};
+
+use crate::kinds::{self, Kind, kind_of};
+use crate::read::key_path;
+use crate::{Finding, Location, Object, Severity, Source, codes};
+
+/// The longest name of an object (DNS subdomain, RFC 1123).
+const MAX_NAME: usize = 253;
+/// The longest name of a namespace (DNS label, RFC 1123).
+const MAX_LABEL: usize = 63;
+
+/// Makes an object of a value, or says why it is none. An object of an unknown kind is an info, or a warning if the kind
+/// looks mistyped.
+pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object, Vec<Finding>> {
+    let place = |path: &str| source.as_ref().and_then(|source| source.locate(path));
+    let finding =
+        |code, path: &str, message: String| Finding { location: place(path), ..Finding::new(code, message) };
+    let Value::Object(mut fields) = value else {
+        let message = format!("this is {}, not an object with `apiVersion` and `kind`", describe(&value));
+        return Err(vec![finding(&codes::DOCUMENT_INVALID, "", message)]);
+    };
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        let missing = if text("kind").is_none() { "kind" } else { "apiVersion" };
+        let message = format!("`{missing}` is missing: every object says what it is");
+        return Err(vec![finding(&codes::DOCUMENT_INVALID, "", message)]);
+    };
+    let kind = known_kind(api_version, kind, &fields).map_err(|finding| {
+        let location =
+            place(if finding.code == codes::API_VERSION_UNSUPPORTED.name { "apiVersion" } else { "kind" });
+        vec![Finding { location, ..*finding }]
+    })?;
+
+    let mut findings = Vec::new();
+    let metadata = fields.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    let Some(metadata) = metadata.as_object_mut() else {
+        let message = format!("`metadata` is {}, not a map", describe(metadata));
+        return Err(vec![finding(&codes::DOCUMENT_INVALID, "metadata", message)]);
+    };
+    let written = |metadata: &Map<String, Value>, name: &str| {
+        metadata.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let name = written(metadata, "name");
+    let namespace = match (kind.is_namespaced, written(metadata, "namespace")) {
+        (false, _) => String::new(),
+        (true, namespace) if namespace.is_empty() => "default".to_owned(),
+        (true, namespace) => namespace,
+    };
+    if name.is_empty() {
+        let fragment = fragment(kind);
+        findings.push(Finding { location: place("metadata.name").or(place("")), ..fragment });
+    } else if let Err(problem) = check_name(kind, &name) {
+        let message = format!("metadata.name `{name}` {problem}");
+        findings.push(finding(&codes::FIELD_INVALID, "metadata.name", message));
+    }
+    if kind.is_namespaced && !is_label(&namespace) {
+        let message = format!(
+            "metadata.namespace `{namespace}` is not a name of lower-case letters, digits and `-` with at most {MAX_LABEL} characters"
+        );
+        findings.push(finding(&codes::FIELD_INVALID, "metadata.namespace", message));
+    }
+    for field in ["annotations", "labels"] {
+        let wrong = make_texts(metadata.get_mut(field), field);
+        findings.extend(wrong.into_iter().map(|(path, message, suggestion)| {
+            Finding { field: Some(path.clone()), ..finding(&codes::FIELD_INVALID, &path, message) }
+                .maybe_suggest(suggestion)
+        }));
+    }
+    if kind.is_namespaced {
+        metadata.insert("namespace".to_owned(), Value::from(namespace.clone()));
+    }
+    let object = Object { kind, namespace, name, value: Value::Object(fields), source };
+    if findings.is_empty() {
+        return Ok(object);
+    }
+    let named = (!object.name.is_empty()).then(|| object.reference());
+    Err(findings.into_iter().map(|finding| Finding { object: named.clone(), ..finding }).collect())
+}
+
+fn known_kind(
+    api_version: &str,
+    kind: &str,
+    fields: &Map<String, Value>,
+) -> Result<&'static Kind, Box<Finding>> {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    if kind == "Ingress" && (group == "extensions" || (group == "networking.k8s.io" && version == "v1beta1"))
+    {
+        let message = format!("Ingress in {api_version} is not served since Kubernetes 1.22");
+        let rewritten = kinds::ingress_v1beta1::rewrite(fields);
+        return Err(Finding::new(&codes::API_VERSION_UNSUPPORTED, message).suggest(rewritten).into());
+    }
+    let Some(known) = kind_of(group, kind) else {
+        let message = format!("kind `{kind}` of {api_version} is not known here: its objects are left out");
+        let finding = Finding::new(&codes::KIND_IGNORED, message);
+        let same_group = kinds::KINDS.iter().filter(|known| known.group == group);
+        let finding = match suggest::nearest(kind, same_group.map(|known| known.kind)) {
+            Some(near) => finding.with_severity(Severity::Warning).suggest(format!("kind: {near}")),
+            None => finding,
+        };
+        return Err(finding.into());
+    };
+    if known.version != version {
+        let message = format!("{kind} in {api_version} is not served here");
+        let right = format!("apiVersion: {}", known.api_version());
+        return Err(Finding::new(&codes::API_VERSION_UNSUPPORTED, message).suggest(right).into());
+    }
+    Ok(known)
+}
+
+fn fragment(kind: &Kind) -> Finding {
+    let message = format!("metadata.name is missing: this is a fragment of a {}, not an object", kind.kind);
+    let suggestion = match kind.kind {
+        "ConfigMap" => {
+            "metadata: {name: config-domain, namespace: knative-serving}   (did you mean the map of domains?)"
+                .to_owned()
+        }
+        _ => format!(
+            "add metadata.name, or apply it as a change: kubectl patch {} NAME --patch-file FILE",
+            kind.singular()
+        ),
+    };
+    Finding::new(&codes::FRAGMENT, message).suggest(suggestion)
+}
+
+/// Names become parts of paths, hosts and file names, so they are checked for every kind.
+fn check_name(kind: &Kind, name: &str) -> Result<(), String> {
+    let is_free = kind.group == "rbac.authorization.k8s.io";
+    let is_good = match is_free {
+        true => name != "." && name != ".." && !name.contains(['/', '%']) && !name.contains(char::is_control),
+        false => name.split('.').all(|part| !part.is_empty() && is_dns(part)),
+    };
+    if name.len() > MAX_NAME {
+        return Err(format!("has more than {MAX_NAME} characters"));
+    }
+    if kind.kind == "Service" && !is_label(name) {
+        return Err(
+            "is not a name of lower-case letters, digits and `-` with at most 63 characters".to_owned()
+        );
+    }
+    is_good.then_some(()).ok_or_else(|| "is not a name of lower-case letters, digits, `-` and `.`".to_owned())
+}
+
+fn is_label(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_LABEL && is_dns(name)
+}
+
+fn is_dns(part: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    part.bytes().all(|byte| is_letter(byte) || byte == b'-')
+        && part.bytes().next().is_some_and(is_letter)
+        && part.bytes().last().is_some_and(is_letter)
+}
+
+/// Checks that all values of a map are texts, where null is an empty one; gives path, message and suggestion of others.
+fn make_texts(map: Option<&mut Value>, field: &str) -> Vec<(String, String, Option<String>)> {
+    let one = field.trim_end_matches('s');
+    match map {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Object(map)) => {
+            let mut wrong = Vec::new();
+            for (key, value) in map {
+                if value.is_null() {
+                    *value = Value::from("");
+                } else if !value.is_string() {
+                    let message =
+                        format!("{one} `{key}` is {}: {field} are text, so quote it", describe(value));
+                    let is_scalar = value.is_boolean() || value.is_number();
+                    let suggestion = is_scalar.then(|| format!("{key}: \"{value}\""));
+                    wrong.push((key_path(&format!("metadata.{field}"), key), message, suggestion));
+                }
+            }
+            wrong
+        }
+        Some(other) => {
+            vec![(format!("metadata.{field}"), format!("`{field}` is {}, not a map", describe(other)), None)]
+        }
+    }
+}
+
+/// What a value is, in words.
+pub(crate) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("the boolean `{value}`"),
+        Value::Number(value) => format!("the number `{value}`"),
+        Value::String(value) => match value.char_indices().nth(60) {
+            Some((end, _)) => format!("the text `{}…`", &value[..end]),
+            None => format!("the text `{value}`"),
+        },
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a map".to_owned(),
+    }
+}
+
+impl Source {
+    /// Where a field stands in the file, or the nearest field around it.
+    pub(crate) fn locate(&self, path: &str) -> Option<Location> {
+        let mut path = path;
+        loop {
+            if let Some((line, column)) = self.places.get(path) {
+                return Some(self.location(*line, *column));
+            }
+            if path.is_empty() {
+                return None;
+            }
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+        }
+    }
+}

@@ -1,0 +1,269 @@
+use super::*;
+use crate::render;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: mlops}\nspec: {}\n";
+
+/// Compares what was read, one object a line, and then the findings as people see them.
+#[track_caller]
+fn check(text: &str, expected: &Expect) {
+    let read = read("f.yaml", text);
+    let objects = read.objects.iter().map(|object| format!("{}\n", object.reference()));
+    let findings = read.findings.iter().map(|finding| render(finding, false));
+    expected.assert_eq(&objects.chain(findings).collect::<String>());
+}
+
+#[test]
+fn acc_s3_20_empty_documents_and_end_markers_are_nothing() {
+    let text = format!("---\n# only a comment\n---\n{SERVICE}---\n---\n\n...\n");
+    check(&text, &expect![["Service mlops/a\n"]]);
+}
+
+#[test]
+fn acc_s2_10_a_bare_config_map_says_what_it_probably_is() {
+    let text = "apiVersion: v1\nkind: ConfigMap\ndata:\n  platform.example.com: \"\"\n...\n";
+    check(
+        text,
+        &expect![[r#"
+            error[fragment FB020]: metadata.name is missing: this is a fragment of a ConfigMap, not an object
+              --> f.yaml:1:1
+               |  apiVersion: v1
+               |  ^
+              fix: metadata: {name: config-domain, namespace: knative-serving}   (did you mean the map of domains?)
+        "#]],
+    );
+}
+
+#[test]
+fn acc_s3_118_a_fragment_without_name_is_offered_as_a_change() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata:\n  annotations: {a: b}\nspec:\n  externalTrafficPolicy: Local\n";
+    check(
+        text,
+        &expect![[r#"
+            error[fragment FB020]: metadata.name is missing: this is a fragment of a Service, not an object
+              --> f.yaml:3:1
+               |  metadata:
+               |  ^
+              fix: add metadata.name, or apply it as a change: kubectl patch service NAME --patch-file FILE
+        "#]],
+    );
+}
+
+#[test]
+fn acc_s1_22_an_old_ingress_is_shown_as_a_new_one() {
+    let text = "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: web}\nspec:\n  rules:\n  - http:\n      paths:\n      - path: /a\n        backend: {serviceName: api, servicePort: 80}\n  backend: {serviceName: api, servicePort: http}\n";
+    check(
+        text,
+        &expect![[r#"
+            error[api-version-unsupported]: Ingress in extensions/v1beta1 is not served since Kubernetes 1.22
+              --> f.yaml:1:1
+               |  apiVersion: extensions/v1beta1
+               |  ^
+              fix: apiVersion: networking.k8s.io/v1
+                   kind: Ingress
+                   metadata:
+                     name: web
+                   spec:
+                     defaultBackend:
+                       service:
+                         name: api
+                         port:
+                           name: http
+                     rules:
+                     - http:
+                         paths:
+                         - backend:
+                             service:
+                               name: api
+                               port:
+                                 number: 80
+                           path: /a
+                           pathType: ImplementationSpecific
+        "#]],
+    );
+}
+
+#[test]
+fn a_broken_document_costs_only_itself() {
+    let text = format!(
+        "{SERVICE}---\nkind: [\n---\napiVersion: v1\nkind: Service\nkind: Pod\n---\njust text\n---\n- 1\n"
+    );
+    check(
+        &text,
+        &expect![[r#"
+            Service mlops/a
+            error[document-invalid]: not YAML: unclosed bracket '['
+              --> f.yaml:6:7
+               |  kind: [
+               |        ^
+            error[document-invalid]: not YAML: duplicate mapping key `kind` is not allowed here
+              --> f.yaml:10:1
+               |  kind: Pod
+               |  ^
+            error[document-invalid]: this is the text `just text`, not an object with `apiVersion` and `kind`
+              --> f.yaml:12:1
+               |  just text
+               |  ^
+            error[document-invalid]: this is a list, not an object with `apiVersion` and `kind`
+              --> f.yaml:14:1
+               |  - 1
+               |  ^
+        "#]],
+    );
+}
+
+#[test]
+fn annotations_that_are_not_text_must_be_quoted() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  annotations:\n    a/b: true\n    a/c:\n  labels:\n    port: 80\n";
+    check(
+        text,
+        &expect![[r#"
+            error[field-invalid]: annotation `a/b` is the boolean `true`: annotations are text, so quote it
+              --> f.yaml:6:5
+               |  a/b: true
+               |  ^
+              fix: a/b: "true"
+            error[field-invalid]: label `port` is the number `80`: labels are text, so quote it
+              --> f.yaml:9:5
+               |  port: 80
+               |  ^
+              fix: port: "80"
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_kinds_are_named_once_and_mistyped_ones_corrected() {
+    let text = "{apiVersion: a/v1, kind: X, metadata: {name: a}}\n---\n{apiVersion: a/v1, kind: X, metadata: {name: b}}\n---\n{apiVersion: v1, kind: Sevice, metadata: {name: a}}\n---\n{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: a}}\n";
+    check(
+        text,
+        &expect![[r#"
+            info[kind-ignored]: kind `X` of a/v1 is not known here: its objects are left out
+              --> f.yaml:1:20
+               |  {apiVersion: a/v1, kind: X, metadata: {name: a}}
+               |                     ^
+            warning[kind-ignored]: kind `Sevice` of v1 is not known here: its objects are left out
+              --> f.yaml:5:18
+               |  {apiVersion: v1, kind: Sevice, metadata: {name: a}}
+               |                   ^
+              fix: kind: Service
+            error[api-version-unsupported]: HorizontalPodAutoscaler in autoscaling/v1 is not served here
+              --> f.yaml:7:2
+               |  {apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: a}}
+               |   ^
+              fix: apiVersion: autoscaling/v2
+        "#]],
+    );
+}
+
+#[test]
+fn names_that_could_become_paths_are_refused() {
+    for name in ["../etc", "a/b", "A", "a..b", "-a", "a_b", "a b", ".", "é"] {
+        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name:?}}}\n");
+        assert!(read("f", &text).objects.is_empty(), "{name}");
+        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, namespace: {name:?}}}\n");
+        assert!(read("f", &text).objects.is_empty(), "{name}");
+    }
+    let role =
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:node'}\n";
+    assert_eq!(read("f", role).objects.len(), 1);
+}
+
+#[test]
+fn lists_stand_for_their_items_and_json_is_read_with_places() {
+    let text = r#"{"apiVersion": "v1", "kind": "List", "items": [
+  {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}},
+  {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b", "annotations": {"x.y/z": "\ud83d"}}}
+]}
+{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "c"},
+	"stringData": {"tab": "\ud83d\ude00"}}"#;
+    let text = text.replace(r"\ud83d}", "}").replace(r#""\ud83d""#, r#""v""#);
+    let read = read("f.json", &text);
+    let names: Vec<String> = read.objects.iter().map(|object| object.reference().to_string()).collect();
+    assert_eq!(names, ["Service default/a", "Service default/b", "Secret default/c"]);
+    let place = |object: usize, path: &str| read.objects[object].locate(path).map(|at| (at.line, at.column));
+    assert_eq!(place(1, "metadata.annotations[\"x.y/z\"]"), Some((3, 85)));
+    assert_eq!(place(0, "metadata.name"), Some((2, 56)));
+    assert_eq!(read.objects[2].value["stringData"]["tab"], "\u{1f600}");
+    assert!(super::read("f.json", r#"{"kind": "a", "kind": "b"}"#).findings[0].message.contains("duplicate"));
+}
+
+#[test]
+fn fields_know_their_places_and_aliases_stand_where_they_are_used() {
+    let text = "# first\n---\napiVersion: v1\nkind: Service\nmetadata: &m\n  name: a\n  labels: &l {app: a}\nspec:\n  selector: *l\n  ports:\n  - port: 80\n  - &p\n    port: 0x50\n    name: on\n";
+    let read = read("f.yaml", text);
+    let object = &read.objects[0];
+    for (path, line, column) in [
+        ("", 3, 1),
+        ("metadata.name", 6, 3),
+        ("spec.selector", 9, 3),
+        ("spec.ports[0].port", 11, 5),
+        ("spec.ports[1].name", 14, 5),
+        ("spec.ports[1].name.deeper[3]", 14, 5),
+        ("spec.ports[7].name", 10, 3),
+    ] {
+        let at = object.locate(path).unwrap();
+        assert_eq!((at.line, at.column), (line, column), "{path}");
+    }
+    assert_eq!(object.locate("spec.ports[0].port").unwrap().text, "  - port: 80");
+}
+
+#[test]
+fn scalars_mean_what_kubectl_reads() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: yes, b: 0644, c: '1', d: 1.5, e: ~, 80: x, f: |\n  text\n}\n";
+    let text = text.replace(", f: |\n  text\n}", "}");
+    let data = &read("f", &text).objects[0].value["data"];
+    assert_eq!(data.to_string(), r#"{"80":"x","a":true,"b":420,"c":"1","d":1.5,"e":null}"#);
+}
+
+#[test]
+fn bombs_are_refused() {
+    let mut laughs = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nx0: &x0 [lol, lol]\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        laughs += &format!("x{level}: &x{level} [*x{below}, *x{below}, *x{below}]\n");
+    }
+    let deep = format!("a: {}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep_json = format!("{{\"a\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep_block: String = (0..300).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    for bomb in [laughs, deep, deep_json, deep_block] {
+        let read = read("bomb", &bomb);
+        assert!(read.objects.is_empty());
+        assert_eq!(read.findings.len(), 1, "{:?}", read.findings);
+    }
+    let long = format!("#{}", "x".repeat(MAX_BYTES));
+    assert!(read("bomb", &long).findings[0].message.contains("more than"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_panic(text in r"([ \-:{}\[\]a&*!'|>#%@,\n\t]|---\n|kind: |\PC){0,60}") {
+        crate::fuzzing::manifest(text.as_bytes());
+    }
+
+    #[test]
+    fn what_is_written_as_json_is_read_back(value in any_json()) {
+        let object = serde_json::json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": value,
+        });
+        let read = read("f", &object.to_string());
+        prop_assert_eq!(&read.objects[0].value["data"], &object["data"]);
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "\\PC{0,12}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map("\\PC{0,8}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
