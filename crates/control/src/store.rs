@@ -1,0 +1,428 @@
+//! Where Kubernetes objects live on one machine.
+//!
+//! Objects that people write are kept in a crash-safe file and acknowledged only once they are on the disk; what we
+//! derive ourselves (pods, endpoint slices, events, statuses) lives in memory. All objects are in memory, so reading
+//! never waits. A write blocks the calling thread for one flush of the disk; many objects applied together share it.
+//!
+//! It is *not* a controller: nothing here knows what an object means, beyond the defaults that an API server fills in.
+//!
+//! ```
+//! # use std::rc::Rc;
+//! use control::store::{Outcome, Query, Store};
+//! use manifest::Object;
+//! use serde_json::json;
+//!
+//! let store = Rc::new(Store::in_memory());
+//! let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"key": "value"}});
+//! let applied = store.apply(vec![Object::from_value(config).unwrap()]).remove(0).unwrap();
+//! assert_eq!(applied.outcome, Outcome::Created);
+//! assert_eq!(store.list(&Query::of("ConfigMap")).objects.len(), 1);
+//! ```
+
+mod defaults;
+mod disk;
+mod history;
+mod merge;
+pub(crate) mod metadata;
+mod selector;
+mod status;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use manifest::{Kind, Object, Objects};
+use plan::ObjectRef;
+use serde_json::Value;
+use tokio::sync::watch;
+
+pub use disk::OpenError;
+pub use history::{HISTORY_LENGTH, Watch, WatchEvent};
+pub use merge::{LAST_APPLIED, merge_patch, three_way};
+pub use metadata::{Part, generated_name};
+pub use selector::{FieldSelector, LabelSelector};
+pub use status::{Cause, Details, Reason, Status};
+
+use disk::{Batch, Disk, Loaded};
+use history::History;
+use transaction::Transaction;
+
+/// All objects. One counter, the revision, grows with every change of any object; it is what Kubernetes calls
+/// `resourceVersion`, and never goes back, not even over a crash.
+#[derive(Debug)]
+pub struct Store {
+    state: RefCell<State>,
+    revision: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    objects: Arc<Objects>,
+    /// Objects that are not on the disk.
+    derived: BTreeSet<ObjectRef>,
+    notes: BTreeMap<String, String>,
+    history: History,
+    revision: u64,
+    revision_ceiling: u64,
+    disk: Disk,
+}
+
+/// How many revisions are reserved on the disk at a time.
+const REVISION_STEP: u64 = 1 << 20;
+
+/// Namespaces that are always there.
+const NAMESPACES: &[&str] = &["default", "kube-system"];
+
+/// Which objects somebody asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Their kind.
+    pub kind: &'static Kind,
+    /// Their namespace; `None` for all.
+    pub namespace: Option<String>,
+    /// Requirements on their labels.
+    pub labels: LabelSelector,
+    /// Requirements on their fields.
+    pub fields: FieldSelector,
+}
+
+/// An answer to a [`Query`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct List {
+    /// By namespace and name.
+    pub objects: Vec<Arc<Object>>,
+    /// The revision they were read at; a watch from here misses nothing.
+    pub revision: u64,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The object as it is stored now.
+    pub object: Arc<Object>,
+    /// Whether it changed.
+    pub outcome: Outcome,
+    /// Sentences for the one who wrote.
+    pub warnings: Vec<String>,
+}
+
+/// Whether a write changed anything, in the words of `kubectl apply`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is new.
+    Created,
+    /// It is different now.
+    Configured,
+    /// It already was so; the revision stays.
+    Unchanged,
+}
+
+/// Whether a write is done or only tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It is done.
+    #[default]
+    Commit,
+    /// It is checked and answered, and nothing is stored.
+    DryRun,
+}
+
+/// How an object is deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeleteOptions {
+    /// Only if it has this uid.
+    pub uid: Option<String>,
+    /// Time for a pod to end; 0 takes it away at once.
+    pub grace_period_seconds: Option<u64>,
+}
+
+// === impl Store: reading ===
+
+impl Store {
+    /// Opens the store in a file, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When another process has it open, or it cannot be read.
+    pub fn open(file: &Path) -> Result<Self, OpenError> {
+        let (disk, loaded) = Disk::at(file)?;
+        Self::start(disk, loaded)
+    }
+
+    /// A store that forgets everything, for tests and examples.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        let backend =
+            || redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new());
+        let (disk, loaded) = Disk::new(backend).expect("memory can be written");
+        Self::start(disk, loaded).expect("memory can be written")
+    }
+
+    fn start(disk: Disk, loaded: Loaded) -> Result<Self, OpenError> {
+        let revision = loaded.revision_ceiling;
+        let mut state = State {
+            objects: Arc::new(loaded.objects.into_iter().collect()),
+            derived: BTreeSet::new(),
+            notes: loaded.notes.into_iter().collect(),
+            history: History::new(revision),
+            revision,
+            revision_ceiling: revision,
+            disk,
+        };
+        // Reserves revisions for this run before the first of them is given out.
+        state.write_to_disk(Batch::default()).map_err(OpenError::database)?;
+        let store = Self { state: RefCell::new(state), revision: watch::Sender::new(revision) };
+        for namespace in NAMESPACES {
+            let value =
+                serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+            let object = Object::from_value(value).expect("a namespace is an object");
+            // It is there already, except on the first day.
+            let _ = store.create(object, Mode::Commit);
+        }
+        Ok(store)
+    }
+
+    /// Every object there is, as of now.
+    #[must_use]
+    pub fn objects(&self) -> Arc<Objects> {
+        Arc::clone(&self.state.borrow().objects)
+    }
+
+    /// The revision of the latest change.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        *self.revision.borrow()
+    }
+
+    /// The revision, to wait for changes on.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// One object.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`].
+    pub fn get(&self, kind: &'static Kind, namespace: &str, name: &str) -> Result<Arc<Object>, Status> {
+        let namespace = if kind.is_namespaced { namespace } else { "" };
+        let state = self.state.borrow();
+        state.objects.get(kind.kind, namespace, name).cloned().ok_or_else(|| Status::not_found(kind, name))
+    }
+
+    /// The objects that a query selects.
+    #[must_use]
+    pub fn list(&self, query: &Query) -> List {
+        let state = self.state.borrow();
+        let objects = state.objects.of_kind(query.kind.kind).filter(|object| query.matches(object));
+        List { objects: objects.cloned().collect(), revision: state.revision }
+    }
+
+    /// Tells changes of the objects that a query selects: those after a revision, or, without one, first all that
+    /// there are.
+    ///
+    /// # Errors
+    /// [`Reason::Expired`] when changes after the revision are no longer known.
+    pub fn watch(self: &Rc<Self>, query: Query, after: Option<u64>) -> Result<Watch, Status> {
+        let (initial, seen) = match after {
+            Some(revision) => (Vec::new(), revision),
+            None => {
+                let list = self.list(&query);
+                (list.objects, list.revision)
+            }
+        };
+        let _ = self.state.borrow().history.since(seen)?;
+        Ok(Watch::new(Rc::clone(self), query, initial, seen))
+    }
+
+    /// What was noted under a key.
+    #[must_use]
+    pub fn note(&self, key: &str) -> Option<String> {
+        self.state.borrow().notes.get(key).cloned()
+    }
+}
+
+// === impl Store: writing ===
+
+impl Store {
+    /// Stores a new object. A namespace that is not there is made, with a warning.
+    ///
+    /// # Errors
+    /// [`Reason::AlreadyExists`], [`Reason::Invalid`], or that it cannot be made durable.
+    pub fn create(&self, object: Object, mode: Mode) -> Result<Applied, Status> {
+        self.write(mode, |transaction| transaction.create(object))
+    }
+
+    /// Puts an object in the place of the one with its name. A revision or uid in it must be the stored one's.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`], [`Reason::Conflict`], or that it cannot be made durable.
+    pub fn replace(&self, object: Object, part: Part, mode: Mode) -> Result<Applied, Status> {
+        self.write(mode, |transaction| transaction.replace(object, part))
+    }
+
+    /// Changes an object by a function of its value, for patches of any kind.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`], [`Reason::Conflict`] when the result names another revision, what the function says, or
+    /// that it cannot be made durable.
+    pub fn modify(
+        &self,
+        (kind, namespace, name): (&'static Kind, &str, &str),
+        part: Part,
+        mode: Mode,
+        change: impl FnOnce(&Value) -> Result<Value, Status>,
+    ) -> Result<Applied, Status> {
+        let old = self.get(kind, namespace, name)?;
+        self.write(mode, |transaction| transaction.modify(&old, part, change))
+    }
+
+    /// Applies objects as `kubectl apply` does: what is written is set, what was applied before and left is removed,
+    /// what others set stays. One flush of the disk for all of them.
+    pub fn apply(&self, objects: Vec<Object>) -> Vec<Result<Applied, Status>> {
+        let n_objects = objects.len();
+        let written = self.write(Mode::Commit, |transaction| {
+            Ok(objects.into_iter().map(|object| transaction.apply(object)).collect())
+        });
+        written.unwrap_or_else(|status| vec![Err(status); n_objects])
+    }
+
+    /// Deletes an object. A pod, and an object with finalizers, is marked and goes later. Returns its last form.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`], [`Reason::Conflict`] for another uid, or that it cannot be made durable.
+    pub fn delete(
+        &self,
+        (kind, namespace, name): (&'static Kind, &str, &str),
+        options: &DeleteOptions,
+        mode: Mode,
+    ) -> Result<Arc<Object>, Status> {
+        let old = self.get(kind, namespace, name)?;
+        self.write(mode, |transaction| transaction.delete(&old, options))
+    }
+
+    /// Keeps a note, or forgets it. It is durable when this returns `Ok`.
+    ///
+    /// # Errors
+    /// That it cannot be made durable.
+    pub fn set_note(&self, key: &str, note: Option<&str>) -> Result<(), Status> {
+        let mut state = self.state.borrow_mut();
+        if state.notes.get(key).map(String::as_str) == note {
+            return Ok(());
+        }
+        let notes = vec![(key.to_owned(), note.map(ToOwned::to_owned))];
+        let written = state.write_to_disk(Batch { notes, ..Batch::default() });
+        written.map_err(|error| Status::unwritable(&error))?;
+        match note {
+            Some(note) => state.notes.insert(key.to_owned(), note.to_owned()),
+            None => state.notes.remove(key),
+        };
+        Ok(())
+    }
+
+    /// Stores an object that follows from others, in memory only. Status and all are taken as they are.
+    pub fn derive(&self, object: Object) {
+        self.write_in_memory(|transaction| transaction.derive(object));
+    }
+
+    /// Writes the status of an object, in memory only. An object that is gone needs none.
+    pub fn set_status(&self, reference: &ObjectRef, status: Value) {
+        self.write_in_memory(|transaction| {
+            if let Some(old) = transaction.find(reference) {
+                transaction.set_status(&old, status);
+            }
+        });
+    }
+
+    /// Takes an object away at once: one that is derived, or one whose graceful end is reached.
+    pub fn take_away(&self, reference: &ObjectRef) {
+        self.write_in_memory(|transaction| {
+            if let Some(old) = transaction.find(reference) {
+                transaction.take_away(&old);
+                transaction.finish_namespace(&reference.namespace);
+            }
+        });
+    }
+
+    /// A write that cannot be refused, and that the next pass of the control loop repeats should the disk be needed and
+    /// fail.
+    fn write_in_memory(&self, change: impl FnOnce(&mut Transaction<'_>)) {
+        let written = self.write(Mode::Commit, |transaction| {
+            change(transaction);
+            Ok(())
+        });
+        if let Err(status) = written {
+            tracing::warn!(%status, "a change that follows from others is put off");
+        }
+    }
+
+    fn write<T>(
+        &self,
+        mode: Mode,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let mut state = self.state.borrow_mut();
+        let before = state.revision;
+        let mut transaction = Transaction::begin(&mut state, Timestamp::now());
+        let written = change(&mut transaction)?;
+        if mode == Mode::Commit {
+            transaction.commit()?;
+        } else {
+            drop(transaction);
+        }
+        let revision = state.revision;
+        drop(state);
+        if revision != before {
+            self.revision.send_replace(revision);
+        }
+        Ok(written)
+    }
+}
+
+// === impl Query ===
+
+impl Query {
+    /// All objects of a kind that is known.
+    ///
+    /// # Panics
+    /// Never for a kind in [`manifest::KINDS`]; a name that is not there is a mistake of the caller's.
+    #[must_use]
+    pub fn of(kind: &str) -> Self {
+        Self::of_kind(manifest::kind_named(kind).expect("the kind is known"))
+    }
+
+    /// All objects of a kind.
+    #[must_use]
+    pub fn of_kind(kind: &'static Kind) -> Self {
+        Self { kind, namespace: None, labels: LabelSelector::default(), fields: FieldSelector::default() }
+    }
+
+    /// Whether an object is selected.
+    #[must_use]
+    pub fn matches(&self, object: &Object) -> bool {
+        object.kind == self.kind
+            && self.namespace.as_ref().is_none_or(|namespace| *namespace == object.namespace)
+            && self.labels.matches(&object.labels())
+            && self.fields.matches(object)
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The word that `kubectl apply` prints.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}

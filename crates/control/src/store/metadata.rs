@@ -1,0 +1,169 @@
+//! What the store itself writes into an object's `metadata`, and which parts of an object a write may change.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use manifest::{Object, Objects};
+use serde_json::{Map, Value, json};
+
+use super::{defaults, merge};
+
+/// Which part of an object a write is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything but `status`.
+    Object,
+    /// `status` only.
+    Status,
+}
+
+/// Fields of `metadata` that only the store sets.
+const OURS: &[&str] =
+    &["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"];
+/// Fields of `metadata` that are dropped: nothing here needs them.
+const DROPPED: &[&str] = &["selfLink", "managedFields", "resourceVersion"];
+
+/// A second-precise time as Kubernetes writes it: `2026-11-21T12:00:00Z`.
+#[must_use]
+pub(crate) fn time(now: Timestamp) -> String {
+    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+/// A field of `metadata` that is text.
+#[must_use]
+pub(crate) fn text<'a>(object: &'a Object, field: &str) -> Option<&'a str> {
+    object.value.get("metadata")?.get(field)?.as_str()
+}
+
+/// When the object was deleted, if it ends gracefully.
+#[must_use]
+pub(crate) fn deletion(object: &Object) -> Option<&str> {
+    text(object, "deletionTimestamp")
+}
+
+/// The object at another revision.
+pub(super) fn at_revision(object: &Object, revision: u64) -> Arc<Object> {
+    let mut object = object.clone();
+    object.value["metadata"]["resourceVersion"] = json!(revision.to_string());
+    Arc::new(object)
+}
+
+/// Whether anything but the revision differs.
+pub(super) fn differ(a: &Value, b: &Value) -> bool {
+    let without_revision = |value: &Value| {
+        let fields = value["metadata"].as_object().into_iter().flatten();
+        fields
+            .filter(|(key, _)| *key != "resourceVersion")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect::<Map<_, _>>()
+    };
+    let (Value::Object(a_fields), Value::Object(b_fields)) = (a, b) else { return a != b };
+    let others_differ = a_fields.len() != b_fields.len()
+        || a_fields.iter().any(|(key, value)| key != "metadata" && b_fields.get(key) != Some(value));
+    others_differ || without_revision(a) != without_revision(b)
+}
+
+/// Makes a new object what it must be before it is stored for the first time.
+pub(super) fn prepare_new(object: &mut Object, all: &Objects, now: Timestamp) {
+    set_or_remove(&mut object.value, "status", None);
+    merge::drop_nulls(&mut object.value);
+    let metadata = metadata_of(object);
+    for field in OURS.iter().chain(DROPPED) {
+        metadata.remove(*field);
+    }
+    metadata.insert("uid".to_owned(), json!(new_uid()));
+    metadata.insert("creationTimestamp".to_owned(), json!(time(now)));
+    if object.value.get("spec").is_some() {
+        metadata_of(object).insert("generation".to_owned(), json!(1));
+    }
+    defaults::fill(object, None, all);
+}
+
+/// Makes a changed object what it must be before it takes the place of `old`.
+pub(super) fn prepare_changed(object: &mut Object, old: &Object, part: Part, all: &Objects) {
+    match part {
+        Part::Status => {
+            let status = object.value.get("status").cloned();
+            object.value = old.value.clone();
+            set_or_remove(&mut object.value, "status", status);
+        }
+        Part::Object => {
+            set_or_remove(&mut object.value, "status", old.value.get("status").cloned());
+            merge::drop_nulls(&mut object.value);
+            let metadata = metadata_of(object);
+            for field in OURS {
+                match old.value["metadata"].get(*field) {
+                    Some(value) => metadata.insert((*field).to_owned(), value.clone()),
+                    None => metadata.remove(*field),
+                };
+            }
+            for field in DROPPED {
+                metadata.remove(*field);
+            }
+            defaults::fill(object, Some(old), all);
+            if object.value.get("spec") != old.value.get("spec") {
+                let generation = old.value["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
+                metadata_of(object).insert("generation".to_owned(), json!(generation));
+            }
+        }
+    }
+}
+
+fn metadata_of(object: &mut Object) -> &mut Map<String, Value> {
+    object.value["metadata"].as_object_mut().expect("an object is only read with a map of metadata")
+}
+
+fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
+    let Value::Object(fields) = object else { return };
+    match value {
+        Some(value) => fields.insert(field.to_owned(), value),
+        None => fields.remove(field),
+    };
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn new_uid() -> String {
+    let mut bytes = random::<16>();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// A name that is not taken, from a `generateName`: five characters are appended that neither spell words nor look like
+/// each other.
+#[must_use]
+pub fn generated_name(prefix: &str) -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let suffix = random::<5>().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+    prefix.chars().chain(suffix).collect()
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .expect("the kernel gives random bytes at any time after boot");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_are_random_uuids() {
+        let (a, b) = (new_uid(), new_uid());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), 36);
+        assert_eq!(&a[14..15], "4");
+    }
+
+    #[test]
+    fn objects_that_differ_only_in_the_revision_are_equal() {
+        let object =
+            |revision, name| json!({"metadata": {"resourceVersion": revision, "name": name}, "spec": {}});
+        assert!(!differ(&object("1", "a"), &object("2", "a")));
+        assert!(differ(&object("1", "a"), &object("1", "b")));
+        assert!(differ(&object("1", "a"), &json!({"metadata": {"name": "a"}})));
+    }
+}

@@ -1,0 +1,308 @@
+//! Label and field selectors: which objects somebody asks for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use manifest::Object;
+use serde_json::Value;
+
+use super::{Reason, Status};
+
+/// Requirements on labels; all must hold. Without any, every object is selected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LabelSelector {
+    requirements: Vec<Requirement>,
+}
+
+/// Requirements on fields; all must hold. Without any, every object is selected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FieldSelector {
+    requirements: Vec<FieldRequirement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Requirement {
+    In { key: String, values: Vec<String> },
+    NotIn { key: String, values: Vec<String> },
+    Exists { key: String },
+    Absent { key: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FieldRequirement {
+    path: String,
+    value: String,
+    equal: bool,
+}
+
+// === impl LabelSelector ===
+
+impl LabelSelector {
+    /// Parses `app=web,tier!=cache,zone in (a,b),env notin (dev),canary,!retired`.
+    ///
+    /// # Errors
+    /// The first requirement that cannot be read.
+    pub fn parse(written: &str) -> Result<Self, Status> {
+        let requirements = split_outside_parentheses(written).map(str::trim).filter(|part| !part.is_empty());
+        let requirements = requirements.map(|part| {
+            Requirement::parse(part).ok_or_else(|| {
+                Status::new(Reason::BadRequest, format!("unable to parse requirement: `{part}`"))
+            })
+        });
+        Ok(Self { requirements: requirements.collect::<Result<_, _>>()? })
+    }
+
+    /// Every label of the map must be there with its value, as in a Service's selector.
+    #[must_use]
+    pub fn from_map(labels: &Value) -> Self {
+        let pairs = labels.as_object().into_iter().flatten();
+        let requirements = pairs.map(|(key, value)| Requirement::In {
+            key: key.clone(),
+            values: vec![value.as_str().unwrap_or_default().to_owned()],
+        });
+        Self { requirements: requirements.collect() }
+    }
+
+    /// `matchLabels` and `matchExpressions`, as in a Deployment's selector. `None`: an operator that is unknown.
+    #[must_use]
+    pub fn from_selector(selector: &Value) -> Option<Self> {
+        let mut all = Self::from_map(&selector["matchLabels"]);
+        for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+            let key = expression["key"].as_str()?.to_owned();
+            let values = expression["values"].as_array().into_iter().flatten();
+            let values = values.filter_map(|value| value.as_str().map(ToOwned::to_owned)).collect();
+            all.requirements.push(match expression["operator"].as_str()? {
+                "In" => Requirement::In { key, values },
+                "NotIn" => Requirement::NotIn { key, values },
+                "Exists" => Requirement::Exists { key },
+                "DoesNotExist" => Requirement::Absent { key },
+                _ => return None,
+            });
+        }
+        Some(all)
+    }
+
+    /// Whether there is no requirement.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// Whether an object with these labels is selected.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<&str, &str>) -> bool {
+        self.requirements.iter().all(|requirement| requirement.holds(labels))
+    }
+}
+
+impl Requirement {
+    fn parse(part: &str) -> Option<Self> {
+        if let Some(key) = part.strip_prefix('!') {
+            return Some(Self::Absent { key: label_key(key)? });
+        }
+        let operator_at = part.find(['=', '!', ' ', '(']).unwrap_or(part.len());
+        let (key, rest) = part.split_at(operator_at);
+        let (key, rest) = (label_key(key)?, rest.trim_start());
+        let one = |value: &str| label_value(value).map(|value| vec![value]);
+        Some(if rest.is_empty() {
+            Self::Exists { key }
+        } else if let Some(value) = rest.strip_prefix("!=") {
+            Self::NotIn { key, values: one(value)? }
+        } else if let Some(value) = rest.strip_prefix("==").or_else(|| rest.strip_prefix('=')) {
+            Self::In { key, values: one(value)? }
+        } else if let Some(list) = rest.strip_prefix("notin") {
+            Self::NotIn { key, values: value_list(list)? }
+        } else {
+            Self::In { key, values: value_list(rest.strip_prefix("in")?)? }
+        })
+    }
+
+    fn holds(&self, labels: &BTreeMap<&str, &str>) -> bool {
+        let one_of = |key: &String, values: &[String]| {
+            labels.get(key.as_str()).is_some_and(|label| values.iter().any(|value| value == label))
+        };
+        match self {
+            Self::In { key, values } => one_of(key, values),
+            Self::NotIn { key, values } => !one_of(key, values),
+            Self::Exists { key } => labels.contains_key(key.as_str()),
+            Self::Absent { key } => !labels.contains_key(key.as_str()),
+        }
+    }
+}
+
+/// `(a, b)`
+fn value_list(written: &str) -> Option<Vec<String>> {
+    let inside = written.trim().strip_prefix('(')?.strip_suffix(')')?;
+    inside.split(',').map(label_value).collect()
+}
+
+fn label_key(written: &str) -> Option<String> {
+    let key = written.trim();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    (!key.is_empty() && key.bytes().all(allowed)).then(|| key.to_owned())
+}
+
+fn label_value(written: &str) -> Option<String> {
+    let value = written.trim();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    value.bytes().all(allowed).then(|| value.to_owned())
+}
+
+fn split_outside_parentheses(written: &str) -> impl Iterator<Item = &str> {
+    let mut is_inside = false;
+    written.split(move |character| {
+        match character {
+            '(' => is_inside = true,
+            ')' => is_inside = false,
+            _ => {}
+        }
+        character == ',' && !is_inside
+    })
+}
+
+// === impl FieldSelector ===
+
+impl FieldSelector {
+    /// Parses `metadata.name=web,status.phase!=Running`; `\` takes the meaning from `,`, `=` and itself.
+    ///
+    /// # Errors
+    /// The first requirement that cannot be read.
+    pub fn parse(written: &str) -> Result<Self, Status> {
+        let requirements = split_unescaped(written).into_iter().filter(|part| !part.is_empty());
+        let requirements = requirements.map(|part| {
+            FieldRequirement::parse(part)
+                .ok_or_else(|| Status::new(Reason::BadRequest, format!("invalid field selector: `{part}`")))
+        });
+        Ok(Self { requirements: requirements.collect::<Result<_, _>>()? })
+    }
+
+    /// The field is this value.
+    #[must_use]
+    pub fn and(mut self, path: &str, value: &str) -> Self {
+        let requirement = FieldRequirement { path: path.to_owned(), value: value.to_owned(), equal: true };
+        self.requirements.push(requirement);
+        self
+    }
+
+    /// Whether the object is selected.
+    #[must_use]
+    pub fn matches(&self, object: &Object) -> bool {
+        self.requirements.iter().all(|requirement| requirement.holds(&object.value))
+    }
+}
+
+impl FieldRequirement {
+    fn parse(part: &str) -> Option<Self> {
+        let (path, value, equal) = if let Some((path, value)) = part.split_once("!=") {
+            (path, value, false)
+        } else if let Some((path, value)) = part.split_once("==") {
+            (path, value, true)
+        } else {
+            let (path, value) = part.split_once('=')?;
+            (path, value, true)
+        };
+        let path = path.trim().to_owned();
+        (!path.is_empty()).then(|| Self { path, value: unescape(value), equal })
+    }
+
+    fn holds(&self, object: &Value) -> bool {
+        let field = self.path.split('.').try_fold(object, |value, key| value.get(key));
+        let text = match field {
+            Some(Value::String(text)) => Cow::from(text),
+            None | Some(Value::Null) => Cow::default(),
+            Some(other) => Cow::from(other.to_string()),
+        };
+        (text == self.value) == self.equal
+    }
+}
+
+fn split_unescaped(written: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (at, character) in written.char_indices() {
+        if character == ',' && !escaped {
+            parts.push(&written[start..at]);
+            start = at + 1;
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    parts.push(&written[start..]);
+    parts
+}
+
+fn unescape(written: &str) -> String {
+    let mut escaped = false;
+    let characters = written.chars().filter(|character| {
+        escaped = *character == '\\' && !escaped;
+        !escaped
+    });
+    characters.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn selects(selector: &str, labels: &[(&str, &str)]) -> bool {
+        LabelSelector::parse(selector).unwrap().matches(&labels.iter().copied().collect())
+    }
+
+    #[test]
+    fn every_form_of_label_requirement() {
+        let web = [("app", "web"), ("zone", "a"), ("example.com/track", "stable")];
+        for selected in [
+            "",
+            "app=web",
+            "app == web , zone=a",
+            "app!=api",
+            "missing!=x",
+            "zone in (a,b)",
+            "zone in (a, b),app",
+            "zone notin (c)",
+            "missing notin (c)",
+            "example.com/track",
+            "!missing",
+        ] {
+            assert!(selects(selected, &web), "{selected} should select");
+        }
+        for other in
+            ["app=api", "app!=web", "zone in (c)", "zone notin (a)", "missing", "!app", "app=", "missing="]
+        {
+            assert!(!selects(other, &web), "{other} should not select");
+        }
+        for wrong in ["=a", "a=b=c", "a in b", "a notin", "a in (b", "a~b", "!", "a b", "a=b c"] {
+            assert!(LabelSelector::parse(wrong).is_err(), "{wrong} should be refused");
+        }
+    }
+
+    #[test]
+    fn selectors_of_deployments_have_expressions() {
+        let selector = json!({
+            "matchLabels": {"app": "web"},
+            "matchExpressions": [{"key": "track", "operator": "NotIn", "values": ["canary"]}],
+        });
+        let selector = LabelSelector::from_selector(&selector).unwrap();
+        assert!(selector.matches(&[("app", "web")].into()));
+        assert!(!selector.matches(&[("app", "web"), ("track", "canary")].into()));
+        let unknown = json!({"matchExpressions": [{"key": "a", "operator": "Near"}]});
+        assert!(LabelSelector::from_selector(&unknown).is_none());
+    }
+
+    #[test]
+    fn field_requirements_compare_text() {
+        let event = json!({"involvedObject": {"name": "a,b", "uid": "1"}, "count": 3});
+        let holds = |selector: &str| {
+            let selector = FieldSelector::parse(selector).unwrap();
+            selector.requirements.iter().all(|requirement| requirement.holds(&event))
+        };
+        for selected in
+            ["", "count=3", r"involvedObject.name=a\,b", "involvedObject.uid!=2", "missing=", "a.b.c!=x"]
+        {
+            assert!(holds(selected), "{selected} should select");
+        }
+        for other in ["count=4", "involvedObject.name=a", "count!=3", "missing=x"] {
+            assert!(!holds(other), "{other} should not select");
+        }
+        assert!(FieldSelector::parse("nothing").is_err());
+    }
+}

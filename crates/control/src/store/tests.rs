@@ -1,0 +1,418 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use expect_test::{Expect, expect};
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+use serde_json::json;
+
+use super::*;
+
+fn store() -> Rc<Store> {
+    Rc::new(Store::in_memory())
+}
+
+fn object(kind: &str, name: &str, fields: &Value) -> Object {
+    let kind = manifest::kind_named(kind).unwrap();
+    let mut value = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {"name": name}});
+    if kind.is_namespaced {
+        value["metadata"]["namespace"] = json!("mlops");
+    }
+    merge_patch(&mut value, fields);
+    Object::from_value(value).unwrap()
+}
+
+fn config(name: &str, value: &str) -> Object {
+    object("ConfigMap", name, &json!({"data": {"key": value}}))
+}
+
+fn apply(store: &Store, object: Object) -> Applied {
+    store.apply(vec![object]).remove(0).unwrap()
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, Status>, expected: &Expect) {
+    let status = result.unwrap_err();
+    expected.assert_eq(&format!("{} {}: {}", status.reason.code(), status.reason.as_str(), status.message));
+}
+
+fn key<'a>(kind: &str, name: &'a str) -> (&'static Kind, &'a str, &'a str) {
+    (manifest::kind_named(kind).unwrap(), "mlops", name)
+}
+
+fn revision(object: &Object) -> u64 {
+    metadata::text(object, "resourceVersion").unwrap().parse().unwrap()
+}
+
+#[test]
+fn acc_s3_87_creating_twice_says_so() {
+    let store = store();
+    let namespace = object("Namespace", "mlops", &json!({}));
+    let created = store.create(namespace.clone(), Mode::Commit).unwrap().object;
+    assert_eq!(created.value["status"]["phase"], "Active");
+    refusal(
+        store.create(namespace, Mode::Commit),
+        &expect![[r#"409 AlreadyExists: namespaces "mlops" already exists"#]],
+    );
+}
+
+#[test]
+fn refusals_are_worded_as_by_the_real_server() {
+    let store = store();
+    refusal(
+        store.get(manifest::kind_named("isvc").unwrap(), "mlops", "x").map(|_| ()),
+        &expect![[r#"404 NotFound: inferenceservices.serving.kserve.io "x" not found"#]],
+    );
+    let mut outdated = apply(&store, config("a", "1")).object.value.clone();
+    apply(&store, config("a", "2"));
+    outdated["data"]["key"] = json!("3");
+    refusal(
+        store.replace(Object::from_value(outdated).unwrap(), Part::Object, Mode::Commit),
+        &expect![[
+            r#"409 Conflict: Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again"#
+        ]],
+    );
+    refusal(
+        store.delete(
+            (manifest::kind_named("ns").unwrap(), "", "default"),
+            &DeleteOptions::default(),
+            Mode::Commit,
+        ),
+        &expect![[r#"403 Forbidden: namespaces "default" is forbidden: this namespace may not be deleted"#]],
+    );
+    let status = store.get(key("Service", "x").0, "mlops", "x").unwrap_err().to_value();
+    assert_eq!(status["details"], json!({"name": "x", "kind": "services"}));
+    assert_eq!(status["code"], 404);
+}
+
+#[test]
+fn acc_s0_66_a_missing_namespace_is_made_and_told() {
+    let store = store();
+    let applied = apply(&store, config("a", "1"));
+    assert_eq!(applied.warnings, ["namespace `mlops` was not there and has been created"]);
+    assert!(store.get(manifest::kind_named("ns").unwrap(), "", "mlops").is_ok());
+}
+
+#[test]
+fn stored_objects_get_what_every_object_has() {
+    let store = store();
+    let mut forged = object("Deployment", "a", &json!({"spec": {"replicas": 2}, "status": {"replicas": 7}}));
+    merge_patch(
+        &mut forged.value,
+        &json!({"metadata": {"uid": "mine", "generation": 9, "managedFields": [1], "resourceVersion": null}}),
+    );
+    let created = store.create(forged, Mode::Commit).unwrap().object;
+    let metadata = &created.value["metadata"];
+    assert_eq!(metadata["uid"].as_str().unwrap().len(), 36);
+    assert!(metadata["creationTimestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(metadata["generation"], 1);
+    assert_eq!(metadata.get("managedFields"), None);
+    assert_eq!(created.value.get("status"), None);
+    assert_eq!(created.value["spec"]["strategy"]["rollingUpdate"]["maxSurge"], "25%");
+    assert_eq!(revision(&created), store.revision());
+}
+
+#[test]
+fn the_generation_counts_changes_of_the_spec_only() {
+    let store = store();
+    let deployment = |fields: Value| object("Deployment", "a", &fields);
+    let generation = |applied: Applied| applied.object.value["metadata"]["generation"].as_u64().unwrap();
+    assert_eq!(generation(apply(&store, deployment(json!({"spec": {"replicas": 1}})))), 1);
+    assert_eq!(generation(apply(&store, deployment(json!({"spec": {"replicas": 2}})))), 2);
+    let labelled = deployment(json!({"metadata": {"labels": {"a": "b"}}, "spec": {"replicas": 2}}));
+    assert_eq!(generation(apply(&store, labelled)), 2);
+    let status = store.modify(key("Deployment", "a"), Part::Status, Mode::Commit, |live| {
+        let mut changed = live.clone();
+        changed["spec"]["replicas"] = json!(50);
+        changed["status"] = json!({"replicas": 2});
+        Ok(changed)
+    });
+    let status = status.unwrap().object;
+    assert_eq!(status.value["metadata"]["generation"], 2);
+    assert_eq!(status.value["spec"]["replicas"], 2, "a status write leaves the rest alone");
+    assert_eq!(status.value["status"]["replicas"], 2);
+}
+
+#[test]
+fn a_write_that_changes_nothing_changes_nothing() {
+    let store = store();
+    for kind in ["Service", "Deployment", "Secret", "Namespace", "InferenceService"] {
+        let fields =
+            json!({"spec": {"ports": [{"port": 80}], "type": "LoadBalancer"}, "stringData": {"a": "b"}});
+        let first = apply(&store, object(kind, "a", &fields));
+        assert_eq!(first.outcome, Outcome::Created);
+        let second = apply(&store, object(kind, "a", &fields));
+        assert_eq!(second.outcome, Outcome::Unchanged, "{kind}");
+        assert_eq!(revision(&second.object), revision(&first.object), "{kind}");
+    }
+}
+
+#[test]
+fn applying_removes_what_was_applied_before_and_left() {
+    let store = store();
+    apply(&store, object("ConfigMap", "a", &json!({"data": {"x": "1", "y": "2"}})));
+    let add = |live: &Value| {
+        let mut changed = live.clone();
+        changed["data"]["z"] = json!("by somebody else");
+        Ok(changed)
+    };
+    store.modify(key("ConfigMap", "a"), Part::Object, Mode::Commit, add).unwrap();
+    let applied = apply(&store, object("ConfigMap", "a", &json!({"data": {"x": "3"}})));
+    assert_eq!(applied.outcome, Outcome::Configured);
+    assert_eq!(applied.object.value["data"], json!({"x": "3", "z": "by somebody else"}));
+    let annotation = applied.object.annotation(LAST_APPLIED).unwrap();
+    assert!(annotation.ends_with("}\n") && !annotation.contains(LAST_APPLIED));
+}
+
+#[test]
+fn files_with_nulls_may_be_applied_again_and_again() {
+    let store = store();
+    let written = || {
+        let mut namespace = object("Namespace", "mlops", &json!({"spec": {}, "status": {}}));
+        namespace.value["metadata"]["creationTimestamp"] = Value::Null;
+        namespace
+    };
+    let created = apply(&store, written()).object;
+    assert!(created.value["metadata"]["creationTimestamp"].is_string());
+    assert_eq!(created.value["status"]["phase"], "Active");
+    assert_eq!(apply(&store, written()).outcome, Outcome::Unchanged);
+}
+
+#[test]
+fn an_object_that_is_refused_does_not_stop_the_others() {
+    let store = store();
+    apply(&store, object("Namespace", "ending", &json!({"metadata": {"finalizers": ["example.com/hold"]}})));
+    let ending = (manifest::kind_named("ns").unwrap(), "", "ending");
+    store.delete(ending, &DeleteOptions::default(), Mode::Commit).unwrap();
+    let refused = object("ConfigMap", "x", &json!({"metadata": {"namespace": "ending"}}));
+    let results = store.apply(vec![config("a", "1"), refused, config("b", "1")]);
+    let outcomes: Vec<_> = results.iter().map(Result::is_ok).collect();
+    assert_eq!(outcomes, [true, false, true]);
+}
+
+#[test]
+fn a_change_may_not_turn_an_object_into_another() {
+    let store = store();
+    apply(&store, config("a", "1"));
+    let turn = |change: Value| {
+        store.modify(key("ConfigMap", "a"), Part::Object, Mode::Commit, |live| {
+            let mut changed = live.clone();
+            merge_patch(&mut changed, &change);
+            Ok(changed)
+        })
+    };
+    for change in [
+        json!({"metadata": {"name": "b"}}),
+        json!({"metadata": {"namespace": "other"}}),
+        json!({"kind": "Secret"}),
+        json!({"kind": "Nothing"}),
+        json!({"metadata": {"name": "No"}}),
+        json!({"metadata": null}),
+        json!({"metadata": "text"}),
+        json!(["not", "an", "object"]),
+        json!(null),
+    ] {
+        let reason = turn(change.clone()).unwrap_err().reason;
+        assert!([Reason::BadRequest, Reason::Invalid].contains(&reason), "{change}");
+    }
+}
+
+#[test]
+fn a_dry_run_answers_and_stores_nothing() {
+    let store = store();
+    let before = (store.revision(), store.objects());
+    let created = store.create(config("a", "1"), Mode::DryRun).unwrap();
+    assert_eq!(created.outcome, Outcome::Created);
+    assert_eq!((store.revision(), store.objects()), before);
+    apply(&store, config("a", "1"));
+    let before = (store.revision(), store.objects());
+    store.delete(key("ConfigMap", "a"), &DeleteOptions::default(), Mode::DryRun).unwrap();
+    assert_eq!((store.revision(), store.objects()), before);
+}
+
+#[test]
+fn objects_with_finalizers_go_when_the_last_one_is_taken_off() {
+    let store = store();
+    apply(&store, object("ConfigMap", "a", &json!({"metadata": {"finalizers": ["example.com/hold"]}})));
+    let marked = store.delete(key("ConfigMap", "a"), &DeleteOptions::default(), Mode::Commit).unwrap();
+    assert!(metadata::deletion(&marked).is_some());
+    let release = |live: &Value| {
+        let mut changed = live.clone();
+        changed["metadata"]["finalizers"] = json!([]);
+        Ok(changed)
+    };
+    store.modify(key("ConfigMap", "a"), Part::Object, Mode::Commit, release).unwrap();
+    assert!(store.get(key("ConfigMap", "a").0, "mlops", "a").is_err());
+}
+
+#[test]
+fn a_namespace_ends_after_its_pods() {
+    let store = store();
+    apply(&store, config("a", "1"));
+    let pod = object("Pod", "p", &json!({"spec": {"containers": []}}));
+    let reference = pod.reference();
+    store.derive(pod);
+    let namespace = (manifest::kind_named("ns").unwrap(), "", "mlops");
+    let ending = store.delete(namespace, &DeleteOptions::default(), Mode::Commit).unwrap();
+    assert_eq!(ending.value["status"]["phase"], "Terminating");
+    assert!(store.get(key("ConfigMap", "a").0, "mlops", "a").is_err());
+    assert!(metadata::deletion(&store.get(key("Pod", "p").0, "mlops", "p").unwrap()).is_some());
+    refusal(
+        store.create(config("b", "1"), Mode::Commit),
+        &expect![
+            "403 Forbidden: unable to create new content in namespace mlops because it is being terminated"
+        ],
+    );
+    store.take_away(&reference);
+    assert!(store.get(namespace.0, "", "mlops").is_err());
+}
+
+#[test]
+fn a_delete_may_name_the_uid_it_means() {
+    let store = store();
+    apply(&store, config("a", "1"));
+    let other = DeleteOptions { uid: Some("other".to_owned()), ..DeleteOptions::default() };
+    assert_eq!(
+        store.delete(key("ConfigMap", "a"), &other, Mode::Commit).unwrap_err().reason,
+        Reason::Conflict
+    );
+}
+
+// --- watching ---
+
+async fn told(watch: &mut Watch) -> String {
+    let (word, object) = match watch.next().await.unwrap() {
+        WatchEvent::Added(object) => ("added", object),
+        WatchEvent::Modified(object) => ("modified", object),
+        WatchEvent::Deleted(object) => ("deleted", object),
+    };
+    format!("{word} {}", object.name)
+}
+
+#[tokio::test]
+async fn acc_s3_134_acc_s3_135_a_watch_tells_what_is_there_and_then_what_changes() {
+    let store = store();
+    apply(&store, config("a", "1"));
+    let mut watch = store.watch(Query::of("ConfigMap"), None).unwrap();
+    assert_eq!(told(&mut watch).await, "added a");
+    let (next, ()) = tokio::join!(told(&mut watch), async {
+        apply(&store, object("Secret", "not-asked-for", &json!({})));
+        apply(&store, config("a", "2"));
+    });
+    assert_eq!(next, "modified a");
+    let gone = store.delete(key("ConfigMap", "a"), &DeleteOptions::default(), Mode::Commit).unwrap();
+    let Ok(WatchEvent::Deleted(told)) = watch.next().await else { panic!("expected a deletion") };
+    assert_eq!(told, gone);
+    assert_eq!(revision(&told), store.revision());
+}
+
+#[tokio::test]
+async fn an_object_that_is_no_longer_selected_is_told_as_deleted() {
+    let store = store();
+    let labelled = |value: &str| object("ConfigMap", "a", &json!({"metadata": {"labels": {"app": value}}}));
+    let query = Query { labels: LabelSelector::parse("app=web").unwrap(), ..Query::of("ConfigMap") };
+    let mut watch = store.watch(query, Some(store.revision())).unwrap();
+    for label in ["api", "web", "web", "api"] {
+        apply(&store, labelled(label));
+    }
+    assert_eq!(told(&mut watch).await, "added a");
+    assert_eq!(told(&mut watch).await, "deleted a");
+}
+
+#[tokio::test]
+async fn a_watch_from_too_far_back_is_refused() {
+    let store = store();
+    let start = store.revision();
+    for n in 0..=HISTORY_LENGTH {
+        store.set_status(&ObjectRef::new("Namespace", "", "default"), json!({"n": n}));
+    }
+    assert_eq!(store.watch(Query::of("ConfigMap"), Some(start)).unwrap_err().reason, Reason::Expired);
+    assert!(store.watch(Query::of("ConfigMap"), Some(start + 1)).is_ok());
+}
+
+// --- the disk ---
+
+/// Memory that outlives the database in it, and that can be made to fail.
+#[derive(Debug, Clone)]
+struct Medium {
+    memory: Arc<InMemoryBackend>,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Medium {
+    fn new() -> Self {
+        Self { memory: Arc::new(InMemoryBackend::new()), is_full: Arc::default() }
+    }
+
+    fn store(&self) -> Store {
+        let medium = self.clone();
+        let (disk, loaded) =
+            Disk::new(move || redb::Database::builder().create_with_backend(medium.clone())).unwrap();
+        Store::start(disk, loaded).unwrap()
+    }
+
+    fn check(&self) -> Result<(), std::io::Error> {
+        let is_full = self.is_full.load(Ordering::Relaxed);
+        if is_full { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Medium {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.memory.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.memory.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.check().and_then(|()| self.memory.set_len(len))
+    }
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.check()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.check().and_then(|()| self.memory.write(offset, data))
+    }
+}
+
+#[test]
+fn what_people_wrote_is_there_after_a_restart_and_what_we_derived_is_not() {
+    let medium = Medium::new();
+    let first = medium.store();
+    let kept = apply(&first, config("a", "1")).object;
+    apply(&first, config("b", "1"));
+    first.delete(key("ConfigMap", "b"), &DeleteOptions::default(), Mode::Commit).unwrap();
+    first.derive(object("Pod", "p", &json!({"status": {"phase": "Running"}})));
+    first.set_note("address", Some("2")).unwrap();
+    let last = first.revision();
+    drop(first);
+
+    let second = medium.store();
+    assert_eq!(second.get(key("ConfigMap", "a").0, "mlops", "a").unwrap(), kept);
+    assert!(second.get(key("ConfigMap", "b").0, "mlops", "b").is_err());
+    assert!(second.get(key("Pod", "p").0, "mlops", "p").is_err());
+    assert_eq!(second.note("address").as_deref(), Some("2"));
+    assert!(second.revision() > last, "a revision is never given out twice");
+}
+
+#[test]
+fn f_15_a_full_disk_refuses_writes_and_recovers() {
+    let medium = Medium::new();
+    let store = medium.store();
+    apply(&store, config("a", "1"));
+    let before = (store.revision(), store.objects());
+
+    medium.is_full.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let refused = store.apply(vec![config("b", "1"), config("a", "2")]);
+        assert!(refused.iter().all(|result| result.as_ref().unwrap_err().reason == Reason::InternalError));
+        assert_eq!((store.revision(), store.objects()), before, "what is not durable is not seen");
+    }
+    store.set_status(&ObjectRef::new("Namespace", "", "default"), json!({"phase": "Active", "n": 1}));
+    assert!(store.revision() > before.0, "what needs no disk goes on");
+
+    medium.is_full.store(false, Ordering::Relaxed);
+    apply(&store, config("c", "1"));
+    drop(store);
+    let store = medium.store();
+    let names: Vec<_> = store.list(&Query::of("ConfigMap")).objects.iter().map(|c| c.name.clone()).collect();
+    assert_eq!(names, ["a", "c"], "what was refused does not come back");
+}

@@ -1,0 +1,372 @@
+//! One write: staged in memory, made durable, and only then told to anybody; or taken back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use manifest::{Object, Objects};
+use plan::ObjectRef;
+use serde_json::{Value, json};
+
+use super::disk::Batch;
+use super::history::Change;
+use super::{
+    Applied, DeleteOptions, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason, State, Status, merge,
+    metadata,
+};
+
+/// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
+pub(super) struct Transaction<'a> {
+    state: &'a mut State,
+    now: Timestamp,
+    changes: Vec<Staged>,
+    revision_before: u64,
+}
+
+struct Staged {
+    change: Change,
+    kept: Kept,
+}
+
+/// Where a change is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    OnDisk,
+    /// Because it follows from other objects, and would be found out again.
+    InMemory,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn begin(state: &'a mut State, now: Timestamp) -> Self {
+        let revision_before = state.revision;
+        Self { state, now, changes: Vec::new(), revision_before }
+    }
+
+    /// Stores a new object. Its namespace is made if it is not there.
+    pub(super) fn create(&mut self, mut object: Object) -> Result<Applied, Status> {
+        metadata::prepare_new(&mut object, &self.state.objects, self.now);
+        let reference = object.reference();
+        if let Some(existing) = self.find(&reference) {
+            return Err(Status::already_exists(existing.kind, &existing.name));
+        }
+        let warnings = self.ensure_namespace(&object.namespace)?;
+        let object = self.put(object, Kept::OnDisk);
+        Ok(Applied { object, outcome: Outcome::Created, warnings })
+    }
+
+    /// Puts an object in the place of the one with its name.
+    pub(super) fn replace(&mut self, object: Object, part: Part) -> Result<Applied, Status> {
+        let old = self.existing(&object.reference(), object.kind)?;
+        self.check_preconditions(&object.value, &old)?;
+        self.change(object, &old, part)
+    }
+
+    /// Changes an object by a function of its value.
+    pub(super) fn modify(
+        &mut self,
+        old: &Arc<Object>,
+        part: Part,
+        change: impl FnOnce(&Value) -> Result<Value, Status>,
+    ) -> Result<Applied, Status> {
+        let object = read_again(change(&old.value)?, old)?;
+        self.check_preconditions(&object.value, old)?;
+        self.change(object, old, part)
+    }
+
+    /// Creates the object, or changes it so that it says what is wanted, as `kubectl apply` does.
+    pub(super) fn apply(&mut self, mut wanted: Object) -> Result<Applied, Status> {
+        annotate_applied(&mut wanted);
+        let Some(old) = self.find(&wanted.reference()) else { return self.create(wanted) };
+        let applied = old.annotation(LAST_APPLIED).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        self.modify(&old, Part::Object, |live| Ok(merge::three_way(applied.as_ref(), &wanted.value, live)))
+    }
+
+    /// Deletes an object, or marks it as to be deleted when somebody has to finish with it first.
+    pub(super) fn delete(
+        &mut self,
+        old: &Arc<Object>,
+        options: &DeleteOptions,
+    ) -> Result<Arc<Object>, Status> {
+        if options.uid.as_deref().is_some_and(|uid| Some(uid) != metadata::text(old, "uid")) {
+            return Err(Status::conflict(
+                old.kind,
+                &old.name,
+                "the UID in the precondition is not the object's",
+            ));
+        }
+        if old.kind.kind == "Namespace" {
+            return self.delete_namespace(old, options);
+        }
+        let ends_gracefully = old.kind.kind == "Pod" && options.grace_period_seconds != Some(0);
+        if !ends_gracefully && !has_finalizers(old) {
+            return Ok(self.take_away(old));
+        }
+        if metadata::deletion(old).is_some() {
+            return Ok(Arc::clone(old));
+        }
+        let mut object = Object::clone(old);
+        let grace =
+            options.grace_period_seconds.or(old.value["spec"]["terminationGracePeriodSeconds"].as_u64());
+        object.value["metadata"]["deletionTimestamp"] = json!(metadata::time(self.now));
+        object.value["metadata"]["deletionGracePeriodSeconds"] = json!(grace.unwrap_or(0));
+        Ok(self.put(object, Kept::OnDisk))
+    }
+
+    /// Stores an object that is derived from others, in a namespace that is there, and not kept on the disk.
+    pub(super) fn derive(&mut self, mut object: Object) {
+        let status = object.value.get("status").cloned();
+        let old = self.find(&object.reference());
+        match &old {
+            Some(old) => metadata::prepare_changed(&mut object, old, Part::Object, &self.state.objects),
+            None if self.is_ending_or_gone(&object.namespace) => return,
+            None => metadata::prepare_new(&mut object, &self.state.objects, self.now),
+        }
+        if let Some(status) = status {
+            object.value["status"] = status;
+        }
+        if old.as_ref().is_none_or(|old| metadata::differ(&object.value, &old.value)) {
+            if old.is_none() {
+                self.state.derived.insert(object.reference());
+            }
+            self.put(object, Kept::InMemory);
+        }
+    }
+
+    /// Writes the status of an object, which is found out again when it is lost.
+    pub(super) fn set_status(&mut self, old: &Arc<Object>, status: Value) {
+        if old.value.get("status") != Some(&status) {
+            let mut object = Object::clone(old);
+            object.value["status"] = status;
+            self.put(object, Kept::InMemory);
+        }
+    }
+
+    /// Takes an object away at once.
+    pub(super) fn take_away(&mut self, old: &Arc<Object>) -> Arc<Object> {
+        let reference = old.reference();
+        self.state.revision += 1;
+        Arc::make_mut(&mut self.state.objects).remove(&reference);
+        let kept = if self.state.derived.remove(&reference) { Kept::InMemory } else { Kept::OnDisk };
+        let change = Change { revision: self.state.revision, before: Some(Arc::clone(old)), after: None };
+        self.changes.push(Staged { change, kept });
+        metadata::at_revision(old, self.state.revision)
+    }
+
+    /// Makes everything staged durable and remembers it. What is derived needs no disk.
+    pub(super) fn commit(mut self) -> Result<(), Status> {
+        let mut batch = Batch::default();
+        for staged in &self.changes {
+            let Change { before, after, .. } = &staged.change;
+            let Some(object) = after.as_ref().or(before.as_ref()) else { continue };
+            if staged.kept == Kept::OnDisk {
+                batch.objects.push((object.reference(), after.as_ref().map(|object| serialised(object))));
+            }
+        }
+        if !batch.objects.is_empty() || self.state.revision > self.state.revision_ceiling {
+            self.state.write_to_disk(batch).map_err(|error| Status::unwritable(&error))?;
+        }
+        for staged in self.changes.drain(..) {
+            self.state.history.record(staged.change);
+        }
+        self.revision_before = self.state.revision;
+        Ok(())
+    }
+
+    pub(super) fn find(&self, reference: &ObjectRef) -> Option<Arc<Object>> {
+        self.state.objects.get(&reference.kind, &reference.namespace, &reference.name).cloned()
+    }
+
+    fn existing(&self, reference: &ObjectRef, kind: &'static manifest::Kind) -> Result<Arc<Object>, Status> {
+        self.find(reference).ok_or_else(|| Status::not_found(kind, &reference.name))
+    }
+
+    fn change(&mut self, mut object: Object, old: &Arc<Object>, part: Part) -> Result<Applied, Status> {
+        metadata::prepare_changed(&mut object, old, part, &self.state.objects);
+        let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.kind) || has_finalizers(&object);
+        if metadata::deletion(old).is_some() && !waits_for_more {
+            let object = self.take_away(old);
+            self.finish_namespace(&old.namespace);
+            return Ok(Applied { object, outcome: Outcome::Configured, warnings: Vec::new() });
+        }
+        object.value["metadata"]["resourceVersion"] = old.value["metadata"]["resourceVersion"].clone();
+        if object.value == old.value {
+            let object = Arc::clone(old);
+            return Ok(Applied { object, outcome: Outcome::Unchanged, warnings: Vec::new() });
+        }
+        let object = self.put(object, Kept::OnDisk);
+        Ok(Applied { object, outcome: Outcome::Configured, warnings: Vec::new() })
+    }
+
+    /// Stages an object as it is, at the next revision.
+    fn put(&mut self, mut object: Object, kept: Kept) -> Arc<Object> {
+        self.state.revision += 1;
+        object.value["metadata"]["resourceVersion"] = json!(self.state.revision.to_string());
+        object.source = None;
+        let kept = if self.state.derived.contains(&object.reference()) { Kept::InMemory } else { kept };
+        let after = Arc::new(object);
+        let before = Arc::make_mut(&mut self.state.objects).insert(Arc::clone(&after));
+        let change = Change { revision: self.state.revision, before, after: Some(Arc::clone(&after)) };
+        self.changes.push(Staged { change, kept });
+        after
+    }
+
+    fn check_preconditions(&self, wanted: &Value, old: &Object) -> Result<(), Status> {
+        let says_otherwise = |field: &str| {
+            wanted["metadata"][field].as_str().is_some_and(|text| Some(text) != metadata::text(old, field))
+        };
+        if says_otherwise("resourceVersion") {
+            let why =
+                "the object has been modified; please apply your changes to the latest version and try again";
+            return Err(Status::conflict(old.kind, &old.name, why));
+        }
+        if says_otherwise("uid") {
+            return Err(Status::conflict(
+                old.kind,
+                &old.name,
+                "the UID in the object is not that of the stored one",
+            ));
+        }
+        Ok(())
+    }
+
+    fn ensure_namespace(&mut self, namespace: &str) -> Result<Vec<String>, Status> {
+        if !self.is_ending_or_gone(namespace) {
+            return Ok(Vec::new());
+        }
+        if self.state.objects.get("Namespace", "", namespace).is_some() {
+            let message = format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            );
+            return Err(Status::new(Reason::Forbidden, message));
+        }
+        let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        self.create(Object::from_value(value).map_err(|finding| Status::from(&*finding))?)?;
+        Ok(vec![format!("namespace `{namespace}` was not there and has been created")])
+    }
+
+    fn is_ending_or_gone(&self, namespace: &str) -> bool {
+        let object = self.state.objects.get("Namespace", "", namespace);
+        !namespace.is_empty() && object.is_none_or(|object| metadata::deletion(object).is_some())
+    }
+
+    fn delete_namespace(
+        &mut self,
+        old: &Arc<Object>,
+        options: &DeleteOptions,
+    ) -> Result<Arc<Object>, Status> {
+        if ["default", "kube-system"].contains(&old.name.as_str()) {
+            return Err(Status::forbidden(old.kind, &old.name, "this namespace may not be deleted"));
+        }
+        let inside: Vec<_> =
+            self.state.objects.iter().filter(|object| object.namespace == old.name).cloned().collect();
+        let inside_options = DeleteOptions { uid: None, ..*options };
+        for object in &inside {
+            self.delete(object, &inside_options)?;
+        }
+        let mut object = Object::clone(old);
+        object.value["status"]["phase"] = json!("Terminating");
+        if metadata::deletion(old).is_none() {
+            object.value["metadata"]["deletionTimestamp"] = json!(metadata::time(self.now));
+        }
+        let object = self.put(object, Kept::OnDisk);
+        self.finish_namespace(&old.name);
+        Ok(object)
+    }
+
+    /// Takes a namespace away that is being deleted, once nothing is left in it that somebody has to finish with.
+    pub(super) fn finish_namespace(&mut self, namespace: &str) {
+        let Some(object) = self.state.objects.get("Namespace", "", namespace).cloned() else { return };
+        if metadata::deletion(&object).is_none() || has_finalizers(&object) {
+            return;
+        }
+        let inside: Vec<_> =
+            self.state.objects.iter().filter(|object| object.namespace == namespace).cloned().collect();
+        let is_leftover = |object: &Arc<Object>| {
+            object.kind.kind != "Pod" && self.state.derived.contains(&object.reference())
+        };
+        if inside.iter().all(is_leftover) {
+            inside.iter().chain([&object]).for_each(|object| drop(self.take_away(object)));
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        for Staged { change, kept } in self.changes.drain(..).rev() {
+            let objects = Arc::make_mut(&mut self.state.objects);
+            match (change.before, change.after) {
+                (Some(before), Some(_)) => drop(objects.insert(before)),
+                (Some(before), None) => {
+                    if kept == Kept::InMemory {
+                        self.state.derived.insert(before.reference());
+                    }
+                    objects.insert(before);
+                }
+                (None, Some(after)) => {
+                    self.state.derived.remove(&after.reference());
+                    objects.remove(&after.reference());
+                }
+                (None, None) => {}
+            }
+        }
+        self.state.revision = self.revision_before;
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Writes a batch with the ceiling under which revisions stay; the ceiling is raised before it is reached.
+    pub(super) fn write_to_disk(&mut self, mut batch: Batch) -> Result<(), redb::Error> {
+        let is_near = self.revision + REVISION_STEP / 2 > self.revision_ceiling;
+        let ceiling = if is_near { self.revision + REVISION_STEP } else { self.revision_ceiling };
+        batch.revision_ceiling = ceiling;
+        let Self { objects, derived, notes, disk, .. } = self;
+        disk.commit(&batch, || Batch {
+            objects: durable(objects, derived),
+            notes: notes.iter().map(|(key, note)| (key.clone(), Some(note.clone()))).collect(),
+            revision_ceiling: ceiling,
+        })?;
+        self.revision_ceiling = ceiling;
+        Ok(())
+    }
+}
+
+fn durable(objects: &Objects, derived: &BTreeSet<ObjectRef>) -> Vec<(ObjectRef, Option<Vec<u8>>)> {
+    let named = objects.iter().map(|object| (object.reference(), object));
+    let durable = named.filter(|(reference, _)| !derived.contains(reference));
+    durable.map(|(reference, object)| (reference, Some(serialised(object)))).collect()
+}
+
+fn serialised(object: &Object) -> Vec<u8> {
+    object.value.to_string().into_bytes()
+}
+
+fn has_finalizers(object: &Object) -> bool {
+    object.value["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Reads a value that a change produced, which must still be the same object.
+fn read_again(value: Value, old: &Object) -> Result<Object, Status> {
+    let object = Object::from_value(value).map_err(|finding| Status::from(&*finding))?;
+    if object.reference() != old.reference() {
+        return Err(Status::new(
+            Reason::BadRequest,
+            "the kind, name and namespace of an object cannot be changed",
+        ));
+    }
+    Ok(object)
+}
+
+/// Keeps what is applied in an annotation, as kubectl writes it, so that both may be used in turns.
+fn annotate_applied(wanted: &mut Object) {
+    let mut applied = wanted.value.clone();
+    if let Some(annotations) = applied["metadata"]["annotations"].as_object_mut() {
+        annotations.remove(LAST_APPLIED);
+    }
+    let metadata = &mut wanted.value["metadata"];
+    if !metadata["annotations"].is_object() {
+        metadata["annotations"] = json!({});
+    }
+    metadata["annotations"][LAST_APPLIED] = json!(format!("{applied}\n"));
+}

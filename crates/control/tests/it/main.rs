@@ -1,0 +1,4 @@
+//! The control plane with real files, processes and sockets.
+
+#[cfg(test)]
+mod crash;
