@@ -46,11 +46,11 @@ impl Fields {
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         let name_start = self.block.len();
-        self.block.extend(name.bytes().map(|byte| if is_token(byte) { byte } else { b'-' }));
+        extend_cleaned(&mut self.block, name.as_bytes(), is_token, b'-');
         let name_length = self.block.len() - name_start;
         self.block.extend_from_slice(b": ");
         let value_start = self.block.len();
-        self.block.extend(value.iter().map(|byte| if is_field_content(*byte) { *byte } else { b' ' }));
+        extend_cleaned(&mut self.block, value, is_field_content, b' ');
         self.entries.push(Entry::new(name_start, name_length, value_start, value.len()));
         self.block.extend_from_slice(b"\r\n");
     }
@@ -146,6 +146,15 @@ impl Entry {
     fn value<'a>(&self, block: &'a [u8]) -> &'a [u8] {
         let start = self.value_start as usize;
         &block[start..start + self.value_length as usize]
+    }
+}
+
+/// Appends bytes, with those that may not stand there replaced.
+fn extend_cleaned(block: &mut Vec<u8>, bytes: &[u8], may_stand: fn(u8) -> bool, replacement: u8) {
+    let start = block.len();
+    block.extend_from_slice(bytes);
+    for byte in block[start..].iter_mut().filter(|byte| !may_stand(**byte)) {
+        *byte = replacement;
     }
 }
 

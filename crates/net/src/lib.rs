@@ -6,6 +6,7 @@
 //! Connections live on one thread from accept to close, so nothing here is `Send` and nothing is locked.
 
 mod body;
+mod clock;
 mod cores;
 mod drain;
 mod fields;
@@ -17,6 +18,7 @@ mod server;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use bytes::Bytes;
+pub use clock::recently;
 pub use cores::{n_cores, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;

@@ -78,23 +78,25 @@ pub fn routable(states: impl Iterator<Item = TargetState>, minimum: MinimumHealt
     }
 }
 
-/// Picks among candidates, each given by its requests in flight. `turn` counts the picks of this group; `random` is any
-/// number. `None` when there is no candidate.
-#[must_use]
-pub fn pick(algorithm: Algorithm, in_flight: &[u32], turn: usize, random: u64) -> Option<usize> {
-    let n_candidates = in_flight.len();
-    if n_candidates == 0 {
-        return None;
-    }
-    let next = turn % n_candidates;
-    Some(match algorithm {
-        Algorithm::RoundRobin => next,
-        Algorithm::LeastOutstandingRequests => {
-            let in_turn = (next..n_candidates).chain(0..next);
-            in_turn.min_by_key(|candidate| in_flight[*candidate]).unwrap_or(next)
+/// Picks one of the candidates. `turn` counts the picks of this group; `random` is any number; `in_flight` tells how many
+/// requests a candidate is working on. `None` when there is no candidate.
+pub fn pick<C>(
+    algorithm: Algorithm,
+    candidates: impl Iterator<Item = C> + Clone,
+    in_flight: impl Fn(&C) -> u32,
+    turn: usize,
+    random: u64,
+) -> Option<C> {
+    let n_candidates = candidates.clone().count();
+    let next = turn.checked_rem(n_candidates)?;
+    let mut in_turn = candidates.cycle().skip(next).take(n_candidates);
+    match algorithm {
+        Algorithm::RoundRobin => in_turn.next(),
+        Algorithm::LeastOutstandingRequests => in_turn.min_by_key(in_flight),
+        Algorithm::WeightedRandom => {
+            in_turn.nth(usize::try_from(random % n_candidates as u64).unwrap_or_default())
         }
-        Algorithm::WeightedRandom => usize::try_from(random % n_candidates as u64).unwrap_or(next),
-    })
+    }
 }
 
 /// Picks one of several weights by smooth weighted round robin, where `current` is the state kept between picks.
@@ -142,7 +144,15 @@ mod tests {
 
     #[test]
     fn acc_s3_64_least_outstanding_prefers_the_idle_and_takes_turns_among_equals() {
-        let least = |in_flight: &[u32], turn| pick(Algorithm::LeastOutstandingRequests, in_flight, turn, 0);
+        let least = |in_flight: &[u32], turn| {
+            pick(
+                Algorithm::LeastOutstandingRequests,
+                0..in_flight.len(),
+                |candidate| in_flight[*candidate],
+                turn,
+                0,
+            )
+        };
         assert_eq!(least(&[3, 1, 2], 0), Some(1));
         assert_eq!(
             (0..4).map(|turn| least(&[1, 1], turn)).collect::<Vec<_>>(),
@@ -168,10 +178,9 @@ mod tests {
 
         #[test]
         fn round_robin_is_fair(n_targets in 1_usize..20, rounds in 1_usize..20) {
-            let in_flight = vec![0; n_targets];
             let mut picks = vec![0; n_targets];
             for turn in 0..n_targets * rounds {
-                picks[pick(Algorithm::RoundRobin, &in_flight, turn, 0).unwrap()] += 1;
+                picks[pick(Algorithm::RoundRobin, 0..n_targets, |_| 0, turn, 0).unwrap()] += 1;
             }
             prop_assert!(picks.iter().all(|count| *count == rounds));
         }

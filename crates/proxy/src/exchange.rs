@@ -55,7 +55,7 @@ async fn route(
     if headers::too_many_forwarded_for(&request.fields) {
         return Err(respond::to(Cause::TooManyForwardedFor));
     }
-    let host = normalise_host(request.authority()).into_owned();
+    let host = normalise_host(request.authority());
     let head = RequestHead {
         method: request.method.as_str(),
         host: &host,

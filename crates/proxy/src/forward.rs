@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use net::{
     Body, BodyError, BodyStream, Bytes, ClientConnection, ConnectError, Method, Outgoing, Request, Response,
     SendError,
 };
 use plan::Replay;
+use tokio::time::Instant;
 
 use crate::headers;
 use crate::random::Random;
@@ -43,19 +44,12 @@ pub(crate) async fn forward(
     mut request: Request,
 ) -> Result<Response, Response> {
     let settings = &listener.snapshot.settings;
-    let port = listener.snapshot.listener.port;
-    headers::rewrite_request(
-        &mut request.fields,
-        &request.connection,
-        port,
-        settings,
-        &listener.worker.random,
-    );
+    headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
     let body = std::mem::take(&mut request.body);
     let mut body = Replayable::prepare(body).await.map_err(|_| respond::to(Cause::ClientBody))?;
 
     let mut choice =
-        Choice { slot, group, random: &listener.worker.random, tried: Vec::new(), started: Instant::now() };
+        Choice { slot, group, random: &listener.worker.random, tried: Vec::new(), started: net::recently() };
     let mut last_cause = Cause::NoTargets;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
@@ -143,7 +137,7 @@ async fn attempt_once(
         timeout,
     };
     let pool = Rc::clone(target);
-    let sent = Instant::now();
+    let sent = net::recently();
     let mut response =
         connection.send(outgoing, move |connection| pool.keep(connection)).await.map_err(Failure::Sent)?;
     if group.group.replay == Replay::Everything
@@ -152,7 +146,7 @@ async fn attempt_once(
         let held = response.body.collect(usize::MAX).await;
         response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
     }
-    group.group.metrics.count_answer(response.status, sent.elapsed());
+    group.group.metrics.count_answer(response.status, net::recently() - sent);
     headers::rewrite_response(&mut response.fields);
     Ok(response)
 }

@@ -1,6 +1,6 @@
 //! Header fields on their way through: what is taken away, what is added.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use net::{Connection, Fields};
@@ -19,121 +19,143 @@ pub(crate) fn too_many_forwarded_for(fields: &Fields) -> bool {
 }
 
 /// Makes a client's fields those of the request to the target (ALB user guide, "HTTP headers and Application Load
-/// Balancers").
+/// Balancers"). All that goes, goes in one pass; what replaces it is added at the end.
 pub(crate) fn rewrite_request(
     fields: &mut Fields,
     connection: &Connection,
-    listener_port: u16,
     settings: &ListenerSettings,
     random: &Random,
 ) {
-    remove_hop_by_hop(fields);
-    if settings.drops_invalid_fields {
-        fields.retain(|name, _| name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'));
+    let host = if settings.preserves_host { None } else { rewritten_host(fields, &settings.port) };
+    let forwarded_for = forwarded_for(fields, connection, settings.forwarded_for);
+    let trace_id = trace_id(fields, random);
+    let named = named_by_connection(fields);
+    let keeps_forwarded_for = settings.forwarded_for == ForwardedFor::Preserve;
+    fields.retain(|name, _| {
+        let is_replaced = eq(name, "x-forwarded-proto")
+            || eq(name, "x-forwarded-port")
+            || eq(name, "x-amzn-trace-id")
+            || (eq(name, "x-forwarded-for") && !keeps_forwarded_for)
+            || (eq(name, "host") && host.is_some());
+        let is_invalid = settings.drops_invalid_fields
+            && !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+        !is_replaced && !is_invalid && !is_hop_by_hop(name, &named)
+    });
+    if let Some(host) = host {
+        fields.push("host", host);
     }
-    if !settings.preserves_host {
-        rewrite_host(fields, listener_port);
+    if let Some(forwarded_for) = forwarded_for {
+        fields.push("x-forwarded-for", forwarded_for);
     }
-    rewrite_forwarded_for(fields, connection, settings.forwarded_for);
-    fields.set("x-forwarded-proto", if connection.is_tls { "https" } else { "http" });
-    fields.set("x-forwarded-port", listener_port.to_string());
-    rewrite_trace_id(fields, random);
+    fields.push("x-forwarded-proto", if connection.is_tls { "https" } else { "http" });
+    fields.push("x-forwarded-port", &settings.port);
+    fields.push("x-amzn-trace-id", trace_id);
 }
 
 /// Makes a target's fields those of the response to the client.
 pub(crate) fn rewrite_response(fields: &mut Fields) {
-    remove_hop_by_hop(fields);
+    let named = named_by_connection(fields);
+    fields.retain(|name, _| !is_hop_by_hop(name, &named));
 }
 
-/// Fields that concern one connection only (RFC 9110 §7.6.1), those that `Connection` names, and `Expect`, which is met
-/// here already.
-fn remove_hop_by_hop(fields: &mut Fields) {
-    const HOP_BY_HOP: [&[u8]; 9] = [
-        b"connection",
-        b"expect",
-        b"keep-alive",
-        b"proxy-connection",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"trailer",
-        b"upgrade",
+fn eq(name: &[u8], known: &str) -> bool {
+    name.eq_ignore_ascii_case(known.as_bytes())
+}
+
+/// Whether a field concerns one connection only (RFC 9110 §7.6.1), or is `Expect`, which is met here already.
+fn is_hop_by_hop(name: &[u8], named: &[Vec<u8>]) -> bool {
+    const HOP_BY_HOP: [&str; 9] = [
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
     ];
-    let named: Vec<Vec<u8>> = fields
-        .all("connection")
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|name| !name.is_empty() && !matches!(*name, b"close" | b"keep-alive" | b"Keep-Alive"))
-        .map(<[u8]>::to_vec)
-        .collect();
-    fields.retain(|name, _| {
-        let is_known = HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known));
-        !is_known && !named.iter().any(|named| name.eq_ignore_ascii_case(named))
-    });
+    HOP_BY_HOP.iter().any(|known| eq(name, known))
+        || named.iter().any(|named| name.eq_ignore_ascii_case(named))
 }
 
-/// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there.
-fn rewrite_host(fields: &mut Fields, listener_port: u16) {
-    let Some(host) = fields.text("host") else { return };
+/// The fields that `Connection` names as concerning this connection only.
+fn named_by_connection(fields: &Fields) -> Vec<Vec<u8>> {
+    let options = fields.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
+    let names = options.map(<[u8]>::trim_ascii).filter(|name| {
+        !name.is_empty() && !name.eq_ignore_ascii_case(b"close") && !name.eq_ignore_ascii_case(b"keep-alive")
+    });
+    names.map(<[u8]>::to_vec).collect()
+}
+
+/// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there. `None` when it is so already.
+fn rewritten_host(fields: &Fields, listener_port: &str) -> Option<String> {
+    let host = fields.text("host")?;
     let end_of_literal = host.rfind(']').map_or(0, |at| at + 1);
     let colon = host[end_of_literal..].find(':').map(|at| end_of_literal + at);
-    let rewritten = match (colon, matches!(listener_port, 80 | 443)) {
-        (Some(colon), true) => host[..colon].to_owned(),
-        (None, false) if !host.is_empty() => format!("{host}:{listener_port}"),
-        _ => return,
-    };
-    fields.set("host", rewritten);
+    match (colon, matches!(listener_port, "80" | "443")) {
+        (Some(colon), true) => Some(host[..colon].to_owned()),
+        (None, false) if !host.is_empty() => Some(format!("{host}:{listener_port}")),
+        _ => None,
+    }
 }
 
-fn rewrite_forwarded_for(fields: &mut Fields, connection: &Connection, mode: ForwardedFor) {
-    let with_port = match mode {
-        ForwardedFor::Preserve => return,
-        ForwardedFor::Remove => return fields.remove("x-forwarded-for"),
-        ForwardedFor::Append { with_port } => with_port,
-    };
+/// The new value of `X-Forwarded-For`, if there is to be one.
+fn forwarded_for(fields: &Fields, connection: &Connection, mode: ForwardedFor) -> Option<Vec<u8>> {
+    let ForwardedFor::Append { with_port } = mode else { return None };
     let mut value = Vec::with_capacity(64);
     for earlier in fields.all("x-forwarded-for") {
         value.extend_from_slice(earlier);
         value.extend_from_slice(b", ");
     }
-    let client = if with_port { connection.peer.to_string() } else { connection.peer.ip().to_string() };
-    value.extend_from_slice(client.as_bytes());
-    fields.set("x-forwarded-for", value);
-}
-
-/// `X-Amzn-Trace-Id`: a new root, or this hop's own id before the root that came ("Request tracing", ALB user guide).
-fn rewrite_trace_id(fields: &mut Fields, random: &Random) {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (high, low) = (random.next(), random.next() >> 32);
-    let mut value = String::with_capacity(128);
-    match fields
-        .text("x-amzn-trace-id")
-        .filter(|earlier| earlier.contains("Root=") && earlier.len() < TRACE_LIMIT)
-    {
-        None => {
-            let _ = write!(value, "Root=1-{:08x}-{high:016x}{low:08x}", seconds & 0xffff_ffff);
-        }
-        Some(earlier) => {
-            let _ = write!(value, "Self=1-{:08x}-{high:016x}{low:08x}", seconds & 0xffff_ffff);
-            for part in earlier.split(';').filter(|part| !part.trim_start().starts_with("Self=")) {
-                value.push(';');
-                value.push_str(part.trim());
-            }
-        }
-    }
-    fields.set("x-amzn-trace-id", value);
+    let written = if with_port {
+        write!(value, "{}", connection.peer)
+    } else {
+        write!(value, "{}", connection.peer.ip())
+    };
+    written.ok().map(|()| value)
 }
 
 /// A trace id longer than this is replaced.
 const TRACE_LIMIT: usize = 4096;
 
+/// `X-Amzn-Trace-Id`: a new root, or this hop's own id before the root that came ("Request tracing", ALB user guide).
+fn trace_id(fields: &Fields, random: &Random) -> Vec<u8> {
+    let earlier = fields.text("x-amzn-trace-id");
+    let earlier = earlier.filter(|earlier| earlier.contains("Root=") && earlier.len() < TRACE_LIMIT);
+    let mut value = Vec::with_capacity(64 + earlier.map_or(0, str::len));
+    value.extend_from_slice(if earlier.is_some() { b"Self=1-" } else { b"Root=1-" });
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    push_hex(&mut value, seconds, 8);
+    value.push(b'-');
+    push_hex(&mut value, random.next(), 16);
+    push_hex(&mut value, random.next(), 8);
+    for part in earlier.into_iter().flat_map(|earlier| earlier.split(';')).map(str::trim) {
+        if !part.starts_with("Self=") {
+            value.push(b';');
+            value.extend_from_slice(part.as_bytes());
+        }
+    }
+    value
+}
+
+/// Appends the last `n_digits` hexadecimal digits of a number.
+fn push_hex(out: &mut Vec<u8>, number: u64, n_digits: u32) {
+    for place in (0..n_digits).rev() {
+        let digit = number >> (4 * place) & 0xf;
+        out.push(b"0123456789abcdef"[usize::try_from(digit).unwrap_or_default()]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use expect_test::{Expect, expect};
+    use std::fmt::Write as _;
 
     fn settings() -> ListenerSettings {
         ListenerSettings {
+            port: "80".into(),
             idle_timeout: std::time::Duration::from_secs(60),
             client_keep_alive: std::time::Duration::from_secs(3600),
             forwarded_for: ForwardedFor::Append { with_port: false },
@@ -150,7 +172,8 @@ mod tests {
         }
         let peer = "203.0.113.7:50000".parse().unwrap();
         let connection = Connection { peer, local: "127.0.0.1:80".parse().unwrap(), is_tls: false };
-        rewrite_request(&mut all, &connection, port, settings, &Random::default());
+        let settings = ListenerSettings { port: port.to_string(), ..settings.clone() };
+        rewrite_request(&mut all, &connection, &settings, &Random::default());
         let mut text = String::new();
         for (name, value) in all.iter() {
             let value = String::from_utf8_lossy(value);

@@ -33,6 +33,8 @@ pub(crate) struct ListenerSnapshot {
 /// What a load balancer's and a listener's attributes mean for traffic.
 #[derive(Debug, Clone)]
 pub(crate) struct ListenerSettings {
+    /// The listener's port, as fields tell it.
+    pub(crate) port: String,
     /// How long client and target may be silent.
     pub(crate) idle_timeout: Duration,
     /// When a client connection ends with its next response.
@@ -175,6 +177,7 @@ impl ListenerSettings {
             _ => ForwardedFor::Append { with_port: attributes.is_on(attributes::XFF_CLIENT_PORT) },
         };
         Self {
+            port: listener.port.to_string(),
             idle_timeout,
             client_keep_alive: seconds(attributes::CLIENT_KEEP_ALIVE, 3600),
             forwarded_for,

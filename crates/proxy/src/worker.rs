@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use net::{ClientConnection, Drain, DrainWatch, Limits, LiveLimits};
 use plan::health::TargetState;
 use plan::{Action, ListenerKey, TargetKey};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::director::Command;
 use crate::exchange::Exchange;
@@ -296,12 +297,11 @@ impl WorkerGroup {
                 if all { state != TargetState::Draining } else { state == TargetState::Healthy };
             is_routable && !tried.contains(&target.shared.address())
         };
-        let candidates: Vec<&Rc<WorkerTarget>> = self.targets.iter().filter(usable).collect();
-        let in_flight: Vec<u32> = candidates.iter().map(|target| target.shared.in_flight()).collect();
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
-        let index = plan::balance::pick(self.group.algorithm, &in_flight, turn, random.next())?;
-        Some(Rc::clone(candidates[index]))
+        let candidates = self.targets.iter().filter(usable);
+        let in_flight = |target: &&Rc<WorkerTarget>| target.shared.in_flight();
+        plan::balance::pick(self.group.algorithm, candidates, in_flight, turn, random.next()).cloned()
     }
 }
 
@@ -312,7 +312,7 @@ impl WorkerTarget {
     pub(crate) fn take_idle(&self) -> Option<ClientConnection> {
         let mut idle = self.idle.borrow_mut();
         while let Some((connection, since)) = idle.pop() {
-            if since.elapsed() < POOL_AGE && connection.is_open() {
+            if net::recently() < since + POOL_AGE && connection.is_open() {
                 return Some(connection);
             }
         }
@@ -323,7 +323,7 @@ impl WorkerTarget {
     pub(crate) fn keep(&self, connection: ClientConnection) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < POOL_SIZE {
-            idle.push((connection, Instant::now()));
+            idle.push((connection, net::recently()));
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::clock;
+
 /// A timer whose moving costs one reading of the clock: the runtime's timer is only touched when it fires too early, or
 /// when the deadline moves to before it.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ impl Deadline {
     }
 
     pub(crate) fn set(&mut self, after: Duration) {
-        self.at = Instant::now() + after;
+        self.at = clock::recently() + after;
     }
 
     /// Ready once the deadline has passed.
@@ -32,6 +34,7 @@ impl Deadline {
         }
         loop {
             ready!(timer.as_mut().poll(cx));
+            clock::refresh();
             if timer.deadline() >= at {
                 return Poll::Ready(());
             }

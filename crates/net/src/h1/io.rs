@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::h1::deadline::Deadline;
 use crate::h1::framing::{BodyReader, Piece};
 use crate::{BodyError, BodyStream};
@@ -113,6 +114,7 @@ impl Io {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut read = ReadBuf::new(scratch);
             ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
+            clock::refresh();
             self.buffer.borrow_mut().extend(read.filled());
             Poll::Ready(Ok(read.filled().len()))
         })

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tracing::debug;
 
+use crate::clock;
 use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, Rejection, RequestHead};
 use crate::h1::io::{Io, IoBody};
@@ -28,7 +28,7 @@ pub(crate) async fn drive<H: Handler>(
     let io = Rc::new(Io::new(stream, limits.idle_timeout));
     let mut drained = pin!(async move { drain.draining().await });
     let mut is_draining = false;
-    let opened = Instant::now();
+    let opened = clock::recently();
     loop {
         let mut poll_drained = |cx: &mut Context<'_>| {
             is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
@@ -48,7 +48,7 @@ pub(crate) async fn drive<H: Handler>(
         let draining = poll_fn(|cx| Poll::Ready(is_draining || drained.as_mut().poll(cx).is_ready())).await;
         // A response that streams may still be reading the request; what is left of it is known only afterwards.
         let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(&io);
-        let is_old = opened.elapsed() > limits.max_age;
+        let is_old = clock::recently() > opened + limits.max_age;
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
         let close = match write_response(&io, response, &method, version, close).await {
             Ok(close) => close,
