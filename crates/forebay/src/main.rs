@@ -1,1 +1,12 @@
-fn main() {}
+//! The `forebay` command.
+
+mod commands;
+mod globals;
+mod platform;
+mod runtime;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::run()
+}

@@ -1,0 +1,63 @@
+//! Options that every command takes.
+
+use std::path::PathBuf;
+
+/// Options that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Folder of the platform's state [default: $XDG_STATE_HOME/forebay]
+    #[arg(long, global = true, env = "FOREBAY_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+
+    /// Say more about what happens; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say only what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Globals {
+    /// The folder of the platform's state.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        let from_home = || {
+            let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+            home.join(".local/state")
+        };
+        self.state_dir.clone().unwrap_or_else(|| {
+            let state_home =
+                std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+            state_home.unwrap_or_else(from_home).join("forebay")
+        })
+    }
+
+    /// Whether what goes to this stream is coloured.
+    pub(crate) fn has_color(&self, stream: &impl std::io::IsTerminal) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+                !forbidden && (forced || stream.is_terminal())
+            }
+        }
+    }
+}

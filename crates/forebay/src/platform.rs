@@ -1,0 +1,82 @@
+//! Where a running platform is found: a file in its state folder, written when it is up and removed when it ends.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+/// A running platform, as other commands find it.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub(crate) struct Platform {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// URL of the embedded Kubernetes API, for example `http://127.0.0.1:7443`.
+    pub(crate) api: String,
+    /// Bearer token of the embedded Kubernetes API.
+    pub(crate) token: String,
+    /// URL of admin and dashboard, for example `http://127.0.0.1:7070`.
+    pub(crate) admin: String,
+    /// Kubeconfig for `kubectl`.
+    pub(crate) kubeconfig: PathBuf,
+}
+
+impl Platform {
+    /// The running platform of a state folder.
+    pub(crate) fn find(state_dir: &Path) -> anyhow::Result<Self> {
+        let path = file(state_dir);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!(
+                    "no platform is running here ({} is not there)\n  help: start one with `forebay up`, or name its folder with --state-dir",
+                    path.display()
+                );
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        };
+        let platform: Self =
+            serde_json::from_str(&text).with_context(|| format!("`{}` is damaged", path.display()))?;
+        if !is_running(platform.pid) {
+            bail!(
+                "the platform of `{}` has ended (pid {})\n  help: start it again with `forebay up`",
+                state_dir.display(),
+                platform.pid
+            );
+        }
+        Ok(platform)
+    }
+
+    /// Lets other commands find this platform. Only this user may read the file: it holds the token.
+    pub(crate) fn announce(&self, state_dir: &Path) -> anyhow::Result<()> {
+        write_private(&file(state_dir), &serde_json::to_string_pretty(self)?)
+    }
+
+    /// Takes back the announcement.
+    pub(crate) fn withdraw(state_dir: &Path) {
+        let _ = fs::remove_file(file(state_dir));
+    }
+}
+
+fn file(state_dir: &Path) -> PathBuf {
+    state_dir.join("platform.json")
+}
+
+fn is_running(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
+/// Writes a file that only this user may read, whole or not at all.
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let new = path.with_extension("new");
+    let write = || {
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&new, path)
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))
+}
