@@ -3,6 +3,7 @@
 //! The fuzz targets and the property tests below call the same functions.
 #![doc(hidden)]
 
+use crate::local::probe;
 use crate::store::{FieldSelector, LabelSelector, merge_patch, three_way};
 use serde_json::Value;
 
@@ -19,6 +20,13 @@ pub fn label_selector(data: &[u8]) {
 pub fn field_selector(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = FieldSelector::parse(text);
+    }
+}
+
+/// The answer of a replica to a probe.
+pub fn probe_answer(data: &[u8]) {
+    if let Some(status) = probe::status_of(data) {
+        assert!(status <= 999);
     }
 }
 
@@ -63,6 +71,11 @@ mod tests {
         fn any_text_may_be_a_selector(text in r"[a-c=!, ()\\./-]{0,24}|\PC{0,24}") {
             label_selector(text.as_bytes());
             field_selector(text.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_may_answer_a_probe(bytes in "(HTTP/1.[01] ?[0-9+-]{0,4} ?\r?\n?)?.{0,8}") {
+            probe_answer(bytes.as_bytes());
         }
 
         #[test]

@@ -241,6 +241,14 @@ impl Store {
         Ok(Watch::new(Rc::clone(self), query, initial, seen))
     }
 
+    /// Everything noted under keys that begin so.
+    #[must_use]
+    pub fn notes_with_prefix(&self, prefix: &str) -> Vec<(String, String)> {
+        let state = self.state.borrow();
+        let notes = state.notes.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+        notes.map(|(key, note)| (key.clone(), note.clone())).collect()
+    }
+
     /// What was noted under a key.
     #[must_use]
     pub fn note(&self, key: &str) -> Option<String> {
@@ -327,12 +335,12 @@ impl Store {
     }
 
     /// Stores an object that follows from others, in memory only. Status and all are taken as they are.
-    pub fn derive(&self, object: Object) {
+    pub(crate) fn derive(&self, object: Object) {
         self.write_in_memory(|transaction| transaction.derive(object));
     }
 
     /// Writes the status of an object, in memory only. An object that is gone needs none.
-    pub fn set_status(&self, reference: &ObjectRef, status: Value) {
+    pub(crate) fn set_status(&self, reference: &ObjectRef, status: Value) {
         self.write_in_memory(|transaction| {
             if let Some(old) = transaction.find(reference) {
                 transaction.set_status(&old, status);
@@ -340,8 +348,17 @@ impl Store {
         });
     }
 
+    /// Sets an annotation that follows from other objects. It is on the disk after the object's next change.
+    pub(crate) fn annotate(&self, reference: &ObjectRef, key: &str, value: &str) {
+        self.write_in_memory(|transaction| {
+            if let Some(old) = transaction.find(reference) {
+                transaction.annotate(&old, key, value);
+            }
+        });
+    }
+
     /// Takes an object away at once: one that is derived, or one whose graceful end is reached.
-    pub fn take_away(&self, reference: &ObjectRef) {
+    pub(crate) fn take_away(&self, reference: &ObjectRef) {
         self.write_in_memory(|transaction| {
             if let Some(old) = transaction.find(reference) {
                 transaction.take_away(&old);

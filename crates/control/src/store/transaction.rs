@@ -141,6 +141,19 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Sets an annotation, in memory as a status.
+    pub(super) fn annotate(&mut self, old: &Arc<Object>, key: &str, value: &str) {
+        if old.annotation(key) != Some(value) {
+            let mut object = Object::clone(old);
+            let annotations = &mut object.value["metadata"]["annotations"];
+            if !annotations.is_object() {
+                *annotations = json!({});
+            }
+            annotations[key] = json!(value);
+            self.put(object, Kept::InMemory);
+        }
+    }
+
     /// Takes an object away at once.
     pub(super) fn take_away(&mut self, old: &Arc<Object>) -> Arc<Object> {
         let reference = old.reference();

@@ -2,3 +2,9 @@
 
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod responder;

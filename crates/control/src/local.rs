@@ -1,0 +1,247 @@
+//! One machine as a cluster: objects in a [`Store`], replicas as processes, load balancers on loopback addresses.
+//!
+//! What Kubernetes leaves to its deployment controller, its endpoints controller and its kubelet is done here, with
+//! the same objects to see it by. It is *not* the place that decides what traffic does; that is the control loop's.
+
+mod back_off;
+mod block;
+mod container;
+mod deployment;
+mod drain;
+mod endpoints;
+mod environment;
+mod keep;
+mod leftovers;
+mod log;
+mod memory;
+mod pod;
+pub(crate) mod probe;
+mod process;
+mod replica;
+mod rollout;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use manifest::{Object, Objects, Workload};
+use plan::{ObjectRef, Observed};
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::warn;
+
+pub use block::NoBlock;
+pub use log::{LogQuery, LogStream, Logs};
+
+use crate::cluster::Cluster;
+use crate::events::{Event, Recorder};
+use crate::store::{DeleteOptions, Mode, OpenError, Store};
+use block::Block;
+use container::Platform;
+use deployment::Deployment;
+use leftovers::Leftovers;
+use replica::Replica;
+
+/// How a [`Local`] is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSettings {
+    /// Where all state is kept: objects, logs, addresses. Made if it is not there.
+    pub state_folder: PathBuf,
+    /// The program that replicas with our own image run: usually this very one.
+    pub program: PathBuf,
+    /// What pods say they run on.
+    pub node_name: String,
+}
+
+/// One machine as a cluster. Must be used on a [`tokio::task::LocalSet`].
+#[derive(Debug)]
+pub struct Local {
+    settings: LocalSettings,
+    store: Rc<Store>,
+    platform: Rc<Platform>,
+    block: Block,
+    /// By the pod that each of them is.
+    replicas: BTreeMap<ObjectRef, Replica>,
+    deployments: BTreeMap<ObjectRef, Deployment>,
+    revisions: watch::Receiver<u64>,
+    /// When to look after the workloads although nothing happened.
+    wake_at: Option<Instant>,
+}
+
+/// Why this machine cannot be used as a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state folder cannot be made.
+    #[error("cannot make the state folder `{}`", path.display())]
+    StateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The objects cannot be read.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// There is no address.
+    #[error(transparent)]
+    NoBlock(#[from] NoBlock),
+}
+
+/// The note that says which block of addresses was ours.
+const BLOCK_NOTE: &str = "address-block";
+/// Before the id of a load balancer: the note that says which address of the block is its.
+const ADDRESS_NOTE: &str = "address-of/";
+/// How long after its grace period a replica may take to vanish when everything stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+// === impl Local ===
+
+impl Local {
+    /// Opens the state, claims addresses, and ends what a platform that died has left behind.
+    ///
+    /// # Errors
+    /// When another platform uses the state folder, or it cannot be used at all.
+    pub async fn open(settings: LocalSettings) -> Result<Self, StartError> {
+        let folder = &settings.state_folder;
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
+        let store = Rc::new(Store::open(&folder.join("objects.redb"))?);
+        let preferred = store.note(BLOCK_NOTE).and_then(|note| note.parse().ok());
+        let block = Block::claim(preferred)?;
+        if let Err(status) = store.set_note(BLOCK_NOTE, Some(&block.number().to_string())) {
+            warn!(%status, "addresses will be others after a restart");
+        }
+        let leftovers = Leftovers::new(folder.join("processes"));
+        leftovers.end_all().await;
+        // Logs are those of pods, and all pods are new.
+        let logs = folder.join("logs");
+        let _ = std::fs::remove_dir_all(&logs);
+        let platform = Platform {
+            logs: Logs::new(logs),
+            recorder: Recorder::new(Rc::clone(&store)),
+            leftovers,
+            wake: Notify::new(),
+        };
+        Ok(Self {
+            revisions: store.revisions(),
+            settings,
+            store,
+            platform: Rc::new(platform),
+            block,
+            replicas: BTreeMap::new(),
+            deployments: BTreeMap::new(),
+            wake_at: None,
+        })
+    }
+
+    /// The objects, for everybody who asks about them or changes them.
+    #[must_use]
+    pub fn store(&self) -> Rc<Store> {
+        Rc::clone(&self.store)
+    }
+
+    /// The logs of the replicas.
+    #[must_use]
+    pub fn logs(&self) -> Logs {
+        self.platform.logs.clone()
+    }
+
+    /// Remembers that the workloads are to be looked after at a time.
+    fn wake_at(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
+impl Cluster for Local {
+    fn objects(&mut self) -> Arc<Objects> {
+        self.revisions.borrow_and_update();
+        self.store.objects()
+    }
+
+    async fn changed(&mut self) {
+        let wake_at = self.wake_at;
+        let time = async {
+            match wake_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.revisions.changed() => {}
+            () = self.platform.wake.notified() => {}
+            () = time => {}
+        }
+    }
+
+    fn apply(&mut self, objects: Vec<Object>) {
+        for result in self.store.apply(objects) {
+            if let Err(status) = result {
+                warn!(%status, "an object that follows from others could not be stored");
+            }
+        }
+    }
+
+    fn delete(&mut self, object: &ObjectRef) {
+        let Some(kind) = manifest::kind_named(&object.kind) else { return };
+        let key = (kind, object.namespace.as_str(), object.name.as_str());
+        if let Err(status) = self.store.delete(key, &DeleteOptions::default(), Mode::Commit) {
+            warn!(%object, %status, "an object that followed from others could not be deleted");
+        }
+    }
+
+    fn write_status(&mut self, object: &ObjectRef, status: Value) {
+        self.store.set_status(object, status);
+    }
+
+    fn record_event(&mut self, object: &ObjectRef, event: &Event) {
+        self.platform.recorder.record(object, event);
+    }
+
+    fn keep_workloads(&mut self, workloads: &[Workload], observed: &Observed) {
+        self.keep(workloads, observed);
+    }
+
+    fn load_balancer_address(
+        &mut self,
+        id: &str,
+        is_in_use: &dyn Fn(&str) -> bool,
+    ) -> Result<IpAddr, String> {
+        let note = format!("{ADDRESS_NOTE}{id}");
+        if let Some(number) = self.store.note(&note).and_then(|number| number.parse().ok()) {
+            return Ok(self.block.load_balancer(number).into());
+        }
+        let known = self.store.notes_with_prefix(ADDRESS_NOTE);
+        let known = known.iter().filter_map(|(key, number)| Some((key, number.parse::<u8>().ok()?)));
+        let known: BTreeMap<u8, &String> = known.map(|(key, number)| (number, key)).collect();
+        let number = block::free_number(|number| known.contains_key(&number)).or_else(|| {
+            // All were given out once: one of a load balancer that is no more is given to another.
+            let mut idle = known.iter().filter(|(_, key)| !is_in_use(&key[ADDRESS_NOTE.len()..]));
+            let (number, key) = idle.next()?;
+            let _ = self.store.set_note(key, None);
+            Some(*number)
+        });
+        let number = number.ok_or("every loopback address of this platform has a load balancer already")?;
+        if let Err(status) = self.store.set_note(&note, Some(&number.to_string())) {
+            warn!(%status, load_balancer = id, "the address will be another after a restart");
+        }
+        Ok(self.block.load_balancer(number).into())
+    }
+
+    async fn stop(mut self) {
+        self.replicas.values_mut().for_each(Replica::end);
+        let longest = self.replicas.values().map(|replica| replica.grace).max().unwrap_or_default();
+        let all_gone = async {
+            while !self.replicas.values().all(Replica::is_gone) {
+                self.platform.wake.notified().await;
+            }
+        };
+        if timeout(longest + STOP_PATIENCE, all_gone).await.is_err() {
+            warn!("some replicas did not end in time and are killed");
+        }
+    }
+}

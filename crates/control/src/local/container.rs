@@ -1,0 +1,392 @@
+//! One container of a replica: started, probed, restarted, stopped.
+//!
+//! A task owns the process and the probes; everybody else sees the status it leaves, and may tell it to stop.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use manifest::Container;
+use plan::ObjectRef;
+use rustix::process::Signal;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use super::back_off::BackOff;
+use super::leftovers::Leftovers;
+use super::log::Logs;
+use super::memory;
+use super::probe::{self, Purpose, Subject};
+use super::process::{Exit, Launch, Process};
+use crate::events::{Event, Recorder};
+
+/// Everything needed to run a container.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) container: Container,
+    pub(super) pod: ObjectRef,
+    pub(super) launch: Launch,
+    pub(super) address: IpAddr,
+    /// Time between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
+    pub(super) platform: Rc<Platform>,
+}
+
+/// What all containers share.
+#[derive(Debug)]
+pub(super) struct Platform {
+    pub(super) logs: Logs,
+    pub(super) recorder: Recorder,
+    pub(super) leftovers: Leftovers,
+    /// Told whenever the status of a container changes.
+    pub(super) wake: Notify,
+}
+
+/// A container as everybody else sees it.
+#[derive(Debug)]
+pub(super) struct Handle {
+    status: Rc<RefCell<Status>>,
+    stop: watch::Sender<bool>,
+}
+
+/// What is known of a container.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Status {
+    pub(super) state: State,
+    /// How it ended the last time.
+    pub(super) last: Option<Termination>,
+    pub(super) restarts: u32,
+    pub(super) has_started: bool,
+    pub(super) is_ready: bool,
+    /// Stopped, and never to be started again.
+    pub(super) is_gone: bool,
+}
+
+/// The state of a container, in Kubernetes' words.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    Waiting { reason: &'static str, message: String },
+    Running { since: Timestamp },
+    Terminated(Termination),
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Termination {
+    /// 128 + the signal for an end by signal, as shells say it.
+    pub(super) exit_code: i32,
+    pub(super) signal: Option<i32>,
+    pub(super) reason: &'static str,
+    /// The last lines of its log when it ended in error.
+    pub(super) message: String,
+    pub(super) started: Timestamp,
+    pub(super) finished: Timestamp,
+}
+
+/// How one run of a container ended.
+struct Run {
+    lasted: Duration,
+    was_ready: bool,
+}
+
+/// How often the memory of a container with a limit is looked at.
+const MEMORY_PERIOD: Duration = Duration::from_secs(1);
+/// How long the end of a log is waited for after the process has ended.
+const LOG_PATIENCE: Duration = Duration::from_millis(250);
+
+// === impl Handle ===
+
+impl Handle {
+    /// Starts a container. Must be called on a [`tokio::task::LocalSet`].
+    pub(super) fn start(runner: Runner) -> Self {
+        let status = Rc::new(RefCell::new(Status::new()));
+        let (stop, stopping) = watch::channel(false);
+        tokio::task::spawn_local(runner.run(Rc::clone(&status), stopping));
+        Self { status, stop }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// SIGTERM, and SIGKILL after the grace period.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+// === impl Runner ===
+
+impl Runner {
+    async fn run(self, status: Rc<RefCell<Status>>, mut stopping: watch::Receiver<bool>) {
+        let mut back_off = BackOff::default();
+        for start in 0.. {
+            let run = self.run_once(start, &status, &mut stopping).await;
+            if *stopping.borrow() {
+                break;
+            }
+            let wait = back_off.after(run.lasted, run.was_ready);
+            if !wait.is_zero() && self.wait_to_restart(wait, &status, &mut stopping).await.is_break() {
+                break;
+            }
+        }
+        self.change(&status, |status| status.is_gone = true);
+    }
+
+    /// Waits before a restart, unless told to stop.
+    async fn wait_to_restart(
+        &self,
+        wait: Duration,
+        status: &RefCell<Status>,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> std::ops::ControlFlow<()> {
+        let (container, pod) = (&self.container.name, &self.pod);
+        let message = format!("back-off {}s restarting failed container={container}", wait.as_secs());
+        self.change(status, |status| {
+            if let State::Terminated(last) = &status.state {
+                status.last = Some(last.clone());
+            }
+            status.state = State::Waiting { reason: "CrashLoopBackOff", message };
+        });
+        let message = format!("Back-off restarting failed container {container} in pod {}", pod.name);
+        self.record(&Event::warning("BackOff", message));
+        tokio::select! {
+            () = sleep(wait) => std::ops::ControlFlow::Continue(()),
+            _ = stopping.wait_for(|stopping| *stopping) => std::ops::ControlFlow::Break(()),
+        }
+    }
+
+    /// From one start to the end that follows it.
+    async fn run_once(
+        &self,
+        start: u32,
+        status: &RefCell<Status>,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> Run {
+        let (begin, started) = (Instant::now(), Timestamp::now());
+        let (mut process, last_lines) = match self.start(start) {
+            Ok(running) => running,
+            Err(message) => {
+                self.record(&Event::warning("Failed", format!("Error: {message}")));
+                let termination = Termination::not_started(message, started);
+                self.change(status, |status| status.end(termination, start));
+                return Run { lasted: Duration::ZERO, was_ready: false };
+            }
+        };
+        self.change(status, |status| status.begin(started, start));
+        self.record(&Event::normal("Started", format!("Started container {}", self.container.name)));
+        let pid = process.pid();
+        let (was_ready, exit, killed_for_memory) = self.attend(&mut process, status, stopping).await;
+        self.platform.leftovers.forget(pid);
+        let last_lines =
+            timeout(LOG_PATIENCE, last_lines).await.ok().and_then(Result::ok).unwrap_or_default();
+        let termination = Termination::new(exit, killed_for_memory, last_lines, started);
+        self.change(status, |status| status.end(termination, start));
+        Run { lasted: begin.elapsed(), was_ready }
+    }
+
+    fn start(&self, start: u32) -> Result<(Process, oneshot::Receiver<String>), String> {
+        let program = self.launch.program.display();
+        let (process, output) =
+            Process::start(&self.launch).map_err(|error| format!("cannot run `{program}`: {error}"))?;
+        self.platform.leftovers.remember(process.pid());
+        let log = (self.pod.namespace.as_str(), self.pod.name.as_str(), self.container.name.as_str());
+        let last_lines = self.platform.logs.keep(log, start, output);
+        Ok((process, last_lines.map_err(|error| format!("cannot keep the log of `{program}`: {error}"))?))
+    }
+
+    /// Watches over a process to its end. Tells whether it was ever ready, how it ended, and whether it was ended for
+    /// its memory.
+    async fn attend(
+        &self,
+        process: &mut Process,
+        status: &RefCell<Status>,
+        stopping: &mut watch::Receiver<bool>,
+    ) -> (bool, Exit, bool) {
+        let mut probes = Probes::new(self);
+        self.on_started_if(probes.begin(), &mut probes, status);
+        let mut was_ready = false;
+        let mut memory_checks = interval(MEMORY_PERIOD);
+        loop {
+            // Without a readiness probe, running says little: such a container has to run for a while to count as good.
+            was_ready |= self.container.readiness.is_some() && status.borrow().is_ready;
+            tokio::select! {
+                exit = process.ended() => return (was_ready, exit, false),
+                _ = stopping.wait_for(|stopping| *stopping) => {
+                    let message = format!("Stopping container {}", self.container.name);
+                    self.record(&Event::normal("Killing", message));
+                    return (was_ready, self.end(process).await, false);
+                }
+                Some(finding) = probes.findings.recv() => {
+                    if !self.take_in(&finding, &mut probes, status) {
+                        self.change(status, |status| status.is_ready = false);
+                        return (was_ready, self.end(process).await, false);
+                    }
+                }
+                _ = memory_checks.tick(), if self.container.memory_limit.is_some() => {
+                    if self.uses_too_much_memory(process.pid()) {
+                        process.signal(Signal::KILL);
+                        return (was_ready, process.ended().await, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in what a probe found out. `false`: the container has to be restarted.
+    fn take_in(&self, finding: &probe::Finding, probes: &mut Probes<'_>, status: &RefCell<Status>) -> bool {
+        if let Err(why) = &finding.result
+            && finding.is_regular
+        {
+            let message = format!("{:?} probe failed: {why}", finding.purpose);
+            self.record(&Event::warning("Unhealthy", message));
+        }
+        match (finding.purpose, finding.verdict) {
+            (Purpose::Startup, Some(true)) => self.on_started_if(true, probes, status),
+            (Purpose::Readiness, Some(is_ready)) => self.change(status, |status| status.is_ready = is_ready),
+            (Purpose::Startup | Purpose::Liveness, Some(false)) => {
+                let probe = if finding.purpose == Purpose::Startup { "startup" } else { "liveness" };
+                let message =
+                    format!("Container {} failed {probe} probe, will be restarted", self.container.name);
+                self.record(&Event::normal("Killing", message));
+                return false;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn on_started_if(&self, has_started: bool, probes: &mut Probes<'_>, status: &RefCell<Status>) {
+        if has_started && !status.borrow().has_started {
+            let is_ready = self.container.readiness.is_none();
+            self.change(status, |status| {
+                status.has_started = true;
+                status.is_ready = is_ready;
+            });
+            probes.begin_others();
+        }
+    }
+
+    /// Ends a process: kindly, and after the grace period not.
+    async fn end(&self, process: &mut Process) -> Exit {
+        process.signal(Signal::TERM);
+        if let Ok(exit) = timeout(self.grace, process.ended()).await {
+            return exit;
+        }
+        process.signal(Signal::KILL);
+        process.ended().await
+    }
+
+    fn uses_too_much_memory(&self, pid: u32) -> bool {
+        let (Some(limit), Some(used)) = (self.container.memory_limit, memory::resident(pid)) else {
+            return false;
+        };
+        used > limit
+    }
+
+    fn change(&self, status: &RefCell<Status>, change: impl FnOnce(&mut Status)) {
+        let before = status.borrow().clone();
+        change(&mut status.borrow_mut());
+        if *status.borrow() != before {
+            self.platform.wake.notify_one();
+        }
+    }
+
+    fn record(&self, event: &Event) {
+        self.platform.recorder.record(&self.pod, event);
+    }
+}
+
+// === Probes ===
+
+/// The probes of one run. They end when this is dropped.
+struct Probes<'a> {
+    runner: &'a Runner,
+    tasks: JoinSet<()>,
+    tell: mpsc::Sender<probe::Finding>,
+    findings: mpsc::Receiver<probe::Finding>,
+}
+
+impl<'a> Probes<'a> {
+    fn new(runner: &'a Runner) -> Self {
+        let (tell, findings) = mpsc::channel(8);
+        Self { runner, tasks: JoinSet::new(), tell, findings }
+    }
+
+    /// Begins to ask whether the container has started; `true` when that is not asked.
+    fn begin(&mut self) -> bool {
+        let startup = &self.runner.container.startup;
+        self.ask(Purpose::Startup, startup.as_ref());
+        startup.is_none()
+    }
+
+    fn begin_others(&mut self) {
+        let Container { readiness, liveness, .. } = &self.runner.container;
+        self.tasks.abort_all();
+        self.ask(Purpose::Readiness, readiness.as_ref());
+        self.ask(Purpose::Liveness, liveness.as_ref());
+    }
+
+    fn ask(&mut self, purpose: Purpose, probe: Option<&manifest::Probe>) {
+        if let Some(probe) = probe {
+            let subject = Subject { address: self.runner.address, launch: self.runner.launch.clone() };
+            self.tasks.spawn_local(probe::watch(purpose, probe.clone(), subject, self.tell.clone()));
+        }
+    }
+}
+
+// === impl Status ===
+
+impl Status {
+    fn new() -> Self {
+        let state = State::Waiting { reason: "ContainerCreating", message: String::new() };
+        Self { state, last: None, restarts: 0, has_started: false, is_ready: false, is_gone: false }
+    }
+
+    fn begin(&mut self, since: Timestamp, start: u32) {
+        if let State::Terminated(last) = &self.state {
+            self.last = Some(last.clone());
+        }
+        self.state = State::Running { since };
+        self.restarts = start;
+    }
+
+    fn end(&mut self, termination: Termination, start: u32) {
+        self.state = State::Terminated(termination);
+        self.restarts = start;
+        self.has_started = false;
+        self.is_ready = false;
+    }
+}
+
+// === impl Termination ===
+
+impl Termination {
+    fn new(exit: Exit, killed_for_memory: bool, last_lines: String, started: Timestamp) -> Self {
+        let (exit_code, signal) = match exit {
+            Exit::Code(code) => (code, None),
+            Exit::Signal(signal) => (128 + signal, Some(signal)),
+        };
+        let reason = match exit {
+            _ if killed_for_memory => "OOMKilled",
+            Exit::Code(0) => "Completed",
+            _ => "Error",
+        };
+        let message = match (exit, last_lines.is_empty()) {
+            (Exit::Code(0), _) => String::new(),
+            (Exit::Signal(9), true) if !killed_for_memory => "ended by SIGKILL, without a word".to_owned(),
+            _ => last_lines,
+        };
+        Self { exit_code, signal, reason, message, started, finished: Timestamp::now() }
+    }
+
+    fn not_started(message: String, now: Timestamp) -> Self {
+        Self { exit_code: 128, signal: None, reason: "StartError", message, started: now, finished: now }
+    }
+}
+
+#[cfg(test)]
+mod tests;

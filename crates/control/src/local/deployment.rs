@@ -1,0 +1,299 @@
+//! Deployments: their sets, and what people see of them. Pure, but for the memory of which sets there are.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use manifest::{Object, Rollout, Workload};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::pod::{TEMPLATE_HASH, owner, short_hash};
+use crate::conditions::{self, Condition};
+use crate::store::metadata;
+
+/// The annotation in which `kubectl rollout` finds the number of a version.
+pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// A Deployment as we keep it.
+#[derive(Debug)]
+pub(super) struct Deployment {
+    /// Oldest first; the last is the one that is wanted.
+    pub(super) sets: Vec<Set>,
+    progress: Counts,
+    progressed: Instant,
+}
+
+/// The replicas of one template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Set {
+    pub(super) template_hash: String,
+    pub(super) revision: u64,
+    /// How many there are to be.
+    pub(super) wanted: u32,
+}
+
+/// Replicas of a Deployment or of a set that are not on their way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    pub(super) all: u32,
+    pub(super) ready: u32,
+    pub(super) available: u32,
+    /// Those of the template that is wanted.
+    pub(super) updated: u32,
+}
+
+impl Deployment {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { sets: Vec::new(), progress: Counts::default(), progressed: now }
+    }
+
+    /// Makes the set of a template the one that is wanted; going back to an old one gives it a new revision.
+    pub(super) fn turn_to(&mut self, template_hash: &str, last_revision: u64, now: Instant) {
+        if self.sets.last().is_some_and(|set| set.template_hash == template_hash) {
+            return;
+        }
+        let newest = self.sets.last().map_or(last_revision.saturating_sub(1), |set| set.revision);
+        let known = self.sets.iter().position(|set| set.template_hash == template_hash);
+        let mut set = match known {
+            Some(at) => self.sets.remove(at),
+            None => Set { template_hash: template_hash.to_owned(), revision: 0, wanted: 0 },
+        };
+        set.revision = newest + 1;
+        self.sets.push(set);
+        self.progressed = now;
+    }
+
+    /// Takes away old sets without replicas beyond so many; gives their hashes.
+    pub(super) fn forget_old(&mut self, kept: usize, is_empty: impl Fn(&Set) -> bool) -> Vec<String> {
+        let n_old = self.sets.len().saturating_sub(1);
+        let empty = self.sets[..n_old].iter().filter(|set| set.wanted == 0 && is_empty(set));
+        let empty: Vec<String> = empty.map(|set| set.template_hash.clone()).collect();
+        let n_forgotten = empty.len().saturating_sub(kept);
+        let forgotten = empty[..n_forgotten].to_vec();
+        self.sets.retain(|set| !forgotten.contains(&set.template_hash));
+        forgotten
+    }
+
+    /// When the rollout is said to be stuck unless something comes of it. `None`: it is complete.
+    pub(super) fn deadline(
+        &mut self,
+        counts: Counts,
+        wanted: u32,
+        patience: Duration,
+        now: Instant,
+    ) -> Option<Instant> {
+        if counts != self.progress {
+            self.progress = counts;
+            self.progressed = now;
+        }
+        (!counts.are_complete(wanted)).then(|| self.progressed + patience)
+    }
+}
+
+impl Counts {
+    fn are_complete(&self, wanted: u32) -> bool {
+        self.all == wanted && self.updated == wanted && self.available == wanted
+    }
+}
+
+/// Name of the ReplicaSet of a template.
+pub(super) fn set_name(deployment: &str, template_hash: &str) -> String {
+    // Room for the hash and a pod's suffix within the 253 characters of a name.
+    format!("{}-{}", &deployment[..deployment.floor_char_boundary(230)], short_hash(template_hash))
+}
+
+/// The ReplicaSet of a set. The template of an old set is in the object that was written when it was new.
+pub(super) fn set_object(
+    deployment: &Object,
+    set: &Set,
+    counts: Counts,
+    before: Option<&Object>,
+    workload: &Workload,
+) -> Option<Object> {
+    let hash = short_hash(&set.template_hash);
+    let is_new = set.template_hash == workload.template_hash;
+    let mut template = match before {
+        Some(before) if !is_new => before.value["spec"]["template"].clone(),
+        _ => deployment.value["spec"]["template"].clone(),
+    };
+    template.as_object_mut()?;
+    let mut labels = template["metadata"]["labels"].clone();
+    if !labels.is_object() {
+        labels = json!({});
+    }
+    labels[TEMPLATE_HASH] = json!(hash);
+    template["metadata"]["labels"] = labels.clone();
+    let mut selector = deployment.value["spec"]["selector"].clone();
+    if selector["matchLabels"].is_object() {
+        selector["matchLabels"][TEMPLATE_HASH] = json!(hash);
+    }
+    let value = json!({
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": set_name(&deployment.name, &set.template_hash),
+            "namespace": deployment.namespace,
+            "labels": labels,
+            "annotations": {
+                REVISION: set.revision.to_string(),
+                "deployment.kubernetes.io/desired-replicas": workload.replicas.to_string(),
+            },
+            "ownerReferences": [owner(deployment)],
+        },
+        "spec": {"replicas": set.wanted, "selector": selector, "template": template},
+        "status": {
+            "replicas": counts.all,
+            "fullyLabeledReplicas": counts.all,
+            "readyReplicas": counts.ready,
+            "availableReplicas": counts.available,
+            "observedGeneration": 1,
+        },
+    });
+    Object::from_value(value).ok()
+}
+
+/// The status of a Deployment.
+pub(super) fn status(
+    deployment: &Object,
+    workload: &Workload,
+    counts: Counts,
+    is_stuck: bool,
+    now: Timestamp,
+) -> Value {
+    let wanted = workload.replicas;
+    let may_be_missing = match workload.rollout {
+        Rollout::Recreate => wanted,
+        Rollout::RollingUpdate { max_unavailable, .. } => max_unavailable,
+    };
+    let is_available = counts.available + may_be_missing >= wanted && (wanted == 0 || counts.available > 0);
+    let available = match is_available {
+        true => ("MinimumReplicasAvailable", "Deployment has minimum availability."),
+        false => ("MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
+    };
+    let set = set_name(&deployment.name, &workload.template_hash);
+    let progress = if counts.are_complete(wanted) {
+        (true, "NewReplicaSetAvailable", format!("ReplicaSet \"{set}\" has successfully progressed."))
+    } else if is_stuck {
+        (false, "ProgressDeadlineExceeded", format!("ReplicaSet \"{set}\" has timed out progressing."))
+    } else {
+        (true, "ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing."))
+    };
+    let conditions = [
+        Condition::new("Available", is_available).because(available.0, available.1),
+        Condition::new("Progressing", progress.0).because(progress.1, progress.2),
+    ];
+    let before = &deployment.value["status"]["conditions"];
+    let mut status = json!({
+        "observedGeneration": deployment.value["metadata"]["generation"],
+        "conditions": conditions::list(&conditions, before, &metadata::time(now)),
+    });
+    for (key, count) in [
+        ("replicas", counts.all),
+        ("updatedReplicas", counts.updated),
+        ("readyReplicas", counts.ready),
+        ("availableReplicas", counts.available),
+        ("unavailableReplicas", counts.all.max(wanted).saturating_sub(counts.available)),
+    ] {
+        // Kubernetes leaves zeros out.
+        if count > 0 {
+            status[key] = json!(count);
+        }
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashes(deployment: &Deployment) -> String {
+        let sets = deployment.sets.iter().map(|set| format!("{}{}", set.template_hash, set.revision));
+        sets.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn going_back_to_an_old_template_is_a_new_revision() {
+        let now = Instant::now();
+        let mut deployment = Deployment::new(now);
+        deployment.turn_to("a", 0, now);
+        deployment.turn_to("a", 1, now);
+        deployment.turn_to("b", 1, now);
+        assert_eq!(hashes(&deployment), "a1 b2");
+        deployment.turn_to("a", 2, now);
+        assert_eq!(hashes(&deployment), "b2 a3");
+    }
+
+    #[test]
+    fn revisions_go_on_where_they_were_before_a_restart() {
+        let now = Instant::now();
+        let mut deployment = Deployment::new(now);
+        deployment.turn_to("a", 4, now);
+        assert_eq!(hashes(&deployment), "a4");
+    }
+
+    #[test]
+    fn only_so_many_old_sets_are_remembered() {
+        let now = Instant::now();
+        let mut deployment = Deployment::new(now);
+        for hash in ["a", "b", "c", "d", "e"] {
+            deployment.turn_to(hash, 0, now);
+        }
+        let forgotten = deployment.forget_old(1, |set| set.template_hash != "b");
+        assert_eq!(forgotten, ["a", "c"]);
+        assert_eq!(hashes(&deployment), "b2 d4 e5");
+    }
+
+    #[test]
+    fn a_rollout_without_progress_is_stuck_after_its_patience() {
+        let (now, patience) = (Instant::now(), Duration::from_secs(600));
+        let mut deployment = Deployment::new(now);
+        let none = Counts::default();
+        assert_eq!(deployment.deadline(none, 2, patience, now), Some(now + patience));
+        let later = now + Duration::from_secs(300);
+        let one = Counts { all: 1, updated: 1, available: 1, ready: 1 };
+        assert_eq!(deployment.deadline(one, 2, patience, later), Some(later + patience));
+        assert_eq!(deployment.deadline(one, 2, patience, later + patience), Some(later + patience));
+        let two = Counts { all: 2, updated: 2, available: 2, ready: 2 };
+        assert_eq!(deployment.deadline(two, 2, patience, later), None);
+    }
+
+    fn written(counts: Counts, is_stuck: bool) -> Value {
+        let value = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "api", "generation": 3}, "spec": {}});
+        let workload = Workload {
+            owner: plan::ObjectRef::new("Deployment", "default", "api"),
+            replicas: 3,
+            labels: std::collections::BTreeMap::new(),
+            annotations: std::collections::BTreeMap::new(),
+            template_hash: "0123456789abcdef".to_owned(),
+            rollout: Rollout::RollingUpdate { max_surge: 1, max_unavailable: 0 },
+            min_ready: Duration::ZERO,
+            termination_grace: Duration::from_secs(30),
+            containers: Vec::new(),
+            working_directory: None,
+        };
+        let deployment = Object::from_value(value).unwrap();
+        status(&deployment, &workload, counts, is_stuck, Timestamp::now())
+    }
+
+    #[test]
+    fn the_status_says_what_rollout_status_asks() {
+        let half = written(Counts { all: 4, updated: 1, ready: 3, available: 3 }, false);
+        assert_eq!((&half["observedGeneration"], &half["replicas"]), (&json!(3), &json!(4)));
+        assert_eq!((&half["updatedReplicas"], &half["unavailableReplicas"]), (&json!(1), &json!(1)));
+        assert!(conditions::holds(&half, "Available") && conditions::holds(&half, "Progressing"));
+        assert_eq!(half["conditions"][1]["reason"], "ReplicaSetUpdated");
+
+        let done = written(Counts { all: 3, updated: 3, ready: 3, available: 3 }, false);
+        assert_eq!(done["conditions"][1]["reason"], "NewReplicaSetAvailable");
+        assert_eq!(
+            done["conditions"][1]["message"],
+            "ReplicaSet \"api-0123456789\" has successfully progressed."
+        );
+        assert_eq!(done.get("unavailableReplicas"), None);
+
+        let stuck = written(Counts { all: 3, updated: 1, ready: 2, available: 2 }, true);
+        assert!(!conditions::holds(&stuck, "Available") && !conditions::holds(&stuck, "Progressing"));
+        assert_eq!(stuck["conditions"][1]["reason"], "ProgressDeadlineExceeded");
+    }
+}

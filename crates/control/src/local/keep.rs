@@ -1,0 +1,406 @@
+//! Having the replicas run that workloads want: one pass over all of them.
+//!
+//! A pass looks at what there is, decides, acts, and writes down what people see. It never waits; what it begins wakes
+//! the control loop when something comes of it.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use manifest::{Container, Object, Objects, Workload};
+use plan::{ObjectRef, Observed};
+use tokio::time::Instant;
+
+use super::container::{Handle, Runner};
+use super::deployment::{self, Counts, Deployment, REVISION, Set, set_name};
+use super::environment::{Identity, launch};
+use super::replica::Replica;
+use super::rollout::{self, SetSize};
+use super::{Local, endpoints, pod};
+use crate::events::Event;
+use crate::store::{DeleteOptions, Mode, generated_name, metadata};
+
+/// When to try again what could not be begun, for example for want of an address.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a rollout may take without anything coming of it, unless the Deployment says otherwise.
+const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
+/// How many old sets are remembered, unless the Deployment says otherwise.
+const HISTORY: u64 = 10;
+/// Lower values are given up first.
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+impl Local {
+    pub(super) fn keep(&mut self, workloads: &[Workload], observed: &Observed) {
+        let now = Instant::now();
+        self.wake_at = None;
+        self.replicas.values_mut().for_each(|replica| replica.look(now));
+
+        let objects = self.store.objects();
+        self.let_deleted_go(&objects, now);
+        for workload in workloads {
+            match workload.owner.kind.as_str() {
+                "Deployment" => self.keep_deployment(workload, &objects, now),
+                _ => self.keep_pod(workload, &objects, now),
+            }
+        }
+        self.go_on_leaving(&objects, observed, now);
+        drop(objects);
+
+        self.write_pods();
+        for workload in workloads.iter().filter(|workload| workload.owner.kind == "Deployment") {
+            self.write_deployment(workload, now);
+        }
+        self.write_endpoints();
+    }
+
+    // --- replicas that go ---
+
+    /// Lets replicas go whose pod is being deleted, or whose owner is no more.
+    fn let_deleted_go(&mut self, objects: &Objects, now: Instant) {
+        let exists =
+            |object: &ObjectRef| objects.get(&object.kind, &object.namespace, &object.name).is_some();
+        self.deployments.retain(|owner, _| exists(owner));
+        let sets = objects.of_kind("ReplicaSet");
+        for set in sets.filter(|set| owner_of(set).is_some_and(|owner| !exists(&owner))) {
+            self.store.take_away(&set.reference());
+        }
+        let mut orphans = Vec::new();
+        for (pod, replica) in &mut self.replicas {
+            match objects.get("Pod", &pod.namespace, &pod.name) {
+                None => replica.end(),
+                Some(object) if metadata::deletion(object).is_some() => replica.leave(now),
+                Some(_) if !exists(&replica.owner) => orphans.push(pod.clone()),
+                Some(_) => {}
+            }
+        }
+        orphans.iter().for_each(|pod| self.give_up(pod, now));
+        // Pods that were never started have nobody else to finish with them.
+        let deleted = objects.of_kind("Pod").filter(|pod| metadata::deletion(pod).is_some());
+        for pod in deleted.map(|pod| pod.reference()).filter(|pod| !self.replicas.contains_key(pod)) {
+            self.store.take_away(&pod);
+        }
+    }
+
+    /// Lets one replica go, and its pod with it.
+    fn give_up(&mut self, pod: &ObjectRef, now: Instant) {
+        let Some(replica) = self.replicas.get_mut(pod) else { return };
+        replica.leave(now);
+        let Some(kind) = manifest::kind_named("Pod") else { return };
+        let options = DeleteOptions {
+            grace_period_seconds: Some(replica.grace.as_secs().max(1)),
+            ..DeleteOptions::default()
+        };
+        let _ = self.store.delete((kind, &pod.namespace, &pod.name), &options, Mode::Commit);
+    }
+
+    fn go_on_leaving(&mut self, objects: &Objects, observed: &Observed, now: Instant) {
+        let looks: Vec<Instant> =
+            self.replicas.values_mut().filter_map(|replica| replica.go_on(now, observed)).collect();
+        looks.into_iter().for_each(|at| self.wake_at(at));
+        let gone: Vec<ObjectRef> = self
+            .replicas
+            .iter()
+            .filter(|(_, replica)| replica.is_leaving() && replica.is_gone())
+            .map(|(pod, _)| pod.clone())
+            .collect();
+        for pod in gone {
+            self.replicas.remove(&pod);
+            self.platform.logs.forget(&pod.namespace, &pod.name);
+            let object = objects.get("Pod", &pod.namespace, &pod.name);
+            // The pod of a changed bare Pod stays, and gets a new replica.
+            if object.is_none_or(|object| object.value["metadata"]["ownerReferences"].is_array())
+                || object.is_some_and(|object| metadata::deletion(object).is_some())
+            {
+                self.store.take_away(&pod);
+            }
+            // What was waiting for this end goes on in the next pass.
+            self.wake_at(now);
+        }
+    }
+
+    // --- bare pods ---
+
+    fn keep_pod(&mut self, workload: &Workload, objects: &Objects, now: Instant) {
+        let pod = &workload.owner;
+        let Some(object) = objects.get("Pod", &pod.namespace, &pod.name) else { return };
+        match self.replicas.get_mut(pod) {
+            None if metadata::deletion(object).is_none() => self.start(object, workload, now),
+            Some(replica) if replica.template_hash != workload.template_hash => replica.leave(now),
+            _ => {}
+        }
+    }
+
+    // --- deployments ---
+
+    fn keep_deployment(&mut self, workload: &Workload, objects: &Objects, now: Instant) {
+        let owner = &workload.owner;
+        let Some(object) = objects.get("Deployment", &owner.namespace, &owner.name) else { return };
+        let last_revision = object.annotation(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut deployment = self.deployments.remove(owner).unwrap_or_else(|| Deployment::new(now));
+        deployment.turn_to(&workload.template_hash, last_revision, now);
+        let sizes: Vec<SetSize> =
+            deployment.sets.iter().map(|set| self.size(owner, set, workload, now)).collect();
+        let (old, new) = sizes.split_at(sizes.len() - 1);
+        let (new_wanted, old_wanted) = rollout::step(workload.replicas, workload.rollout, new[0], old);
+        for (set, wanted) in deployment.sets.iter_mut().zip(old_wanted.into_iter().chain([new_wanted])) {
+            self.resize(owner, set, wanted);
+        }
+        for set in &deployment.sets {
+            self.write_set(workload, object, set, now);
+            self.fit(workload, set, now);
+        }
+        let kept = object.value["spec"]["revisionHistoryLimit"].as_u64().unwrap_or(HISTORY);
+        let replicas = &self.replicas;
+        let is_empty =
+            |set: &Set| !replicas.values().any(|r| r.owner == *owner && r.template_hash == set.template_hash);
+        for forgotten in deployment.forget_old(usize::try_from(kept).unwrap_or(usize::MAX), is_empty) {
+            let name = set_name(&owner.name, &forgotten);
+            self.store.take_away(&ObjectRef::new("ReplicaSet", &owner.namespace, &name));
+        }
+        self.deployments.insert(owner.clone(), deployment);
+    }
+
+    /// The replicas of a set that are not on their way out.
+    fn staying<'a>(
+        &'a self,
+        owner: &'a ObjectRef,
+        hash: &'a str,
+    ) -> impl Iterator<Item = (&'a ObjectRef, &'a Replica)> {
+        self.replicas.iter().filter(move |(_, replica)| {
+            replica.owner == *owner && replica.template_hash == hash && !replica.is_leaving()
+        })
+    }
+
+    fn size(&self, owner: &ObjectRef, set: &Set, workload: &Workload, now: Instant) -> SetSize {
+        let running = self
+            .replicas
+            .values()
+            .filter(|r| r.owner == *owner && r.template_hash == set.template_hash)
+            .count();
+        let counts = self.counts(owner, &set.template_hash, workload.min_ready, now);
+        SetSize {
+            wanted: set.wanted,
+            available: counts.available,
+            running: u32::try_from(running).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn counts(&self, owner: &ObjectRef, hash: &str, min_ready: Duration, now: Instant) -> Counts {
+        let mut counts = Counts::default();
+        for (_, replica) in self.staying(owner, hash) {
+            counts.all += 1;
+            counts.ready += u32::from(replica.is_ready());
+            counts.available += u32::from(replica.available_at(min_ready).is_some_and(|at| at <= now));
+        }
+        counts
+    }
+
+    fn resize(&self, owner: &ObjectRef, set: &mut Set, wanted: u32) {
+        let before = set.wanted;
+        if wanted == before {
+            return;
+        }
+        set.wanted = wanted;
+        let direction = if wanted > before { "up" } else { "down" };
+        let name = set_name(&owner.name, &set.template_hash);
+        let message = format!("Scaled {direction} replica set {name} from {before} to {wanted}");
+        self.platform.recorder.record(owner, &Event::normal("ScalingReplicaSet", message));
+    }
+
+    /// Starts replicas of a set, or lets some go.
+    fn fit(&mut self, workload: &Workload, set: &Set, now: Instant) {
+        let owner = &workload.owner;
+        let staying: Vec<ObjectRef> =
+            self.staying(owner, &set.template_hash).map(|(pod, _)| pod.clone()).collect();
+        let wanted = usize::try_from(set.wanted).unwrap_or(usize::MAX);
+        if staying.len() < wanted && set.template_hash == workload.template_hash {
+            (staying.len()..wanted).for_each(|_| self.add(workload, set, now));
+        } else if staying.len() > wanted {
+            let n_too_many = staying.len() - wanted;
+            self.least_worth(staying, now).into_iter().take(n_too_many).for_each(|pod| {
+                let message = format!("Deleted pod: {}", pod.name);
+                let set = ObjectRef::new(
+                    "ReplicaSet",
+                    &owner.namespace,
+                    &set_name(&owner.name, &set.template_hash),
+                );
+                self.platform.recorder.record(&set, &Event::normal("SuccessfulDelete", message));
+                self.give_up(&pod, now);
+            });
+        }
+    }
+
+    /// Pods in the order in which they are given up.
+    fn least_worth(&self, mut pods: Vec<ObjectRef>, now: Instant) -> Vec<ObjectRef> {
+        let objects = self.store.objects();
+        let cost = |pod: &ObjectRef| {
+            let object = objects.get("Pod", &pod.namespace, &pod.name)?;
+            object.annotation(DELETION_COST)?.parse().ok()
+        };
+        pods.sort_by_cached_key(|pod| {
+            self.replicas.get(pod).map(|replica| replica.worth(cost(pod).unwrap_or(0), now))
+        });
+        pods
+    }
+
+    /// Adds a replica to a set.
+    fn add(&mut self, workload: &Workload, set: &Set, now: Instant) {
+        let owner = &workload.owner;
+        let set_name = set_name(&owner.name, &set.template_hash);
+        let objects = self.store.objects();
+        let Some(set) = objects.get("ReplicaSet", &owner.namespace, &set_name).cloned() else { return };
+        drop(objects);
+        let name = generated_name(&format!("{set_name}-"));
+        let Some(pod) = pod::new(&name, workload, &set, &self.settings.node_name) else { return };
+        let reference = pod.reference();
+        self.store.derive(pod);
+        let message = format!("Created pod: {name}");
+        self.platform.recorder.record(&set.reference(), &Event::normal("SuccessfulCreate", message));
+        let objects = self.store.objects();
+        if let Some(pod) = objects.get("Pod", &reference.namespace, &reference.name).cloned() {
+            drop(objects);
+            self.start(&pod, workload, now);
+            if !self.replicas.contains_key(&reference) {
+                self.store.take_away(&reference);
+            }
+        }
+    }
+
+    // --- starting ---
+
+    /// Starts the replica of a pod.
+    fn start(&mut self, pod: &Object, workload: &Workload, now: Instant) {
+        let reference = pod.reference();
+        let taken: BTreeSet<_> = self.replicas.values().map(|replica| replica.address).collect();
+        let Some(address) = self.block.next_replica(|address| taken.contains(&address)) else {
+            let message = "no loopback address is free for another replica";
+            self.platform.recorder.record(&workload.owner, &Event::warning("FailedCreate", message));
+            self.wake_at(now + RETRY);
+            return;
+        };
+        let node = &self.settings.node_name;
+        let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
+        self.platform.recorder.record(&reference, &Event::normal("Scheduled", message));
+        let identity = Identity {
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: metadata::text(pod, "uid").unwrap_or_default().to_owned(),
+            address: address.into(),
+            node: node.clone(),
+        };
+        let containers = workload.containers.iter().map(|container| {
+            let handle = self.start_container(container, &reference, &identity, workload);
+            (container.name.clone(), handle)
+        });
+        let replica = Replica::new(workload, address, workload.termination_grace, containers.collect());
+        self.replicas.insert(reference, replica);
+    }
+
+    fn start_container(
+        &self,
+        container: &Container,
+        pod: &ObjectRef,
+        identity: &Identity,
+        workload: &Workload,
+    ) -> Handle {
+        let folder = workload.working_directory.as_deref();
+        let launch = launch(container, identity, folder, std::env::vars(), &self.settings.program);
+        Handle::start(Runner {
+            container: container.clone(),
+            pod: pod.clone(),
+            launch,
+            address: identity.address,
+            grace: workload.termination_grace,
+            platform: Rc::clone(&self.platform),
+        })
+    }
+
+    // --- what people see ---
+
+    fn write_pods(&self) {
+        let objects = self.store.objects();
+        let statuses: Vec<_> = self
+            .replicas
+            .iter()
+            .filter_map(|(reference, replica)| {
+                let object = objects.get("Pod", &reference.namespace, &reference.name)?;
+                let (containers, address) = (replica.statuses(), replica.address.to_string());
+                let facts =
+                    pod::Facts { containers: &containers, address: &address, started: replica.started };
+                Some((reference, pod::status(object, &facts, Timestamp::now())))
+            })
+            .collect();
+        drop(objects);
+        statuses.into_iter().for_each(|(pod, status)| self.store.set_status(pod, status));
+    }
+
+    fn write_set(&self, workload: &Workload, object: &Object, set: &Set, now: Instant) {
+        let counts = self.counts(&workload.owner, &set.template_hash, workload.min_ready, now);
+        let objects = self.store.objects();
+        let name = set_name(&object.name, &set.template_hash);
+        let before = objects.get("ReplicaSet", &object.namespace, &name).map(AsRef::as_ref);
+        let written = deployment::set_object(object, set, counts, before, workload);
+        drop(objects);
+        if let Some(written) = written {
+            self.store.derive(written);
+        }
+    }
+
+    fn write_deployment(&mut self, workload: &Workload, now: Instant) {
+        let owner = &workload.owner;
+        let objects = self.store.objects();
+        let Some(object) = objects.get("Deployment", &owner.namespace, &owner.name).cloned() else { return };
+        drop(objects);
+        let Some(mut deployment) = self.deployments.remove(owner) else { return };
+        let mut all = Counts::default();
+        for set in &deployment.sets {
+            let counts = self.counts(owner, &set.template_hash, workload.min_ready, now);
+            all.all += counts.all;
+            all.ready += counts.ready;
+            all.available += counts.available;
+            if set.template_hash == workload.template_hash {
+                all.updated = counts.all;
+            }
+            self.write_set(workload, &object, set, now);
+        }
+        let seconds = object.value["spec"]["progressDeadlineSeconds"].as_u64();
+        let patience = seconds.map_or(PROGRESS_DEADLINE, Duration::from_secs);
+        let deadline = deployment.deadline(all, workload.replicas, patience, now);
+        let is_stuck = deadline.is_some_and(|deadline| deadline <= now);
+        deadline.filter(|_| !is_stuck).into_iter().for_each(|at| self.wake_at(at));
+        let not_yet_available: Vec<Instant> = self
+            .replicas
+            .values()
+            .filter(|replica| replica.owner == *owner)
+            .filter_map(|replica| replica.available_at(workload.min_ready).filter(|at| *at > now))
+            .collect();
+        not_yet_available.into_iter().for_each(|at| self.wake_at(at));
+        let revision = deployment.sets.last().map_or(0, |set| set.revision).to_string();
+        self.store.annotate(owner, REVISION, &revision);
+        let status = deployment::status(&object, workload, all, is_stuck, Timestamp::now());
+        self.store.set_status(owner, status);
+        self.deployments.insert(owner.clone(), deployment);
+    }
+
+    fn write_endpoints(&self) {
+        let objects = self.store.objects();
+        let written = endpoints::of_services(&objects);
+        let wanted: BTreeSet<ObjectRef> = written.iter().map(Object::reference).collect();
+        let kinds = ["EndpointSlice", "Endpoints"];
+        let ours =
+            kinds.iter().flat_map(|kind| objects.of_kind(kind)).filter(|object| endpoints::is_ours(object));
+        let stale: Vec<ObjectRef> =
+            ours.map(|object| object.reference()).filter(|object| !wanted.contains(object)).collect();
+        drop(objects);
+        stale.iter().for_each(|object| self.store.take_away(object));
+        written.into_iter().for_each(|object| self.store.derive(object));
+    }
+}
+
+/// The object that controls an object.
+fn owner_of(object: &Object) -> Option<ObjectRef> {
+    let owners = object.value["metadata"]["ownerReferences"].as_array()?;
+    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    Some(ObjectRef::new(owner["kind"].as_str()?, &object.namespace, owner["name"].as_str()?))
+}

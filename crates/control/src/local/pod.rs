@@ -1,0 +1,223 @@
+//! Pods: what people see of replicas.
+
+use jiff::Timestamp;
+use manifest::{Object, Workload};
+use serde_json::{Map, Value, json};
+
+use super::container::{State, Status, Termination};
+use crate::conditions::{self, Condition};
+use crate::store::metadata;
+
+/// The label that tells replicas of different templates apart.
+pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// A pod of a set. `None`: the template cannot be read as one.
+pub(super) fn new(name: &str, workload: &Workload, set: &Object, node: &str) -> Option<Object> {
+    let template = &set.value["spec"]["template"];
+    let mut labels: Map<String, Value> =
+        workload.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    labels.insert(TEMPLATE_HASH.to_owned(), json!(short_hash(&workload.template_hash)));
+    let mut spec = template["spec"].clone();
+    spec.as_object_mut()?.insert("nodeName".to_owned(), json!(node));
+    let value = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": workload.owner.namespace,
+            "labels": labels,
+            "annotations": workload.annotations,
+            "ownerReferences": [owner(set)],
+        },
+        "spec": spec,
+    });
+    Object::from_value(value).ok()
+}
+
+/// What an object says of the object that controls it.
+pub(super) fn owner(object: &Object) -> Value {
+    json!({
+        "apiVersion": object.kind.api_version(),
+        "kind": object.kind.kind,
+        "name": object.name,
+        "uid": metadata::text(object, "uid").unwrap_or_default(),
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
+/// A template's hash as it is written into names.
+pub(super) fn short_hash(hash: &str) -> &str {
+    &hash[..hash.floor_char_boundary(10)]
+}
+
+/// What is known of a pod's replica.
+pub(super) struct Facts<'a> {
+    /// Containers by name.
+    pub(super) containers: &'a [(String, Status)],
+    pub(super) address: &'a str,
+    pub(super) started: Timestamp,
+}
+
+/// The status of a pod.
+pub(super) fn status(pod: &Object, facts: &Facts<'_>, now: Timestamp) -> Value {
+    let unready: Vec<_> = facts
+        .containers
+        .iter()
+        .filter(|(_, status)| !status.is_ready)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let ready = |kind| {
+        let condition = Condition::new(kind, unready.is_empty());
+        let message = format!("containers with unready status: [{}]", unready.join(" "));
+        if unready.is_empty() { condition } else { condition.because("ContainersNotReady", message) }
+    };
+    let conditions = [
+        Condition::new("PodScheduled", true),
+        Condition::new("Initialized", true),
+        ready("ContainersReady"),
+        ready("Ready"),
+    ];
+    let has_run = |status: &Status| status.restarts > 0 || !matches!(status.state, State::Waiting { .. });
+    let phase =
+        if facts.containers.iter().all(|(_, status)| has_run(status)) { "Running" } else { "Pending" };
+    let images = &pod.value["spec"]["containers"];
+    let statuses = facts.containers.iter().map(|(name, status)| container_status(name, images, status));
+    json!({
+        "phase": phase,
+        "conditions": conditions::list(&conditions, &pod.value["status"]["conditions"], &metadata::time(now)),
+        "hostIP": "127.0.0.1",
+        "podIP": facts.address,
+        "podIPs": [{"ip": facts.address}],
+        "startTime": metadata::time(facts.started),
+        "containerStatuses": statuses.collect::<Value>(),
+        "qosClass": "BestEffort",
+    })
+}
+
+fn container_status(name: &str, containers: &Value, status: &Status) -> Value {
+    let described = containers.as_array().into_iter().flatten().find(|container| container["name"] == name);
+    let image = described.map(|container| container["image"].clone()).unwrap_or_default();
+    let last = status.last.as_ref().map_or_else(|| json!({}), |last| json!({"terminated": terminated(last)}));
+    json!({
+        "name": name,
+        "image": image,
+        "imageID": "",
+        "ready": status.is_ready,
+        "started": status.has_started,
+        "restartCount": status.restarts,
+        "state": state(&status.state),
+        "lastState": last,
+    })
+}
+
+fn state(state: &State) -> Value {
+    match state {
+        State::Waiting { reason, message } if message.is_empty() => json!({"waiting": {"reason": reason}}),
+        State::Waiting { reason, message } => json!({"waiting": {"reason": reason, "message": message}}),
+        State::Running { since } => json!({"running": {"startedAt": metadata::time(*since)}}),
+        State::Terminated(termination) => json!({"terminated": terminated(termination)}),
+    }
+}
+
+fn terminated(termination: &Termination) -> Value {
+    let mut value = json!({
+        "exitCode": termination.exit_code,
+        "reason": termination.reason,
+        "startedAt": metadata::time(termination.started),
+        "finishedAt": metadata::time(termination.finished),
+    });
+    if let Some(signal) = termination.signal {
+        value["signal"] = json!(signal);
+    }
+    if !termination.message.is_empty() {
+        value["message"] = json!(termination.message);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn pod() -> Object {
+        let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "api-1"},
+            "spec": {"containers": [{"name": "main", "image": "forebay:1"}]}});
+        Object::from_value(value).unwrap()
+    }
+
+    fn running(is_ready: bool) -> Status {
+        Status {
+            state: State::Running { since: at("2026-11-21T12:00:00Z") },
+            last: None,
+            restarts: 0,
+            has_started: true,
+            is_ready,
+            is_gone: false,
+        }
+    }
+
+    fn written(status: Status) -> Value {
+        let containers = [("main".to_owned(), status)];
+        let facts =
+            Facts { containers: &containers, address: "127.78.0.1", started: at("2026-11-21T12:00:00Z") };
+        super::status(&pod(), &facts, at("2026-11-21T12:00:05Z"))
+    }
+
+    #[test]
+    fn a_ready_pod() {
+        let status = written(running(true));
+        assert!(conditions::holds(&status, "Ready"));
+        assert_eq!(status["phase"], "Running");
+        assert_eq!(status["podIP"], "127.78.0.1");
+        assert_eq!(status["containerStatuses"][0]["image"], "forebay:1");
+    }
+
+    #[test]
+    fn acc_s4_112_a_pod_whose_container_failed_says_how() {
+        let last = Termination {
+            exit_code: 137,
+            signal: Some(9),
+            reason: "OOMKilled",
+            message: "the last line".to_owned(),
+            started: at("2026-11-21T12:00:00Z"),
+            finished: at("2026-11-21T12:00:01Z"),
+        };
+        let state = State::Waiting { reason: "CrashLoopBackOff", message: "back-off 10s".to_owned() };
+        let failed = Status { state, last: Some(last), restarts: 3, has_started: false, ..running(false) };
+        let status = written(failed);
+        expect![[r#"
+            {
+              "image": "forebay:1",
+              "imageID": "",
+              "lastState": {
+                "terminated": {
+                  "exitCode": 137,
+                  "finishedAt": "2026-11-21T12:00:01Z",
+                  "message": "the last line",
+                  "reason": "OOMKilled",
+                  "signal": 9,
+                  "startedAt": "2026-11-21T12:00:00Z"
+                }
+              },
+              "name": "main",
+              "ready": false,
+              "restartCount": 3,
+              "started": false,
+              "state": {
+                "waiting": {
+                  "message": "back-off 10s",
+                  "reason": "CrashLoopBackOff"
+                }
+              }
+            }"#]]
+        .assert_eq(&format!("{:#}", status["containerStatuses"][0]));
+        assert_eq!(status["conditions"][3]["message"], "containers with unready status: [main]");
+        assert_eq!(status["phase"], "Running");
+    }
+}

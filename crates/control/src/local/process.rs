@@ -1,0 +1,177 @@
+//! One child process: started in a process group of its own, signalled without races, and gone with all its children.
+
+use std::io::{self, PipeReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::signal::unix::{self, SignalKind};
+
+/// What is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Launch {
+    /// A path, or a name that is looked up in `PATH`.
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    /// All of it: nothing is inherited.
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) working_directory: Option<PathBuf>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// By itself, with a code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+/// A process that runs. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    group: Pid,
+    /// Tells that some child has ended, from before this one was started.
+    child_ended: unix::Signal,
+    /// Open as long as this is: our own replicas end when it closes, however this process ends.
+    _stdin: ChildStdin,
+    exit: Option<Exit>,
+}
+
+impl Process {
+    /// Starts a process; gives the end of the pipe that its output and its errors go to.
+    pub(super) fn start(launch: &Launch) -> io::Result<(Self, PipeReader)> {
+        let child_ended = unix::signal(SignalKind::child())?;
+        let (output, writer) = io::pipe()?;
+        let mut command = Command::new(&launch.program);
+        command
+            .args(&launch.arguments)
+            .env_clear()
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0);
+        if let Some(folder) = &launch.working_directory {
+            command.current_dir(folder);
+        }
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take().expect("standard input is a pipe");
+        let group = Pid::from_child(&child);
+        Ok((Self { child, group, child_ended, _stdin: stdin, exit: None }, output))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal to the process and its children, unless it has ended.
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.exit.is_none() {
+            // Nobody reaped it, so the number is still its own.
+            let _ = kill_process_group(self.group, signal);
+        }
+    }
+
+    /// Waits until the process has ended, and ends what it left behind. Dropping the future loses nothing.
+    pub(super) async fn ended(&mut self) -> Exit {
+        if let Some(exit) = self.exit {
+            return exit;
+        }
+        while !self.is_zombie() {
+            if self.child_ended.recv().await.is_none() {
+                // The runtime is going away: the rest of the process's life is not waited for.
+                break;
+            }
+        }
+        self.reap()
+    }
+
+    /// Whether the process has ended and only waits to be told of.
+    fn is_zombie(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(waitid(WaitId::Pid(self.group), options), Ok(Some(_)))
+    }
+
+    fn reap(&mut self) -> Exit {
+        // The process is a zombie: it holds its number, which is also its group's, until it is waited for.
+        let _ = kill_process_group(self.group, Signal::KILL);
+        let exit = self.child.wait().map_or(Exit::Code(-1), Exit::from);
+        self.exit = Some(exit);
+        exit
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.reap();
+        }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, signal) => Self::Signal(signal.unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn shell(script: &str) -> Launch {
+        Launch {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            environment: vec![("NAME".to_owned(), "value".to_owned())],
+            working_directory: Some("/".into()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_has_only_the_environment_it_is_given() {
+        let (mut process, mut output) =
+            Process::start(&shell("echo $NAME $CARGO $(pwd); echo oops >&2; exit 3")).unwrap();
+        assert_eq!(process.ended().await, Exit::Code(3));
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "value /\noops\n");
+    }
+
+    #[tokio::test]
+    async fn signals_reach_children_and_nothing_is_left_behind() {
+        let (mut process, mut output) = Process::start(&shell("sleep 1000 & echo started; wait")).unwrap();
+        output.read_exact(&mut [0; 8]).unwrap();
+        process.signal(Signal::TERM);
+        assert_eq!(process.ended().await, Exit::Signal(15));
+        // The pipe closes only when the last process that holds it has ended.
+        assert_eq!(output.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_outlives_its_parent_is_ended() {
+        let (mut process, mut output) = Process::start(&shell("sleep 1000 & exit 0")).unwrap();
+        assert_eq!(process.ended().await, Exit::Code(0));
+        assert_eq!(output.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_is_gone() {
+        let (process, mut output) = Process::start(&shell("exec sleep 1000")).unwrap();
+        drop(process);
+        assert_eq!(output.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_an_error() {
+        let launch = Launch { program: "/does/not/exist".into(), ..shell("") };
+        assert_eq!(Process::start(&launch).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
