@@ -48,6 +48,17 @@ impl Globals {
         })
     }
 
+    /// The folder of copies that can be made again.
+    pub(crate) fn cache_dir(&self) -> PathBuf {
+        let from_home = || {
+            let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+            home.join(".cache")
+        };
+        let cache_home =
+            std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        cache_home.unwrap_or_else(from_home).join("forebay")
+    }
+
     /// Whether what goes to this stream is coloured.
     pub(crate) fn has_color(&self, stream: &impl std::io::IsTerminal) -> bool {
         match self.color {

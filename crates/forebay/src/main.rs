@@ -2,8 +2,10 @@
 
 mod commands;
 mod globals;
+mod manifests;
 mod platform;
 mod runtime;
+mod storage;
 
 use std::process::ExitCode;
 

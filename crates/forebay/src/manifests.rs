@@ -127,12 +127,17 @@ fn remember_folder(mut object: Object, folder: &Path) -> Object {
 mod tests {
     use super::*;
 
-    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: forebay}]}\n";
+    const POD: &str =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: forebay}]}\n";
 
     #[test]
     fn a_folder_gives_its_manifests_in_the_order_of_their_names() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("b.yaml", POD.replace("name: a", "name: b")), ("a.yml", POD.to_owned()), ("c.txt", "?".to_owned())] {
+        for (name, text) in [
+            ("b.yaml", POD.replace("name: a", "name: b")),
+            ("a.yml", POD.to_owned()),
+            ("c.txt", "?".to_owned()),
+        ] {
             fs::write(folder.path().join(name), text).unwrap();
         }
         fs::create_dir(folder.path().join("d.yaml")).unwrap();

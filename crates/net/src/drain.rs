@@ -30,10 +30,10 @@ impl Drain {
         DrainWatch { receiver: self.sender.subscribe() }
     }
 
-    /// Whether everything that watched has ended.
+    /// How many watch, and so have not ended.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.sender.receiver_count() == 0
+    pub fn n_watches(&self) -> usize {
+        self.sender.receiver_count()
     }
 
     /// Tells all watches to end, without waiting.
@@ -43,8 +43,13 @@ impl Drain {
 
     /// Tells all watches to end and waits until they have, at most `patience`. Returns whether they have.
     pub async fn finish(self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.finish_all()).await.is_ok()
+    }
+
+    /// Tells all watches to end and waits until they have, however long that takes.
+    pub async fn finish_all(self) {
         self.begin();
-        tokio::time::timeout(patience, self.sender.closed()).await.is_ok()
+        self.sender.closed().await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use crate::{Connection, DrainWatch, Handler, h1};
+use crate::{Connection, Drain, DrainWatch, Handler, h1};
 
 /// What a client may ask of a connection. Every limit has a default; none is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl From<Limits> for LiveLimits {
 
 /// Serves HTTP on a listening socket until `drain` says to end. Must run on a [`tokio::task::LocalSet`].
 ///
-/// Connections that are open then finish the request they are at.
+/// Connections that are open then finish the request they are at; it returns when the last one has.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -80,7 +80,8 @@ pub async fn serve<H: Handler>(
     .await
 }
 
-/// Accepts connections until `drain` says to end, and gives each that `admit` lets in a task of its own.
+/// Accepts connections until `drain` says to end, and gives each that `admit` lets in a task of its own, with a watch that
+/// says when to end. It returns when the last one has.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -93,11 +94,11 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
 ) -> std::io::Result<()> {
     let limits = limits.into();
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let open = Rc::new(());
+    let (connections, watch) = Drain::new();
     loop {
         let accepted = tokio::select! {
             biased;
-            () = drain.draining() => return Ok(()),
+            () = drain.draining() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -109,20 +110,18 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
                 continue;
             }
         };
-        let too_many = Rc::strong_count(&open) > limits.0.get().connections;
+        let too_many = connections.n_watches() > limits.0.get().connections;
         if too_many || !admit(peer) {
             debug!(%peer, too_many, "connection refused");
             continue;
         }
         let Ok(local) = stream.local_addr() else { continue };
         let _ = stream.set_nodelay(true);
-        let driving = drive(stream, Connection { peer, local, is_tls: false }, drain.clone());
-        let open = Rc::clone(&open);
-        tokio::task::spawn_local(async move {
-            driving.await;
-            drop(open);
-        });
+        tokio::task::spawn_local(drive(stream, Connection { peer, local, is_tls: false }, watch.clone()));
     }
+    drop((listener, watch));
+    connections.finish_all().await;
+    Ok(())
 }
 
 /// How long accepting rests after the system refused a connection.

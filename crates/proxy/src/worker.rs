@@ -126,7 +126,7 @@ impl Listeners {
                 drop(done);
             }
             Command::Close { address } => {
-                self.closing.retain(|closing| !closing.is_finished());
+                self.closing.retain(|closing| closing.n_watches() > 0);
                 if let Some(drain) = self.open.remove(&address) {
                     drain.begin();
                     self.closing.push(drain);

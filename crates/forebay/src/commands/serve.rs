@@ -1,0 +1,225 @@
+//! `forebay serve`: only the model server.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use net::{Drain, Limits};
+use serving::{LoadedModel, ModelState, ServedModel, Server, Style};
+
+use super::End;
+use crate::globals::Globals;
+use crate::runtime;
+use crate::signals;
+use crate::storage::Storage;
+
+/// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2, and plain /predict with /docs
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay serve model.joblib
+  forebay serve iris=models/iris wine=s3://models/wine --port 9000")]
+pub(crate) struct Options {
+    /// Models: a file, a folder or a URI, with or without a name before it
+    #[arg(value_name = "[NAME=]MODEL", required_unless_present = "model")]
+    models: Vec<NamedModel>,
+
+    /// A further model
+    #[arg(long, value_name = "NAME=MODEL")]
+    model: Vec<NamedModel>,
+
+    /// Port to listen on; 0 for any free one
+    #[arg(short, long, default_value_t = 8080)]
+    port: u16,
+
+    /// Address to listen on
+    #[arg(long, env = "FOREBAY_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    address: IpAddr,
+
+    /// Listen on all addresses of this machine
+    #[arg(long)]
+    public: bool,
+
+    /// Threads that answer requests [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+
+    /// Largest request body, in bytes
+    #[arg(long, value_name = "BYTES")]
+    body_limit: Option<usize>,
+
+    /// Refuse JSON that does not come as application/json
+    #[arg(long)]
+    strict_content_type: bool,
+
+    /// Take `fixed_acidity` for a column `fixed acidity`
+    #[arg(long)]
+    lenient_column_names: bool,
+
+    /// Folder of copies of remote models [default: $XDG_CACHE_HOME/forebay/models]
+    #[arg(long, value_name = "DIR", env = "FOREBAY_MODEL_CACHE")]
+    model_cache: Option<PathBuf>,
+
+    /// End when standard input is closed: how a replica notices that its platform has gone
+    #[arg(long, hide = true)]
+    stop_when_stdin_closes: bool,
+}
+
+/// A model on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NamedModel {
+    name: Option<String>,
+    uri: String,
+}
+
+impl std::str::FromStr for NamedModel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        match text.split_once('=') {
+            Some((name, "")) if is_name(name) => Err(format!("`{text}` names no model after the `=`")),
+            Some((name, uri)) if is_name(name) => Ok(Self { name: Some(name.to_owned()), uri: uri.to_owned() }),
+            _ if text.is_empty() => Err("a model is a file, a folder or a URI".to_owned()),
+            _ => Ok(Self { name: None, uri: text.to_owned() }),
+        }
+    }
+}
+
+/// How long requests may take to finish at the end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(options: Options, globals: &Globals) -> anyhow::Result<End> {
+    runtime::block_on(serve(options, globals))
+}
+
+async fn serve(options: Options, globals: &Globals) -> anyhow::Result<End> {
+    let wanted: Vec<NamedModel> = options.models.iter().chain(&options.model).cloned().collect();
+    let settings = settings(&options);
+    // Until the models are there, the server answers that it is not ready.
+    let loading = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
+    let server = Server::new(loading, settings)?;
+    let (address, drain) = listen(&options, &server)?;
+
+    let storage = Storage {
+        cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
+        s3_endpoint: std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok(),
+        shows_progress: !globals.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr()),
+    };
+    let loaded = tokio::select! {
+        loaded = load_all(&wanted, &storage) => loaded?,
+        end = signals::end(options.stop_when_stdin_closes) => return Ok(end),
+    };
+    let names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
+    server.replace_models(loaded)?;
+    if !globals.quiet {
+        eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
+    }
+    let end = signals::end(options.stop_when_stdin_closes).await;
+    drain.finish(DRAIN_PATIENCE).await;
+    Ok(end)
+}
+
+fn settings(options: &Options) -> serving::Settings {
+    let mut settings = serving::Settings {
+        strict_content_type: options.strict_content_type,
+        lenient_column_names: options.lenient_column_names,
+        ..serving::Settings::default()
+    };
+    if let Some(body_limit) = options.body_limit {
+        settings.body_limit = body_limit;
+    }
+    settings
+}
+
+/// Opens the port and starts a thread per core.
+fn listen(options: &Options, server: &Server) -> anyhow::Result<(SocketAddr, Drain)> {
+    let ip = if options.public { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { options.address };
+    let n_threads = options.threads.map_or_else(net::n_cores, usize::from);
+    let sockets = net::bind(SocketAddr::new(ip, options.port), n_threads)?;
+    let address = sockets.first().context("no threads")?.local_addr()?;
+    let (drain, _watch) = Drain::new();
+    for (index, socket) in sockets.into_iter().enumerate() {
+        let (server, watch) = (server.clone(), drain.watch());
+        net::spawn_core(&format!("serve-{index}"), move || async move {
+            if let Err(error) = net::serve(socket, server.handler(), Limits::default(), watch).await {
+                tracing::error!(%error, "cannot accept connections");
+            }
+        })?;
+    }
+    Ok((address, drain))
+}
+
+/// Fetches and loads all models. The first that cannot be loaded is the error.
+async fn load_all(wanted: &[NamedModel], storage: &Storage) -> anyhow::Result<Vec<ServedModel>> {
+    let base = std::env::current_dir().context("cannot tell the current folder")?;
+    let mut models = Vec::with_capacity(wanted.len());
+    for model in wanted {
+        let path = storage.fetch(&model.uri, &base).await?;
+        let shown = path.clone();
+        let loaded = tokio::task::spawn_blocking(move || LoadedModel::load(&path)).await?;
+        let loaded = loaded.with_context(|| format!("cannot load the model at `{}`", shown.display()))?;
+        models.push(served(model, Some(&shown), ModelState::Ready(Box::new(loaded))));
+    }
+    if models.is_empty() {
+        bail!("no models");
+    }
+    Ok(models)
+}
+
+/// How a model is served: under the name it was given, and under the one it gives itself.
+fn served(wanted: &NamedModel, path: Option<&Path>, state: ModelState) -> ServedModel {
+    let description = match &state {
+        ModelState::Ready(loaded) => Some(loaded.model.description()),
+        ModelState::Loading | ModelState::Failed => None,
+    };
+    let own_name = description.and_then(|description| description.name.clone());
+    let name = wanted.name.clone().or_else(|| own_name.clone()).unwrap_or_else(|| name_of(path, &wanted.uri));
+    ServedModel {
+        aliases: own_name.into_iter().filter(|own| *own != name).collect(),
+        version: description.and_then(|description| description.version.clone()),
+        style: Style::default(),
+        method: None,
+        state,
+        name,
+    }
+}
+
+/// The name of a model that has none: that of its file or folder, or of the folder around a file called `model.*`.
+fn name_of(path: Option<&Path>, uri: &str) -> String {
+    let path = path.map_or_else(|| PathBuf::from(uri), |path| std::fs::canonicalize(path).unwrap_or(path.into()));
+    let is_file = path.extension().is_some();
+    let stem = path.file_stem().filter(|stem| !is_file || *stem != "model");
+    let name = stem.or_else(|| path.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "model".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_may_have_a_name_before_it() {
+        let parse = |text: &str| text.parse::<NamedModel>().map(|model| (model.name, model.uri));
+        assert_eq!(parse("iris=s3://a/b=c"), Ok((Some("iris".into()), "s3://a/b=c".into())));
+        assert_eq!(parse("s3://a/b=c"), Ok((None, "s3://a/b=c".into())));
+        assert_eq!(parse("./model.joblib"), Ok((None, "./model.joblib".into())));
+        assert!(parse("iris=").is_err() && parse("").is_err());
+    }
+
+    #[test]
+    fn a_model_without_a_name_has_that_of_its_file_or_folder() {
+        for (uri, name) in [
+            ("/a/iris/model.joblib", "iris"),
+            ("/a/wine", "wine"),
+            ("/a/iris.pkl", "iris"),
+            ("s3://b/models/rf", "rf"),
+            ("model.pkl", "model"),
+        ] {
+            assert_eq!(name_of(None, uri), name, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Objects in S3, Google Cloud Storage and behind HTTP: what there is, and copying it.
+
+use std::future::poll_fn;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures_core::Stream;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::path::Path as Key;
+use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use sha2::{Digest, Sha256};
+
+use super::{SINGLE, hex};
+
+/// A place that objects are kept at, and the prefix of those that are wanted.
+pub(crate) struct Remote {
+    store: Box<dyn ObjectStore>,
+    prefix: Key,
+    is_http: bool,
+}
+
+/// What there is under a prefix.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) files: Vec<File>,
+    is_single: bool,
+}
+
+/// One object, and the name of its copy.
+#[derive(Debug)]
+pub(crate) struct File {
+    key: Key,
+    pub(crate) relative: PathBuf,
+    n_bytes: u64,
+    tag: String,
+}
+
+impl Listing {
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.n_bytes).sum()
+    }
+
+    /// The name of the only file, when the URI names a file and not a folder.
+    pub(crate) fn single_file(&self) -> Option<&Path> {
+        self.files.first().filter(|_| self.is_single).map(|file| file.relative.as_path())
+    }
+
+    /// A text that is another one when anything has changed.
+    pub(crate) fn version(&self) -> String {
+        let mut digest = Sha256::new();
+        for file in &self.files {
+            digest.update(format!("{}\0{}\0{}\0", file.key, file.n_bytes, file.tag));
+        }
+        let kind = if self.is_single { SINGLE } else { "folder " };
+        format!("{kind}{}", hex(&digest.finalize()))
+    }
+}
+
+impl Remote {
+    pub(crate) fn open(uri: &str, s3_endpoint: Option<&str>) -> anyhow::Result<Self> {
+        let Some((scheme, rest)) = uri.split_once("://") else { bail!("`{uri}` has no scheme") };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if authority.is_empty() || path.contains(['?', '#']) {
+            bail!("`{uri}` is not the URI of a file or folder");
+        }
+        let store = match scheme {
+            "s3" => s3(authority, s3_endpoint)?,
+            "gs" => gcs(authority)?,
+            _ => http(scheme, authority)?,
+        };
+        let prefix = Key::from_url_path(path).with_context(|| format!("`{uri}` has no usable path"))?;
+        Ok(Self { store, prefix, is_http: matches!(scheme, "http" | "https") })
+    }
+
+    /// What there is: the object of that name, or all objects under it.
+    pub(crate) async fn list(&self) -> anyhow::Result<Listing> {
+        match self.store.head(&self.prefix).await {
+            Ok(meta) => {
+                let name = self.prefix.filename().unwrap_or("model").to_owned();
+                return Ok(Listing { files: vec![File::new(meta, name.into())], is_single: true });
+            }
+            Err(object_store::Error::NotFound { .. }) if !self.is_http => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut listed = self.store.list(Some(&self.prefix));
+        let mut files = Vec::new();
+        while let Some(meta) = poll_fn(|cx| listed.as_mut().poll_next(cx)).await {
+            let meta = meta?;
+            let below: Option<PathBuf> = meta
+                .location
+                .prefix_match(&self.prefix)
+                .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect());
+            if let Some(relative) = below.filter(|relative| !relative.as_os_str().is_empty()) {
+                files.push(File::new(meta, relative));
+            }
+            if files.len() > super::FILES_LIMIT {
+                break;
+            }
+        }
+        files.sort_by(|a, b| a.relative.cmp(&b.relative));
+        Ok(Listing { files, is_single: false })
+    }
+
+    /// Copies one object into a file.
+    pub(crate) async fn copy(
+        &self,
+        file: &File,
+        path: &Path,
+        mut progress: impl FnMut(u64),
+    ) -> anyhow::Result<()> {
+        let mut body = self.store.get(&file.key).await?.into_stream();
+        let mut copy = std::fs::File::create(path)?;
+        let mut left = super::TOTAL_LIMIT;
+        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+            let chunk = chunk?;
+            left = left.checked_sub(chunk.len() as u64).context("it never ends")?;
+            copy.write_all(&chunk)?;
+            progress(chunk.len() as u64);
+        }
+        Ok(copy.sync_all()?)
+    }
+}
+
+impl File {
+    fn new(meta: ObjectMeta, relative: PathBuf) -> Self {
+        let tag = meta.e_tag.or(meta.version).unwrap_or_else(|| meta.last_modified.to_string());
+        Self { key: meta.location, relative, n_bytes: meta.size, tag }
+    }
+}
+
+fn s3(bucket: &str, endpoint: Option<&str>) -> anyhow::Result<Box<dyn ObjectStore>> {
+    let builder = AmazonS3Builder::from_env();
+    // Without keys in the environment a public bucket is meant; asking the machine for keys would take seconds.
+    let has_keys = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some()
+        || builder.get_config_value(&AmazonS3ConfigKey::WebIdentityTokenFile).is_some()
+        || builder.get_config_value(&AmazonS3ConfigKey::ContainerCredentialsRelativeUri).is_some();
+    let builder = builder.with_bucket_name(bucket).with_retry(retry()).with_client_options(client());
+    let builder = builder.with_skip_signature(!has_keys);
+    let builder = match endpoint {
+        Some(endpoint) => builder.with_endpoint(endpoint).with_allow_http(true),
+        None => builder,
+    };
+    Ok(Box::new(builder.build()?))
+}
+
+fn gcs(bucket: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
+    const KEYS: [&str; 3] =
+        ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"];
+    let has_keys = KEYS.iter().any(|key| std::env::var_os(key).is_some());
+    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+    let builder = builder.with_retry(retry()).with_client_options(client()).with_skip_signature(!has_keys);
+    Ok(Box::new(builder.build()?))
+}
+
+fn http(scheme: &str, authority: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
+    let options = client().with_allow_http(scheme == "http");
+    let builder = HttpBuilder::new().with_url(format!("{scheme}://{authority}/"));
+    Ok(Box::new(builder.with_retry(retry()).with_client_options(options).build()?))
+}
+
+/// A storage that does not answer is told of soon, rather than tried for minutes.
+fn retry() -> RetryConfig {
+    RetryConfig { max_retries: 2, retry_timeout: Duration::from_secs(15), ..RetryConfig::default() }
+}
+
+fn client() -> ClientOptions {
+    ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_timeout_disabled()
+}

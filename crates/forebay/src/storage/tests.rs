@@ -1,0 +1,152 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use net::{Drain, Limits, Method, Request, Response, StatusCode};
+
+use super::*;
+
+/// Objects by key, as a web server and as an S3.
+type Objects = Rc<RefCell<BTreeMap<String, String>>>;
+
+struct Server {
+    address: SocketAddr,
+    objects: Objects,
+    n_gets: Rc<RefCell<usize>>,
+    _drain: Drain,
+}
+
+fn start() -> Server {
+    let (objects, n_gets) = (Objects::default(), Rc::new(RefCell::new(0)));
+    let (known, count) = (Rc::clone(&objects), Rc::clone(&n_gets));
+    let handler = move |request: Request| {
+        let answer = answer(&request, &known.borrow(), &count);
+        async move { answer }
+    };
+    let listener = net::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+    let address = listener.local_addr().unwrap();
+    let (drain, watch) = Drain::new();
+    tokio::task::spawn_local(net::serve(listener, handler, Limits::default(), watch));
+    Server { address, objects, n_gets, _drain: drain }
+}
+
+fn answer(request: &Request, objects: &BTreeMap<String, String>, count: &RefCell<usize>) -> Response {
+    let query = request.target.query().unwrap_or_default();
+    if query.contains("list-type=2") {
+        let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
+        let prefix = prefix.replace("%2F", "/");
+        let contents: String = objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(&prefix))
+            .map(|(key, text)| {
+                format!(
+                    "<Contents><Key>{key}</Key><LastModified>2024-01-01T12:00:00.000Z</LastModified>\
+                     <ETag>\"{}\"</ETag><Size>{}</Size></Contents>",
+                    text.len(),
+                    text.len()
+                )
+            })
+            .collect();
+        let body = format!(
+            "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+        );
+        return Response::with_body(StatusCode::OK, "application/xml", body);
+    }
+    let key = request.target.path().trim_start_matches('/').trim_start_matches("bucket/");
+    let Some(text) = objects.get(key) else { return Response::new(StatusCode::NOT_FOUND) };
+    *count.borrow_mut() += usize::from(request.method == Method::GET);
+    Response::with_body(StatusCode::OK, "application/octet-stream", text.clone())
+        .with_field("etag", format!("\"{text}\""))
+        .with_field("last-modified", "Mon, 01 Jan 2024 12:00:00 GMT")
+}
+
+fn run(test: impl Future<Output = ()>) {
+    crate::runtime::block_on(async {
+        test.await;
+        Ok(())
+    })
+    .unwrap();
+}
+
+fn storage(cache: &Path, server: &Server) -> Storage {
+    let s3_endpoint = Some(format!("http://{}", server.address));
+    Storage { cache: cache.to_owned(), s3_endpoint, shows_progress: false }
+}
+
+#[test]
+fn local_files_are_used_where_they_are() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model.joblib"), "x").unwrap();
+        let storage =
+            Storage { cache: folder.path().join("cache"), s3_endpoint: None, shows_progress: false };
+        let absolute = folder.path().join("model.joblib");
+        for uri in ["model.joblib", "./model.joblib", &format!("file://{}", absolute.display())] {
+            let path = storage.fetch(uri, folder.path()).await.unwrap();
+            assert_eq!(fs::canonicalize(path).unwrap(), fs::canonicalize(&absolute).unwrap(), "{uri}");
+        }
+        let error = storage.fetch("nothing.pkl", folder.path()).await.unwrap_err();
+        assert!(error.to_string().contains("nothing.pkl` is not there"), "{error}");
+        let error = storage.fetch("ftp://a/b", folder.path()).await.unwrap_err();
+        assert!(error.to_string().contains("not from ftp://"), "{error}");
+    });
+}
+
+#[test]
+fn acc_s2_38_a_file_behind_http_is_copied_once_until_it_changes() {
+    run(async {
+        let (server, cache) = (start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        let uri = format!("http://{}/models/model.joblib", server.address);
+        server.objects.borrow_mut().insert("models/model.joblib".into(), "one".into());
+        let first = storage.fetch(&uri, Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(&first).unwrap(), "one");
+        assert_eq!(first.file_name().unwrap(), "model.joblib");
+        assert_eq!(storage.fetch(&uri, Path::new("/")).await.unwrap(), first);
+        assert_eq!(*server.n_gets.borrow(), 1);
+        server.objects.borrow_mut().insert("models/model.joblib".into(), "two".into());
+        let second = storage.fetch(&uri, Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(second).unwrap(), "two");
+    });
+}
+
+#[test]
+fn acc_s2_38_a_folder_in_s3_is_copied_with_its_tree() {
+    run(async {
+        let (server, cache) = (start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        for key in ["wine/model/MLmodel", "wine/model/data/model.pkl", "wine/model2/other"] {
+            server.objects.borrow_mut().insert(key.into(), key.into());
+        }
+        let folder = storage.fetch("s3://bucket/wine/model", Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(folder.join("MLmodel")).unwrap(), "wine/model/MLmodel");
+        assert_eq!(fs::read_to_string(folder.join("data/model.pkl")).unwrap(), "wine/model/data/model.pkl");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        let n_gets = *server.n_gets.borrow();
+        assert_eq!(storage.fetch("s3://bucket/wine/model", Path::new("/")).await.unwrap(), folder);
+        assert_eq!(*server.n_gets.borrow(), n_gets);
+        let error = storage.fetch("s3://bucket/nothing", Path::new("/")).await.unwrap_err();
+        assert!(error.to_string().contains("holds no files"), "{error:#}");
+    });
+}
+
+#[test]
+fn without_a_network_the_copy_serves_or_the_error_says_so() {
+    run(async {
+        let (server, cache) = (start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        let uri = format!("http://{}/model.pkl", server.address);
+        server.objects.borrow_mut().insert("model.pkl".into(), "x".into());
+        let copy = storage.fetch(&uri, Path::new("/")).await.unwrap();
+        let address = server.address;
+        drop(server);
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(storage.fetch(&uri, Path::new("/")).await.unwrap(), copy);
+        let other = format!("http://{address}/other.pkl");
+        let error = storage.fetch(&other, Path::new("/")).await.unwrap_err();
+        assert!(format!("{error:#}").contains("there is no copy of it here"), "{error:#}");
+    });
+}
