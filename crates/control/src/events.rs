@@ -2,6 +2,7 @@
 //!
 //! An event that happens again is counted up, not repeated. Events live in memory, so many per object and in all.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,7 +28,7 @@ pub struct Event {
     /// Whether somebody should do something about it.
     pub severity: EventSeverity,
     /// One word in Kubernetes' and its controllers' vocabulary, for example `Unhealthy`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// A sentence for people.
     pub message: String,
 }
@@ -61,14 +62,14 @@ struct Kept {
 impl Event {
     /// Something that is as it should be.
     #[must_use]
-    pub fn normal(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: EventSeverity::Normal, reason, message: message.into() }
+    pub fn normal(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { severity: EventSeverity::Normal, reason: reason.into(), message: message.into() }
     }
 
     /// Something that is not.
     #[must_use]
-    pub fn warning(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: EventSeverity::Warning, reason, message: message.into() }
+    pub fn warning(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { severity: EventSeverity::Warning, reason: reason.into(), message: message.into() }
     }
 }
 

@@ -20,7 +20,7 @@ mod process;
 mod replica;
 mod rollout;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -67,6 +67,8 @@ pub struct Local {
     /// By the pod that each of them is.
     replicas: BTreeMap<ObjectRef, Replica>,
     deployments: BTreeMap<ObjectRef, Deployment>,
+    /// Namespaces that nobody wrote, and of which it was told.
+    told_namespaces: BTreeSet<String>,
     revisions: watch::Receiver<u64>,
     /// When to look after the workloads although nothing happened.
     wake_at: Option<Instant>,
@@ -135,6 +137,7 @@ impl Local {
             block,
             replicas: BTreeMap::new(),
             deployments: BTreeMap::new(),
+            told_namespaces: BTreeSet::new(),
             wake_at: None,
         })
     }

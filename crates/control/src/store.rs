@@ -77,6 +77,8 @@ struct State {
 /// How many revisions are reserved on the disk at a time.
 const REVISION_STEP: u64 = 1 << 20;
 
+/// On a namespace that nobody wrote: the object that it was made for.
+pub const CREATED_FOR: &str = "forebay.dev/created-for";
 /// Namespaces that are always there.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
 

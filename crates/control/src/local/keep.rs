@@ -19,7 +19,7 @@ use super::replica::Replica;
 use super::rollout::{self, SetSize};
 use super::{Local, endpoints, pod};
 use crate::events::Event;
-use crate::store::{DeleteOptions, Mode, generated_name, metadata};
+use crate::store::{CREATED_FOR, DeleteOptions, Mode, generated_name, metadata};
 
 /// When to try again what could not be begun, for example for want of an address.
 const RETRY: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ impl Local {
         self.replicas.values_mut().for_each(|replica| replica.look(now));
 
         let objects = self.store.objects();
+        self.tell_of_namespaces(&objects);
         self.let_deleted_go(&objects, now);
         for workload in workloads {
             match workload.owner.kind.as_str() {
@@ -52,6 +53,20 @@ impl Local {
             self.write_deployment(workload, now);
         }
         self.write_endpoints();
+    }
+
+    /// Tells of namespaces that nobody wrote: one is made for every object that names it.
+    fn tell_of_namespaces(&mut self, objects: &Objects) {
+        for namespace in objects.of_kind("Namespace") {
+            if let Some(object) = namespace.annotation(CREATED_FOR)
+                && self.told_namespaces.insert(namespace.name.clone())
+            {
+                let message = format!("the namespace was not there and has been created for {object}");
+                self.platform
+                    .recorder
+                    .record(&namespace.reference(), &Event::normal("NamespaceCreated", message));
+            }
+        }
     }
 
     // --- replicas that go ---
@@ -109,9 +124,7 @@ impl Local {
             self.platform.logs.forget(&pod.namespace, &pod.name);
             let object = objects.get("Pod", &pod.namespace, &pod.name);
             // The pod of a changed bare Pod stays, and gets a new replica.
-            if object.is_none_or(|object| object.value["metadata"]["ownerReferences"].is_array())
-                || object.is_some_and(|object| metadata::deletion(object).is_some())
-            {
+            if object.is_some_and(|pod| owner_of(pod).is_some() || metadata::deletion(pod).is_some()) {
                 self.store.take_away(&pod);
             }
             // What was waiting for this end goes on in the next pass.
@@ -124,6 +137,10 @@ impl Local {
     fn keep_pod(&mut self, workload: &Workload, objects: &Objects, now: Instant) {
         let pod = &workload.owner;
         let Some(object) = objects.get("Pod", &pod.namespace, &pod.name) else { return };
+        if owner_of(object).is_some() {
+            // It is one of a set's, not a bare one.
+            return;
+        }
         match self.replicas.get_mut(pod) {
             None if metadata::deletion(object).is_none() => self.start(object, workload, now),
             Some(replica) if replica.template_hash != workload.template_hash => replica.leave(now),

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::disk::Batch;
 use super::history::Change;
 use super::{
-    Applied, DeleteOptions, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason, State, Status, merge,
-    metadata,
+    Applied, CREATED_FOR, DeleteOptions, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason, State, Status,
+    merge, metadata,
 };
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
@@ -49,7 +49,7 @@ impl<'a> Transaction<'a> {
         if let Some(existing) = self.find(&reference) {
             return Err(Status::already_exists(existing.kind, &existing.name));
         }
-        let warnings = self.ensure_namespace(&object.namespace)?;
+        let warnings = self.ensure_namespace(&reference)?;
         let object = self.put(object, Kept::OnDisk);
         Ok(Applied { object, outcome: Outcome::Created, warnings })
     }
@@ -242,7 +242,8 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    fn ensure_namespace(&mut self, namespace: &str) -> Result<Vec<String>, Status> {
+    fn ensure_namespace(&mut self, of: &ObjectRef) -> Result<Vec<String>, Status> {
+        let namespace = of.namespace.as_str();
         if !self.is_ending_or_gone(namespace) {
             return Ok(Vec::new());
         }
@@ -252,7 +253,8 @@ impl<'a> Transaction<'a> {
             );
             return Err(Status::new(Reason::Forbidden, message));
         }
-        let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let metadata = json!({"name": namespace, "annotations": {CREATED_FOR: of.to_string()}});
+        let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
         self.create(Object::from_value(value).map_err(|finding| Status::from(&*finding))?)?;
         Ok(vec![format!("namespace `{namespace}` was not there and has been created")])
     }

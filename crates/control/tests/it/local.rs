@@ -69,6 +69,9 @@ async fn acc_s4_24_acc_s4_27_a_deployment_is_processes_with_addresses_of_their_o
         assert!(has("SuccessfulCreate Created pod: api-"), "{told:#?}");
         assert!(has("Scheduled Successfully assigned mlops/api-"), "{told:#?}");
         assert!(has("Started Started container main"), "{told:#?}");
+        let created =
+            "NamespaceCreated the namespace was not there and has been created for Deployment mlops/api";
+        assert!(has(created), "{told:#?}");
 
         let running = processes(folder.path());
         assert_eq!(running.len(), 3);

@@ -1,0 +1,207 @@
+//! The control loop: looks at all objects, decides what traffic should do and which replicas should run, and writes
+//! down what came of it.
+//!
+//! One task; events only mark that there is something to do. A pass looks at everything anew, so it does not matter
+//! which event was missed.
+
+mod announcements;
+mod children;
+mod findings;
+mod inference_service;
+mod last_good;
+mod load_balancer;
+mod placement;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use manifest::{Compiled, Defaults, Objects};
+use plan::health::TargetState;
+use plan::{ListenerKey, ListenerState, ObjectRef, Observed, Plan, TargetKey};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, info};
+
+pub use placement::Binding;
+
+use crate::cluster::Cluster;
+use announcements::Announcements;
+use findings::Told;
+use last_good::LastGood;
+
+/// How the control loop decides what objects leave open.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// What a cluster or an account would say.
+    pub defaults: Defaults,
+    /// Where listeners listen.
+    pub binding: Binding,
+}
+
+/// How long further changes are waited for, so that a burst of them is one pass.
+const BEAT: Duration = Duration::from_millis(5);
+/// How many passes follow each other at once because one changed objects that the next has to look at.
+const PASSES: usize = 4;
+
+/// The control loop of one cluster.
+#[derive(Debug)]
+pub struct Control<C> {
+    cluster: C,
+    settings: Settings,
+    plan: watch::Sender<Arc<Plan>>,
+    observed: watch::Receiver<Arc<Observed>>,
+    last_good: LastGood,
+    announcements: Announcements,
+    told: Told,
+    acted_on: Gist,
+}
+
+/// The part of what the data plane saw that can make a difference here.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Gist {
+    listeners: Vec<(ListenerKey, ListenerState)>,
+    /// Targets that are not done: replicas that leave wait for theirs.
+    unfinished: BTreeSet<TargetKey>,
+}
+
+enum Event {
+    Changed,
+    Observed,
+    Drain,
+}
+
+impl<C: Cluster> Control<C> {
+    /// Runs until `drain` says to end, and then ends all replicas. The data plane should have drained before.
+    ///
+    /// Must run on a [`tokio::task::LocalSet`].
+    pub async fn run(
+        cluster: C,
+        settings: Settings,
+        plan: watch::Sender<Arc<Plan>>,
+        observed: watch::Receiver<Arc<Observed>>,
+        drain: impl Future<Output = ()>,
+    ) {
+        let mut control = Self {
+            cluster,
+            settings,
+            plan,
+            observed,
+            last_good: LastGood::default(),
+            announcements: Announcements::default(),
+            told: Told::default(),
+            acted_on: Gist::default(),
+        };
+        let mut drain = std::pin::pin!(drain);
+        control.act();
+        loop {
+            let event = tokio::select! {
+                () = &mut drain => Event::Drain,
+                () = control.cluster.changed() => Event::Changed,
+                () = changed(&mut control.observed) => Event::Observed,
+            };
+            match event {
+                Event::Drain => break,
+                Event::Observed if Gist::of(&control.observed.borrow_and_update()) == control.acted_on => {}
+                Event::Observed | Event::Changed => {
+                    sleep(BEAT).await;
+                    control.act();
+                }
+            }
+        }
+        info!("ending all replicas");
+        control.cluster.stop().await;
+    }
+
+    fn act(&mut self) {
+        let mut n_passes = 1;
+        while self.pass() && n_passes < PASSES {
+            n_passes += 1;
+        }
+        debug!(n_passes, "looked at all objects");
+    }
+
+    /// Looks at everything once. Tells whether objects changed that the next pass has to look at.
+    fn pass(&mut self) -> bool {
+        let observed = Arc::clone(&self.observed.borrow_and_update());
+        self.acted_on = Gist::of(&observed);
+
+        let (workloads, mut findings) = manifest::workloads(&self.cluster.objects());
+        self.cluster.keep_workloads(&workloads, &observed);
+
+        let objects = self.cluster.objects();
+        let compiled = self.last_good.compile(&objects, &self.settings.defaults);
+        let changed_children = self.keep_children(&objects, &compiled);
+        let plan = self.place(compiled.plan.clone());
+        self.plan.send_if_modified(|current| {
+            let is_changed = **current != plan;
+            if is_changed {
+                *current = Arc::new(plan.clone());
+            }
+            is_changed
+        });
+
+        findings.extend(compiled.findings.iter().cloned());
+        self.told.tell(&findings, &mut self.cluster);
+        self.announcements.tell(&plan, &observed, &mut self.cluster);
+        self.write_statuses(&objects, &compiled, &plan, &observed);
+        changed_children
+    }
+
+    fn keep_children(&mut self, objects: &Arc<Objects>, compiled: &Compiled) -> bool {
+        let (wanted, unwanted) = children::diff(objects, &compiled.children);
+        if !wanted.is_empty() {
+            self.cluster.apply(wanted);
+        }
+        unwanted.iter().for_each(|object| self.cluster.delete(object));
+        !Arc::ptr_eq(objects, &self.cluster.objects())
+    }
+
+    fn place(&mut self, plan: Plan) -> Plan {
+        let ids: BTreeSet<String> = plan.load_balancers.iter().map(|balancer| balancer.id.clone()).collect();
+        let is_in_use = |id: &str| ids.contains(id);
+        let cluster = &mut self.cluster;
+        let (plan, problems) =
+            placement::place(plan, self.settings.binding, |id| cluster.load_balancer_address(id, &is_in_use));
+        self.announcements.set_problems(problems);
+        plan
+    }
+
+    fn write_statuses(&mut self, objects: &Objects, compiled: &Compiled, plan: &Plan, observed: &Observed) {
+        for (object, status) in load_balancer::statuses(objects, plan, observed) {
+            self.cluster.write_status(&object, status);
+        }
+        let now = Timestamp::now();
+        for object in objects.of_kind("InferenceService") {
+            let reference: ObjectRef = object.reference();
+            let route = compiled.routes.iter().find(|route| route.object == reference);
+            let is_open =
+                route.is_some_and(|route| load_balancer::is_open(plan, &route.load_balancer, observed));
+            let status = inference_service::status(object, route, is_open, objects, now);
+            if let Some(event) = inference_service::turn(object, &status) {
+                self.cluster.record_event(&reference, &event);
+            }
+            self.cluster.write_status(&reference, status);
+        }
+    }
+}
+
+/// Waits for the next value. When nobody sends any more, for ever.
+async fn changed(observed: &mut watch::Receiver<Arc<Observed>>) {
+    if observed.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Gist {
+    fn of(observed: &Observed) -> Self {
+        let listeners = observed.listeners.iter().map(|(key, state)| (key.clone(), state.clone()));
+        let unfinished = observed
+            .targets
+            .iter()
+            .filter(|(_, health)| health.state != TargetState::Draining || health.in_flight > 0)
+            .map(|(key, _)| key.clone());
+        Self { listeners: listeners.collect(), unfinished: unfinished.collect() }
+    }
+}

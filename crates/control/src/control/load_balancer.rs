@@ -1,0 +1,149 @@
+//! What Ingresses and Services say of their load balancer. Pure.
+
+use std::collections::BTreeSet;
+
+use manifest::Objects;
+use plan::{ListenerKey, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, Protocol};
+use serde_json::{Value, json};
+
+/// The objects that show a load balancer's address.
+pub(super) fn shown_by(balancer: &LoadBalancer) -> Vec<ObjectRef> {
+    let gateway = balancer.id.strip_prefix("gateway:").and_then(|name| name.split_once('/'));
+    let gateway = gateway.map(|(namespace, name)| ObjectRef::new("Service", namespace, name));
+    let sources =
+        balancer.sources.iter().filter(|source| ["Ingress", "Service"].contains(&source.kind.as_str()));
+    let all: BTreeSet<ObjectRef> = sources.cloned().chain(gateway).collect();
+    all.into_iter().collect()
+}
+
+/// Whether the data plane has opened one of a load balancer's listeners, or all of them.
+pub(super) fn states<'a>(
+    balancer: &'a LoadBalancer,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (u16, Option<&'a ListenerState>)> {
+    balancer.listeners.iter().map(|listener| {
+        let key = ListenerKey { load_balancer: balancer.id.clone(), port: listener.port };
+        (listener.port, observed.listeners.get(&key))
+    })
+}
+
+/// Whether a load balancer can be reached.
+pub(super) fn is_open(plan: &Plan, id: &str, observed: &Observed) -> bool {
+    let balancer = plan.load_balancer(id);
+    balancer.is_some_and(|balancer| {
+        states(balancer, observed).any(|(_, state)| state == Some(&ListenerState::Open))
+    })
+}
+
+/// The status of every Ingress and Service that has a load balancer, or had one.
+pub(super) fn statuses(objects: &Objects, plan: &Plan, observed: &Observed) -> Vec<(ObjectRef, Value)> {
+    let reachable = plan.load_balancers.iter().filter(|balancer| is_open(plan, &balancer.id, observed));
+    let shown =
+        reachable.flat_map(|balancer| shown_by(balancer).into_iter().map(move |object| (object, balancer)));
+    let mut statuses: Vec<(ObjectRef, Value)> = shown
+        .map(|(object, balancer)| (object, json!({"loadBalancer": {"ingress": [address(balancer)]}})))
+        .collect();
+    let has_address: BTreeSet<ObjectRef> = statuses.iter().map(|(object, _)| object.clone()).collect();
+    let others = objects.of_kind("Ingress").chain(objects.of_kind("Service"));
+    let had = others.filter(|object| object.value["status"]["loadBalancer"]["ingress"].is_array());
+    let lost = had.map(|object| object.reference()).filter(|object| !has_address.contains(object));
+    statuses.extend(lost.map(|object| (object, json!({"loadBalancer": {}}))));
+    statuses
+}
+
+/// `hostname` is the literal address, too: names under `localhost` do not resolve everywhere, addresses do.
+fn address(balancer: &LoadBalancer) -> Value {
+    let bound =
+        balancer.listeners.iter().filter_map(|listener| Some((listener, listener.addresses.first()?)));
+    let ports = bound.clone().map(|(listener, address)| {
+        let protocol = if listener.protocol == Protocol::Udp { "UDP" } else { "TCP" };
+        json!({"port": address.port(), "protocol": protocol})
+    });
+    let ip = bound.map(|(_, address)| address.ip().to_string()).next();
+    json!({"ip": ip, "hostname": ip, "ports": ports.collect::<Value>()})
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use plan::attributes::{Attributes, Scope};
+    use plan::{IpAddressType, Listener, LoadBalancerKind, Scheme, Tags};
+
+    /// A network load balancer with these ports.
+    pub(in crate::control) fn balancer(id: &str, ports: &[u16]) -> LoadBalancer {
+        let (kind, name) = id.split_once(':').unwrap();
+        let (namespace, name) = name.split_once('/').unwrap();
+        let kind = if kind == "ingress" { "Ingress" } else { "Service" };
+        LoadBalancer {
+            id: id.to_owned(),
+            name: "k8s".to_owned(),
+            name_generated: true,
+            kind: LoadBalancerKind::Network,
+            scheme: Scheme::Internal,
+            ip_address_type: IpAddressType::Ipv4,
+            sources: vec![ObjectRef::new(kind, namespace, name)],
+            attributes: Attributes::new(Scope::Network),
+            web_acl: None,
+            shield_advanced_protection: None,
+            minimum_capacity_units: None,
+            customer_owned_ipv4_pool: None,
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            tags: Tags::new(),
+            listeners: ports.iter().map(|port| Listener::new(*port, Protocol::Tcp)).collect(),
+            target_groups: Vec::new(),
+        }
+    }
+
+    /// A plan of one load balancer at an address.
+    pub(in crate::control) fn plan(id: &str, ports: &[u16]) -> Plan {
+        let mut balancer = balancer(id, ports);
+        for listener in &mut balancer.listeners {
+            listener.addresses = vec![format!("127.77.0.2:{}", listener.port).parse().unwrap()];
+        }
+        Plan { load_balancers: vec![balancer] }
+    }
+
+    pub(in crate::control) fn observed(id: &str, states: &[(u16, ListenerState)]) -> Observed {
+        let key = |port: u16| ListenerKey { load_balancer: id.to_owned(), port };
+        let listeners = states.iter().map(|(port, state)| (key(*port), state.clone())).collect();
+        Observed { listeners, ..Observed::default() }
+    }
+
+    #[test]
+    fn acc_s0_35_the_hostname_is_an_address_that_resolves_everywhere() {
+        let plan = plan("service:mlops/api", &[80, 443]);
+        let observed = observed("service:mlops/api", &[(80, ListenerState::Open)]);
+        let statuses = statuses(&Objects::default(), &plan, &observed);
+        assert_eq!(statuses[0].0, ObjectRef::new("Service", "mlops", "api"));
+        assert_eq!(
+            statuses[0].1["loadBalancer"]["ingress"],
+            json!([{"ip": "127.77.0.2", "hostname": "127.77.0.2",
+                "ports": [{"port": 80, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]}])
+        );
+    }
+
+    #[test]
+    fn acc_s0_23_nobody_shows_an_address_at_which_nothing_answers() {
+        let plan = plan("service:mlops/api", &[80]);
+        assert!(statuses(&Objects::default(), &plan, &Observed::default()).is_empty());
+        let failed = [(80, ListenerState::Failed("nginx has the port".to_owned()))];
+        assert!(statuses(&Objects::default(), &plan, &observed("service:mlops/api", &failed)).is_empty());
+    }
+
+    #[test]
+    fn who_lost_its_load_balancer_shows_none() {
+        let value = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "api", "namespace": "mlops"},
+            "status": {"loadBalancer": {"ingress": [{"ip": "127.77.0.2"}]}}});
+        let objects: Objects = [manifest::Object::from_value(value).unwrap()].into_iter().collect();
+        let statuses = statuses(&objects, &Plan::default(), &Observed::default());
+        assert_eq!(statuses, [(ObjectRef::new("Service", "mlops", "api"), json!({"loadBalancer": {}}))]);
+    }
+
+    #[test]
+    fn acc_s0_22_the_gateway_is_shown_by_its_service() {
+        let mut balancer = balancer("gateway:knative-serving/kourier", &[80]);
+        balancer.sources = vec![ObjectRef::new("InferenceService", "staging", "iris")];
+        assert_eq!(shown_by(&balancer), [ObjectRef::new("Service", "knative-serving", "kourier")]);
+    }
+}
