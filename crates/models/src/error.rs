@@ -47,6 +47,32 @@ pub enum LoadError {
         /// Where in the file.
         offset: usize,
     },
+    /// A bound was reached that models stay far below.
+    #[error("`{path}` has more than {limit} {what}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is read.
+        limit: u64,
+    },
+    /// A folder has several files that could be its model.
+    #[error("`{path}` has several model files: `{}`; leave one, or call one of them `model.*`", found.join("`, `"))]
+    Ambiguous {
+        /// The folder.
+        path: PathBuf,
+        /// The names of the files.
+        found: Vec<String>,
+    },
+    /// A file that describes the model (`MLmodel`, `model-settings.json`, `forebay.yaml`) is wrong.
+    #[error("`{path}`: {problem}")]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problem: String,
+    },
     /// The estimator, or one of its parameters, is not supported.
     #[error("{what} is not supported{}", help.as_ref().map(|help| format!(": {help}")).unwrap_or_default())]
     Unsupported {
@@ -113,6 +139,14 @@ pub enum InputProblem {
         /// What the model takes.
         expected: usize,
         /// What came.
+        got: usize,
+    },
+    /// Columns of one batch have different lengths.
+    #[error("there are {got} values in a batch of {expected} rows")]
+    UnequalColumns {
+        /// How many rows the batch says it has.
+        expected: usize,
+        /// How many values there are.
         got: usize,
     },
     /// A value has a type the column does not take.

@@ -116,4 +116,17 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Adds the values of another part of the same answer, which have the same type.
+    pub(crate) fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Double(values), Self::Double(more)) => values.extend(more),
+            (Self::Float(values), Self::Float(more)) => values.extend(more),
+            (Self::Long(values), Self::Long(more)) => values.extend(more),
+            (Self::Integer(values), Self::Integer(more)) => values.extend(more),
+            (Self::Boolean(values), Self::Boolean(more)) => values.extend(more),
+            (Self::Text(values), Self::Text(more)) => values.extend(more),
+            _ => unreachable!("one method of one model answers in one type"),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What a model takes and gives.
 
+use std::str::FromStr;
+
 /// What a model takes and gives, as its file says or as its parts imply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signature {
@@ -7,6 +9,8 @@ pub struct Signature {
     pub inputs: Inputs,
     /// What it gives, when the file says so.
     pub outputs: Vec<Field>,
+    /// Parameters that a request may carry beside its rows (MLflow's `params`). No estimator here reads them.
+    pub params: Vec<Field>,
     /// Whether the file declares the inputs with their types (an MLflow signature does). If not, names and counts come
     /// from the fitted model and any type that fits is taken.
     pub is_declared: bool,
@@ -76,6 +80,19 @@ pub enum Scalar {
 }
 
 impl DataType {
+    /// Every type.
+    pub const ALL: [Self; 9] = [
+        Self::Boolean,
+        Self::Integer,
+        Self::Long,
+        Self::Float,
+        Self::Double,
+        Self::String,
+        Self::Binary,
+        Self::Datetime,
+        Self::Any,
+    ];
+
     /// The name MLflow gives it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -90,5 +107,14 @@ impl DataType {
             Self::Datetime => "datetime",
             Self::Any => "any",
         }
+    }
+}
+
+impl FromStr for DataType {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|datatype| datatype.as_str() == name);
+        known.ok_or_else(|| format!("`{name}` is none of {}", Self::ALL.map(Self::as_str).join(", ")))
     }
 }

@@ -1,0 +1,135 @@
+//! Fitted estimators, ready to answer. What they were read from is forgotten.
+
+use std::fmt::Debug;
+
+use crate::rows::{Refusal, Rows};
+use crate::{Data, DataType, Method, Prediction, Scalar};
+
+/// What all parts of a model have in common.
+pub(crate) trait Part: Debug + Send + Sync {
+    /// How many columns it takes; `None` if it takes any number.
+    fn n_inputs(&self) -> Option<usize>;
+
+    /// What one of its columns is like.
+    fn hint(&self, _column: usize) -> Hint {
+        Hint::default()
+    }
+
+    /// The names of its columns, if it knows better than its attribute `feature_names_in_`.
+    fn names(&self) -> Option<&[String]> {
+        None
+    }
+}
+
+/// A part that changes rows.
+pub(crate) trait Transformer: Part {
+    /// How many columns come out when this many come in.
+    fn n_outputs(&self, n_inputs: usize) -> usize;
+
+    /// The changed rows. They have as many columns as [`Part::n_inputs`] says.
+    fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal>;
+}
+
+/// A part that answers, and so ends a model.
+pub(crate) trait Predictor: Part {
+    /// What it can be asked for.
+    fn methods(&self) -> Vec<Method>;
+
+    /// The classes it tells apart, if it does.
+    fn classes(&self) -> Option<&Data> {
+        None
+    }
+
+    /// Whether the answer for a row is the same whatever other rows are asked about with it.
+    fn rows_are_independent(&self) -> bool {
+        true
+    }
+
+    /// The answer to one of [`Predictor::methods`]. The rows have as many columns as [`Part::n_inputs`] says.
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal>;
+}
+
+/// A part of either sort.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Transformer(Box<dyn Transformer>),
+    Predictor(Box<dyn Predictor>),
+}
+
+/// What a column is like, so that a request can be described and an example made.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hint {
+    pub(crate) datatype: DataType,
+    /// A value that is taken.
+    pub(crate) example: Scalar,
+    /// Whether the answer can depend on it.
+    pub(crate) is_used: bool,
+}
+
+impl Default for Hint {
+    fn default() -> Self {
+        Self::number(0.0)
+    }
+}
+
+impl Hint {
+    /// A number, and one that is near to what the model was fitted with.
+    pub(crate) fn number(near: f64) -> Self {
+        let example = if near.is_finite() { (near * 100.0).round() / 100.0 } else { 0.0 };
+        Self { datatype: DataType::Double, example: Scalar::Double(example), is_used: true }
+    }
+
+    /// What is known of a column that several parts take.
+    pub(crate) fn of_all(hints: impl Iterator<Item = Self>) -> Self {
+        let used: Vec<Self> = hints.filter(|hint| hint.is_used).collect();
+        let telling = used.iter().find(|hint| **hint != Self::default());
+        telling.or(used.first()).cloned().unwrap_or_else(Self::unused)
+    }
+
+    /// A column that nobody looks at.
+    pub(crate) fn unused() -> Self {
+        Self { is_used: false, ..Self::default() }
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    pub(crate) fn part(&self) -> &dyn Part {
+        match self {
+            Self::Transformer(transformer) => &**transformer,
+            Self::Predictor(predictor) => &**predictor,
+        }
+    }
+
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        match self {
+            Self::Transformer(_) => vec![Method::Transform],
+            Self::Predictor(predictor) => predictor.methods(),
+        }
+    }
+
+    pub(crate) fn rows_are_independent(&self) -> bool {
+        match self {
+            Self::Transformer(_) => true,
+            Self::Predictor(predictor) => predictor.rows_are_independent(),
+        }
+    }
+
+    pub(crate) fn classes(&self) -> Option<&Data> {
+        match self {
+            Self::Transformer(_) => None,
+            Self::Predictor(predictor) => predictor.classes(),
+        }
+    }
+}
+
+/// A predictor as a step.
+pub(crate) fn predictor(predictor: impl Predictor + 'static) -> Step {
+    Step::Predictor(Box::new(predictor))
+}
+
+/// A transformer as a step.
+pub(crate) fn transformer(transformer: impl Transformer + 'static) -> Step {
+    Step::Transformer(Box::new(transformer))
+}

@@ -1,0 +1,366 @@
+//! The feature step: from what a request carries to the columns that a model was fitted with.
+//!
+//! It is a file `forebay.yaml` in the model's folder, and declares, so nothing of it is code:
+//! ```yaml
+//! name: retail-sales
+//! version: v1.0
+//! features:
+//!   - {name: store_id, type: long}
+//!   - {name: price, type: double, default: 29.99}
+//!   - {name: date, type: datetime, default: "2024-01-01"}
+//!   - {name: day_of_week, from: date, part: day_of_week}
+//!   - {name: currency, value: EUR}
+//! ```
+
+mod date;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::load::{MAX_SETTINGS_BYTES, read_bytes};
+use crate::rows::{Cell, Column, short};
+use crate::{Batch, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
+use date::{DatePart, PARTS};
+
+/// The name of the file.
+pub(crate) const FILE: &str = "forebay.yaml";
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) features: Option<Features>,
+}
+
+/// Columns that are given, and columns that are made of them.
+#[derive(Debug)]
+pub(crate) struct Features {
+    given: Vec<Given>,
+    made: Vec<Made>,
+}
+
+/// A column that a request may carry.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) datatype: DataType,
+    pub(crate) default: Option<Scalar>,
+    /// Whether the model cannot do without it.
+    pub(crate) is_required: bool,
+}
+
+/// A column that is made here.
+struct Made {
+    name: String,
+    of: Source,
+}
+
+/// What a column is made of.
+enum Source {
+    /// A part of the date in this one of the given columns.
+    Date {
+        given: usize,
+        part: &'static DatePart,
+    },
+    Constant(Scalar),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    features: Vec<Feature>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Feature {
+    name: String,
+    #[serde(default, rename = "type")]
+    datatype: Option<String>,
+    #[serde(default)]
+    default: Option<Plain>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    part: Option<String>,
+    #[serde(default)]
+    value: Option<Plain>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Plain {
+    Boolean(bool),
+    Long(i64),
+    Double(f64),
+    Text(String),
+}
+
+/// Reads the file of a folder, if there is one.
+pub(crate) fn read(folder: &Path) -> Result<Settings, LoadError> {
+    let path = folder.join(FILE);
+    if !path.is_file() {
+        return Ok(Settings::default());
+    }
+    let bytes = read_bytes(&path, MAX_SETTINGS_BYTES)?;
+    parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| LoadError::Settings { path, problem })
+}
+
+/// Reads the text of the file. The problem, in words, if something in it is wrong.
+pub(crate) fn parse(text: &str) -> Result<Settings, String> {
+    let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let features = if file.features.is_empty() { None } else { Some(Features::new(&file.features)?) };
+    Ok(Settings { name: file.name, version: file.version, features })
+}
+
+impl From<&Plain> for Scalar {
+    fn from(plain: &Plain) -> Self {
+        match plain {
+            Plain::Boolean(flag) => Self::Boolean(*flag),
+            Plain::Long(long) => Self::Long(*long),
+            Plain::Double(double) => Self::Double(*double),
+            Plain::Text(text) => Self::Text(text.clone()),
+        }
+    }
+}
+
+// === impl Features ===
+
+impl Features {
+    fn new(features: &[Feature]) -> Result<Self, String> {
+        let mut names = HashSet::new();
+        let (mut given, mut made) = (Vec::new(), Vec::new());
+        for (index, feature) in features.iter().enumerate() {
+            let problem = |problem: String| format!("features[{index}] (`{}`): {problem}", feature.name);
+            if !names.insert(&feature.name) {
+                return Err(problem("the name is taken".to_owned()));
+            }
+            if feature.from.is_none() && feature.value.is_none() {
+                given.push(Given::new(feature).map_err(problem)?);
+            }
+        }
+        for (index, feature) in features.iter().enumerate() {
+            if feature.from.is_some() || feature.value.is_some() {
+                let problem = |problem| format!("features[{index}] (`{}`): {problem}", feature.name);
+                made.push(Made::new(feature, &given).map_err(problem)?);
+            }
+        }
+        Ok(Self { given, made })
+    }
+
+    /// Notes which columns are needed, from those of the model that must be given.
+    pub(crate) fn require(&mut self, required_by_model: &HashSet<&str>) {
+        for (index, given) in self.given.iter_mut().enumerate() {
+            let feeds = |made: &Made| matches!(made.of, Source::Date { given, .. } if given == index);
+            let needed = self
+                .made
+                .iter()
+                .filter(|made| feeds(made))
+                .any(|made| required_by_model.contains(&*made.name));
+            let is_needed = needed || required_by_model.contains(&*given.name);
+            given.is_required = given.default.is_none() && is_needed;
+        }
+    }
+
+    /// The columns that a request may carry.
+    pub(crate) fn fields(&self) -> Vec<Field> {
+        let field = |given: &Given| Field {
+            name: given.name.clone(),
+            datatype: given.datatype,
+            required: given.is_required,
+            default: given.default.clone(),
+        };
+        self.given.iter().map(field).collect()
+    }
+
+    /// Whether this column is given or made here.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.given.iter().any(|given| given.name == name) || self.made.iter().any(|made| made.name == name)
+    }
+
+    /// The columns of a batch with the gaps filled, and those that are made of them. Columns that the file does not
+    /// know are kept as they are.
+    pub(crate) fn apply<'a>(&'a self, batch: &'a Batch) -> Result<Vec<(&'a str, Column<'a>)>, InputError> {
+        let n_rows = batch.n_rows;
+        let Columns::Table(columns) = &batch.columns else { return Ok(Vec::new()) };
+        let mut named: Vec<(&str, Column<'a>)> = Vec::with_capacity(columns.len() + self.made.len());
+        let mut places = Vec::with_capacity(self.given.len());
+        let mut missing = Vec::new();
+        for given in &self.given {
+            let column = columns.iter().find(|column| column.name == given.name);
+            let column = match (column, &given.default) {
+                (Some(column), Some(default)) => fill(Column::of(&column.values), default, n_rows),
+                (Some(column), None) => Column::of(&column.values),
+                (None, Some(default)) => constant(default, n_rows),
+                (None, None) => {
+                    places.push(None);
+                    if given.is_required {
+                        missing.push(given.name.clone());
+                    }
+                    continue;
+                }
+            };
+            places.push(Some(named.len()));
+            named.push((&given.name, column));
+        }
+        if !missing.is_empty() {
+            return Err(InputError {
+                row: None,
+                column: None,
+                problem: InputProblem::MissingColumns { names: missing },
+            });
+        }
+        for made in &self.made {
+            let column = match &made.of {
+                Source::Constant(value) => constant(value, n_rows),
+                Source::Date { given, part } => match places[*given] {
+                    None => continue,
+                    Some(place) => date_parts(&named[place].1, part, n_rows, &self.given[*given].name)?,
+                },
+            };
+            named.push((&made.name, column));
+        }
+        let others = columns.iter().filter(|column| !self.knows(&column.name));
+        named.extend(others.map(|column| (column.name.as_str(), Column::of(&column.values))));
+        Ok(named)
+    }
+}
+
+impl Given {
+    fn new(feature: &Feature) -> Result<Self, String> {
+        if feature.part.is_some() {
+            return Err("`part` needs `from`".to_owned());
+        }
+        let datatype = match feature.datatype.as_deref() {
+            None => DataType::Any,
+            Some(name) => name.parse()?,
+        };
+        let default: Option<Scalar> = feature.default.as_ref().map(Scalar::from);
+        if let Some(default) = &default
+            && !fits(default, datatype)
+        {
+            return Err(format!("the default is no `{}`", datatype.as_str()));
+        }
+        Ok(Self { name: feature.name.clone(), datatype, default, is_required: true })
+    }
+}
+
+impl Made {
+    fn new(feature: &Feature, given: &[Given]) -> Result<Self, String> {
+        let name = feature.name.clone();
+        if feature.default.is_some() || feature.datatype.is_some() {
+            return Err("a feature that is made has neither `type` nor `default`".to_owned());
+        }
+        let of = match (&feature.from, &feature.part, &feature.value) {
+            (None, None, Some(value)) => Source::Constant(value.into()),
+            (Some(from), Some(part), None) => {
+                let place = given.iter().position(|given| given.name == *from);
+                let names = || PARTS.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
+                Source::Date {
+                    given: place.ok_or_else(|| {
+                        format!("`from` names `{from}`, which is not a feature that is given")
+                    })?,
+                    part: PARTS
+                        .iter()
+                        .find(|known| known.name == *part)
+                        .ok_or_else(|| format!("`part` is `{part}`, which is none of {}", names()))?,
+                }
+            }
+            _ => return Err("it is made either by `from` and `part`, or by `value`".to_owned()),
+        };
+        Ok(Self { name, of })
+    }
+}
+
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.of {
+            Source::Date { given, part } => write!(f, "{} = {} of given {given}", self.name, part.name),
+            Source::Constant(value) => write!(f, "{} = {value:?}", self.name),
+        }
+    }
+}
+
+fn fits(value: &Scalar, datatype: DataType) -> bool {
+    match datatype {
+        DataType::Any => true,
+        DataType::Boolean => matches!(value, Scalar::Boolean(_)),
+        DataType::Integer | DataType::Long => matches!(value, Scalar::Long(_)),
+        DataType::Float | DataType::Double => matches!(value, Scalar::Double(_) | Scalar::Long(_)),
+        DataType::Datetime => matches!(value, Scalar::Text(text) if date::parse(text).is_some()),
+        DataType::String | DataType::Binary => matches!(value, Scalar::Text(_)),
+    }
+}
+
+fn constant(value: &Scalar, n_rows: usize) -> Column<'static> {
+    match value {
+        Scalar::Double(number) => Column::Double(vec![*number; n_rows].into()),
+        Scalar::Long(long) => Column::Long(vec![*long; n_rows].into()),
+        Scalar::Boolean(flag) => Column::Boolean(vec![*flag; n_rows].into()),
+        Scalar::Text(text) => Column::texts(std::iter::repeat_n(Some(text.as_str()), n_rows).collect()),
+    }
+}
+
+/// A column with a value in the place of those that are missing. It stays as it is if the value has another type.
+fn fill<'a>(column: Column<'a>, default: &Scalar, n_rows: usize) -> Column<'a> {
+    let is_missing = |row: usize| column.cell(row) == Cell::Missing;
+    match (&column, default) {
+        _ if !(0..n_rows).any(is_missing) => column,
+        _ if (0..n_rows).all(is_missing) => constant(default, n_rows),
+        (Column::Double(doubles), Scalar::Double(_) | Scalar::Long(_) | Scalar::Boolean(_)) => {
+            let default = match default {
+                Scalar::Double(number) => *number,
+                Scalar::Long(long) => *long as f64,
+                Scalar::Boolean(flag) => f64::from(*flag),
+                Scalar::Text(_) => f64::NAN,
+            };
+            let filled = doubles.iter().map(|double| if double.is_nan() { default } else { *double });
+            Column::Double(filled.collect())
+        }
+        (Column::Text { texts, start }, Scalar::Text(default)) => {
+            Column::texts((0..n_rows).map(|row| texts.get(start + row).or(Some(default))).collect())
+        }
+        _ => column,
+    }
+}
+
+/// A part of each date of a column; missing where the date is.
+fn date_parts(
+    column: &Column<'_>,
+    part: &DatePart,
+    n_rows: usize,
+    name: &str,
+) -> Result<Column<'static>, InputError> {
+    let part_of = |row: usize| {
+        let cell = column.cell(row);
+        let date = match cell {
+            Cell::Missing => return Ok(None),
+            Cell::Text(text) => date::parse(text),
+            _ => None,
+        };
+        date.map(|date| Some((part.of)(date))).ok_or_else(|| {
+            let got = match cell {
+                Cell::Text(text) => format!("`{}`", short(text)),
+                cell => cell.show(),
+            };
+            let problem = InputProblem::WrongType { expected: "an ISO 8601 date", got };
+            InputError { row: Some(row), column: Some(name.to_owned()), problem }
+        })
+    };
+    let parts: Vec<Option<i64>> = (0..n_rows).map(part_of).collect::<Result<_, _>>()?;
+    Ok(match parts.iter().copied().collect::<Option<Vec<i64>>>() {
+        Some(longs) => Column::Long(longs.into()),
+        None => Column::Double(parts.iter().map(|part| part.map_or(f64::NAN, |part| part as f64)).collect()),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::{Column as Named, Values};
+
+const RETAIL: &str = r#"
+name: retail-sales
+version: v1.0
+features:
+  - {name: store_id, type: long}
+  - {name: category, type: string, default: food}
+  - {name: price, type: double, default: 20}
+  - {name: date, type: datetime, default: "2024-01-01"}
+  - {name: day_of_week, from: date, part: day_of_week}
+  - {name: month, from: date, part: month}
+  - {name: currency, value: EUR}
+"#;
+
+fn features(text: &str) -> Features {
+    parse(text).unwrap().features.unwrap()
+}
+
+fn batch(columns: Vec<(&str, Values)>) -> Batch {
+    let column = |(name, values): (&str, Values)| Named { name: name.to_owned(), values };
+    Batch::table(columns.into_iter().map(column).collect())
+}
+
+fn texts(texts: &[Option<&str>]) -> Values {
+    Values::Text(texts.iter().copied().collect())
+}
+
+/// What the model gets of a batch, one line per column.
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` is written in place")]
+fn check(features: &Features, batch: &Batch, expected: Expect) {
+    let shown = match features.apply(batch) {
+        Err(error) => format!("{:?} {:?}: {error}", error.row, error.column),
+        Ok(named) => {
+            let line = |(name, column): (&str, Column<'_>)| {
+                let cells = (0..batch.n_rows).map(|row| column.cell(row).show());
+                format!("{name} = {}", cells.collect::<Vec<_>>().join(", "))
+            };
+            named.into_iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn the_file_names_the_model() {
+    let settings = parse(RETAIL).unwrap();
+    assert_eq!((settings.name.as_deref(), settings.version.as_deref()), (Some("retail-sales"), Some("v1.0")));
+}
+
+#[test]
+fn gaps_are_filled_and_dates_are_taken_apart() {
+    let rows = batch(vec![
+        ("store_id", Values::Long(vec![1, 2])),
+        ("date", texts(&[Some("2024-03-09"), None])),
+        ("price", Values::Double(vec![f64::NAN, 3.5])),
+        ("category", texts(&[Some("toys"), None])),
+        ("unknown", Values::Boolean(vec![true, false])),
+    ]);
+    check(
+        &features(RETAIL),
+        &rows,
+        expect![[r#"
+            store_id = 1, 2
+            category = toys, food
+            price = 20, 3.5
+            date = 2024-03-09, 2024-01-01
+            day_of_week = 5, 0
+            month = 3, 1
+            currency = EUR, EUR
+            unknown = true, false"#]],
+    );
+}
+
+#[test]
+fn defaults_stand_for_columns_that_are_not_there() {
+    let rows = batch(vec![("store_id", Values::Long(vec![1]))]);
+    check(
+        &features(RETAIL),
+        &rows,
+        expect![[r#"
+            store_id = 1
+            category = food
+            price = 20
+            date = 2024-01-01
+            day_of_week = 0
+            month = 1
+            currency = EUR"#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_missing_is_named() {
+    let rows = batch(vec![("price", Values::Long(vec![1]))]);
+    check(&features(RETAIL), &rows, expect!["None None: missing columns: `store_id`"]);
+}
+
+#[test]
+fn a_column_of_gaps_takes_the_type_of_its_default() {
+    let rows = batch(vec![("store_id", Values::Long(vec![1])), ("category", Values::Double(vec![f64::NAN]))]);
+    let named = features(RETAIL);
+    let named = named.apply(&rows).unwrap();
+    assert_eq!(named[1].1.cell(0), Cell::Text("food"));
+}
+
+#[test]
+fn a_bad_date_is_refused_with_row_and_column() {
+    let rows =
+        batch(vec![("store_id", Values::Long(vec![1, 1])), ("date", texts(&[None, Some("tomorrow")]))]);
+    check(
+        &features(RETAIL),
+        &rows,
+        expect![[r#"Some(1) Some("date"): expected an ISO 8601 date, got `tomorrow`"#]],
+    );
+    let rows = batch(vec![("store_id", Values::Long(vec![1])), ("date", Values::Long(vec![20_240_101]))]);
+    check(
+        &features(RETAIL),
+        &rows,
+        expect![[r#"Some(0) Some("date"): expected an ISO 8601 date, got 20240101"#]],
+    );
+}
+
+#[test]
+fn a_date_without_default_leaves_its_parts_missing() {
+    let text = "features: [{name: date, type: datetime}, {name: month, from: date, part: month}]";
+    let mut features = features(text);
+    features.require(&HashSet::new());
+    let rows = batch(vec![("date", texts(&[Some("2024-05-01"), None]))]);
+    check(
+        &features,
+        &rows,
+        expect![[r#"
+            date = 2024-05-01, a missing value
+            month = 5, a missing value"#]],
+    );
+    let rows = batch(vec![("other", Values::Long(vec![1]))]);
+    check(&features, &rows, expect!["other = 1"]);
+    features.require(&HashSet::from(["month"]));
+    check(&features, &rows, expect!["None None: missing columns: `date`"]);
+}
+
+#[test]
+fn mistakes_in_the_file_are_named_with_their_place() {
+    let problem = |text: &str| parse(text).unwrap_err();
+    assert!(problem("features: [{name: a, tpye: long}]").contains("tpye"));
+    assert!(problem("nmae: x").contains("nmae"));
+    for (text, expected) in [
+        ("features: [{name: a}, {name: a}]", "features[1] (`a`): the name is taken"),
+        (
+            "features: [{name: a, type: int}]",
+            "features[0] (`a`): `int` is none of boolean, integer, long, float, double, string, binary, datetime, any",
+        ),
+        ("features: [{name: a, type: long, default: x}]", "features[0] (`a`): the default is no `long`"),
+        (
+            "features: [{name: a, type: datetime, default: x}]",
+            "features[0] (`a`): the default is no `datetime`",
+        ),
+        (
+            "features: [{name: a, from: b, part: month}]",
+            "features[0] (`a`): `from` names `b`, which is not a feature that is given",
+        ),
+        (
+            "features: [{name: b}, {name: a, from: b, part: moon}]",
+            "features[1] (`a`): `part` is `moon`, which is none of day, day_of_week, day_of_year, hour, is_weekend, \
+             month, quarter, week, year",
+        ),
+        ("features: [{name: a, part: month}]", "features[0] (`a`): `part` needs `from`"),
+        (
+            "features: [{name: b}, {name: a, from: b}]",
+            "features[1] (`a`): it is made either by `from` and `part`, or by `value`",
+        ),
+        (
+            "features: [{name: a, value: 1, default: 2}]",
+            "features[0] (`a`): a feature that is made has neither `type` nor `default`",
+        ),
+    ] {
+        assert_eq!(problem(text), expected);
+    }
+}

@@ -1,0 +1,179 @@
+//! From a path to a model: which file of a folder it is, and what else the folder says.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::features::{self, Settings};
+use crate::formats::{self, mlflow};
+use crate::model::{Assembly, Description, Part};
+use crate::{LoadError, Model};
+
+/// Bytes of a model file.
+const MAX_MODEL_BYTES: u64 = 2 << 30;
+
+/// Bytes of a file that describes a model.
+pub(crate) const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+
+/// What the files of models are called in folders that hold nothing but a model. Which format they have, their first
+/// bytes tell.
+const MODEL_EXTENSIONS: &[&str] = &["joblib", "pickle", "pkl", "skops"];
+
+/// MLServer's settings of one model.
+const MODEL_SETTINGS: &str = "model-settings.json";
+
+#[derive(Debug, Default, Deserialize)]
+struct ModelSettings {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    parameters: Option<ModelParameters>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ModelParameters {
+    #[serde(default)]
+    uri: Option<String>,
+    #[serde(default)]
+    version: Option<String>,
+}
+
+/// Loads a model: a file, a folder with one, or a folder that MLflow saved.
+///
+/// Nothing of it is executed. What this build does not know is refused with its name.
+///
+/// # Errors
+///
+/// See [`LoadError`].
+pub fn load(path: &Path) -> Result<Model, LoadError> {
+    let metadata = path.metadata().map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    if metadata.is_dir() { load_folder(path) } else { load_file(path, None, Settings::default()) }
+}
+
+fn load_folder(folder: &Path) -> Result<Model, LoadError> {
+    let mut settings = features::read(folder)?;
+    let model_settings = read_model_settings(folder)?;
+    settings.name = settings.name.or(model_settings.name);
+    let parameters = model_settings.parameters.unwrap_or_default();
+    settings.version = settings.version.or(parameters.version);
+
+    if let Some(mlflow) = mlflow::read(folder)? {
+        let file = mlflow.file.clone();
+        return load_file(&file, Some(mlflow), settings);
+    }
+    let named = parameters.uri.and_then(|uri| inside(folder, &uri)).filter(|path| path.is_file());
+    let file = match named {
+        Some(file) => file,
+        None => model_file(folder)?,
+    };
+    load_file(&file, None, settings)
+}
+
+/// The one file of a folder that is a model, as KServe looks for it: `model.*` first.
+fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
+    let read = |source| LoadError::Read { path: folder.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in folder.read_dir().map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if path.is_file() && extension.is_some_and(|extension| MODEL_EXTENSIONS.contains(&extension)) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let (called_model, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.into_iter().partition(|path| path.file_stem().is_some_and(|stem| stem == "model"));
+    let candidates = if called_model.is_empty() { others } else { called_model };
+    match &candidates[..] {
+        [file] => Ok(file.clone()),
+        [] => Err(LoadError::UnknownFormat {
+            path: folder.to_owned(),
+            found: format!("it has no `MLmodel` and no file `*.{}`", MODEL_EXTENSIONS.join("`, `*.")),
+        }),
+        files => Err(LoadError::Ambiguous {
+            path: folder.to_owned(),
+            found: files.iter().map(|file| file_name(file)).collect(),
+        }),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+fn read_model_settings(folder: &Path) -> Result<ModelSettings, LoadError> {
+    let path = folder.join(MODEL_SETTINGS);
+    if !path.is_file() {
+        return Ok(ModelSettings::default());
+    }
+    let bytes = read_bytes(&path, MAX_SETTINGS_BYTES)?;
+    serde_json::from_slice(&bytes).map_err(|error| LoadError::Settings { path, problem: error.to_string() })
+}
+
+fn load_file(path: &Path, mlflow: Option<mlflow::Folder>, settings: Settings) -> Result<Model, LoadError> {
+    let bytes = read_bytes(path, MAX_MODEL_BYTES)?;
+    let content = formats::read(&bytes).map_err(|fault| fault.of(path))?;
+    let own_version = content.outline.iter().find_map(|part| part.version.clone());
+    let (format, libraries) = match &mlflow {
+        Some(mlflow) => (format!("MLflow {}, {}", mlflow.flavor, content.format), mlflow.libraries.clone()),
+        None => {
+            let libraries = own_version.map(|version| ("scikit-learn".to_owned(), version));
+            (content.format, libraries.into_iter().collect())
+        }
+    };
+    let parts = content.outline.into_iter().map(|part| Part { depth: part.depth, class: part.class });
+    let description = Description {
+        name: settings.name,
+        version: settings.version,
+        format,
+        parts: parts.collect(),
+        libraries,
+        file: path.to_owned(),
+        file_bytes: bytes.len() as u64,
+        sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    let (signature, example, method) = match mlflow {
+        Some(mlflow) => (mlflow.signature, mlflow.example, mlflow.method),
+        None => (None, None, None),
+    };
+    let assembly = Assembly {
+        step: content.step,
+        names: content.names,
+        features: settings.features,
+        signature,
+        example,
+        method,
+        description,
+    };
+    assembly.finish().map_err(|fault| fault.of(path))
+}
+
+/// A path inside of a folder, if it stays there.
+pub(crate) fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    let stays =
+        path.components().all(|component| matches!(component, Component::Normal(_) | Component::CurDir));
+    stays.then(|| folder.join(path))
+}
+
+/// The bytes of a file that is no larger than a limit.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    let read = |source| LoadError::Read { path: path.to_owned(), source };
+    // Asked before it is opened: opening a pipe waits for its writer.
+    if !path.metadata().map_err(read)?.is_file() {
+        return Err(LoadError::UnknownFormat {
+            path: path.to_owned(),
+            found: "it is no plain file".to_owned(),
+        });
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(read)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.len() as u64 > limit {
+        return Err(LoadError::TooLarge { path: path.to_owned(), what: "bytes", limit });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,169 @@
+//! Estimators of scikit-learn, from their saved attributes.
+//!
+//! One file per package and one line per class. What a class does not read and does not list as meaningless for
+//! answers is refused: it may be a parameter of a version to come.
+
+mod compose;
+mod ensemble;
+mod gradient_boosting;
+mod hist_gradient_boosting;
+mod impute;
+mod linear_model;
+mod pipeline;
+mod preprocessing;
+mod svm;
+mod tree;
+
+use crate::estimator::Step;
+use crate::fault::Fault;
+use crate::object::{MAX_COLUMNS, Object, Value};
+
+/// A class that can be compiled.
+struct Kind {
+    /// Its package and name, without the private modules between them, which change with every version.
+    path: &'static str,
+    /// Lists of attributes that no answer depends on, with spaces between them.
+    ignores: &'static [&'static str],
+    compile: fn(&Object<'_>) -> Result<Step, Fault>,
+}
+
+/// All classes, by package.
+const KINDS: &[&[Kind]] = &[
+    compose::KINDS,
+    ensemble::KINDS,
+    gradient_boosting::KINDS,
+    hist_gradient_boosting::KINDS,
+    impute::KINDS,
+    linear_model::KINDS,
+    pipeline::KINDS,
+    preprocessing::KINDS,
+    svm::KINDS,
+    tree::KINDS,
+];
+
+/// Attributes that mean the same everywhere, and never change an answer.
+const IGNORED_EVERYWHERE: &str = "\
+    _sklearn_version _sklearn_output_config _metadata_request _repr_html_link class_weight copy copy_X \
+    max_iter n_iter_ n_jobs random_state tol verbose warm_start";
+
+/// An estimator, and the names of the columns it was fitted with.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) step: Step,
+    pub(crate) names: Option<Vec<String>>,
+}
+
+/// Makes an estimator of what was saved of it.
+pub(crate) fn compile(value: &Value<'_>) -> Result<Compiled, Fault> {
+    if value.object().is_err() {
+        let what = format!("a file that holds {} instead of an estimator", value.show());
+        return Err(Fault::Unsupported { what, help: Some("save the fitted estimator itself".to_owned()) });
+    }
+    value.nested(|object| {
+        let kind = find(object.class())?;
+        let step = (kind.compile)(&object)?;
+        let own_names = object.some("feature_names_in_").map(|names| names.texts()).transpose()?;
+        let names = step.part().names().map(<[String]>::to_vec).or(own_names);
+        check_inputs(&object, &step, names.as_deref())?;
+        check_nothing_was_missed(&object, kind)?;
+        Ok(Compiled { step, names })
+    })
+}
+
+/// Reads an estimator that is one of many inside another.
+fn member<'s, T>(value: &Value<'s>, read: impl FnOnce(&Object<'s>) -> Result<T, Fault>) -> Result<T, Fault> {
+    let object = value.object()?;
+    let kind = find(object.class())?;
+    let result = read(&object)?;
+    object.find("n_features_in_");
+    object.find("n_features_");
+    object.find("feature_names_in_");
+    check_nothing_was_missed(&object, kind)?;
+    Ok(result)
+}
+
+fn find(class: &str) -> Result<&'static Kind, Fault> {
+    let path = public_path(class);
+    KINDS.iter().copied().flatten().find(|kind| kind.path == path).ok_or_else(|| Fault::Unsupported {
+        what: format!("`{class}`"),
+        help: Some(format!("this build has {}", known_classes().join(", "))),
+    })
+}
+
+/// `sklearn.svm._classes.SVC` → `sklearn.svm.SVC`
+fn public_path(class: &str) -> String {
+    let mut segments = class.split('.');
+    let ends = (segments.next(), segments.next(), segments.next_back());
+    match ends {
+        (Some(library), Some(package), Some(name)) => format!("{library}.{package}.{name}"),
+        _ => class.to_owned(),
+    }
+}
+
+/// The names of all classes, in order.
+fn known_classes() -> Vec<&'static str> {
+    let paths = KINDS.iter().copied().flatten().map(|kind| kind.path);
+    let mut names: Vec<&str> =
+        paths.map(|path| path.rsplit_once('.').map_or(path, |(_, name)| name)).collect();
+    names.sort_unstable();
+    names
+}
+
+fn check_inputs(object: &Object<'_>, step: &Step, names: Option<&[String]>) -> Result<(), Fault> {
+    let said = [object.some("n_features_in_"), object.some("n_features_")];
+    let Some(n_inputs) = step.part().n_inputs() else { return Ok(()) };
+    if n_inputs > MAX_COLUMNS {
+        return Err(Fault::TooLarge { what: "columns", limit: MAX_COLUMNS as u64 });
+    }
+    for said in said.into_iter().flatten() {
+        if said.count()? != n_inputs {
+            return Err(said.problem(&format!("contradicts the {n_inputs} columns of the fitted values")));
+        }
+    }
+    if names.is_some_and(|names| names.len() != n_inputs) {
+        return Err(object.problem(format!("the number of column names is not {n_inputs}")));
+    }
+    Ok(())
+}
+
+fn check_nothing_was_missed(object: &Object<'_>, kind: &Kind) -> Result<(), Fault> {
+    let lists = || kind.ignores.iter().chain([&IGNORED_EVERYWHERE]);
+    let is_ignored = |key: &&str| lists().any(|list| list.split_whitespace().any(|ignored| ignored == *key));
+    let missed: Vec<&str> = object.unread().into_iter().filter(|key| !is_ignored(key)).collect();
+    match &missed[..] {
+        [] => Ok(()),
+        [key, ..] => Err(Fault::Unsupported {
+            what: format!("`{}` with the attribute `{key}`", object.class()),
+            help: Some("this build does not know whether answers depend on it".to_owned()),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_modules_do_not_count() {
+        for (class, path) in [
+            ("sklearn.svm._classes.SVC", "sklearn.svm.SVC"),
+            ("sklearn.svm.classes.SVC", "sklearn.svm.SVC"),
+            ("sklearn.pipeline.Pipeline", "sklearn.pipeline.Pipeline"),
+            (
+                "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+                "sklearn.ensemble.HistGradientBoostingClassifier",
+            ),
+            ("builtins.object", "builtins.object"),
+        ] {
+            assert_eq!(public_path(class), path);
+        }
+    }
+
+    #[test]
+    fn no_class_is_listed_twice() {
+        let names = known_classes();
+        let mut unique = names.clone();
+        unique.dedup();
+        assert_eq!(names, unique);
+    }
+}

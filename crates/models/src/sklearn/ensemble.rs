@@ -1,0 +1,37 @@
+//! Forests: the mean of many trees.
+
+use super::{Kind, member, tree};
+use crate::estimator::Step;
+use crate::fault::Fault;
+use crate::object::{Object, Value};
+
+/// How forests were grown.
+const FIT: &str = "\
+    base_estimator base_estimator_ bootstrap estimator estimator_ estimator_params max_samples n_estimators \
+    _n_samples _n_samples_bootstrap oob_decision_function_ oob_prediction_ oob_score oob_score_ \
+    _sample_weight";
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind { path: "sklearn.ensemble.RandomForestClassifier", ignores: &[FIT, tree::FIT], compile: classifier },
+    Kind { path: "sklearn.ensemble.RandomForestRegressor", ignores: &[FIT, tree::FIT], compile: regressor },
+    Kind { path: "sklearn.ensemble.ExtraTreesClassifier", ignores: &[FIT, tree::FIT], compile: classifier },
+    Kind { path: "sklearn.ensemble.ExtraTreesRegressor", ignores: &[FIT, tree::FIT], compile: regressor },
+];
+
+fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
+    let classes = tree::classes(object)?;
+    tree::trees(object, &members(object)?, Some(classes))
+}
+
+fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
+    tree::trees(object, &members(object)?, None)
+}
+
+fn members<'s>(object: &Object<'s>) -> Result<Vec<Value<'s>>, Fault> {
+    // The classes of a tree are those of its forest, by number.
+    let tree = |tree: &Object<'s>| {
+        tree.find("classes_");
+        tree.get("tree_")
+    };
+    object.get("estimators_")?.items()?.iter().map(|value| member(value, tree)).collect()
+}

@@ -1,0 +1,299 @@
+//! Gradient boosting: a first guess, and trees that correct it one after another (`sklearn/ensemble/_gb.py`).
+
+use super::{Kind, compile, member, tree};
+use crate::classifier::{Scores, pick, two_probabilities};
+use crate::estimator::{Part, Predictor, Step, predictor};
+use crate::fault::Fault;
+use crate::numeric::expit;
+use crate::object::{Object, Value};
+use crate::rows::{Matrix, Refusal, Rows, Takes};
+use crate::trees::{Builder, Forest};
+use crate::{Data, Method, Prediction};
+
+/// How the trees were grown.
+const FIT: &str = "\
+    alpha init _n_classes n_estimators n_estimators_ n_iter_no_change n_trees_per_iteration_ \
+    oob_improvement_ oob_score_ oob_scores_ _rng subsample train_score_ validation_fraction";
+const REGRESSION: &str = "loss loss_ _loss";
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        path: "sklearn.ensemble.GradientBoostingClassifier",
+        ignores: &[FIT, tree::FIT],
+        compile: classifier,
+    },
+    Kind {
+        path: "sklearn.ensemble.GradientBoostingRegressor",
+        ignores: &[FIT, REGRESSION, tree::FIT],
+        compile: regressor,
+    },
+];
+
+#[derive(Debug)]
+struct Boosting {
+    name: String,
+    n_features: usize,
+    first: FirstGuess,
+    forest: Forest,
+    /// Scores per row: one per class, or one.
+    width: usize,
+}
+
+/// Where the sum begins.
+#[derive(Debug)]
+enum FirstGuess {
+    /// The same for all rows.
+    Constant(Vec<f64>),
+    /// The answer of another model, through a link if it is a probability.
+    Model { model: Box<dyn Predictor>, link: Option<Link> },
+}
+
+/// From probabilities to scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Link {
+    Logit,
+    HalfLogit,
+    /// The logarithms themselves, as written before 1.4.
+    Log,
+    /// The logarithms, moved so that their mean is zero.
+    CenteredLog,
+}
+
+/// What a classifier was fitted to lessen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Loss {
+    Logistic,
+    Exponential,
+}
+
+#[derive(Debug)]
+struct Regressor(Boosting);
+
+#[derive(Debug)]
+struct Classifier {
+    boosting: Boosting,
+    classes: Data,
+    loss: Loss,
+    /// Whether a score of exactly zero is the second of two classes, as it is since 1.4.
+    zero_is_second: bool,
+}
+
+fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
+    Ok(predictor(Regressor(boosting(object, 1, None)?)))
+}
+
+fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
+    let classes = object.get("classes_")?.labels()?;
+    let loss = object.get("loss")?;
+    let loss = match loss.text()?.as_ref() {
+        "deviance" | "log_loss" => Loss::Logistic,
+        "exponential" if classes.len() == 2 => Loss::Exponential,
+        _ => return Err(loss.unsupported("losses are `log_loss` and `exponential`")),
+    };
+    // Until 1.3 the losses were classes of their own, and the scores of many classes were not centered.
+    let loss_class = object.get_any(&["_loss", "loss_"])?.object()?.class();
+    let is_centered = loss_class.starts_with("sklearn._loss.");
+    let (width, link) = match (classes.len(), loss) {
+        (2, Loss::Logistic) => (1, Link::Logit),
+        (2, Loss::Exponential) => (1, Link::HalfLogit),
+        (n_classes, _) if is_centered => (n_classes, Link::CenteredLog),
+        (n_classes, _) => (n_classes, Link::Log),
+    };
+    let boosting = boosting(object, width, Some(link))?;
+    Ok(predictor(Classifier { boosting, classes, loss, zero_is_second: is_centered }))
+}
+
+fn boosting(object: &Object<'_>, width: usize, link: Option<Link>) -> Result<Boosting, Fault> {
+    let stages = object.get("estimators_")?;
+    if stages.array()?.shape.get(1) != Some(&width) {
+        return Err(stages.problem("do not have one tree per score"));
+    }
+    let learning_rate = object.get("learning_rate")?.number()?;
+    let mut builder = None;
+    let mut n_features = 0;
+    for value in stages.items()? {
+        let tree = member(&value, |tree| tree::SavedTree::read(&tree.get("tree_")?))?;
+        let builder = builder.get_or_insert_with(|| Builder::new(tree.n_features, 1));
+        if n_features != 0 && n_features != tree.n_features || tree.width != 1 {
+            return Err(object.problem("its trees do not fit each other"));
+        }
+        n_features = tree.n_features;
+        let added = builder.add(&tree.nodes, |node, leaves| leaves.push(learning_rate * tree.values[node]));
+        added.map_err(|problem| object.problem(problem))?;
+    }
+    let builder = builder.ok_or_else(|| object.problem("it has no trees"))?;
+    let first = FirstGuess::read(&object.get("init_")?, n_features, width, link, is_wide_clip(object))?;
+    Ok(Boosting { name: object.name().to_owned(), n_features, first, forest: builder.finish(), width })
+}
+
+/// How near to 0 and 1 a first probability may be: 1.9 made that finer.
+fn is_wide_clip(object: &Object<'_>) -> bool {
+    object.sklearn_version().is_none_or(|version| version < (1, 9))
+}
+
+// === impl FirstGuess ===
+
+impl FirstGuess {
+    fn read(
+        init: &Value<'_>,
+        n_features: usize,
+        width: usize,
+        link: Option<Link>,
+        wide_clip: bool,
+    ) -> Result<Self, Fault> {
+        if init.is_text("zero") {
+            return Ok(Self::Constant(vec![0.0; width]));
+        }
+        let object = init.object()?;
+        let constant = match object.name() {
+            "DummyRegressor" => object.get("constant_")?.numbers()?,
+            "DummyClassifier" => dummy_probabilities(&object, width, link, wide_clip)?,
+            // What 0.20 had instead: the scores themselves.
+            "MeanEstimator" => vec![object.get("mean")?.number()?],
+            "QuantileEstimator" => vec![object.get("quantile")?.number()?],
+            "LogOddsEstimator" | "ScaledLogOddsEstimator" => vec![object.get("prior")?.number()?],
+            "PriorProbabilityEstimator" => object.get("priors")?.numbers()?,
+            "ZeroEstimator" => vec![0.0; width],
+            _ => {
+                let Step::Predictor(model) = compile(init)?.step else {
+                    return Err(init.problem("does not predict"));
+                };
+                let method = if link.is_some() { Method::PredictProba } else { Method::Predict };
+                if !model.methods().contains(&method) || model.n_inputs() != Some(n_features) {
+                    return Err(init.problem(&format!("has no `{method}` of {n_features} columns")));
+                }
+                let first = Self::Model { model, link };
+                return match first.scores(&Matrix::zeros(n_features), width) {
+                    Ok(scores) if scores.len() == width => Ok(first),
+                    _ => Err(init.problem("does not give one score for each")),
+                };
+            }
+        };
+        if constant.len() != width {
+            return Err(init.problem(&format!("gives {} scores instead of {width}", constant.len())));
+        }
+        Ok(Self::Constant(constant))
+    }
+
+    fn scores(&self, matrix: &Matrix<'_>, width: usize) -> Result<Vec<f64>, Refusal> {
+        let (model, link) = match self {
+            Self::Constant(scores) => return Ok(scores.repeat(matrix.n_rows)),
+            Self::Model { model, link } => (model, link),
+        };
+        let method = if link.is_some() { Method::PredictProba } else { Method::Predict };
+        let rows = Rows::matrix(matrix.n_rows, matrix.n_columns, &*matrix.values);
+        let Data::Double(values) = model.predict(method, rows)?.data else { return Ok(Vec::new()) };
+        Ok(match link {
+            None => values,
+            Some(link) => {
+                let n_classes = width.max(2);
+                values
+                    .chunks_exact(n_classes)
+                    .flat_map(|probabilities| link.scores(probabilities, true))
+                    .collect()
+            }
+        })
+    }
+}
+
+/// `DummyClassifier.predict_proba`, which is the same for all rows, through the link.
+fn dummy_probabilities(
+    object: &Object<'_>,
+    width: usize,
+    link: Option<Link>,
+    wide_clip: bool,
+) -> Result<Vec<f64>, Fault> {
+    let strategy = object.get("strategy")?;
+    let link = link.ok_or_else(|| object.problem("it guesses classes for a regression"))?;
+    let priors = object.get("class_prior_")?.n_numbers(width.max(2))?;
+    match strategy.text()?.as_ref() {
+        "prior" => Ok(link.scores(&priors, wide_clip)),
+        _ => Err(strategy.unsupported("as a first guess only `prior` is known")),
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// Scores of one row: one for two classes, else one per class.
+    fn scores(self, probabilities: &[f64], wide_clip: bool) -> Vec<f64> {
+        let edge = if wide_clip { f64::from(f32::EPSILON) } else { f64::EPSILON };
+        let clip = |probability: &f64| probability.clamp(edge, 1.0 - edge);
+        let logit = |probability: f64| (probability / (1.0 - probability)).ln();
+        let of_second = clip(probabilities.last().unwrap_or(&0.0));
+        match self {
+            Self::Logit => vec![logit(of_second)],
+            Self::HalfLogit => vec![0.5 * logit(of_second)],
+            Self::Log => probabilities.iter().map(|probability| clip(probability).ln()).collect(),
+            Self::CenteredLog => {
+                let clipped: Vec<f64> = probabilities.iter().map(clip).collect();
+                let mean_log =
+                    clipped.iter().map(|probability| probability.ln()).sum::<f64>() / clipped.len() as f64;
+                let geometric_mean = mean_log.exp();
+                clipped.iter().map(|probability| (probability / geometric_mean).ln()).collect()
+            }
+        }
+    }
+}
+
+// === impl Boosting ===
+
+impl Boosting {
+    fn scores(&self, rows: Rows<'_>) -> Result<Scores, Refusal> {
+        let matrix = tree::rounded(rows, Takes::Finite, &self.name)?;
+        let mut scores = self.first.scores(&matrix, self.width)?;
+        self.forest.add_to(&matrix.values, self.n_features, &mut scores, self.width);
+        Ok(Scores { per_row: self.width, values: scores })
+    }
+}
+
+// === impl Regressor ===
+
+impl Part for Regressor {
+    fn n_inputs(&self) -> Option<usize> {
+        Some(self.0.n_features)
+    }
+}
+
+impl Predictor for Regressor {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Predict]
+    }
+
+    fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        Ok(Prediction::flat(Data::Double(self.0.scores(rows)?.values)))
+    }
+}
+
+// === impl Classifier ===
+
+impl Part for Classifier {
+    fn n_inputs(&self) -> Option<usize> {
+        Some(self.boosting.n_features)
+    }
+}
+
+impl Predictor for Classifier {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Predict, Method::PredictProba, Method::DecisionFunction]
+    }
+
+    fn classes(&self) -> Option<&Data> {
+        Some(&self.classes)
+    }
+
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        let scores = self.boosting.scores(rows)?;
+        Ok(match (method, self.loss) {
+            (Method::DecisionFunction, _) => scores.into_prediction(),
+            (Method::PredictProba, Loss::Exponential) => {
+                two_probabilities(scores.values.iter().map(|score| expit(2.0 * score)))
+            }
+            (Method::PredictProba, Loss::Logistic) => scores.into_probabilities(),
+            _ if scores.per_row == 1 && self.zero_is_second => {
+                pick(&self.classes, scores.values.iter().map(|score| usize::from(*score >= 0.0)))
+            }
+            _ => scores.pick(&self.classes),
+        })
+    }
+}

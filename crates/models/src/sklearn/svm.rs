@@ -1,0 +1,422 @@
+//! Support vector machines with a kernel (libsvm, `svm.cpp`).
+
+use super::Kind;
+use crate::classifier::{Scores, pick};
+use crate::estimator::{Part, Predictor, Step, predictor};
+use crate::fault::Fault;
+use crate::numeric::{argmax, dot};
+use crate::object::{Grid, Object};
+use crate::rows::{Refusal, Rows, Takes};
+use crate::{Data, Method, Prediction};
+
+/// What fitting was told and left behind. `dual_coef_` and `intercept_` are the same values with another sign.
+const FIT: &str = "\
+    C cache_size class_weight_ dual_coef_ epsilon fit_status_ gamma intercept_ _num_iter nu shape_fit_ \
+    shrinking _sparse support_ _effective_probability";
+const REGRESSION: &str = "probability _probA _probB probA_ probB_ n_support_ _n_support";
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind { path: "sklearn.svm.SVC", ignores: &[FIT], compile: classifier },
+    Kind { path: "sklearn.svm.NuSVC", ignores: &[FIT], compile: classifier },
+    Kind { path: "sklearn.svm.SVR", ignores: &[FIT, REGRESSION], compile: regressor },
+    Kind { path: "sklearn.svm.NuSVR", ignores: &[FIT, REGRESSION], compile: regressor },
+];
+
+/// Kernel values between a row and all support vectors.
+#[derive(Debug)]
+struct Machine {
+    name: String,
+    kernel: Kernel,
+    vectors: Grid,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kernel {
+    Linear,
+    Poly { gamma: f64, coef0: f64, degree: u32 },
+    Rbf { gamma: f64 },
+    Sigmoid { gamma: f64, coef0: f64 },
+}
+
+#[derive(Debug)]
+struct Regressor {
+    machine: Machine,
+    weights: Vec<f64>,
+    intercept: f64,
+}
+
+#[derive(Debug)]
+struct Classifier {
+    machine: Machine,
+    classes: Data,
+    /// Where the support vectors of each class begin, and where the last ones end.
+    starts: Vec<usize>,
+    /// For each class but one: a weight per support vector.
+    weights: Grid,
+    /// One per pair of classes.
+    intercepts: Vec<f64>,
+    /// Platt's A and B per pair of classes.
+    platt: Option<Vec<[f64; 2]>>,
+    /// How the scores of pairs are gathered into one per class, if they are.
+    scores_per_class: Option<Gathering>,
+    /// Whether the class is picked by these scores instead of by votes.
+    breaks_ties: bool,
+}
+
+/// `_ovr_decision_function` of `sklearn.utils.multiclass`: votes, and the scores themselves as a fraction of a vote.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Gathering {
+    /// The fraction is `score / (3 (|score| + 1))`.
+    ByRow,
+    /// Until 0.20 the fraction was the score as a share of the largest one of all rows.
+    ByBatch,
+}
+
+fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
+    let machine = machine(object)?;
+    let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
+    if weights.n_rows != 1 || weights.n_columns != machine.vectors.n_rows {
+        return Err(object.problem("there is not one weight per support vector"));
+    }
+    let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
+    Ok(predictor(Regressor { machine, weights: weights.values, intercept }))
+}
+
+fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
+    let machine = machine(object)?;
+    let classes = object.get("classes_")?.labels()?;
+    let n_pairs = classes.len() * classes.len().saturating_sub(1) / 2;
+    let weights = object.get("_dual_coef_")?.grid()?;
+    if weights.n_rows + 1 != classes.len() || weights.n_columns != machine.vectors.n_rows {
+        return Err(object.problem("the weights are not one per support vector and further class"));
+    }
+    let starts = starts(object, classes.len(), machine.vectors.n_rows)?;
+    let intercepts = object.get("_intercept_")?.n_numbers(n_pairs)?;
+    let shape = object.get("decision_function_shape")?;
+    let is_old = object.sklearn_version().is_some_and(|version| version < (0, 21));
+    let scores_per_class = match shape.text()?.as_ref() {
+        "ovo" => None,
+        "ovr" if classes.len() <= 2 => None,
+        "ovr" if is_old => Some(Gathering::ByBatch),
+        "ovr" => Some(Gathering::ByRow),
+        _ => return Err(shape.unsupported("it is `ovr` or `ovo`")),
+    };
+    Ok(predictor(Classifier {
+        breaks_ties: scores_per_class.is_some() && object.flag_or("break_ties", false)?,
+        platt: platt(object, n_pairs)?,
+        machine,
+        classes,
+        starts,
+        weights,
+        intercepts,
+        scores_per_class,
+    }))
+}
+
+fn machine(object: &Object<'_>) -> Result<Machine, Fault> {
+    let number = |key| object.get(key)?.number();
+    let kernel = object.get("kernel")?;
+    let (gamma, coef0) = (number("_gamma")?, number("coef0")?);
+    let degree = object.get("degree")?;
+    let kernel = match kernel.text() {
+        Ok(name) if name == "linear" => Kernel::Linear,
+        Ok(name) if name == "rbf" => Kernel::Rbf { gamma },
+        Ok(name) if name == "sigmoid" => Kernel::Sigmoid { gamma, coef0 },
+        Ok(name) if name == "poly" => {
+            // libsvm cuts the degree to a whole number.
+            let degree = degree.number()?;
+            if !(0.0..=1e6).contains(&degree) {
+                return Err(object.get("degree")?.problem("is no degree"));
+            }
+            Kernel::Poly { gamma, coef0, degree: degree as u32 }
+        }
+        _ => return Err(kernel.unsupported("kernels are `linear`, `poly`, `rbf` and `sigmoid`")),
+    };
+    Ok(Machine { name: object.name().to_owned(), kernel, vectors: object.get("support_vectors_")?.grid()? })
+}
+
+fn starts(object: &Object<'_>, n_classes: usize, n_vectors: usize) -> Result<Vec<usize>, Fault> {
+    let counts = object.get_any(&["_n_support", "n_support_"])?;
+    let mut starts = vec![0];
+    let mut end = 0_usize;
+    for count in counts.integers()? {
+        let count = usize::try_from(count).map_err(|_| counts.problem("is negative"))?;
+        end = end.saturating_add(count);
+        starts.push(end);
+    }
+    if starts.len() != n_classes + 1 || end != n_vectors {
+        return Err(counts.problem("does not add up to the support vectors"));
+    }
+    Ok(starts)
+}
+
+fn platt(object: &Object<'_>, n_pairs: usize) -> Result<Option<Vec<[f64; 2]>>, Fault> {
+    let a = object.get_any(&["_probA", "probA_"])?.numbers()?;
+    let b = object.get_any(&["_probB", "probB_"])?.numbers()?;
+    let probability = object.find("probability");
+    let is_wanted = probability.is_some_and(|probability| probability.flag().unwrap_or(false));
+    if !is_wanted || a.is_empty() {
+        return Ok(None);
+    }
+    if a.len() != n_pairs || b.len() != n_pairs {
+        return Err(object.problem("there is not one pair of probability parameters per pair of classes"));
+    }
+    Ok(Some(a.into_iter().zip(b).map(|(a, b)| [a, b]).collect()))
+}
+
+// === impl Gathering ===
+
+impl Gathering {
+    /// Makes scores of confidences.
+    fn add(self, votes: &[f64], confidences: &mut [f64]) {
+        let largest = confidences.iter().fold(0.0, |largest, confidence| f64::max(largest, confidence.abs()));
+        for (votes, confidence) in votes.iter().zip(confidences) {
+            *confidence = match self {
+                Self::ByRow => votes + *confidence / (3.0 * (confidence.abs() + 1.0)),
+                Self::ByBatch if largest > 0.0 => votes + *confidence * ((0.5 - f64::EPSILON) / largest),
+                Self::ByBatch => *votes,
+            };
+        }
+    }
+}
+
+// === impl Kernel ===
+
+impl Kernel {
+    fn value(self, row: &[f64], vector: &[f64]) -> f64 {
+        match self {
+            Self::Linear => dot(row, vector),
+            Self::Poly { gamma, coef0, degree } => power(gamma * dot(row, vector) + coef0, degree),
+            Self::Rbf { gamma } => {
+                let distance: f64 = row.iter().zip(vector).map(|(a, b)| (a - b) * (a - b)).sum();
+                (-gamma * distance).exp()
+            }
+            Self::Sigmoid { gamma, coef0 } => (gamma * dot(row, vector) + coef0).tanh(),
+        }
+    }
+}
+
+/// `powi` of libsvm: by squaring, in its order.
+fn power(base: f64, times: u32) -> f64 {
+    let (mut square, mut result, mut left) = (base, 1.0, times);
+    while left > 0 {
+        if left % 2 == 1 {
+            result *= square;
+        }
+        square *= square;
+        left /= 2;
+    }
+    result
+}
+
+// === impl Machine ===
+
+impl Machine {
+    /// Calls `each` with the kernel values of every row.
+    fn for_rows(&self, rows: Rows<'_>, mut each: impl FnMut(&[f64])) -> Result<(), Refusal> {
+        let matrix = rows.into_matrix(Takes::Finite, &self.name)?;
+        let mut values = Vec::with_capacity(self.vectors.n_rows);
+        for row in matrix.rows() {
+            values.clear();
+            let vectors = self.vectors.values.chunks_exact(self.vectors.n_columns.max(1));
+            values.extend(vectors.map(|vector| self.kernel.value(row, vector)));
+            each(&values);
+        }
+        Ok(())
+    }
+}
+
+// === impl Regressor ===
+
+impl Part for Regressor {
+    fn n_inputs(&self) -> Option<usize> {
+        Some(self.machine.vectors.n_columns)
+    }
+}
+
+impl Predictor for Regressor {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Predict]
+    }
+
+    fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        let mut sums = Vec::with_capacity(rows.n_rows());
+        self.machine.for_rows(rows, |kernel| sums.push(dot(&self.weights, kernel) + self.intercept))?;
+        Ok(Prediction::flat(Data::Double(sums)))
+    }
+}
+
+// === impl Classifier ===
+
+impl Part for Classifier {
+    fn n_inputs(&self) -> Option<usize> {
+        Some(self.machine.vectors.n_columns)
+    }
+}
+
+impl Predictor for Classifier {
+    fn methods(&self) -> Vec<Method> {
+        match self.platt {
+            Some(_) => vec![Method::Predict, Method::PredictProba, Method::DecisionFunction],
+            None => vec![Method::Predict, Method::DecisionFunction],
+        }
+    }
+
+    fn classes(&self) -> Option<&Data> {
+        Some(&self.classes)
+    }
+
+    fn rows_are_independent(&self) -> bool {
+        self.scores_per_class != Some(Gathering::ByBatch)
+    }
+
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        match (method, &self.platt) {
+            (Method::DecisionFunction, _) => Ok(self.scores(rows)?.into_prediction()),
+            (Method::PredictProba, Some(platt)) => self.probabilities(rows, platt),
+            _ if self.breaks_ties => Ok(self.scores(rows)?.pick(&self.classes)),
+            _ => {
+                let mut winners = Vec::with_capacity(rows.n_rows());
+                self.for_pairs(rows, |pairs| winners.push(argmax(&self.votes(pairs))))?;
+                Ok(pick(&self.classes, winners.into_iter()))
+            }
+        }
+    }
+}
+
+impl Classifier {
+    fn n_classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// All pairs of classes, in libsvm's order.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let n_classes = self.n_classes();
+        (0..n_classes).flat_map(move |first| (first + 1..n_classes).map(move |second| (first, second)))
+    }
+
+    /// Calls `each` with the score of every pair of classes, for every row; above zero the first one wins.
+    fn for_pairs(&self, rows: Rows<'_>, mut each: impl FnMut(&[f64])) -> Result<(), Refusal> {
+        let mut scores = Vec::with_capacity(self.intercepts.len());
+        self.machine.for_rows(rows, |kernel| {
+            scores.clear();
+            let pairs = self.pairs().zip(&self.intercepts);
+            scores.extend(
+                pairs.map(|((first, second), intercept)| self.score(kernel, first, second) + intercept),
+            );
+            each(&scores);
+        })
+    }
+
+    /// The weighted kernel values of the support vectors of two classes.
+    fn score(&self, kernel: &[f64], first: usize, second: usize) -> f64 {
+        let weights =
+            |of: usize| &self.weights.values[of * self.weights.n_columns..][..self.weights.n_columns];
+        let of_first = self.starts[first]..self.starts[first + 1];
+        let of_second = self.starts[second]..self.starts[second + 1];
+        let mut sum = 0.0;
+        for (weight, kernel) in weights(second - 1)[of_first.clone()].iter().zip(&kernel[of_first]) {
+            sum += weight * kernel;
+        }
+        for (weight, kernel) in weights(first)[of_second.clone()].iter().zip(&kernel[of_second]) {
+            sum += weight * kernel;
+        }
+        sum
+    }
+
+    fn votes(&self, pairs: &[f64]) -> Vec<f64> {
+        let mut votes = vec![0.0; self.n_classes()];
+        for ((first, second), score) in self.pairs().zip(pairs) {
+            votes[if *score > 0.0 { first } else { second }] += 1.0;
+        }
+        votes
+    }
+
+    /// `decision_function`: scores of pairs, or of classes.
+    fn scores(&self, rows: Rows<'_>) -> Result<Scores, Refusal> {
+        let mut values = Vec::new();
+        let Some(gathering) = self.scores_per_class else {
+            self.for_pairs(rows, |pairs| match pairs {
+                // For two classes the sign is that of the second one.
+                [score] => values.push(-score),
+                pairs => values.extend_from_slice(pairs),
+            })?;
+            return Ok(Scores { per_row: self.intercepts.len(), values });
+        };
+        let n_classes = self.n_classes();
+        let mut votes = Vec::new();
+        self.for_pairs(rows, |pairs| {
+            let start = values.len();
+            values.resize(start + n_classes, 0.0);
+            votes.resize(start + n_classes, 0.0);
+            for ((first, second), score) in self.pairs().zip(pairs) {
+                values[start + first] += score;
+                values[start + second] -= score;
+                // Here, unlike in `predict`, a score of exactly zero is a vote for the first.
+                votes[start + if *score < 0.0 { second } else { first }] += 1.0;
+            }
+        })?;
+        gathering.add(&votes, &mut values);
+        Ok(Scores { per_row: n_classes, values })
+    }
+
+    fn probabilities(&self, rows: Rows<'_>, platt: &[[f64; 2]]) -> Result<Prediction, Refusal> {
+        /// libsvm keeps the probability of a pair this far from 0 and 1.
+        const MIN_PROBABILITY: f64 = 1e-7;
+
+        let n_classes = self.n_classes();
+        let mut values = Vec::with_capacity(rows.n_rows() * n_classes);
+        self.for_pairs(rows, |pairs| {
+            let mut pairwise =
+                Grid { n_rows: n_classes, n_columns: n_classes, values: vec![0.0; n_classes * n_classes] };
+            for (((first, second), score), [a, b]) in self.pairs().zip(pairs).zip(platt) {
+                let probability = sigmoid(score * a + b).clamp(MIN_PROBABILITY, 1.0 - MIN_PROBABILITY);
+                pairwise.values[first * n_classes + second] = probability;
+                pairwise.values[second * n_classes + first] = 1.0 - probability;
+            }
+            values.extend(couple(&pairwise));
+        })?;
+        Ok(Prediction::rows(n_classes, Data::Double(values)))
+    }
+}
+
+/// `sigmoid_predict` of libsvm, without cancellation.
+fn sigmoid(x: f64) -> f64 {
+    if x >= 0.0 { (-x).exp() / (1.0 + (-x).exp()) } else { 1.0 / (1.0 + x.exp()) }
+}
+
+/// `multiclass_probability` of libsvm: probabilities of classes from those of pairs (Wu, Lin and Weng 2004, method 2).
+fn couple(pairwise: &Grid) -> Vec<f64> {
+    let k = pairwise.n_rows;
+    let r = |of: usize, against: usize| pairwise.values[of * k + against];
+    let mut q = vec![0.0; k * k];
+    for t in 0..k {
+        for j in (0..k).filter(|j| *j != t) {
+            q[t * k + t] += r(j, t) * r(j, t);
+            q[t * k + j] = if j < t { q[j * k + t] } else { -r(j, t) * r(t, j) };
+        }
+    }
+    let tolerance = 0.005 / k as f64;
+    let mut p = vec![1.0 / k as f64; k];
+    let mut qp = vec![0.0; k];
+    for _ in 0..k.max(100) {
+        for (qp, q) in qp.iter_mut().zip(q.chunks_exact(k)) {
+            *qp = dot(q, &p);
+        }
+        let mut pqp = dot(&p, &qp);
+        if qp.iter().all(|qp| (qp - pqp).abs() < tolerance) {
+            break;
+        }
+        for t in 0..k {
+            let q_t = &q[t * k..(t + 1) * k];
+            let step = (pqp - qp[t]) / q_t[t];
+            p[t] += step;
+            pqp = (pqp + step * (step * q_t[t] + 2.0 * qp[t])) / (1.0 + step) / (1.0 + step);
+            for j in 0..k {
+                qp[j] = (qp[j] + step * q_t[j]) / (1.0 + step);
+                p[j] /= 1.0 + step;
+            }
+        }
+    }
+    p
+}

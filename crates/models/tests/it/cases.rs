@@ -1,0 +1,215 @@
+//! Every model file in `fixtures/models` must answer as the library that wrote it did.
+//!
+//! A case is a folder: `case.json` names the model files and the tolerance, `input.json` has rows, `expected.json` what
+//! the library answered. A new case needs no code.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use models::{Batch, Column, Data, Method, Model, Values};
+use serde_json::Value as Json;
+
+/// Cases that agree to the last bit, and must go on to.
+const BIT_EQUAL: &[&str] = &[];
+
+/// Cases in which the score of a row depends on the other rows of its batch. Version 0.20 was like that.
+const DEPENDS_ON_BATCH: &[&str] = &["legacy-sk0203-iris-svc"];
+
+#[test]
+fn every_file_answers_as_its_library_did() {
+    let mut folders: Vec<PathBuf> = fixtures()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= 40, "fixtures/copy.sh was not run");
+
+    let mut problems = Vec::new();
+    for folder in &folders {
+        let case = Case::read(folder);
+        for (role, file) in &case.files {
+            match case.check(file) {
+                Ok(difference) => println!("{} {role}: largest difference {difference:e}", case.name),
+                Err(problem) => problems.push(format!("{} {role}: {problem}", case.name)),
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// The folder with all cases.
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models")
+}
+
+/// A case, and how to compare with it.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    /// The model files that are there, by role.
+    pub(crate) files: BTreeMap<String, PathBuf>,
+    pub(crate) input: Batch,
+    expected: Json,
+    tolerance: f64,
+}
+
+impl Case {
+    pub(crate) fn read(folder: &Path) -> Self {
+        let json = |name: &str| -> Json {
+            serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
+        };
+        let case = json("case.json");
+        let files = case["files"].as_object().unwrap().iter();
+        let files: BTreeMap<String, PathBuf> = files
+            .map(|(role, file)| (role.clone(), folder.join(file.as_str().unwrap())))
+            .filter(|(_, path)| path.exists())
+            .collect();
+        assert!(!files.is_empty(), "{} has no model file", folder.display());
+        Self {
+            name: case["name"].as_str().unwrap().to_owned(),
+            files,
+            input: batch(&json("input.json")),
+            expected: json("expected.json"),
+            tolerance: case["tolerance"].as_f64().unwrap(),
+        }
+    }
+
+    /// The largest difference of any answer of this file, if none is beyond the tolerance.
+    fn check(&self, file: &Path) -> Result<f64, String> {
+        let model = models::load(file).map_err(|error| error.to_string())?;
+        if let Some(classes) = self.expected.get("classes") {
+            let known = model.classes().ok_or("it has no classes")?;
+            compare(known, classes)?;
+        }
+        let mut largest = 0.0_f64;
+        let answers = self.expected.as_object().unwrap().iter();
+        for (name, expected) in answers.filter(|(name, _)| *name != "classes") {
+            // What a file is saved for (`predict_fn`) is what MLflow's `predict` answers.
+            let method = if self.files.contains_key("mlflow") {
+                model.default_method()
+            } else {
+                name.parse::<Method>()?
+            };
+            let prediction =
+                model.predict(method, &self.input).map_err(|error| format!("{name}: {error}"))?;
+            let n_expected = expected.as_array().unwrap().len();
+            if prediction.shape.n_rows != n_expected {
+                return Err(format!("{name}: {} rows instead of {n_expected}", prediction.shape.n_rows));
+            }
+            let is_flat = !expected[0].is_array();
+            if is_flat != prediction.shape.n_columns.is_none() {
+                return Err(format!("{name}: the shape is {:?}", prediction.shape));
+            }
+            largest = largest
+                .max(compare(&prediction.data, expected).map_err(|problem| format!("{name}: {problem}"))?);
+            if !DEPENDS_ON_BATCH.contains(&self.name.as_str()) {
+                self.check_row_by_row(&model, method, &prediction.data)?;
+            }
+        }
+        let bound = if BIT_EQUAL.contains(&self.name.as_str()) { 0.0 } else { self.tolerance };
+        if largest <= bound {
+            Ok(largest)
+        } else {
+            Err(format!("difference {largest:e} is beyond {bound:e}"))
+        }
+    }
+
+    /// One row by itself, and many together, must give the same as the batch.
+    fn check_row_by_row(&self, model: &Model, method: Method, together: &Data) -> Result<(), String> {
+        let per_row = together.len() / self.input.n_rows;
+        for row in 0..self.input.n_rows {
+            let alone =
+                model.predict(method, &rows(&self.input, &[row])).map_err(|error| error.to_string())?.data;
+            if alone != part(together, row * per_row, per_row) {
+                return Err(format!("row {row} alone gives another {method}"));
+            }
+        }
+        let many: Vec<usize> = (0..700).map(|index| index * 7 % self.input.n_rows).collect();
+        let repeated =
+            model.predict(method, &rows(&self.input, &many)).map_err(|error| error.to_string())?.data;
+        for (place, row) in many.into_iter().enumerate() {
+            if part(&repeated, place * per_row, per_row) != part(together, row * per_row, per_row) {
+                return Err(format!("row {row} among many gives another {method}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The largest difference between answers and what is expected; texts, truth values and whole numbers must be equal.
+fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
+    let mut flat = Vec::new();
+    flatten(expected, &mut flat);
+    if flat.len() != got.len() {
+        return Err(format!("{} values instead of {}", got.len(), flat.len()));
+    }
+    let mut largest = 0.0_f64;
+    for (index, expected) in flat.into_iter().enumerate() {
+        let is_equal = match (got, expected) {
+            (Data::Double(values), Json::Number(expected)) => {
+                largest = largest.max((values[index] - expected.as_f64().unwrap()).abs());
+                !values[index].is_nan()
+            }
+            (Data::Double(values), Json::String(text)) if text == "NaN" => values[index].is_nan(),
+            (Data::Long(values), Json::Number(expected)) => Some(values[index]) == expected.as_i64(),
+            (Data::Boolean(values), Json::Bool(expected)) => values[index] == *expected,
+            (Data::Text(values), Json::String(expected)) => values[index] == *expected,
+            _ => false,
+        };
+        if !is_equal {
+            return Err(format!("value {index} is {:?} instead of {expected}", part(got, index, 1)));
+        }
+    }
+    Ok(largest)
+}
+
+fn flatten<'j>(json: &'j Json, flat: &mut Vec<&'j Json>) {
+    match json {
+        Json::Array(items) => items.iter().for_each(|item| flatten(item, flat)),
+        value => flat.push(value),
+    }
+}
+
+fn part(data: &Data, start: usize, n: usize) -> Data {
+    match data {
+        Data::Double(values) => Data::Double(values[start..start + n].to_vec()),
+        Data::Float(values) => Data::Float(values[start..start + n].to_vec()),
+        Data::Long(values) => Data::Long(values[start..start + n].to_vec()),
+        Data::Integer(values) => Data::Integer(values[start..start + n].to_vec()),
+        Data::Boolean(values) => Data::Boolean(values[start..start + n].to_vec()),
+        Data::Text(values) => Data::Text(values[start..start + n].to_vec()),
+    }
+}
+
+/// Some rows of a table.
+pub(crate) fn rows(batch: &Batch, rows: &[usize]) -> Batch {
+    let models::Columns::Table(columns) = &batch.columns else { panic!("cases are tables") };
+    let column = |column: &Column| {
+        let values = match &column.values {
+            Values::Double(values) => Values::Double(rows.iter().map(|row| values[*row]).collect()),
+            Values::Long(values) => Values::Long(rows.iter().map(|row| values[*row]).collect()),
+            Values::Boolean(values) => Values::Boolean(rows.iter().map(|row| values[*row]).collect()),
+            Values::Text(texts) => Values::Text(rows.iter().map(|row| texts.get(*row)).collect()),
+        };
+        Column { name: column.name.clone(), values }
+    };
+    Batch::table(columns.iter().map(column).collect())
+}
+
+/// `{"columns": […], "data": [[…], …]}` as a table; null is missing.
+fn batch(json: &Json) -> Batch {
+    let data = json["data"].as_array().unwrap();
+    let column = |(index, name): (usize, &Json)| {
+        let cells: Vec<&Json> = data.iter().map(|row| &row[index]).collect();
+        let values = if cells.iter().any(|cell| cell.is_string()) {
+            Values::Text(cells.iter().map(|cell| cell.as_str()).collect())
+        } else if cells.iter().all(|cell| cell.is_i64()) {
+            Values::Long(cells.iter().map(|cell| cell.as_i64().unwrap()).collect())
+        } else {
+            Values::Double(cells.iter().map(|cell| cell.as_f64().unwrap_or(f64::NAN)).collect())
+        };
+        Column { name: name.as_str().unwrap().to_owned(), values }
+    };
+    Batch::table(json["columns"].as_array().unwrap().iter().enumerate().map(column).collect())
+}

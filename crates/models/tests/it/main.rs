@@ -1,0 +1,4 @@
+//! Tests of the whole crate, on real files.
+
+#[cfg(test)]
+mod cases;
