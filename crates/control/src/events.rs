@@ -124,6 +124,8 @@ impl Recorder {
             "lastTimestamp": now,
             "count": count,
         });
+        // Nobody else looks at all objects any more, so the write need not copy the list of them.
+        drop(objects);
         if let Ok(written) = Object::from_value(value) {
             let reference = written.reference();
             self.store.derive(written);

@@ -21,7 +21,9 @@ mod replica;
 mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
 use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -110,7 +112,11 @@ impl Local {
     /// When another platform uses the state folder, or it cannot be used at all.
     pub async fn open(settings: LocalSettings) -> Result<Self, StartError> {
         let folder = &settings.state_folder;
-        std::fs::create_dir_all(folder)
+        // Secrets are among the objects: the folder is nobody else's.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
         let store = Rc::new(Store::open(&folder.join("objects.redb"))?);
         let preferred = store.note(BLOCK_NOTE).and_then(|note| note.parse().ok());

@@ -245,6 +245,8 @@ impl Runner {
             self.record(&Event::warning("Unhealthy", message));
         }
         match (finding.purpose, finding.verdict) {
+            // It has started: what the probe said besides, before it was told to stop, is of no interest.
+            (Purpose::Startup, _) if status.borrow().has_started => {}
             (Purpose::Startup, Some(true)) => self.on_started_if(true, probes, status),
             (Purpose::Readiness, Some(is_ready)) => self.change(status, |status| status.is_ready = is_ready),
             (Purpose::Startup | Purpose::Liveness, Some(false)) => {

@@ -89,9 +89,8 @@ async fn ask(handler: &ProbeHandler, subject: &Subject) -> Result<(), String> {
 async fn run(command: &[String], subject: &Subject) -> Result<(), String> {
     let [program, arguments @ ..] = command else { return Err("the command is empty".to_owned()) };
     let launch = Launch { program: program.into(), arguments: arguments.to_vec(), ..subject.launch.clone() };
-    // The output goes nowhere: the pipe is closed, and a command that minds ends.
-    let started = Process::start(&launch).map(|(process, _)| process);
-    let mut process = started.map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+    let mut process = Process::start_silently(&launch)
+        .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
     match process.ended().await {
         Exit::Code(0) => Ok(()),
         Exit::Code(code) => Err(format!("command `{program}` exited with {code}")),

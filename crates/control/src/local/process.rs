@@ -43,16 +43,25 @@ pub(super) struct Process {
 impl Process {
     /// Starts a process; gives the end of the pipe that its output and its errors go to.
     pub(super) fn start(launch: &Launch) -> io::Result<(Self, PipeReader)> {
-        let child_ended = unix::signal(SignalKind::child())?;
         let (output, writer) = io::pipe()?;
+        Ok((Self::spawn(launch, writer.try_clone()?.into(), writer.into())?, output))
+    }
+
+    /// Starts a process whose output nobody wants.
+    pub(super) fn start_silently(launch: &Launch) -> io::Result<Self> {
+        Self::spawn(launch, Stdio::null(), Stdio::null())
+    }
+
+    fn spawn(launch: &Launch, output: Stdio, errors: Stdio) -> io::Result<Self> {
+        let child_ended = unix::signal(SignalKind::child())?;
         let mut command = Command::new(&launch.program);
         command
             .args(&launch.arguments)
             .env_clear()
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
+            .stdout(output)
+            .stderr(errors)
             .process_group(0);
         if let Some(folder) = &launch.working_directory {
             command.current_dir(folder);
@@ -60,7 +69,7 @@ impl Process {
         let mut child = command.spawn()?;
         let stdin = child.stdin.take().expect("standard input is a pipe");
         let group = Pid::from_child(&child);
-        Ok((Self { child, group, child_ended, _stdin: stdin, exit: None }, output))
+        Ok(Self { child, group, child_ended, _stdin: stdin, exit: None })
     }
 
     pub(super) fn pid(&self) -> u32 {

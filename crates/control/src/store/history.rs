@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Query, Status, Store, metadata};
 
 /// How many changes are remembered. Who is further behind lists again.
-pub const HISTORY_LENGTH: usize = 4096;
+pub const HISTORY_LENGTH: usize = 512;
 
 /// One change of one object: created without `before`, deleted without `after`.
 #[derive(Debug, Clone)]

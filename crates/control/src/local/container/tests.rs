@@ -184,6 +184,18 @@ async fn acc_s4_49_readiness_follows_its_probe() {
 }
 
 #[tokio::test]
+async fn a_probe_command_may_write_what_it_wants() {
+    let mut case = Case::new("exec sleep 1000");
+    let command = ["sh", "-c", "head -c 200000 /dev/zero; echo errors >&2"].map(ToOwned::to_owned).to_vec();
+    case.container.readiness =
+        probe_for("").map(|probe| Probe { handler: ProbeHandler::Exec { command }, ..probe });
+    case.run(async |handle| {
+        until(&handle, "ready", |status| status.is_ready).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn acc_s4_64_a_container_that_is_no_longer_alive_is_restarted() {
     let mut case = Case::new("touch alive; exec sleep 1000");
     case.container.liveness = probe_for("alive");
