@@ -13,7 +13,7 @@ use crate::events::Event;
 /// [`changed`](Self::changed) tells. Asking for what is already so is free.
 #[expect(async_fn_in_trait, reason = "the control plane runs on one thread; nothing has to be `Send`")]
 pub trait Cluster {
-    /// Every object there is, as of now.
+    /// Every object there is, as of now: the same `Arc` as before if nothing has changed.
     fn objects(&mut self) -> Arc<Objects>;
 
     /// Waits until anything is different from what the last [`objects`](Self::objects) showed, or until it is time to

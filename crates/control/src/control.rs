@@ -205,3 +205,6 @@ impl Gist {
         Self { listeners: listeners.collect(), unfinished: unfinished.collect() }
     }
 }
+
+#[cfg(test)]
+mod tests;

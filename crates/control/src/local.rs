@@ -32,7 +32,7 @@ use std::time::Duration;
 use manifest::{Object, Objects, Workload};
 use plan::{ObjectRef, Observed};
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
@@ -72,6 +72,7 @@ pub struct Local {
     /// Namespaces that nobody wrote, and of which it was told.
     told_namespaces: BTreeSet<String>,
     revisions: watch::Receiver<u64>,
+    containers_changed: watch::Receiver<()>,
     /// When to look after the workloads although nothing happened.
     wake_at: Option<Instant>,
 }
@@ -133,10 +134,11 @@ impl Local {
             logs: Logs::new(logs),
             recorder: Recorder::new(Rc::clone(&store)),
             leftovers,
-            wake: Notify::new(),
+            wake: watch::Sender::default(),
         };
         Ok(Self {
             revisions: store.revisions(),
+            containers_changed: platform.wake.subscribe(),
             settings,
             store,
             platform: Rc::new(platform),
@@ -182,7 +184,7 @@ impl Cluster for Local {
         };
         tokio::select! {
             _ = self.revisions.changed() => {}
-            () = self.platform.wake.notified() => {}
+            _ = self.containers_changed.changed() => {}
             () = time => {}
         }
     }
@@ -246,7 +248,7 @@ impl Cluster for Local {
         let longest = self.replicas.values().map(|replica| replica.grace).max().unwrap_or_default();
         let all_gone = async {
             while !self.replicas.values().all(Replica::is_gone) {
-                self.platform.wake.notified().await;
+                let _ = self.containers_changed.changed().await;
             }
         };
         if timeout(longest + STOP_PATIENCE, all_gone).await.is_err() {

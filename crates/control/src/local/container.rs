@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use manifest::Container;
 use plan::ObjectRef;
 use rustix::process::Signal;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -42,7 +42,7 @@ pub(super) struct Platform {
     pub(super) recorder: Recorder,
     pub(super) leftovers: Leftovers,
     /// Told whenever the status of a container changes.
-    pub(super) wake: Notify,
+    pub(super) wake: watch::Sender<()>,
 }
 
 /// A container as everybody else sees it.
@@ -293,7 +293,7 @@ impl Runner {
         let before = status.borrow().clone();
         change(&mut status.borrow_mut());
         if *status.borrow() != before {
-            self.platform.wake.notify_one();
+            self.platform.wake.send_replace(());
         }
     }
 

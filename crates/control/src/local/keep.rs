@@ -34,6 +34,7 @@ impl Local {
     pub(super) fn keep(&mut self, workloads: &[Workload], observed: &Observed) {
         let now = Instant::now();
         self.wake_at = None;
+        self.containers_changed.mark_unchanged();
         self.replicas.values_mut().for_each(|replica| replica.look(now));
 
         let objects = self.store.objects();

@@ -49,7 +49,7 @@ impl Case {
             logs: Logs::new(self.file("logs")),
             recorder: Recorder::new(Rc::clone(&self.store)),
             leftovers: Leftovers::new(self.file("processes")),
-            wake: Notify::new(),
+            wake: watch::Sender::default(),
         });
         let container = self.container.clone();
         Handle::start(Runner { container, pod, launch, address, grace: self.grace, platform })

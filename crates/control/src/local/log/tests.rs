@@ -84,6 +84,25 @@ fn a_log_without_end_does_not_fill_the_disk() {
 }
 
 #[test]
+fn f_15_lines_that_cannot_be_written_are_counted_and_hold_nobody_up() {
+    let case = Case::new();
+    let folder = case.logs.container_folder("mlops", "api-1", "main").unwrap();
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    // Nothing can be written where a file takes the folder's place.
+    fs::write(&folder, "").unwrap();
+    let (mut input, tail) = case.start(0);
+    input.write_all(&[b'x'; 200_000]).unwrap();
+    input.write_all(b"\n").unwrap();
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    input.write_all(b"after\n").unwrap();
+    drop(input);
+    tail.blocking_recv().unwrap();
+    let text = String::from_utf8(case.logs.read(&query()).unwrap()).unwrap();
+    assert!(text.contains("lines could not be written here)\n") && text.ends_with("after\n"), "{text}");
+}
+
+#[test]
 fn the_reason_of_an_end_is_short() {
     let case = Case::new();
     assert_eq!(case.write(0, b"warming up\nno such model\n"), "warming up\nno such model");
