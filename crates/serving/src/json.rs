@@ -20,6 +20,7 @@ mod number;
 pub(crate) mod write;
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// How deep arrays and objects may nest.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -109,11 +110,6 @@ impl<'a> Reader<'a> {
     /// A reader at the start of a text.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, depth: 0 }
-    }
-
-    /// The place, in bytes from the start.
-    pub(crate) fn offset(&self) -> usize {
-        self.at
     }
 
     /// The kind of the next value, which stays where it is.
@@ -345,6 +341,21 @@ impl<'a> Reader<'a> {
 
     fn error(&self, problem: JsonProblem) -> JsonError {
         JsonError { offset: self.at.min(self.bytes.len()), problem }
+    }
+}
+
+// === impl Kind ===
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Object => "an object",
+            Self::Array => "a list",
+            Self::Text => "a text",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Null => "null",
+        })
     }
 }
 

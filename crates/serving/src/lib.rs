@@ -1,2 +1,33 @@
-//! The model server.
+//! The model server: models over HTTP, in the protocols that clients of MLflow, KServe and MLServer speak.
+//!
+//! A [`Server`] is a [`net::Handler`] factory; connections and their limits are `net`'s, models are `models`'. What comes
+//! in is read straight into typed columns, predicted, and written back in the protocol it came in.
+//!
+//! ```text
+//! request → route → model → decode → models::Batch → predict → encode → response
+//! ```
+//!
+//! This crate knows nothing of load balancers, Kubernetes, or where models are kept.
+
+mod call;
+mod compute;
+mod content;
+mod decode;
+mod docs;
+mod example;
+mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
+mod metrics;
+mod model_set;
+mod openapi;
+mod protocols;
+mod reply;
+mod route;
+mod server;
+mod settings;
+
+pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
+pub use server::{Server, ServerHandler};
+pub use settings::Settings;

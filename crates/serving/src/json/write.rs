@@ -31,6 +31,11 @@ impl Writer {
         self.bytes
     }
 
+    /// What was written, as text.
+    pub(crate) fn into_text(self) -> String {
+        String::from_utf8(self.bytes).expect("only texts are written")
+    }
+
     /// Writes JSON as it is.
     pub(crate) fn raw(&mut self, json: &str) -> &mut Self {
         self.bytes.extend_from_slice(json.as_bytes());
@@ -100,19 +105,39 @@ impl Writer {
 
     /// Writes a prediction: a list with one value, or one list of values, per row.
     pub(crate) fn prediction(&mut self, prediction: &Prediction) -> &mut Self {
+        self.rows(&prediction.data, prediction.shape.n_columns)
+    }
+
+    /// Writes the first row of a prediction: a value, or a list of values.
+    pub(crate) fn first_row(&mut self, prediction: &Prediction) -> &mut Self {
         let n_columns = prediction.shape.n_columns;
-        match &prediction.data {
-            Data::Double(values) => self.rows(values, n_columns, |out, &value| _ = out.double(value)),
+        let start = self.bytes.len();
+        self.prediction(prediction);
+        // A prediction is a list of rows; this one has a single row.
+        self.bytes.remove(start);
+        self.bytes.pop();
+        debug_assert!(prediction.shape.n_rows == 1 || n_columns == Some(0));
+        self
+    }
+
+    /// Writes the values of a prediction in one list.
+    pub(crate) fn data(&mut self, data: &Data) -> &mut Self {
+        self.rows(data, None)
+    }
+
+    fn rows(&mut self, data: &Data, n_columns: Option<usize>) -> &mut Self {
+        match data {
+            Data::Double(values) => self.nested(values, n_columns, |out, &value| _ = out.double(value)),
             // Python widens a float32 before it prints it.
-            Data::Float(values) => self.rows(values, n_columns, |out, &value| _ = out.double(value.into())),
-            Data::Long(values) => self.rows(values, n_columns, |out, &value| _ = out.long(value)),
-            Data::Integer(values) => self.rows(values, n_columns, |out, &value| _ = out.long(value.into())),
-            Data::Boolean(values) => self.rows(values, n_columns, |out, &value| _ = out.boolean(value)),
-            Data::Text(values) => self.rows(values, n_columns, |out, value| _ = out.text(value)),
+            Data::Float(values) => self.nested(values, n_columns, |out, &value| _ = out.double(value.into())),
+            Data::Long(values) => self.nested(values, n_columns, |out, &value| _ = out.long(value)),
+            Data::Integer(values) => self.nested(values, n_columns, |out, &value| _ = out.long(value.into())),
+            Data::Boolean(values) => self.nested(values, n_columns, |out, &value| _ = out.boolean(value)),
+            Data::Text(values) => self.nested(values, n_columns, |out, value| _ = out.text(value)),
         }
     }
 
-    fn rows<T>(
+    fn nested<T>(
         &mut self,
         values: &[T],
         n_columns: Option<usize>,

@@ -1,0 +1,212 @@
+//! What a route is given, and what it gives: the words between the server and its protocols.
+
+use std::borrow::Cow;
+
+use models::{Method, Prediction};
+use net::{Fields, Target};
+
+use crate::content::Content;
+use crate::decode::{Decoded, Schema};
+use crate::fault::{Cause, Fault, list, quoted};
+use crate::metrics::Metrics;
+use crate::model_set::{Entry, ModelSet, Ready};
+use crate::reply::Reply;
+use crate::route::Captures;
+
+/// A request without its body.
+pub(crate) struct Call<'a> {
+    /// The models that are served.
+    pub(crate) models: &'a ModelSet,
+    /// What was counted so far.
+    pub(crate) metrics: &'a Metrics,
+    /// What is asked for.
+    pub(crate) target: &'a Target,
+    /// The header fields.
+    pub(crate) fields: &'a Fields,
+    /// The parts of the path.
+    pub(crate) captures: Captures<'a>,
+}
+
+/// A body, and what must be known of the model to read it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// What the body is.
+    pub(crate) content: Content,
+    /// The body.
+    pub(crate) body: &'a [u8],
+    /// What the model takes.
+    pub(crate) schema: &'a Schema,
+    /// What the model can be asked for.
+    pub(crate) methods: &'a [Method],
+    /// What it is asked for when nothing is said.
+    pub(crate) default_method: Method,
+    /// What the query says it is asked for.
+    pub(crate) method: Option<Method>,
+    /// What the output is called that is asked for when nothing is said.
+    pub(crate) default_output: &'static str,
+}
+
+/// How a protocol asks a model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Predict {
+    /// Reads the body.
+    pub(crate) ask: fn(&Question<'_>) -> Result<Asked, Fault>,
+    /// Writes the answer.
+    pub(crate) tell: fn(&Entry, &Asked, &[Prediction]) -> Reply,
+    /// Writes a body that this model answers.
+    pub(crate) example: fn(&Entry, &Ready) -> Option<String>,
+}
+
+/// What a body asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The rows.
+    pub(crate) decoded: Decoded,
+    /// What the model is asked for, in this order.
+    pub(crate) outputs: Vec<Output>,
+    /// The name of the request, which its answer bears too.
+    pub(crate) id: Option<String>,
+}
+
+/// One thing that a model is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) method: Method,
+    /// What the request calls it, if it does.
+    pub(crate) name: Option<String>,
+}
+
+// === impl Call ===
+
+impl Call<'_> {
+    /// The model that is asked: the one in the path, else in the field `x-forebay-model`, else in the query, else the
+    /// first.
+    pub(crate) fn entry(&self) -> Result<usize, Fault> {
+        let in_path = self.captures.model.map(percent_decoded);
+        let in_field = || self.fields.text("x-forebay-model").map(Cow::Borrowed);
+        let Some(name) = in_path.or_else(in_field).or_else(|| self.query("model")) else {
+            return if self.models.entries().is_empty() { Err(nothing_served()) } else { Ok(0) };
+        };
+        let index = self.models.position(&name).ok_or_else(|| self.no_such_model(&name))?;
+        match self.captures.version.map(percent_decoded) {
+            Some(version) if self.models.entries()[index].version.as_deref() != Some(version.as_ref()) => {
+                Err(self.no_such_version(index, &version))
+            }
+            _ => Ok(index),
+        }
+    }
+
+    /// What the query says the model is asked for.
+    pub(crate) fn method(&self) -> Result<Option<Method>, Fault> {
+        let method = self.query("method").map(|name| name.parse());
+        method.transpose().map_err(|problem| Fault::input("the query, `method`", problem))
+    }
+
+    fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        let pairs = self.target.query()?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value)).next()
+    }
+
+    fn no_such_model(&self, name: &str) -> Fault {
+        let problem = format!("no model is called {}", quoted(name));
+        let names = self.models.entries().iter().map(|entry| entry.name.as_str());
+        Fault::new(Cause::NotFound, problem).with_help(format!("served here: {}", list(names)))
+    }
+
+    fn no_such_version(&self, index: usize, version: &str) -> Fault {
+        let entry = &self.models.entries()[index];
+        let problem = format!("model {} has no version {}", quoted(&entry.name), quoted(version));
+        let fault = Fault::new(Cause::NotFound, problem);
+        match &entry.version {
+            Some(version) => fault.with_help(format!("served here: {}", quoted(version))),
+            None => fault.with_help("it has no versions"),
+        }
+    }
+}
+
+fn nothing_served() -> Fault {
+    Fault::new(Cause::Unavailable, "no model is loaded yet")
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// How many rows the model answers for, each counted once for each output.
+    pub(crate) fn n_predictions(&self) -> usize {
+        self.decoded.batch.n_rows * self.outputs.len()
+    }
+}
+
+// === impl Question ===
+
+impl<'a> Question<'a> {
+    /// What a body asks of a model.
+    pub(crate) fn new(
+        entry: &Entry,
+        ready: &'a Ready,
+        content: Content,
+        body: &'a [u8],
+        method: Option<Method>,
+    ) -> Self {
+        Self {
+            content,
+            body,
+            schema: &ready.schema,
+            methods: ready.model.methods(),
+            default_method: ready.method,
+            method,
+            default_output: entry.default_output(),
+        }
+    }
+
+    /// Makes sure that the body is JSON.
+    pub(crate) fn require_json(&self) -> Result<(), Fault> {
+        match self.content {
+            Content::Json => Ok(()),
+            Content::Csv => Err(Fault::new(Cause::ContentType, "CSV is not read here")
+                .with_help("send `content-type: application/json`, or POST the CSV to /invocations")),
+        }
+    }
+
+    /// What is asked for when nothing is said but the rows.
+    pub(crate) fn asked(&self, decoded: Decoded) -> Asked {
+        let name = self.method.map(|method| method.as_str().to_owned());
+        let output = Output { method: self.method.unwrap_or(self.default_method), name };
+        Asked { decoded, outputs: vec![output], id: None }
+    }
+}
+
+/// A text of a URL as it was before it was escaped.
+pub(crate) fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digit = |index: usize| char::from(*after.get(index)?).to_digit(16);
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_a_url_are_undone() {
+        assert_eq!(percent_decoded("a%20b%2fc"), "a b/c");
+        assert_eq!(percent_decoded("100%"), "100%");
+        assert_eq!(percent_decoded("%c3%a9%zz"), "é%zz");
+    }
+}

@@ -1,0 +1,116 @@
+//! What a body is, by its header fields.
+
+use net::Fields;
+
+use crate::Settings;
+use crate::fault::{Cause, Fault, quoted};
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Json,
+    Csv,
+}
+
+impl Content {
+    /// What a request says its body is.
+    ///
+    /// # Errors
+    /// When it is nothing that is read here.
+    pub(crate) fn of(fields: &Fields, settings: &Settings) -> Result<Self, Fault> {
+        if let Some(encoding) = fields.text("content-encoding").filter(|encoding| *encoding != "identity") {
+            let problem = format!("the content encoding {} is not read here", quoted(encoding));
+            return Err(Fault::new(Cause::ContentType, problem).with_help("send the body as it is"));
+        }
+        let content_type = fields.text("content-type").unwrap_or_default();
+        let mut parts = content_type.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+        let is_unsaid = media_type.is_empty() || is("application/x-www-form-urlencoded");
+        let content = if is("application/json") || (is_unsaid && !settings.strict_content_type) {
+            Self::Json
+        } else if is("text/csv") {
+            Self::Csv
+        } else {
+            let problem = match media_type {
+                "" => "the request says nothing of the type of its body".to_owned(),
+                _ => format!("the content type {} is not read here", quoted(media_type)),
+            };
+            return Err(
+                Fault::new(Cause::ContentType, problem).with_help("send `content-type: application/json`")
+            );
+        };
+        let charsets = parts
+            .filter_map(|parameter| parameter.split_once('='))
+            .filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+        let is_utf8 = |charset: &str| {
+            let charset = charset.trim_matches('"');
+            ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+        };
+        for (_, charset) in charsets {
+            if !is_utf8(charset) {
+                let problem = format!("the charset {} is not read here", quoted(charset));
+                return Err(Fault::new(Cause::ContentType, problem).with_help("send UTF-8"));
+            }
+        }
+        Ok(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(content_type: Option<&str>, is_strict: bool, expected: Result<Content, &str>) {
+        let mut fields = Fields::new();
+        if let Some(content_type) = content_type {
+            fields.push("content-type", content_type);
+        }
+        let settings = Settings { strict_content_type: is_strict, ..Settings::default() };
+        let got = Content::of(&fields, &settings).map_err(|fault| fault.to_string());
+        assert_eq!(got, expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_body_is_json_unless_it_says_otherwise() {
+        check(Some("application/json"), true, Ok(Content::Json));
+        check(Some("Application/JSON; charset=\"UTF-8\""), true, Ok(Content::Json));
+        check(Some("text/csv"), true, Ok(Content::Csv));
+        check(None, false, Ok(Content::Json));
+        check(
+            Some("application/json; charset=latin-1"),
+            false,
+            Err("the charset `latin-1` is not read here; send UTF-8"),
+        );
+        check(
+            Some("text/plain"),
+            false,
+            Err("the content type `text/plain` is not read here; send `content-type: application/json`"),
+        );
+    }
+
+    #[test]
+    fn acc_s0_63_what_curl_sends_by_itself_is_json_unless_that_is_forbidden() {
+        check(Some("application/x-www-form-urlencoded"), false, Ok(Content::Json));
+        check(
+            Some("application/x-www-form-urlencoded"),
+            true,
+            Err("the content type `application/x-www-form-urlencoded` is not read here; \
+                 send `content-type: application/json`"),
+        );
+        check(
+            None,
+            true,
+            Err("the request says nothing of the type of its body; send `content-type: application/json`"),
+        );
+    }
+
+    #[test]
+    fn a_compressed_body_is_refused() {
+        let mut fields = Fields::new();
+        fields.push("content-encoding", "gzip");
+        let fault = Content::of(&fields, &Settings::default()).unwrap_err();
+        assert_eq!(fault.cause, Cause::ContentType);
+    }
+}

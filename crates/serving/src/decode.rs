@@ -1,0 +1,27 @@
+//! Request bodies to batches: the forms in which rows come, each read straight into typed columns.
+//!
+//! A form is a way to write rows (lists, records, columns, CSV, tensors) and knows no protocol. What the values must be
+//! is said by the model's [`Schema`]; a [`Table`] takes them column by column.
+//!
+//! What is allocated is bounded by the length of the body: a value has at least one byte, and the values that are left
+//! out, and filled in, have a budget.
+
+mod column;
+mod csv;
+mod form;
+mod records;
+mod rows;
+mod schema;
+mod table;
+mod tensor;
+
+pub(crate) use csv::csv;
+pub(crate) use form::Form;
+pub(crate) use records::{columns, read_object, records};
+pub(crate) use rows::{Positions, begin_rows, list, split};
+pub(crate) use schema::Schema;
+pub(crate) use table::{Decoded, Table};
+pub(crate) use tensor::{Datatype, Tensor, tensors};
+
+#[cfg(test)]
+mod tests;

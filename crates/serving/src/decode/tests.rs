@@ -1,0 +1,540 @@
+use expect_test::{Expect, expect};
+use models::{Batch, Columns, DataType, Field, Inputs, Scalar, Signature, Values};
+
+use super::*;
+use crate::fault::Fault;
+use crate::json::Reader;
+
+/// A schema written as `name:type …`, where `?` after the name says that the column need not be there and `=value` that it
+/// has a default; or as `matrix 4`, `matrix any`.
+fn schema(text: &str, is_declared: bool) -> Schema {
+    let inputs = match text.strip_prefix("matrix ") {
+        Some(n_columns) => Inputs::Matrix { datatype: DataType::Double, n_columns: n_columns.parse().ok() },
+        None => Inputs::Columns(text.split_whitespace().map(field).collect()),
+    };
+    Schema::new(&Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared }, false)
+}
+
+fn field(text: &str) -> Field {
+    let (name, datatype) = text.split_once(':').unwrap();
+    let (datatype, default) = datatype.split_once('=').unzip();
+    let datatype = datatype.unwrap_or(text.split_once(':').unwrap().1);
+    let datatype = match datatype {
+        "double" => DataType::Double,
+        "long" => DataType::Long,
+        "string" => DataType::String,
+        "boolean" => DataType::Boolean,
+        "any" => DataType::Any,
+        other => panic!("{other}"),
+    };
+    let default = default.map(|value| match datatype {
+        DataType::Long => Scalar::Long(value.parse().unwrap()),
+        DataType::String => Scalar::Text(value.to_owned()),
+        _ => Scalar::Double(value.parse().unwrap()),
+    });
+    let required = !name.ends_with('?');
+    Field { name: name.trim_end_matches('?').replace('_', " "), datatype, required, default }
+}
+
+/// A batch as `a=1.0,2.0 b="x",-`, or row by row as `[1.0 2.0] [3.0 4.0]`.
+fn show(batch: &Batch) -> String {
+    match &batch.columns {
+        Columns::Matrix { n_columns, values } => {
+            let rows = values.chunks(*n_columns).map(|row| format!("{row:?}").replace(',', ""));
+            rows.collect::<Vec<_>>().join(" ")
+        }
+        Columns::Table(columns) => {
+            let column = |column: &models::Column| {
+                let values = match &column.values {
+                    Values::Double(values) => format!("{values:?}"),
+                    Values::Long(values) => format!("{values:?}"),
+                    Values::Boolean(values) => format!("{values:?}"),
+                    Values::Text(texts) => {
+                        format!("{:?}", texts.iter().map(|text| text.unwrap_or("-")).collect::<Vec<_>>())
+                    }
+                };
+                format!("{}={values}", column.name)
+            };
+            columns.iter().map(column).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+#[track_caller]
+fn check_decoded(decoded: Result<Decoded, Fault>, expected: &Expect) {
+    let shown = match decoded {
+        Ok(Decoded { batch, ignored, filled, .. }) => {
+            let mut shown = show(&batch);
+            if !ignored.is_empty() {
+                shown += &format!("\nignored {ignored:?}");
+            }
+            if !filled.is_empty() {
+                shown += &format!("\nfilled {filled:?}");
+            }
+            shown
+        }
+        Err(fault) => format!("{:?} {fault}", fault.cause),
+    };
+    expected.assert_eq(&shown);
+}
+
+/// Columns that a signature declares, in the form of pandas' `split`.
+#[track_caller]
+fn check_split(columns: &str, body: &str, expected: &Expect) {
+    let schema = schema(columns, true);
+    check_decoded(
+        split(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.dataframe_split"),
+        expected,
+    );
+}
+
+/// Columns that a signature declares, as a list of objects.
+#[track_caller]
+fn check_records(columns: &str, body: &str, expected: &Expect) {
+    let schema = schema(columns, true);
+    check_decoded(records(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.records"), expected);
+}
+
+/// Columns of which nothing is declared, as a list.
+#[track_caller]
+fn check_list(columns: &str, body: &str, expected: &Expect) {
+    let schema = schema(columns, false);
+    let decoded =
+        list(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.instances", Positions::Always);
+    check_decoded(decoded, expected);
+}
+
+#[test]
+fn split_finds_columns_by_name() {
+    let columns = "a:double b:long c:string";
+    check_split(
+        columns,
+        r#"{"columns":["a","b","c"],"data":[[1,2,"x"],[3.5,4,null]]}"#,
+        &expect![[r#"a=[1.0, 3.5] b=[2, 4] c=["x", "-"]"#]],
+    );
+    check_split(
+        columns,
+        r#"{"data":[["x",1,2]],"index":[7],"columns":["c","a","b"]}"#,
+        &expect![[r#"a=[1.0] b=[2] c=["x"]"#]],
+    );
+    check_split(
+        columns,
+        r#"{"columns":["z","a","b","c"],"data":[[[1],1,2,"x"]]}"#,
+        &expect![[r#"
+        a=[1.0] b=[2] c=["x"]
+        ignored ["z"]"#]],
+    );
+}
+
+#[test]
+fn split_says_what_is_wrong_where() {
+    let columns = "fixed_acidity:double pH:double n:long";
+    let check = |body, expected: Expect| check_split(columns, body, &expected);
+    check(
+        r#"{"columns":["fixed_acidity","pH","n"],"data":[[1,2,3]]}"#,
+        expect![
+            "Input $.dataframe_split.columns[0]: got `fixed_acidity`, missing columns: `fixed acidity`; did you mean `fixed acidity`?"
+        ],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH"],"data":[[1,2]]}"#,
+        expect!["Input $.dataframe_split: missing columns: `n`"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n","pH"],"data":[[1,2,3,4]]}"#,
+        expect!["Input $.dataframe_split.columns[3]: the column `pH` stands there twice"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[[1,2,3],[1,"abc",3]]}"#,
+        expect!["Input $.dataframe_split.data[1][1], column `pH`: expected a number, got the text `abc`"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[[1,2,null]]}"#,
+        expect![
+            "Input $.dataframe_split.data[0][2], column `n`: expected a whole number, got null; whole numbers cannot be missing: declare the column as double in the model's signature"
+        ],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[[1,2,[3]]]}"#,
+        expect!["Input $.dataframe_split.data[0][2]: expected a single value, got a list"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[[1,2]]}"#,
+        expect!["Input $.dataframe_split.data[0]: expected 3 values, got 2 values"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[[1,2,3,4,5]]}"#,
+        expect!["Input $.dataframe_split.data[0]: expected 3 values, got at least 4 values"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[{"pH":1}]}"#,
+        expect![
+            "Input $.dataframe_split.data[0]: expected a list of values, got an object; write every row in the same way, as `[1.5, 2]`"
+        ],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":[]}"#,
+        expect!["Input $.dataframe_split: there are no rows"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"],"data":5}"#,
+        expect!["Format $.dataframe_split: expected a list of rows, got a number"],
+    );
+    check(
+        r#"{"columns":["fixed acidity","pH","n"]}"#,
+        expect!["Format $.dataframe_split: expected an object with `columns` and `data`"],
+    );
+    check(
+        r#"{"columns":["fixed acidity",null],"data":[]}"#,
+        expect!["Input $.dataframe_split.columns[1]: expected the name of a column, got null"],
+    );
+    check(
+        r#"{"data":[[1,2,3]]}"#,
+        expect![
+            "Input $.dataframe_split.columns: the model takes columns by name: `fixed acidity`, `pH`, `n`"
+        ],
+    );
+    check(
+        r#"{"rows":[[1,2,3]]}"#,
+        expect!["Format $.dataframe_split: expected `columns`, `data` or `index`, got `rows`"],
+    );
+    check(r#"{"data":[],"data":[]}"#, expect!["Format $.dataframe_split: `data` stands there twice"]);
+    check("[1]", expect!["Format $.dataframe_split: expected an object with `columns` and `data`"]);
+}
+
+#[test]
+fn records_find_columns_by_name() {
+    let columns = "a:double b?:long c:string=x";
+    check_records(
+        columns,
+        r#"[{"a":1,"b":2,"c":"y"},{"c":"z","a":3,"b":4}]"#,
+        &expect![[r#"a=[1.0, 3.0] b=[2, 4] c=["y", "z"]"#]],
+    );
+    check_records(
+        columns,
+        r#"[{"a":1},{"a":3,"b":4}]"#,
+        &expect![[r#"a=[1.0, 3.0] b=[NaN, 4.0] c=["x", "x"]"#]],
+    );
+    check_records(
+        columns,
+        r#"[{"a":1,"z":{"y":[]}},{"b":4}]"#,
+        &expect![[r#"
+        a=[1.0, NaN] b=[NaN, 4.0] c=["x", "x"]
+        ignored ["z"]"#]],
+    );
+    check_records(columns, r#"[{"a":[1]}]"#, &expect![[r#"a=[1.0] b=[NaN] c=["x"]"#]]);
+}
+
+#[test]
+fn records_say_what_is_wrong_where() {
+    let check = |body, expected: Expect| check_records("first:double second_one:long", body, &expected);
+    check(
+        r#"[{"first":1,"second-one":2}]"#,
+        expect![[
+            r#"Input $.records[0]["second-one"]: got `second-one`, missing columns: `second one`; did you mean `second one`?"#
+        ]],
+    );
+    check(
+        r#"[{"first":1,"second one":2},{"first":1,"second one":"x"}]"#,
+        expect![[r#"Input $.records[1]["second one"]: expected a whole number, got the text `x`"#]],
+    );
+    check(
+        r#"[{"first":1,"first":2}]"#,
+        expect!["Input $.records[0].first: the column `first` stands there twice"],
+    );
+    check(
+        r#"[{"first":[1,2],"second one":[1,2]}]"#,
+        expect!["Input $.records[0]: expected one row for each object, got 2; write one object for each row"],
+    );
+    check(
+        r#"[{"first":[1,2],"second one":3}]"#,
+        expect![[
+            r#"Input $.records[0]["second one"]: expected as many values as the column before has, 2, got 1"#
+        ]],
+    );
+    check(
+        r#"[{"first":1,"second one":2},[1,2]]"#,
+        expect!["Input $.records[1]: expected an object with the columns of the row, got a list"],
+    );
+    check("[]", expect!["Input $.records: there are no rows"]);
+    check("{}", expect!["Format $.records: expected a list of rows, got an object"]);
+    check("[{}]", expect!["Input $.records: missing columns: `first`, `second one`"]);
+}
+
+#[test]
+fn a_list_of_lists_has_the_columns_of_the_model() {
+    check_list("a:any b:any", "[[1, 2.5], [3, null]]", &expect!["a=[1, 3] b=[2.5, NaN]"]);
+    check_list("a:any b:any", r#"[[1, "x"], [2, "y"]]"#, &expect![[r#"a=[1, 2] b=["x", "y"]"#]]);
+    check_list("matrix 2", "[[1, 2.5], [3, null]]", &expect!["[1.0 2.5] [3.0 NaN]"]);
+    check_list("matrix any", "[[1, 2.5, 3], [3, NaN, true]]", &expect!["[1.0 2.5 3.0] [3.0 NaN 1.0]"]);
+}
+
+#[test]
+fn a_list_says_what_is_wrong_where() {
+    let check = |body, expected: Expect| check_list("matrix 2", body, &expected);
+    check("[[1, 2], [3]]", expect!["Input $.instances[1]: expected 2 values, got 1 value"]);
+    check("[[1, 2, 3]]", expect!["Input $.instances[0]: expected 2 values, got at least 3 values"]);
+    check(
+        "[1, 2]",
+        expect![
+            "Input $.instances[0]: expected a list of values, got a number; write every row in the same way, as `[1.5, 2]`"
+        ],
+    );
+    check(
+        r#"["a", "b"]"#,
+        expect![
+            "Input $.instances[0]: expected a list of values, got a text; write every row in the same way, as `[1.5, 2]`"
+        ],
+    );
+    check(r#"[["a", "b"]]"#, expect!["Input $.instances[0][0]: expected a number, got the text `a`"]);
+    check("[[[1], 2]]", expect!["Input $.instances[0][0]: expected a single value, got a list"]);
+    check("[]", expect!["Input $.instances: there are no rows"]);
+    check("5", expect!["Format $.instances: expected a list of rows, got a number"]);
+    check(
+        "[[1, 2], {}]",
+        expect![
+            "Input $.instances[1]: expected a list of values, got an object; write every row in the same way, as `[1.5, 2]`"
+        ],
+    );
+}
+
+#[test]
+fn objects_for_a_model_without_names_have_the_columns_of_the_first() {
+    let check = |body, expected: Expect| check_list("matrix 2", body, &expected);
+    check(r#"[{"b":[1],"a":[2]},{"a":3,"b":4}]"#, expect!["[1.0 2.0] [4.0 3.0]"]);
+    check(
+        r#"[{"b":1,"a":2},{"a":3,"c":4}]"#,
+        expect![[r#"
+        [1.0 2.0] [NaN 3.0]
+        ignored ["c"]"#]],
+    );
+}
+
+#[test]
+fn a_signature_with_names_may_insist_on_them() {
+    let schema = schema("a:double b:double", true);
+    let body = "[[1, 2]]";
+    let decoded =
+        list(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.instances", Positions::Undeclared);
+    check_decoded(
+        decoded,
+        &expect![
+            "Input $.instances: the model takes columns by name: `a`, `b`; send objects, or `dataframe_split` with `columns`"
+        ],
+    );
+}
+
+#[test]
+fn columns_are_lists_or_one_row() {
+    let check = |body: &str, expected: Expect| {
+        let schema = schema("a:double b:double", true);
+        check_decoded(columns(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.inputs"), &expected);
+    };
+    check(r#"{"b":[1,2],"a":[3,4]}"#, expect!["a=[3.0, 4.0] b=[1.0, 2.0]"]);
+    check(r#"{"b":1,"a":3}"#, expect!["a=[3.0] b=[1.0]"]);
+    check(
+        r#"{"b":[1,2],"a":[3]}"#,
+        expect!["Input $.inputs.a[0]: expected as many values as the column before has, 2, got 1"],
+    );
+    check(r#"{"b":[1,2],"a":[3,"x"]}"#, expect!["Input $.inputs.a[1]: expected a number, got the text `x`"]);
+    check(r#"{"b":[],"a":[]}"#, expect!["Input $.inputs: there are no rows"]);
+}
+
+#[test]
+fn what_is_left_out_may_be_filled_in() {
+    let check = |body: &str, expected: Expect| {
+        let schema = schema("a:double b:long c:string d:double=5", true);
+        let mut table = Table::new(&schema, body.len()).leaving_out_nulls();
+        let form = Form::Record("$.features");
+        let read = read_object(&mut Reader::new(body.as_bytes()), &mut table, form);
+        check_decoded(read.and_then(|_| table.finish_with_gaps(form)), &expected);
+    };
+    check(r#"{"a":1,"b":2,"c":"x","d":4}"#, expect![[r#"a=[1.0] b=[2] c=["x"] d=[4.0]"#]]);
+    check(
+        r#"{"a":1,"b":null,"e":7}"#,
+        expect![[r#"
+        a=[1.0] b=[NaN] c=["-"] d=[5.0]
+        ignored ["e"]
+        filled ["b", "c"]"#]],
+    );
+    check(r#"{"a":"x"}"#, expect!["Input $.features.a: expected a number, got the text `x`"]);
+    check("[]", expect!["Input $.features: expected an object with the columns of the row, got a list"]);
+}
+
+#[test]
+fn filling_in_has_a_limit() {
+    let schema = schema("a:double b:double", true);
+    let body = format!("[{}{{}}]", "{},".repeat(100_000));
+    let decoded = records(&mut Reader::new(body.as_bytes()), &schema, 0, "$.records");
+    check_decoded(
+        decoded,
+        &expect!["Input $.records: too many values are left out to fill them in; send fewer rows at a time"],
+    );
+}
+
+#[test]
+fn csv_has_a_header_and_declared_types() {
+    let check = |columns: &str, body: &str, expected: Expect| {
+        check_decoded(csv(body.as_bytes(), &schema(columns, true)), &expected);
+    };
+    check(
+        "a:double b:string c:long",
+        "b,a,c,z\r\nx,1.5,2,0\r\n\"y, \"\"z\"\"\n\",NaN,3,0\r\n",
+        expect![[r#"
+        a=[1.5, NaN] b=["x", "y, \"z\"\n"] c=[2, 3]
+        ignored ["z"]"#]],
+    );
+    check(
+        "a:any b:any c:any d:any",
+        "a,b,c,d\n1,1.5,True,x\n2,,False,1\n\n",
+        expect![[r#"a=[1, 2] b=[1.5, NaN] c=[true, false] d=["x", "1"]"#]],
+    );
+    check("a:any", "a\n007\nx\n", expect![[r#"a=["007", "x"]"#]]);
+    check("matrix 2", "p,q\n1,2\n3,4", expect!["[1.0 2.0] [3.0 4.0]"]);
+}
+
+#[test]
+fn csv_says_what_is_wrong_where() {
+    let check = |body: &[u8], expected: Expect| {
+        check_decoded(csv(body, &schema("a:double b:double", true)), &expected);
+    };
+    check(b"a,b\n1\n2,3,4\n", expect!["Format line 2: expected 2 fields, as the header has, got 1"]);
+    check(b"a,b\n1,2\n2,3,4\n", expect!["Format line 3: expected 2 fields, as the header has, got 3"]);
+    check(b"a,b\n1,x\n", expect!["Input row 1, column `b`: expected a number, got the text `x`"]);
+    check(b"a,B\n1,2\n", expect!["Input line 1, field 2: got `B`, missing columns: `b`; did you mean `b`?"]);
+    check(b"a,b,a\n1,2,3\n", expect!["Input line 1, field 3: the column `a` stands there twice"]);
+    check(b"a,b\n1,\"2\n", expect!["Format line 2: a quoted field does not end"]);
+    check(
+        b"a,b\n1,\"2\"x\n",
+        expect!["Format line 2: expected a comma or the end of the line after a quoted field"],
+    );
+    check(b"a,b\n", expect!["Input there are no rows"]);
+    check(b"", expect!["Input missing columns: `a`, `b`"]);
+    check(b"a,b\n1,\xff\n", expect!["Format the body is not UTF-8 at byte 6"]);
+}
+
+/// Tensors are written as `name shape datatype data`, one on a line; `pd` before the name says that it is a column.
+#[track_caller]
+fn check_tensors(columns: &str, text: &str, expected: &Expect) {
+    let schema = schema(columns, false);
+    let tensor = |(index, line): (usize, &'static str)| {
+        let (is_column, line) = line.strip_prefix("pd ").map_or((false, line), |line| (true, line));
+        let [name, shape, datatype, data] = line.splitn(4, ' ').collect::<Vec<_>>().try_into().unwrap();
+        let shape = shape.split('x').map(|length| length.parse().unwrap()).collect();
+        let datatype = Datatype::parse(datatype, index)?;
+        Ok(Tensor { name: name.to_owned(), shape, datatype, is_column, data: Reader::new(data.as_bytes()) })
+    };
+    let lines = text.to_owned().leak().lines().enumerate();
+    let tensors: Result<Vec<Tensor<'_>>, Fault> = lines.map(tensor).collect();
+    check_decoded(
+        tensors.and_then(|mut tensors| super::tensors(&mut tensors, &schema, text.len())),
+        expected,
+    );
+}
+
+#[test]
+fn one_tensor_is_all_columns() {
+    check_tensors("matrix 2", "x 2x2 FP64 [1, 2, 3, 4]", &expect!["[1.0 2.0] [3.0 4.0]"]);
+    check_tensors(
+        "matrix 2",
+        "x 2x2 FP32 [[1, 0.1], [3, null]]",
+        &expect!["[1.0 0.10000000149011612] [3.0 NaN]"],
+    );
+    check_tensors("a:any b:any", "x 2x2 INT64 [1, 2, 3, 4]", &expect!["a=[1, 3] b=[2, 4]"]);
+    check_tensors("a:any b:any", r#"x 1x2 BYTES ["p", "q"]"#, &expect![[r#"a=["p"] b=["q"]"#]]);
+}
+
+#[test]
+fn several_tensors_are_columns() {
+    check_tensors(
+        "a:any b:any",
+        "b 2 INT64 [1, 2]\na 2x1 FP64 [[3], [4]]",
+        &expect!["a=[3.0, 4.0] b=[1, 2]"],
+    );
+    check_tensors("matrix 2", "c0 2 FP64 [1, 2]\nc1 2 FP64 [3, 4]", &expect!["[1.0 3.0] [2.0 4.0]"]);
+    check_tensors("a:any", "pd a 2 BOOL [true, false]", &expect!["a=[true, false]"]);
+    check_tensors("a:any", "a 2 FP64 [1, 2]", &expect!["a=[1.0, 2.0]"]);
+    check_tensors(
+        "a:double b:double",
+        "pd b 1 FP64 [1]\npd a 1 FP64 [2]\npd z 1 BYTES [\"ignored\"]",
+        &expect![[r#"
+            a=[2.0] b=[1.0]
+            ignored ["z"]"#]],
+    );
+}
+
+#[test]
+fn tensors_say_what_is_wrong_where() {
+    let check = |text, expected: Expect| check_tensors("matrix 4", text, &expected);
+    check(
+        "x 3x4 FP64 [1, 2, 3, 4]",
+        expect!["Input $.inputs[0].data: expected the values of shape [3, 4], got fewer"],
+    );
+    check(
+        "x 1x4 FP64 [1, 2, 3, 4, 5]",
+        expect!["Input $.inputs[0].data: expected the values of shape [1, 4], got more"],
+    );
+    check(
+        "x 2x4 FP64 [[1, 2, 3, 4], [1, 2, 3]]",
+        expect!["Input $.inputs[0].data: expected the values of shape [4], got fewer"],
+    );
+    check(
+        "x 1x4 FP64 [[1, 2, 3, 4], [1, 2, 3, 4]]",
+        expect!["Input $.inputs[0].data: expected the values of shape [1, 4], got more"],
+    );
+    check(
+        "x 1x4 FP64 [[1, 2, [3], 4]]",
+        expect!["Input $.inputs[0].data: expected a single value, got a list"],
+    );
+    check(
+        "x 1x4 FP64 [[1, 2, 3, \"4\"]]",
+        expect!["Input $.inputs[0].data[3]: expected a number, got the text `4`"],
+    );
+    check("x 1x3 FP64 [1, 2, 3]", expect!["Input $.inputs[0].shape: expected 4 columns, got 3"]);
+    check(
+        "x 4 FP64 [1, 2, 3, 4]",
+        expect![
+            "Input $.inputs[0].shape: expected rows and columns, got [4]; write the shape of one row as [1, 4]"
+        ],
+    );
+    check("x 0x4 FP64 []", expect!["Input $.inputs[0].shape: there are no rows"]);
+    check(
+        "x 4294967296x4294967296 FP64 [1, 2, 3]",
+        expect!["Input $.inputs[0].shape: expected 4 columns, got 4294967296"],
+    );
+    check(
+        "x 1000000000000x4 FP64 [1, 2, 3]",
+        expect!["Input $.inputs[0].data: expected the values of shape [1000000000000, 4], got fewer"],
+    );
+    check(
+        "x 1x4 FLOAT [1, 2, 3, 4]",
+        expect![
+            "Input $.inputs[0].datatype: expected one of `FP64`, `FP32`, `INT64`, `INT32`, `INT16`, `INT8`, `UINT64`, `UINT32`, `UINT16`, `UINT8`, `BOOL`, `BYTES`, got `FLOAT`"
+        ],
+    );
+    check(
+        "x 1x4 FP16 [1, 2, 3, 4]",
+        expect![
+            "Input $.inputs[0].datatype: expected one of `FP64`, `FP32`, `INT64`, `INT32`, `INT16`, `INT8`, `UINT64`, `UINT32`, `UINT16`, `UINT8`, `BOOL`, `BYTES`, got `FP16`; send FP32: JSON has no FP16"
+        ],
+    );
+    check(
+        "x 1x4 INT8 [1, 2, 3, 400]",
+        expect![
+            "Input $.inputs[0].data[3]: expected a whole number of the input's datatype, got the number 400"
+        ],
+    );
+    check("x 1x4 FP64 5", expect!["Format $.inputs[0].data: expected a list"]);
+    check(
+        "a 2 FP64 [1, 2]\nb 3 FP64 [1, 2, 3]",
+        expect!["Input $.inputs[1].shape: expected as many rows as the input before has, 2, got 3"],
+    );
+    check(
+        "a 2x2 FP64 [1, 2, 3, 4]\nb 2 FP64 [1, 2]",
+        expect!["Input $.inputs[0].shape: expected the rows of one column, as [2] or [2, 1], got [2, 2]"],
+    );
+    check(
+        "a 2 FP64 [1, 2]\na 2 FP64 [1, 2]",
+        expect!["Input $.inputs[1].name: the column `a` stands there twice"],
+    );
+}

@@ -1,0 +1,216 @@
+//! Why a request is not answered with a prediction: one text for all protocols.
+//!
+//! A protocol gives a fault its shape and may move its status; what is wrong, where, and what to do is said here.
+
+use std::fmt;
+
+use models::{InputError, InputProblem, PredictError};
+use net::StatusCode;
+
+use crate::decode::Decoded;
+use crate::json::JsonError;
+
+/// Why a request is not answered with a prediction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What kind of fault it is.
+    pub(crate) cause: Cause,
+    /// Where in the request, as `$.instances[2][3]`; empty when it is the whole.
+    pub(crate) place: String,
+    /// What is wrong.
+    pub(crate) problem: String,
+    /// What to do about it, when that is known.
+    pub(crate) help: Option<String>,
+    /// The columns that are missing, when that is the fault.
+    pub(crate) missing: Vec<String>,
+}
+
+/// What kind of fault it is. Each has one status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The body is not JSON, CSV or whatever it should be, or not the object the protocol describes.
+    Format,
+    /// The values do not fit the model.
+    Input,
+    /// No such path or model.
+    NotFound,
+    /// The path takes other methods.
+    Method,
+    /// The body is longer than allowed.
+    TooLarge,
+    /// The body has a type that is not read here.
+    ContentType,
+    /// It is our fault.
+    Internal,
+    /// The protocol has it, and we do not.
+    NotSupported,
+    /// The model is not loaded, or there is too much to do at the moment.
+    Unavailable,
+}
+
+/// How much of a text from a request is shown.
+const SHOWN_LETTERS: usize = 60;
+/// How many names a list shows.
+const SHOWN_NAMES: usize = 40;
+
+// === impl Cause ===
+
+impl Cause {
+    /// The status of a response with this cause.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Format | Self::Input => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// A fault of the whole request.
+    pub(crate) fn new(cause: Cause, problem: impl Into<String>) -> Self {
+        Self { cause, place: String::new(), problem: problem.into(), help: None, missing: Vec::new() }
+    }
+
+    /// A fault of the values at a place.
+    pub(crate) fn input(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { place: place.into(), ..Self::new(Cause::Input, problem) }
+    }
+
+    /// The same fault at a place.
+    pub(crate) fn at(self, place: impl Into<String>) -> Self {
+        Self { place: place.into(), ..self }
+    }
+
+    /// The same fault with a way out.
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// What a model says of rows that were read.
+    pub(crate) fn of_prediction(error: PredictError, rows: &Decoded) -> Self {
+        let InputError { row, column, problem } = match error {
+            PredictError::NoMethod { .. } => return Self::new(Cause::Input, error.to_string()),
+            PredictError::Input(error) => error,
+        };
+        let was_filled = match &column {
+            Some(column) => rows.filled.contains(column),
+            None => matches!(problem, InputProblem::NotFinite { .. }),
+        };
+        if was_filled && !rows.filled.is_empty() {
+            let problem = format!("missing columns: {}", list(rows.filled.iter().map(String::as_str)));
+            let fault = Self::input(rows.form.place(None, None), problem);
+            return Self { missing: rows.filled.clone(), ..fault };
+        }
+        let fault = Self::input(rows.form.place(row, column.as_deref()), problem.to_string());
+        match problem {
+            InputProblem::MissingColumns { names } => Self { missing: names, ..fault },
+            InputProblem::NotFinite { .. } => fault.with_help("send a number, or impute the value before"),
+            _ => fault,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        f.write_str(&self.problem)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<JsonError> for Fault {
+    fn from(error: JsonError) -> Self {
+        Self::new(Cause::Format, format!("cannot read the body as JSON: {error}"))
+    }
+}
+
+/// A text from a request as it may stand in a message: in backticks, and not longer than anybody wants to read.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_LETTERS) {
+        Some((length, _)) => format!("`{}…`", &text[..length]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// Names as they may stand in a message.
+pub(crate) fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let n_more = names.len().saturating_sub(SHOWN_NAMES);
+    let shown: Vec<String> = names.take(SHOWN_NAMES).map(quoted).collect();
+    match n_more {
+        0 => shown.join(", "),
+        n_more => format!("{} and {n_more} more", shown.join(", ")),
+    }
+}
+
+/// The name that is nearest to a word, if the two are near.
+///
+/// Only a few words of a bearable length are compared, because the time grows with the product of all three.
+pub(crate) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    const MOST: usize = 256;
+    if word.len() > LONGEST {
+        return None;
+    }
+    let names = names.filter(|name| name.len() <= LONGEST).take(MOST);
+    let distances = names.map(|name| (edit_distance(&folded(word), &folded(name)), name));
+    let nearest = distances.min_by_key(|(distance, _)| *distance)?;
+    let is_near = nearest.0 <= word.len().max(nearest.1.len()) / 3;
+    is_near.then_some(nearest.1)
+}
+
+/// A name as people mistake it: without case, and with one kind of space.
+pub(crate) fn folded(name: &str) -> Vec<u8> {
+    let fold = |byte: u8| if matches!(byte, b'_' | b'-' | b'.') { b' ' } else { byte.to_ascii_lowercase() };
+    name.bytes().map(fold).collect()
+}
+
+/// The Levenshtein distance between two texts, in bytes.
+fn edit_distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, byte_a) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, byte_b) in b.iter().enumerate() {
+            let substitution = diagonal + usize::from(byte_a != byte_b);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found() {
+        let names = ["fixed acidity", "volatile acidity", "pH"];
+        let nearest = |word| nearest(word, names.into_iter());
+        assert_eq!(nearest("fixed_acidity"), Some("fixed acidity"));
+        assert_eq!(nearest("Volatile-Acidty"), Some("volatile acidity"));
+        assert_eq!(nearest("ph"), Some("pH"));
+        assert_eq!(nearest("density"), None);
+        assert_eq!(nearest(&"x".repeat(1_000_000)), None);
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(quoted("pH"), "`pH`");
+        assert_eq!(quoted(&"é".repeat(1000)), format!("`{}…`", "é".repeat(60)));
+        let names = vec!["a"; 42];
+        assert!(list(names.into_iter()).ends_with("`a`, `a` and 2 more"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Readers of what comes from outside, for any bytes at all.
+//!
+//! A function returns if its reader keeps its promise: it does not panic, and what it makes of the bytes is not larger than
+//! a fixed multiple of them.
+
+use models::{Columns, DataType, Field, Inputs, Method, Scalar, Signature};
+
+use crate::call::{Question, percent_decoded};
+use crate::content::Content;
+use crate::decode::Schema;
+use crate::json::Reader;
+use crate::protocols::PROTOCOLS;
+use crate::route::{Answer, Verb, find};
+
+/// How many values may come of a byte. One is read from it, and one may be filled in.
+const VALUES_PER_BYTE: usize = 2;
+/// How many values may come of nothing.
+const VALUES_ANYWAY: usize = 1 << 17;
+
+/// JSON, passed over value by value.
+pub fn json(data: &[u8]) {
+    let mut reader = Reader::new(data);
+    let _ = reader.skip().and_then(|()| reader.end());
+}
+
+/// Bodies of `/invocations`.
+pub fn mlflow(data: &[u8]) {
+    bodies("mlflow", Content::Json, data);
+}
+
+/// Bodies of `/invocations` that are CSV.
+pub fn csv(data: &[u8]) {
+    bodies("mlflow", Content::Csv, data);
+}
+
+/// Bodies of `/v1/models/…:predict`.
+pub fn kserve_v1(data: &[u8]) {
+    bodies("kserve_v1", Content::Json, data);
+}
+
+/// Bodies of `/v2/models/…/infer`.
+pub fn open_inference(data: &[u8]) {
+    bodies("open_inference", Content::Json, data);
+}
+
+/// Bodies of `/predict` and `/batch-predict`.
+pub fn retail(data: &[u8]) {
+    bodies("retail", Content::Json, data);
+}
+
+/// Paths.
+pub fn path(data: &[u8]) {
+    if let Ok(path) = std::str::from_utf8(data) {
+        let _ = find(Some(Verb::Get), path);
+        let _ = percent_decoded(path);
+    }
+}
+
+/// Reads a body with every route of a protocol, for models of every kind.
+fn bodies(protocol: &str, content: Content, body: &[u8]) {
+    let routes = PROTOCOLS.iter().filter(|known| known.name == protocol).flat_map(|protocol| protocol.routes);
+    for route in routes {
+        let Answer::Predict(predict) = &route.answer else { continue };
+        for signature in signatures() {
+            let schema = Schema::new(&signature, true);
+            let question = Question {
+                content,
+                body,
+                schema: &schema,
+                methods: &[Method::Predict, Method::PredictProba],
+                default_method: Method::Predict,
+                method: None,
+                default_output: "predict",
+            };
+            if let Ok(asked) = (predict.ask)(&question) {
+                check_size(&asked.decoded.batch, body.len());
+            }
+        }
+    }
+}
+
+fn check_size(batch: &models::Batch, body_length: usize) {
+    let n_values = batch.n_rows * batch.n_columns();
+    assert!(
+        n_values <= VALUES_PER_BYTE * body_length + VALUES_ANYWAY,
+        "{n_values} values of {body_length} bytes"
+    );
+    if let Columns::Table(columns) = &batch.columns {
+        assert!(columns.iter().all(|column| column.values.len() == batch.n_rows), "{batch:?}");
+    }
+}
+
+/// What models take: numbers without names, columns with types, columns without.
+fn signatures() -> [Signature; 3] {
+    let field =
+        |name: &str, datatype| Field { name: name.to_owned(), datatype, required: true, default: None };
+    let optional = Field { required: false, ..field("b", DataType::Long) };
+    let with_default = Field { default: Some(Scalar::Boolean(true)), ..field("c", DataType::Boolean) };
+    let declared = vec![field("a", DataType::Double), optional, with_default, field("d d", DataType::String)];
+    let undeclared = vec![field("a", DataType::Any), field("b", DataType::Any)];
+    let signature =
+        |inputs, is_declared| Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared };
+    [
+        signature(Inputs::Matrix { datatype: DataType::Double, n_columns: None }, false),
+        signature(Inputs::Columns(declared), true),
+        signature(Inputs::Columns(undeclared), false),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts of which a body may be made, most of them broken somewhere.
+    const PIECES: [&str; 44] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "1",
+        "2.5",
+        "-",
+        "e",
+        "null",
+        "true",
+        "NaN",
+        "\"x\"",
+        "\n",
+        "[[1,2]]",
+        "{\"a\":1}",
+        "\"a\":",
+        "\"b\":",
+        "\"c\":",
+        "\"d_d\":\"x\",",
+        "\"dataframe_split\":",
+        "\"columns\":[\"a\",\"b\"],",
+        "\"columns\":[\"a\",\"c\",\"d d\"],",
+        "\"data\":[[1,2],[3,4]]",
+        "\"data\":[[1,true,\"x\"]]",
+        "\"data\":",
+        "\"dataframe_records\":",
+        "\"instances\":",
+        "\"inputs\":",
+        "\"features\":",
+        "\"outputs\":[{\"name\":\"predict\"}],",
+        "\"name\":\"a\",",
+        "\"shape\":[1,2],",
+        "\"shape\":[2,1],",
+        "\"shape\":[1000000000,4],",
+        "\"datatype\":\"FP64\",",
+        "\"datatype\":\"BYTES\",",
+        "\"parameters\":{\"content_type\":\"pd\"},",
+        "a,b,d d\n",
+        "1,2,x\n",
+        "\\u00e9",
+        "\u{e9}",
+    ];
+
+    fn nearly_a_body() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(PIECES.as_slice()), 0..24)
+            .prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_do_harm(data in prop_oneof![nearly_a_body(), prop::collection::vec(any::<u8>(), 0..64)]) {
+            for read in [json, mlflow, csv, kserve_v1, open_inference, retail, path] {
+                read(&data);
+            }
+        }
+    }
+
+    #[test]
+    fn empty_rows_make_no_values_without_end() {
+        let rows = "{},".repeat(300_000);
+        for key in ["instances", "dataframe_records", "inputs"] {
+            let body = format!("{{\"{key}\": [{{\"a\":1}},{rows}{{}}]}}");
+            for read in [mlflow, kserve_v1, retail] {
+                read(body.as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What is counted about requests: by each core for itself, and summed up when somebody asks.
+
+mod exposition;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use net::StatusCode;
+
+use crate::protocols::PROTOCOLS;
+
+pub(crate) use exposition::{Exposition, text};
+
+/// All counts of all cores.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    counts: Mutex<Vec<(String, Arc<Counts>)>>,
+}
+
+/// What one core counts about one model. Only that core writes, so that nobody waits.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    /// Requests by protocol and class of status.
+    requests: Vec<[AtomicU64; STATUS_CLASSES.len()]>,
+    /// Requests by how long they took; the last place is for those longer than any bound.
+    durations: [AtomicU64; DURATION_BOUNDS.len() + 1],
+    duration_nanoseconds: AtomicU64,
+    rows: AtomicU64,
+    predict_nanoseconds: AtomicU64,
+}
+
+/// The counts of all cores together, as they were at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) requests: Vec<[u64; STATUS_CLASSES.len()]>,
+    pub(crate) durations: [u64; DURATION_BOUNDS.len() + 1],
+    pub(crate) duration_nanoseconds: u64,
+    pub(crate) rows: u64,
+    pub(crate) predict_nanoseconds: u64,
+}
+
+/// What happened to a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    /// The index of its protocol.
+    pub(crate) protocol: usize,
+    pub(crate) status: StatusCode,
+    pub(crate) duration: Duration,
+}
+
+/// The classes of status, from 1xx on.
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Upper bounds of the histogram of durations, in microseconds.
+const DURATION_BOUNDS: [u64; 16] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 10_000_000,
+];
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// New counts of a model, for one core.
+    pub(crate) fn counts(&self, model: &str) -> Arc<Counts> {
+        let counts = Arc::new(Counts::new());
+        let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((model.to_owned(), Arc::clone(&counts)));
+        counts
+    }
+
+    /// The sums of all cores, by the names of the models, which are in order. Requests that ask no model have no name.
+    pub(crate) fn sums(&self) -> Vec<(String, Sums)> {
+        let all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums: Vec<(String, Sums)> = Vec::new();
+        for (model, counts) in all.iter() {
+            match sums.iter_mut().find(|(known, _)| known == model) {
+                Some((_, sums)) => sums.add(counts),
+                None => {
+                    let mut first =
+                        Sums { requests: vec![Default::default(); PROTOCOLS.len()], ..Sums::default() };
+                    first.add(counts);
+                    sums.push((model.clone(), first));
+                }
+            }
+        }
+        sums.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sums
+    }
+}
+
+// === impl Counts ===
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            requests: PROTOCOLS.iter().map(|_| Default::default()).collect(),
+            durations: Default::default(),
+            duration_nanoseconds: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            predict_nanoseconds: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a request.
+    pub(crate) fn count_request(&self, outcome: Outcome) {
+        let class = usize::from(outcome.status.as_u16() / 100).clamp(1, STATUS_CLASSES.len()) - 1;
+        self.requests[outcome.protocol][class].fetch_add(1, Relaxed);
+        let microseconds = outcome.duration.as_nanos().div_ceil(1000);
+        let bucket = DURATION_BOUNDS.iter().position(|&bound| microseconds <= u128::from(bound));
+        self.durations[bucket.unwrap_or(DURATION_BOUNDS.len())].fetch_add(1, Relaxed);
+        self.duration_nanoseconds.fetch_add(nanoseconds(outcome.duration), Relaxed);
+    }
+
+    /// Counts a prediction.
+    pub(crate) fn count_prediction(&self, n_rows: usize, took: Duration) {
+        self.rows.fetch_add(n_rows as u64, Relaxed);
+        self.predict_nanoseconds.fetch_add(nanoseconds(took), Relaxed);
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+// === impl Sums ===
+
+impl Sums {
+    fn add(&mut self, counts: &Counts) {
+        for (sums, counts) in self.requests.iter_mut().zip(&counts.requests) {
+            add(sums, counts);
+        }
+        add(&mut self.durations, &counts.durations);
+        self.duration_nanoseconds += counts.duration_nanoseconds.load(Relaxed);
+        self.rows += counts.rows.load(Relaxed);
+        self.predict_nanoseconds += counts.predict_nanoseconds.load(Relaxed);
+    }
+}
+
+fn add(sums: &mut [u64], counts: &[AtomicU64]) {
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum += count.load(Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_summed_up() {
+        let metrics = Metrics::default();
+        let cores = [metrics.counts("iris"), metrics.counts("iris"), metrics.counts("wine")];
+        for core in &cores {
+            let duration = Duration::from_micros(100);
+            core.count_request(Outcome { protocol: 1, status: StatusCode::OK, duration });
+            core.count_prediction(3, Duration::from_nanos(50));
+        }
+        let duration = Duration::from_secs(20);
+        cores[1].count_request(Outcome { protocol: 1, status: StatusCode::BAD_REQUEST, duration });
+        let sums = metrics.sums();
+        let (name, iris) = &sums[0];
+        assert_eq!((name.as_str(), iris.requests[1]), ("iris", [0, 2, 0, 1, 0]));
+        assert_eq!((iris.durations[1], iris.durations[16]), (2, 1));
+        assert_eq!((iris.rows, iris.predict_nanoseconds), (6, 100));
+        assert_eq!((sums[1].0.as_str(), sums[1].1.rows), ("wine", 3));
+    }
+}

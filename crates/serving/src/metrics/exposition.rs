@@ -1,0 +1,178 @@
+//! Counts as Prometheus reads them: OpenMetrics 1.0, or the text format 0.0.4 that came before it.
+
+use std::fmt::{self, Write as _};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{DURATION_BOUNDS, STATUS_CLASSES, Sums};
+use crate::model_set::ModelSet;
+use crate::protocols::PROTOCOLS;
+
+/// A text format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exposition {
+    OpenMetrics,
+    Text004,
+}
+
+/// What is exposed: the sums, and what models there are.
+#[derive(Debug)]
+struct Scrape {
+    sums: Vec<(String, Sums)>,
+    models: Vec<ModelInfo>,
+}
+
+#[derive(Debug)]
+struct ModelInfo {
+    name: String,
+    version: String,
+    sha256: String,
+    is_ready: bool,
+}
+
+const NANOSECONDS: f64 = 1e9;
+const MICROSECONDS: f64 = 1e6;
+
+impl Exposition {
+    /// The format that a client takes, by its `Accept`.
+    pub(crate) fn of(accept: Option<&str>) -> Self {
+        let wants_open_metrics = accept.is_some_and(|accept| accept.contains("application/openmetrics-text"));
+        if wants_open_metrics { Self::OpenMetrics } else { Self::Text004 }
+    }
+
+    /// What `Content-Type` says of it.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text004 => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// The text of all counts.
+pub(crate) fn text(sums: Vec<(String, Sums)>, models: &ModelSet, exposition: Exposition) -> String {
+    let models = models.entries().iter().map(|entry| ModelInfo {
+        name: entry.name.clone(),
+        version: entry.version.clone().unwrap_or_default(),
+        sha256: entry.ready().map(|ready| ready.model.description().sha256.clone()).unwrap_or_default(),
+        is_ready: entry.ready().is_some(),
+    });
+    let mut registry = Registry::with_prefix("forebay_model");
+    registry.register_collector(Box::new(Scrape { sums, models: models.collect() }));
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("a String takes every text");
+    match exposition {
+        Exposition::OpenMetrics => text,
+        Exposition::Text004 => as_text_004(&text),
+    }
+}
+
+/// The older format names a counter with its `_total`, and knows neither units nor an end.
+fn as_text_004(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    let mut lines = open_metrics.lines().peekable();
+    while let Some(line) = lines.next() {
+        let is_counter =
+            lines.peek().is_some_and(|next| next.starts_with("# TYPE") && next.ends_with(" counter"));
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("UNIT" | "EOF"), ..) => {}
+            (Some("#"), Some("HELP"), Some(name), Some(help)) if is_counter => {
+                let _ = writeln!(text, "# HELP {name}_total {help}");
+            }
+            (Some("#"), Some("TYPE"), Some(name), Some("counter")) => {
+                let _ = writeln!(text, "# TYPE {name}_total counter");
+            }
+            _ => {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+    }
+    text
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.requests(describe(&mut encoder, "requests", "Requests answered", None, MetricType::Counter)?)?;
+        let help = "Time from the head of a request to its answer";
+        let seconds = Some(&Unit::Seconds);
+        self.durations(describe(&mut encoder, "request_duration", help, seconds, MetricType::Histogram)?)?;
+        let mut rows = describe(&mut encoder, "rows", "Rows predicted", None, MetricType::Counter)?;
+        for (model, sums) in self.asked() {
+            rows.encode_family(&[("model", model)])?
+                .encode_counter::<NoLabelSet, _, u64>(&sums.rows, None)?;
+        }
+        let help = "Time spent in models";
+        let mut predict = describe(&mut encoder, "predict", help, seconds, MetricType::Counter)?;
+        for (model, sums) in self.asked() {
+            let seconds = sums.predict_nanoseconds as f64 / NANOSECONDS;
+            predict
+                .encode_family(&[("model", model)])?
+                .encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
+        }
+        self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
+        let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
+        for model in &self.models {
+            let is_ready = i64::from(model.is_ready);
+            ready.encode_family(&[("model", model.name.as_str())])?.encode_gauge(&is_ready)?;
+        }
+        Ok(())
+    }
+}
+
+impl Scrape {
+    /// The models that were asked, and what was counted of them.
+    fn asked(&self) -> impl Iterator<Item = (&str, &Sums)> {
+        self.sums.iter().map(|(model, sums)| (model.as_str(), sums)).filter(|(model, _)| !model.is_empty())
+    }
+
+    fn requests(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (model, sums) in &self.sums {
+            for (protocol, classes) in PROTOCOLS.iter().zip(&sums.requests) {
+                for (class, count) in STATUS_CLASSES.iter().zip(classes).filter(|(_, count)| **count > 0) {
+                    let labels = [("model", model.as_str()), ("protocol", protocol.name), ("status", class)];
+                    encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn durations(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = DURATION_BOUNDS.iter().map(|&bound| bound as f64 / MICROSECONDS).chain([f64::INFINITY]);
+        for (model, sums) in &self.sums {
+            let buckets: Vec<(f64, u64)> = bounds.clone().zip(sums.durations).collect();
+            let count = sums.durations.iter().sum();
+            let seconds = sums.duration_nanoseconds as f64 / NANOSECONDS;
+            let labels = [("model", model.as_str())];
+            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn models(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for model in &self.models {
+            let labels = [
+                ("model", model.name.as_str()),
+                ("version", model.version.as_str()),
+                ("sha256", model.sha256.as_str()),
+            ];
+            encoder.encode_family(&labels)?.encode_gauge(&1i64)?;
+        }
+        Ok(())
+    }
+}
+
+fn describe<'e>(
+    encoder: &'e mut DescriptorEncoder<'_>,
+    name: &'e str,
+    help: &str,
+    unit: Option<&'e Unit>,
+    metric_type: MetricType,
+) -> Result<MetricEncoder<'e>, fmt::Error> {
+    encoder.encode_descriptor(name, help, unit, metric_type)
+}

@@ -1,0 +1,226 @@
+//! The models that are served, and the names they are served under.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use models::{LoadError, Method, Model};
+use net::Bytes;
+
+use crate::Settings;
+use crate::compute::Pace;
+use crate::decode::Schema;
+use crate::openapi;
+
+/// A model, and how it is served.
+#[derive(Debug)]
+pub struct ServedModel {
+    /// The name it is asked for by.
+    pub name: String,
+    /// Further names that mean the same.
+    pub aliases: Vec<String>,
+    /// What answers call its version.
+    pub version: Option<String>,
+    /// Which server's answers it gives where servers differ.
+    pub style: Style,
+    /// What it is asked for when a request does not say, if not what the model file says.
+    pub method: Option<Method>,
+    /// Whether it is there.
+    pub state: ModelState,
+}
+
+/// Whether a model is there.
+#[derive(Debug)]
+pub enum ModelState {
+    /// It is being fetched or read. It answers 503.
+    Loading,
+    /// It could not be loaded. It answers 503.
+    Failed,
+    /// It answers.
+    Ready(Box<LoadedModel>),
+}
+
+/// A model in memory.
+#[derive(Debug)]
+pub struct LoadedModel {
+    /// The model.
+    pub model: Model,
+    /// When it was loaded.
+    pub loaded_at: Timestamp,
+}
+
+/// Whose answers a model gives in the Open Inference Protocol, which leaves names and shapes of outputs open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Style {
+    /// MLServer's: output `predict`, or `output-1` of an MLflow model; shape `[N, 1]`.
+    #[default]
+    MlServer,
+    /// KServe's own servers: output `output-0`, shape `[N]`.
+    KServe,
+}
+
+/// Two models cannot have one name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("two models are called `{name}`")]
+pub struct DuplicateName {
+    /// The name.
+    pub name: String,
+}
+
+/// The models that are served at a moment. It never changes; another takes its place.
+#[derive(Debug)]
+pub(crate) struct ModelSet {
+    entries: Vec<Entry>,
+    positions: HashMap<String, usize>,
+    openapi: Bytes,
+}
+
+/// A model and its names.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    pub(crate) style: Style,
+    pub(crate) state: EntryState,
+}
+
+/// Whether a model is there.
+#[derive(Debug)]
+pub(crate) enum EntryState {
+    Loading,
+    Failed,
+    Ready(Box<Ready>),
+}
+
+/// A model that answers.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) model: Model,
+    pub(crate) schema: Schema,
+    /// What it is asked for when a request does not say.
+    pub(crate) method: Method,
+    /// How long it took for the first row.
+    pub(crate) pace: Pace,
+    pub(crate) loaded_at: Timestamp,
+}
+
+// === impl LoadedModel ===
+
+impl LoadedModel {
+    /// Loads a model from a file or a folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no model that can be served.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        Ok(Self { model: models::load(path)?, loaded_at: Timestamp::now() })
+    }
+}
+
+// === impl ModelSet ===
+
+impl ModelSet {
+    /// The table of these models; the first is the one that is asked when no name is said.
+    pub(crate) fn new(models: Vec<ServedModel>, settings: &Settings) -> Result<Self, DuplicateName> {
+        let mut positions = HashMap::new();
+        for (position, model) in models.iter().enumerate() {
+            let mut aliases = model.aliases.clone();
+            aliases.retain(|alias| *alias != model.name);
+            for name in aliases.into_iter().chain([model.name.clone()]) {
+                if positions.insert(name.clone(), position).is_some() {
+                    return Err(DuplicateName { name });
+                }
+            }
+        }
+        let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, settings)).collect();
+        let openapi = openapi::document(&entries).into();
+        Ok(Self { entries, positions, openapi })
+    }
+
+    /// The models, in order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The position of the model that has a name.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
+    /// What the server can do, as OpenAPI.
+    pub(crate) fn openapi(&self) -> &Bytes {
+        &self.openapi
+    }
+
+    /// Whether there are models, and all of them are there.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.entries.is_empty() && self.entries.iter().all(|entry| entry.ready().is_some())
+    }
+
+    /// Whether there is a model that answers.
+    pub(crate) fn is_any_ready(&self) -> bool {
+        self.entries.iter().any(|entry| entry.ready().is_some())
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn new(model: ServedModel, settings: &Settings) -> Self {
+        let state = match model.state {
+            ModelState::Loading => EntryState::Loading,
+            ModelState::Failed => EntryState::Failed,
+            ModelState::Ready(loaded) => {
+                EntryState::Ready(Box::new(Ready::new(*loaded, model.method, settings)))
+            }
+        };
+        Self { name: model.name, version: model.version, style: model.style, state }
+    }
+
+    /// What the output is called that a request does not name.
+    pub(crate) fn default_output(&self) -> &'static str {
+        match self.style {
+            Style::KServe => "output-0",
+            Style::MlServer if self.is_mlflow() => "output-1",
+            Style::MlServer => "predict",
+        }
+    }
+
+    /// Whether the model is one that MLflow saved.
+    pub(crate) fn is_mlflow(&self) -> bool {
+        self.ready().is_some_and(|ready| ready.model.description().format.starts_with("MLflow"))
+    }
+
+    /// The model, when it is there.
+    pub(crate) fn ready(&self) -> Option<&Ready> {
+        match &self.state {
+            EntryState::Ready(ready) => Some(ready),
+            EntryState::Loading | EntryState::Failed => None,
+        }
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    fn new(loaded: LoadedModel, method: Option<Method>, settings: &Settings) -> Self {
+        let LoadedModel { model, loaded_at } = loaded;
+        let schema = Schema::new(model.signature(), settings.lenient_column_names);
+        let method = method.unwrap_or_else(|| model.default_method());
+        let pace = first_pace(&model, method);
+        Self { model, schema, method, pace, loaded_at }
+    }
+}
+
+/// Predicts on the example, twice so that caches are warm, and says how long a row took.
+fn first_pace(model: &Model, method: Method) -> Pace {
+    let example = model.example();
+    let measure = || {
+        let start = Instant::now();
+        // An example that does not fit tells the pace as well, and nothing else is asked of it here.
+        let _ = model.predict(method, example);
+        start.elapsed()
+    };
+    let first = measure();
+    Pace::new(first.min(measure()) / u32::try_from(example.n_rows.max(1)).unwrap_or(u32::MAX))
+}

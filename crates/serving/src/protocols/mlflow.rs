@@ -1,0 +1,156 @@
+//! MLflow's scoring protocol, version 2: `POST /invocations`.
+//!
+//! Answers are those of `mlflow models serve`, byte by byte. Errors have its shape and our text, without the traceback.
+
+use models::Prediction;
+
+use super::Protocol;
+use crate::call::{Asked, Call, Predict, Question};
+use crate::content::Content;
+use crate::decode::{self, Decoded, Positions};
+use crate::example;
+use crate::fault::{Cause, Fault};
+use crate::json::write::{Dialect, Writer};
+use crate::json::{Kind, Reader};
+use crate::model_set::{Entry, Ready};
+use crate::reply::{JSON, Reply};
+use crate::route::{Answer, Route, Verb};
+use net::StatusCode;
+
+pub(super) const PROTOCOL: Protocol = Protocol {
+    name: "mlflow",
+    routes: &[
+        Route {
+            verb: Verb::Post,
+            pattern: "/invocations",
+            doc: "Predicts rows as MLflow's clients send them.",
+            answer: Answer::Predict(Predict { ask, tell, example }),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/ping",
+            doc: "Says whether the model is there, as MLflow does: an empty line, or 503.",
+            answer: Answer::Page(ping),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/version",
+            doc: "The version of this server.",
+            answer: Answer::Page(version),
+        },
+    ],
+    refuse,
+};
+
+/// A way to write rows, by its key in the body.
+struct InputForm {
+    key: &'static str,
+    read: fn(&mut Reader<'_>, &Question<'_>) -> Result<Decoded, Fault>,
+}
+
+const FORMS: &[InputForm] = &[
+    InputForm {
+        key: "dataframe_split",
+        read: |reader, question| {
+            decode::split(reader, question.schema, question.body.len(), "$.dataframe_split")
+        },
+    },
+    InputForm {
+        key: "dataframe_records",
+        read: |reader, question| {
+            decode::records(reader, question.schema, question.body.len(), "$.dataframe_records")
+        },
+    },
+    InputForm {
+        key: "instances",
+        read: |reader, question| {
+            decode::list(reader, question.schema, question.body.len(), "$.instances", Positions::Undeclared)
+        },
+    },
+    InputForm { key: "inputs", read: inputs },
+];
+
+fn ask(question: &Question<'_>) -> Result<Asked, Fault> {
+    let decoded = match question.content {
+        Content::Csv => decode::csv(question.body, question.schema)?,
+        Content::Json => json(question)?,
+    };
+    Ok(question.asked(decoded))
+}
+
+fn json(question: &Question<'_>) -> Result<Decoded, Fault> {
+    let mut reader = Reader::new(question.body);
+    let kind = reader.peek()?;
+    if kind != Kind::Object {
+        return Err(wrong_keys(&format!("got {kind}")));
+    }
+    let mut decoded = None;
+    let mut members = reader.object()?;
+    while let Some(key) = members.next(&mut reader)? {
+        let Some(form) = FORMS.iter().find(|form| form.key == key) else {
+            // MLflow ignores `params` of models that declare none, and any other key.
+            reader.skip()?;
+            continue;
+        };
+        if let Some((first, _)) = decoded {
+            return Err(wrong_keys(&format!("got `{first}` and `{key}`")));
+        }
+        decoded = Some((form.key, (form.read)(&mut reader, question)?));
+    }
+    reader.end()?;
+    decoded.map(|(_, decoded)| decoded).ok_or_else(|| wrong_keys("got none of them"))
+}
+
+fn wrong_keys(got: &str) -> Fault {
+    let keys: Vec<String> = FORMS.iter().map(|form| format!("`{}`", form.key)).collect();
+    Fault::new(Cause::Format, format!("expected an object with exactly one of {}, {got}", keys.join(", ")))
+}
+
+/// `inputs` holds columns, or rows.
+fn inputs(reader: &mut Reader<'_>, question: &Question<'_>) -> Result<Decoded, Fault> {
+    let path = "$.inputs";
+    match reader.peek()? {
+        Kind::Object => decode::columns(reader, question.schema, question.body.len(), path),
+        _ => decode::list(reader, question.schema, question.body.len(), path, Positions::Undeclared),
+    }
+}
+
+fn tell(_: &Entry, _: &Asked, predictions: &[Prediction]) -> Reply {
+    let n_values: usize = predictions.iter().map(|prediction| prediction.data.len()).sum();
+    let mut json = Writer::new(Dialect::Python, 32 + 20 * n_values);
+    json.raw("{\"predictions\": ");
+    for prediction in predictions {
+        json.prediction(prediction);
+    }
+    json.raw("}");
+    Reply::json(StatusCode::OK, json)
+}
+
+fn example(_: &Entry, ready: &Ready) -> Option<String> {
+    Some(format!("{{{}}}", example::split_or_instances(ready)))
+}
+
+/// MLflow's clients look at the status alone. `/health`, which MLflow answers in the same way, is told in
+/// [`super::retail`], with a body that says more.
+fn ping(call: &Call<'_>) -> Result<Reply, Fault> {
+    let status = if call.models.is_any_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok(Reply::new(status, JSON, "\n"))
+}
+
+fn version(_: &Call<'_>) -> Result<Reply, Fault> {
+    Ok(Reply::new(StatusCode::OK, JSON, env!("CARGO_PKG_VERSION")))
+}
+
+fn refuse(fault: &Fault) -> Reply {
+    let code = match fault.cause {
+        Cause::Format | Cause::Method | Cause::TooLarge | Cause::ContentType => "BAD_REQUEST",
+        Cause::Input => "INVALID_PARAMETER_VALUE",
+        Cause::NotFound => "RESOURCE_DOES_NOT_EXIST",
+        Cause::Internal => "INTERNAL_ERROR",
+        Cause::NotSupported => "NOT_IMPLEMENTED",
+        Cause::Unavailable => "TEMPORARILY_UNAVAILABLE",
+    };
+    let mut json = Writer::new(Dialect::Python, 256);
+    json.raw("{\"error_code\": ").text(code).raw(", \"message\": ").text(&fault.to_string()).raw("}");
+    Reply::json(fault.cause.status(), json)
+}

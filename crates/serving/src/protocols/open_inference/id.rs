@@ -1,0 +1,53 @@
+//! Names for requests that bring none.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher as _, RandomState};
+
+thread_local! {
+    static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one("request id"));
+}
+
+/// A new UUID of version 4 (RFC 9562 §5.4). It is unlike any other, and no secret.
+pub(super) fn new_id() -> String {
+    let (high, low) = (next(), next());
+    let version = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
+    let variant = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        version >> 32,
+        (version >> 16) & 0xffff,
+        version & 0xffff,
+        variant >> 48,
+        variant & 0xffff_ffff_ffff
+    )
+}
+
+/// SplitMix64, seeded once for each thread.
+fn next() -> u64 {
+    STATE.with(|state| {
+        let mut value = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state.set(value);
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_uuids_and_differ() {
+        let ids: HashSet<String> = (0..1000).map(|_| new_id()).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in ids {
+            let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+            assert_eq!(lengths, [8, 4, 4, 4, 12]);
+            assert_eq!(&id[14..15], "4");
+            assert!("89ab".contains(&id[19..20]));
+        }
+    }
+}

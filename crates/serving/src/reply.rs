@@ -1,0 +1,45 @@
+//! What is answered, in a form that may come from any thread.
+
+use net::{Bytes, Response, StatusCode};
+
+use crate::json::write::Writer;
+
+/// A response with a whole body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
+    /// Further header fields.
+    pub(crate) fields: Vec<(&'static str, String)>,
+}
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Reply {
+    /// A reply with a body.
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type, body: body.into(), fields: Vec::new() }
+    }
+
+    /// A reply of JSON.
+    pub(crate) fn json(status: StatusCode, json: Writer) -> Self {
+        Self::new(status, JSON, json.into_bytes())
+    }
+
+    /// The same reply with a further header field.
+    pub(crate) fn with_field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The response to send.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::with_body(self.status, self.content_type, self.body);
+        for (name, value) in &self.fields {
+            response.fields.push(name, value);
+        }
+        response
+    }
+}

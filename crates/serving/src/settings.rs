@@ -1,0 +1,30 @@
+//! What an operator may change about a model server.
+
+/// What an operator may change about a model server. Every limit has a default; none is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of a request body. A longer one is answered with 413.
+    pub body_limit: usize,
+    /// Whether a body must be sent with the content type it has. If not, one that comes with none, or with the
+    /// `application/x-www-form-urlencoded` that curl sends of its own accord, is read as JSON.
+    pub strict_content_type: bool,
+    /// Whether `fixed_acidity` and `Fixed-Acidity` stand for a column `fixed acidity`.
+    pub lenient_column_names: bool,
+    /// Threads for predictions that would hold up a connection thread.
+    pub compute_threads: usize,
+    /// Predictions that may wait for a compute thread. When as many wait, further ones are answered with 503.
+    pub compute_queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            body_limit: 10 * 1000 * 1000,
+            strict_content_type: false,
+            lenient_column_names: false,
+            compute_threads: n_cores,
+            compute_queue: 64 * n_cores,
+        }
+    }
+}

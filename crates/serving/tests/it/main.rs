@@ -1,0 +1,12 @@
+//! The model server as its clients see it: requests in, responses out, on real models.
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod socket;
