@@ -19,6 +19,7 @@ pub(crate) mod probe;
 mod process;
 mod replica;
 mod rollout;
+mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;

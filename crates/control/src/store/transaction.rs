@@ -376,7 +376,7 @@ fn read_again(value: Value, old: &Object) -> Result<Object, Status> {
 /// Keeps what is applied in an annotation, as kubectl writes it, so that both may be used in turns.
 fn annotate_applied(wanted: &mut Object) {
     let mut applied = wanted.value.clone();
-    if let Some(annotations) = applied["metadata"]["annotations"].as_object_mut() {
+    if let Some(annotations) = applied["metadata"].get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
     }
     let metadata = &mut wanted.value["metadata"];

@@ -1,0 +1,106 @@
+//! What people see of replicas: pods, sets, Deployments, endpoints.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use manifest::{Object, Workload};
+use plan::ObjectRef;
+use tokio::time::Instant;
+
+use super::deployment::{self, Counts, REVISION, Set, set_name};
+use super::{Local, endpoints, pod};
+
+/// How long a rollout may take without anything coming of it, unless the Deployment says otherwise.
+const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
+
+impl Local {
+    /// Writes down what there is now.
+    pub(super) fn show(&mut self, workloads: &[Workload], now: Instant) {
+        self.write_pods();
+        for workload in workloads.iter().filter(|workload| workload.owner.kind == "Deployment") {
+            self.write_deployment(workload, now);
+        }
+        self.write_endpoints();
+    }
+
+    fn write_pods(&self) {
+        let objects = self.store.objects();
+        let statuses: Vec<_> = self
+            .replicas
+            .iter()
+            .filter_map(|(reference, replica)| {
+                let object = objects.get("Pod", &reference.namespace, &reference.name)?;
+                let (containers, address) = (replica.statuses(), replica.address.to_string());
+                let facts =
+                    pod::Facts { containers: &containers, address: &address, started: replica.started };
+                Some((reference, pod::status(object, &facts, Timestamp::now())))
+            })
+            .collect();
+        drop(objects);
+        statuses.into_iter().for_each(|(pod, status)| self.store.set_status(pod, status));
+    }
+
+    /// Writes the ReplicaSet of a set.
+    pub(super) fn write_set(&self, workload: &Workload, object: &Object, set: &Set, now: Instant) {
+        let counts = self.counts(&workload.owner, &set.template_hash, workload.min_ready, now);
+        let objects = self.store.objects();
+        let name = set_name(&object.name, &set.template_hash);
+        let before = objects.get("ReplicaSet", &object.namespace, &name).map(AsRef::as_ref);
+        let written = deployment::set_object(object, set, counts, before, workload);
+        drop(objects);
+        if let Some(written) = written {
+            self.store.derive(written);
+        }
+    }
+
+    fn write_deployment(&mut self, workload: &Workload, now: Instant) {
+        let owner = &workload.owner;
+        let objects = self.store.objects();
+        let Some(object) = objects.get("Deployment", &owner.namespace, &owner.name).cloned() else { return };
+        drop(objects);
+        let Some(mut deployment) = self.deployments.remove(owner) else { return };
+        let mut all = Counts::default();
+        for set in &deployment.sets {
+            let counts = self.counts(owner, &set.template_hash, workload.min_ready, now);
+            all.all += counts.all;
+            all.ready += counts.ready;
+            all.available += counts.available;
+            if set.template_hash == workload.template_hash {
+                all.updated = counts.all;
+            }
+            self.write_set(workload, &object, set, now);
+        }
+        let seconds = object.value["spec"]["progressDeadlineSeconds"].as_u64();
+        let patience = seconds.map_or(PROGRESS_DEADLINE, Duration::from_secs);
+        let deadline = deployment.deadline(all, workload.replicas, patience, now);
+        let is_stuck = deadline.is_some_and(|deadline| deadline <= now);
+        deadline.filter(|_| !is_stuck).into_iter().for_each(|at| self.wake_at(at));
+        let not_yet_available: Vec<Instant> = self
+            .replicas
+            .values()
+            .filter(|replica| replica.owner == *owner)
+            .filter_map(|replica| replica.available_at(workload.min_ready).filter(|at| *at > now))
+            .collect();
+        not_yet_available.into_iter().for_each(|at| self.wake_at(at));
+        let revision = deployment.sets.last().map_or(0, |set| set.revision).to_string();
+        self.store.annotate(owner, REVISION, &revision);
+        let status = deployment::status(&object, workload, all, is_stuck, Timestamp::now());
+        self.store.set_status(owner, status);
+        self.deployments.insert(owner.clone(), deployment);
+    }
+
+    fn write_endpoints(&self) {
+        let objects = self.store.objects();
+        let written = endpoints::of_services(&objects);
+        let wanted: BTreeSet<ObjectRef> = written.iter().map(Object::reference).collect();
+        let kinds = ["EndpointSlice", "Endpoints"];
+        let ours =
+            kinds.iter().flat_map(|kind| objects.of_kind(kind)).filter(|object| endpoints::is_ours(object));
+        let stale: Vec<ObjectRef> =
+            ours.map(|object| object.reference()).filter(|object| !wanted.contains(object)).collect();
+        drop(objects);
+        stale.iter().for_each(|object| self.store.take_away(object));
+        written.into_iter().for_each(|object| self.store.derive(object));
+    }
+}
