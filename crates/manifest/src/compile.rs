@@ -1,13 +1,36 @@
 //! Objects to a plan.
+//!
+//! The order of [`compile`] is the order in which things depend on each other: InferenceServices stand for Deployments and
+//! Services, load balancers lead to Services, and lints look at what came out.
 
-use plan::{ObjectRef, Plan};
+mod application;
+mod attributes;
+mod certificates;
+mod domains;
+mod gateway;
+mod health_check;
+mod inference;
+mod ingress;
+pub(crate) mod names;
+mod network;
+mod optimise;
+mod rules;
+mod target_group;
+pub(crate) mod world;
 
-use crate::{Defaults, Finding, Object, Objects};
+use std::collections::BTreeMap;
+
+use plan::{HealthCheck, ObjectRef, Plan, Tags};
+
+use application::Built;
+use world::World;
+
+use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints};
 
 /// What a set of objects means.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compiled {
-    /// What traffic is to do.
+    /// What traffic is to do, as AWS would do it.
     pub plan: Plan,
     /// The objects that InferenceServices stand for: Deployments and Services, with `ownerReferences`; and the Service
     /// `knative-serving/kourier` that shows the address of the load balancer in front of them.
@@ -16,6 +39,8 @@ pub struct Compiled {
     pub routes: Vec<Route>,
     /// What is wrong, and what has no effect, in order.
     pub findings: Vec<Finding>,
+    /// Health checks that AWS sends to node ports, as they are to be made where there are no nodes.
+    pub pod_health_checks: Vec<PodHealthCheck>,
 }
 
 /// How an InferenceService is reached.
@@ -31,10 +56,136 @@ pub struct Route {
     pub load_balancer: String,
 }
 
+/// The health check of a target group where there are no nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodHealthCheck {
+    /// Id of the load balancer.
+    pub load_balancer: String,
+    /// Key of the target group.
+    pub target_group: String,
+    /// The check to make at the pods.
+    pub health_check: HealthCheck,
+}
+
 /// Compiles objects to a plan. What is wrong costs the load balancer it belongs to, and nothing else.
 #[must_use]
-pub fn compile(objects: &Objects, _defaults: &Defaults) -> Compiled {
-    let message = format!("{} objects: this build reads objects, but compiles no plan yet", objects.len());
-    let finding = Finding::new(&crate::codes::DOCUMENT_INVALID, message);
-    Compiled { findings: vec![finding], ..Compiled::default() }
+pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
+    let mut findings = Vec::new();
+    say_what_has_no_effect(objects, &mut findings);
+    let domains = domains::of(objects, defaults, &mut findings);
+    let inferences = inference::all(objects, &mut findings);
+    let mut children: Vec<Object> = inferences.iter().flat_map(|it| it.children.clone()).collect();
+    children.extend(gateway::synthetic_service(objects, &inferences));
+
+    let world = World::new(objects, &children, defaults, &mut findings);
+    let mut built: Vec<Built> = Vec::new();
+    for (id, members) in ingress::groups(&world, &mut findings) {
+        built.push(application::build(&id, &members, &world));
+    }
+    built.extend(network::all(&world, &mut findings));
+    let (gateway, routes) = gateway::build(&inferences, &domains, &world, &mut findings);
+    built.extend(gateway);
+
+    let mut plan = Plan::default();
+    let mut pod_health_checks = Vec::new();
+    for built in built {
+        let is_broken = built.findings.iter().any(Finding::is_error);
+        findings.extend(built.findings);
+        if is_broken {
+            continue;
+        }
+        pod_health_checks.extend(built.target_groups.pod_health_checks.into_iter().map(
+            |(key, health_check)| {
+                let load_balancer = built.load_balancer.id.clone();
+                PodHealthCheck { load_balancer, target_group: key, health_check }
+            },
+        ));
+        plan.load_balancers.push(built.load_balancer);
+    }
+    plan.load_balancers.sort_by(|a, b| a.id.cmp(&b.id));
+    findings.extend(lints::all(&world, &plan));
+    finding::sort(&mut findings);
+    Compiled { plan, children, routes, findings, pod_health_checks }
+}
+
+/// One finding for each kind that is kept without effect, at the first object of it.
+fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
+    for kind in kinds::KINDS.iter().filter(|kind| !kind.has_effect) {
+        let mut of_kind = objects.of_kind(kind.kind);
+        if let Some(first) = of_kind.next() {
+            let message = match of_kind.count() {
+                0 => format!("a {} is kept, and has no effect on one machine yet", kind.kind),
+                more => {
+                    format!("{} {} are kept, and have no effect on one machine yet", more + 1, kind.plural)
+                }
+            };
+            let location = first.locate("kind");
+            findings.push(Finding { location, ..Finding::new(&codes::KIND_IGNORED, message) });
+        }
+    }
+}
+
+/// All tags in one; where a key stands twice the later one wins.
+fn merged_tags(all: &[&Tags]) -> Tags {
+    all.iter().copied().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Warns of prefix lists that nobody knows: nothing is let in from them.
+fn check_prefix_lists<'a>(
+    lists: impl Iterator<Item = &'a String>,
+    object: &Object,
+    key: &str,
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    for list in lists.filter(|list| !world.defaults.prefix_lists.contains_key(*list)) {
+        let message = format!("prefix list `{list}` is not known here: nobody is let in by it");
+        let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key);
+        findings.push(finding.with_severity(Severity::Warning));
+    }
+}
+
+/// Names of Services that begin like a missing one, the most alike first.
+fn similar_services(world: &World<'_>, namespace: &str, missing: &str) -> Option<String> {
+    /// Names that share fewer letters are not alike.
+    const ALIKE: usize = 4;
+    /// More of them are no help.
+    const MOST: usize = 3;
+    let in_common = |name: &str| name.bytes().zip(missing.bytes()).take_while(|(a, b)| a == b).count();
+    let in_namespace = world.services.keys().filter(|(other, _)| other == namespace);
+    let mut alike: BTreeMap<(usize, &str), &str> = BTreeMap::new();
+    for (_, name) in in_namespace {
+        let common = in_common(name);
+        if common >= ALIKE {
+            alike.insert((usize::MAX - common, name), name);
+        }
+    }
+    let names: Vec<&str> = alike.into_values().take(MOST).collect();
+    (!names.is_empty()).then(|| format!("similar: {}", names.join(", ")))
+}
+
+// === impl Compiled ===
+
+impl Compiled {
+    /// The plan for targets that are reached directly: health checks go to the pods, and prefix lists are resolved.
+    #[must_use]
+    pub fn plan_without_nodes(&self, defaults: &Defaults) -> Plan {
+        let mut plan = self.plan.clone();
+        for load_balancer in &mut plan.load_balancers {
+            let id = &load_balancer.id;
+            for target_group in &mut load_balancer.target_groups {
+                let is_it = |check: &&PodHealthCheck| {
+                    check.load_balancer == *id && check.target_group == target_group.key
+                };
+                if let Some(check) = self.pod_health_checks.iter().find(is_it) {
+                    target_group.health_check = check.health_check.clone();
+                }
+            }
+            for ranges in load_balancer.listeners.iter_mut().filter_map(|it| it.source_ranges.as_mut()) {
+                let lists = ranges.prefix_lists.iter().filter_map(|id| defaults.prefix_lists.get(id));
+                ranges.cidrs.extend(lists.flatten());
+            }
+        }
+        plan
+    }
 }

@@ -1,5 +1,7 @@
 //! What a cluster or an account would say: controller flags, certificates and lists that manifests only refer to.
 
+mod parse;
+
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
@@ -74,6 +76,18 @@ pub struct Named {
     pub arn: String,
     /// Its name.
     pub name: String,
+}
+
+impl Defaults {
+    /// Whether a feature that is on by itself has not been switched off.
+    pub(crate) fn has_feature(&self, gate: &str) -> bool {
+        self.feature_gates.get(gate) != Some(&false)
+    }
+
+    /// Whether a gate that is off by itself has been switched on.
+    pub(crate) fn is_gate_on(&self, gate: &str) -> bool {
+        self.feature_gates.get(gate) == Some(&true)
+    }
 }
 
 impl Default for Defaults {

@@ -146,6 +146,13 @@ pub fn sort(findings: &mut Vec<Finding>) {
     });
 }
 
+/// The known word that is nearest to what somebody wrote, if one is near.
+pub(crate) fn nearest(written: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    /// No known word is near that long.
+    const MAX_WRITTEN: usize = 128;
+    (written.len() <= MAX_WRITTEN).then(|| plan::suggest::nearest(written, known)).flatten()
+}
+
 // === impl Severity ===
 
 impl Severity {

@@ -3,7 +3,21 @@
 //! A kind that something is made from has a file of its own with its wire types; a kind that is only kept is a row of
 //! [`KINDS`]. Kinds that are not here are named in a finding and left out.
 
+pub(crate) mod config;
+pub(crate) mod endpoints;
+pub(crate) mod inference_service;
+pub(crate) mod ingress;
+pub(crate) mod ingress_class;
 pub(crate) mod ingress_v1beta1;
+pub(crate) mod metadata;
+pub(crate) mod pod;
+pub(crate) mod selector;
+pub(crate) mod service;
+
+use serde::de::DeserializeOwned;
+
+use crate::wire::{self, Case, Note};
+use crate::{Finding, Object, codes};
 
 /// A kind of object that Forebay knows.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,6 +109,37 @@ pub fn kind_named(text: &str) -> Option<&'static Kind> {
 /// The kind with exactly this group and kind, whatever the version.
 pub(crate) fn kind_of(group: &str, kind: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|known| known.group == group && known.kind == kind)
+}
+
+/// Reads an object as the wire type of its kind. What the type does not know, and what has no effect, becomes findings;
+/// so does what is wrong, and then there is nothing to return.
+pub(crate) fn read<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Finding>) -> Option<T> {
+    let metadata = object.value.get("metadata").unwrap_or(&serde_json::Value::Null);
+    let (metadata, mut notes) = wire::from_value::<metadata::Metadata>(metadata, "metadata", Case::Exact);
+    let (read, more) = wire::from_value::<T>(&object.value, "", Case::Exact);
+    notes.extend(more);
+    findings.extend(notes.iter().map(|note| field_finding(object, note)));
+    match metadata.and(read) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            findings.push(Finding::new(&codes::FIELD_INVALID, error.to_string()).at(object, &error.path));
+            None
+        }
+    }
+}
+
+fn field_finding(object: &Object, note: &Note) -> Finding {
+    match note {
+        Note::Unknown { path, nearest } => {
+            let message = format!("{} has no field `{path}`: it is ignored", object.kind.kind);
+            let finding = Finding::new(&codes::FIELD_UNKNOWN, message).at(object, path);
+            finding.maybe_suggest(nearest.map(|near| format!("did you mean `{near}`?")))
+        }
+        Note::NoEffect { path } => {
+            let message = format!("`{path}` has no effect on one machine yet");
+            Finding::new(&codes::FIELD_NO_EFFECT, message).at(object, path)
+        }
+    }
 }
 
 // === impl Kind ===

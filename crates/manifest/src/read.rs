@@ -68,6 +68,11 @@ pub fn read(file: &str, text: &str) -> Read {
     read
 }
 
+/// One YAML value, without places.
+pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
+    yaml::parse(text).map(|(value, _)| value).map_err(|error| error.message)
+}
+
 fn at(file: &str, line: u32, column: u32, text: &str) -> Location {
     Location { file: file.to_owned(), line, column, text: text.to_owned() }
 }

@@ -1,12 +1,19 @@
 //! Workloads: wanted replicas of one thing, with nothing left to a default.
 
+mod environment;
+mod probe;
+mod program;
+mod quantity;
+mod rollout;
+mod template;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use plan::ObjectRef;
 
-use crate::{Finding, Objects, codes};
+use crate::{Finding, Object, Objects, finding};
 
 /// Wanted replicas of one thing.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,11 +161,36 @@ pub enum ProbeHandler {
 }
 
 /// The workloads that Deployments and bare Pods ask for. Children of InferenceServices are among them when the caller has
-/// put them into `objects`.
+/// put them into `objects`. A workload with an error among its findings is left out.
 #[must_use]
 pub fn workloads(objects: &Objects) -> (Vec<Workload>, Vec<Finding>) {
-    let wanted = objects.of_kind("Deployment").chain(objects.of_kind("Pod"));
-    let message = "this build reads workloads, but runs none yet";
-    let findings = wanted.map(|object| Finding::new(&codes::WORKLOAD_INVALID, message).on(object));
-    (Vec::new(), findings.collect())
+    let (mut workloads, mut findings) = (Vec::new(), Vec::new());
+    for object in objects.of_kind("Deployment").chain(objects.of_kind("Pod")) {
+        let mut own = Vec::new();
+        let workload = match object.kind.kind {
+            "Deployment" => template::of_deployment(object, objects, &mut own),
+            _ if is_owned(object) => continue,
+            _ => template::of_pod(object, objects, &mut own),
+        };
+        let is_broken = own.iter().any(Finding::is_error);
+        workloads.extend(workload.filter(|_| !is_broken));
+        findings.append(&mut own);
+    }
+    finding::sort(&mut findings);
+    (workloads, findings)
 }
+
+/// Whether an object was made of another one, which then speaks for it.
+fn is_owned(object: &Object) -> bool {
+    let owners = object.value.pointer("/metadata/ownerReferences").and_then(serde_json::Value::as_array);
+    owners.is_some_and(|owners| !owners.is_empty())
+}
+
+/// Whether an image is our model server: its last path segment, without tag and digest, is `forebay`.
+pub(crate) fn is_our_image(image: &str) -> bool {
+    let last = image.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+    last.split(':').next() == Some("forebay")
+}
+
+#[cfg(test)]
+mod tests;

@@ -71,6 +71,7 @@ table! {
     GROUP_NAME_INVALID = Error "group-name-invalid": "A text that is not the name of a group.";
     GROUP_ORDER_INVALID = Error "group-order-invalid": "A group order that is no number from -1000 to 1000.";
     HEALTHCHECK_PORT_UNKNOWN = Error "healthcheck-port-unknown": "A health check port that the Service does not have.";
+    HOST_CONFLICT = Error "host-conflict": "A host that could mean several things.";
     IMAGE_UNSUPPORTED = Error "image-unsupported": "A container whose image cannot be run as a process on this machine.";
     IPV6_WITHOUT_DUALSTACK = Error "ipv6-without-dualstack": "An IPv6 Service behind a load balancer without IPv6.";
     LOAD_BALANCER_NAME_INVALID = Error "load-balancer-name-invalid": "A text that is not the name of a load balancer.";
@@ -82,6 +83,7 @@ table! {
     PROXY_PROTOCOL_INVALID = Error "proxy-protocol-invalid": "A proxy protocol setting other than `*`.";
     SSL_PORTS_UNUSED = Error "ssl-ports-unused": "A TLS port that the Service does not have.";
     SSL_REDIRECT_PORT = Error "ssl-redirect-port": "A redirect to a port that is not an HTTPS listener.";
+    TARGET_GROUP_UNKNOWN = Error "target-group-unknown": "A target group that the environment does not know.";
     TARGET_TYPE_UNSUPPORTED = Error "target-type-unsupported": "A target type that does not go with the Service or the environment.";
     TRUST_STORE_UNKNOWN = Error "trust-store-unknown": "A trust store that the environment does not know.";
     WEB_ACL_UNKNOWN = Error "web-acl-unknown": "A web ACL that the environment does not know.";
@@ -96,7 +98,7 @@ table! {
     HEALTHCHECK_PATH_UNUSED = Warning "healthcheck-path-unused" "FB008": "A health check path that AWS would not ask, because the check is a connection.";
     HEALTHCHECK_PORT_INSTANCE = Warning "healthcheck-port-instance": "A health check port that AWS would ask at the node, not at the pod.";
     HEALTHCHECK_TIMEOUT = Warning "healthcheck-timeout": "A health check that may take as long as the time between two.";
-    INGRESS_CLASS_ANNOTATION = Warning "ingress-class-annotation": "The deprecated annotation in place of spec.ingressClassName.";
+    INGRESS_CLASS_ANNOTATION = Info "ingress-class-annotation": "The deprecated annotation in place of spec.ingressClassName.";
     INIT_CONTAINERS = Warning "init-containers": "Init containers, which are not run on one machine.";
     NLB_443_PLAINTEXT = Warning "nlb-443-plaintext" "FB011": "Port 443 without TLS.";
     NLB_ACCESS_LOG_WITHOUT_TLS = Warning "nlb-access-log-without-tls": "An access log that AWS would leave empty, because it holds TLS connections only.";

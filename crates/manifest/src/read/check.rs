@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use plan::suggest;
 use serde_json::{Map, Value};
 
+use crate::finding::nearest;
 use crate::kinds::{self, Kind, kind_of};
 use crate::read::key_path;
 use crate::{Finding, Location, Object, Severity, Source, codes};
@@ -98,7 +98,7 @@ fn known_kind(
         let message = format!("kind `{kind}` of {api_version} is not known here: its objects are left out");
         let finding = Finding::new(&codes::KIND_IGNORED, message);
         let same_group = kinds::KINDS.iter().filter(|known| known.group == group);
-        let finding = match suggest::nearest(kind, same_group.map(|known| known.kind)) {
+        let finding = match nearest(kind, same_group.map(|known| known.kind)) {
             Some(near) => finding.with_severity(Severity::Warning).suggest(format!("kind: {near}")),
             None => finding,
         };

@@ -1,0 +1,213 @@
+//! The load balancer in front of all InferenceServices, and the Service that shows its address.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use plan::attributes::{ALGORITHM, Scope};
+use plan::{
+    Action, Attributes, CodeSet, Condition, HealthCheck, HealthCheckPort, IpAddressType, Listener,
+    LoadBalancer, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol, ProtocolVersion, Rule,
+    ServicePortName, Tags, TargetGroup, TargetType, Values,
+};
+use serde_json::json;
+
+use super::Route;
+use super::application::{Built, source_ranges};
+use super::domains::{CLUSTER_LOCAL, Domains};
+use super::inference::{Inference, predictor};
+use super::names;
+use super::target_group::{TargetGroups, address_type, group_port};
+use super::world::World;
+use crate::annotations::SYNTHETIC;
+use crate::kinds::kind_of;
+use crate::{Finding, Object, Objects, codes};
+
+const NAMESPACE: &str = "knative-serving";
+const NAME: &str = "kourier";
+const ID: &str = "gateway:knative-serving/kourier";
+const PORT: u16 = 80;
+
+/// The Service that shows the address, unless there is one that somebody else made.
+pub(super) fn synthetic_service(objects: &Objects, inferences: &[Inference]) -> Option<Object> {
+    let existing = objects.get("Service", NAMESPACE, NAME);
+    let is_somebodys = existing.is_some_and(|existing| !existing.labels().contains_key(SYNTHETIC));
+    if inferences.is_empty() || is_somebodys {
+        return None;
+    }
+    let kind = kind_of("", "Service").expect("Services are known");
+    let value = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "name": NAME, "namespace": NAMESPACE, "labels": { SYNTHETIC: "true" } },
+        "spec": {
+            "type": "LoadBalancer",
+            "ports": [{ "name": "http2", "port": PORT, "protocol": "TCP", "targetPort": 8080 }],
+        },
+    });
+    let (namespace, name) = (NAMESPACE.to_owned(), NAME.to_owned());
+    Some(Object { kind, namespace, name, value, source: None })
+}
+
+/// The load balancer, if there is anything behind it, and how each InferenceService is reached.
+pub(super) fn build(
+    inferences: &[Inference],
+    domains: &Domains,
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) -> (Option<Built>, Vec<Route>) {
+    let routes = routes(inferences, domains, findings);
+    if inferences.is_empty() {
+        return (None, routes);
+    }
+    let mut own = Vec::new();
+    let mut listener = Listener::new(PORT, Protocol::Http);
+    listener.source_ranges = Some(source_ranges(None, Vec::new(), false));
+    let mut target_groups = TargetGroups::default();
+    for (inference, route) in inferences.iter().zip(&routes) {
+        let Some(target_group) = target_group(inference, world, &mut own) else { continue };
+        let hosts = route.hosts.iter().map(|host| Pattern::ignore_case(host)).collect();
+        let conditions = vec![Condition::HostHeader(Values::Wildcards(hosts))];
+        listener.rules.push(Rule {
+            tags: world.defaults.tags.clone(),
+            source: Some(plan::RuleSource { object: route.object.clone(), rule_index: 0, path_index: 0 }),
+            ..Rule::new(conditions, Action::forward_to(&target_group.key))
+        });
+        target_groups.by_key.insert(target_group.key.clone(), target_group);
+    }
+    let shown = ObjectRef::new("Service", NAMESPACE, NAME);
+    let sources = [shown].into_iter().chain(routes.iter().map(|route| route.object.clone()));
+    let load_balancer = LoadBalancer {
+        id: ID.to_owned(),
+        name: NAME.to_owned(),
+        name_generated: false,
+        kind: LoadBalancerKind::Application,
+        scheme: plan::Scheme::InternetFacing,
+        ip_address_type: IpAddressType::Ipv4,
+        sources: sources.collect(),
+        attributes: Attributes::new(Scope::Application),
+        web_acl: None,
+        shield_advanced_protection: None,
+        minimum_capacity_units: None,
+        customer_owned_ipv4_pool: None,
+        subnets: Vec::new(),
+        security_groups: Vec::new(),
+        tags: Tags::new(),
+        listeners: vec![listener],
+        target_groups: target_groups.by_key.values().cloned().collect(),
+    };
+    (Some(Built { load_balancer, target_groups, findings: own }), routes)
+}
+
+/// Hosts of each InferenceService. A host in the form `name-namespace` that two could claim leads to neither.
+fn routes(inferences: &[Inference], domains: &Domains, findings: &mut Vec<Finding>) -> Vec<Route> {
+    let forms: Vec<Hosts> = inferences.iter().map(|inference| Hosts::of(inference, domains)).collect();
+    let mut claims: BTreeMap<&str, usize> = BTreeMap::new();
+    for host in forms.iter().filter_map(|forms| forms.hyphen.as_deref()) {
+        *claims.entry(host).or_default() += 1;
+    }
+    let pairs = inferences.iter().zip(&forms);
+    let routes = pairs.map(|(inference, forms)| {
+        let hyphen = forms.hyphen.as_deref().filter(|host| {
+            let is_unique = claims.get(host) == Some(&1);
+            if !is_unique {
+                let message =
+                    format!("host {host} could mean several InferenceServices, so it leads to none");
+                findings.push(
+                    Finding::new(&codes::HOST_CONFLICT, message)
+                        .on(&inference.object)
+                        .with_severity(crate::Severity::Warning),
+                );
+            }
+            is_unique
+        });
+        let mut hosts: Vec<&str> = match inference.is_standard {
+            true => hyphen.into_iter().chain(forms.dot.as_deref()).collect(),
+            false => forms.dot.as_deref().into_iter().chain(hyphen).collect(),
+        };
+        hosts.extend(forms.internal.iter().map(String::as_str));
+        let url = format!("http://{}", hosts[0]);
+        let hosts = hosts.into_iter().map(str::to_owned).collect();
+        Route { object: inference.object.reference(), hosts, url, load_balancer: ID.to_owned() }
+    });
+    routes.collect()
+}
+
+/// The hosts that one InferenceService would like.
+struct Hosts {
+    dot: Option<String>,
+    hyphen: Option<String>,
+    /// Never empty.
+    internal: [String; 2],
+}
+
+impl Hosts {
+    fn of(inference: &Inference, domains: &Domains) -> Self {
+        let (name, namespace) = (&inference.object.name, &inference.object.namespace);
+        let labels = inference.object.labels().into_iter();
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let domain = domains.for_labels(&labels);
+        let is_public = !inference.is_private && domain != CLUSTER_LOCAL;
+        Self {
+            dot: is_public.then(|| format!("{name}.{namespace}.{domain}")),
+            hyphen: is_public.then(|| format!("{name}-{namespace}.{domain}")),
+            internal: [
+                format!("{name}.{namespace}.{CLUSTER_LOCAL}"),
+                format!("{name}-predictor.{namespace}.{CLUSTER_LOCAL}"),
+            ],
+        }
+    }
+}
+
+fn target_group(
+    inference: &Inference,
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<TargetGroup> {
+    let (namespace, name) = (&inference.object.namespace, &inference.object.name);
+    let service = predictor(name);
+    let backend = world.service(namespace, &service)?;
+    let port = backend.port_number(PORT)?;
+    let key = format!("{namespace}/{name}/{service}:{PORT}");
+    let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
+    // Predictions differ in length, so the one with the least to do comes next, as in Knative's own gateway.
+    attributes.set_default(ALGORITHM, "least_outstanding_requests");
+    Some(TargetGroup {
+        name: names::generated(namespace, &service, &[ID, &key]),
+        name_generated: true,
+        service: plan::ServicePort {
+            namespace: namespace.clone(),
+            name: service,
+            port: ServicePortName::Number(PORT),
+        },
+        target_type: TargetType::Ip,
+        protocol: Protocol::Http,
+        protocol_version: Some(ProtocolVersion::Http1),
+        port: group_port(TargetType::Ip, port),
+        ip_address_type: address_type(backend),
+        target_control_port: None,
+        health_check: health_check(inference.is_ours),
+        attributes,
+        targets: world.targets(backend, port),
+        replay: world.replay(backend, findings),
+        tags: Tags::new(),
+        key,
+    })
+}
+
+/// Our model server says whether its model is loaded; of other containers it is only known that they take connections.
+fn health_check(is_ours: bool) -> HealthCheck {
+    let (protocol, path, matcher) = match CodeSet::parse("200", 200..=499) {
+        Ok(codes) if is_ours => (Protocol::Http, Some("/v2/health/ready".to_owned()), Matcher::Http(codes)),
+        _ => (Protocol::Tcp, None, Matcher::Connection),
+    };
+    HealthCheck {
+        protocol,
+        port: HealthCheckPort::TrafficPort,
+        path,
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        healthy_threshold: 2,
+        unhealthy_threshold: 2,
+        matcher,
+    }
+}

@@ -1,0 +1,225 @@
+//! Which Ingresses are ours, and which of them share a load balancer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plan::{Protocol, Tags, TargetType};
+
+use super::world::World;
+use crate::annotations::values::{self, cidrs};
+use crate::annotations::{self, IngressSettings, Problem, WebAcl, group_name, load_balancer_name, words};
+use crate::kinds::ingress::{Ingress, IngressSpec};
+use crate::kinds::ingress_class::{IngressClass, IngressClassParams, IngressClassParamsSpec};
+use crate::kinds::{self};
+use crate::{Finding, Object, codes};
+
+/// An Ingress of ours, with what its annotations and its class say.
+pub(super) struct Member {
+    pub(super) object: Arc<Object>,
+    pub(super) spec: IngressSpec,
+    /// The annotations, under what the class says.
+    pub(super) settings: IngressSettings,
+    pub(super) class: ClassSettings,
+    /// What is wrong with it; a member that could not be read at all takes its group out by this.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What a class says that does not go into the settings of the Ingress.
+#[derive(Default)]
+pub(super) struct ClassSettings {
+    pub(super) target_type: Option<TargetType>,
+    pub(super) tags: Tags,
+    pub(super) names_certificates: bool,
+}
+
+/// Controllers whose classes are ours.
+const CONTROLLERS: &[&str] = &["ingress.k8s.aws/alb", "forebay.dev/ingress"];
+/// Classes that are ours without an IngressClass.
+const CLASSES: &[&str] = &["alb", "forebay"];
+const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+const IS_DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
+
+/// Whose an Ingress is.
+enum Owner {
+    /// Ours, with the parameters of its class.
+    Us(Option<Arc<Object>>),
+    /// Somebody else's, and why.
+    Other(String),
+}
+
+/// Ingresses of ours by the id of their load balancer, in the order of the group.
+pub(super) fn groups(world: &World<'_>, findings: &mut Vec<Finding>) -> BTreeMap<String, Vec<Member>> {
+    let classes = classes(world, findings);
+    let mut groups: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    for object in world.objects.of_kind("Ingress") {
+        let mut own = Vec::new();
+        let Some(ingress) = kinds::read::<Ingress>(object, &mut own) else {
+            findings.extend(own);
+            continue;
+        };
+        let params = match owner(object, &ingress.spec, &classes, world, &mut own) {
+            Owner::Us(params) => params,
+            Owner::Other(reason) => {
+                let finding = Finding::new(&codes::NOT_OURS, reason).on(object);
+                findings.push(finding.suggest("spec.ingressClassName: alb"));
+                continue;
+            }
+        };
+        annotations::survey(object, world.defaults.strict_aws, findings);
+        let mut member = Member {
+            object: object.clone(),
+            spec: ingress.spec,
+            settings: annotations::of_ingress(object, &mut own),
+            class: ClassSettings::default(),
+            findings: own,
+        };
+        if let Some(params) = params
+            && !member.follow_class(&params, world)
+        {
+            let reason = format!("its class {} is not for this namespace", params.name);
+            findings.push(Finding::new(&codes::NOT_OURS, reason).on(object));
+            continue;
+        }
+        let id = match &member.settings.group {
+            Some(group) => format!("group:{group}"),
+            None => format!("ingress:{}/{}", object.namespace, object.name),
+        };
+        groups.entry(id).or_default().push(member);
+    }
+    for members in groups.values_mut() {
+        members.sort_by_key(|member| {
+            (member.settings.group_order, format!("{}/{}", member.object.namespace, member.object.name))
+        });
+    }
+    groups
+}
+
+fn classes(world: &World<'_>, findings: &mut Vec<Finding>) -> BTreeMap<String, (Arc<Object>, IngressClass)> {
+    let objects = world.objects.of_kind("IngressClass");
+    let classes = objects.filter_map(|object| {
+        let class = kinds::read::<IngressClass>(object, findings)?;
+        Some((object.name.clone(), (object.clone(), class)))
+    });
+    classes.collect()
+}
+
+fn owner(
+    object: &Object,
+    spec: &IngressSpec,
+    classes: &BTreeMap<String, (Arc<Object>, IngressClass)>,
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) -> Owner {
+    let is_ours = |name: &str| CLASSES.contains(&name) || name == world.defaults.ingress_class;
+    let of_class = |name: &str, class: &IngressClass| {
+        if !CONTROLLERS.contains(&class.spec.controller.as_str()) {
+            let controller = &class.spec.controller;
+            return Owner::Other(format!("its class {name} belongs to the controller `{controller}`"));
+        }
+        let parameters = class.spec.parameters.as_ref().filter(|it| it.kind == "IngressClassParams");
+        Owner::Us(parameters.and_then(|it| world.objects.get("IngressClassParams", "", &it.name)).cloned())
+    };
+    if let Some(name) = &spec.ingress_class_name {
+        return match classes.get(name) {
+            Some((_, class)) => of_class(name, class),
+            None if is_ours(name) => Owner::Us(None),
+            None => Owner::Other(format!("there is no IngressClass `{name}`")),
+        };
+    }
+    if let Some(name) = object.annotation(CLASS_ANNOTATION) {
+        if !is_ours(name) {
+            return Owner::Other(format!("its class `{name}` belongs to another controller"));
+        }
+        let message = format!("{CLASS_ANNOTATION} is deprecated since Kubernetes 1.18");
+        let finding = Finding::new(&codes::INGRESS_CLASS_ANNOTATION, message);
+        let finding = finding.at_annotation(object, CLASS_ANNOTATION);
+        findings.push(finding.suggest(format!("spec.ingressClassName: {name}")));
+        return Owner::Us(None);
+    }
+    let default = classes.values().find(|(class, _)| class.annotation(IS_DEFAULT) == Some("true"));
+    match default {
+        Some((object, class)) => of_class(&object.name, class),
+        None => Owner::Other("it names no class, and no IngressClass is the default".to_owned()),
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    /// The ports it listens on: those it names, else 443 when it has certificates, else 80.
+    pub(super) fn listen_ports(&self) -> Vec<(u16, Protocol)> {
+        match &self.settings.listen_ports {
+            Some(ports) => ports.clone(),
+            None if self.settings.certificates.is_empty() => vec![(80, Protocol::Http)],
+            None => vec![(443, Protocol::Https)],
+        }
+    }
+
+    /// Puts what a class says over what the annotations say. `false` when the class is not for this namespace.
+    fn follow_class(&mut self, params: &Arc<Object>, world: &World<'_>) -> bool {
+        let Some(class) = kinds::read::<IngressClassParams>(params, &mut self.findings) else { return true };
+        let spec = class.spec;
+        if let Some(selector) = &spec.namespace_selector {
+            let namespace = world.objects.get("Namespace", "", &self.object.namespace);
+            let labels = namespace.map(|object| object.labels()).unwrap_or_default();
+            let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+            if !selector.matches(&labels.collect()) {
+                return false;
+            }
+        }
+        if let Err((path, problem)) = self.take(spec) {
+            self.findings.push(Finding::new(problem.code, problem.message).at(params, &path));
+        }
+        true
+    }
+
+    fn take(&mut self, spec: IngressClassParamsSpec) -> Result<(), (String, Problem)> {
+        let at = |path: &'static str| move |problem: Problem| (format!("spec.{path}"), problem);
+        let settings = &mut self.settings;
+        if let Some(name) = spec.load_balancer_name {
+            settings.name = Some(load_balancer_name(&name).map_err(at("loadBalancerName"))?);
+        }
+        if let Some(group) = spec.group {
+            settings.group = Some(group_name(&group.name).map_err(at("group.name"))?);
+        }
+        if let Some(scheme) = spec.scheme {
+            settings.scheme = Some(words::scheme(&scheme).map_err(at("scheme"))?);
+        }
+        if let Some(text) = spec.ip_address_type {
+            settings.ip_address_type = Some(words::ip_address_type(&text).map_err(at("ipAddressType"))?);
+        }
+        if let Some(text) = spec.target_type {
+            self.class.target_type = Some(words::target_type(&text).map_err(at("targetType"))?);
+        }
+        if !spec.inbound_cidrs.is_empty() {
+            settings.inbound_cidrs = Some(cidrs(&spec.inbound_cidrs.join(",")).map_err(at("inboundCIDRs"))?);
+        }
+        if let Some(port) = spec.ssl_redirect_port {
+            settings.ssl_redirect = Some(values::port(&port.to_string()).map_err(at("sslRedirectPort"))?);
+        }
+        if !spec.certificate_arns.is_empty() {
+            settings.certificates = spec.certificate_arns;
+            self.class.names_certificates = true;
+        }
+        for listener in spec.listeners {
+            let protocol = words::http_protocol(&listener.protocol).map_err(at("listeners"))?;
+            let attributes = settings.listener_attributes.entry((listener.port, protocol)).or_default();
+            attributes.extend(listener.listener_attributes.into_iter().map(|pair| (pair.key, pair.value)));
+        }
+        settings.ssl_policy = spec.ssl_policy.or(settings.ssl_policy.take());
+        settings.subnets = spec.subnets.map(|subnets| subnets.ids).or(settings.subnets.take());
+        if !spec.prefix_lists.is_empty() {
+            settings.prefix_lists = Some(spec.prefix_lists);
+        }
+        settings
+            .attributes
+            .extend(spec.load_balancer_attributes.into_iter().map(|pair| (pair.key, pair.value)));
+        let web_acl = spec.web_acl_arn.map(WebAcl::Arn).or(spec.web_acl_name.map(WebAcl::Name));
+        settings.web_acl = web_acl.or(settings.web_acl.take());
+        settings.capacity_units =
+            spec.minimum_load_balancer_capacity.map(|it| it.capacity_units).or(settings.capacity_units);
+        self.class.tags = spec.tags.into_iter().map(|pair| (pair.key, pair.value)).collect();
+        settings.tags.extend(self.class.tags.clone());
+        Ok(())
+    }
+}

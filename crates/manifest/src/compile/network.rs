@@ -1,0 +1,448 @@
+//! Network Load Balancers: Services of type LoadBalancer.
+
+use std::sync::Arc;
+
+use plan::attributes::{self as keys, Scope};
+use plan::{
+    Action, Attributes, Forward, ForwardTarget, IpAddressType, Listener, LoadBalancer, LoadBalancerKind,
+    Protocol, Scheme, ServicePortName, Tags, TargetAddressType, TargetGroup, TargetGroupRef, TargetType,
+};
+
+use super::application::{Built, source_ranges};
+use super::attributes::{self, Written};
+use super::certificates;
+use super::health_check::{self, About, Setting, Wrong};
+use super::names;
+use super::target_group::{Made, TargetGroups, address_type, group_port};
+use super::world::{Backend, World};
+use crate::annotations::values::cidr;
+use crate::annotations::{self, HealthCheckSettings, Map, ServiceSettings};
+use crate::kinds::service::{ServicePort, ServiceType, TransportProtocol};
+use crate::{Finding, Object, ServiceSelection, codes};
+
+const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer-";
+/// The class of the AWS controller.
+const AWS_CLASS: &str = "service.k8s.aws/nlb";
+
+/// The load balancers of all Services that are one.
+pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> {
+    let mut built = Vec::new();
+    for backend in world.services.values() {
+        let mut own = Vec::new();
+        annotations::survey(&backend.object, world.defaults.strict_aws, findings);
+        let settings = annotations::of_service(&backend.object, world.defaults.strict_aws, &mut own);
+        match owner(backend, &settings, world) {
+            Owner::Us => {
+                let service = Network {
+                    world,
+                    backend,
+                    settings,
+                    target_groups: TargetGroups::default(),
+                    findings: own,
+                };
+                built.push(service.build());
+            }
+            Owner::Other(reason) => findings.push(Finding::new(&codes::NOT_OURS, reason).on(&backend.object)),
+            Owner::Nobody => {}
+        }
+    }
+    built
+}
+
+enum Owner {
+    Us,
+    Other(String),
+    /// It is no load balancer.
+    Nobody,
+}
+
+fn owner(backend: &Backend, settings: &ServiceSettings, world: &World<'_>) -> Owner {
+    let is_load_balancer = backend.spec.service_type == ServiceType::LoadBalancer;
+    let class = backend.spec.load_balancer_class.as_deref();
+    match world.defaults.service_selection {
+        ServiceSelection::All if !is_load_balancer => Owner::Nobody,
+        ServiceSelection::All => match class {
+            None | Some(AWS_CLASS) => Owner::Us,
+            Some(class) => Owner::Other(format!("its class `{class}` belongs to another controller")),
+        },
+        ServiceSelection::Controller => {
+            let is_taken = match (class, settings.controller.as_deref()) {
+                (Some(class), _) => class == AWS_CLASS,
+                (None, Some("nlb-ip")) => true,
+                (None, Some("external")) => settings.target_type.is_some(),
+                (None, _) => false,
+            };
+            let any_type = !world.defaults.is_gate_on("ServiceTypeLoadBalancerOnly");
+            match is_taken && (is_load_balancer || any_type) {
+                true => Owner::Us,
+                false if is_load_balancer => Owner::Other("the AWS controller does not select it".to_owned()),
+                false => Owner::Nobody,
+            }
+        }
+    }
+}
+
+/// A load balancer in the making.
+struct Network<'a> {
+    world: &'a World<'a>,
+    backend: &'a Backend,
+    settings: ServiceSettings,
+    target_groups: TargetGroups,
+    findings: Vec<Finding>,
+}
+
+impl Network<'_> {
+    fn build(mut self) -> Built {
+        let object = &self.backend.object;
+        let id = format!("service:{}/{}", object.namespace, object.name);
+        let deprecated = match self.settings.is_internal {
+            Some(true) => Some(Scheme::Internal),
+            Some(false) => Some(Scheme::InternetFacing),
+            None => None,
+        };
+        let scheme = self.settings.scheme.or(deprecated).unwrap_or(self.world.defaults.scheme);
+        let ip_address_type = self.settings.ip_address_type.unwrap_or(IpAddressType::Ipv4);
+        let tags = super::merged_tags(&[&self.settings.tags, &self.world.defaults.tags]);
+        self.check_family(ip_address_type);
+        self.check_ssl_ports();
+        let generated = || names::generated(&object.namespace, &object.name, &[&id, scheme.as_str()]);
+        let listeners = self.listeners(&id, ip_address_type, &tags);
+        let load_balancer = LoadBalancer {
+            name: self.settings.name.clone().unwrap_or_else(generated),
+            name_generated: self.settings.name.is_none(),
+            kind: LoadBalancerKind::Network,
+            scheme,
+            ip_address_type,
+            sources: vec![object.reference()],
+            attributes: self.attributes(),
+            web_acl: None,
+            shield_advanced_protection: None,
+            minimum_capacity_units: self
+                .settings
+                .capacity_units
+                .filter(|_| self.world.defaults.has_feature("LBCapacityReservation")),
+            customer_owned_ipv4_pool: None,
+            subnets: self.settings.subnets.clone(),
+            security_groups: self.settings.security_groups.clone(),
+            tags,
+            listeners,
+            target_groups: self.target_groups.by_key.values().cloned().collect(),
+            id,
+        };
+        Built { load_balancer, target_groups: self.target_groups, findings: self.findings }
+    }
+
+    fn push(&mut self, finding: Finding, annotation: &str) {
+        let key = format!("{PREFIX}{annotation}");
+        self.findings.push(finding.at_annotation(&self.backend.object, &key));
+    }
+
+    fn check_family(&mut self, ip_address_type: IpAddressType) {
+        if address_type(self.backend) == TargetAddressType::Ipv6 && ip_address_type == IpAddressType::Ipv4 {
+            let message = "the Service has IPv6 addresses and its load balancer has none";
+            let finding = Finding::new(&codes::IPV6_WITHOUT_DUALSTACK, message);
+            self.push(finding.suggest(format!("{PREFIX}ip-address-type: dualstack")), "ip-address-type");
+        }
+    }
+
+    fn check_ssl_ports(&mut self) {
+        let ports = self.settings.ssl_ports.iter().flatten().filter(|port| *port != "*");
+        let is_known = |written: &str| self.backend.spec.ports.iter().any(|port| is_named(port, written));
+        let unused: Vec<String> = ports.filter(|port| !is_known(port)).cloned().collect();
+        for port in unused {
+            let message = format!("ssl-ports: the Service has no port `{port}`");
+            self.push(Finding::new(&codes::SSL_PORTS_UNUSED, message), "ssl-ports");
+        }
+    }
+
+    fn attributes(&mut self) -> Attributes {
+        let object = &self.backend.object;
+        let mut attributes = Attributes::new(Scope::Network);
+        let key = format!("{PREFIX}attributes");
+        let written = Written { object, key: &key };
+        attributes::set(&mut attributes, &self.settings.attributes, &written, &mut self.findings);
+        // The deprecated annotations win where both are written.
+        for (name, value) in &self.settings.winning_attributes {
+            let key = match name.as_str() {
+                "load_balancing.cross_zone.enabled" => "cross-zone-load-balancing-enabled",
+                "access_logs.s3.bucket" => "access-log-s3-bucket-name",
+                "access_logs.s3.prefix" => "access-log-s3-bucket-prefix",
+                _ => "access-log-enabled",
+            };
+            let key = format!("{PREFIX}{key}");
+            let written = Written { object, key: &key };
+            let one = Map::from([(name.clone(), value.clone())]);
+            attributes::set(&mut attributes, &one, &written, &mut self.findings);
+        }
+        attributes
+    }
+
+    fn listeners(&mut self, id: &str, ip_address_type: IpAddressType, tags: &Tags) -> Vec<Listener> {
+        let backend = self.backend;
+        let ranges = self.source_ranges(ip_address_type);
+        let mut listeners: Vec<Listener> = Vec::new();
+        for (index, port) in backend.spec.ports.iter().enumerate() {
+            let path = format!("spec.ports[{index}]");
+            if port.protocol != TransportProtocol::Tcp {
+                let message = format!("port {}: {:?} is not carried in this build", port.port, port.protocol);
+                let message = message.replace("Udp", "UDP").replace("Sctp", "SCTP");
+                let finding = Finding::new(&codes::PROTOCOL_UNSUPPORTED, message);
+                self.findings.push(finding.at(&backend.object, &format!("{path}.protocol")));
+                continue;
+            }
+            if listeners.iter().any(|listener| listener.port == port.port) {
+                let message = format!("port {} stands twice in the Service", port.port);
+                let finding = Finding::new(&codes::PORT_CONFLICT, message);
+                self.findings.push(finding.at(&backend.object, &format!("{path}.port")));
+                continue;
+            }
+            let protocol = if self.ends_tls(port) { Protocol::Tls } else { Protocol::Tcp };
+            let mut listener = Listener::new(port.port, protocol);
+            listener.source_ranges.clone_from(&ranges);
+            listener.tags.clone_from(tags);
+            if protocol == Protocol::Tls {
+                self.secure(&mut listener);
+            }
+            self.listener_attributes(&mut listener);
+            listener.default_action = self.forward(id, port, protocol, tags);
+            listeners.push(listener);
+        }
+        if backend.spec.ports.is_empty() {
+            let finding = Finding::new(&codes::FIELD_INVALID, "the Service has no ports");
+            self.findings.push(finding.at(&backend.object, "spec.ports"));
+        }
+        listeners.sort_by_key(|listener| listener.port);
+        self.check_unused_listeners(&listeners);
+        listeners
+    }
+
+    fn source_ranges(&mut self, ip_address_type: IpAddressType) -> Option<plan::SourceRanges> {
+        let object = &self.backend.object;
+        let is_managed =
+            self.world.defaults.has_feature("NLBSecurityGroup") && !self.settings.no_security_group;
+        if !self.settings.security_groups.is_empty() || !is_managed {
+            return None;
+        }
+        let key = format!("{PREFIX}security-group-prefix-lists");
+        let lists = &self.settings.prefix_lists;
+        super::check_prefix_lists(lists.iter(), object, &key, self.world, &mut self.findings);
+        let mut written = Vec::new();
+        for (index, range) in self.backend.spec.load_balancer_source_ranges.iter().enumerate() {
+            match cidr(range) {
+                Ok(range) => written.push(range),
+                Err(problem) => {
+                    let path = format!("spec.loadBalancerSourceRanges[{index}]");
+                    let finding = Finding::new(problem.code, problem.message).at(object, &path);
+                    self.findings.push(finding.maybe_suggest(problem.suggestion));
+                }
+            }
+        }
+        let in_spec = Some(written).filter(|ranges| !ranges.is_empty());
+        let cidrs = in_spec.or_else(|| self.settings.source_ranges.clone());
+        Some(source_ranges(cidrs, lists.clone(), ip_address_type != IpAddressType::Ipv4))
+    }
+
+    /// Whether TLS ends at the listener of a port: there are certificates, and the port is among those for TLS, if some are
+    /// named.
+    fn ends_tls(&self, port: &ServicePort) -> bool {
+        let ports = self.settings.ssl_ports.as_deref();
+        let is_meant =
+            ports.is_none_or(|ports| ports.iter().any(|written| written == "*" || is_named(port, written)));
+        !self.settings.certificates.is_empty() && is_meant
+    }
+
+    fn secure(&mut self, listener: &mut Listener) {
+        let key = format!("{PREFIX}ssl-cert");
+        for arn in &self.settings.certificates {
+            certificates::check_known(&self.backend.object, &key, arn, self.world, &mut self.findings);
+            if !listener.certificates.iter().any(|other| other.arn == *arn) {
+                listener.certificates.push(plan::Certificate { arn: arn.clone(), source: "annotation" });
+            }
+        }
+        let policy = self.settings.ssl_policy.clone();
+        listener.ssl_policy = Some(policy.unwrap_or_else(|| self.world.defaults.ssl_policy.clone()));
+        listener.alpn_policy.clone_from(&self.settings.alpn_policy);
+    }
+
+    fn listener_attributes(&mut self, listener: &mut Listener) {
+        let name = (listener.port, listener.protocol);
+        let Some(values) = self.settings.listener_attributes.get(&name) else { return };
+        let key = format!("{PREFIX}listener-attributes.{}-{}", listener.protocol.as_str(), listener.port);
+        let written = Written { object: &self.backend.object, key: &key };
+        attributes::set(&mut listener.attributes, values, &written, &mut self.findings);
+    }
+
+    fn check_unused_listeners(&mut self, listeners: &[Listener]) {
+        let is_there = |name: &(u16, Protocol)| listeners.iter().any(|it| (it.port, it.protocol) == *name);
+        let of_attributes = self.settings.listener_attributes.keys().map(|name| (name, true));
+        let of_actions = self.settings.actions.keys().map(|name| (name, false));
+        for ((port, protocol), is_attributes) in of_attributes.chain(of_actions) {
+            if is_there(&(*port, *protocol)) {
+                continue;
+            }
+            let name = format!("{}-{port}", protocol.as_str());
+            let stem = if is_attributes { "aws-load-balancer-listener-attributes" } else { "actions" };
+            let finding = Finding::new(
+                &codes::ANNOTATION_NO_EFFECT,
+                format!("{stem}.{name}: there is no such listener"),
+            );
+            let key = format!("service.beta.kubernetes.io/{stem}.{name}");
+            let finding = finding.at_annotation(&self.backend.object, &key);
+            self.findings.push(finding.with_severity(crate::Severity::Warning));
+        }
+    }
+
+    /// Where connections to a port go: to the Service itself, and to others by their shares.
+    fn forward(&mut self, id: &str, port: &ServicePort, protocol: Protocol, tags: &Tags) -> Action {
+        let shares = self.settings.actions.get(&(port.port, protocol)).cloned();
+        let own = self.target_group(id, self.backend, port, protocol, tags);
+        let Some(shares) = shares else { return Action::forward_to(&own) };
+        let mut targets = vec![(own, shares.own_weight)];
+        let action_key = format!("service.beta.kubernetes.io/actions.{}-{}", protocol.as_str(), port.port);
+        for (name, port, weight) in &shares.others {
+            let world = self.world;
+            let found = world.service(&self.backend.object.namespace, name);
+            let backend_port = found.and_then(|it| it.spec.ports.iter().find(|it| is_named(it, port)));
+            match found.zip(backend_port) {
+                Some((backend, port)) => {
+                    targets.push((self.target_group(id, backend, port, protocol, tags), *weight));
+                }
+                None => {
+                    let message =
+                        format!("there is no Service `{name}` with a port `{port}` in the namespace");
+                    let code = if found.is_some() {
+                        &codes::BACKEND_PORT_MISSING
+                    } else {
+                        &codes::BACKEND_SERVICE_MISSING
+                    };
+                    let finding =
+                        Finding::new(code, message).at_annotation(&self.backend.object, &action_key);
+                    self.findings.push(finding);
+                }
+            }
+        }
+        let targets = targets.into_iter().map(|(key, weight)| {
+            let target_group = TargetGroupRef::Key(key);
+            ForwardTarget { target_group, weight }
+        });
+        Action::Forward(Forward { targets: targets.collect(), stickiness: None })
+    }
+
+    /// Makes the target group of a Service's port, when it is not there yet, and gives its key.
+    fn target_group(
+        &mut self,
+        id: &str,
+        backend: &Backend,
+        port: &ServicePort,
+        listener: Protocol,
+        tags: &Tags,
+    ) -> String {
+        let service = &backend.object;
+        let key = format!("{}/{}:{}", service.namespace, service.name, port.port);
+        if self.target_groups.by_key.contains_key(&key) {
+            return key;
+        }
+        let is_ssl = self.settings.backend_protocol.as_deref() == Some("ssl");
+        let protocol = if listener == Protocol::Tls && is_ssl { Protocol::Tls } else { Protocol::Tcp };
+        let target_type = self.target_type(backend);
+        let checks = self.health_check(backend, port, target_type);
+        let kind = format!("{target_type:?} {protocol:?}");
+        let target_group = TargetGroup {
+            name: names::generated(&service.namespace, &service.name, &[id, &key, &kind]),
+            name_generated: true,
+            service: plan::ServicePort {
+                namespace: service.namespace.clone(),
+                name: service.name.clone(),
+                port: ServicePortName::Number(port.port),
+            },
+            target_type,
+            protocol,
+            protocol_version: None,
+            port: group_port(target_type, port),
+            ip_address_type: address_type(backend),
+            target_control_port: None,
+            health_check: checks.aws,
+            attributes: self.target_group_attributes(port, target_type),
+            targets: self.world.targets(backend, port),
+            replay: self.world.replay(backend, &mut self.findings),
+            tags: tags.clone(),
+            key: key.clone(),
+        };
+        self.target_groups.add(Made { target_group, pod_health_check: checks.pods });
+        key
+    }
+
+    fn target_type(&mut self, backend: &Backend) -> TargetType {
+        let is_nlb_ip = self.settings.controller.as_deref() == Some("nlb-ip");
+        let said = if is_nlb_ip { Some(TargetType::Ip) } else { self.settings.target_type };
+        let target_type = said.unwrap_or(self.world.defaults.target_type);
+        let problem = match target_type {
+            TargetType::Ip if !self.world.defaults.enable_ip_target_type => {
+                "target type ip is switched off in this environment".to_owned()
+            }
+            TargetType::Instance if backend.spec.service_type == ServiceType::ClusterIP => {
+                format!("Service `{}` is of type ClusterIP and has no node port", backend.object.name)
+            }
+            _ => return target_type,
+        };
+        self.push(Finding::new(&codes::TARGET_TYPE_UNSUPPORTED, problem), "nlb-target-type");
+        target_type
+    }
+
+    fn health_check(
+        &mut self,
+        backend: &Backend,
+        port: &ServicePort,
+        target_type: TargetType,
+    ) -> health_check::Checks {
+        let about = About { backend, port, target_type };
+        let follows_intent = !self.world.defaults.strict_aws;
+        match health_check::network(&self.settings.health_check, &about, follows_intent) {
+            Ok(checks) => checks,
+            Err(Wrong { code, setting, message }) => {
+                let name = match setting {
+                    Setting::Port => "healthcheck-port",
+                    Setting::SuccessCodes => "healthcheck-success-codes",
+                };
+                self.push(Finding::new(code, format!("{name}: {message}")), name);
+                let plain = HealthCheckSettings::default();
+                health_check::network(&plain, &about, false).expect("the defaults are good")
+            }
+        }
+    }
+
+    fn target_group_attributes(&mut self, port: &ServicePort, target_type: TargetType) -> Attributes {
+        let mut attributes = Attributes::new(Scope::NetworkTargetGroup);
+        if target_type == TargetType::Ip {
+            attributes.set_default(keys::PRESERVE_CLIENT_IP, "false");
+        }
+        let by_port = self.settings.attributes_by_port.get(&port.port).filter(|map| !map.is_empty());
+        let (key, values) = match by_port {
+            Some(values) => (format!("{PREFIX}target-group-attributes.{}", port.port), values),
+            None => (format!("{PREFIX}target-group-attributes"), &self.settings.target_group_attributes),
+        };
+        let object: &Arc<Object> = &self.backend.object;
+        let written = Written { object, key: &key };
+        attributes::set(&mut attributes, values, &written, &mut self.findings);
+        let listed = self.settings.proxy_protocol_ports.as_ref().map(|ports| ports.contains(&port.port));
+        let told = if self.settings.proxy_protocol { Some(true) } else { listed };
+        let in_attributes = attributes.is_on(keys::PROXY_PROTOCOL_V2);
+        let key = match self.settings.proxy_protocol {
+            true => format!("{PREFIX}proxy-protocol"),
+            false => format!("{PREFIX}proxy-protocol-per-target-group"),
+        };
+        // The controller always writes this one, so it always counts as set.
+        let written = Written { object, key: &key };
+        let value =
+            Map::from([(keys::PROXY_PROTOCOL_V2.to_owned(), told.unwrap_or(in_attributes).to_string())]);
+        let mut said = Vec::new();
+        attributes::set(&mut attributes, &value, &written, &mut said);
+        self.findings.extend(said.into_iter().filter(|_| told.is_some()));
+        attributes
+    }
+}
+
+/// Whether a Service's port has this name or number.
+fn is_named(port: &ServicePort, written: &str) -> bool {
+    port.name.as_deref() == Some(written) || written.parse() == Ok(port.port)
+}

@@ -1,0 +1,141 @@
+//! Rules that need not be there: redirects that would go round in circles, and rules behind a redirect that takes all
+//! they could get (`pkg/ingress/rule_optimizer.go` of the AWS controller).
+
+use plan::{Action, Condition, Listener, Redirect, Rule, Values};
+
+/// A rule that was taken out, and why.
+pub(super) struct Dropped {
+    pub(super) rule: Rule,
+    pub(super) reason: String,
+}
+
+/// Takes needless rules out of a listener.
+pub(super) fn optimise(listener: &mut Listener) -> Vec<Dropped> {
+    let (mut kept, mut dropped): (Vec<Rule>, Vec<Dropped>) = (Vec::new(), Vec::new());
+    for rule in std::mem::take(&mut listener.rules) {
+        let covering = kept.iter().find(|earlier| covers(earlier, &rule));
+        if let Action::Redirect(redirect) = &rule.action
+            && leads_back(redirect, &rule, listener)
+        {
+            let reason = "it would redirect to where the request came to".to_owned();
+            dropped.push(Dropped { rule, reason });
+        } else if let Some(earlier) = covering {
+            let reason = format!("the redirect of {} takes all its requests", describe(earlier));
+            dropped.push(Dropped { rule, reason });
+        } else {
+            kept.push(rule);
+        }
+    }
+    listener.rules = kept;
+    dropped
+}
+
+/// Whether the redirect leads to the listener, host and path of the requests it is for. Regular expressions are not looked
+/// into.
+fn leads_back(redirect: &Redirect, rule: &Rule, listener: &Listener) -> bool {
+    let hosts = wildcards(rule, |condition| matches!(condition, Condition::HostHeader(_)));
+    let paths = wildcards(rule, |condition| matches!(condition, Condition::PathPattern(_)));
+    let same_protocol = redirect.protocol == "#{protocol}" || redirect.protocol == listener.protocol.as_str();
+    let same_port = redirect.port == "#{port}" || redirect.port == listener.port.to_string();
+    let same_host = redirect.host == "#{host}" || hosts.iter().any(|host| *host == redirect.host);
+    let same_path = redirect.path == "/#{path}" || paths.iter().any(|path| *path == redirect.path);
+    let same_query = redirect.query == "#{query}";
+    same_protocol && same_port && same_host && same_path && same_query
+}
+
+/// Whether an earlier rule is a redirect by host and path alone that takes every request the later one could get.
+fn covers(earlier: &Rule, later: &Rule) -> bool {
+    let is_plain = earlier.conditions.iter().all(|condition| {
+        matches!(
+            condition,
+            Condition::HostHeader(Values::Wildcards(_)) | Condition::PathPattern(Values::Wildcards(_))
+        )
+    });
+    let covers = |is_field: fn(&Condition) -> bool, all: &str| {
+        let wanted = wildcards(earlier, is_field);
+        let got = wildcards(later, is_field);
+        let takes_all = wanted.is_empty() || wanted.contains(&all);
+        takes_all || (!got.is_empty() && got.iter().all(|value| wanted.contains(value)))
+    };
+    matches!(earlier.action, Action::Redirect(_))
+        && is_plain
+        && covers(|condition| matches!(condition, Condition::HostHeader(_)), "*")
+        && covers(|condition| matches!(condition, Condition::PathPattern(_)), "/*")
+}
+
+/// The wildcard values of a rule's conditions on one field.
+fn wildcards(rule: &Rule, is_field: fn(&Condition) -> bool) -> Vec<&str> {
+    let conditions = rule.conditions.iter().filter(|condition| is_field(condition));
+    let values = conditions.filter_map(|condition| match condition {
+        Condition::HostHeader(Values::Wildcards(patterns))
+        | Condition::PathPattern(Values::Wildcards(patterns)) => Some(patterns),
+        _ => None,
+    });
+    values.flatten().map(plan::Pattern::as_str).collect()
+}
+
+fn describe(rule: &Rule) -> String {
+    match &rule.source {
+        Some(source) => format!(
+            "spec.rules[{}].http.paths[{}] of {}",
+            source.rule_index, source.path_index, source.object
+        ),
+        None => "an earlier rule".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::{Pattern, Protocol};
+
+    fn rule(host: &str, path: &str, action: Action) -> Rule {
+        let mut conditions = Vec::new();
+        if !host.is_empty() {
+            conditions.push(Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)])));
+        }
+        let paths = path.split(',').map(Pattern::case_sensitive).collect();
+        conditions.push(Condition::PathPattern(Values::Wildcards(paths)));
+        Rule::new(conditions, action)
+    }
+
+    fn redirect(change: impl FnOnce(&mut Redirect)) -> Action {
+        let mut redirect = Redirect::keeping_everything(301);
+        change(&mut redirect);
+        Action::Redirect(redirect)
+    }
+
+    #[track_caller]
+    fn check(rules: Vec<Rule>, n_kept: usize) {
+        let mut listener = Listener::new(443, Protocol::Https);
+        let n_rules = rules.len();
+        listener.rules = rules;
+        let dropped = optimise(&mut listener);
+        assert_eq!((listener.rules.len(), dropped.len()), (n_kept, n_rules - n_kept));
+    }
+
+    #[test]
+    fn redirects_that_lead_back_are_dropped() {
+        let to_https = || redirect(|it| "HTTPS".clone_into(&mut it.protocol));
+        check(vec![rule("a.b", "/*", to_https())], 0);
+        check(vec![rule("a.b", "/*", redirect(|it| "a.b".clone_into(&mut it.host)))], 0);
+        check(vec![rule("a.b", "/x", redirect(|it| "/x".clone_into(&mut it.path)))], 0);
+        check(vec![rule("a.b", "/*", redirect(|it| "c.d".clone_into(&mut it.host)))], 1);
+        check(vec![rule("a.b", "/*", redirect(|it| "8443".clone_into(&mut it.port)))], 1);
+        check(vec![rule("a.b", "/*", redirect(|it| "q=1".clone_into(&mut it.query)))], 1);
+    }
+
+    #[test]
+    fn rules_behind_a_wider_redirect_are_dropped() {
+        let away = || redirect(|it| "c.d".clone_into(&mut it.host));
+        let stay = || Action::forward_to("x");
+        check(vec![rule("a.b", "/*", away()), rule("a.b", "/x", stay())], 1);
+        check(vec![rule("a.b", "/*", away()), rule("", "/x", stay())], 2);
+        check(vec![rule("", "/x,/y", away()), rule("a.b", "/x", stay())], 1);
+        check(vec![rule("", "/x", away()), rule("a.b", "/x,/y", stay())], 2);
+        check(vec![rule("", "/*", stay()), rule("a.b", "/x", stay())], 2);
+        let mut guarded = rule("a.b", "/*", away());
+        guarded.conditions.push(Condition::HttpRequestMethod(vec!["GET".to_owned()]));
+        check(vec![guarded, rule("a.b", "/x", stay())], 2);
+    }
+}

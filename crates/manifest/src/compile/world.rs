@@ -1,0 +1,234 @@
+//! What there is besides what is being compiled: Services, the addresses behind them, and what runs there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plan::{Replay, Target};
+
+use crate::annotations::{REPLAY, SYNTHETIC};
+use crate::kinds::endpoints::{EndpointPort, EndpointSlice, Endpoints};
+use crate::kinds::pod::{Deployment, Pod, PodSpec};
+use crate::kinds::selector::has_all;
+use crate::kinds::service::{Service, ServicePort, ServiceSpec};
+use crate::kinds::{self};
+use crate::workload::is_our_image;
+use crate::{Defaults, Finding, Object, Objects, codes};
+
+/// Namespace and name.
+pub(crate) type Name = (String, String);
+
+/// Everything that load balancers lead to, by name.
+pub(crate) struct World<'a> {
+    pub(crate) defaults: &'a Defaults,
+    pub(crate) objects: &'a Objects,
+    pub(crate) services: BTreeMap<Name, Backend>,
+    targets: BTreeMap<Name, Vec<NamedTargets>>,
+    pods: Vec<PodLabels>,
+}
+
+/// A Service that could be parsed.
+pub(crate) struct Backend {
+    pub(crate) object: Arc<Object>,
+    pub(crate) spec: ServiceSpec,
+}
+
+/// Addresses that answer on one port of a Service.
+struct NamedTargets {
+    /// Name of the Service's port; empty when it has only one.
+    port: String,
+    target: Target,
+    is_ready: bool,
+}
+
+/// The labels of pods that there are or will be.
+pub(crate) struct PodLabels {
+    pub(crate) namespace: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Whether all of its containers are our model server.
+    pub(crate) is_ours: bool,
+}
+
+/// Label of an EndpointSlice that names its Service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+// === impl World ===
+
+impl<'a> World<'a> {
+    /// Parses what is there. `children` stand beside `objects`, and give way to objects of the same name.
+    pub(crate) fn new(
+        objects: &'a Objects,
+        children: &[Object],
+        defaults: &'a Defaults,
+        findings: &mut Vec<Finding>,
+    ) -> Self {
+        let mut world =
+            Self { defaults, objects, services: BTreeMap::new(), targets: BTreeMap::new(), pods: Vec::new() };
+        let is_new = |child: &&Object| objects.get(child.kind.kind, &child.namespace, &child.name).is_none();
+        let children: Vec<Arc<Object>> = children.iter().filter(is_new).cloned().map(Arc::new).collect();
+        for object in objects.iter().chain(&children) {
+            match object.kind.kind {
+                "Service" => world.add_service(object, findings),
+                "EndpointSlice" => world.add_slice(object, findings),
+                "Endpoints" => world.add_endpoints(object, findings),
+                // Workloads make findings of their own when they are made into replicas.
+                "Deployment" => {
+                    if let Some(deployment) = kinds::read::<Deployment>(object, &mut Vec::new()) {
+                        let template = deployment.spec.template;
+                        world.add_pods(&object.namespace, template.metadata.labels, &template.spec);
+                    }
+                }
+                "Pod" => {
+                    if let Some(pod) = kinds::read::<Pod>(object, &mut Vec::new()) {
+                        let labels = object.labels().into_iter();
+                        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+                        world.add_pods(&object.namespace, labels.collect(), &pod.spec);
+                    }
+                }
+                _ => {}
+            }
+        }
+        world
+    }
+
+    /// The Service of this name.
+    pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&Backend> {
+        self.services.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// The pods that a Service selects. A Service without selector selects none.
+    pub(crate) fn selected(&self, backend: &Backend) -> impl Iterator<Item = &PodLabels> {
+        let selector = &backend.spec.selector;
+        let namespace = &backend.object.namespace;
+        let fits = move |pod: &&PodLabels| pod.namespace == *namespace && has_all(&pod.labels, selector);
+        self.pods.iter().filter(move |pod| !selector.is_empty() && fits(pod))
+    }
+
+    /// The pods of a namespace.
+    pub(crate) fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &PodLabels> {
+        self.pods.iter().filter(move |pod| pod.namespace == namespace)
+    }
+
+    /// Who answers behind one port of a Service, in order.
+    pub(crate) fn targets(&self, backend: &Backend, port: &ServicePort) -> Vec<Target> {
+        let name = (backend.object.namespace.clone(), backend.object.name.clone());
+        let port_name = port.name.as_deref().unwrap_or_default();
+        let takes_all = backend.spec.publish_not_ready_addresses;
+        let all = self.targets.get(&name).into_iter().flatten();
+        let fitting = all.filter(|it| it.port == port_name && (takes_all || it.is_ready));
+        let mut targets: Vec<Target> = fitting.map(|it| it.target.clone()).collect();
+        targets.sort();
+        targets.dedup_by(|a, b| (a.address, a.port) == (b.address, b.port));
+        targets
+    }
+
+    /// Which requests may be repeated at another pod of the Service.
+    pub(crate) fn replay(&self, backend: &Backend, findings: &mut Vec<Finding>) -> Replay {
+        match backend.object.annotation(REPLAY) {
+            Some("everything") => return Replay::Everything,
+            Some("idempotent") => return Replay::Idempotent,
+            Some(other) => {
+                let message = format!("replay: `{other}` is not one of `everything`, `idempotent`");
+                let finding = Finding::new(&codes::ANNOTATION_INVALID, message);
+                findings.push(finding.at_annotation(&backend.object, REPLAY));
+            }
+            None => {}
+        }
+        let mut pods = self.selected(backend).peekable();
+        let is_ours = pods.peek().is_some() && pods.all(|pod| pod.is_ours);
+        if is_ours { Replay::Everything } else { Replay::Idempotent }
+    }
+
+    fn add_service(&mut self, object: &Arc<Object>, findings: &mut Vec<Finding>) {
+        if object.labels().contains_key(SYNTHETIC) {
+            return;
+        }
+        if let Some(service) = kinds::read::<Service>(object, findings) {
+            let backend = Backend { object: object.clone(), spec: service.spec };
+            self.services.insert((object.namespace.clone(), object.name.clone()), backend);
+        }
+    }
+
+    fn add_slice(&mut self, object: &Object, findings: &mut Vec<Finding>) {
+        let Some(slice) = kinds::read::<EndpointSlice>(object, findings) else { return };
+        let labels = object.labels();
+        let Some(service) = labels.get(SERVICE_NAME) else {
+            let message = format!("the label {SERVICE_NAME} is missing: the addresses belong to no Service");
+            findings.push(Finding::new(&codes::FIELD_NO_EFFECT, message).at(object, "metadata.labels"));
+            return;
+        };
+        let name = (object.namespace.clone(), (*service).to_owned());
+        for (index, endpoint) in slice.endpoints.iter().enumerate() {
+            let is_ready = endpoint.conditions.ready.unwrap_or(true);
+            let path = format!("endpoints[{index}].addresses");
+            for address in &endpoint.addresses {
+                let place = Place { object, path: &path, address, zone: endpoint.zone.as_ref(), is_ready };
+                self.add_targets(&name, &place, &slice.ports, findings);
+            }
+        }
+    }
+
+    fn add_endpoints(&mut self, object: &Object, findings: &mut Vec<Finding>) {
+        let Some(endpoints) = kinds::read::<Endpoints>(object, findings) else { return };
+        let name = (object.namespace.clone(), object.name.clone());
+        for (index, subset) in endpoints.subsets.iter().enumerate() {
+            let ready = subset.addresses.iter().map(|address| (address, "addresses", true));
+            let not_ready = subset.not_ready_addresses.iter();
+            let not_ready = not_ready.map(|address| (address, "notReadyAddresses", false));
+            for (address, field, is_ready) in ready.chain(not_ready) {
+                let path = format!("subsets[{index}].{field}");
+                let place = Place { object, path: &path, address: &address.ip, zone: None, is_ready };
+                self.add_targets(&name, &place, &subset.ports, findings);
+            }
+        }
+    }
+
+    fn add_targets(
+        &mut self,
+        service: &Name,
+        place: &Place<'_>,
+        ports: &[EndpointPort],
+        findings: &mut Vec<Finding>,
+    ) {
+        let Ok(address) = place.address.parse() else {
+            let message = format!("`{}` is not an address", place.address);
+            findings.push(Finding::new(&codes::FIELD_INVALID, message).at(place.object, place.path));
+            return;
+        };
+        let numbered =
+            ports.iter().filter_map(|port| Some((port.name.clone().unwrap_or_default(), port.port?)));
+        let targets = self.targets.entry(service.clone()).or_default();
+        targets.extend(numbered.map(|(name, port)| NamedTargets {
+            port: name,
+            target: Target { address, port, availability_zone: place.zone.cloned() },
+            is_ready: place.is_ready,
+        }));
+    }
+
+    fn add_pods(&mut self, namespace: &str, labels: BTreeMap<String, String>, spec: &PodSpec) {
+        let is_ours = !spec.containers.is_empty() && spec.containers.iter().all(|it| is_our_image(&it.image));
+        self.pods.push(PodLabels { namespace: namespace.to_owned(), labels, is_ours });
+    }
+}
+
+/// One address as it stands in an object.
+struct Place<'a> {
+    object: &'a Object,
+    path: &'a str,
+    address: &'a str,
+    zone: Option<&'a String>,
+    is_ready: bool,
+}
+
+// === impl Backend ===
+
+impl Backend {
+    /// The port with this number.
+    pub(crate) fn port_number(&self, number: u16) -> Option<&ServicePort> {
+        self.spec.ports.iter().find(|port| port.port == number)
+    }
+
+    /// The port with this name.
+    pub(crate) fn port_name(&self, name: &str) -> Option<&ServicePort> {
+        self.spec.ports.iter().find(|port| port.name.as_deref() == Some(name))
+    }
+}

@@ -1,0 +1,108 @@
+//! InferenceService (`serving.kserve.io/v1beta1`).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::wire::{Kept, NoEffect};
+
+/// An InferenceService.
+#[derive(Debug, Deserialize)]
+pub(crate) struct InferenceService {
+    pub(crate) spec: InferenceServiceSpec,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct InferenceServiceSpec {
+    pub(crate) predictor: Predictor,
+    pub(crate) transformer: Option<Kept>,
+    #[serde(default, rename = "explainer")]
+    _explainer: NoEffect,
+    #[serde(default, rename = "canary")]
+    _canary: NoEffect,
+}
+
+/// What predicts: `model`, a key named after its format, or containers of the user's own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Predictor {
+    pub(crate) model: Option<Model>,
+    pub(crate) sklearn: Option<Model>,
+    pub(crate) xgboost: Option<Model>,
+    pub(crate) lightgbm: Option<Model>,
+    pub(crate) onnx: Option<Model>,
+    pub(crate) tensorflow: Option<Kept>,
+    pub(crate) pytorch: Option<Kept>,
+    pub(crate) triton: Option<Kept>,
+    pub(crate) huggingface: Option<Kept>,
+    pub(crate) pmml: Option<Kept>,
+    pub(crate) paddle: Option<Kept>,
+    /// Kept as written: they go into the Deployment, which is checked when it is run.
+    pub(crate) containers: Vec<Value>,
+    pub(crate) worker_spec: Option<Kept>,
+    pub(crate) min_replicas: Option<u32>,
+    pub(crate) max_replicas: Option<u32>,
+    pub(crate) canary_traffic_percent: Option<u32>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) deployment_strategy: Option<Value>,
+    container_concurrency: NoEffect,
+    timeout: NoEffect,
+    scale_target: NoEffect,
+    scale_metric: NoEffect,
+    scale_metric_type: NoEffect,
+    auto_scaling: NoEffect,
+    logger: NoEffect,
+    batcher: NoEffect,
+    pub(crate) termination_grace_period_seconds: Option<u32>,
+    service_account_name: Kept,
+    image_pull_secrets: Kept,
+    affinity: NoEffect,
+    init_containers: NoEffect,
+    node_name: NoEffect,
+    node_selector: NoEffect,
+    priority_class_name: NoEffect,
+    runtime_class_name: NoEffect,
+    security_context: NoEffect,
+    tolerations: NoEffect,
+    topology_spread_constraints: NoEffect,
+    volumes: NoEffect,
+}
+
+/// A model and how it is run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Model {
+    pub(crate) model_format: ModelFormat,
+    pub(crate) runtime: Option<String>,
+    pub(crate) storage_uri: Option<String>,
+    pub(crate) storage_uris: Option<Kept>,
+    pub(crate) storage: Option<Kept>,
+    /// Parts of the container, as written.
+    pub(crate) env: Vec<Value>,
+    pub(crate) env_from: Vec<Value>,
+    pub(crate) resources: Option<Value>,
+    pub(crate) readiness_probe: Option<Value>,
+    pub(crate) liveness_probe: Option<Value>,
+    pub(crate) startup_probe: Option<Value>,
+    protocol_version: Kept,
+    runtime_version: Kept,
+    name: Kept,
+    args: NoEffect,
+    image: NoEffect,
+    image_pull_policy: Kept,
+    ports: NoEffect,
+    command: NoEffect,
+    lifecycle: NoEffect,
+    security_context: NoEffect,
+    volume_mounts: NoEffect,
+    working_dir: NoEffect,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ModelFormat {
+    pub(crate) name: String,
+    version: Kept,
+}

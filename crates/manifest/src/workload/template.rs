@@ -1,0 +1,196 @@
+//! Deployments and Pods to workloads.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::probe::{self, Purpose};
+use super::{Container, ContainerPort, Rollout, Workload, environment, program, quantity, rollout};
+use crate::annotations::BASE_DIRECTORY;
+use crate::compile::names::hash;
+use crate::kinds::metadata::Metadata;
+use crate::kinds::pod::{self, Deployment, Pod, PodSpec, RestartPolicy};
+use crate::kinds::{self};
+use crate::wire::{self, Case};
+use crate::{Finding, Object, Objects, Severity, codes};
+
+/// More replicas than this are a mistake on one machine.
+const MAX_REPLICAS: u32 = 200;
+/// What a replica may take to end where nobody says.
+const TERMINATION_GRACE_SECONDS: u32 = 30;
+
+/// The workload of a Deployment.
+pub(super) fn of_deployment(
+    object: &Object,
+    objects: &Objects,
+    findings: &mut Vec<Finding>,
+) -> Option<Workload> {
+    let spec = kinds::read::<Deployment>(object, findings)?.spec;
+    let replicas = spec.replicas.unwrap_or(1);
+    if replicas > MAX_REPLICAS {
+        let message = format!("{replicas} replicas are more than the {MAX_REPLICAS} that one machine runs");
+        findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(object, "spec.replicas"));
+        return None;
+    }
+    if !spec.selector.matches(&spec.template.metadata.labels) {
+        let message = "the selector does not match the labels of the template";
+        findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(object, "spec.selector"));
+    }
+    if spec.paused {
+        let finding = Finding::new(&codes::FIELD_NO_EFFECT, "`spec.paused` has no effect on one machine yet");
+        findings.push(finding.at(object, "spec.paused").with_severity(Severity::Warning));
+    }
+    let rollout = rollout::resolve(&spec.strategy, replicas).unwrap_or_else(|(field, problem)| {
+        let path = format!("spec.strategy.rollingUpdate.{field}");
+        findings.push(Finding::new(&codes::FIELD_INVALID, format!("{field}: {problem}")).at(object, &path));
+        Rollout::Recreate
+    });
+    let template = Template {
+        object,
+        objects,
+        metadata: spec.template.metadata,
+        spec: spec.template.spec,
+        path: "spec.template",
+        written: object.value.pointer("/spec/template").map(ToString::to_string).unwrap_or_default(),
+    };
+    let workload = template.workload(findings)?;
+    let min_ready = Duration::from_secs(spec.min_ready_seconds.into());
+    Some(Workload { replicas, rollout, min_ready, ..workload })
+}
+
+/// The workload of a Pod that nobody owns.
+pub(super) fn of_pod(object: &Object, objects: &Objects, findings: &mut Vec<Finding>) -> Option<Workload> {
+    let spec = kinds::read::<Pod>(object, findings)?.spec;
+    if spec.restart_policy != RestartPolicy::Always {
+        let message = "restartPolicy: a pod that ends is started again on one machine";
+        let finding = Finding::new(&codes::FIELD_NO_EFFECT, message).at(object, "spec.restartPolicy");
+        findings.push(finding.with_severity(Severity::Warning));
+    }
+    let metadata = object.value.get("metadata").unwrap_or(&serde_json::Value::Null);
+    let metadata = wire::from_value::<Metadata>(metadata, "metadata", Case::Exact).0.unwrap_or_default();
+    let written = object.value.get("spec").map(ToString::to_string).unwrap_or_default();
+    Template { object, objects, metadata, spec, path: "", written }.workload(findings)
+}
+
+/// What each replica is.
+struct Template<'a> {
+    object: &'a Object,
+    objects: &'a Objects,
+    metadata: Metadata,
+    spec: PodSpec,
+    /// Where it stands in the object.
+    path: &'static str,
+    /// It as it was written, for its hash.
+    written: String,
+}
+
+impl Template<'_> {
+    /// One replica of it, updated by replacing it.
+    fn workload(self, findings: &mut Vec<Finding>) -> Option<Workload> {
+        let spec_path = if self.path.is_empty() { "spec".to_owned() } else { format!("{}.spec", self.path) };
+        if self.spec.containers.is_empty() {
+            let finding = Finding::new(&codes::WORKLOAD_INVALID, "there are no containers");
+            findings.push(finding.at(self.object, &spec_path));
+            return None;
+        }
+        if !self.spec.init_containers.is_empty() {
+            let message = "init containers are not run on one machine: what they prepare has to be there";
+            let path = format!("{spec_path}.initContainers");
+            findings.push(Finding::new(&codes::INIT_CONTAINERS, message).at(self.object, &path));
+        }
+        let mut containers: Vec<Container> = Vec::new();
+        for (index, written) in self.spec.containers.iter().enumerate() {
+            let path = format!("{spec_path}.containers[{index}]");
+            if written.name.is_empty() || containers.iter().any(|other| other.name == written.name) {
+                let message = format!("container name `{}` is empty or stands twice", written.name);
+                findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(self.object, &path));
+            }
+            containers.extend(self.container(written, &path, findings));
+        }
+        let working_directory = self.metadata.annotations.get(BASE_DIRECTORY).map(PathBuf::from);
+        let grace = self.spec.termination_grace_period_seconds.unwrap_or(TERMINATION_GRACE_SECONDS);
+        Some(Workload {
+            owner: self.object.reference(),
+            replicas: 1,
+            template_hash: self.hash(&containers),
+            labels: self.metadata.labels,
+            annotations: self.metadata.annotations,
+            rollout: Rollout::Recreate,
+            min_ready: Duration::ZERO,
+            termination_grace: Duration::from_secs(grace.into()),
+            containers,
+            working_directory,
+        })
+    }
+
+    /// What was written, and what ConfigMaps and Secrets made of it.
+    fn hash(&self, containers: &[Container]) -> String {
+        let mut parts = vec![self.written.as_str()];
+        for (name, value) in containers.iter().flat_map(|container| &container.environment) {
+            parts.extend([name.as_str(), value.as_str()]);
+        }
+        hash(&parts)
+    }
+
+    fn container(
+        &self,
+        written: &pod::Container,
+        path: &str,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Container> {
+        let context = environment::Context {
+            object: self.object,
+            objects: self.objects,
+            metadata: &self.metadata,
+            service_account: self.spec.service_account_name.as_deref().unwrap_or("default"),
+        };
+        let environment = environment::of(written, path, &context, findings);
+        let variables = environment.variables();
+        let expand = |words: &[String]| words.iter().map(|word| variables.expand(word)).collect();
+        let program = program::of(&written.image, expand(&written.command), expand(&written.args));
+        let Some(program) = program else {
+            let message =
+                format!("image `{}` cannot be run here: no image is pulled on one machine", written.image);
+            let finding =
+                Finding::new(&codes::IMAGE_UNSUPPORTED, message).at(self.object, &format!("{path}.image"));
+            let suggestion = "image: forebay with args: [serve, MODEL], or a command that this machine has";
+            findings.push(finding.suggest(suggestion));
+            return None;
+        };
+        let ports: Vec<ContainerPort> = written
+            .ports
+            .iter()
+            .map(|port| ContainerPort { name: port.name.clone(), number: port.container_port })
+            .collect();
+        let mut probe = |written: Option<&pod::Probe>, purpose, field: &str| {
+            let path = format!("{path}.{field}");
+            probe::of(written?, purpose, &ports, self.object, &path, findings)
+        };
+        let startup = probe(written.startup_probe.as_ref(), Purpose::Startup, "startupProbe");
+        let readiness = probe(written.readiness_probe.as_ref(), Purpose::Readiness, "readinessProbe");
+        let liveness = probe(written.liveness_probe.as_ref(), Purpose::Liveness, "livenessProbe");
+        let mut limit = |name: &str| {
+            let written = &written.resources.limits.get(name)?.0;
+            let amount = quantity::parse(written);
+            if amount.is_none() {
+                let message = format!("{name} limit `{written}` is not an amount");
+                let path = format!("{path}.resources.limits.{name}");
+                findings.push(Finding::new(&codes::FIELD_INVALID, message).at(self.object, &path));
+            }
+            amount
+        };
+        let (cpu_limit, memory_limit) = (limit("cpu"), limit("memory"));
+        Some(Container {
+            name: written.name.clone(),
+            program,
+            environment: environment.values,
+            pod_fields: environment.pod_fields,
+            ports,
+            startup,
+            readiness,
+            liveness,
+            cpu_limit,
+            // Amounts are not negative, and what is larger than all memory is no limit anyway.
+            memory_limit: memory_limit.map(|bytes| bytes as u64),
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Whole manifests to whole plans.
+
+mod cases;
