@@ -26,6 +26,14 @@ pub(crate) trait Transformer: Part {
     /// How many columns come out when this many come in.
     fn n_outputs(&self, n_inputs: usize) -> usize;
 
+    /// Whether Python's None is a value that it was fitted with, rather than one that is missing.
+    fn knows_none(&self, _column: usize) -> bool {
+        false
+    }
+
+    /// Told that what follows knows None: then None, unlike NaN, is not to be replaced in this column.
+    fn keep_none(&mut self, _column: usize) {}
+
     /// The changed rows. They have as many columns as [`Part::n_inputs`] says.
     fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal>;
 }

@@ -174,7 +174,7 @@ impl<'a> Rows<'a> {
                 let values: Vec<f64> = matrix.rows().map(|row| row[index]).collect();
                 Column::Double(values.into())
             }
-            Self::Table(table) => table.columns[index].to_owned_rows(table.n_rows),
+            Self::Table(table) => table.columns[index].with_rows(table.n_rows),
         }
     }
 
@@ -309,7 +309,8 @@ impl<'a> Column<'a> {
         }
     }
 
-    fn to_owned_rows(&self, n_rows: usize) -> Column<'static> {
+    /// The column with values of its own.
+    pub(crate) fn with_rows(&self, n_rows: usize) -> Column<'static> {
         match self {
             Self::Double(doubles) => Column::Double(doubles.to_vec().into()),
             Self::Long(longs) => Column::Long(longs.to_vec().into()),

@@ -112,6 +112,15 @@ impl<'a> Array<'a> {
         }
     }
 
+    /// The array with bytes of its own.
+    pub(crate) fn into_owned(self) -> Array<'static> {
+        let elements = match self.elements {
+            Elements::Bytes(bytes) => Elements::Bytes(Cow::Owned(bytes.into_owned())),
+            Elements::Objects(objects) => Elements::Objects(objects),
+        };
+        Array { elements, ..self }
+    }
+
     /// How many elements there are.
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()

@@ -120,6 +120,10 @@ impl<'f> Tree<'f> {
                 let state = self.records.add(Record::Tuple(parts))?;
                 return self.object(node, Vec::new(), Some(state));
             }
+            "SparseMatrixNode" => {
+                let state = self.sparse(self.file(node)?)?;
+                return self.object(node, Vec::new(), Some(state));
+            }
             // What else there is has no part in answers; what it is remains known.
             _ => return self.object(node, Vec::new(), None),
         };
@@ -198,6 +202,20 @@ impl<'f> Tree<'f> {
             }
         }
         Ok(())
+    }
+
+    /// The state of a sparse matrix: an archive of arrays, as scipy saves it.
+    fn sparse(&mut self, archive: &[u8]) -> Result<Id, Fault> {
+        let files = unpack(archive)?;
+        let mut state = Vec::new();
+        for key in ["data", "indices", "indptr", "shape"] {
+            let file = files.get(&format!("{key}.npy"));
+            let file = file.ok_or_else(|| Fault::damaged(0, format!("a sparse matrix has no `{key}`")))?;
+            let key = self.records.add(Record::Text(Cow::Borrowed(key)))?;
+            let array = Record::Array(Box::new(npy::read(file)?.into_owned()));
+            state.push((key, self.records.add(array)?));
+        }
+        self.records.add(Record::Dict(state))
     }
 
     fn file(&self, node: &Json) -> Result<&'f [u8], Fault> {

@@ -300,11 +300,27 @@ impl Part for ColumnTransformer {
 
 impl Transformer for ColumnTransformer {
     fn n_outputs(&self, _n_inputs: usize) -> usize {
-        let outputs = self.branches.iter().map(|branch| {
-            let n_columns = branch.columns.len();
-            branch.transformer.as_ref().map_or(n_columns, |transformer| transformer.n_outputs(n_columns))
-        });
-        outputs.sum()
+        self.branches.iter().map(Branch::n_outputs).sum()
+    }
+
+    fn knows_none(&self, column: usize) -> bool {
+        self.branches.iter().any(|branch| {
+            let place = branch.columns.iter().position(|taken| *taken == column);
+            let known = branch.transformer.as_ref().zip(place);
+            known.is_some_and(|(transformer, place)| transformer.knows_none(place))
+        })
+    }
+
+    fn keep_none(&mut self, column: usize) {
+        let mut start = 0;
+        for branch in &mut self.branches {
+            let end = start + branch.n_outputs();
+            if let Some(transformer) = branch.transformer.as_mut().filter(|_| (start..end).contains(&column))
+            {
+                transformer.keep_none(column - start);
+            }
+            start = end;
+        }
     }
 
     fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
@@ -322,6 +338,11 @@ impl Transformer for ColumnTransformer {
 }
 
 impl Branch {
+    fn n_outputs(&self) -> usize {
+        let n_columns = self.columns.len();
+        self.transformer.as_ref().map_or(n_columns, |transformer| transformer.n_outputs(n_columns))
+    }
+
     /// The refusal with the column counted among all.
     fn found(&self, refusal: Refusal) -> Refusal {
         let column = refusal.column.and_then(|column| self.columns.get(column).copied());

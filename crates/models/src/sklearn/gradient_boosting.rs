@@ -50,7 +50,14 @@ enum FirstGuess {
 
 /// From probabilities to scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Link {
+struct Link {
+    curve: Curve,
+    /// How near to 0 and 1 a probability may be.
+    edge: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Curve {
     Logit,
     HalfLogit,
     /// The logarithms themselves, as written before 1.4.
@@ -93,13 +100,16 @@ fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
     // Until 1.3 the losses were classes of their own, and the scores of many classes were not centered.
     let loss_class = object.get_any(&["_loss", "loss_"])?.object()?.class();
     let is_centered = loss_class.starts_with("sklearn._loss.");
-    let (width, link) = match (classes.len(), loss) {
-        (2, Loss::Logistic) => (1, Link::Logit),
-        (2, Loss::Exponential) => (1, Link::HalfLogit),
-        (n_classes, _) if is_centered => (n_classes, Link::CenteredLog),
-        (n_classes, _) => (n_classes, Link::Log),
+    let (width, curve) = match (classes.len(), loss) {
+        (2, Loss::Logistic) => (1, Curve::Logit),
+        (2, Loss::Exponential) => (1, Curve::HalfLogit),
+        (n_classes, _) if is_centered => (n_classes, Curve::CenteredLog),
+        (n_classes, _) => (n_classes, Curve::Log),
     };
-    let boosting = boosting(object, width, Some(link))?;
+    // The edge became finer with 1.8.
+    let is_old = object.sklearn_version().is_none_or(|version| version < (1, 8));
+    let edge = if is_old { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    let boosting = boosting(object, width, Some(Link { curve, edge }))?;
     Ok(predictor(Classifier { boosting, classes, loss, zero_is_second: is_centered }))
 }
 
@@ -122,32 +132,21 @@ fn boosting(object: &Object<'_>, width: usize, link: Option<Link>) -> Result<Boo
         added.map_err(|problem| object.problem(problem))?;
     }
     let builder = builder.ok_or_else(|| object.problem("it has no trees"))?;
-    let first = FirstGuess::read(&object.get("init_")?, n_features, width, link, is_wide_clip(object))?;
+    let first = FirstGuess::read(&object.get("init_")?, n_features, width, link)?;
     Ok(Boosting { name: object.name().to_owned(), n_features, first, forest: builder.finish(), width })
-}
-
-/// How near to 0 and 1 a first probability may be: 1.9 made that finer.
-fn is_wide_clip(object: &Object<'_>) -> bool {
-    object.sklearn_version().is_none_or(|version| version < (1, 9))
 }
 
 // === impl FirstGuess ===
 
 impl FirstGuess {
-    fn read(
-        init: &Value<'_>,
-        n_features: usize,
-        width: usize,
-        link: Option<Link>,
-        wide_clip: bool,
-    ) -> Result<Self, Fault> {
+    fn read(init: &Value<'_>, n_features: usize, width: usize, link: Option<Link>) -> Result<Self, Fault> {
         if init.is_text("zero") {
             return Ok(Self::Constant(vec![0.0; width]));
         }
         let object = init.object()?;
         let constant = match object.name() {
             "DummyRegressor" => object.get("constant_")?.numbers()?,
-            "DummyClassifier" => dummy_probabilities(&object, width, link, wide_clip)?,
+            "DummyClassifier" => dummy_probabilities(&object, width, link)?,
             // What 0.20 had instead: the scores themselves.
             "MeanEstimator" => vec![object.get("mean")?.number()?],
             "QuantileEstimator" => vec![object.get("quantile")?.number()?],
@@ -187,27 +186,19 @@ impl FirstGuess {
             None => values,
             Some(link) => {
                 let n_classes = width.max(2);
-                values
-                    .chunks_exact(n_classes)
-                    .flat_map(|probabilities| link.scores(probabilities, true))
-                    .collect()
+                values.chunks_exact(n_classes).flat_map(|probabilities| link.scores(probabilities)).collect()
             }
         })
     }
 }
 
 /// `DummyClassifier.predict_proba`, which is the same for all rows, through the link.
-fn dummy_probabilities(
-    object: &Object<'_>,
-    width: usize,
-    link: Option<Link>,
-    wide_clip: bool,
-) -> Result<Vec<f64>, Fault> {
+fn dummy_probabilities(object: &Object<'_>, width: usize, link: Option<Link>) -> Result<Vec<f64>, Fault> {
     let strategy = object.get("strategy")?;
     let link = link.ok_or_else(|| object.problem("it guesses classes for a regression"))?;
     let priors = object.get("class_prior_")?.n_numbers(width.max(2))?;
     match strategy.text()?.as_ref() {
-        "prior" => Ok(link.scores(&priors, wide_clip)),
+        "prior" => Ok(link.scores(&priors)),
         _ => Err(strategy.unsupported("as a first guess only `prior` is known")),
     }
 }
@@ -216,22 +207,18 @@ fn dummy_probabilities(
 
 impl Link {
     /// Scores of one row: one for two classes, else one per class.
-    fn scores(self, probabilities: &[f64], wide_clip: bool) -> Vec<f64> {
-        let edge = if wide_clip { f64::from(f32::EPSILON) } else { f64::EPSILON };
-        let clip = |probability: &f64| probability.clamp(edge, 1.0 - edge);
+    fn scores(self, probabilities: &[f64]) -> Vec<f64> {
+        let clipped: Vec<f64> = probabilities.iter().map(|p| p.clamp(self.edge, 1.0 - self.edge)).collect();
         let logit = |probability: f64| (probability / (1.0 - probability)).ln();
-        let of_second = clip(probabilities.last().unwrap_or(&0.0));
-        match self {
-            Self::Logit => vec![logit(of_second)],
-            Self::HalfLogit => vec![0.5 * logit(of_second)],
-            Self::Log => probabilities.iter().map(|probability| clip(probability).ln()).collect(),
-            Self::CenteredLog => {
-                let clipped: Vec<f64> = probabilities.iter().map(clip).collect();
-                let mean_log =
-                    clipped.iter().map(|probability| probability.ln()).sum::<f64>() / clipped.len() as f64;
-                let geometric_mean = mean_log.exp();
+        match (self.curve, clipped.last()) {
+            (Curve::Logit, Some(of_second)) => vec![logit(*of_second)],
+            (Curve::HalfLogit, Some(of_second)) => vec![0.5 * logit(*of_second)],
+            (Curve::CenteredLog, Some(_)) => {
+                let sum_of_logs: f64 = clipped.iter().map(|probability| probability.ln()).sum();
+                let geometric_mean = (sum_of_logs / clipped.len() as f64).exp();
                 clipped.iter().map(|probability| (probability / geometric_mean).ln()).collect()
             }
+            (Curve::Log, _) | (_, None) => clipped.iter().map(|probability| probability.ln()).collect(),
         }
     }
 }

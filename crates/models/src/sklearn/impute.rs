@@ -22,6 +22,8 @@ struct SimpleImputer {
     missing: Missing,
     /// For each column: what takes the place of a missing value; `None` if the column is left out.
     fills: Vec<Option<Scalar>>,
+    /// The columns, counted as they come out, in which None is a value and not a missing one.
+    keeps_none: Vec<usize>,
     /// The columns of which a further column says where they were missing.
     indicated: Vec<usize>,
 }
@@ -65,7 +67,7 @@ fn simple_imputer(object: &Object<'_>) -> Result<Step, Fault> {
         return Err(object.problem("its indicator does not fit it"));
     }
     let indicated = indicated.map_or_else(Vec::new, |indicator| indicator.indicated);
-    Ok(transformer(SimpleImputer { missing, fills, indicated }))
+    Ok(transformer(SimpleImputer { missing, fills, keeps_none: Vec::new(), indicated }))
 }
 
 fn missing_indicator(object: &Object<'_>) -> Result<Step, Fault> {
@@ -138,6 +140,10 @@ impl Part for SimpleImputer {
 }
 
 impl Transformer for SimpleImputer {
+    fn keep_none(&mut self, column: usize) {
+        self.keeps_none.push(column);
+    }
+
     fn n_outputs(&self, _n_inputs: usize) -> usize {
         self.fills.iter().flatten().count() + self.indicated.len()
     }
@@ -179,9 +185,11 @@ impl SimpleImputer {
     fn transform_table(&self, table: &Table<'_>) -> Result<Rows<'static>, Refusal> {
         let mut columns = Vec::with_capacity(self.n_outputs(table.columns.len()));
         for (index, (column, fill)) in table.columns.iter().zip(&self.fills).enumerate() {
-            if let Some(fill) = fill {
-                columns.push(self.filled(index, column, fill, table.n_rows)?);
-            }
+            columns.push(match fill {
+                None => continue,
+                Some(_) if self.keeps_none.contains(&columns.len()) => column.with_rows(table.n_rows),
+                Some(fill) => self.filled(index, column, fill, table.n_rows)?,
+            });
         }
         for column in &self.indicated {
             let is_missing = |row| f64::from(self.missing.is(table.columns[*column].cell(row)));

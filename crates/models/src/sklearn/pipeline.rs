@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows};
 use crate::sklearn::compose::stack;
-use crate::{Data, Method, Prediction};
+use crate::{Data, DataType, Method, Prediction};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.pipeline.Pipeline", ignores: &["memory transform_input"], compile: pipeline },
@@ -51,12 +51,29 @@ fn pipeline(object: &Object<'_>) -> Result<Step, Fault> {
     });
     let mut transformers: Vec<_> = transformers.collect::<Result<_, _>>()?;
     Ok(match last {
-        Step::Predictor(last) => predictor(Pipeline { transformers, last, names }),
+        Step::Predictor(last) => {
+            keep_known_none(&mut transformers);
+            predictor(Pipeline { transformers, last, names })
+        }
         Step::Transformer(last) => {
             transformers.push(last);
+            keep_known_none(&mut transformers);
             transformer(Pipeline { transformers, last: (), names })
         }
     })
+}
+
+/// An imputer for NaN lets None through, so an encoder behind it may have been fitted with None.
+fn keep_known_none(transformers: &mut [Box<dyn Transformer>]) {
+    for index in 1..transformers.len() {
+        let (before, after) = transformers.split_at_mut(index);
+        let (before, after) = (&mut before[index - 1], &after[0]);
+        for column in 0..after.n_inputs().unwrap_or(0) {
+            if after.knows_none(column) {
+                before.keep_none(column);
+            }
+        }
+    }
 }
 
 /// Checks that each step gives as many columns as the next one takes.
@@ -137,6 +154,17 @@ pub(super) fn is_passthrough(value: &Value<'_>) -> bool {
 // === impl Pipeline ===
 
 impl<Last> Pipeline<Last> {
+    /// What the first transformer says of a column. Of texts that it leaves as they are, the second one may know more:
+    /// an imputer has one value, and an encoder behind it all of them.
+    fn first_hint(&self, column: usize) -> Option<Hint> {
+        let first = self.transformers.first()?;
+        let hint = first.hint(column);
+        let keeps_columns = first.n_inputs().is_some_and(|n_columns| first.n_outputs(n_columns) == n_columns);
+        let second = self.transformers.get(1).filter(|_| keeps_columns && hint.datatype == DataType::String);
+        let second = second.map(|second| second.hint(column));
+        Some(second.filter(|second| second.datatype == DataType::String).unwrap_or(hint))
+    }
+
     fn transform_rows<'a>(&self, mut rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
         for (index, transformer) in self.transformers.iter().enumerate() {
             rows = transformer.transform(rows).map_err(|refusal| refusal.after(index))?;
@@ -151,7 +179,7 @@ impl Part for Pipeline<()> {
     }
 
     fn hint(&self, column: usize) -> Hint {
-        self.transformers[0].hint(column)
+        self.first_hint(column).unwrap_or_default()
     }
 
     fn names(&self) -> Option<&[String]> {
@@ -160,6 +188,16 @@ impl Part for Pipeline<()> {
 }
 
 impl Transformer for Pipeline<()> {
+    fn knows_none(&self, column: usize) -> bool {
+        self.transformers[0].knows_none(column)
+    }
+
+    fn keep_none(&mut self, column: usize) {
+        if let Some(last) = self.transformers.last_mut() {
+            last.keep_none(column);
+        }
+    }
+
     fn n_outputs(&self, n_inputs: usize) -> usize {
         self.transformers.iter().fold(n_inputs, |n_columns, transformer| transformer.n_outputs(n_columns))
     }
@@ -176,7 +214,7 @@ impl Part for Pipeline<Box<dyn Predictor>> {
     }
 
     fn hint(&self, column: usize) -> Hint {
-        self.transformers.first().map_or_else(|| self.last.hint(column), |first| first.hint(column))
+        self.first_hint(column).unwrap_or_else(|| self.last.hint(column))
     }
 
     fn names(&self) -> Option<&[String]> {

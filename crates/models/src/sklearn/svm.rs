@@ -102,7 +102,7 @@ fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
         _ => return Err(shape.unsupported("it is `ovr` or `ovo`")),
     };
     Ok(predictor(Classifier {
-        breaks_ties: scores_per_class.is_some() && object.flag_or("break_ties", false)?,
+        breaks_ties: object.flag_or("break_ties", false)? && scores_per_class.is_some(),
         platt: platt(object, n_pairs)?,
         machine,
         classes,

@@ -3,9 +3,10 @@
 //! Nothing is ever executed: a name that is allowed becomes an inert record. The list is here so that a file that asks
 //! for more than data is refused at once, by name and place, and not first when somebody wonders what it was for.
 
-/// Packages of data: whatever is in them may be named.
-const PACKAGES: &[&str] =
-    &["catboost", "imblearn", "joblib", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost"];
+/// Packages of data: whatever is in them may be named. `_loss` is what scikit-learn's compiled losses call themselves.
+const PACKAGES: &[&str] = &[
+    "_loss", "catboost", "imblearn", "joblib", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost",
+];
 
 /// Single names of Python's own library that are data.
 const NAMES: &[&str] = &[

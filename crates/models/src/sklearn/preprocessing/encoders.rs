@@ -58,7 +58,9 @@ struct Categories {
     /// Numbers, in order. Whole ones are kept exactly.
     longs: Vec<(i64, usize)>,
     doubles: Vec<(f64, usize)>,
-    missing: Option<usize>,
+    /// Python tells None from NaN. Here a missing value is None where that is known, and else NaN.
+    none: Option<usize>,
+    nan: Option<usize>,
     first: Option<Scalar>,
     n_categories: usize,
 }
@@ -73,6 +75,8 @@ pub(super) fn one_hot(object: &Object<'_>) -> Result<Step, Fault> {
     let handle_unknown = match handle_unknown.text()?.as_ref() {
         "error" => HandleUnknown::Refuse,
         "ignore" => HandleUnknown::Ignore,
+        // `warn` came with 1.6, and did what it says from 1.8 on.
+        "warn" if object.sklearn_version().is_some_and(|version| version < (1, 8)) => HandleUnknown::Ignore,
         "infrequent_if_exist" | "warn" => HandleUnknown::CountAsInfrequent,
         _ => {
             return Err(
@@ -110,23 +114,27 @@ pub(super) fn one_hot(object: &Object<'_>) -> Result<Step, Fault> {
 }
 
 pub(super) fn ordinal(object: &Object<'_>) -> Result<Step, Fault> {
+    let unknown_value = object.some("unknown_value");
     let unknown = match object.find("handle_unknown") {
         None => None,
-        Some(handle_unknown) => match handle_unknown.text()?.as_ref() {
-            "error" => None,
-            "use_encoded_value" => Some(object.get("unknown_value")?.number()?),
-            _ => return Err(handle_unknown.unsupported("it is `error` or `use_encoded_value`")),
+        Some(handle_unknown) => match (handle_unknown.text()?.as_ref(), unknown_value) {
+            ("error", _) => None,
+            ("use_encoded_value", Some(value)) => Some(value.number()?),
+            _ => {
+                return Err(handle_unknown
+                    .unsupported("it is `error`, or `use_encoded_value` with an `unknown_value`"));
+            }
         },
     };
     let encoded_missing =
         object.find("encoded_missing_value").map_or(Ok(f64::NAN), |value| value.number())?;
-    // Before 1.1 a missing category was a category like any other, and so it is without this attribute.
-    let missing_is_special = object.find("_missing_indices").is_some();
+    // Before 1.0 NaN was a category like any other, and so it is without this attribute.
+    let nan_is_special = object.find("_missing_indices").is_some();
     let categories = categories(object)?;
     let mappings = infrequent_mappings(object, &categories)?;
     let columns = categories.into_iter().zip(mappings).map(|(categories, mapping)| {
         let code = |category: usize| match &mapping {
-            _ if missing_is_special && categories.missing == Some(category) => encoded_missing,
+            _ if nan_is_special && categories.nan == Some(category) => encoded_missing,
             Some(groups) => groups.get(category).map_or(f64::NAN, |group| *group as f64),
             None => category as f64,
         };
@@ -199,7 +207,8 @@ impl Categories {
             texts: HashMap::new(),
             longs: Vec::new(),
             doubles: Vec::new(),
-            missing: None,
+            none: None,
+            nan: None,
             first: None,
             n_categories: array.len(),
         };
@@ -245,11 +254,10 @@ impl Categories {
         Ok(categories)
     }
 
-    /// Adds a category; `None` and NaN are the missing one.
     fn add(&mut self, index: usize, category: Option<Scalar>) {
         match &category {
-            None => self.missing = Some(index),
-            Some(Scalar::Double(double)) if double.is_nan() => self.missing = Some(index),
+            None => self.none = Some(index),
+            Some(Scalar::Double(double)) if double.is_nan() => self.nan = Some(index),
             Some(Scalar::Double(double)) => match whole(*double) {
                 Some(long) => self.longs.push((long, index)),
                 None => self.doubles.push((*double, index)),
@@ -258,7 +266,7 @@ impl Categories {
             Some(Scalar::Boolean(flag)) => self.longs.push((i64::from(*flag), index)),
             Some(Scalar::Text(text)) => drop(self.texts.insert(text.clone(), index)),
         }
-        if self.first.is_none() && self.missing != Some(index) {
+        if self.first.is_none() && self.nan != Some(index) {
             self.first = category;
         }
     }
@@ -269,7 +277,7 @@ impl Categories {
             Some(self.longs[place].1)
         };
         match cell {
-            Cell::Missing => self.missing,
+            Cell::Missing => self.none.or(self.nan),
             Cell::Text(text) => self.texts.get(text).copied(),
             Cell::Long(value) => long(value),
             Cell::Boolean(flag) => long(i64::from(flag)),
@@ -332,6 +340,10 @@ impl Part for OneHotEncoder {
 }
 
 impl Transformer for OneHotEncoder {
+    fn knows_none(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|column| column.categories.none.is_some())
+    }
+
     fn n_outputs(&self, _n_inputs: usize) -> usize {
         self.columns.iter().map(|column| column.n_outputs).sum()
     }
@@ -374,6 +386,10 @@ impl Part for OrdinalEncoder {
 }
 
 impl Transformer for OrdinalEncoder {
+    fn knows_none(&self, column: usize) -> bool {
+        self.columns.get(column).is_some_and(|column| column.categories.none.is_some())
+    }
+
     fn n_outputs(&self, n_inputs: usize) -> usize {
         n_inputs
     }
