@@ -29,8 +29,7 @@ pub struct NoBlock;
 impl Block {
     /// Claims a block, if possible the one that was ours before.
     pub(super) fn claim(preferred: Option<u8>) -> Result<Self, NoBlock> {
-        let mut candidates = preferred.into_iter().chain(0..=255);
-        let claimed = candidates.find_map(|number| {
+        let claimed = candidates(preferred).find_map(|number| {
             let claim = UdpSocket::bind((Ipv4Addr::new(127, 77, number, CLAIM.0), CLAIM.1)).ok()?;
             Some(Self { number, last: LAST, _claim: claim })
         });
@@ -59,6 +58,11 @@ impl Block {
     }
 }
 
+/// The blocks in the order in which they are tried.
+fn candidates(preferred: Option<u8>) -> impl Iterator<Item = u8> {
+    preferred.into_iter().chain((0..=255).filter(move |number| Some(*number) != preferred))
+}
+
 /// The number of a new load balancer: the first that none has. `None` when all are taken.
 pub(super) fn free_number(is_taken: impl Fn(u8) -> bool) -> Option<u8> {
     (FIRST..=LAST).find(|n| !is_taken(*n))
@@ -73,9 +77,14 @@ mod tests {
         let first = Block::claim(None).unwrap();
         let second = Block::claim(Some(first.number())).unwrap();
         assert_ne!(first.number(), second.number());
-        let freed = second.number();
-        drop(second);
-        assert_eq!(Block::claim(Some(freed)).unwrap().number(), freed);
+    }
+
+    #[test]
+    fn the_block_of_before_is_tried_first_and_then_every_other() {
+        let all: Vec<u8> = candidates(Some(7)).collect();
+        assert_eq!(all[..3], [7, 0, 1]);
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 256);
+        assert_eq!(candidates(None).next(), Some(0));
     }
 
     #[test]

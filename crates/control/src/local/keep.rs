@@ -131,10 +131,6 @@ impl Local {
     fn keep_pod(&mut self, workload: &Workload, objects: &Objects, now: Instant) {
         let pod = &workload.owner;
         let Some(object) = objects.get("Pod", &pod.namespace, &pod.name) else { return };
-        if owner_of(object).is_some() {
-            // It is one of a set's, not a bare one.
-            return;
-        }
         match self.replicas.get_mut(pod) {
             None if metadata::deletion(object).is_none() => self.start(object, workload, now),
             Some(replica) if replica.template_hash != workload.template_hash => replica.leave(now),
