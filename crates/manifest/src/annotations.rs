@@ -161,7 +161,7 @@ pub(crate) fn of_target_group(
                 }),
                 _ if is_overridden => {}
                 Apply::TargetGroup(apply) => {
-                    written.apply(object, findings, |input| apply(&mut settings, input))
+                    written.apply(object, findings, |input| apply(&mut settings, input));
                 }
                 Apply::Refused(check) => written.apply(object, findings, check),
                 _ => {}
@@ -223,6 +223,11 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
     }
 }
 
+/// The first annotation of an object that only a Service of type LoadBalancer has use for.
+pub(crate) fn first_for_load_balancers(object: &Object) -> Option<&str> {
+    written(object, On::is_service, false).map(|written| written.key).next()
+}
+
 fn written(object: &Object, fits: fn(On) -> bool, with_aliases: bool) -> impl Iterator<Item = Written<'_>> {
     texts(object).filter_map(move |(key, text)| {
         let (prefix, name) = split(key)?;
@@ -255,7 +260,7 @@ fn alias(name: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// The annotation of this name, and the user's part of the name. An exact name comes before one with a user's part.
-fn find<'a>(name: &'a str, fits: impl Fn(&&Annotation) -> bool) -> Option<(&'static Annotation, &'a str)> {
+fn find(name: &str, fits: impl Fn(&&Annotation) -> bool) -> Option<(&'static Annotation, &str)> {
     let exact = annotations().filter(&fits).find(|annotation| annotation.key == name);
     exact.map(|annotation| (annotation, "")).or_else(|| {
         annotations().filter(&fits).find_map(|annotation| {
@@ -359,3 +364,6 @@ impl From<String> for Problem {
         Self::new(&codes::ANNOTATION_INVALID, message)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,3 +189,6 @@ impl Compiled {
         plan
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,7 +122,11 @@ pub(crate) fn read<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Find
     match metadata.and(read) {
         Ok(read) => Some(read),
         Err(error) => {
-            findings.push(Finding::new(&codes::FIELD_INVALID, error.to_string()).at(object, &error.path));
+            let finding = Finding::new(&codes::FIELD_INVALID, error.to_string()).at(object, &error.path);
+            let wants_quotes = error.problem.ends_with("not a text")
+                && (error.problem.starts_with("is the boolean")
+                    || error.problem.starts_with("is the number"));
+            findings.push(finding.maybe_suggest(wants_quotes.then(|| "put it in quotes".to_owned())));
             None
         }
     }

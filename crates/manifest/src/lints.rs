@@ -1,7 +1,106 @@
-//! Lints.
-use crate::Finding;
-use crate::compile::world::World;
-use plan::Plan;
-pub(crate) fn all(_world: &World<'_>, _plan: &Plan) -> Vec<Finding> {
-    Vec::new()
+//! Lints: what people write that does not do what they think.
+//!
+//! A lint looks at the manifests and at the plan they compiled to, and only ever adds warnings and notes. What makes a plan
+//! impossible is found where it is compiled.
+
+mod action_unused;
+mod aws_limits;
+mod health_check_port_instance;
+mod health_check_timeout;
+mod metrics_public;
+mod nlb_access_log;
+mod nlb_backend_protocol;
+mod nlb_controller;
+mod nlb_health_check_path;
+mod nlb_health_check_timeout;
+mod nlb_plaintext;
+mod nlb_scheme;
+mod rate_limit_comment;
+mod rule_shadowed;
+mod selector;
+mod separate_load_balancers;
+mod ssl_redirect;
+mod tls_unused;
+mod token_weak;
+
+use std::sync::Arc;
+
+use plan::{LoadBalancer, LoadBalancerKind, ObjectRef, Plan};
+
+use crate::compile::world::{Backend, World};
+use crate::{Finding, Object};
+
+/// What lints look at.
+struct Context<'a> {
+    world: &'a World<'a>,
+    plan: &'a Plan,
 }
+
+/// Every lint, in the order of the documentation.
+const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
+    ssl_redirect::check,
+    action_unused::check,
+    tls_unused::check,
+    rule_shadowed::check,
+    token_weak::check,
+    metrics_public::check,
+    rate_limit_comment::check,
+    separate_load_balancers::check,
+    aws_limits::check,
+    health_check_port_instance::check,
+    health_check_timeout::check,
+    nlb_health_check_path::check,
+    nlb_health_check_timeout::check,
+    nlb_backend_protocol::check,
+    nlb_plaintext::check,
+    nlb_access_log::check,
+    nlb_controller::check,
+    nlb_scheme::check,
+    selector::check,
+];
+
+/// What all lints have to say.
+pub(crate) fn all(world: &World<'_>, plan: &Plan) -> Vec<Finding> {
+    let context = Context { world, plan };
+    let mut findings = Vec::new();
+    for check in LINTS {
+        check(&context, &mut findings);
+    }
+    findings
+}
+
+impl<'a> Context<'a> {
+    /// The Ingresses that made it into the plan, with their load balancers.
+    fn ingresses(&self) -> impl Iterator<Item = (&'a Arc<Object>, &'a LoadBalancer)> {
+        self.world
+            .objects
+            .of_kind("Ingress")
+            .filter_map(|object| Some((object, self.load_balancer(&object.reference())?)))
+    }
+
+    /// The Services that are load balancers themselves, with those.
+    fn network(&self) -> impl Iterator<Item = (&'a Backend, &'a LoadBalancer)> {
+        let network = self.plan.load_balancers.iter().filter(|it| it.kind == LoadBalancerKind::Network);
+        network.filter_map(|load_balancer| {
+            let source = load_balancer.sources.first()?;
+            Some((self.world.service(&source.namespace, &source.name)?, load_balancer))
+        })
+    }
+
+    fn load_balancer(&self, object: &ObjectRef) -> Option<&'a LoadBalancer> {
+        self.plan.load_balancers.iter().find(|it| it.sources.contains(object))
+    }
+
+    fn object(&self, reference: &ObjectRef) -> Option<&'a Arc<Object>> {
+        self.world.objects.get(&reference.kind, &reference.namespace, &reference.name)
+    }
+}
+
+/// A Service's annotation of the AWS controller, by the end of its name.
+fn aws<'a>(object: &'a Object, name: &str) -> Option<(String, &'a str)> {
+    let key = format!("service.beta.kubernetes.io/aws-load-balancer-{name}");
+    object.annotation(&key).map(|text| (key, text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -170,7 +170,7 @@ fn forward(wire: ActionWire) -> Result<ActionDraft, Problem> {
     }
     let targets = config.target_groups.into_iter().map(|target| target_draft(target, n_targets == 1));
     let targets = targets.collect::<Result<_, _>>()?;
-    let stickiness = config.target_group_stickiness_config.map(stickiness).transpose()?.flatten();
+    let stickiness = config.target_group_stickiness_config.as_ref().map(stickiness).transpose()?.flatten();
     Ok(ActionDraft::Forward { targets, stickiness })
 }
 
@@ -207,7 +207,7 @@ pub(crate) fn numeric_if_possible(port: IntOrString) -> IntOrString {
     }
 }
 
-fn stickiness(wire: StickinessWire) -> Result<Option<Duration>, Problem> {
+fn stickiness(wire: &StickinessWire) -> Result<Option<Duration>, Problem> {
     match wire.duration_seconds {
         Some(seconds) if !(1..=MAX_STICKINESS_SECONDS).contains(&seconds) => Err(invalid(format!(
             "stickiness of {seconds} seconds is not between 1 and {MAX_STICKINESS_SECONDS}"

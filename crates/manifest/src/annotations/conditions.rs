@@ -199,8 +199,8 @@ fn methods(wire: MethodsWire) -> Result<Condition, Problem> {
 fn query_string(wire: QueryWire) -> Result<Condition, Problem> {
     let mut pairs = Vec::new();
     for pair in not_empty(wire.values)? {
-        let texts = pair.key.iter().chain([&pair.value]);
-        texts.map(|text| check_length(text)).collect::<Result<(), _>>()?;
+        let mut texts = pair.key.iter().chain([&pair.value]);
+        texts.try_for_each(|text| check_length(text))?;
         let key = pair.key.as_deref().map(Pattern::query);
         pairs.push(QueryPair { key, value: Pattern::query(&pair.value) });
     }

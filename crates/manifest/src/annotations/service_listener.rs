@@ -27,7 +27,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
     Annotation {
         key: "aws-load-balancer-ssl-ports",
         on: On::Service,
-        example: "443,admin",
+        example: "443",
         doc: "Ports that end TLS, by number or name; without it all do that may.",
         apply: Apply::Service(|settings, input| {
             settings.ssl_ports = Some(list(input.text)).filter(|ports| !ports.is_empty());

@@ -366,7 +366,8 @@ impl<'a> Group<'a> {
             let severity = if tolerated { Severity::Warning } else { Severity::Error };
             let message =
                 format!("Service {namespace}/{service} does not exist: requests to it are answered with 503");
-            let finding = at.put(Finding::new(&codes::BACKEND_SERVICE_MISSING, message), &member.object);
+            let finding =
+                at.put(Finding::new(&codes::BACKEND_SERVICE_MISSING, message), &member.object, "name");
             let similar = super::similar_services(world, namespace, service);
             self.findings.push(finding.maybe_suggest(similar).with_severity(severity));
             return Found::NoService;
@@ -377,7 +378,7 @@ impl<'a> Group<'a> {
         };
         let Some(service_port) = found else {
             let message = format!("Service {namespace}/{service} has no port `{port}`");
-            let finding = at.put(Finding::new(&codes::BACKEND_PORT_MISSING, message), &member.object);
+            let finding = at.put(Finding::new(&codes::BACKEND_PORT_MISSING, message), &member.object, "port");
             let ports = backend.spec.ports.iter().map(|port| port.port.to_string());
             let known = format!("it has {}", ports.collect::<Vec<_>>().join(", "));
             self.findings.push(finding.suggest(known));

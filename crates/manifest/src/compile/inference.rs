@@ -45,7 +45,7 @@ pub(super) fn all(objects: &Objects, findings: &mut Vec<Finding>) -> Vec<Inferen
     all.filter_map(|object| {
         let mut own = Vec::new();
         let inference = kinds::read::<InferenceService>(object, &mut own)
-            .and_then(|wire| Some(Draft { object, objects, wire, findings: &mut own }.inference()?));
+            .and_then(|wire| Draft { object, objects, wire, findings: &mut own }.inference());
         let is_broken = own.iter().any(Finding::is_error);
         findings.extend(own);
         inference.filter(|_| !is_broken)
@@ -69,7 +69,7 @@ impl Draft<'_> {
         let is_ours = self.wire.spec.predictor.containers.is_empty();
         let predictor = &self.wire.spec.predictor;
         let children = vec![
-            self.deployment(predictor, container),
+            self.deployment(predictor, &container),
             self.service(&predictor_name(self.object), port),
             self.service(&format!("{}-predictor", self.object.name), port),
         ];
@@ -273,7 +273,7 @@ impl Draft<'_> {
         Some(container)
     }
 
-    fn deployment(&self, predictor: &Predictor, containers: Vec<Value>) -> Object {
+    fn deployment(&self, predictor: &Predictor, containers: &[Value]) -> Object {
         let name = &self.object.name;
         let app = format!("isvc.{name}-predictor");
         let mut labels = Map::new();
@@ -298,7 +298,7 @@ impl Draft<'_> {
         if let Some(strategy) = &predictor.deployment_strategy {
             spec["strategy"] = strategy.clone();
         }
-        self.child("apps", "Deployment", &predictor_name(self.object), spec)
+        self.child("apps", "Deployment", &predictor_name(self.object), &spec)
     }
 
     fn service(&self, name: &str, port: u16) -> Object {
@@ -308,10 +308,10 @@ impl Draft<'_> {
             "selector": { "app": app },
             "ports": [{ "name": "http", "port": 80, "protocol": "TCP", "targetPort": port }],
         });
-        self.child("", "Service", name, spec)
+        self.child("", "Service", name, &spec)
     }
 
-    fn child(&self, group: &str, kind: &str, name: &str, spec: Value) -> Object {
+    fn child(&self, group: &str, kind: &str, name: &str, spec: &Value) -> Object {
         let kind = kind_of(group, kind).expect("kinds of children are known");
         let owner = self.object;
         let mut reference = json!({

@@ -43,7 +43,13 @@ pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> 
                 built.push(service.build());
             }
             Owner::Other(reason) => findings.push(Finding::new(&codes::NOT_OURS, reason).on(&backend.object)),
-            Owner::Nobody => {}
+            Owner::Nobody => {
+                if let Some(key) = annotations::first_for_load_balancers(&backend.object) {
+                    let message = "the Service is not of type LoadBalancer, so nothing follows from it";
+                    let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message);
+                    findings.push(finding.at_annotation(&backend.object, key));
+                }
+            }
         }
     }
     built

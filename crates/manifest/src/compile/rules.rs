@@ -191,7 +191,7 @@ pub(super) fn action(
         group.findings.push(Finding::new(&codes::BACKEND_PORT_MISSING, message).at(&member.object, path));
         return None;
     };
-    match group.target_group(member, &service.name, &port, &At::Path(path)) {
+    match group.target_group(member, &service.name, &port, &At::Backend(path)) {
         Found::Key(key) => Some(Action::forward_to(&key)),
         Found::NoService if group.world.defaults.tolerate_missing_service => {
             Some(unavailable("Backend service does not exist"))
@@ -200,16 +200,17 @@ pub(super) fn action(
     }
 }
 
-/// Where a Service is named.
+/// Where a Service and its port are named: in a backend at a path, or in an annotation.
 pub(super) enum At<'a> {
-    Path(&'a str),
+    Backend(&'a str),
     Annotation(&'a str),
 }
 
 impl At<'_> {
-    pub(super) fn put(&self, finding: Finding, object: &Object) -> Finding {
+    /// A finding about the `name` or the `port`.
+    pub(super) fn put(&self, finding: Finding, object: &Object, what: &str) -> Finding {
         match self {
-            Self::Path(path) => finding.at(object, path),
+            Self::Backend(path) => finding.at(object, &format!("{path}.service.{what}")),
             Self::Annotation(key) => finding.at_annotation(object, key),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plan::{Replay, Target};
+use plan::{ObjectRef, Replay, Target};
 
 use crate::annotations::{REPLAY, SYNTHETIC};
 use crate::kinds::endpoints::{EndpointPort, EndpointSlice, Endpoints};
@@ -54,7 +54,7 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 // === impl World ===
 
 impl<'a> World<'a> {
-    /// Parses what is there. `children` stand beside `objects`, and give way to objects of the same name.
+    /// Parses what is there. `children` stand beside `objects`, and for objects of the same name.
     pub(crate) fn new(
         objects: &'a Objects,
         children: &[Object],
@@ -63,9 +63,10 @@ impl<'a> World<'a> {
     ) -> Self {
         let mut world =
             Self { defaults, objects, services: BTreeMap::new(), targets: BTreeMap::new(), pods: Vec::new() };
-        let is_new = |child: &&Object| objects.get(child.kind.kind, &child.namespace, &child.name).is_none();
-        let children: Vec<Arc<Object>> = children.iter().filter(is_new).cloned().map(Arc::new).collect();
-        for object in objects.iter().chain(&children) {
+        let children: BTreeMap<ObjectRef, Arc<Object>> =
+            children.iter().map(|child| (child.reference(), Arc::new(child.clone()))).collect();
+        let others = objects.iter().filter(|object| !children.contains_key(&object.reference()));
+        for object in others.chain(children.values()) {
             match object.kind.kind {
                 "Service" => world.add_service(object, findings),
                 "EndpointSlice" => world.add_slice(object, findings),
@@ -116,7 +117,11 @@ impl<'a> World<'a> {
         let all = self.targets.get(&name).into_iter().flatten();
         let fitting = all.filter(|it| it.port == port_name && (takes_all || it.is_ready));
         let mut targets: Vec<Target> = fitting.map(|it| it.target.clone()).collect();
-        targets.sort();
+        // Of two entries for one address the one that knows its zone stays.
+        targets.sort_by(|a, b| {
+            let key = |target: &Target| (target.address, target.port, target.availability_zone.is_none());
+            key(a).cmp(&key(b))
+        });
         targets.dedup_by(|a, b| (a.address, a.port) == (b.address, b.port));
         targets
     }

@@ -38,7 +38,7 @@ fn manifests_compile_to_their_plans() {
     let mut failed = Vec::new();
     let mut folders: Vec<PathBuf> = fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    assert!(folders.len() > 0, "the cases are not where they should be");
+    assert!(folders.len() > 10, "the cases are not where they should be");
     for folder in folders {
         let plan = plan_of(&folder);
         assert_eq!(plan, plan_of(&folder), "the same manifests must give the same bytes");

@@ -1,0 +1,478 @@
+//! Every annotation at least once: what it changes in the plan, and what it refuses.
+
+use serde_json::Value;
+
+use super::*;
+use crate::{Defaults, Objects, Severity, compile, plan_json, read};
+
+/// An Ingress on 80 and 443 with two rules, a Service behind it, and a Service that is a load balancer.
+const MANIFESTS: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {alb.ingress.kubernetes.io/target-type: ip, alb.ingress.kubernetes.io/listen-ports: '[{"HTTP":80},{"HTTPS":443}]'}}
+spec:
+  ingressClassName: alb
+  rules:
+  - host: a.example.com
+    http:
+      paths:
+      - {path: /a, backend: {service: {name: api, port: {number: 80}}}}
+      - {path: /b, backend: {service: {name: name, port: {name: use-annotation}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: lb, annotations: {service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip}}
+spec: {type: LoadBalancer, ports: [{name: plain, port: 80, targetPort: 8080}, {name: tls, port: 443, targetPort: 8443}]}
+"#;
+
+/// Compiles the manifests with annotations put on the Ingress, or on the Service when their name is one for Services.
+fn plan_with(annotations: &[(&str, &str)]) -> (Value, Vec<Finding>) {
+    let mut objects = Objects::default();
+    for mut object in read("f.yaml", MANIFESTS).objects {
+        for (key, text) in annotations {
+            let on_service = key.starts_with(SERVICE_PREFIX);
+            let is_meant = if on_service { object.name == "lb" } else { object.name == "web" };
+            if is_meant {
+                object.value["metadata"]["annotations"][*key] = Value::from(*text);
+            }
+        }
+        objects.insert(object);
+    }
+    let compiled = compile(&objects, &Defaults::default());
+    (serde_json::from_str(&plan_json(&compiled)).unwrap(), compiled.findings)
+}
+
+fn full_key(key: &str) -> String {
+    let is_of_service =
+        key.starts_with("aws-") || key == "load-balancer-source-ranges" || key == "actions.TCP-80";
+    let prefix = if is_of_service { SERVICE_PREFIX } else { INGRESS_PREFIX };
+    format!("{prefix}{key}")
+}
+
+/// The plan has a value at a place, and none of the findings is an error. Places begin in the list of a kind and count only
+/// what belongs to the load balancer with the annotation.
+#[track_caller]
+fn check(key: &str, text: &str, place: &str, expected: &str) {
+    let key = full_key(key);
+    let (plan, findings) = plan_with(&[(&key, text)]);
+    let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.is_error()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let (list, rest) = place.split_once('/').unwrap();
+    let is_network = key.starts_with(SERVICE_PREFIX);
+    let mut found = plan[list].as_array().unwrap().iter().filter(|item| {
+        let owner = item.get("id").or(item.get("loadBalancer")).and_then(Value::as_str).unwrap();
+        (owner == "service:default/lb") == is_network
+    });
+    let (index, pointer) = rest.split_once('/').unwrap();
+    let item = found.nth(index.parse().unwrap()).unwrap();
+    let value = item.pointer(&format!("/{pointer}")).unwrap_or_else(|| panic!("{place} is not there"));
+    assert_eq!(value.to_string(), expected, "{key}: {text}");
+}
+
+#[test]
+fn every_example_is_taken() {
+    for annotation in annotations() {
+        let key =
+            annotation.sample_key().replace("target-control-port.Service.Port", "target-control-port.api.80");
+        let key = key.replace(
+            "aws-load-balancer-listener-attributes.HTTPS-443",
+            "aws-load-balancer-listener-attributes.TCP-80",
+        );
+        let key = key.replace("beta.kubernetes.io/actions.HTTPS-443", "beta.kubernetes.io/actions.TCP-80");
+        let example = annotation.example.replace("\"serviceName\":\"canary\"", "\"serviceName\":\"api\"");
+        let (_, findings) = plan_with(&[(&key, &example)]);
+        let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.is_error()).collect();
+        let is_refused = annotation.key == "jwt-validation";
+        assert_eq!(errors.len(), usize::from(is_refused), "{key}: {example}: {errors:?}");
+        let is_unknown = findings.iter().any(|finding| finding.code == codes::ANNOTATION_UNKNOWN.name);
+        assert!(!is_unknown, "{key}");
+        let says_nothing_follows = findings.iter().any(|finding| {
+            finding.code == codes::ANNOTATION_NO_EFFECT.name
+                && finding.message.contains("has no effect here yet")
+        });
+        assert_eq!(says_nothing_follows, matches!(annotation.apply, Apply::Nothing), "{key}");
+    }
+}
+
+#[test]
+fn no_name_stands_twice() {
+    let mut keys: Vec<String> = annotations().map(Annotation::full_key).collect();
+    let n_keys = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), n_keys);
+}
+
+#[test]
+fn the_load_balancer_of_an_ingress_is_told() {
+    check("load-balancer-name", "retail-api", "loadBalancers/0/name", r#""retail-api""#);
+    check("group.name", "ml.prod", "loadBalancers/0/id", r#""group:ml.prod""#);
+    check("group.order", "-5", "loadBalancers/0/id", r#""ingress:default/web""#);
+    check("scheme", "internet-facing", "loadBalancers/0/scheme", r#""internet-facing""#);
+    check("ip-address-type", "dualstack", "listeners/0/sourceRanges/cidrs", r#"["0.0.0.0/0","::/0"]"#);
+    check("subnets", "a, b,", "loadBalancers/0/subnets", r#"["a","b"]"#);
+    check("customer-owned-ipv4-pool", "pool", "loadBalancers/0/customerOwnedIpv4Pool", r#""pool""#);
+    check("security-groups", "sg-a", "loadBalancers/0/securityGroups", r#"["sg-a"]"#);
+    check("security-groups", "sg-a", "listeners/0/sourceRanges", "null");
+    check("inbound-cidrs", "10.0.0.0/8", "listeners/1/sourceRanges/cidrs", r#"["10.0.0.0/8"]"#);
+    check(
+        "security-group-prefix-lists",
+        "pl-b,pl-a",
+        "listeners/0/sourceRanges/prefixLists",
+        r#"["pl-a","pl-b"]"#,
+    );
+    check("minimum-load-balancer-capacity", "CapacityUnits=7", "loadBalancers/0/minimumCapacityUnits", "7");
+    check("shield-advanced-protection", "T", "loadBalancers/0/shieldAdvancedProtection", "true");
+    check("wafv2-acl-arn", "arn:a", "loadBalancers/0/wafv2AclArn", r#""arn:a""#);
+    check("wafv2-acl-arn", "none", "loadBalancers/0/wafv2AclArn", "null");
+    check("wafv2-acl-name", "api", "loadBalancers/0/wafv2AclArn", r#""api""#);
+    check("tags", "a=b", "rules/0/tags", r#"{"a":"b"}"#);
+    let attributes = "routing.http.xff_header_processing.mode=remove";
+    let place = "loadBalancers/0/attributes/routing.http.xff_header_processing.mode";
+    check("load-balancer-attributes", attributes, place, r#""remove""#);
+}
+
+#[test]
+fn the_listeners_of_an_ingress_are_told() {
+    check("listen-ports", r#"[{"HTTP":8080,"HTTPS":8443}]"#, "listeners/0/port", "8080");
+    check("ssl-redirect", "443", "listeners/0/defaultActions/0/redirectConfig/port", r#""443""#);
+    check("certificate-arn", "arn:a, arn:b", "listeners/1/certificates/1/certificateArn", r#""arn:b""#);
+    check("create-acm-cert", "true", "listeners/1/certificates/0/certificateArn", r#""local:a.example.com""#);
+    check("ssl-policy", "P", "listeners/1/sslPolicy", r#""P""#);
+    let attributes = "routing.http.response.server.enabled=false";
+    let place = "listeners/1/attributes/routing.http.response.server.enabled";
+    check("listener-attributes.HTTPS-443", attributes, place, r#""false""#);
+}
+
+#[test]
+fn the_rules_of_an_ingress_are_told() {
+    check("use-regex-path-match", "true", "rules/0/conditions/1/pathPatternConfig/regexValues", r#"["a"]"#);
+    let response = r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"204"}}"#;
+    let place = "rules/1/actions/0/fixedResponseConfig/statusCode";
+    check("actions.name", response, place, r#""204""#);
+    let redirect =
+        r##"{"type":"redirect","redirectConfig":{"path":"/new/#{path}","statusCode":"HTTP_302"}}"##;
+    check("actions.name", redirect, "rules/1/actions/0/redirectConfig/statusCode", r#""HTTP_302""#);
+    let simple = r#"{"type":"forward","targetGroupARN":"arn:a"}"#;
+    let place = "rules/1/actions/0/forwardConfig/targetGroups/0/targetGroupArn";
+    check("actions.name", simple, place, r#""arn:a""#);
+    for (field, config, value, place) in [
+        ("host-header", "hostHeaderConfig", r#"["b.example.com"]"#, "0/hostHeaderConfig/values/1"),
+        ("path-pattern", "pathPatternConfig", r#"["/c"]"#, "1/pathPatternConfig/values/1"),
+        (
+            "http-request-method",
+            "httpRequestMethodConfig",
+            r#"["PUT"]"#,
+            "0/httpRequestMethodConfig/values/0",
+        ),
+        ("source-ip", "sourceIPConfig", r#"["10.0.0.0/8"]"#, "0/sourceIpConfig/values/0"),
+        ("query-string", "queryStringConfig", r#"[{"value":"x"}]"#, "0/queryStringConfig/values/0/value"),
+    ] {
+        let condition = format!(r#"[{{"field":"{field}","{config}":{{"values":{value}}}}}]"#);
+        let expected = value.rsplit('"').nth(1).unwrap();
+        let place = format!("rules/0/conditions/{place}");
+        check("conditions.api", &condition, &place, &format!("\"{expected}\""));
+    }
+    let header =
+        r#"[{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"X-A","regexValues":["^v[12]$"]}}]"#;
+    check("conditions.api", header, "rules/0/conditions/0/httpHeaderConfig/regexValues/0", r#""^v[12]$""#);
+}
+
+#[test]
+fn the_target_groups_of_an_ingress_are_told() {
+    check("target-type", "ip", "targetGroups/0/port", "8080");
+    check("backend-protocol", "HTTPS", "targetGroups/0/healthCheck/protocol", r#""HTTPS""#);
+    check("backend-protocol-version", "GRPC", "targetGroups/0/healthCheck/matcher/grpcCode", r#""12""#);
+    check("target-control-port.api.80", "3000", "targetGroups/0/targetControlPort", "3000");
+    check("healthcheck-port", "http", "targetGroups/0/healthCheck/port", r#""8080""#);
+    check("healthcheck-port", "9000", "targetGroups/0/healthCheck/port", r#""9000""#);
+    check("healthcheck-protocol", "HTTPS", "targetGroups/0/healthCheck/protocol", r#""HTTPS""#);
+    check("healthcheck-path", "/healthz", "targetGroups/0/healthCheck/path", r#""/healthz""#);
+    check("healthcheck-interval-seconds", "30", "targetGroups/0/healthCheck/intervalSeconds", "30");
+    check("healthcheck-timeout-seconds", "3", "targetGroups/0/healthCheck/timeoutSeconds", "3");
+    check("healthy-threshold-count", "3", "targetGroups/0/healthCheck/healthyThresholdCount", "3");
+    check("unhealthy-threshold-count", "10", "targetGroups/0/healthCheck/unhealthyThresholdCount", "10");
+    check("success-codes", "200-299", "targetGroups/0/healthCheck/matcher/httpCode", r#""200-299""#);
+    let place = "targetGroups/0/attributes/load_balancing.algorithm.type";
+    check(
+        "target-group-attributes",
+        "load_balancing.algorithm.type=weighted_random",
+        place,
+        r#""weighted_random""#,
+    );
+}
+
+#[test]
+fn the_load_balancer_of_a_service_is_told() {
+    check("aws-load-balancer-name", "retail-api", "loadBalancers/0/name", r#""retail-api""#);
+    check("aws-load-balancer-type", "nlb-ip", "targetGroups/0/targetType", r#""ip""#);
+    check("aws-load-balancer-nlb-target-type", "instance", "targetGroups/0/targetType", r#""instance""#);
+    check("aws-load-balancer-scheme", "internet-facing", "loadBalancers/0/scheme", r#""internet-facing""#);
+    check("aws-load-balancer-internal", "false", "loadBalancers/0/scheme", r#""internet-facing""#);
+    check(
+        "aws-load-balancer-ip-address-type",
+        "dualstack",
+        "loadBalancers/0/ipAddressType",
+        r#""dualstack""#,
+    );
+    check("aws-load-balancer-subnets", "a", "loadBalancers/0/subnets", r#"["a"]"#);
+    let attribute = |key: &str| format!("loadBalancers/0/attributes/{key}");
+    let cross_zone = attribute("load_balancing.cross_zone.enabled");
+    check("aws-load-balancer-attributes", "load_balancing.cross_zone.enabled=true", &cross_zone, r#""true""#);
+    check("aws-load-balancer-cross-zone-load-balancing-enabled", "1", &cross_zone, r#""true""#);
+    check("aws-load-balancer-access-log-enabled", "true", &attribute("access_logs.s3.enabled"), r#""true""#);
+    check("aws-load-balancer-access-log-s3-bucket-name", "b", &attribute("access_logs.s3.bucket"), r#""b""#);
+    check(
+        "aws-load-balancer-access-log-s3-bucket-prefix",
+        "p",
+        &attribute("access_logs.s3.prefix"),
+        r#""p""#,
+    );
+    check("aws-load-balancer-additional-resource-tags", "a=b", "targetGroups/0/tags", r#"{"a":"b"}"#);
+    let place = "loadBalancers/0/minimumCapacityUnits";
+    check("aws-load-balancer-minimum-load-balancer-capacity", "CapacityUnits=7", place, "7");
+    check("load-balancer-source-ranges", "10.0.0.0/8", "listeners/0/sourceRanges/cidrs", r#"["10.0.0.0/8"]"#);
+    check("aws-load-balancer-security-groups", "sg-a", "listeners/0/sourceRanges", "null");
+    check("aws-load-balancer-disable-nlb-sg", "true", "listeners/0/sourceRanges", "null");
+    let place = "listeners/0/sourceRanges/prefixLists";
+    check("aws-load-balancer-security-group-prefix-lists", "pl-a", place, r#"["pl-a"]"#);
+}
+
+#[test]
+fn the_listeners_of_a_service_are_told() {
+    check("aws-load-balancer-ssl-cert", "arn:a", "listeners/0/protocol", r#""TLS""#);
+    let place = "listeners/0/attributes/tcp.idle_timeout.seconds";
+    check("aws-load-balancer-listener-attributes.TCP-80", "tcp.idle_timeout.seconds=60", place, r#""60""#);
+    let action = r#"{"type":"forward","forwardConfig":{"baseServiceWeight":9,"targetGroups":[{"serviceName":"api","servicePort":80,"weight":1}]}}"#;
+    let place = "listeners/0/defaultActions/0/forwardConfig/targetGroups/0/weight";
+    check("actions.TCP-80", action, place, "9");
+    let certificate = (&*full_key("aws-load-balancer-ssl-cert"), "arn:a");
+    for (key, text, pointer, expected) in [
+        ("aws-load-balancer-ssl-ports", "tls", "/listeners/2/protocol", r#""TCP""#),
+        ("aws-load-balancer-ssl-ports", "443", "/listeners/3/protocol", r#""TLS""#),
+        ("aws-load-balancer-ssl-negotiation-policy", "P", "/listeners/3/sslPolicy", r#""P""#),
+        ("aws-load-balancer-alpn-policy", "HTTP2Only", "/listeners/3/alpnPolicy", r#"["HTTP2Only"]"#),
+        ("aws-load-balancer-backend-protocol", "ssl", "/targetGroups/2/protocol", r#""TLS""#),
+    ] {
+        let plan = plan_with(&[certificate, (&full_key(key), text)]).0;
+        assert_eq!(plan.pointer(pointer).unwrap().to_string(), expected, "{key}");
+    }
+}
+
+#[test]
+fn the_target_groups_of_a_service_are_told() {
+    let proxy = "targetGroups/0/attributes/proxy_protocol_v2.enabled";
+    check("aws-load-balancer-proxy-protocol", "*", proxy, r#""true""#);
+    check("aws-load-balancer-proxy-protocol-per-target-group", "443", proxy, r#""true""#);
+    check("aws-load-balancer-proxy-protocol-per-target-group", "80", proxy, r#""false""#);
+    let attributes = "aws-load-balancer-target-group-attributes";
+    check(attributes, "proxy_protocol_v2.enabled=true", proxy, r#""true""#);
+    check(&format!("{attributes}.443"), "proxy_protocol_v2.enabled=true", proxy, r#""true""#);
+    let place = |field: &str| format!("targetGroups/1/healthCheck/{field}");
+    check("aws-load-balancer-healthcheck-protocol", "HTTP", &place("path"), r#""/""#);
+    check("aws-load-balancer-healthcheck-port", "plain", &place("port"), r#""8080""#);
+    check("aws-load-balancer-healthcheck-path", "/healthz", &place("path"), r#""/healthz""#);
+    check("aws-load-balancer-healthcheck-interval", "30", &place("intervalSeconds"), "30");
+    check("aws-load-balancer-healthcheck-timeout", "5", &place("timeoutSeconds"), "5");
+    check("aws-load-balancer-healthcheck-healthy-threshold", "2", &place("healthyThresholdCount"), "2");
+    check("aws-load-balancer-healthcheck-unhealthy-threshold", "4", &place("unhealthyThresholdCount"), "4");
+    let path = (&*full_key("aws-load-balancer-healthcheck-path"), "/x");
+    let codes = (&*full_key("aws-load-balancer-healthcheck-success-codes"), "200,204");
+    let plan = plan_with(&[path, codes]).0;
+    assert_eq!(plan["targetGroups"][2]["healthCheck"]["matcher"]["httpCode"], "200,204");
+}
+
+/// The value is refused with this finding, and the load balancer is left out.
+#[track_caller]
+fn refused(key: &str, text: &str, code: &str, message: &str) {
+    let key = full_key(key);
+    let (plan, findings) = plan_with(&[(&key, text)]);
+    let said: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| format!("{} {}", finding.code, finding.message))
+        .collect();
+    assert_eq!(said, [format!("{code} {message}")], "{key}: {text}");
+    assert_eq!(plan["loadBalancers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn wrong_values_take_the_load_balancer_out() {
+    let invalid = "annotation-invalid";
+    refused("scheme", "public", invalid, "scheme: `public` is not one of `internal`, `internet-facing`");
+    refused(
+        "group.order",
+        "1001",
+        "group-order-invalid",
+        "group.order: `1001` is not a number between -1000 and 1000",
+    );
+    refused(
+        "group.name",
+        "A",
+        "group-name-invalid",
+        "group.name: `A` is not a name of at most 63 lower-case letters, digits, `-` and `.`",
+    );
+    refused(
+        "shield-advanced-protection",
+        "yes",
+        invalid,
+        "shield-advanced-protection: `yes` is not `true` or `false`",
+    );
+    refused("minimum-load-balancer-capacity", "7", invalid, "minimum-load-balancer-capacity: `7` has no `=`");
+    refused("inbound-cidrs", "x", "cidr-invalid", "inbound-cidrs: `x` is not a range of addresses");
+    refused("listen-ports", r#"[{"TCP":80}]"#, invalid, "listen-ports: protocol `TCP` is not HTTP or HTTPS");
+    refused("listen-ports", "[]", invalid, "listen-ports: there is no port in it");
+    refused("listen-ports", r#"[{"HTTP":70000}]"#, invalid, "listen-ports: port 70000 is not within 1–65535");
+    refused(
+        "ssl-redirect",
+        "80",
+        "ssl-redirect-port",
+        "ssl-redirect: port 80 is not an HTTPS listener of the load balancer",
+    );
+    refused("certificate-arn", "x", invalid, "certificate-arn: `x` is not an ARN");
+    refused("tags", "a", invalid, "tags: `a` has no `=`");
+    refused(
+        "healthcheck-port",
+        "admin",
+        "healthcheck-port-unknown",
+        "healthcheck-port: Service `api` has no port named `admin`",
+    );
+    refused("healthcheck-path", "x", invalid, "healthcheck-path: `x` is not a path that begins with `/`");
+    refused(
+        "healthy-threshold-count",
+        "1",
+        invalid,
+        "healthy-threshold-count: `1` is not a number between 2 and 10",
+    );
+    refused(
+        "success-codes",
+        "600",
+        invalid,
+        "success-codes: `600` is not a status code or a range of them between 200 and 499",
+    );
+    refused("backend-protocol", "http", invalid, "backend-protocol: `http` is not one of `HTTP`, `HTTPS`");
+    refused(
+        "aws-load-balancer-proxy-protocol",
+        "on",
+        "proxy-protocol-invalid",
+        "aws-load-balancer-proxy-protocol: `on` is not `*`, the only value there is",
+    );
+    refused(
+        "aws-load-balancer-ssl-ports",
+        "8443",
+        "ssl-ports-unused",
+        "ssl-ports: the Service has no port `8443`",
+    );
+    let attributes = "target-group-attributes";
+    let sticky = "stickiness.enabled=true,stickiness.type=app_cookie";
+    refused(
+        attributes,
+        sticky,
+        "attribute-invalid",
+        "stickiness by `app_cookie` needs `stickiness.app_cookie.cookie_name`",
+    );
+    let cookie = "stickiness.app_cookie.cookie_name=AWSALB";
+    refused(
+        attributes,
+        cookie,
+        "attribute-invalid",
+        "attribute `stickiness.app_cookie.cookie_name`: `AWSALB` is a name of the load balancer's own",
+    );
+}
+
+#[test]
+fn acc_s3_61_actions_are_checked() {
+    let action = |text: &str, message: &str| {
+        refused("actions.name", text, "action-invalid", &format!("actions.name: {message}"));
+    };
+    action(r#"{"type":"drop"}"#, "type `drop` is not forward, redirect or fixed-response");
+    action(r#"{"type":"forward"}"#, "a forward needs a `forwardConfig`");
+    action(
+        r#"{"type":"forward","forwardConfig":{"targetGroups":[]}}"#,
+        "forwardConfig has 0 targetGroups: 1 to 5 are taken",
+    );
+    let two = |first: &str, rest: &str| {
+        format!(
+            r#"{{"type":"forward","forwardConfig":{{"targetGroups":[{{"serviceName":"api","servicePort":80{first}}},{{"serviceName":"api","servicePort":"http","weight":1}}]{rest}}}}}"#
+        )
+    };
+    action(&two("", ""), "each of several target groups needs a `weight`");
+    action(&two(r#","weight":1000"#, ""), "weight 1000 is not between 0 and 999");
+    let sticky = r#","targetGroupStickinessConfig":{"enabled":true}"#;
+    action(&two(r#","weight":1"#, sticky), "stickiness needs `durationSeconds`");
+    let redirect = |config: &str| format!(r#"{{"type":"redirect","redirectConfig":{{{config}}}}}"#);
+    action(&redirect(r#""host":"a""#), "a redirect needs a `statusCode`: HTTP_301 or HTTP_302");
+    action(&redirect(r#""host":"a","statusCode":"301""#), "statusCode `301` is not HTTP_301 or HTTP_302");
+    action(&redirect(r#""path":"a","statusCode":"HTTP_301""#), "path `a` does not begin with `/`");
+    action(
+        &redirect(r#""host":"a\r\nX: y","statusCode":"HTTP_301""#),
+        "host, path and query have no spaces or line breaks, and a host is not empty",
+    );
+    action(&redirect(r#""protocol":"HTTP","statusCode":"HTTP_301""#), "a redirect from HTTPS to HTTP");
+    let response =
+        |config: &str| format!(r#"{{"type":"fixed-response","fixedResponseConfig":{{{config}}}}}"#);
+    action(&response(r#""statusCode":"301""#), "statusCode `301` is not a 2XX, 4XX or 5XX");
+    let body = format!(r#""statusCode":"200","messageBody":"{}""#, "x".repeat(1025));
+    action(&response(&body), "messageBody has 1025 characters: 1024 are taken");
+    let weighted = two(r#","weight":1"#, "")
+        .replace("\"serviceName\":\"api\",\"servicePort\":80", "\"serviceName\":\"gone\",\"servicePort\":80");
+    refused(
+        "actions.name",
+        &weighted,
+        "backend-service-missing",
+        "actions.gone: one of several target groups has no Service",
+    );
+}
+
+#[test]
+fn acc_s2_19_conditions_are_checked() {
+    let condition = |field: &str, message: &str| {
+        let text = format!("[{{{field}}}]");
+        refused("conditions.api", &text, "condition-invalid", &format!("conditions.api: {message}"));
+    };
+    condition(
+        r#""field":"cookie""#,
+        "field `cookie` is not one of host-header, path-pattern, http-header, http-request-method, query-string, source-ip",
+    );
+    condition(r#""field":"host-header""#, "field host-header needs a `hostHeaderConfig`");
+    condition(r#""field":"host-header","hostHeaderConfig":{}"#, "there are no values");
+    let both = r#""field":"path-pattern","pathPatternConfig":{"values":["/a"],"regexValues":["a"]}"#;
+    condition(both, "either `values` or `regexValues`, not both");
+    let host = r#""field":"http-header","httpHeaderConfig":{"httpHeaderName":"Host","values":["a"]}"#;
+    condition(host, "the field Host is a host-header condition");
+    let method = r#""field":"http-request-method","httpRequestMethodConfig":{"values":["get"]}"#;
+    condition(method, "`get` is not a method in upper case");
+    let regexes = r#"[{"field":"host-header","hostHeaderConfig":{"regexValues":["^a"]}}]"#;
+    let mixed = "a host-header condition has either values or regular expressions, not both";
+    refused("conditions.api", regexes, "condition-invalid", mixed);
+}
+
+#[test]
+fn unknown_fields_in_json_are_noticed_and_ignored() {
+    let text = r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"200","mesageBody":"x"}}"#;
+    let (_, findings) = plan_with(&[(&full_key("actions.name"), text)]);
+    let finding = findings.iter().find(|finding| finding.code == "field-unknown").unwrap();
+    assert_eq!(
+        finding.message,
+        "actions.name: `fixedResponseConfig.mesageBody` is not known, and is ignored"
+    );
+    assert_eq!(finding.suggestion.as_deref(), Some("did you mean `messageBody`?"));
+}
+
+#[test]
+fn the_other_prefix_of_services_is_taken() {
+    let (plan, _) = plan_with(&[]);
+    assert_eq!(plan["loadBalancers"][1]["scheme"], "internal");
+    let text = MANIFESTS.replace(
+        "annotations: {service.beta",
+        "annotations: {service.kubernetes.io/aws-load-balancer-scheme: internet-facing, service.beta",
+    );
+    let objects: Objects = read("f.yaml", &text).objects.into_iter().collect();
+    let compiled = compile(&objects, &Defaults::default());
+    assert_eq!(compiled.plan.load_balancers[1].scheme.as_str(), "internet-facing");
+}

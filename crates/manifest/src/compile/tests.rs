@@ -1,0 +1,151 @@
+use std::collections::BTreeSet;
+
+use plan::{HealthCheckPort, Protocol, Replay, TargetType};
+
+use super::*;
+use crate::read;
+
+fn compiled(manifests: &str) -> Compiled {
+    let objects: Objects = read("f.yaml", manifests).objects.into_iter().collect();
+    compile(&objects, &Defaults::default())
+}
+
+const ISVC: &str = "apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: NAME, namespace: NAMESPACE}
+spec: {predictor: {sklearn: {storageUri: model.pkl}}}
+---
+";
+
+fn isvc(name: &str, namespace: &str) -> String {
+    ISVC.replace("NAMESPACE", namespace).replace("NAME", name)
+}
+
+#[test]
+fn acc_s2_12_the_same_name_in_two_namespaces_is_two_urls() {
+    let compiled = compiled(&(isvc("sklearn-iris", "staging") + &isvc("sklearn-iris", "prod")));
+    let urls: Vec<&str> = compiled.routes.iter().map(|route| route.url.as_str()).collect();
+    assert_eq!(urls, ["http://sklearn-iris.prod.example.com", "http://sklearn-iris.staging.example.com"]);
+    let hosts: BTreeSet<&String> = compiled.routes.iter().flat_map(|route| &route.hosts).collect();
+    assert_eq!(hosts.len(), 8);
+}
+
+#[test]
+fn hyphens_that_could_mean_two_lead_to_neither() {
+    let compiled = compiled(&(isvc("a-b", "c") + &isvc("a", "b-c")));
+    let hosts = |index: usize| compiled.routes[index].hosts.iter().map(String::as_str).collect::<Vec<_>>();
+    let is_there = |index: usize, host: &str| hosts(index).contains(&host);
+    assert!(!is_there(0, "a-b-c.example.com") && !is_there(1, "a-b-c.example.com"));
+    assert!(is_there(0, "a.b-c.example.com") && is_there(1, "a-b.c.example.com"));
+    assert_eq!(compiled.findings.iter().filter(|finding| finding.code == "host-conflict").count(), 2);
+}
+
+#[test]
+fn compiling_its_own_children_again_changes_nothing() {
+    let manifests = isvc("iris", "staging");
+    let mut objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
+    let first = compile(&objects, &Defaults::default());
+    for child in first.children.clone() {
+        objects.insert(child);
+    }
+    assert_eq!(compile(&objects, &Defaults::default()), first);
+}
+
+#[test]
+fn a_service_of_that_name_that_somebody_else_made_is_an_error() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: iris-predictor, namespace: a}\nspec: {ports: [{port: 80}]}\n";
+    let compiled = compiled(&(isvc("iris", "a") + service));
+    assert_eq!(compiled.children, []);
+    assert_eq!(compiled.findings[0].code, "name-taken");
+}
+
+#[test]
+fn acc_s0_22_the_gateways_service_is_no_second_load_balancer() {
+    let mut objects: Objects = read("f.yaml", &isvc("iris", "a")).objects.into_iter().collect();
+    for child in compile(&objects, &Defaults::default()).children {
+        objects.insert(child);
+    }
+    let ids: Vec<String> =
+        compile(&objects, &Defaults::default()).plan.load_balancers.into_iter().map(|it| it.id).collect();
+    assert_eq!(ids, ["gateway:knative-serving/kourier"]);
+}
+
+#[test]
+fn a_kourier_of_somebody_elses_stays_theirs() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: kourier, namespace: knative-serving}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n";
+    let compiled = compiled(&(isvc("iris", "a") + service));
+    assert!(compiled.children.iter().all(|child| child.name != "kourier"));
+    assert!(compiled.plan.load_balancer("service:knative-serving/kourier").is_some());
+}
+
+#[test]
+fn acc_s1_03_predictions_may_be_repeated_at_another_replica() {
+    let replay = |manifests: &str| {
+        let compiled = compiled(manifests);
+        compiled.plan.load_balancers[0].target_groups[0].replay
+    };
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: api, annotations: {a: b}}\nspec: {type: LoadBalancer, selector: {app: api}, ports: [{port: 80}]}\n---\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: api}}\nspec: {containers: [{name: a, image: forebay}]}\n";
+    assert_eq!(replay(&isvc("iris", "a")), Replay::Everything);
+    assert_eq!(replay(&format!("{service}{pod}")), Replay::Everything);
+    assert_eq!(
+        replay(&format!("{service}{}", pod.replace("image: forebay", "image: other"))),
+        Replay::Idempotent
+    );
+    assert_eq!(replay(service), Replay::Idempotent);
+    assert_eq!(replay(&service.replace("a: b", "forebay.dev/replay: everything")), Replay::Everything);
+    let careful = service.replace("a: b", "forebay.dev/replay: idempotent");
+    assert_eq!(replay(&format!("{careful}{pod}")), Replay::Idempotent);
+}
+
+#[test]
+fn acc_s3_32_checks_for_nodes_go_to_pods_where_there_are_no_nodes() {
+    let service = "apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: 32000, ports: [{port: 80, nodePort: 30080}]}
+";
+    let compiled = compiled(service);
+    let check = &compiled.plan.load_balancers[0].target_groups[0].health_check;
+    assert_eq!((check.protocol, check.port), (Protocol::Http, HealthCheckPort::Port(32000)));
+    let plan = compiled.plan_without_nodes(&Defaults::default());
+    let target_group = &plan.load_balancers[0].target_groups[0];
+    assert_eq!((target_group.target_type, target_group.port), (TargetType::Instance, 30080));
+    let check = &target_group.health_check;
+    assert_eq!((check.protocol, check.port), (Protocol::Tcp, HealthCheckPort::TrafficPort));
+}
+
+#[test]
+fn prefix_lists_let_in_whom_they_name() {
+    let service = "apiVersion: v1
+kind: Service
+metadata: {name: api, annotations: {service.beta.kubernetes.io/aws-load-balancer-security-group-prefix-lists: pl-a}}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+";
+    let objects: Objects = read("f.yaml", service).objects.into_iter().collect();
+    let (defaults, _) = Defaults::parse("env", "prefixLists: {pl-a: [127.0.0.0/8]}");
+    let compiled = compile(&objects, &defaults);
+    let admits = |plan: &Plan| {
+        let ranges = plan.load_balancers[0].listeners[0].source_ranges.as_ref().unwrap();
+        ranges.admit([127, 0, 0, 1].into())
+    };
+    assert!(!admits(&compiled.plan) && admits(&compiled.plan_without_nodes(&defaults)));
+}
+
+#[test]
+fn acc_s3_60_a_host_gets_a_certificate_of_its_own_unless_aws_is_followed() {
+    let manifests = "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {alb.ingress.kubernetes.io/listen-ports: '[{\"HTTPS\":443}]'}}
+spec: {ingressClassName: alb, rules: [{host: a.example.com}]}
+";
+    let objects: Objects = read("f.yaml", manifests).objects.into_iter().collect();
+    let arns = |defaults: &Defaults| {
+        let plan = compile(&objects, defaults).plan;
+        let listeners = plan.load_balancers.iter().flat_map(|it| &it.listeners);
+        listeners.flat_map(|it| &it.certificates).map(|it| it.arn.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(arns(&Defaults::default()), ["local:a.example.com"]);
+    let strict = Defaults { strict_aws: true, ..Defaults::default() };
+    assert_eq!(arns(&strict), [""; 0]);
+}

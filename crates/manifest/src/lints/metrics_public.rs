@@ -1,0 +1,32 @@
+//! Metrics that everybody can read.
+
+use plan::{Action, Condition, Scheme, Values};
+
+use super::Context;
+use crate::{Finding, codes};
+
+pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    let public = context.plan.load_balancers.iter().filter(|it| it.scheme == Scheme::InternetFacing);
+    for rule in public.flat_map(|it| &it.listeners).flat_map(|listener| &listener.rules) {
+        let leads_to_metrics = rule.conditions.iter().any(|condition| match condition {
+            Condition::PathPattern(Values::Wildcards(patterns)) => {
+                patterns.iter().any(|pattern| pattern.as_str() == "/metrics")
+            }
+            _ => false,
+        });
+        let is_guarded = rule
+            .conditions
+            .iter()
+            .any(|condition| matches!(condition, Condition::HttpHeader { .. } | Condition::SourceIp(_)));
+        let Some(source) = &rule.source else { continue };
+        if leads_to_metrics
+            && !is_guarded
+            && matches!(rule.action, Action::Forward(_))
+            && let Some(object) = context.object(&source.object)
+        {
+            let message = "the metrics are public: everybody who reaches the load balancer can read them";
+            let path = format!("spec.rules[{}].http.paths[{}].path", source.rule_index, source.path_index);
+            findings.push(Finding::new(&codes::METRICS_PUBLIC, message).at(object, &path));
+        }
+    }
+}

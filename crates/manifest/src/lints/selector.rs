@@ -1,0 +1,27 @@
+//! A Service that selects no workload, though its namespace has some.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use crate::{Finding, codes};
+
+pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
+    for backend in context.world.services.values() {
+        let object = &backend.object;
+        let has_selector = !backend.spec.selector.is_empty();
+        if !has_selector || context.world.selected(backend).next().is_some() {
+            continue;
+        }
+        let in_common = |labels: &BTreeMap<String, String>| {
+            backend.spec.selector.keys().filter(|key| labels.contains_key(*key)).count()
+        };
+        let pods = context.world.pods_in(&object.namespace);
+        let nearest = pods.max_by_key(|pod| in_common(&pod.labels));
+        let Some(nearest) = nearest else { continue };
+        let labels: Vec<String> =
+            nearest.labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        let finding = Finding::new(&codes::SELECTOR_MATCHES_NOTHING, "the selector matches no pods");
+        let finding = finding.at(object, "spec.selector");
+        findings.push(finding.suggest(format!("nearest labels: {}", labels.join(", "))));
+    }
+}
