@@ -20,7 +20,7 @@ pub(crate) mod world;
 
 use std::collections::BTreeMap;
 
-use plan::{HealthCheck, ObjectRef, Plan, Tags};
+use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
 
 use application::Built;
 use world::World;
@@ -30,8 +30,10 @@ use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds,
 /// What a set of objects means.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compiled {
-    /// What traffic is to do, as AWS would do it.
+    /// What traffic is to do.
     pub plan: Plan,
+    /// The same as AWS would do it, through nodes and prefix lists of an account; this is what `plan_json` prints.
+    pub plan_on_aws: Plan,
     /// The objects that InferenceServices stand for: Deployments and Services, with `ownerReferences`; and the Service
     /// `knative-serving/kourier` that shows the address of the load balancer in front of them.
     pub children: Vec<Object>,
@@ -39,8 +41,6 @@ pub struct Compiled {
     pub routes: Vec<Route>,
     /// What is wrong, and what has no effect, in order.
     pub findings: Vec<Finding>,
-    /// Health checks that AWS sends to node ports, as they are to be made where there are no nodes.
-    pub pod_health_checks: Vec<PodHealthCheck>,
 }
 
 /// How an InferenceService is reached.
@@ -54,17 +54,6 @@ pub struct Route {
     pub url: String,
     /// Id of the load balancer in front of it.
     pub load_balancer: String,
-}
-
-/// The health check of a target group where there are no nodes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PodHealthCheck {
-    /// Id of the load balancer.
-    pub load_balancer: String,
-    /// Key of the target group.
-    pub target_group: String,
-    /// The check to make at the pods.
-    pub health_check: HealthCheck,
 }
 
 /// Compiles objects to a plan. What is wrong costs the load balancer it belongs to, and nothing else.
@@ -86,26 +75,39 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     let (gateway, routes) = gateway::build(&inferences, &domains, &world, &mut findings);
     built.extend(gateway);
 
-    let mut plan = Plan::default();
-    let mut pod_health_checks = Vec::new();
+    let (mut plan, mut plan_on_aws) = (Plan::default(), Plan::default());
+    built.sort_by(|a, b| a.load_balancer.id.cmp(&b.load_balancer.id));
     for built in built {
         let is_broken = built.findings.iter().any(Finding::is_error);
         findings.extend(built.findings);
-        if is_broken {
-            continue;
+        if !is_broken {
+            let checks = &built.target_groups.pod_health_checks;
+            plan.load_balancers.push(without_nodes(built.load_balancer.clone(), checks, defaults));
+            plan_on_aws.load_balancers.push(built.load_balancer);
         }
-        pod_health_checks.extend(built.target_groups.pod_health_checks.into_iter().map(
-            |(key, health_check)| {
-                let load_balancer = built.load_balancer.id.clone();
-                PodHealthCheck { load_balancer, target_group: key, health_check }
-            },
-        ));
-        plan.load_balancers.push(built.load_balancer);
     }
-    plan.load_balancers.sort_by(|a, b| a.id.cmp(&b.id));
-    findings.extend(lints::all(&world, &plan));
+    findings.extend(lints::all(&world, &plan_on_aws));
     finding::sort(&mut findings);
-    Compiled { plan, children, routes, findings, pod_health_checks }
+    Compiled { plan, plan_on_aws, children, routes, findings }
+}
+
+/// A load balancer whose targets are reached directly: what AWS asks the nodes is asked of the pods, and prefix lists are
+/// the addresses in them.
+fn without_nodes(
+    mut load_balancer: LoadBalancer,
+    checks: &BTreeMap<String, HealthCheck>,
+    defaults: &Defaults,
+) -> LoadBalancer {
+    for target_group in &mut load_balancer.target_groups {
+        if let Some(check) = checks.get(&target_group.key) {
+            target_group.health_check = check.clone();
+        }
+    }
+    for ranges in load_balancer.listeners.iter_mut().filter_map(|listener| listener.source_ranges.as_mut()) {
+        let lists = ranges.prefix_lists.iter().filter_map(|id| defaults.prefix_lists.get(id));
+        ranges.cidrs.extend(lists.flatten());
+    }
+    load_balancer
 }
 
 /// One finding for each kind that is kept without effect, at the first object of it.
@@ -162,32 +164,6 @@ fn similar_services(world: &World<'_>, namespace: &str, missing: &str) -> Option
     }
     let names: Vec<&str> = alike.into_values().take(MOST).collect();
     (!names.is_empty()).then(|| format!("similar: {}", names.join(", ")))
-}
-
-// === impl Compiled ===
-
-impl Compiled {
-    /// The plan for targets that are reached directly: health checks go to the pods, and prefix lists are resolved.
-    #[must_use]
-    pub fn plan_without_nodes(&self, defaults: &Defaults) -> Plan {
-        let mut plan = self.plan.clone();
-        for load_balancer in &mut plan.load_balancers {
-            let id = &load_balancer.id;
-            for target_group in &mut load_balancer.target_groups {
-                let is_it = |check: &&PodHealthCheck| {
-                    check.load_balancer == *id && check.target_group == target_group.key
-                };
-                if let Some(check) = self.pod_health_checks.iter().find(is_it) {
-                    target_group.health_check = check.health_check.clone();
-                }
-            }
-            for ranges in load_balancer.listeners.iter_mut().filter_map(|it| it.source_ranges.as_mut()) {
-                let lists = ranges.prefix_lists.iter().filter_map(|id| defaults.prefix_lists.get(id));
-                ranges.cidrs.extend(lists.flatten());
-            }
-        }
-        plan
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const SCHEMA: &str = "forebay.plan/v1";
 /// Findings of reading belong into `compiled.findings` first; they are sorted here.
 #[must_use]
 pub fn plan_json(compiled: &Compiled) -> String {
-    let load_balancers = &compiled.plan.load_balancers;
+    let load_balancers = &compiled.plan_on_aws.load_balancers;
     let mut findings = compiled.findings.clone();
     finding::sort(&mut findings);
     let plan = PlanJson {

@@ -106,10 +106,9 @@ metadata: {name: api}
 spec: {type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: 32000, ports: [{port: 80, nodePort: 30080}]}
 ";
     let compiled = compiled(service);
-    let check = &compiled.plan.load_balancers[0].target_groups[0].health_check;
+    let check = &compiled.plan_on_aws.load_balancers[0].target_groups[0].health_check;
     assert_eq!((check.protocol, check.port), (Protocol::Http, HealthCheckPort::Port(32000)));
-    let plan = compiled.plan_without_nodes(&Defaults::default());
-    let target_group = &plan.load_balancers[0].target_groups[0];
+    let target_group = &compiled.plan.load_balancers[0].target_groups[0];
     assert_eq!((target_group.target_type, target_group.port), (TargetType::Instance, 30080));
     let check = &target_group.health_check;
     assert_eq!((check.protocol, check.port), (Protocol::Tcp, HealthCheckPort::TrafficPort));
@@ -129,7 +128,7 @@ spec: {type: LoadBalancer, ports: [{port: 80}]}
         let ranges = plan.load_balancers[0].listeners[0].source_ranges.as_ref().unwrap();
         ranges.admit([127, 0, 0, 1].into())
     };
-    assert!(!admits(&compiled.plan) && admits(&compiled.plan_without_nodes(&defaults)));
+    assert!(!admits(&compiled.plan_on_aws) && admits(&compiled.plan));
 }
 
 #[test]
