@@ -9,6 +9,7 @@
 mod column;
 mod csv;
 mod form;
+mod names;
 mod records;
 mod rows;
 mod schema;

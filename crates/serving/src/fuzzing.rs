@@ -61,8 +61,7 @@ fn bodies(protocol: &str, content: Content, body: &[u8]) {
     let routes = PROTOCOLS.iter().filter(|known| known.name == protocol).flat_map(|protocol| protocol.routes);
     for route in routes {
         let Answer::Predict(predict) = &route.answer else { continue };
-        for signature in signatures() {
-            let schema = Schema::new(&signature, true);
+        for schema in schemas() {
             let question = Question {
                 content,
                 body,
@@ -90,20 +89,23 @@ fn check_size(batch: &models::Batch, body_length: usize) {
     }
 }
 
-/// What models take: numbers without names, columns with types, columns without.
-fn signatures() -> [Signature; 3] {
+/// What models take: numbers without names, columns with types, columns without, and columns of numbers in order.
+fn schemas() -> [Schema; 4] {
     let field =
         |name: &str, datatype| Field { name: name.to_owned(), datatype, required: true, default: None };
     let optional = Field { required: false, ..field("b", DataType::Long) };
     let with_default = Field { default: Some(Scalar::Boolean(true)), ..field("c", DataType::Boolean) };
     let declared = vec![field("a", DataType::Double), optional, with_default, field("d d", DataType::String)];
     let undeclared = vec![field("a", DataType::Any), field("b", DataType::Any)];
-    let signature =
-        |inputs, is_declared| Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared };
+    let numbers = vec![field("b", DataType::Double), field("a", DataType::Double)];
+    let schema = |inputs, is_declared| {
+        Schema::new(&Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared }, true)
+    };
     [
-        signature(Inputs::Matrix { datatype: DataType::Double, n_columns: None }, false),
-        signature(Inputs::Columns(declared), true),
-        signature(Inputs::Columns(undeclared), false),
+        schema(Inputs::Matrix { datatype: DataType::Double, n_columns: None }, false),
+        schema(Inputs::Columns(declared), true),
+        schema(Inputs::Columns(undeclared), false),
+        schema(Inputs::Columns(numbers), true).in_order(),
     ]
 }
 

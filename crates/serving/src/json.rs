@@ -169,6 +169,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over the next string if it is written as this one, which is in quotes and has no escapes.
+    #[inline]
+    pub(crate) fn take(&mut self, quoted: &[u8]) -> bool {
+        self.skip_whitespace();
+        let is_there = self.bytes[self.at..].starts_with(quoted);
+        self.at += if is_there { quoted.len() } else { 0 };
+        is_there
+    }
+
     /// Passes over the next value, whatever it is.
     pub(crate) fn skip(&mut self) -> Result<()> {
         match self.peek()? {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use models::{LoadError, Method, Model};
+use models::{Batch, Columns, Field, Inputs, LoadError, Method, Model, PredictError, Values};
 use net::Bytes;
 
 use crate::Settings;
@@ -205,11 +205,38 @@ impl Entry {
 impl Ready {
     fn new(loaded: LoadedModel, method: Option<Method>, settings: &Settings) -> Self {
         let LoadedModel { model, loaded_at } = loaded;
-        let schema = Schema::new(model.signature(), settings.lenient_column_names);
         let method = method.unwrap_or_else(|| model.default_method());
+        let schema = Schema::new(model.signature(), settings.lenient_column_names);
+        let schema = if takes_columns_in_order(&model, method) { schema.in_order() } else { schema };
         let pace = first_pace(&model, method);
         Self { model, schema, method, pace, loaded_at }
     }
+}
+
+/// Of how many columns the order is found out.
+const MOST_ORDERED_COLUMNS: usize = 1024;
+
+/// Whether a row of numbers without names means the same to the model as one with the names of its signature in order.
+///
+/// The model itself is asked: with a row that misses one number after another, for which it blames the column by its name.
+/// Of a model that lacks nothing when a number is missing this cannot be found out, and it is given names.
+fn takes_columns_in_order(model: &Model, method: Method) -> bool {
+    let Inputs::Columns(fields) = &model.signature().inputs else { return false };
+    let Columns::Table(columns) = &model.example().columns else { return false };
+    let n_columns = fields.len();
+    let first_value = |field: &Field| match &columns.iter().find(|column| column.name == field.name)?.values {
+        Values::Double(values) => values.first().copied(),
+        _ => None,
+    };
+    let example: Option<Vec<f64>> = fields.iter().map(first_value).collect();
+    let Some(example) = example.filter(|_| n_columns <= MOST_ORDERED_COLUMNS) else { return false };
+    let is_blamed = |position: usize| {
+        let mut row = example.clone();
+        row[position] = f64::NAN;
+        let refused = model.predict(method, &Batch::matrix(n_columns, row));
+        matches!(refused, Err(PredictError::Input(error)) if error.column.as_ref() == Some(&fields[position].name))
+    };
+    model.predict(method, &Batch::matrix(n_columns, example.clone())).is_ok() && (0..n_columns).all(is_blamed)
 }
 
 /// Predicts on the example, twice so that caches are warm, and says how long a row took.

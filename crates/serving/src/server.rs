@@ -370,3 +370,17 @@ fn without_slash(method: &Method, target: &Target) -> Option<String> {
     let (_, last) = path.rsplit_once('/')?;
     Some(format!("../{last}{query}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault() {
+        let fault = guarded::<()>(|| panic!("on purpose")).unwrap_err();
+        assert_eq!(
+            (fault.cause, fault.to_string().as_str()),
+            (Cause::Internal, "the model failed on this request")
+        );
+    }
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use models::{DataType, Texts};
 
-use super::rows::place_column;
+use super::names::Names;
 use super::{Decoded, Form, Schema, Table};
 use crate::fault::{Cause, Fault};
 use crate::json::Scalar;
@@ -23,15 +23,16 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
         Fault::new(Cause::Format, format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
     let mut lines = Lines { rest: text, line: 1 };
-    let mut table = Table::new(schema, body.len());
+    let mut names = Names::new(schema);
     let mut positions = Vec::new();
     if !lines.is_at_end() {
         lines.fields(|index, name| {
-            positions.push(place_column(&mut table, name.trim(), index, form)?);
+            positions.push(names.place(name.trim(), index, form)?);
             Ok(())
         })?;
     }
-    table.require_columns(form)?;
+    names.require(form)?;
+    let mut table = Table::with_names(names, body.len());
     let (cells, n_rows) = read_cells(&mut lines, positions.len())?;
     for (cells, position) in cells.iter().zip(&positions) {
         if let Some(position) = position {

@@ -73,8 +73,7 @@ pub(crate) fn key(name: &str) -> String {
     if is_plain && starts_with_letter && name.len() <= 60 {
         return format!(".{name}");
     }
-    let shown = quoted(name);
-    format!("[\"{}\"]", shown.trim_matches('`').escape_default())
+    format!("[{:?}]", quoted(name).trim_matches('`'))
 }
 
 #[cfg(test)]

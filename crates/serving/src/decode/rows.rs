@@ -1,8 +1,9 @@
 //! Rows as lists of values: `[[6.8, 2.8], [6.0, 3.4]]`, with or without the names of the columns beside them.
 
-use models::Batch;
+use models::{Batch, DataType};
 
 use super::column::{describe, number};
+use super::names::Names;
 use super::{Decoded, Form, Schema, Table};
 use crate::fault::{Cause, Fault, list as names, quoted};
 use crate::json::{Items, Kind, Reader, Scalar};
@@ -40,11 +41,12 @@ pub(crate) fn list(
 
 /// Reads rows that are lists of values in the order of the model's columns.
 fn rows(reader: &mut Reader<'_>, schema: &Schema, body_length: usize, form: Form) -> Result<Decoded, Fault> {
-    if schema.matrix().is_some() {
-        return matrix(reader, schema, form);
+    if let Some(datatype) = schema.numbers() {
+        let batch = numbers(reader, schema, datatype, None, form)?;
+        return Ok(Decoded { batch, form, ignored: Vec::new(), filled: Vec::new() });
     }
     let mut table = Table::new(schema, body_length);
-    let positions: Vec<Option<usize>> = (0..table.n_columns()).map(Some).collect();
+    let positions: Vec<Option<usize>> = (0..schema.fields().len()).map(Some).collect();
     placed_rows(reader, &mut table, &positions, form)?;
     table.finish(form)
 }
@@ -57,24 +59,24 @@ pub(crate) fn split(
     path: &'static str,
 ) -> Result<Decoded, Fault> {
     let form = Form::Split(path);
-    let mut table = Table::new(schema, body_length);
-    let mut positions = None;
-    let mut unread_data = None;
-    let mut is_read = false;
+    let mut header = None;
+    let mut data = None;
+    let mut decoded = None;
     let mut members = reader.object().map_err(|_| not_split(path))?;
     while let Some(key) = members.next(reader)? {
-        match (key.as_ref(), &positions) {
-            ("columns", None) => positions = Some(column_positions(reader, &mut table, form)?),
-            ("data", Some(positions)) if !is_read => {
-                placed_rows(reader, &mut table, positions, form)?;
-                is_read = true;
+        match key.as_ref() {
+            "columns" if header.is_none() && decoded.is_none() => {
+                header = Some(read_header(reader, schema, form)?);
             }
-            ("data", None) if unread_data.is_none() => {
-                unread_data = Some(reader.clone());
-                reader.skip()?;
+            "data" if data.is_none() => {
+                data = Some(reader.clone());
+                match header.take() {
+                    Some(header) => decoded = Some(split_rows(reader, header, body_length, form)?),
+                    None => reader.skip()?,
+                }
             }
-            ("index", _) => reader.skip()?,
-            ("columns" | "data", _) => {
+            "index" => reader.skip()?,
+            "columns" | "data" => {
                 return Err(Fault::new(Cause::Format, format!("`{key}` stands there twice")).at(path));
             }
             _ => {
@@ -83,18 +85,15 @@ pub(crate) fn split(
             }
         }
     }
-    match (unread_data, positions) {
-        (None, _) if is_read => table.finish(form),
-        (None, _) => Err(not_split(path)),
-        (Some(mut data), Some(positions)) => {
-            placed_rows(&mut data, &mut table, &positions, form)?;
-            table.finish(form)
-        }
-        (Some(_), None) if schema.is_declared() && schema.matrix().is_none() => {
+    match (decoded, data, header) {
+        (Some(decoded), _, _) => Ok(decoded),
+        (None, None, _) => Err(not_split(path)),
+        (None, Some(mut data), Some(header)) => split_rows(&mut data, header, body_length, form),
+        (None, Some(_), None) if schema.is_declared() && schema.matrix().is_none() => {
             let names = names(schema.fields().iter().map(|field| field.name.as_str()));
             Err(Fault::input(format!("{path}.columns"), format!("the model takes columns by name: {names}")))
         }
-        (Some(mut data), None) => rows(&mut data, schema, body_length, form),
+        (None, Some(mut data), None) => rows(&mut data, schema, body_length, form),
     }
 }
 
@@ -102,44 +101,56 @@ fn not_split(path: &str) -> Fault {
     Fault::new(Cause::Format, "expected an object with `columns` and `data`").at(path)
 }
 
-/// Reads the names of columns; `None` for those that the model does not know.
-fn column_positions(
-    reader: &mut Reader<'_>,
-    table: &mut Table<'_>,
-    form: Form,
-) -> Result<Vec<Option<usize>>, Fault> {
-    let mut positions = Vec::new();
-    let mut names = reader.array()?;
-    while names.next(reader)? {
+/// The names above the data, and the positions of their columns; `None` for those that the model does not know.
+struct Header<'s> {
+    names: Names<'s>,
+    positions: Vec<Option<usize>>,
+}
+
+fn read_header<'s>(reader: &mut Reader<'_>, schema: &'s Schema, form: Form) -> Result<Header<'s>, Fault> {
+    let mut names = Names::new(schema);
+    let mut positions = Vec::with_capacity(schema.fields().len());
+    let mut items = reader.array()?;
+    while items.next(reader)? {
+        let index = positions.len();
+        let is_in_order = schema.quoted(index).is_some_and(|quoted| reader.take(quoted));
+        if is_in_order {
+            names.give_once(index, &schema.fields()[index].name, index, form)?;
+            positions.push(Some(index));
+            continue;
+        }
         let name = match reader.scalar()? {
             Scalar::Text(name) => name,
             Scalar::Long(number) => number.to_string().into(),
             other => {
                 let problem = format!("expected the name of a column, got {}", describe(&other));
-                return Err(Fault::input(form.place_of_name("", positions.len()), problem));
+                return Err(Fault::input(form.place_of_name("", index), problem));
             }
         };
-        positions.push(place_column(table, &name, positions.len(), form)?);
+        positions.push(names.place(&name, index, form)?);
     }
-    table.require_columns(form)?;
-    Ok(positions)
+    names.require(form)?;
+    Ok(Header { names, positions })
 }
 
-/// Finds the position of a column that a header names, which it may do once.
-pub(super) fn place_column(
-    table: &mut Table<'_>,
-    name: &str,
-    index: usize,
+/// Reads the rows below a header.
+fn split_rows(
+    reader: &mut Reader<'_>,
+    header: Header<'_>,
+    body_length: usize,
     form: Form,
-) -> Result<Option<usize>, Fault> {
-    let Some(position) = table.position(name, index) else { return Ok(None) };
-    if table.give(position) {
-        return Ok(Some(position));
+) -> Result<Decoded, Fault> {
+    let Header { names, positions } = header;
+    if let Some(datatype) = names.schema().numbers()
+        && names.is_complete()
+    {
+        let places = Some((positions.as_slice(), names.n_columns()));
+        let batch = numbers(reader, names.schema(), datatype, places, form)?;
+        return Ok(Decoded { batch, form, ignored: names.into_ignored(), filled: Vec::new() });
     }
-    Err(Fault::input(
-        form.place_of_name(name, index),
-        format!("the column {} stands there twice", quoted(name)),
-    ))
+    let mut table = Table::with_names(names, body_length);
+    placed_rows(reader, &mut table, &positions, form)?;
+    table.finish(form)
 }
 
 /// Reads rows whose values belong to the columns at these positions.
@@ -161,11 +172,9 @@ fn placed_rows(
                 Some(None) => reader.skip()?,
                 Some(Some(position)) => {
                     let value = single(reader, || form.place_of_item(row, n_values))?;
-                    table.push(*position, &value).map_err(|misfit| {
-                        let place = form.place_of_item(row, n_values);
-                        let name = table.schema().fields().get(*position).map(|field| quoted(&field.name));
-                        misfit.fault(name.map_or(place.clone(), |name| format!("{place}, column {name}")))
-                    })?;
+                    let schema = table.schema();
+                    let place = || place_of_value(schema, *position, row, n_values, form);
+                    table.push(*position, &value).map_err(|misfit| misfit.fault(place()))?;
                 }
             }
             n_values += 1;
@@ -178,34 +187,69 @@ fn placed_rows(
     Ok(())
 }
 
-/// Reads rows of numbers, all of one length, for a model that takes a matrix.
-fn matrix(reader: &mut Reader<'_>, schema: &Schema, form: Form) -> Result<Decoded, Fault> {
-    let datatype = schema.matrix().expect("the caller has looked");
-    let mut numbers = Vec::new();
-    let mut n_columns = schema.n_columns();
+/// Reads rows of numbers, all of one length, into a matrix: in their order, or at the positions of their columns, of which
+/// there are so many.
+fn numbers(
+    reader: &mut Reader<'_>,
+    schema: &Schema,
+    datatype: DataType,
+    places: Option<(&[Option<usize>], usize)>,
+    form: Form,
+) -> Result<Batch, Fault> {
+    let mut n_columns = places.map(|(_, n_columns)| n_columns).or(schema.n_columns());
+    let mut length = places.map(|(positions, _)| positions.len()).or(n_columns);
+    let mut numbers = Vec::with_capacity(n_columns.unwrap_or(0).min(MOST_EXPECTED_COLUMNS));
     let mut n_rows = 0;
     let mut items = begin_rows(reader, form)?;
     while items.next(reader)? {
         let start = numbers.len();
+        if let Some((_, n_columns)) = places {
+            numbers.resize(start + n_columns, f64::NAN);
+        }
+        let mut n_values = 0;
         let mut values = begin_row(reader, n_rows, form)?;
         while values.next(reader)? {
-            let index = numbers.len() - start;
-            let place = || form.place_of_item(n_rows, index);
-            let value = single(reader, place)?;
-            numbers.push(number(datatype, &value).map_err(|misfit| misfit.fault(place()))?);
+            if length.is_some_and(|length| n_values == length) {
+                return Err(wrong_length(n_rows, n_values + 1, n_values, form));
+            }
+            let position = places.map_or(Some(n_values), |(positions, _)| positions[n_values]);
+            let Some(position) = position else {
+                reader.skip()?;
+                n_values += 1;
+                continue;
+            };
+            let value = single(reader, || form.place_of_item(n_rows, n_values))?;
+            let place = || place_of_value(schema, position, n_rows, n_values, form);
+            let number = number(datatype, &value).map_err(|misfit| misfit.fault(place()))?;
+            match numbers.get_mut(start + position) {
+                Some(place) => *place = number,
+                None => numbers.push(number),
+            }
+            n_values += 1;
         }
-        let length = numbers.len() - start;
-        let expected = *n_columns.get_or_insert(length);
-        if length != expected || length == 0 {
-            return Err(wrong_length(n_rows, length, expected, form));
+        let expected = *length.get_or_insert(n_values);
+        if n_values != expected || n_values == 0 {
+            return Err(wrong_length(n_rows, n_values, expected, form));
         }
+        n_columns.get_or_insert(n_values);
         n_rows += 1;
     }
-    let Some(n_columns) = n_columns.filter(|_| n_rows > 0) else {
-        return Err(Fault::input(form.place(None, None), "there are no rows"));
-    };
-    let batch = Batch::matrix(n_columns, numbers);
-    Ok(Decoded { batch, form, ignored: Vec::new(), filled: Vec::new() })
+    match n_columns {
+        Some(n_columns) if n_rows > 0 => Ok(Batch::matrix(n_columns, numbers)),
+        _ => Err(Fault::input(form.place(None, None), "there are no rows")),
+    }
+}
+
+/// For how many columns room is made before a value has come.
+const MOST_EXPECTED_COLUMNS: usize = 4096;
+
+/// The place of a value in a row, with the name of its column if the model has one.
+fn place_of_value(schema: &Schema, position: usize, row: usize, index: usize, form: Form) -> String {
+    let place = form.place_of_item(row, index);
+    match schema.fields().get(position) {
+        Some(field) => format!("{place}, column {}", quoted(&field.name)),
+        None => place,
+    }
 }
 
 /// Reads a single value, which is no list and no object.
@@ -214,12 +258,12 @@ pub(super) fn single<'a>(
     reader: &mut Reader<'a>,
     place: impl FnOnce() -> String,
 ) -> Result<Scalar<'a>, Fault> {
-    match reader.peek()? {
-        kind @ (Kind::Object | Kind::Array) => {
-            Err(Fault::input(place(), format!("expected a single value, got {kind}")))
+    reader.scalar().map_err(|error| match reader.peek() {
+        Ok(kind @ (Kind::Object | Kind::Array)) => {
+            Fault::input(place(), format!("expected a single value, got {kind}"))
         }
-        _ => Ok(reader.scalar()?),
-    }
+        _ => error.into(),
+    })
 }
 
 /// Begins the list of rows.

@@ -11,6 +11,10 @@ use crate::fault::folded;
 pub(crate) struct Schema {
     inputs: Inputs,
     is_declared: bool,
+    /// The type of all columns, when the model takes rows of numbers in their order.
+    numbers: Option<DataType>,
+    /// The names as JSON has them; empty where there is more than one way to write it.
+    quoted: Vec<Vec<u8>>,
     positions: HashMap<String, usize>,
     /// Positions by [`folded`] name, when names are taken leniently.
     folded_positions: Option<HashMap<Vec<u8>, usize>>,
@@ -19,18 +23,32 @@ pub(crate) struct Schema {
 impl Schema {
     /// The schema of a signature. When lenient, `fixed_acidity` stands for a column `fixed acidity`.
     pub(crate) fn new(signature: &Signature, is_lenient: bool) -> Self {
-        let mut schema = Self {
+        let (fields, numbers) = match &signature.inputs {
+            Inputs::Columns(fields) => (fields.as_slice(), None),
+            Inputs::Matrix { datatype, .. } => (Default::default(), Some(*datatype)),
+        };
+        let folded_positions = || fields.iter().map(|field| folded(&field.name)).zip(0..).collect();
+        Self {
             inputs: signature.inputs.clone(),
             is_declared: signature.is_declared,
-            positions: HashMap::new(),
-            folded_positions: None,
-        };
-        let names = schema.fields().iter().map(|field| field.name.clone()).zip(0..);
-        let folded_names = schema.fields().iter().map(|field| folded(&field.name)).zip(0..);
-        let folded_positions = is_lenient.then(|| folded_names.collect());
-        schema.positions = names.collect();
-        schema.folded_positions = folded_positions;
-        schema
+            numbers,
+            quoted: fields.iter().map(|field| quoted(&field.name)).collect(),
+            positions: fields.iter().map(|field| field.name.clone()).zip(0..).collect(),
+            folded_positions: is_lenient.then(folded_positions),
+        }
+    }
+
+    /// The same schema of a model that takes its columns in their order, and without their names, if all are of one type
+    /// of numbers.
+    pub(crate) fn in_order(mut self) -> Self {
+        let first = self.fields().first().map(|field| field.datatype);
+        let is_number = matches!(first, Some(DataType::Double | DataType::Float));
+        let is_uniform =
+            self.fields().iter().all(|field| Some(field.datatype) == first && field.default.is_none());
+        if is_number && is_uniform {
+            self.numbers = first;
+        }
+        self
     }
 
     /// The columns in order; none when the model takes rows of numbers.
@@ -49,6 +67,11 @@ impl Schema {
         }
     }
 
+    /// The type of all numbers, when the model takes rows of numbers, whether it has names for its columns or not.
+    pub(super) fn numbers(&self) -> Option<DataType> {
+        self.numbers
+    }
+
     /// Whether the model file declares what it takes.
     pub(crate) fn is_declared(&self) -> bool {
         self.is_declared
@@ -62,6 +85,12 @@ impl Schema {
         }
     }
 
+    /// The name of a column as JSON has it, in quotes, if there is one way to write it.
+    #[inline]
+    pub(super) fn quoted(&self, position: usize) -> Option<&[u8]> {
+        self.quoted.get(position).map(Vec::as_slice).filter(|quoted| !quoted.is_empty())
+    }
+
     /// The position of the column of this name, which is most likely at `guess`.
     #[inline]
     pub(crate) fn position(&self, name: &str, guess: usize) -> Option<usize> {
@@ -71,4 +100,9 @@ impl Schema {
         let exact = self.positions.get(name);
         exact.or_else(|| self.folded_positions.as_ref()?.get(&folded(name))).copied()
     }
+}
+
+fn quoted(name: &str) -> Vec<u8> {
+    let is_plain = name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if is_plain { format!("\"{name}\"").into_bytes() } else { Vec::new() }
 }

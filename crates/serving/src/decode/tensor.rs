@@ -3,7 +3,8 @@
 use models::Batch;
 
 use super::column::{Misfit, number};
-use super::rows::{place_column, single};
+use super::names::Names;
+use super::rows::single;
 use super::{Decoded, Form, Schema, Table};
 use crate::fault::{Cause, Fault, list, nearest, quoted};
 use crate::json::{Kind, Reader, Scalar};
@@ -85,7 +86,7 @@ fn whole(tensor: &mut Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         return Err(Fault::input("$.inputs[0].shape", problem));
     }
     let datatype = tensor.datatype;
-    let Some(matrix_datatype) = schema.matrix() else {
+    let Some(numbers_datatype) = schema.numbers() else {
         let mut table = Table::new(schema, 0);
         read_data(tensor, 0, |index, value| {
             let value = datatype.admit(value).map_err(|misfit| misfit.fault(place(index)))?;
@@ -96,7 +97,7 @@ fn whole(tensor: &mut Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
     };
     let mut numbers = Vec::new();
     read_data(tensor, 0, |index, value| {
-        let value = datatype.admit(value).and_then(|value| number(matrix_datatype, &value));
+        let value = datatype.admit(value).and_then(|value| number(numbers_datatype, &value));
         numbers.push(value.map_err(|misfit| misfit.fault(place(index)))?);
         Ok(())
     })?;
@@ -109,10 +110,14 @@ fn whole(tensor: &mut Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
 
 /// Reads one tensor for each column.
 fn columns(tensors: &mut [Tensor<'_>], schema: &Schema, body_length: usize) -> Result<Decoded, Fault> {
-    let mut table = Table::new(schema, body_length);
+    let mut names = Names::new(schema);
+    let mut positions = Vec::with_capacity(tensors.len());
+    for (input, tensor) in tensors.iter().enumerate() {
+        positions.push(names.place(&tensor.name, input, Form::Tensors)?);
+    }
+    let mut table = Table::with_names(names, body_length);
     let mut n_rows = None;
-    let mut n_given = 0;
-    for (input, tensor) in tensors.iter_mut().enumerate() {
+    for (input, (tensor, position)) in tensors.iter_mut().zip(&positions).enumerate() {
         let (&[length] | &[length, 1]) = tensor.shape.as_slice() else {
             let problem =
                 format!("expected the rows of one column, as [2] or [2, 1], got {:?}", tensor.shape);
@@ -123,17 +128,15 @@ fn columns(tensors: &mut [Tensor<'_>], schema: &Schema, body_length: usize) -> R
             let problem = format!("expected as many rows as the input before has, {expected}, got {length}");
             return Err(Fault::input(format!("$.inputs[{input}].shape"), problem));
         }
-        let position = place_column(&mut table, &tensor.name, input, Form::Tensors)?;
-        n_given += usize::from(position.is_some());
         let datatype = tensor.datatype;
         read_data(tensor, input, |index, value| {
             let place = || format!("$.inputs[{input}].data[{index}]");
             let value = datatype.admit(value).map_err(|misfit| misfit.fault(place()))?;
-            let Some(position) = position else { return Ok(()) };
+            let Some(position) = *position else { return Ok(()) };
             table.push(position, &value).map_err(|misfit| misfit.fault(place()))
         })?;
     }
-    table.end_rows(n_rows.unwrap_or(0), n_given, Form::Tensors)?;
+    table.end_rows(n_rows.unwrap_or(0), positions.iter().flatten().count(), Form::Tensors)?;
     table.finish(Form::Tensors)
 }
 

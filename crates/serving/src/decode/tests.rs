@@ -5,6 +5,11 @@ use super::*;
 use crate::fault::Fault;
 use crate::json::Reader;
 
+/// The schema of a model that takes numbers in the order of its columns, and of the same model if it needs their names.
+fn both(columns: &str) -> [Schema; 2] {
+    [schema(columns, true).in_order(), schema(columns, true)]
+}
+
 /// A schema written as `name:type …`, where `?` after the name says that the column need not be there and `=value` that it
 /// has a default; or as `matrix 4`, `matrix any`.
 fn schema(text: &str, is_declared: bool) -> Schema {
@@ -124,6 +129,42 @@ fn split_finds_columns_by_name() {
         a=[1.0] b=[2] c=["x"]
         ignored ["z"]"#]],
     );
+}
+
+#[test]
+fn columns_that_need_no_names_are_read_into_a_matrix() {
+    for body in [
+        r#"{"columns":["b","a"],"data":[[1,2],[3,null]]}"#,
+        r#"{"data":[[9,1,2],[9,3,null]],"columns":["z","b","a"]}"#,
+    ] {
+        let [ordered, named] = both("a:double b:double").map(|schema| {
+            split(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.dataframe_split").unwrap()
+        });
+        assert_eq!(show(&ordered.batch), "[2.0 1.0] [NaN 3.0]");
+        assert_eq!(show(&named.batch), "a=[2.0, NaN] b=[1.0, 3.0]");
+        assert_eq!(ordered.ignored, named.ignored);
+    }
+}
+
+#[test]
+fn faults_are_the_same_with_and_without_names() {
+    for (columns, data) in [
+        (r#"["a","b"]"#, r#"[[1,"x"]]"#),
+        (r#"["b","a","z"]"#, r#"[[1,2]]"#),
+        (r#"["b","a"]"#, "[[1,2,3]]"),
+        (r#"["b","a"]"#, "[[1,[2]]]"),
+        (r#"["b","a"]"#, "[1]"),
+        (r#"["b","a"]"#, "[]"),
+        (r#"["b","a","a"]"#, "[]"),
+        (r#"["b","b"]"#, "[]"),
+        (r#"["b","A"]"#, "[]"),
+    ] {
+        let body = format!("{{\"columns\":{columns},\"data\":{data}}}");
+        let [ordered, named] = both("a:double b:double").map(|schema| {
+            split(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.dataframe_split").unwrap_err()
+        });
+        assert_eq!(ordered, named);
+    }
 }
 
 #[test]
@@ -308,6 +349,7 @@ fn objects_for_a_model_without_names_have_the_columns_of_the_first() {
         [1.0 2.0] [NaN 3.0]
         ignored ["c"]"#]],
     );
+    check("[{}]", expect!["Input $.instances: there are no columns"]);
 }
 
 #[test]

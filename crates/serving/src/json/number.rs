@@ -14,56 +14,104 @@ pub(super) enum Problem {
 const WORDS: [(&[u8], f64); 3] =
     [(b"NaN", f64::NAN), (b"Infinity", f64::INFINITY), (b"-Infinity", f64::NEG_INFINITY)];
 
+/// The powers of ten that doubles hold exactly.
+const EXACT_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+/// The greatest whole number up to which doubles hold all.
+const EXACT_DIGITS: u64 = 1 << 53;
+/// How many digits a `u64` holds whatever they are.
+const U64_DIGITS: usize = 19;
+
+/// A number that was passed over.
+struct Span {
+    length: usize,
+    is_whole: bool,
+    /// The value, if it has few enough digits and no exponent, so that one division rounds it correctly.
+    short: Option<f64>,
+}
+
 /// Reads a number from the front of `bytes`, and says how many bytes it has.
 ///
 /// # Errors
 /// How many bytes are as they should be, and what is wrong then.
+#[inline]
 pub(super) fn read<'a>(bytes: &[u8]) -> Result<(Scalar<'a>, usize), (usize, Problem)> {
-    let sign_length = usize::from(bytes.first() == Some(&b'-'));
-    let n_integer_digits = count_digits(&bytes[sign_length..]);
-    let mut length = sign_length + n_integer_digits;
-    let has_leading_zero = n_integer_digits > 1 && bytes[sign_length] == b'0';
-    if n_integer_digits == 0 || has_leading_zero {
-        return read_word(bytes).ok_or((sign_length + usize::from(has_leading_zero), Problem::NotANumber));
+    let Some(span) = scan(bytes)? else {
+        let (word, value) = WORDS.into_iter().find(|(word, _)| bytes.starts_with(word)).ok_or_else(|| {
+            let sign_length = usize::from(bytes.first() == Some(&b'-'));
+            (sign_length, Problem::NotANumber)
+        })?;
+        return Ok((Scalar::Double(value), word.len()));
+    };
+    if let Some(value) = span.short {
+        let whole = || Scalar::Long(value as i64);
+        return Ok((if span.is_whole { whole() } else { Scalar::Double(value) }, span.length));
     }
-    let mut is_whole = true;
-    if bytes.get(length) == Some(&b'.') {
-        length += 1 + required_digits(bytes, length + 1)?;
-        is_whole = false;
-    }
-    if let Some(b'e' | b'E') = bytes.get(length) {
-        let has_sign = matches!(bytes.get(length + 1), Some(b'+' | b'-'));
-        length += 1 + usize::from(has_sign);
-        length += required_digits(bytes, length)?;
-        is_whole = false;
-    }
-    if length > MAX_NUMBER_LENGTH {
-        return Err((0, Problem::TooLong));
-    }
-    let text = std::str::from_utf8(&bytes[..length]).expect("digits, signs and letters are ASCII");
-    if is_whole && let Ok(value) = text.parse() {
-        return Ok((Scalar::Long(value), length));
+    let text = std::str::from_utf8(&bytes[..span.length]).expect("digits, signs and letters are ASCII");
+    if span.is_whole
+        && let Ok(value) = text.parse()
+    {
+        return Ok((Scalar::Long(value), span.length));
     }
     let value: f64 = text.parse().expect("what JSON calls a number, Rust does too");
     if value.is_infinite() {
         return Err((0, Problem::TooLarge));
     }
-    Ok((Scalar::Double(value), length))
+    Ok((Scalar::Double(value), span.length))
 }
 
-fn required_digits(bytes: &[u8], start: usize) -> Result<usize, (usize, Problem)> {
-    match count_digits(&bytes[start..]) {
-        0 => Err((start, Problem::NotANumber)),
-        n_digits => Ok(n_digits),
-    }
-}
-
+/// Passes over a number; `None` if there is no digit where one must be at first.
 #[inline]
-fn count_digits(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len())
+fn scan(bytes: &[u8]) -> Result<Option<Span>, (usize, Problem)> {
+    let mut digits = 0;
+    let is_negative = bytes.first() == Some(&b'-');
+    let start = usize::from(is_negative);
+    let n_integer_digits = take_digits(&bytes[start..], &mut digits);
+    if n_integer_digits == 0 {
+        return Ok(None);
+    }
+    if n_integer_digits > 1 && bytes[start] == b'0' {
+        return Err((start + 1, Problem::NotANumber));
+    }
+    let mut length = start + n_integer_digits;
+    let mut n_fraction_digits = 0;
+    if bytes.get(length) == Some(&b'.') {
+        length += 1;
+        n_fraction_digits = take_digits(&bytes[length..], &mut digits);
+        if n_fraction_digits == 0 {
+            return Err((length, Problem::NotANumber));
+        }
+        length += n_fraction_digits;
+    }
+    let has_exponent = matches!(bytes.get(length), Some(b'e' | b'E'));
+    if has_exponent {
+        length += 1 + usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
+        match take_digits(&bytes[length..], &mut 0) {
+            0 => return Err((length, Problem::NotANumber)),
+            n_digits => length += n_digits,
+        }
+    }
+    if length > MAX_NUMBER_LENGTH {
+        return Err((0, Problem::TooLong));
+    }
+    let is_short =
+        !has_exponent && n_integer_digits + n_fraction_digits <= U64_DIGITS && digits <= EXACT_DIGITS;
+    let short = is_short.then(|| {
+        let value = digits as f64 / EXACT_POWERS[n_fraction_digits];
+        if is_negative { -value } else { value }
+    });
+    Ok(Some(Span { length, is_whole: n_fraction_digits == 0 && !has_exponent, short }))
 }
 
-fn read_word<'a>(bytes: &[u8]) -> Option<(Scalar<'a>, usize)> {
-    let (word, value) = WORDS.into_iter().find(|(word, _)| bytes.starts_with(word))?;
-    Some((Scalar::Double(value), word.len()))
+/// Adds the digits at the front of `bytes` to a number, which overflows when there are too many. Says how many there are.
+#[inline]
+fn take_digits(bytes: &[u8], number: &mut u64) -> usize {
+    let mut n_digits = 0;
+    while let Some(digit @ b'0'..=b'9') = bytes.get(n_digits) {
+        *number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        n_digits += 1;
+    }
+    n_digits
 }

@@ -44,12 +44,17 @@ impl Writer {
 
     /// Writes a string.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         self.bytes.push(b'"');
-        for character in text.chars() {
-            self.character(character);
+        let mut rest = text;
+        while let Some(position) = rest.bytes().position(|byte| !is_plain(byte)) {
+            let (plain, special) = rest.split_at(position);
+            let mut characters = special.chars();
+            self.raw(plain);
+            characters.next().into_iter().for_each(|character| self.character(character));
+            rest = characters.as_str();
         }
-        self.bytes.push(b'"');
-        self
+        self.raw(rest).raw("\"")
     }
 
     /// Writes a whole number.
@@ -160,7 +165,6 @@ impl Writer {
             '\t' => self.raw("\\t"),
             '\u{8}' => self.raw("\\b"),
             '\u{c}' => self.raw("\\f"),
-            ' '..='~' => self.raw(character.encode_utf8(&mut [0; 4])),
             _ if is_escaped => self.escaped(character),
             _ => self.raw(character.encode_utf8(&mut [0; 4])),
         };

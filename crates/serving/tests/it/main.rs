@@ -10,3 +10,5 @@ mod fixture;
 mod recorded;
 #[cfg(test)]
 mod socket;
+#[cfg(test)]
+mod whole_batches;

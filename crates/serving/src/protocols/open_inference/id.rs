@@ -9,17 +9,17 @@ thread_local! {
 
 /// A new UUID of version 4 (RFC 9562 §5.4). It is unlike any other, and no secret.
 pub(super) fn new_id() -> String {
-    let (high, low) = (next(), next());
-    let version = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
-    let variant = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        version >> 32,
-        (version >> 16) & 0xffff,
-        version & 0xffff,
-        variant >> 48,
-        variant & 0xffff_ffff_ffff
-    )
+    let random = u128::from(next()) << 64 | u128::from(next());
+    let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let mut id = String::with_capacity(36);
+    for place in (0..32u32).rev() {
+        if matches!(place, 23 | 19 | 15 | 11) {
+            id.push('-');
+        }
+        let digit = (bits >> (4 * place)) as u32 & 0xf;
+        id.push(char::from_digit(digit, 16).unwrap_or('0'));
+    }
+    id
 }
 
 /// SplitMix64, seeded once for each thread.
