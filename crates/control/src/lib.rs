@@ -2,11 +2,12 @@
 //!
 //! [`store`] holds Kubernetes objects so that no acknowledged write is lost. [`local`] is one machine as a [`Cluster`]:
 //! replicas are processes, load balancers have loopback addresses. [`Control`] is the loop that compiles objects to a
-//! plan for the data plane, has replicas run, and writes statuses and Events.
+//! plan for the data plane, has replicas run, and writes statuses and Events. [`api`] answers kubectl from the store.
 //!
 //! The data plane is met only through two channels of plain values: the plan goes down, what was observed comes up.
-//! Nothing here knows a request, a model or a listener.
+//! Nothing here knows a model, a listener or a socket of the API.
 
+pub mod api;
 mod cluster;
 mod conditions;
 mod control;
@@ -14,6 +15,7 @@ mod events;
 pub mod fuzzing;
 pub mod local;
 pub mod store;
+mod tables;
 
 pub use cluster::Cluster;
 pub use control::{Binding, Control, Settings};

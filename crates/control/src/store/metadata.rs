@@ -139,7 +139,7 @@ pub fn generated_name(prefix: &str) -> String {
     prefix.chars().chain(suffix).collect()
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .expect("the kernel gives random bytes at any time after boot");

@@ -1,0 +1,243 @@
+//! The embedded Kubernetes API: what kubectl and other Kubernetes clients ask, answered from the [`Store`].
+//!
+//! It is a plain function from a request to a response. It is *not* a server: sockets, HTTP and time limits of
+//! connections are the caller's. Nothing waits here, except for the disk when something is written; answers that go on
+//! (watches, logs that are followed) are a [`Stream`].
+//!
+//! ```
+//! # use std::rc::Rc;
+//! use control::api::{Api, Settings};
+//! use control::store::Store;
+//!
+//! let settings = Settings { token: "secret".to_owned(), ..Settings::default() };
+//! let api = Api::new(Rc::new(Store::in_memory()), None, settings);
+//! let request = http::Request::get("/api/v1/namespaces/default").header("host", "127.0.0.1:7443");
+//! let request = request.header("authorization", "Bearer secret").body(bytes::Bytes::new()).unwrap();
+//! assert_eq!(api.handle(&request).status(), 200);
+//! ```
+
+mod body;
+mod discovery;
+mod form;
+mod guard;
+mod log;
+mod openapi;
+mod parameters;
+mod patch;
+mod protobuf;
+mod read;
+mod request_body;
+mod respond;
+mod route;
+mod scale;
+mod version;
+mod warnings;
+mod watch;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use jiff::Timestamp;
+use manifest::Defaults;
+
+use crate::local::Logs;
+use crate::store::{Part, Reason, Status, Store, metadata};
+use form::Form;
+use parameters::Parameters;
+use route::{Route, Subresource};
+
+pub use body::{Body, Stream};
+pub use discovery::kinds_of_all;
+pub use patch::three_way;
+pub use warnings::{FINDING_FIELD, FINDINGS_FIELD};
+
+/// The longest body of a request, in bytes.
+pub const BODY_LIMIT: usize = 3 << 20;
+
+/// How many answers may be going on at a time.
+const STREAMS: usize = 1000;
+
+/// How the API is served.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// What a client must know. Nobody is let in while it is empty.
+    pub token: String,
+    /// Names, besides those of the loopback address, under which this API may be asked for.
+    pub hosts: Vec<String>,
+    /// What the environment sets, for findings about objects that are written.
+    pub defaults: Defaults,
+}
+
+/// The embedded Kubernetes API.
+#[derive(Debug)]
+pub struct Api {
+    store: Rc<Store>,
+    logs: Option<Logs>,
+    settings: Settings,
+    /// One clone for each answer that is going on.
+    streams: Rc<()>,
+}
+
+/// One request, with what everybody needs of it.
+struct Call<'a> {
+    api: &'a Api,
+    parameters: Parameters,
+    headers: &'a HeaderMap,
+    body: &'a Bytes,
+    now: Timestamp,
+}
+
+type Answer = Result<Response<Body>, Status>;
+
+/// A token that nobody guesses.
+#[must_use]
+pub fn new_token() -> String {
+    metadata::random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The kubeconfig with which kubectl finds an API on a loopback address.
+///
+/// The token stands in the URL, because kubectl sends tokens over TLS only.
+#[must_use]
+pub fn kubeconfig(address: SocketAddr, token: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Config
+current-context: forebay
+clusters:
+- name: forebay
+  cluster:
+    server: http://forebay:{token}@{address}
+contexts:
+- name: forebay
+  context:
+    cluster: forebay
+    user: forebay
+users:
+- name: forebay
+  user: {{}}
+"
+    )
+}
+
+// === impl Api ===
+
+impl Api {
+    /// An API over a store, and over the logs of the pods if there are any.
+    #[must_use]
+    pub fn new(store: Rc<Store>, logs: Option<Logs>, settings: Settings) -> Self {
+        Self { store, logs, settings, streams: Rc::new(()) }
+    }
+
+    /// Answers a request.
+    #[must_use]
+    pub fn handle(&self, request: &Request<Bytes>) -> Response<Body> {
+        self.answer(request, Timestamp::now()).unwrap_or_else(|status| respond::refusal(&status))
+    }
+
+    fn answer(&self, request: &Request<Bytes>, now: Timestamp) -> Answer {
+        let headers = request.headers();
+        guard::check_host(request.uri(), headers, &self.settings)?;
+        let route = Route::parse(request.uri().path());
+        if route == Some(Route::Health) {
+            return Ok(respond::text(StatusCode::OK, "ok"));
+        }
+        guard::check_token(headers, &self.settings)?;
+        let Some(route) = route else {
+            return Ok(respond::text(StatusCode::NOT_FOUND, "404 page not found\n"));
+        };
+        if request.body().len() > BODY_LIMIT {
+            return Err(Status::new(
+                Reason::BadRequest,
+                format!("the body is longer than {BODY_LIMIT} bytes"),
+            ));
+        }
+        let parameters = Parameters::parse(request.uri().query().unwrap_or_default())?;
+        let call = Call { api: self, parameters, headers, body: request.body(), now };
+        // What is asked with HEAD is answered like GET; the caller leaves out the body.
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        call.answer(route, method)
+    }
+}
+
+// === impl Call ===
+
+impl Call<'_> {
+    fn answer(&self, route: Route, method: &Method) -> Answer {
+        match (route, method.as_str()) {
+            (Route::Version, "GET") => Ok(respond::json(StatusCode::OK, &version::info())),
+            (Route::Groups { is_core }, "GET") => Ok(self.groups(is_core)),
+            (Route::Group(group), "GET") => Ok(respond::json(StatusCode::OK, &discovery::group(group))),
+            (Route::GroupVersion { group, version }, "GET") => {
+                Ok(respond::json(StatusCode::OK, &discovery::resource_list(group, version)))
+            }
+            (Route::OpenApi, "GET") => Ok(respond::json(StatusCode::OK, &openapi::index())),
+            (Route::OpenApiOf { group, version }, "GET") => {
+                Ok(respond::json(StatusCode::OK, &openapi::document(group, version)))
+            }
+            (Route::Collection { kind, namespace }, "GET") if self.parameters.is_on("watch") => {
+                self.watch(kind, namespace)
+            }
+            (Route::Collection { kind, namespace }, "GET") => self.list(kind, namespace),
+            (Route::Collection { kind, namespace }, "POST") => self.create(kind, namespace.as_deref()),
+            (Route::Object(object) | Route::Subresource(object, Subresource::Status), "GET") => {
+                self.get(&object)
+            }
+            (Route::Object(object), "PUT") => self.replace(&object, Part::Object),
+            (Route::Object(object), "PATCH") => self.patch(&object, Part::Object),
+            (Route::Object(object), "DELETE") => self.delete(&object),
+            (Route::Subresource(object, Subresource::Status), "PUT") => self.replace(&object, Part::Status),
+            (Route::Subresource(object, Subresource::Status), "PATCH") => self.patch(&object, Part::Status),
+            (Route::Subresource(object, Subresource::Scale), "GET") => self.scale(&object),
+            (Route::Subresource(object, Subresource::Scale), "PUT" | "PATCH") => {
+                self.set_scale(&object, method)
+            }
+            (Route::Subresource(object, Subresource::Log), "GET") => self.log(&object),
+            _ => {
+                let message = "the server does not allow this method on the requested resource";
+                Err(Status::new(Reason::MethodNotAllowed, message))
+            }
+        }
+    }
+
+    fn groups(&self, is_core: bool) -> Response<Body> {
+        if discovery::is_aggregated(self.header(header::ACCEPT)) {
+            let mut response = respond::json(StatusCode::OK, &discovery::aggregated(is_core));
+            let media_type = header::HeaderValue::from_static(discovery::AGGREGATED);
+            response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+            return response;
+        }
+        let groups = if is_core { discovery::core_versions() } else { discovery::group_list() };
+        respond::json(StatusCode::OK, &groups)
+    }
+
+    fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The form in which objects are wanted.
+    fn form(&self) -> Result<Form, Status> {
+        Form::accepted(self.header(header::ACCEPT), &self.parameters)
+    }
+
+    /// The media type of the body, without its parameters.
+    fn media_type(&self) -> &str {
+        let written = self.header(header::CONTENT_TYPE).unwrap_or_default();
+        written.split(';').next().unwrap_or_default().trim()
+    }
+
+    /// A place among the answers that are going on.
+    fn permit(&self) -> Result<Rc<()>, Status> {
+        if Rc::strong_count(&self.api.streams) > STREAMS {
+            let message = format!("{STREAMS} watches and logs are going on already");
+            return Err(Status::new(Reason::TooManyRequests, message));
+        }
+        Ok(Rc::clone(&self.api.streams))
+    }
+}

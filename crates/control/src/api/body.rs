@@ -1,0 +1,45 @@
+//! The bodies of answers.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::{log, watch};
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Full(Bytes),
+    /// One that goes on.
+    Stream(Stream),
+}
+
+/// A body that goes on until what it tells of ends, or until it is dropped.
+#[derive(Debug)]
+pub struct Stream {
+    source: Source,
+    _permit: Rc<()>,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Watch(watch::Lines),
+    Log(log::Lines),
+}
+
+// === impl Stream ===
+
+impl Stream {
+    pub(super) fn new(source: Source, permit: Rc<()>) -> Self {
+        Self { source, _permit: permit }
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        match &mut self.source {
+            Source::Watch(lines) => lines.next().await,
+            Source::Log(lines) => lines.next().await,
+        }
+    }
+}

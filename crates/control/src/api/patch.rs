@@ -1,0 +1,93 @@
+//! Patches: the four forms in which somebody may say what is to be different. Pure.
+
+mod applied;
+mod json_patch;
+mod shape;
+mod strategic;
+
+#[cfg(test)]
+mod tests;
+
+use manifest::Kind;
+use serde_json::Value;
+
+use crate::store::{Reason, Status, merge_patch};
+
+/// The form of a patch, named by its `Content-Type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PatchForm {
+    /// RFC 7386.
+    Merge,
+    /// RFC 6902.
+    Json,
+    /// Kubernetes' own, for its own kinds.
+    Strategic,
+    /// Server-side apply.
+    Apply,
+}
+
+const FORMS: &[(&str, PatchForm)] = &[
+    ("application/json-patch+json", PatchForm::Json),
+    ("application/merge-patch+json", PatchForm::Merge),
+    ("application/strategic-merge-patch+json", PatchForm::Strategic),
+    ("application/apply-patch+yaml", PatchForm::Apply),
+];
+
+// === impl PatchForm ===
+
+impl PatchForm {
+    /// The form that a media type names, for a kind that takes it.
+    ///
+    /// # Errors
+    /// [`Reason::UnsupportedMediaType`] for any other.
+    pub(crate) fn of(media_type: &str, kind: &Kind) -> Result<Self, Status> {
+        let forms = || FORMS.iter().filter(|(_, form)| *form != Self::Strategic || shape::is_built_in(kind));
+        let form = forms().find(|(name, _)| *name == media_type).map(|(_, form)| *form);
+        form.ok_or_else(|| {
+            let accepted: Vec<&str> = forms().map(|(name, _)| *name).collect();
+            let message = format!(
+                "the body of the request was in an unknown format - accepted media types include: {}",
+                accepted.join(", ")
+            );
+            Status::new(Reason::UnsupportedMediaType, message)
+        })
+    }
+}
+
+/// Patches an object's value. `manager` is who applies, for [`PatchForm::Apply`].
+///
+/// # Errors
+/// [`Reason::BadRequest`] or [`Reason::Invalid`] for a patch that is none, or does not go with the object.
+pub(crate) fn patched(
+    form: PatchForm,
+    kind: &Kind,
+    live: &Value,
+    patch: &Value,
+    manager: &str,
+) -> Result<Value, Status> {
+    match form {
+        PatchForm::Merge => {
+            if !patch.is_object() {
+                return Err(Status::new(Reason::BadRequest, "a merge patch of an object is a map"));
+            }
+            let mut merged = live.clone();
+            merge_patch(&mut merged, patch);
+            Ok(merged)
+        }
+        PatchForm::Json => json_patch::apply(live, patch),
+        PatchForm::Strategic => strategic::merge(live, patch, shape::of(kind)),
+        PatchForm::Apply => applied::merge(live, patch, manager, shape::of(kind)),
+    }
+}
+
+/// A new object that is applied, with the memory of it.
+pub(crate) fn applied_first(wanted: Value, manager: &str) -> Value {
+    applied::begin(wanted, manager)
+}
+
+/// What a live object becomes when `wanted` takes the place of what was applied before: the three-way merge of
+/// `kubectl apply`.
+#[must_use]
+pub fn three_way(kind: &Kind, applied: Option<&Value>, wanted: &Value, live: &Value) -> Value {
+    applied::merge_value(applied, wanted, live, shape::of(kind))
+}

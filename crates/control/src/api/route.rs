@@ -1,0 +1,243 @@
+//! Paths: what each of them names.
+
+use std::borrow::Cow;
+
+use manifest::{KINDS, Kind};
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/healthz`, `/livez`, `/readyz`
+    Health,
+    /// `/version`
+    Version,
+    /// `/api`, `/apis`
+    Groups { is_core: bool },
+    /// `/apis/apps`
+    Group(&'static str),
+    /// `/api/v1`, `/apis/apps/v1`
+    GroupVersion { group: &'static str, version: &'static str },
+    /// `/openapi/v3`
+    OpenApi,
+    /// `/openapi/v3/apis/apps/v1`
+    OpenApiOf { group: &'static str, version: &'static str },
+    /// `/api/v1/services`, `/api/v1/namespaces/mlops/services`
+    Collection { kind: &'static Kind, namespace: Option<String> },
+    /// `/api/v1/namespaces/mlops/services/api`
+    Object(ObjectRoute),
+    /// `/apis/apps/v1/namespaces/mlops/deployments/api/scale`
+    Subresource(ObjectRoute, Subresource),
+}
+
+/// One object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ObjectRoute {
+    pub(super) kind: &'static Kind,
+    /// Empty for kinds without namespaces.
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// A part of an object, or something about it, with a path of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subresource {
+    Status,
+    Scale,
+    Log,
+}
+
+/// A subresource, and which kinds have it; none: all.
+const SUBRESOURCES: &[(&str, Subresource, &[&str])] = &[
+    ("status", Subresource::Status, &[]),
+    ("scale", Subresource::Scale, &["Deployment", "ReplicaSet"]),
+    ("log", Subresource::Log, &["Pod"]),
+];
+
+// === impl Route ===
+
+impl Route {
+    /// What a path names; `None` for nothing.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        let segments = path.strip_prefix('/')?.trim_end_matches('/').split('/');
+        let segments = segments.map(decoded).collect::<Option<Vec<Cow<'_, str>>>>()?;
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        match *segments.as_slice() {
+            ["healthz" | "livez" | "readyz"] => Some(Self::Health),
+            ["version"] => Some(Self::Version),
+            ["api"] => Some(Self::Groups { is_core: true }),
+            ["apis"] => Some(Self::Groups { is_core: false }),
+            ["apis", group] => {
+                let kind = KINDS.iter().find(|kind| !group.is_empty() && kind.group == group)?;
+                Some(Self::Group(kind.group))
+            }
+            ["openapi", "v3"] => Some(Self::OpenApi),
+            ["openapi", "v3", ref rest @ ..] => {
+                let (kind, []) = group_version(rest)? else { return None };
+                Some(Self::OpenApiOf { group: kind.group, version: kind.version })
+            }
+            ref segments => {
+                let (kind, rest) = group_version(segments)?;
+                Self::within(kind, rest)
+            }
+        }
+    }
+
+    /// What the rest of a path names in the group and version of a kind.
+    fn within(of_version: &'static Kind, rest: &[&str]) -> Option<Self> {
+        let (group, version) = (of_version.group, of_version.version);
+        let kind = |plural: &str, is_namespaced: bool| {
+            let is_meant = |kind: &&Kind| {
+                (kind.group, kind.version, kind.plural) == (group, version, plural)
+                    && (kind.is_namespaced || !is_namespaced)
+            };
+            KINDS.iter().find(is_meant)
+        };
+        let object = |kind: &'static Kind, namespace: &str, name: &str| ObjectRoute {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        match *rest {
+            [] => Some(Self::GroupVersion { group, version }),
+            // A namespace is an object, and the place of others.
+            ["namespaces", namespace, plural] if kind(plural, true).is_some() => {
+                Some(Self::Collection { kind: kind(plural, true)?, namespace: Some(namespace.to_owned()) })
+            }
+            ["namespaces", namespace, plural, name] => {
+                Some(Self::Object(object(kind(plural, true)?, namespace, name)))
+            }
+            ["namespaces", namespace, plural, name, subresource] => {
+                let kind = kind(plural, true)?;
+                Some(Self::Subresource(object(kind, namespace, name), Subresource::named(subresource, kind)?))
+            }
+            [plural] => Some(Self::Collection { kind: kind(plural, false)?, namespace: None }),
+            [plural, name] => {
+                let kind = kind(plural, false).filter(|kind| !kind.is_namespaced)?;
+                Some(Self::Object(object(kind, "", name)))
+            }
+            [plural, name, subresource] => {
+                let kind = kind(plural, false).filter(|kind| !kind.is_namespaced)?;
+                Some(Self::Subresource(object(kind, "", name), Subresource::named(subresource, kind)?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Any kind of the group and version at the start of a path, and what comes after.
+fn group_version<'a, 'b>(segments: &'a [&'b str]) -> Option<(&'static Kind, &'a [&'b str])> {
+    let ((group, version), rest) = match segments {
+        ["api", version, rest @ ..] => (("", *version), rest),
+        ["apis", group, version, rest @ ..] if !group.is_empty() => ((*group, *version), rest),
+        _ => return None,
+    };
+    Some((KINDS.iter().find(|kind| (kind.group, kind.version) == (group, version))?, rest))
+}
+
+/// A segment without its percent signs.
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    super::parameters::decoded(segment, false)
+}
+
+// === impl Subresource ===
+
+impl Subresource {
+    fn named(name: &str, kind: &Kind) -> Option<Self> {
+        let (_, found, _) =
+            SUBRESOURCES.iter().find(|(known, _, kinds)| *known == name && are_for(kinds, kind))?;
+        Some(*found)
+    }
+
+    /// The names of the subresources of a kind.
+    pub(super) fn of(kind: &Kind) -> impl Iterator<Item = (&'static str, Self)> {
+        SUBRESOURCES
+            .iter()
+            .filter(|(_, _, kinds)| are_for(kinds, kind))
+            .map(|(name, found, _)| (*name, *found))
+    }
+}
+
+fn are_for(kinds: &[&str], kind: &Kind) -> bool {
+    kinds.is_empty() || kinds.contains(&kind.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(path: &str, expected: &Expect) {
+        let told = match Route::parse(path) {
+            None => "nothing".to_owned(),
+            Some(Route::Collection { kind, namespace }) => format!("{} in {namespace:?}", kind.plural),
+            Some(Route::Object(object)) => told(&object),
+            Some(Route::Subresource(object, subresource)) => format!("{subresource:?} of {}", told(&object)),
+            Some(other) => format!("{other:?}"),
+        };
+        expected.assert_eq(&told);
+    }
+
+    fn told(object: &ObjectRoute) -> String {
+        format!("{} {}/{}", object.kind.plural, object.namespace, object.name)
+    }
+
+    #[test]
+    fn paths_name_collections_and_objects() {
+        check("/api/v1/services", &expect!["services in None"]);
+        check("/api/v1/namespaces/mlops/services", &expect![[r#"services in Some("mlops")"#]]);
+        check("/api/v1/namespaces/mlops/services/api", &expect!["services mlops/api"]);
+        check("/api/v1/namespaces/mlops/services/api/status", &expect!["Status of services mlops/api"]);
+        check("/api/v1/namespaces", &expect!["namespaces in None"]);
+        check("/api/v1/namespaces/mlops", &expect!["namespaces /mlops"]);
+        check("/api/v1/namespaces/mlops/status", &expect!["Status of namespaces /mlops"]);
+        check("/api/v1/namespaces/mlops/pods/a/log", &expect!["Log of pods mlops/a"]);
+        check("/apis/apps/v1/namespaces/mlops/deployments/a/scale", &expect!["Scale of deployments mlops/a"]);
+        check(
+            "/apis/serving.kserve.io/v1beta1/namespaces/a/inferenceservices",
+            &expect![[r#"inferenceservices in Some("a")"#]],
+        );
+        check("/apis/networking.k8s.io/v1/ingressclasses/alb", &expect!["ingressclasses /alb"]);
+        check(
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aadmin",
+            &expect!["clusterroles /system:admin"],
+        );
+    }
+
+    #[test]
+    fn paths_name_what_there_is() {
+        check("/readyz", &expect!["Health"]);
+        check("/version/", &expect!["Version"]);
+        check("/api", &expect!["Groups { is_core: true }"]);
+        check("/apis", &expect!["Groups { is_core: false }"]);
+        check("/apis/apps", &expect![[r#"Group("apps")"#]]);
+        check("/api/v1", &expect![[r#"GroupVersion { group: "", version: "v1" }"#]]);
+        check("/apis/apps/v1", &expect![[r#"GroupVersion { group: "apps", version: "v1" }"#]]);
+        check("/openapi/v3", &expect!["OpenApi"]);
+        check("/openapi/v3/api/v1", &expect![[r#"OpenApiOf { group: "", version: "v1" }"#]]);
+        check("/openapi/v3/apis/apps/v1", &expect![[r#"OpenApiOf { group: "apps", version: "v1" }"#]]);
+    }
+
+    #[test]
+    fn other_paths_name_nothing() {
+        for path in [
+            "",
+            "/",
+            "//",
+            "/x",
+            "/api/v2",
+            "/apis/apps/v2/deployments",
+            "/apis//v1/pods",
+            "/api/v1/deployments",
+            "/api/v1/nobodies",
+            "/api/v1/services/api",
+            "/api/v1/namespaces/a/nodes",
+            "/api/v1/namespaces/a/services/b/scale",
+            "/api/v1/namespaces/a/pods/b/log/c",
+            "/api/v1/namespaces/%zz",
+            "/openapi/v2",
+            "/openapi/v3/apis/apps/v1/x",
+        ] {
+            assert_eq!(Route::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Writing: new objects, changes of any form, and deletion.
+
+use http::{Response, StatusCode};
+use manifest::{Kind, Object, Objects, codes};
+use serde_json::{Value, json};
+
+use super::patch::{PatchForm, applied_first, patched};
+use super::route::ObjectRoute;
+use super::{Answer, Body, Call, respond, warnings};
+use crate::store::{Applied, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
+
+/// Who applies, when he does not say.
+const UNNAMED: &str = "unnamed";
+
+impl Call<'_> {
+    pub(super) fn create(&self, kind: &'static Kind, namespace: Option<&str>) -> Answer {
+        let object = self.new_object(kind, namespace)?;
+        self.check_fields(&object)?;
+        let applied = self.api.store.create(object, self.parameters.mode()?)?;
+        self.written(&applied)
+    }
+
+    pub(super) fn replace(&self, route: &ObjectRoute, part: Part) -> Answer {
+        let object = self.object(route)?;
+        self.check_fields(&object)?;
+        let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
+        self.written(&applied)
+    }
+
+    pub(super) fn patch(&self, route: &ObjectRoute, part: Part) -> Answer {
+        let form = PatchForm::of(self.media_type(), route.kind)?;
+        let manager = self.manager(part);
+        let mode = self.parameters.mode()?;
+        let patch = if form == PatchForm::Apply {
+            let wanted = self.object(route)?;
+            let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
+            if is_new && part == Part::Object {
+                return self.apply_first(wanted, &manager, mode);
+            }
+            wanted.value
+        } else {
+            self.value()?
+        };
+        let key = (route.kind, route.namespace.as_str(), route.name.as_str());
+        let applied = self.api.store.modify(key, part, mode, |live| {
+            let value = patched(form, route.kind, live, &patch, &manager)?;
+            if let Ok(object) = Object::from_value(value.clone()) {
+                self.check_fields(&object)?;
+            }
+            Ok(value)
+        })?;
+        self.written(&applied)
+    }
+
+    fn apply_first(&self, wanted: Object, manager: &str, mode: Mode) -> Answer {
+        let wanted = Object { value: applied_first(wanted.value, manager), ..wanted };
+        self.check_fields(&wanted)?;
+        let applied = self.api.store.create(wanted, mode)?;
+        self.written(&applied)
+    }
+
+    pub(super) fn delete(&self, route: &ObjectRoute) -> Answer {
+        let body = if self.body.is_empty() { Value::Null } else { self.value()? };
+        let mode = match &body["dryRun"] {
+            Value::Array(dry_run) if !dry_run.is_empty() => Mode::DryRun,
+            _ => self.parameters.mode()?,
+        };
+        let options = DeleteOptions {
+            uid: body["preconditions"]["uid"].as_str().map(ToOwned::to_owned),
+            grace_period_seconds: match body["gracePeriodSeconds"].as_u64() {
+                Some(seconds) => Some(seconds),
+                None => self.parameters.number("gracePeriodSeconds")?,
+            },
+        };
+        let key = (route.kind, route.namespace.as_str(), route.name.as_str());
+        let last = self.api.store.delete(key, &options, mode)?;
+        let lives_on = self.api.store.get(key.0, key.1, key.2).is_ok();
+        let answer = if lives_on { last.value.clone() } else { deleted(&last) };
+        Ok(respond::json(StatusCode::OK, &answer))
+    }
+
+    /// Who applies. Each has one memory for an object and one for its status.
+    fn manager(&self, part: Part) -> String {
+        let manager = self.parameters.text("fieldManager").unwrap_or(UNNAMED);
+        if part == Part::Status { format!("{manager}/status") } else { manager.to_owned() }
+    }
+
+    /// The answer to a write that is done, with what there is to say about the object.
+    fn written(&self, applied: &Applied) -> Answer {
+        let status = if applied.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = respond::json(status, &self.form()?.object(&applied.object, self.now));
+        self.warn(&mut response, applied);
+        Ok(response)
+    }
+
+    fn warn(&self, response: &mut Response<Body>, applied: &Applied) {
+        let mut all = Objects::clone(&self.api.store.objects());
+        // What was only tried is not in the store.
+        all.insert(applied.object.clone());
+        let findings = warnings::about(&applied.object, &all, &self.api.settings.defaults);
+        warnings::write(response.headers_mut(), &findings, &applied.warnings, self.headers);
+    }
+
+    /// Refuses fields that the kind does not have, if that is wanted.
+    fn check_fields(&self, object: &Object) -> Result<(), Status> {
+        if self.parameters.text("fieldValidation") != Some("Strict") {
+            return Ok(());
+        }
+        let alone = Objects::from_iter([object.clone()]);
+        let findings = warnings::about(object, &alone, &self.api.settings.defaults);
+        let unknown = findings.iter().filter(|finding| finding.code == codes::FIELD_UNKNOWN.name);
+        let unknown: Vec<String> = unknown
+            .filter_map(|finding| Some(format!("unknown field \"{}\"", finding.field.as_ref()?)))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let kind = object.kind.kind;
+        let message = format!(
+            "{kind} in version \"{}\" cannot be handled as a {kind}: strict decoding error: {}",
+            object.kind.version,
+            unknown.join(", ")
+        );
+        Err(Status::new(Reason::BadRequest, message))
+    }
+}
+
+/// The answer to a deletion that is complete.
+fn deleted(last: &Object) -> Value {
+    json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {
+            "name": last.name,
+            "group": last.kind.group,
+            "kind": last.kind.plural,
+            "uid": metadata::text(last, "uid"),
+        },
+    })
+}
