@@ -289,6 +289,11 @@ impl Local {
         let node = &self.settings.node_name;
         let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
         self.platform.recorder.record(&reference, &Event::normal("Scheduled", message));
+        if workload.containers.iter().any(|container| container.cpu_limit.is_some()) {
+            // Nothing is ignored silently.
+            let message = "CPU limits are not enforced on one machine yet; memory limits are";
+            self.platform.recorder.record(&reference, &Event::normal("LimitNotEnforced", message));
+        }
         let identity = Identity {
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),

@@ -47,7 +47,8 @@ async fn acc_s4_24_acc_s4_27_a_deployment_is_processes_with_addresses_of_their_o
         let mut machine = Machine::new(folder.path()).await;
         machine.apply(&deployment("api"));
         machine.apply(&service("api"));
-        let workloads = [workload("api", 3, "aaaaaaaaaabbbb")];
+        let mut workloads = [workload("api", 3, "aaaaaaaaaabbbb")];
+        workloads[0].containers[0].cpu_limit = Some(0.25);
         let objects =
             machine.until(&workloads, "ready", |objects| endpoints(objects, "api").len() == 3).await;
 
@@ -73,6 +74,7 @@ async fn acc_s4_24_acc_s4_27_a_deployment_is_processes_with_addresses_of_their_o
         assert!(has("SuccessfulCreate Created pod: api-"), "{told:#?}");
         assert!(has("Scheduled Successfully assigned mlops/api-"), "{told:#?}");
         assert!(has("Started Started container main"), "{told:#?}");
+        assert!(has("LimitNotEnforced CPU limits are not enforced"), "{told:#?}");
         let created =
             "NamespaceCreated the namespace was not there and has been created for Deployment mlops/api";
         assert!(has(created), "{told:#?}");
