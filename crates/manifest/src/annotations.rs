@@ -62,6 +62,10 @@ enum Apply {
     Ingress(fn(&mut IngressSettings, &mut Input<'_>) -> Result<(), Problem>),
     TargetGroup(fn(&mut TargetGroupSettings, &mut Input<'_>) -> Result<(), Problem>),
     Service(fn(&mut ServiceSettings, &mut Input<'_>) -> Result<(), Problem>),
+    /// The same, for what is recorded in the plan and has no effect.
+    IngressRecord(fn(&mut IngressSettings, &mut Input<'_>) -> Result<(), Problem>),
+    TargetGroupRecord(fn(&mut TargetGroupSettings, &mut Input<'_>) -> Result<(), Problem>),
+    ServiceRecord(fn(&mut ServiceSettings, &mut Input<'_>) -> Result<(), Problem>),
     /// `key=value` pairs that go to the load balancer of an Ingress and to its target groups.
     Tags,
     /// It is understood, and nothing follows from it here.
@@ -132,7 +136,9 @@ pub(crate) fn of_ingress(object: &Object, findings: &mut Vec<Finding>) -> Ingres
     let mut settings = IngressSettings::default();
     for written in written(object, On::is_ingress, false) {
         match written.annotation.apply {
-            Apply::Ingress(apply) => written.apply(object, findings, |input| apply(&mut settings, input)),
+            Apply::Ingress(apply) | Apply::IngressRecord(apply) => {
+                written.apply(object, findings, |input| apply(&mut settings, input));
+            }
             Apply::Refused(check) => written.apply(object, findings, check),
             Apply::Tags => written.apply(object, findings, |input| {
                 settings.tags = values::string_map(input.text)?;
@@ -160,7 +166,7 @@ pub(crate) fn of_target_group(
                     Ok(())
                 }),
                 _ if is_overridden => {}
-                Apply::TargetGroup(apply) => {
+                Apply::TargetGroup(apply) | Apply::TargetGroupRecord(apply) => {
                     written.apply(object, findings, |input| apply(&mut settings, input));
                 }
                 Apply::Refused(check) => written.apply(object, findings, check),
@@ -176,7 +182,7 @@ pub(crate) fn of_target_group(
 pub(crate) fn of_service(object: &Object, strict_aws: bool, findings: &mut Vec<Finding>) -> ServiceSettings {
     let mut settings = ServiceSettings::default();
     for written in written(object, On::is_service, !strict_aws) {
-        if let Apply::Service(apply) = written.annotation.apply {
+        if let Apply::Service(apply) | Apply::ServiceRecord(apply) = written.annotation.apply {
             written.apply(object, findings, |input| apply(&mut settings, input));
         }
     }
@@ -191,12 +197,16 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
         let fits = |annotation: &&Annotation| annotation.stands_on(is_service, prefix);
         match (find(name, fits), alias(name)) {
             (Some((annotation, _)), _) => {
-                if matches!(annotation.apply, Apply::Nothing) {
-                    let message =
-                        format!("{name} is understood and has no effect here yet: {}", annotation.doc);
-                    findings
-                        .push(Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key));
-                }
+                let message = match annotation.apply {
+                    Apply::Nothing => {
+                        format!("{name} is understood and has no effect here yet: {}", annotation.doc)
+                    }
+                    Apply::IngressRecord(_) | Apply::TargetGroupRecord(_) | Apply::ServiceRecord(_) => {
+                        format!("{name} is recorded, and has no effect here yet")
+                    }
+                    _ => continue,
+                };
+                findings.push(Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key));
             }
             (None, Some((right, lint))) if is_service && prefix != INGRESS_PREFIX => {
                 let taken = if strict_aws { "ignored, as AWS does" } else { "taken for the right one" };

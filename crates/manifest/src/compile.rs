@@ -6,6 +6,7 @@
 mod application;
 mod attributes;
 mod certificates;
+mod children;
 mod domains;
 mod gateway;
 mod health_check;

@@ -122,7 +122,14 @@ pub(crate) fn read<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Find
     match metadata.and(read) {
         Ok(read) => Some(read),
         Err(error) => {
-            let finding = Finding::new(&codes::FIELD_INVALID, error.to_string()).at(object, &error.path);
+            // What a Secret holds is nobody's to read in a message.
+            let is_secret = object.kind.kind == "Secret";
+            let message = if is_secret {
+                format!("`{}` is not of the right type", error.path)
+            } else {
+                error.to_string()
+            };
+            let finding = Finding::new(&codes::FIELD_INVALID, message).at(object, &error.path);
             let wants_quotes = error.problem.ends_with("not a text")
                 && (error.problem.starts_with("is the boolean")
                     || error.problem.starts_with("is the number"));

@@ -23,6 +23,7 @@ mod ssl_redirect;
 mod tls_unused;
 mod token_weak;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plan::{LoadBalancer, LoadBalancerKind, ObjectRef, Plan};
@@ -34,6 +35,8 @@ use crate::{Finding, Object};
 struct Context<'a> {
     world: &'a World<'a>,
     plan: &'a Plan,
+    /// Load balancers by the objects that they were compiled from.
+    by_source: BTreeMap<&'a ObjectRef, &'a LoadBalancer>,
 }
 
 /// Every lint, in the order of the documentation.
@@ -60,8 +63,10 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
 ];
 
 /// What all lints have to say.
-pub(crate) fn all(world: &World<'_>, plan: &Plan) -> Vec<Finding> {
-    let context = Context { world, plan };
+pub(crate) fn all<'a>(world: &'a World<'a>, plan: &'a Plan) -> Vec<Finding> {
+    let of_sources = |it: &'a LoadBalancer| it.sources.iter().map(move |source| (source, it));
+    let by_source = plan.load_balancers.iter().flat_map(of_sources).collect();
+    let context = Context { world, plan, by_source };
     let mut findings = Vec::new();
     for check in LINTS {
         check(&context, &mut findings);
@@ -72,10 +77,8 @@ pub(crate) fn all(world: &World<'_>, plan: &Plan) -> Vec<Finding> {
 impl<'a> Context<'a> {
     /// The Ingresses that made it into the plan, with their load balancers.
     fn ingresses(&self) -> impl Iterator<Item = (&'a Arc<Object>, &'a LoadBalancer)> {
-        self.world
-            .objects
-            .of_kind("Ingress")
-            .filter_map(|object| Some((object, self.load_balancer(&object.reference())?)))
+        let all = self.world.objects.of_kind("Ingress");
+        all.filter_map(|object| Some((object, *self.by_source.get(&object.reference())?)))
     }
 
     /// The Services that are load balancers themselves, with those.
@@ -85,10 +88,6 @@ impl<'a> Context<'a> {
             let source = load_balancer.sources.first()?;
             Some((self.world.service(&source.namespace, &source.name)?, load_balancer))
         })
-    }
-
-    fn load_balancer(&self, object: &ObjectRef) -> Option<&'a LoadBalancer> {
-        self.plan.load_balancers.iter().find(|it| it.sources.contains(object))
     }
 
     fn object(&self, reference: &ObjectRef) -> Option<&'a Arc<Object>> {

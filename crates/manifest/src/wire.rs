@@ -109,10 +109,9 @@ impl State {
         key_path(&self.path.borrow(), key)
     }
 
-    fn note(&self, note: Note) {
-        let mut notes = self.notes.borrow_mut();
-        if notes.len() < MAX_NOTES {
-            notes.push(note);
+    fn note(&self, note: impl FnOnce() -> Note) {
+        if self.notes.borrow().len() < MAX_NOTES {
+            self.notes.borrow_mut().push(note());
         }
     }
 }
@@ -168,7 +167,7 @@ impl<'de> de::Deserializer<'de> for Reader<'de, '_> {
             _ => false,
         };
         if !is_empty {
-            self.state.note(Note::NoEffect { path: self.state.path.borrow().clone() });
+            self.state.note(|| Note::NoEffect { path: self.state.path.borrow().clone() });
         }
         visitor.visit_unit()
     }
@@ -274,8 +273,8 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
                 Some(field) => return seed.deserialize(StrDeserializer::new(field)).map(Some),
                 None if self.is_common(key) => {}
                 None => {
-                    let nearest = nearest(key, fields.iter().copied());
-                    self.state.note(Note::Unknown { path: self.state.key(key), nearest });
+                    let nearest = || nearest(key, fields.iter().copied());
+                    self.state.note(|| Note::Unknown { path: self.state.key(key), nearest: nearest() });
                 }
             }
         }

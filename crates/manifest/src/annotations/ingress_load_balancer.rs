@@ -62,7 +62,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Ingress,
         example: "subnet-a,subnet-b",
         doc: "Subnets on AWS; recorded only.",
-        apply: Apply::Ingress(|settings, input| {
+        apply: Apply::IngressRecord(|settings, input| {
             settings.subnets = Some(list(input.text));
             Ok(())
         }),
@@ -72,7 +72,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Ingress,
         example: "ipv4pool-coip-a",
         doc: "Address pool on AWS Outposts; recorded only.",
-        apply: Apply::Ingress(|settings, input| {
+        apply: Apply::IngressRecord(|settings, input| {
             settings.customer_owned_ipv4_pool = Some(input.text.trim().to_owned());
             Ok(())
         }),
@@ -89,7 +89,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Ingress,
         example: "sg-a,sg-b",
         doc: "Security groups of the user's own, which then decide who may connect; recorded only.",
-        apply: Apply::Ingress(|settings, input| {
+        apply: Apply::IngressRecord(|settings, input| {
             settings.security_groups = Some(list(input.text));
             Ok(())
         }),
@@ -136,7 +136,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Ingress,
         example: "CapacityUnits=100",
         doc: "Reserved capacity on AWS; recorded only.",
-        apply: Apply::Ingress(|settings, input| {
+        apply: Apply::IngressRecord(|settings, input| {
             settings.capacity_units = Some(capacity_units(input.text)?);
             Ok(())
         }),
@@ -146,7 +146,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Ingress,
         example: "true",
         doc: "AWS Shield; recorded only.",
-        apply: Apply::Ingress(|settings, input| {
+        apply: Apply::IngressRecord(|settings, input| {
             settings.shield = Some(boolean(input.text)?);
             Ok(())
         }),

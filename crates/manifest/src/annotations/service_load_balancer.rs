@@ -70,7 +70,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Service,
         example: "subnet-a,subnet-b",
         doc: "Subnets on AWS; recorded only.",
-        apply: Apply::Service(|settings, input| {
+        apply: Apply::ServiceRecord(|settings, input| {
             settings.subnets = list(input.text);
             Ok(())
         }),
@@ -144,7 +144,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Service,
         example: "CapacityUnits=100",
         doc: "Reserved capacity on AWS; recorded only.",
-        apply: Apply::Service(|settings, input| {
+        apply: Apply::ServiceRecord(|settings, input| {
             settings.capacity_units = Some(capacity_units(input.text)?);
             Ok(())
         }),
@@ -164,7 +164,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Service,
         example: "sg-a",
         doc: "Security groups of the user's own, which then decide who may connect; recorded only.",
-        apply: Apply::Service(|settings, input| {
+        apply: Apply::ServiceRecord(|settings, input| {
             settings.security_groups = list(input.text);
             Ok(())
         }),

@@ -63,7 +63,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::IngressAndService,
         example: "3000",
         doc: "Port of the target optimizer; recorded only.",
-        apply: Apply::TargetGroup(|settings, input| {
+        apply: Apply::TargetGroupRecord(|settings, input| {
             settings.control_ports.insert(input.parameter.to_owned(), port(input.text)?);
             Ok(())
         }),

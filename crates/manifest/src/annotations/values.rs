@@ -11,9 +11,6 @@ use super::{Input, Problem};
 use crate::codes;
 use crate::wire::{self, Case, Note};
 
-/// The longest text of one annotation (the API server takes 256 KiB for all of an object).
-const MAX_BYTES: usize = 256 << 10;
-
 /// A boolean as Go's `ParseBool` takes it.
 pub(crate) fn boolean(text: &str) -> Result<bool, Problem> {
     match text.trim() {
@@ -78,9 +75,6 @@ pub(crate) fn cidr(text: &str) -> Result<IpNet, Problem> {
 /// A comma separates only where another `=` follows, `\x` stands for `x`, key and value are trimmed, and a comma at the
 /// very end belongs to the last value.
 pub(crate) fn string_map(text: &str) -> Result<BTreeMap<String, String>, Problem> {
-    if text.len() > MAX_BYTES {
-        return Err(format!("{} bytes are more than the {MAX_BYTES} that are read", text.len()).into());
-    }
     let last_equals = text.rfind('=');
     let mut pairs = vec![String::new()];
     let mut chars = text.char_indices();
@@ -116,9 +110,6 @@ pub(crate) fn string_map(text: &str) -> Result<BTreeMap<String, String>, Problem
 /// because the controller ignores it silently.
 pub(crate) fn json<T: DeserializeOwned>(input: &mut Input<'_>) -> Result<T, Problem> {
     let text = input.text;
-    if text.len() > MAX_BYTES {
-        return Err(format!("{} bytes are more than the {MAX_BYTES} that are read", text.len()).into());
-    }
     let value = serde_json::from_str(text).map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
         let reason = error.to_string();

@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::Route;
 use super::application::{Built, source_ranges};
+use super::children::predictor_name;
 use super::domains::{CLUSTER_LOCAL, Domains};
-use super::inference::{Inference, predictor};
+use super::inference::Inference;
 use super::names;
 use super::target_group::{TargetGroups, address_type, group_port};
 use super::world::World;
@@ -164,7 +165,7 @@ fn target_group(
     findings: &mut Vec<Finding>,
 ) -> Option<TargetGroup> {
     let (namespace, name) = (&inference.object.namespace, &inference.object.name);
-    let service = predictor(name);
+    let service = predictor_name(name);
     let backend = world.service(namespace, &service)?;
     let port = backend.port_number(PORT)?;
     let key = format!("{namespace}/{name}/{service}:{PORT}");

@@ -1,12 +1,12 @@
-//! InferenceServices, and the objects that KServe would make of them: a Deployment and two Services each.
+//! InferenceServices: which of them can be served, and how.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::annotations::BASE_DIRECTORY;
+use super::children;
 use crate::kinds::inference_service::{InferenceService, Model, Predictor};
-use crate::kinds::{self, kind_of};
+use crate::kinds::{self};
 use crate::{Finding, Object, Objects, Severity, codes};
 
 /// An InferenceService that can be served.
@@ -29,15 +29,12 @@ const PORT: u16 = 8080;
 /// The longest name: the Services' names are made of it, and they are DNS labels.
 const MAX_NAME: usize = 63 - "-predictor-default".len();
 const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
+/// Its values, those with the old names included; they differ here in the form of the host only.
+const MODES: &[&str] = &["Knative", "Serverless", "Standard", "RawDeployment"];
 const STOP: &str = "serving.kserve.io/stop";
 const ANNOTATION_PREFIXES: &[&str] =
     &["serving.kserve.io/", "serving.knative.dev/", "autoscaling.knative.dev/"];
 const VISIBILITY_LABELS: &[&str] = &["networking.kserve.io/visibility", "networking.knative.dev/visibility"];
-
-/// Name of the Service behind an InferenceService.
-pub(super) fn predictor(name: &str) -> String {
-    format!("{name}-predictor-default")
-}
 
 /// All InferenceServices that can be served; for the others there are findings.
 pub(super) fn all(objects: &Objects, findings: &mut Vec<Finding>) -> Vec<Inference> {
@@ -68,11 +65,7 @@ impl Draft<'_> {
         let (container, port) = self.container()?;
         let is_ours = self.wire.spec.predictor.containers.is_empty();
         let predictor = &self.wire.spec.predictor;
-        let children = vec![
-            self.deployment(predictor, &container),
-            self.service(&predictor_name(self.object), port),
-            self.service(&format!("{}-predictor", self.object.name), port),
-        ];
+        let children = children::of(self.object, predictor, &container, port);
         for child in &children {
             let existing = self.objects.get(child.kind.kind, &child.namespace, &child.name);
             if existing.is_some_and(|existing| !is_owned_by(existing, self.object)) {
@@ -111,11 +104,14 @@ impl Draft<'_> {
         let annotations = self.object.value.pointer("/metadata/annotations").and_then(Value::as_object);
         for key in annotations.into_iter().flatten().map(|(key, _)| key.as_str()) {
             let is_known = ANNOTATION_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
-            if !is_known || key == DEPLOYMENT_MODE {
+            let is_mode =
+                key == DEPLOYMENT_MODE && MODES.contains(&self.object.annotation(key).unwrap_or_default());
+            if !is_known || is_mode {
                 continue;
             }
             let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, format!("{key} has no effect here yet"));
-            let severity = if key == STOP { Severity::Warning } else { Severity::Info };
+            let severity =
+                if [STOP, DEPLOYMENT_MODE].contains(&key) { Severity::Warning } else { Severity::Info };
             self.findings.push(finding.at_annotation(self.object, key).with_severity(severity));
         }
     }
@@ -137,7 +133,7 @@ impl Draft<'_> {
             let finding = Finding::new(&codes::FIELD_NO_EFFECT, message).at(self.object, path);
             self.findings.push(finding.with_severity(severity));
         };
-        if max.is_some_and(|max| max > 0 && Some(max) != min) {
+        if max.is_some_and(|max| max > 0 && max != min.unwrap_or(1).max(1)) {
             without_effect("spec.predictor.maxReplicas", Severity::Info, "replicas stay at minReplicas");
         }
         if canary.is_some_and(|percent| percent < 100) {
@@ -259,8 +255,8 @@ impl Draft<'_> {
             "image": "forebay",
             "args": ["serve", format!("{}={}", self.object.name, storage_uri.trim()), "--port", PORT.to_string()],
             "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-            "readinessProbe": model.readiness_probe.unwrap_or_else(|| probe("/v2/health/ready")),
-            "livenessProbe": model.liveness_probe.unwrap_or_else(|| probe("/v2/health/live")),
+            "readinessProbe": model.readiness_probe.unwrap_or_else(|| children::probe(PORT, "/v2/health/ready")),
+            "livenessProbe": model.liveness_probe.unwrap_or_else(|| children::probe(PORT, "/v2/health/live")),
         });
         let fields = container.as_object_mut()?;
         let optional = [
@@ -272,82 +268,6 @@ impl Draft<'_> {
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         Some(container)
     }
-
-    fn deployment(&self, predictor: &Predictor, containers: &[Value]) -> Object {
-        let name = &self.object.name;
-        let app = format!("isvc.{name}-predictor");
-        let mut labels = Map::new();
-        labels.extend(predictor.labels.iter().map(|(key, value)| (key.clone(), json!(value))));
-        labels.insert("app".to_owned(), json!(app));
-        labels.insert("component".to_owned(), json!("predictor"));
-        labels.insert("serving.kserve.io/inferenceservice".to_owned(), json!(name));
-        let mut annotations: Map<String, Value> =
-            predictor.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-        if let Some(folder) = self.object.annotation(BASE_DIRECTORY) {
-            annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
-        }
-        let mut pod = json!({ "containers": containers });
-        if let Some(seconds) = predictor.termination_grace_period_seconds {
-            pod["terminationGracePeriodSeconds"] = json!(seconds);
-        }
-        let mut spec = json!({
-            "replicas": predictor.min_replicas.unwrap_or(1).max(1),
-            "selector": { "matchLabels": { "app": app } },
-            "template": { "metadata": { "labels": labels, "annotations": annotations }, "spec": pod },
-        });
-        if let Some(strategy) = &predictor.deployment_strategy {
-            spec["strategy"] = strategy.clone();
-        }
-        self.child("apps", "Deployment", &predictor_name(self.object), &spec)
-    }
-
-    fn service(&self, name: &str, port: u16) -> Object {
-        let app = format!("isvc.{}-predictor", self.object.name);
-        let spec = json!({
-            "type": "ClusterIP",
-            "selector": { "app": app },
-            "ports": [{ "name": "http", "port": 80, "protocol": "TCP", "targetPort": port }],
-        });
-        self.child("", "Service", name, &spec)
-    }
-
-    fn child(&self, group: &str, kind: &str, name: &str, spec: &Value) -> Object {
-        let kind = kind_of(group, kind).expect("kinds of children are known");
-        let owner = self.object;
-        let mut reference = json!({
-            "apiVersion": owner.kind.api_version(),
-            "kind": owner.kind.kind,
-            "name": owner.name,
-            "controller": true,
-            "blockOwnerDeletion": true,
-        });
-        if let Some(uid) = owner.value.pointer("/metadata/uid") {
-            reference["uid"] = uid.clone();
-        }
-        let value = json!({
-            "apiVersion": kind.api_version(),
-            "kind": kind.kind,
-            "metadata": {
-                "name": name,
-                "namespace": owner.namespace,
-                "labels": {
-                    "app": format!("isvc.{}-predictor", owner.name),
-                    "serving.kserve.io/inferenceservice": owner.name,
-                },
-                "ownerReferences": [reference],
-            },
-            "spec": spec,
-        });
-        Object { kind, namespace: owner.namespace.clone(), name: name.to_owned(), value, source: None }
-    }
-}
-
-fn predictor_name(object: &Object) -> String {
-    predictor(&object.name)
-}
-
-fn probe(path: &str) -> Value {
-    json!({ "httpGet": { "path": path, "port": PORT } })
 }
 
 /// Whether an object was made of an InferenceService.

@@ -60,8 +60,10 @@ pub(super) fn groups(world: &World<'_>, findings: &mut Vec<Finding>) -> BTreeMap
         let params = match owner(object, &ingress.spec, &classes, world, &mut own) {
             Owner::Us(params) => params,
             Owner::Other(reason) => {
-                let finding = Finding::new(&codes::NOT_OURS, reason).on(object);
-                findings.push(finding.suggest("spec.ingressClassName: alb"));
+                let names_none = ingress.spec.ingress_class_name.is_none()
+                    && object.annotation(CLASS_ANNOTATION).is_none();
+                let suggestion = names_none.then(|| "spec.ingressClassName: alb".to_owned());
+                findings.push(Finding::new(&codes::NOT_OURS, reason).on(object).maybe_suggest(suggestion));
                 continue;
             }
         };
@@ -111,17 +113,25 @@ fn owner(
     findings: &mut Vec<Finding>,
 ) -> Owner {
     let is_ours = |name: &str| CLASSES.contains(&name) || name == world.defaults.ingress_class;
-    let of_class = |name: &str, class: &IngressClass| {
+    let of_class = |(object, class): &(Arc<Object>, IngressClass), findings: &mut Vec<Finding>| {
         if !CONTROLLERS.contains(&class.spec.controller.as_str()) {
             let controller = &class.spec.controller;
+            let name = &object.name;
             return Owner::Other(format!("its class {name} belongs to the controller `{controller}`"));
         }
         let parameters = class.spec.parameters.as_ref().filter(|it| it.kind == "IngressClassParams");
-        Owner::Us(parameters.and_then(|it| world.objects.get("IngressClassParams", "", &it.name)).cloned())
+        let Some(parameters) = parameters else { return Owner::Us(None) };
+        let params = world.objects.get("IngressClassParams", "", &parameters.name);
+        if params.is_none() {
+            let message =
+                format!("IngressClassParams `{}` of the class {} do not exist", parameters.name, object.name);
+            findings.push(Finding::new(&codes::FIELD_INVALID, message).at(object, "spec.parameters.name"));
+        }
+        Owner::Us(params.cloned())
     };
     if let Some(name) = &spec.ingress_class_name {
         return match classes.get(name) {
-            Some((_, class)) => of_class(name, class),
+            Some(class) => of_class(class, findings),
             None if is_ours(name) => Owner::Us(None),
             None => Owner::Other(format!("there is no IngressClass `{name}`")),
         };
@@ -138,7 +148,7 @@ fn owner(
     }
     let default = classes.values().find(|(class, _)| class.annotation(IS_DEFAULT) == Some("true"));
     match default {
-        Some((object, class)) => of_class(&object.name, class),
+        Some(class) => of_class(class, findings),
         None => Owner::Other("it names no class, and no IngressClass is the default".to_owned()),
     }
 }

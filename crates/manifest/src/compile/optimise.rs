@@ -45,6 +45,9 @@ fn leads_back(redirect: &Redirect, rule: &Rule, listener: &Listener) -> bool {
 
 /// Whether an earlier rule is a redirect by host and path alone that takes every request the later one could get.
 fn covers(earlier: &Rule, later: &Rule) -> bool {
+    if !matches!(earlier.action, Action::Redirect(_)) {
+        return false;
+    }
     let is_plain = earlier.conditions.iter().all(|condition| {
         matches!(
             condition,
@@ -57,8 +60,7 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         let takes_all = wanted.is_empty() || wanted.contains(&all);
         takes_all || (!got.is_empty() && got.iter().all(|value| wanted.contains(value)))
     };
-    matches!(earlier.action, Action::Redirect(_))
-        && is_plain
+    is_plain
         && covers(|condition| matches!(condition, Condition::HostHeader(_)), "*")
         && covers(|condition| matches!(condition, Condition::PathPattern(_)), "/*")
 }

@@ -5,10 +5,13 @@ use plan::{Condition, Pattern, Rule, Values};
 use super::Context;
 use crate::{Finding, codes};
 
+/// Rules of one listener that are compared, each with all before it.
+const MAX_RULES: usize = 1000;
+
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let listeners = context.plan.load_balancers.iter().flat_map(|it| &it.listeners);
     for listener in listeners {
-        for (index, later) in listener.rules.iter().enumerate() {
+        for (index, later) in listener.rules.iter().enumerate().take(MAX_RULES) {
             let Some(source) = later.source.as_ref().filter(|source| source.object.kind == "Ingress") else {
                 continue;
             };

@@ -11,6 +11,8 @@ use crate::{Finding, Location, Object, Severity, Source, codes};
 
 /// The longest name of an object (DNS subdomain, RFC 1123).
 const MAX_NAME: usize = 253;
+/// The most text in the annotations of one object, in bytes (`TotalAnnotationSizeLimitB` of Kubernetes).
+const MAX_ANNOTATIONS: usize = 256 << 10;
 /// The longest name of a namespace (DNS label, RFC 1123).
 const MAX_LABEL: usize = 63;
 
@@ -163,6 +165,13 @@ fn make_texts(map: Option<&mut Value>, field: &str) -> Vec<(String, String, Opti
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Object(map)) => {
             let mut wrong = Vec::new();
+            let n_bytes: usize =
+                map.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+            if n_bytes > MAX_ANNOTATIONS {
+                let message =
+                    format!("{n_bytes} bytes of {field} are more than the {MAX_ANNOTATIONS} that are taken");
+                return vec![(format!("metadata.{field}"), message, None)];
+            }
             for (key, value) in map {
                 if value.is_null() {
                     *value = Value::from("");

@@ -211,6 +211,18 @@ fn what_is_missing_or_wrong_leaves_the_workload_out() {
 }
 
 #[test]
+fn no_message_tells_what_a_secret_holds() {
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: mlops}\nDATA\n";
+    for data in ["stringData: {pin: 4711}", "data: {pin: 4711}", "data: {pin: '4711!'}"] {
+        let spec = "containers: [{name: a, image: forebay, envFrom: [{secretRef: {name: s}}]}]";
+        let manifests = deployment(spec) + &secret.replace("DATA", data);
+        let (workloads, findings) = workloads(&objects(&manifests));
+        assert!(workloads.is_empty() && !findings.is_empty());
+        assert!(findings.iter().all(|finding| !finding.message.contains("4711")), "{findings:?}");
+    }
+}
+
+#[test]
 fn what_has_no_effect_is_said() {
     let spec = "initContainers: [{name: i, image: busybox}]
 affinity: {podAntiAffinity: {}}

@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own files fails")]
 
 mod cases;
+mod mutations;
