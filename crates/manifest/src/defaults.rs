@@ -31,7 +31,7 @@ pub struct Defaults {
     pub tolerate_missing_service: bool,
     /// Whether a backend without its action answers 503 instead of taking its load balancer out.
     pub tolerate_missing_action: bool,
-    /// Whether TCP and UDP on one port become one listener.
+    /// Whether TCP and UDP on one port become one listener. Read, and of no use while UDP is not carried.
     pub enable_tcp_udp_listener: bool,
     /// Feature gates by name, on or off.
     pub feature_gates: BTreeMap<String, bool>,
@@ -39,7 +39,8 @@ pub struct Defaults {
     pub certificates: Option<Vec<KnownCertificate>>,
     /// Known web ACLs; `None` when nobody says which there are.
     pub web_acls: Option<Vec<Named>>,
-    /// Known trust stores; `None` when nobody says which there are.
+    /// Known trust stores; `None` when nobody says which there are. Read, and of no use while client certificates are not
+    /// checked.
     pub trust_stores: Option<Vec<Named>>,
     /// Known target groups that no manifest makes; `None` when nobody says which there are.
     pub target_groups: Option<Vec<Named>>,

@@ -1,6 +1,25 @@
 //! Kubernetes YAML to a plan.
 //!
 //! Everything here is a pure function of text and objects: no file is opened, no clock read, no cluster asked.
+//!
+//! Text becomes objects ([`read()`]), objects become a plan for the data plane and the objects that InferenceServices stand
+//! for ([`compile()`]), Deployments become workloads ([`workloads()`]). What is wrong, or does nothing here, becomes a
+//! [`Finding`] and never stops the rest.
+//!
+//! ```
+//! let read = manifest::read("ingress.yaml", "
+//! apiVersion: networking.k8s.io/v1
+//! kind: Ingress
+//! metadata: {name: web, annotations: {alb.ingress.kubernetes.io/shceme: internal}}
+//! spec: {ingressClassName: alb}
+//! ");
+//! let objects = read.objects.into_iter().collect();
+//! let compiled = manifest::compile(&objects, &manifest::Defaults::default());
+//! assert!(compiled.plan.load_balancer("ingress:default/web").is_some());
+//! let finding = &compiled.findings[0];
+//! assert_eq!(finding.suggestion.as_deref(), Some("alb.ingress.kubernetes.io/scheme"));
+//! assert!(manifest::render(finding, false).contains("--> ingress.yaml:4:"));
+//! ```
 
 mod annotations;
 mod compile;
