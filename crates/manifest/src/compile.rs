@@ -3,6 +3,7 @@
 //! The order of [`compile`] is the order in which things depend on each other: InferenceServices stand for Deployments and
 //! Services, load balancers lead to Services, and lints look at what came out.
 
+mod actions;
 mod application;
 mod attributes;
 mod certificates;

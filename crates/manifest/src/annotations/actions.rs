@@ -197,7 +197,7 @@ fn target_draft(wire: TargetWire, is_only: bool) -> Result<TargetDraft, Problem>
 }
 
 /// A numeric text means the number.
-pub(crate) fn numeric_if_possible(port: IntOrString) -> IntOrString {
+fn numeric_if_possible(port: IntOrString) -> IntOrString {
     match port {
         IntOrString::String(text) => match text.parse() {
             Ok(number) => IntOrString::Int(number),

@@ -429,7 +429,7 @@ fn acc_s3_61_actions_are_checked() {
         "actions.name",
         &weighted,
         "backend-service-missing",
-        "actions.gone: one of several target groups has no Service",
+        "actions.name: one of several target groups has no Service",
     );
 }
 

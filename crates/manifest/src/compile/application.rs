@@ -9,12 +9,13 @@ use plan::{
     ServicePortName, SourceRanges, Tags, TargetGroupRef,
 };
 
+use super::actions::{At, Found, action};
 use super::attributes::{self, Written};
 use super::certificates;
 use super::ingress::Member;
 use super::names;
 use super::optimise::optimise;
-use super::rules::{self, At, Found};
+use super::rules;
 use super::target_group::{Source, TargetGroups};
 use super::world::World;
 use crate::annotations::{Map, WebAcl};
@@ -334,7 +335,7 @@ impl<'a> Group<'a> {
                 let finding = Finding::new(&codes::DEFAULT_BACKEND_CONFLICT, message);
                 self.findings.push(finding.at(&other.object, "spec.defaultBackend"));
             }
-            let action = rules::action(self, member, backend, "spec.defaultBackend", listener.protocol);
+            let action = action(self, member, backend, "spec.defaultBackend", listener.protocol);
             listener.default_action = action.unwrap_or_else(Action::not_found);
         }
         for member in members {

@@ -1,21 +1,14 @@
 //! The rules of one Ingress, in the order in which they are tried.
 
-use plan::{
-    Action, Condition, FixedResponse, Forward, ForwardTarget, Pattern, Protocol, Redirect, Rule, RuleSource,
-    ServicePortName, TargetGroupRef, Values,
-};
+use plan::{Condition, Pattern, Protocol, Rule, RuleSource, Values};
 
+use super::actions::action;
 use super::application::Group;
 use super::ingress::Member;
-use crate::annotations::actions::{ActionDraft, TargetName, numeric_if_possible};
 use crate::annotations::conditions::{Subject, regex, wildcard};
-use crate::kinds::ingress::{Backend, BackendPort, PathType, Rule as RuleBlock};
-use crate::wire::IntOrString;
-use crate::{Finding, Object, Severity, codes};
+use crate::kinds::ingress::{PathType, Rule as RuleBlock};
+use crate::{Finding, codes};
 
-/// Port name of a backend whose action stands in an annotation.
-const USE_ANNOTATION: &str = "use-annotation";
-const ACTIONS: &str = "alb.ingress.kubernetes.io/actions.";
 const CONDITIONS: &str = "alb.ingress.kubernetes.io/conditions.";
 
 /// The rules of an Ingress on a listener of this protocol. What is wrong becomes findings, and its rule is left out.
@@ -166,141 +159,4 @@ fn merged(all: Vec<Values>) -> Result<Option<Values>, ()> {
         }
     }
     Ok(merged)
-}
-
-/// The action of a backend; `path` is where the backend stands in its Ingress.
-pub(super) fn action(
-    group: &mut Group<'_>,
-    member: &Member,
-    backend: &Backend,
-    path: &str,
-    protocol: Protocol,
-) -> Option<Action> {
-    let Some(service) = &backend.service else {
-        let what = if backend.resource.is_some() { "is a resource" } else { "names no Service" };
-        let code = if backend.resource.is_some() { &codes::BACKEND_RESOURCE } else { &codes::FIELD_INVALID };
-        let message = format!("the backend {what}: a backend is a Service with a port");
-        group.findings.push(Finding::new(code, message).at(&member.object, path));
-        return None;
-    };
-    if service.port.name.as_deref() == Some(USE_ANNOTATION) {
-        return annotated_action(group, member, &service.name, path, protocol);
-    }
-    let Some(port) = port_name(&service.port) else {
-        let message = format!("the backend `{}` names no port", service.name);
-        group.findings.push(Finding::new(&codes::BACKEND_PORT_MISSING, message).at(&member.object, path));
-        return None;
-    };
-    match group.target_group(member, &service.name, &port, &At::Backend(path)) {
-        Found::Key(key) => Some(Action::forward_to(&key)),
-        Found::NoService if group.world.defaults.tolerate_missing_service => {
-            Some(unavailable("Backend service does not exist"))
-        }
-        Found::NoService | Found::Wrong => None,
-    }
-}
-
-/// Where a Service and its port are named: in a backend at a path, or in an annotation.
-pub(super) enum At<'a> {
-    Backend(&'a str),
-    Annotation(&'a str),
-}
-
-impl At<'_> {
-    /// A finding about the `name` or the `port`.
-    pub(super) fn put(&self, finding: Finding, object: &Object, what: &str) -> Finding {
-        match self {
-            Self::Backend(path) => finding.at(object, &format!("{path}.service.{what}")),
-            Self::Annotation(key) => finding.at_annotation(object, key),
-        }
-    }
-}
-
-/// What became of a backend's target group.
-pub(super) enum Found {
-    Key(String),
-    /// It has been said; whether it matters is the caller's to decide.
-    NoService,
-    /// It has been said.
-    Wrong,
-}
-
-fn port_name(port: &BackendPort) -> Option<ServicePortName> {
-    let number = port.number.filter(|number| *number > 0).map(ServicePortName::Number);
-    number.or_else(|| port.name.clone().map(ServicePortName::Name))
-}
-
-fn unavailable(body: &str) -> Action {
-    Action::FixedResponse(FixedResponse {
-        status: 503,
-        content_type: Some("text/plain".to_owned()),
-        message_body: Some(body.to_owned()),
-    })
-}
-
-fn annotated_action(
-    group: &mut Group<'_>,
-    member: &Member,
-    name: &str,
-    path: &str,
-    protocol: Protocol,
-) -> Option<Action> {
-    let key = format!("{ACTIONS}{name}");
-    let Some(draft) = member.settings.actions.get(name) else {
-        // A broken annotation has been reported where it stands.
-        if member.object.annotation(&key).is_none() {
-            let tolerated = group.world.defaults.tolerate_missing_action;
-            let severity = if tolerated { Severity::Warning } else { Severity::Error };
-            let message = format!("the annotation actions.{name} is missing: the backend has nothing to do");
-            let finding = Finding::new(&codes::ACTION_MISSING, message).at(&member.object, path);
-            group.findings.push(finding.with_severity(severity));
-        }
-        return Some(unavailable("Backend action does not exist"));
-    };
-    match draft {
-        ActionDraft::Redirect(redirect) => {
-            if protocol == Protocol::Https && redirect.protocol == "HTTP" {
-                let message = format!("actions.{name}: a redirect from HTTPS to HTTP");
-                let finding =
-                    Finding::new(&codes::ACTION_INVALID, message).at_annotation(&member.object, &key);
-                group.findings.push(finding);
-            }
-            Some(Action::Redirect(Redirect::clone(redirect)))
-        }
-        ActionDraft::FixedResponse(response) => Some(Action::FixedResponse(response.clone())),
-        ActionDraft::Forward { targets, stickiness } => {
-            let is_only = targets.len() == 1;
-            let mut resolved = Vec::new();
-            for draft in targets {
-                let target_group = match &draft.target {
-                    TargetName::Arn(arn) => group.outside(member, &key, arn, TargetGroupRef::Arn),
-                    TargetName::Name(name) => group.outside(member, &key, name, TargetGroupRef::Name),
-                    TargetName::Service { name, port } => {
-                        let port = match numeric_if_possible(port.clone()) {
-                            IntOrString::Int(number) => {
-                                ServicePortName::Number(u16::try_from(number).unwrap_or(0))
-                            }
-                            IntOrString::String(name) => ServicePortName::Name(name),
-                        };
-                        match group.target_group(member, name, &port, &At::Annotation(&key)) {
-                            Found::Key(key) => TargetGroupRef::Key(key),
-                            Found::NoService if is_only && group.world.defaults.tolerate_missing_service => {
-                                return Some(unavailable("Backend service does not exist"));
-                            }
-                            Found::NoService => {
-                                let message =
-                                    format!("actions.{name}: one of several target groups has no Service");
-                                let finding = Finding::new(&codes::BACKEND_SERVICE_MISSING, message);
-                                group.findings.push(finding.at_annotation(&member.object, &key));
-                                return None;
-                            }
-                            Found::Wrong => return None,
-                        }
-                    }
-                };
-                resolved.push(ForwardTarget { target_group, weight: draft.weight });
-            }
-            Some(Action::Forward(Forward { targets: resolved, stickiness: *stickiness }))
-        }
-    }
 }
