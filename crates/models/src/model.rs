@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Rows that go through the model together. What is in between, one-hot columns for example, stays small.
-const BLOCK_ROWS: usize = 256;
+const BLOCK_ROWS: usize = 240;
 
 /// Columns that are tried out one by one, to see which of them may be missing.
 const MAX_TRIED_COLUMNS: usize = 1024;

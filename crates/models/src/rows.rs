@@ -233,10 +233,15 @@ impl Table<'_> {
             }
         }
         let n_columns = self.columns.len();
-        let mut values = vec![0.0; self.n_rows * n_columns];
-        for (index, column) in self.columns.iter().enumerate() {
-            column.copy_to(values.iter_mut().skip(index).step_by(n_columns));
-        }
+        let values = if self.n_rows == 1 {
+            self.columns.iter().map(|column| column.double(0)).collect()
+        } else {
+            let mut values = vec![0.0; self.n_rows * n_columns];
+            for (index, column) in self.columns.iter().enumerate() {
+                column.copy_to(values.iter_mut().skip(index).step_by(n_columns));
+            }
+            values
+        };
         Ok(Matrix { n_rows: self.n_rows, n_columns, values: Cow::Owned(values) })
     }
 }

@@ -160,8 +160,7 @@ impl SavedTree {
 /// Rounds numbers to 32 bits, as scikit-learn's trees see them. A number beyond those is refused as infinite.
 pub(super) fn rounded<'a>(rows: Rows<'a>, takes: Takes, name: &str) -> Result<Matrix<'a>, Refusal> {
     let mut matrix = rows.into_matrix(Takes::Everything, name)?;
-    let values = matrix.values.iter().map(|value| f64::from(*value as f32)).collect::<Vec<f64>>();
-    matrix.values = values.into();
+    matrix.values.to_mut().iter_mut().for_each(|value| *value = f64::from(*value as f32));
     matrix.check(takes, name)?;
     Ok(matrix)
 }
