@@ -54,7 +54,7 @@ pub(crate) struct Predict {
     /// Writes the answer.
     pub(crate) tell: fn(&Entry, &Asked, &[Prediction]) -> Reply,
     /// Writes a body that this model answers.
-    pub(crate) example: fn(&Entry, &Ready) -> Option<String>,
+    pub(crate) example: fn(&Ready) -> String,
 }
 
 /// What a body asks for.
@@ -79,21 +79,27 @@ pub(crate) struct Output {
 // === impl Call ===
 
 impl Call<'_> {
-    /// The model that is asked: the one in the path, else in the field `x-forebay-model`, else in the query, else the
-    /// first.
-    pub(crate) fn entry(&self) -> Result<usize, Fault> {
+    /// The position of the model that is asked: the one in the path, else in the field `x-forebay-model`, else in the
+    /// query, else the first.
+    pub(crate) fn position(&self) -> Result<usize, Fault> {
         let in_path = self.captures.model.map(percent_decoded);
         let in_field = || self.fields.text("x-forebay-model").map(Cow::Borrowed);
         let Some(name) = in_path.or_else(in_field).or_else(|| self.query("model")) else {
             return if self.models.entries().is_empty() { Err(nothing_served()) } else { Ok(0) };
         };
-        let index = self.models.position(&name).ok_or_else(|| self.no_such_model(&name))?;
+        let position = self.models.position(&name).ok_or_else(|| self.no_such_model(&name))?;
+        let entry = &self.models.entries()[position];
         match self.captures.version.map(percent_decoded) {
-            Some(version) if self.models.entries()[index].version.as_deref() != Some(version.as_ref()) => {
-                Err(self.no_such_version(index, &version))
+            Some(version) if entry.version.as_deref() != Some(&version) => {
+                Err(no_such_version(entry, &version))
             }
-            _ => Ok(index),
+            _ => Ok(position),
         }
+    }
+
+    /// The model that is asked.
+    pub(crate) fn entry(&self) -> Result<&Entry, Fault> {
+        self.position().map(|position| &self.models.entries()[position])
     }
 
     /// What the query says the model is asked for.
@@ -112,15 +118,14 @@ impl Call<'_> {
         let names = self.models.entries().iter().map(|entry| entry.name.as_str());
         Fault::new(Cause::NotFound, problem).with_help(format!("served here: {}", list(names)))
     }
+}
 
-    fn no_such_version(&self, index: usize, version: &str) -> Fault {
-        let entry = &self.models.entries()[index];
-        let problem = format!("model {} has no version {}", quoted(&entry.name), quoted(version));
-        let fault = Fault::new(Cause::NotFound, problem);
-        match &entry.version {
-            Some(version) => fault.with_help(format!("served here: {}", quoted(version))),
-            None => fault.with_help("it has no versions"),
-        }
+fn no_such_version(entry: &Entry, version: &str) -> Fault {
+    let problem = format!("model {} has no version {}", quoted(&entry.name), quoted(version));
+    let fault = Fault::new(Cause::NotFound, problem);
+    match &entry.version {
+        Some(version) => fault.with_help(format!("served here: {}", quoted(version))),
+        None => fault.with_help("it has no versions"),
     }
 }
 

@@ -27,6 +27,7 @@ mod reply;
 mod route;
 mod server;
 mod settings;
+mod unrouted;
 
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
 pub use server::{Server, ServerHandler};

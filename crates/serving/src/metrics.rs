@@ -18,7 +18,7 @@ pub(crate) struct Metrics {
     counts: Mutex<Vec<(String, Arc<Counts>)>>,
 }
 
-/// What one core counts about one model. Only that core writes, so that nobody waits.
+/// What one core counts about one model. Only that core writes, and the others read.
 #[derive(Debug)]
 pub(crate) struct Counts {
     /// Requests by protocol and class of status.
@@ -105,18 +105,23 @@ impl Counts {
     /// Counts a request.
     pub(crate) fn count_request(&self, outcome: Outcome) {
         let class = usize::from(outcome.status.as_u16() / 100).clamp(1, STATUS_CLASSES.len()) - 1;
-        self.requests[outcome.protocol][class].fetch_add(1, Relaxed);
+        add_to(&self.requests[outcome.protocol][class], 1);
         let microseconds = outcome.duration.as_nanos().div_ceil(1000);
         let bucket = DURATION_BOUNDS.iter().position(|&bound| microseconds <= u128::from(bound));
-        self.durations[bucket.unwrap_or(DURATION_BOUNDS.len())].fetch_add(1, Relaxed);
-        self.duration_nanoseconds.fetch_add(nanoseconds(outcome.duration), Relaxed);
+        add_to(&self.durations[bucket.unwrap_or(DURATION_BOUNDS.len())], 1);
+        add_to(&self.duration_nanoseconds, nanoseconds(outcome.duration));
     }
 
     /// Counts a prediction.
     pub(crate) fn count_prediction(&self, n_rows: usize, took: Duration) {
-        self.rows.fetch_add(n_rows as u64, Relaxed);
-        self.predict_nanoseconds.fetch_add(nanoseconds(took), Relaxed);
+        add_to(&self.rows, n_rows as u64);
+        add_to(&self.predict_nanoseconds, nanoseconds(took));
     }
+}
+
+/// Adds to a count that no other thread writes.
+fn add_to(count: &AtomicU64, n: u64) {
+    count.store(count.load(Relaxed).wrapping_add(n), Relaxed);
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -18,7 +18,7 @@ use crate::openapi;
 pub struct ServedModel {
     /// The name it is asked for by.
     pub name: String,
-    /// Further names that mean the same.
+    /// Further names that mean the same, where no model before has them.
     pub aliases: Vec<String>,
     /// What answers call its version.
     pub version: Option<String>,
@@ -124,12 +124,13 @@ impl ModelSet {
     pub(crate) fn new(models: Vec<ServedModel>, settings: &Settings) -> Result<Self, DuplicateName> {
         let mut positions = HashMap::new();
         for (position, model) in models.iter().enumerate() {
-            let mut aliases = model.aliases.clone();
-            aliases.retain(|alias| *alias != model.name);
-            for name in aliases.into_iter().chain([model.name.clone()]) {
-                if positions.insert(name.clone(), position).is_some() {
-                    return Err(DuplicateName { name });
-                }
+            if positions.insert(model.name.clone(), position).is_some() {
+                return Err(DuplicateName { name: model.name.clone() });
+            }
+        }
+        for (position, model) in models.iter().enumerate() {
+            for alias in &model.aliases {
+                positions.entry(alias.clone()).or_insert(position);
             }
         }
         let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, settings)).collect();

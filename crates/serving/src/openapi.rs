@@ -47,7 +47,7 @@ fn operation(protocol: &Protocol, route: &Route, entries: &[Entry]) -> Value {
         let asked = entries.iter().take(if is_asked_by_name { entries.len() } else { 1 });
         let asked = asked.filter(|entry| entry.version.is_some() || !is_asked_by_version);
         let example = |entry: &Entry| {
-            let body = (predict.example)(entry, entry.ready()?)?;
+            let body = (predict.example)(entry.ready()?);
             let value: Value = serde_json::from_str(&body).ok()?;
             Some((entry.name.clone(), json!({ "value": value })))
         };

@@ -8,6 +8,7 @@ use crate::json::write::Writer;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
+    /// What the body is; empty when there is none.
     pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,
     /// Further header fields.
@@ -23,6 +24,11 @@ impl Reply {
         Self { status, content_type, body: body.into(), fields: Vec::new() }
     }
 
+    /// A reply without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self::new(status, "", Bytes::new())
+    }
+
     /// A reply of JSON.
     pub(crate) fn json(status: StatusCode, json: Writer) -> Self {
         Self::new(status, JSON, json.into_bytes())
@@ -36,7 +42,10 @@ impl Reply {
 
     /// The response to send.
     pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::with_body(self.status, self.content_type, self.body);
+        let mut response = match self.content_type {
+            "" => Response::new(self.status),
+            content_type => Response::with_body(self.status, content_type, self.body),
+        };
         for (name, value) in &self.fields {
             response.fields.push(name, value);
         }

@@ -50,7 +50,7 @@ pub(crate) enum Found<'p> {
     /// A route, and the index of its protocol.
     Route(usize, &'static Route, Captures<'p>),
     /// A path that takes another method.
-    OtherVerb(usize, &'static Route),
+    OtherVerb(usize, &'static Route, Captures<'p>),
     /// Nothing.
     Nothing,
 }
@@ -64,7 +64,7 @@ pub(crate) fn find(verb: Option<Verb>, path: &str) -> Found<'_> {
             if Some(route.verb) == verb {
                 return Found::Route(index, route, captures);
             }
-            found = Found::OtherVerb(index, route);
+            found = Found::OtherVerb(index, route, captures);
         }
     }
     found

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use models::Prediction;
-use net::{Bytes, CollectError, Fields, Handler, Method, Request, Response, StatusCode, Target};
+use net::{CollectError, Handler, Request, Response};
 use tracing::error;
 
 use crate::Settings;
@@ -17,12 +17,13 @@ use crate::call::{Asked, Call, Predict, Question};
 use crate::compute::{Compute, Overloaded, Pace};
 use crate::content::Content;
 use crate::decode::Decoded;
-use crate::fault::{Cause, Fault, list, nearest, quoted};
+use crate::fault::{Cause, Fault, list, quoted};
 use crate::metrics::{Counts, Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
-use crate::protocols::{FALLBACK, PROTOCOLS, Protocol};
-use crate::reply::{Reply, TEXT};
-use crate::route::{Answer, Found, Route, Verb, find};
+use crate::protocols::{FALLBACK, PROTOCOLS};
+use crate::reply::Reply;
+use crate::route::{Answer, Found, Verb, find};
+use crate::unrouted;
 
 /// A model server. A clone is another handle to the same.
 #[derive(Debug, Clone)]
@@ -106,7 +107,7 @@ impl Server {
 // === impl View ===
 
 impl View {
-    /// The models that are served now. Counts and paces of models that stay are kept.
+    /// The models that are served now. Models that stay are counted on.
     fn new(shared: &Shared, before: Option<&Self>) -> Self {
         let generation = shared.generation.load(Ordering::Acquire);
         let models = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
@@ -174,6 +175,7 @@ struct Answered {
 struct Done {
     reply: Reply,
     n_rows: usize,
+    n_predictions: usize,
     took: Duration,
 }
 
@@ -181,22 +183,23 @@ impl Core {
     /// Finds the route, then the model, then reads, predicts and tells; every fault is told by the protocol of the path.
     async fn answer(&self, view: &Rc<View>, request: Request) -> Answered {
         let Request { method, target, fields, body, .. } = request;
+        let (models, metrics) = (&view.models, &self.shared.metrics);
         let (protocol, route, captures) = match find(Verb::of(&method), target.path()) {
             Found::Route(protocol, route, captures) => (protocol, route, captures),
-            Found::OtherVerb(protocol, route) => {
-                let reply = other_method(&method, &target, &fields, view, &PROTOCOLS[protocol], route);
+            Found::OtherVerb(protocol, route, captures) => {
+                let call = Call { models, metrics, target: &target, fields: &fields, captures };
+                let reply = unrouted::other_method(&method, &call, protocol, route);
                 return Answered { protocol, model: None, reply };
             }
             Found::Nothing => {
-                let reply = no_such_path(&method, &target, view);
+                let reply = unrouted::no_such_path(&method, &target, models);
                 return Answered { protocol: FALLBACK, model: None, reply };
             }
         };
-        let (models, metrics) = (&view.models, &self.shared.metrics);
         let call = Call { models, metrics, target: &target, fields: &fields, captures };
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
-            Answer::Predict(predict) => match call.entry() {
+            Answer::Predict(predict) => match call.position() {
                 Ok(model) => (Some(model), self.predict(view, &call, model, *predict, body).await),
                 Err(fault) => (None, Err(fault)),
             },
@@ -246,7 +249,7 @@ impl Core {
             }
         };
         let mut newer = pace.get();
-        newer.learn(done.n_rows, done.took);
+        newer.learn(done.n_predictions, done.took);
         pace.set(newer);
         view.counts_of(Some(model)).count_prediction(done.n_rows, done.took);
         Ok(done.reply)
@@ -269,7 +272,7 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
             format!("ignored, because the model does not know them: {ignored}"),
         );
     }
-    Ok(Done { reply, n_rows: asked.n_predictions(), took })
+    Ok(Done { reply, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
 }
 
 /// Makes a panic of the work a fault, so that neither a connection nor a thread is lost to it.
@@ -281,14 +284,12 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
 }
 
 fn ready(entry: &Entry) -> Result<&Ready, Fault> {
-    let name = quoted(&entry.name);
-    match &entry.state {
-        EntryState::Ready(ready) => Ok(ready),
-        EntryState::Loading => Err(Fault::new(Cause::Unavailable, format!("model {name} is still loading"))),
-        EntryState::Failed => {
-            Err(Fault::new(Cause::Unavailable, format!("model {name} could not be loaded")))
-        }
-    }
+    let problem = match &entry.state {
+        EntryState::Ready(ready) => return Ok(ready),
+        EntryState::Loading => "is still loading",
+        EntryState::Failed => "could not be loaded",
+    };
+    Err(Fault::new(Cause::Unavailable, format!("model {} {problem}", quoted(&entry.name))))
 }
 
 fn not_collected(error: CollectError) -> Fault {
@@ -302,73 +303,6 @@ fn not_collected(error: CollectError) -> Fault {
 
 fn overloaded() -> Fault {
     Fault::new(Cause::Unavailable, "too many predictions are waiting").with_help("try again in a moment")
-}
-
-/// Answers a path that takes another method: with what it takes, and a line that works.
-fn other_method(
-    method: &Method,
-    target: &Target,
-    fields: &Fields,
-    view: &View,
-    protocol: &Protocol,
-    route: &Route,
-) -> Reply {
-    let allow = route.verb.allow();
-    if *method == Method::OPTIONS {
-        return Reply::new(StatusCode::NO_CONTENT, TEXT, Bytes::new()).with_field("allow", allow);
-    }
-    let problem = format!("{} does not take {method}", quoted(target.path()));
-    let fault =
-        Fault::new(Cause::Method, problem).with_help(format!("try: {}", curl(target, fields, view, route)));
-    (protocol.refuse)(&fault).with_field("allow", allow)
-}
-
-/// A line for the shell that asks a route as it wants to be asked.
-fn curl(target: &Target, fields: &Fields, view: &View, route: &Route) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_~/%[]".contains(&byte);
-    let authority = fields.text("host").filter(|host| host.bytes().all(is_plain)).unwrap_or("localhost:8080");
-    let path = Some(target.path()).filter(|path| path.bytes().all(is_plain)).unwrap_or(route.pattern);
-    let url = format!("http://{authority}{path}");
-    let Answer::Predict(predict) = &route.answer else {
-        return match route.verb {
-            Verb::Get => format!("curl {url}"),
-            Verb::Post => format!("curl -X POST {url}"),
-        };
-    };
-    let entry = view.models.entries().first();
-    let example = entry.and_then(|entry| (predict.example)(entry, entry.ready()?));
-    let example = example.filter(|example| example.len() <= LONGEST_EXAMPLE);
-    let body = example.map_or_else(|| "@input.json".to_owned(), |example| example.replace('\'', "'\\''"));
-    format!("curl {url} -H 'content-type: application/json' -d '{body}'")
-}
-
-/// How long an example may be to stand in a message.
-const LONGEST_EXAMPLE: usize = 2000;
-
-/// Answers a path that nothing is at: with the path that was meant, when it is near.
-fn no_such_path(method: &Method, target: &Target, view: &View) -> Reply {
-    let path = target.path();
-    if let Some(redirect) = without_slash(method, target) {
-        return Reply::new(StatusCode::TEMPORARY_REDIRECT, TEXT, Bytes::new())
-            .with_field("location", redirect);
-    }
-    let patterns = || PROTOCOLS.iter().flat_map(|protocol| protocol.routes).map(|route| route.pattern);
-    let models = list(view.models.entries().iter().map(|entry| entry.name.as_str()));
-    let help = match nearest(path, patterns()) {
-        Some(near) => format!("did you mean {near}? Models served here: {models}"),
-        None => format!("see /docs. Models served here: {models}"),
-    };
-    let fault = Fault::new(Cause::NotFound, format!("nothing is at {}", quoted(path))).with_help(help);
-    (PROTOCOLS[FALLBACK].refuse)(&fault)
-}
-
-/// The same address without a slash at its end, relative to the one with it, if something is there.
-fn without_slash(method: &Method, target: &Target) -> Option<String> {
-    let path = target.path().strip_suffix('/')?;
-    let Found::Route(..) = find(Verb::of(method), path) else { return None };
-    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let (_, last) = path.rsplit_once('/')?;
-    Some(format!("../{last}{query}"))
 }
 
 #[cfg(test)]

@@ -94,8 +94,8 @@ fn tell(_: &Entry, _: &Asked, predictions: &[Prediction]) -> Reply {
     Reply::json(StatusCode::OK, json)
 }
 
-fn example(_: &Entry, ready: &Ready) -> Option<String> {
-    Some(format!("{{\"instances\": {}}}", example::instances(ready)))
+fn example(ready: &Ready) -> String {
+    format!("{{\"instances\": {}}}", example::instances(ready))
 }
 
 fn explain(call: &Call<'_>) -> Result<Reply, Fault> {
@@ -104,7 +104,7 @@ fn explain(call: &Call<'_>) -> Result<Reply, Fault> {
 }
 
 fn model(call: &Call<'_>) -> Result<Reply, Fault> {
-    let entry = &call.models.entries()[call.entry()?];
+    let entry = call.entry()?;
     let is_ready = entry.ready().is_some();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut json = Writer::new(Dialect::Compact, 64);

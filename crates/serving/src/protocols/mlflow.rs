@@ -126,8 +126,8 @@ fn tell(_: &Entry, _: &Asked, predictions: &[Prediction]) -> Reply {
     Reply::json(StatusCode::OK, json)
 }
 
-fn example(_: &Entry, ready: &Ready) -> Option<String> {
-    Some(format!("{{{}}}", example::split_or_instances(ready)))
+fn example(ready: &Ready) -> String {
+    format!("{{{}}}", example::split_or_instances(ready))
 }
 
 /// MLflow's clients look at the status alone. `/health`, which MLflow answers in the same way, is told in

@@ -13,7 +13,7 @@ use crate::call::{Call, Predict};
 use crate::example;
 use crate::fault::Fault;
 use crate::json::write::{Dialect, Writer};
-use crate::model_set::{Entry, Ready};
+use crate::model_set::Ready;
 use crate::reply::Reply;
 use crate::route::{Answer, Route, Verb};
 
@@ -121,7 +121,7 @@ fn models(call: &Call<'_>) -> Result<Reply, Fault> {
 }
 
 fn model_ready(call: &Call<'_>) -> Result<Reply, Fault> {
-    let entry = &call.models.entries()[call.entry()?];
+    let entry = call.entry()?;
     let is_ready = entry.ready().is_some();
     let mut json = Writer::new(Dialect::Compact, 64);
     json.raw("{\"name\":").text(&entry.name).raw(",\"ready\":").boolean(is_ready).raw("}");
@@ -130,7 +130,7 @@ fn model_ready(call: &Call<'_>) -> Result<Reply, Fault> {
 }
 
 fn model(call: &Call<'_>) -> Result<Reply, Fault> {
-    let entry = &call.models.entries()[call.entry()?];
+    let entry = call.entry()?;
     let mut json = Writer::new(Dialect::Compact, 512);
     json.raw("{\"name\":").text(&entry.name);
     json.raw(",\"versions\":").list(&entry.version, |json, version| _ = json.text(version));
@@ -139,20 +139,25 @@ fn model(call: &Call<'_>) -> Result<Reply, Fault> {
     match signature.map(|signature| &signature.inputs) {
         None => _ = json.raw("[]"),
         Some(Inputs::Columns(fields)) => {
-            json.list(fields, |json, field| write_input(json, &field.name, field.datatype, &[-1, 1]));
+            json.list(fields, |json, field| write_tensor(json, &field.name, field.datatype, &[-1, 1]));
         }
         Some(Inputs::Matrix { datatype, n_columns }) => {
             let n_columns = n_columns.map_or(-1, |n_columns| n_columns as i64);
             json.list([n_columns], |json, n_columns| {
-                write_input(json, "input-0", *datatype, &[-1, n_columns]);
+                write_tensor(json, "input-0", *datatype, &[-1, n_columns]);
             });
         }
     }
-    json.raw(",\"outputs\":[],\"parameters\":{}}");
+    let outputs = signature.map(|signature| signature.outputs.as_slice()).unwrap_or_default();
+    json.raw(",\"outputs\":");
+    json.list(outputs, |json, output| write_tensor(json, &output.name, output.datatype, &[-1]));
+    let is_table =
+        entry.ready().is_some_and(|ready| ready.schema.is_declared() && ready.schema.matrix().is_none());
+    json.raw(if is_table { ",\"parameters\":{\"content_type\":\"pd\"}}" } else { ",\"parameters\":{}}" });
     Ok(Reply::json(StatusCode::OK, json))
 }
 
-fn write_input(json: &mut Writer, name: &str, datatype: DataType, shape: &[i64]) {
+fn write_tensor(json: &mut Writer, name: &str, datatype: DataType, shape: &[i64]) {
     let content_type = match datatype {
         DataType::String | DataType::Binary => "str",
         DataType::Datetime => "datetime",
@@ -186,6 +191,6 @@ fn repository_index(call: &Call<'_>) -> Result<Reply, Fault> {
     Ok(Reply::json(StatusCode::OK, json))
 }
 
-fn example(_: &Entry, ready: &Ready) -> Option<String> {
-    Some(example::tensors(ready))
+fn example(ready: &Ready) -> String {
+    example::tensors(ready)
 }

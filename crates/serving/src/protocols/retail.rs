@@ -166,12 +166,12 @@ fn write_text_or_null(json: &mut Writer, text: Option<&str>) {
     };
 }
 
-fn example_of_one(_: &Entry, ready: &Ready) -> Option<String> {
-    Some(format!("{{\"features\": {}}}", example::features(ready)))
+fn example_of_one(ready: &Ready) -> String {
+    format!("{{\"features\": {}}}", example::features(ready))
 }
 
-fn example_of_many(_: &Entry, ready: &Ready) -> Option<String> {
-    Some(format!("{{\"instances\": [{}]}}", example::features(ready)))
+fn example_of_many(ready: &Ready) -> String {
+    format!("{{\"instances\": [{}]}}", example::features(ready))
 }
 
 /// The body that the platform's probes know; for MLflow's clients, which read the status alone, it will do as well.
@@ -194,7 +194,7 @@ fn seconds_of(time: Timestamp) -> String {
 }
 
 fn model_info(call: &Call<'_>) -> Result<Reply, Fault> {
-    let entry = &call.models.entries()[call.entry()?];
+    let entry = call.entry()?;
     let Some(ready) = entry.ready() else {
         return Err(Fault::new(Cause::Unavailable, format!("model {} is not loaded", quoted(&entry.name))));
     };
@@ -202,12 +202,18 @@ fn model_info(call: &Call<'_>) -> Result<Reply, Fault> {
     json.raw("{\"name\":").text(&entry.name).raw(",\"version\":");
     write_text_or_null(&mut json, entry.version.as_deref());
     let description = ready.model.description();
-    json.raw(",\"format\":").text(&description.format);
+    json.raw(",\"flavor\":").text(&description.format).raw(",\"class\":");
+    write_text_or_null(&mut json, description.parts.first().map(|part| part.class.as_str()));
     json.raw(",\"parts\":").list(&description.parts, |json, part| _ = json.text(&part.class));
     json.raw(",\"libraries\":").list(&description.libraries, |json, (library, version)| {
         json.text(&format!("{library} {version}"));
     });
     json.raw(",\"methods\":").list(ready.model.methods(), |json, method| _ = json.text(method.as_str()));
+    json.raw(",\"classes\":");
+    match ready.model.classes() {
+        Some(classes) => json.data(classes),
+        None => json.raw("null"),
+    };
     json.raw(",\"signature\":{\"declared\":").boolean(ready.schema.is_declared()).raw(",\"inputs\":");
     write_inputs(&mut json, &ready.model.signature().inputs);
     json.raw(",\"outputs\":").list(&ready.model.signature().outputs, write_field);

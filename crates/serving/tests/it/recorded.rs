@@ -38,7 +38,7 @@ const LENIENT: &str =
 const CONTENT_TYPE: &str = "415 is the status for a content type that is not read";
 const SAYS_STATE: &str =
     "KServe's clients read the state from the body, MLServer's from the status; this serves both";
-const SAYS_MORE: &str = "what the model takes is known, so it is said";
+const SAYS_MORE: &str = "what the model takes, and its version, are known and so are said";
 const REFERENCE: &str = "the reference is at /docs";
 const METHOD: &str = "405 with `Allow` and a line that works helps more than 404";
 const VERSIONS: &str = "a model without versions has none of this name: 404, as MLServer has it";

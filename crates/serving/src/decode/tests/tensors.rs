@@ -1,0 +1,132 @@
+use expect_test::{Expect, expect};
+
+use super::{check_decoded, schema};
+use crate::decode::{Datatype, Tensor};
+use crate::fault::Fault;
+use crate::json::Reader;
+
+/// Tensors are written as `name shape datatype data`, one on a line; `pd` before the name says that it is a column.
+#[track_caller]
+fn check_tensors(columns: &str, text: &str, expected: &Expect) {
+    let schema = schema(columns, false);
+    let tensor = |(index, line): (usize, &'static str)| {
+        let (is_column, line) = line.strip_prefix("pd ").map_or((false, line), |line| (true, line));
+        let [name, shape, datatype, data] = line.splitn(4, ' ').collect::<Vec<_>>().try_into().unwrap();
+        let shape = shape.split('x').map(|length| length.parse().unwrap()).collect();
+        let datatype = Datatype::parse(datatype, index)?;
+        Ok(Tensor { name: name.to_owned(), shape, datatype, is_column, data: Reader::new(data.as_bytes()) })
+    };
+    let lines = text.to_owned().leak().lines().enumerate();
+    let tensors: Result<Vec<Tensor<'_>>, Fault> = lines.map(tensor).collect();
+    check_decoded(
+        tensors.and_then(|mut tensors| crate::decode::tensors(&mut tensors, &schema, text.len())),
+        expected,
+    );
+}
+
+#[test]
+fn one_tensor_is_all_columns() {
+    check_tensors("matrix 2", "x 2x2 FP64 [1, 2, 3, 4]", &expect!["[1.0 2.0] [3.0 4.0]"]);
+    check_tensors(
+        "matrix 2",
+        "x 2x2 FP32 [[1, 0.1], [3, null]]",
+        &expect!["[1.0 0.10000000149011612] [3.0 NaN]"],
+    );
+    check_tensors("a:any b:any", "x 2x2 INT64 [1, 2, 3, 4]", &expect!["a=[1, 3] b=[2, 4]"]);
+    check_tensors("a:any b:any", r#"x 1x2 BYTES ["p", "q"]"#, &expect![[r#"a=["p"] b=["q"]"#]]);
+}
+
+#[test]
+fn several_tensors_are_columns() {
+    check_tensors(
+        "a:any b:any",
+        "b 2 INT64 [1, 2]\na 2x1 FP64 [[3], [4]]",
+        &expect!["a=[3.0, 4.0] b=[1, 2]"],
+    );
+    check_tensors("matrix 2", "c0 2 FP64 [1, 2]\nc1 2 FP64 [3, 4]", &expect!["[1.0 3.0] [2.0 4.0]"]);
+    check_tensors("a:any", "pd a 2 BOOL [true, false]", &expect!["a=[true, false]"]);
+    check_tensors("a:any", "a 2 FP64 [1, 2]", &expect!["a=[1.0, 2.0]"]);
+    check_tensors(
+        "a:double b:double",
+        "pd b 1 FP64 [1]\npd a 1 FP64 [2]\npd z 1 BYTES [\"ignored\"]",
+        &expect![[r#"
+            a=[2.0] b=[1.0]
+            ignored ["z"]"#]],
+    );
+}
+
+#[test]
+fn tensors_say_what_is_wrong_where() {
+    let check = |text, expected: Expect| check_tensors("matrix 4", text, &expected);
+    check(
+        "x 3x4 FP64 [1, 2, 3, 4]",
+        expect!["Input $.inputs[0].data: expected the values of shape [3, 4], got fewer"],
+    );
+    check(
+        "x 1x4 FP64 [1, 2, 3, 4, 5]",
+        expect!["Input $.inputs[0].data: expected the values of shape [1, 4], got more"],
+    );
+    check(
+        "x 2x4 FP64 [[1, 2, 3, 4], [1, 2, 3]]",
+        expect!["Input $.inputs[0].data: expected the values of shape [4], got fewer"],
+    );
+    check(
+        "x 1x4 FP64 [[1, 2, 3, 4], [1, 2, 3, 4]]",
+        expect!["Input $.inputs[0].data: expected the values of shape [1, 4], got more"],
+    );
+    check(
+        "x 1x4 FP64 [[1, 2, [3], 4]]",
+        expect!["Input $.inputs[0].data: expected a single value, got a list"],
+    );
+    check(
+        "x 1x4 FP64 [[1, 2, 3, \"4\"]]",
+        expect!["Input $.inputs[0].data[3]: expected a number, got the text `4`"],
+    );
+    check("x 1x3 FP64 [1, 2, 3]", expect!["Input $.inputs[0].shape: expected 4 columns, got 3"]);
+    check(
+        "x 4 FP64 [1, 2, 3, 4]",
+        expect![
+            "Input $.inputs[0].shape: expected rows and columns, got [4]; write the shape of one row as [1, 4]"
+        ],
+    );
+    check("x 0x4 FP64 []", expect!["Input $.inputs[0].shape: there are no rows"]);
+    check(
+        "x 4294967296x4294967296 FP64 [1, 2, 3]",
+        expect!["Input $.inputs[0].shape: expected 4 columns, got 4294967296"],
+    );
+    check(
+        "x 1000000000000x4 FP64 [1, 2, 3]",
+        expect!["Input $.inputs[0].data: expected the values of shape [1000000000000, 4], got fewer"],
+    );
+    check(
+        "x 1x4 FLOAT [1, 2, 3, 4]",
+        expect![
+            "Input $.inputs[0].datatype: expected one of `FP64`, `FP32`, `INT64`, `INT32`, `INT16`, `INT8`, `UINT64`, `UINT32`, `UINT16`, `UINT8`, `BOOL`, `BYTES`, got `FLOAT`"
+        ],
+    );
+    check(
+        "x 1x4 FP16 [1, 2, 3, 4]",
+        expect![
+            "Input $.inputs[0].datatype: expected one of `FP64`, `FP32`, `INT64`, `INT32`, `INT16`, `INT8`, `UINT64`, `UINT32`, `UINT16`, `UINT8`, `BOOL`, `BYTES`, got `FP16`; send FP32: JSON has no FP16"
+        ],
+    );
+    check(
+        "x 1x4 INT8 [1, 2, 3, 400]",
+        expect![
+            "Input $.inputs[0].data[3]: expected a whole number of the input's datatype, got the number 400"
+        ],
+    );
+    check("x 1x4 FP64 5", expect!["Format $.inputs[0].data: expected a list"]);
+    check(
+        "a 2 FP64 [1, 2]\nb 3 FP64 [1, 2, 3]",
+        expect!["Input $.inputs[1].shape: expected as many rows as the input before has, 2, got 3"],
+    );
+    check(
+        "a 2x2 FP64 [1, 2, 3, 4]\nb 2 FP64 [1, 2]",
+        expect!["Input $.inputs[0].shape: expected the rows of one column, as [2] or [2, 1], got [2, 2]"],
+    );
+    check(
+        "a 2 FP64 [1, 2]\na 2 FP64 [1, 2]",
+        expect!["Input $.inputs[1].name: the column `a` stands there twice"],
+    );
+}
