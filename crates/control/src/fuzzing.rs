@@ -4,8 +4,15 @@
 #![doc(hidden)]
 
 use crate::local::probe;
-use crate::store::{FieldSelector, LabelSelector, merge_patch, three_way};
-use serde_json::Value;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::Request;
+use manifest::Object;
+use serde_json::{Value, json};
+
+use crate::api::{self, Api};
+use crate::store::{FieldSelector, LabelSelector, Mode, Store, merge_patch, three_way};
 
 /// A label selector from a query.
 pub fn label_selector(data: &[u8]) {
@@ -46,10 +53,70 @@ pub fn patches(data: &[u8]) {
     assert_eq!(patched, once, "patching again changes nothing");
 }
 
+/// A request to the embedded API: `METHOD path`, media types of body and answer, and the body, each on a line.
+pub fn api_request(data: &[u8]) {
+    let mut parts = data.splitn(4, |byte| *byte == b'\n');
+    let mut line = || std::str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
+    let (method, path) = line().split_once(' ').unwrap_or(("GET", "/"));
+    let request = Request::builder().method(method).uri(path).header("host", "localhost");
+    let request = request.header("content-type", line()).header("accept", line());
+    let request = request.header("authorization", "Bearer token");
+    let Ok(request) = request.body(Bytes::copy_from_slice(parts.next().unwrap_or_default())) else { return };
+    let store = Rc::new(Store::in_memory());
+    for value in [
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}}),
+    ] {
+        let Ok(object) = Object::from_value(value) else { return };
+        let _ = store.create(object, Mode::Commit);
+    }
+    let settings = api::Settings { token: "token".to_owned(), ..api::Settings::default() };
+    let answer = Api::new(store, None, settings).handle(&request);
+    assert_ne!(answer.status(), 500, "{request:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const PATHS: &[&str] = &[
+        "/apis",
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/default/services",
+        "/api/v1/namespaces/default/services/a",
+        "/api/v1/namespaces/default/services/a/status",
+        "/apis/apps/v1/namespaces/default/deployments/a",
+        "/apis/apps/v1/namespaces/default/deployments/a/scale",
+        "/api/v1/namespaces/default/pods/a/log",
+        "/apis/serving.kserve.io/v1beta1/inferenceservices",
+    ];
+    const MEDIA_TYPES: &[&str] = &[
+        "application/json",
+        "application/yaml",
+        "application/vnd.kubernetes.protobuf",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+        "application/apply-patch+yaml",
+    ];
+
+    /// Something like an object, a patch of one, or a list of operations on one.
+    fn object() -> impl Strategy<Value = Value> {
+        let operation =
+            ("add|remove|replace|move|copy|test", "(/(metadata|spec|ports|labels|0|-|a)){0,3}", json())
+                .prop_map(
+                    |(op, path, value)| json!({"op": op, "path": path, "from": "/spec", "value": value}),
+                );
+        let fields = ("metadata|spec|status|data|[$]patch|[$]retainKeys", json())
+            .prop_map(|(name, value)| json!({name: value}));
+        let named = (json(), json()).prop_map(|(metadata, spec)| {
+            let mut object = json!({"metadata": {"name": "a", "labels": metadata}, "spec": {"ports": spec, "template": {"spec": {"containers": spec}}}});
+            object["metadata"]["annotations"] = json!({"a": "b"});
+            object
+        });
+        prop_oneof![json(), fields, named, prop::collection::vec(operation, 0..3).prop_map(Value::from),]
+    }
 
     fn json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
@@ -76,6 +143,23 @@ mod tests {
         #[test]
         fn any_bytes_may_answer_a_probe(bytes in "(HTTP/1.[01] ?[0-9+-]{0,4} ?\r?\n?)?.{0,8}") {
             probe_answer(bytes.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_may_be_a_request(data in prop::collection::vec(any::<u8>(), 0..64)) {
+            api_request(&data);
+        }
+
+        #[test]
+        fn any_request_is_answered(
+            method in "GET|POST|PUT|PATCH|DELETE",
+            path in prop::sample::select(PATHS),
+            query in "(\\?(watch|labelSelector|fieldSelector|resourceVersion|dryRun|fieldManager|fieldValidation|tailLines)=[a-z0-9=%!,()]{0,8}){0,1}",
+            media_type in prop::sample::select(MEDIA_TYPES),
+            body in prop_oneof![object().prop_map(|value| value.to_string().into_bytes()), prop::collection::vec(any::<u8>(), 0..32)],
+        ) {
+            let head = format!("{method} {path}{query}\n{media_type}\n*/*\n");
+            api_request(&[head.as_bytes(), &body].concat());
         }
 
         #[test]

@@ -65,6 +65,9 @@ fn with_scale(live: &Value, scale: &Value, route: &ObjectRoute) -> Result<Value,
         return Err(Status::invalid(route.kind, &route.name, vec![cause]));
     }
     let mut value = live.clone();
+    if !value["spec"].is_object() {
+        value["spec"] = json!({});
+    }
     value["spec"]["replicas"] = replicas.clone();
     let revision = &scale["metadata"]["resourceVersion"];
     if revision.is_string() {

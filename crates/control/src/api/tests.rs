@@ -250,6 +250,11 @@ fn a_dry_run_changes_nothing() {
     let api = api();
     assert_eq!(write(&api, &format!("POST {SERVICES}?dryRun=All"), JSON, &service("api")).0, 201);
     assert_eq!(get(&api, &format!("{SERVICES}/api"))["code"], 404);
+    let (_, created) = write(&api, &format!("POST {SERVICES}"), JSON, &service("api"));
+    let patch = json!({"metadata": {"labels": {"a": "b"}}});
+    let (_, tried) = write(&api, &format!("PATCH {SERVICES}/api?dryRun=All"), MERGE, &patch);
+    assert_eq!(tried["metadata"]["labels"], patch["metadata"]["labels"]);
+    assert_eq!(tried["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
     let refused = write(&api, &format!("POST {SERVICES}?dryRun=Some"), JSON, &service("api"));
     expect![[r#"422 Invalid: dryRun: Unsupported value: "Some": supported values: "All""#]]
         .assert_eq(&message(&refused));
@@ -273,6 +278,11 @@ fn a_body_must_agree_with_its_path() {
         post(&json!({}))
     );
     assert!(post(&json!({"metadata": 1})).starts_with("400 BadRequest"));
+    let odd = json!({"metadata": {"name": "api"}, "spec": "x"});
+    assert_eq!(
+        post(&odd),
+        "422 Invalid: Service \"api\" is invalid: spec: Invalid value: \"x\": must be a map"
+    );
     let put = write(&api, &format!("PUT {SERVICES}/web"), JSON, &service("api"));
     expect!["400 BadRequest: the name of the object (api) does not match the name on the URL (web)"]
         .assert_eq(&message(&put));

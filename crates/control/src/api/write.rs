@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::patch::{PatchForm, applied_first, patched};
 use super::route::ObjectRoute;
 use super::{Answer, Body, Call, respond, warnings};
-use crate::store::{Applied, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
+use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
 
 /// Who applies, when he does not say.
 const UNNAMED: &str = "unnamed";
@@ -15,14 +15,14 @@ const UNNAMED: &str = "unnamed";
 impl Call<'_> {
     pub(super) fn create(&self, kind: &'static Kind, namespace: Option<&str>) -> Answer {
         let object = self.new_object(kind, namespace)?;
-        self.check_fields(&object)?;
+        self.check(&object)?;
         let applied = self.api.store.create(object, self.parameters.mode()?)?;
         self.written(&applied)
     }
 
     pub(super) fn replace(&self, route: &ObjectRoute, part: Part) -> Answer {
         let object = self.object(route)?;
-        self.check_fields(&object)?;
+        self.check(&object)?;
         let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
         self.written(&applied)
     }
@@ -45,7 +45,7 @@ impl Call<'_> {
         let applied = self.api.store.modify(key, part, mode, |live| {
             let value = patched(form, route.kind, live, &patch, &manager)?;
             if let Ok(object) = Object::from_value(value.clone()) {
-                self.check_fields(&object)?;
+                self.check(&object)?;
             }
             Ok(value)
         })?;
@@ -54,7 +54,7 @@ impl Call<'_> {
 
     fn apply_first(&self, wanted: Object, manager: &str, mode: Mode) -> Answer {
         let wanted = Object { value: applied_first(wanted.value, manager), ..wanted };
-        self.check_fields(&wanted)?;
+        self.check(&wanted)?;
         let applied = self.api.store.create(wanted, mode)?;
         self.written(&applied)
     }
@@ -85,12 +85,29 @@ impl Call<'_> {
         if part == Part::Status { format!("{manager}/status") } else { manager.to_owned() }
     }
 
-    /// The answer to a write that is done, with what there is to say about the object.
+    /// The answer to a write, with what there is to say about the object.
     fn written(&self, applied: &Applied) -> Answer {
         let status = if applied.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
-        let mut response = respond::json(status, &self.form()?.object(&applied.object, self.now));
+        let mut answer = self.form()?.object(&applied.object, self.now);
+        if self.parameters.mode()? == Mode::DryRun {
+            self.forget_revision(&mut answer, &applied.object);
+        }
+        let mut response = respond::json(status, &answer);
         self.warn(&mut response, applied);
         Ok(response)
+    }
+
+    /// What was only tried has no revision of its own.
+    fn forget_revision(&self, answer: &mut Value, object: &Object) {
+        let live = self.api.store.get(object.kind, &object.namespace, &object.name);
+        let Some(metadata) = answer["metadata"].as_object_mut() else { return };
+        match live {
+            Ok(live) => {
+                let revision = live.value["metadata"]["resourceVersion"].clone();
+                metadata.insert("resourceVersion".to_owned(), revision);
+            }
+            Err(_) => drop(metadata.remove("resourceVersion")),
+        }
     }
 
     fn warn(&self, response: &mut Response<Body>, applied: &Applied) {
@@ -101,8 +118,15 @@ impl Call<'_> {
         warnings::write(response.headers_mut(), &findings, &applied.warnings, self.headers);
     }
 
-    /// Refuses fields that the kind does not have, if that is wanted.
-    fn check_fields(&self, object: &Object) -> Result<(), Status> {
+    /// Refuses what no object can be, and fields that the kind does not have if that is wanted.
+    fn check(&self, object: &Object) -> Result<(), Status> {
+        for field in ["spec", "status"] {
+            let value = &object.value[field];
+            if !value.is_object() && !value.is_null() {
+                let cause = Cause::invalid(field, value, "must be a map");
+                return Err(Status::invalid(object.kind, &object.name, vec![cause]));
+            }
+        }
         if self.parameters.text("fieldValidation") != Some("Strict") {
             return Ok(());
         }
