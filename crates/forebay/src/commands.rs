@@ -1,4 +1,13 @@
-//! What a user types. A new command is a file in this folder, a line here, and a case in the tests.
+//! What a user types. A new command is a file in this folder, two lines here, and a case in the tests.
+
+mod check;
+mod completion;
+mod down;
+mod plan;
+mod serve;
+mod targets;
+mod up;
+mod url;
 
 use std::process::ExitCode;
 
@@ -8,7 +17,14 @@ use crate::globals::Globals;
 
 /// One binary that serves machine-learning models behind a load balancer, from Kubernetes YAML.
 #[derive(Debug, clap::Parser)]
-#[command(name = "forebay", version, max_term_width = 100)]
+#[command(
+    name = "forebay",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Begin with `forebay up`: it runs the bundled examples and prints curl lines that work.
+Exit codes: 0 done, 1 failed or a finding of severity error, 2 bad usage, 124 a wait timed out, 130 interrupted."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -17,10 +33,31 @@ struct Cli {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {}
+enum Command {
+    Up(up::Options),
+    Serve(serve::Options),
+    Check(check::Options),
+    Plan(plan::Options),
+    Url(url::Options),
+    Targets(targets::Options),
+    Down(down::Options),
+    Completion(completion::Options),
+}
 
-/// How a command ended. The exit codes are part of the contract: 0 done, 1 failed or a finding of severity error,
-/// 2 bad usage, 124 a wait timed out, 130 interrupted.
+fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
+    match command {
+        Command::Up(options) => up::run(&options, globals),
+        Command::Serve(options) => serve::run(&options, globals),
+        Command::Check(options) => check::run(&options, globals),
+        Command::Plan(options) => plan::run(&options, globals),
+        Command::Url(options) => url::run(&options, globals),
+        Command::Targets(options) => targets::run(&options, globals),
+        Command::Down(options) => down::run(&options, globals),
+        Command::Completion(options) => Ok(completion::run(&options)),
+    }
+}
+
+/// How a command ended. The exit codes are part of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// Done.
@@ -36,9 +73,8 @@ pub(crate) enum End {
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let end: anyhow::Result<End> = match cli.command {};
-    #[expect(unreachable_code, reason = "there are no commands yet")]
-    match end {
+    log_to_stderr(&cli.globals);
+    match run_command(cli.command, &cli.globals) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Failed) => ExitCode::FAILURE,
         Ok(End::TimedOut) => ExitCode::from(124),
@@ -48,4 +84,22 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What an operator must know goes to standard error; more of it with `-v`, or as `FOREBAY_LOG` says.
+fn log_to_stderr(globals: &Globals) {
+    let default = match (globals.quiet, globals.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FOREBAY_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default)))
+        .with_writer(std::io::stderr)
+        .with_ansi(globals.has_color(&std::io::stderr()))
+        .without_time()
+        .with_target(false)
+        .init();
 }

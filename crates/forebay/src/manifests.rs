@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use manifest::{Finding, Object};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The annotation that keeps the folder of an object's manifest, where its relative paths start.
 pub(crate) const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
 
-/// Kinds whose objects may name relative paths.
-const KINDS_WITH_PATHS: [&str; 3] = ["Deployment", "InferenceService", "Pod"];
+/// Where the annotations stand that go with each kind of replica.
+const ANNOTATED: [(&str, &[&str]); 3] = [
+    ("Deployment", &["spec", "template", "metadata", "annotations"]),
+    ("InferenceService", &["metadata", "annotations"]),
+    ("Pod", &["metadata", "annotations"]),
+];
 
 /// The largest manifest that is read, in bytes.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -106,19 +110,22 @@ impl Manifests {
     }
 }
 
-/// Keeps the folder of a manifest with the object, unless somebody has done so before.
+/// Keeps the folder of a manifest with the replicas it asks for, unless somebody has done so before.
 fn remember_folder(mut object: Object, folder: &Path) -> Object {
-    if !KINDS_WITH_PATHS.contains(&object.kind.kind) || object.annotation(BASE_DIRECTORY).is_some() {
-        return object;
+    let Some((_, path)) = ANNOTATED.iter().find(|(kind, _)| *kind == object.kind.kind) else { return object };
+    let mut value = &mut object.value;
+    for key in *path {
+        if value[key].is_null() {
+            value[key] = json!({});
+        }
+        value = &mut value[key];
+        if !value.is_object() {
+            // What stands there is wrong, and has a finding of its own.
+            return object;
+        }
     }
-    if let Some(metadata) = object.value.get_mut("metadata").and_then(Value::as_object_mut) {
-        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-        if annotations.is_null() {
-            *annotations = json!({});
-        }
-        if let Some(annotations) = annotations.as_object_mut() {
-            annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
-        }
+    if value[BASE_DIRECTORY].is_null() {
+        value[BASE_DIRECTORY] = json!(folder);
     }
     object
 }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use net::{Body, ClientConnection, Fields, Method, Outgoing};
 use serde::{Deserialize, Serialize};
 
 /// A running platform, as other commands find it.
@@ -48,6 +51,20 @@ impl Platform {
         Ok(platform)
     }
 
+    /// What the admin port tells at a path.
+    pub(crate) async fn admin(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        let address: SocketAddr =
+            self.admin.trim_start_matches("http://").parse().context("no admin port")?;
+        let connection = ClientConnection::open(address, ADMIN_PATIENCE).await?;
+        let mut fields = Fields::new();
+        fields.push("host", address.to_string());
+        let (method, body) = (&Method::GET, Body::Empty);
+        let outgoing = Outgoing { method, target: path, fields: &fields, body, timeout: ADMIN_PATIENCE };
+        let answer = connection.send(outgoing, drop).await?;
+        let text = answer.body.collect(ADMIN_LIMIT).await?;
+        serde_json::from_slice(&text).context("the admin port tells something else than JSON")
+    }
+
     /// Lets other commands find this platform. Only this user may read the file: it holds the token.
     pub(crate) fn announce(&self, state_dir: &Path) -> anyhow::Result<()> {
         write_private(&file(state_dir), &serde_json::to_string_pretty(self)?)
@@ -58,6 +75,12 @@ impl Platform {
         let _ = fs::remove_file(file(state_dir));
     }
 }
+
+/// How long the admin port may take to answer.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read from the admin port, in bytes.
+const ADMIN_LIMIT: usize = 64 << 20;
 
 fn file(state_dir: &Path) -> PathBuf {
     state_dir.join("platform.json")

@@ -78,11 +78,14 @@ impl std::str::FromStr for NamedModel {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         };
         match text.split_once('=') {
             Some((name, "")) if is_name(name) => Err(format!("`{text}` names no model after the `=`")),
-            Some((name, uri)) if is_name(name) => Ok(Self { name: Some(name.to_owned()), uri: uri.to_owned() }),
+            Some((name, uri)) if is_name(name) => {
+                Ok(Self { name: Some(name.to_owned()), uri: uri.to_owned() })
+            }
             _ if text.is_empty() => Err("a model is a file, a folder or a URI".to_owned()),
             _ => Ok(Self { name: None, uri: text.to_owned() }),
         }
@@ -92,17 +95,17 @@ impl std::str::FromStr for NamedModel {
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) fn run(options: Options, globals: &Globals) -> anyhow::Result<End> {
+pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(serve(options, globals))
 }
 
-async fn serve(options: Options, globals: &Globals) -> anyhow::Result<End> {
+async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let wanted: Vec<NamedModel> = options.models.iter().chain(&options.model).cloned().collect();
-    let settings = settings(&options);
+    let settings = settings(options);
     // Until the models are there, the server answers that it is not ready.
     let loading = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
     let server = Server::new(loading, settings)?;
-    let (address, drain) = listen(&options, &server)?;
+    let (address, drain) = listen(options, &server)?;
 
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
@@ -190,7 +193,8 @@ fn served(wanted: &NamedModel, path: Option<&Path>, state: ModelState) -> Served
 
 /// The name of a model that has none: that of its file or folder, or of the folder around a file called `model.*`.
 fn name_of(path: Option<&Path>, uri: &str) -> String {
-    let path = path.map_or_else(|| PathBuf::from(uri), |path| std::fs::canonicalize(path).unwrap_or(path.into()));
+    let path =
+        path.map_or_else(|| PathBuf::from(uri), |path| std::fs::canonicalize(path).unwrap_or(path.into()));
     let is_file = path.extension().is_some();
     let stem = path.file_stem().filter(|stem| !is_file || *stem != "model");
     let name = stem.or_else(|| path.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());

@@ -1,0 +1,118 @@
+//! The admin port: what a running platform tells about itself, on loopback only.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use control::store::Store;
+use net::{Handler, Method, Request, Response, StatusCode};
+use plan::{Observed, Plan, normalise_host};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::endpoints::{self, Endpoint, Progress};
+
+/// What the admin port tells of.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) store: Rc<Store>,
+    pub(crate) plan: watch::Receiver<Arc<Plan>>,
+    pub(crate) observed: watch::Receiver<Arc<Observed>>,
+    pub(crate) metrics: proxy::Metrics,
+}
+
+impl Admin {
+    /// All endpoints as of now.
+    pub(crate) fn endpoints(&self) -> Vec<(Endpoint, Progress)> {
+        endpoints::endpoints(&self.store.objects(), &self.plan.borrow(), &self.observed.borrow())
+    }
+
+    fn endpoints_json(&self) -> serde_json::Value {
+        let endpoint = |(endpoint, progress): (Endpoint, Progress)| {
+            let (state, message) = match progress {
+                Progress::Ready => ("ready", String::new()),
+                Progress::Pending(message) => ("pending", message),
+                Progress::Failed(message) => ("failed", message),
+            };
+            let paths = endpoint.example_paths.clone();
+            let mut value = json!(endpoint);
+            value["state"] = json!(state);
+            value["message"] = json!(message);
+            value["examplePaths"] = json!(paths);
+            value
+        };
+        self.endpoints().into_iter().map(endpoint).collect()
+    }
+
+    fn targets_json(&self) -> serde_json::Value {
+        let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
+        let mut targets = Vec::with_capacity(observed.targets.len());
+        for (key, health) in &observed.targets {
+            let balancer = plan.load_balancer(&key.load_balancer);
+            targets.push(Target {
+                load_balancer: balancer.map_or(&key.load_balancer, |found| &found.name),
+                target_group: &key.target_group,
+                target: key.address.to_string(),
+                state: health.state.as_str(),
+                reason: health.reason.map(plan::health::Reason::as_str),
+                description: &health.description,
+                in_flight: health.in_flight,
+            });
+        }
+        json!(targets)
+    }
+}
+
+/// A target as `forebay targets` shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Target<'a> {
+    load_balancer: &'a str,
+    target_group: &'a str,
+    target: String,
+    state: &'static str,
+    reason: Option<&'static str>,
+    description: &'a str,
+    in_flight: u32,
+}
+
+impl Handler for Admin {
+    async fn handle(&self, request: Request) -> Response {
+        if !is_meant_for_us(&request) {
+            let text = "the admin port answers to loopback names only\n";
+            return Response::with_body(StatusCode::FORBIDDEN, "text/plain", text);
+        }
+        if request.method != Method::GET {
+            return Response::with_body(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET\n")
+                .with_field("allow", "GET");
+        }
+        match request.target.path() {
+            "/" => Response::with_body(StatusCode::OK, "text/plain", INDEX),
+            "/healthz" => Response::with_body(StatusCode::OK, "text/plain", "ok"),
+            "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
+            "/endpoints" => json_answer(&self.endpoints_json()),
+            "/targets" => json_answer(&self.targets_json()),
+            _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
+        }
+    }
+}
+
+const INDEX: &str = "\
+/endpoints  where the platform answers, and whether it does
+/targets    health and load of every target
+/metrics    counters of the data plane, for Prometheus
+/healthz    ok
+";
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn json_answer(value: &serde_json::Value) -> Response {
+    Response::with_body(StatusCode::OK, "application/json", value.to_string())
+}
+
+/// Whether the client knows us by a loopback name: a web page whose name was made to lead here does not.
+pub(crate) fn is_meant_for_us(request: &Request) -> bool {
+    let host = normalise_host(request.authority());
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || literal.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}

@@ -1,0 +1,100 @@
+//! `forebay plan`: the load balancers that manifests ask for.
+
+use manifest::{Compiled, Finding, Objects};
+
+use super::End;
+use super::check::Environment;
+use crate::globals::Globals;
+use crate::manifests::{self, Paths};
+
+/// Print the load balancers that these manifests ask for
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay plan ingress.yaml service.yaml
+  forebay plan -f deploy/ --env account.yaml -o json
+
+Needs no cluster, no network, no root. Exit code 1 when a finding is an error; what could be planned is printed all the same.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    paths: Paths,
+
+    #[command(flatten)]
+    environment: Environment,
+
+    /// How the plan is printed
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// `forebay.plan/v1`.
+    Json,
+}
+
+pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    let manifests = manifests::read(&options.paths.required()?)?;
+    let (defaults, env_findings) = options.environment.defaults()?;
+    let objects: Objects = manifests.objects.into_iter().collect();
+    let mut compiled = manifest::compile(&objects, &defaults);
+    compiled.findings.extend(manifests.findings.into_iter().chain(env_findings));
+    manifest::sort(&mut compiled.findings);
+    match options.output {
+        Output::Json => print!("{}", manifest::plan_json(&compiled)),
+        Output::Text => print_text(&compiled, globals),
+    }
+    let has_errors = compiled.findings.iter().any(Finding::is_error);
+    Ok(if has_errors { End::Failed } else { End::Done })
+}
+
+fn print_text(compiled: &Compiled, globals: &Globals) {
+    for balancer in &compiled.plan.load_balancers {
+        println!(
+            "{} load balancer {} ({}, {})",
+            balancer.kind.as_str(),
+            balancer.name,
+            balancer.id,
+            balancer.scheme.as_str()
+        );
+        for listener in &balancer.listeners {
+            println!("  {} {}", listener.protocol.as_str(), listener.port);
+            for (index, rule) in listener.rules.iter().enumerate() {
+                let conditions: Vec<String> =
+                    rule.conditions.iter().map(|condition| format!("{condition:?}")).collect();
+                println!("    {:3}  {}  →  {}", index + 1, conditions.join(" and "), action(&rule.action));
+            }
+            println!("    else {}", action(&listener.default_action));
+        }
+        for group in &balancer.target_groups {
+            let targets: Vec<String> =
+                group.targets.iter().map(|target| target.socket().to_string()).collect();
+            println!("  target group {} ({}): {}", group.key, group.protocol.as_str(), targets.join(", "));
+        }
+    }
+    crate::findings::print(&compiled.findings, globals);
+}
+
+fn action(action: &plan::Action) -> String {
+    match action {
+        plan::Action::Forward(forward) => {
+            let target = |target: &plan::ForwardTarget| match &target.target_group {
+                plan::TargetGroupRef::Key(name)
+                | plan::TargetGroupRef::Arn(name)
+                | plan::TargetGroupRef::Name(name) => {
+                    format!("{name} (weight {})", target.weight)
+                }
+            };
+            forward.targets.iter().map(target).collect::<Vec<_>>().join(", ")
+        }
+        plan::Action::Redirect(redirect) => {
+            format!(
+                "redirect {} to {}://{}:{}{}",
+                redirect.status, redirect.protocol, redirect.host, redirect.port, redirect.path
+            )
+        }
+        plan::Action::FixedResponse(response) => format!("respond {}", response.status),
+    }
+}

@@ -1,0 +1,340 @@
+//! `forebay up`: the whole platform on this machine.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use control::api;
+use control::local::{Local, LocalSettings, Logs};
+use control::store::{DeleteOptions, Mode, Store};
+use control::{Binding, Control};
+use manifest::{Defaults, Object};
+use net::{Drain, Limits};
+use plan::ObjectRef;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::End;
+use crate::admin::Admin;
+use crate::api::ApiHandler;
+use crate::endpoints::{Endpoint, Progress};
+use crate::globals::Globals;
+use crate::manifests::{self, Manifests, Paths};
+use crate::platform::{Platform, write_private};
+use crate::{bundle, findings, runtime, sample, signals};
+
+/// Run the whole platform on these manifests, or on the bundled examples
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay up                        the bundled stories: wine, iris, retail
+  forebay up deploy/                every manifest of a folder
+  forebay up -f app.yaml -o json    one line of JSON when it is ready
+
+Ctrl-C lets requests finish, stops the replicas and ends. What was applied is there again at the next start.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    paths: Paths,
+
+    /// Open load balancers on all interfaces of this machine, not only on loopback
+    #[arg(long)]
+    public: bool,
+
+    /// Domain of InferenceServices, unless the manifests set one
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+
+    /// Port of admin and dashboard on 127.0.0.1; 0 for any free one
+    #[arg(long, default_value_t = 7070, value_name = "PORT")]
+    admin_port: u16,
+
+    /// Port of the embedded Kubernetes API on 127.0.0.1; 0 for any free one
+    #[arg(long, default_value_t = 7443, value_name = "PORT")]
+    api_port: u16,
+
+    /// Threads that carry traffic [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    cores: Option<u16>,
+
+    /// What is printed when it is ready
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    output: Output,
+}
+
+/// What is printed when the platform is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+/// How long the platform waits for endpoints before it says which are not there.
+const READY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long requests may take to finish at the end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Marks what `forebay up` applied from files, so that it goes when the files no longer say it.
+const APPLIED_BY: &str = "forebay.dev/applied-by";
+
+pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    runtime::block_on(up(options, globals))
+}
+
+async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    let start = Instant::now();
+    let state_dir = globals.state_dir();
+    let manifests = read_manifests(options, &state_dir)?;
+    findings::print(&manifests.findings, globals);
+
+    let settings = LocalSettings {
+        state_folder: state_dir.clone(),
+        program: std::env::current_exe().context("cannot tell where this program is")?,
+        node_name: node_name(),
+    };
+    let local = Local::open(settings).await?;
+    let (store, logs) = (local.store(), local.logs());
+    let (plans, plan) = watch::channel(Arc::default());
+    let (observations, observed) = watch::channel(Arc::default());
+    let admin = Admin {
+        store: Rc::clone(&store),
+        plan: plan.clone(),
+        observed: observed.clone(),
+        metrics: proxy::Metrics::default(),
+    };
+
+    let (proxy_drain, proxy_watch) = Drain::new();
+    let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
+    let proxy_settings = proxy::Settings { n_cores };
+    tokio::task::spawn_local(proxy::run(
+        plan,
+        observations,
+        admin.metrics.clone(),
+        proxy_settings,
+        proxy_watch,
+    ));
+
+    let binding = Binding { is_public: options.public, shifts_low_ports: !may_bind_low_ports() };
+    if binding.shifts_low_ports && !globals.quiet {
+        eprintln!("note: ports below 1024 may not be bound here, so 8000 is added to them");
+    }
+    let (control_drain, mut control_watch) = Drain::new();
+    let control = tokio::task::spawn_local(Control::run(
+        local,
+        control::Settings { defaults: defaults(options), binding },
+        plans,
+        observed,
+        async move { control_watch.draining().await },
+    ));
+
+    let ports = Ports::open(options, &admin, logs, &state_dir)?;
+    apply(&store, manifests.objects);
+    let end = tokio::select! {
+        end = report_and_wait(options, globals, &admin, &ports.platform, start) => end?,
+        end = signals::end(false) => end,
+    };
+    if !globals.quiet {
+        eprintln!("stopping: requests finish, then replicas end");
+    }
+    Platform::withdraw(&state_dir);
+    proxy_drain.finish(DRAIN_PATIENCE).await;
+    control_drain.begin();
+    control.await.context("the control loop failed")?;
+    ports.drain.finish(Duration::from_secs(1)).await;
+    Ok(end)
+}
+
+fn read_manifests(options: &Options, state_dir: &Path) -> anyhow::Result<Manifests> {
+    let paths = options.paths.all();
+    if paths.is_empty() {
+        return manifests::read(&bundle::unpack(&state_dir.join("examples"))?);
+    }
+    manifests::read(&paths)
+}
+
+fn defaults(options: &Options) -> Defaults {
+    let mut defaults = Defaults::default();
+    if let Some(domain) = &options.domain {
+        defaults.domain.clone_from(domain);
+    }
+    defaults
+}
+
+/// Whether this process may listen below port 1024.
+fn may_bind_low_ports() -> bool {
+    const PROBED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 77, 255, 255)), 80);
+    !matches!(net::bind(PROBED, 1), Err(net::BindError::Forbidden { .. }))
+}
+
+fn node_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim().to_ascii_lowercase();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// The ports of admin and API.
+struct Ports {
+    platform: Platform,
+    drain: Drain,
+}
+
+/// The note that keeps the token of the API, so that a kubeconfig works again after a restart.
+const TOKEN_NOTE: &str = "api-token";
+
+impl Ports {
+    fn open(options: &Options, admin: &Admin, logs: Logs, state_dir: &Path) -> anyhow::Result<Self> {
+        let store = &admin.store;
+        let token = store.note(TOKEN_NOTE).unwrap_or_else(api::new_token);
+        if let Err(status) = store.set_note(TOKEN_NOTE, Some(&token)) {
+            tracing::warn!(%status, "the kubeconfig will be another after a restart");
+        }
+        let (admin_socket, admin_address) = open_port(options.admin_port, "admin", "admin-port")?;
+        let (api_socket, api_address) = open_port(options.api_port, "Kubernetes API", "api-port")?;
+        let (drain, watch) = Drain::new();
+        let settings =
+            api::Settings { token: token.clone(), defaults: defaults(options), ..api::Settings::default() };
+        let handler = ApiHandler::new(api::Api::new(Rc::clone(store), Some(logs), settings), watch.clone());
+        tokio::task::spawn_local(net::serve(api_socket, handler, Limits::default(), watch.clone()));
+        tokio::task::spawn_local(net::serve(admin_socket, admin.clone(), Limits::default(), watch));
+        let kubeconfig = state_dir.join("kubeconfig");
+        write_private(&kubeconfig, &api::kubeconfig(api_address, &token))?;
+        let platform = Platform {
+            pid: std::process::id(),
+            api: format!("http://{api_address}"),
+            token,
+            admin: format!("http://{admin_address}"),
+            kubeconfig,
+        };
+        platform.announce(state_dir)?;
+        Ok(Self { platform, drain })
+    }
+}
+
+/// Opens a port on loopback. The error says how to choose another.
+fn open_port(port: u16, what: &str, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    let sockets = net::bind(address, 1);
+    let sockets =
+        sockets.with_context(|| format!("cannot open the {what} port; choose another with --{flag}"))?;
+    let socket = sockets.into_iter().next().context("no socket")?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}
+
+/// Applies the objects of files, and takes away what files of earlier starts said and these do not.
+fn apply(store: &Store, objects: Vec<Object>) {
+    let objects: Vec<Object> = objects.into_iter().map(mark).collect();
+    let wanted: BTreeSet<ObjectRef> = objects.iter().map(Object::reference).collect();
+    let known = store.objects();
+    for object in known.iter().filter(|object| object.annotation(APPLIED_BY) == Some("up")) {
+        if !wanted.contains(&object.reference()) {
+            let key = (object.kind, object.namespace.as_str(), object.name.as_str());
+            if let Err(status) = store.delete(key, &DeleteOptions::default(), Mode::Commit) {
+                eprintln!("error: {}: {status}", object.reference());
+            }
+        }
+    }
+    let references: Vec<ObjectRef> = objects.iter().map(Object::reference).collect();
+    for (reference, applied) in references.iter().zip(store.apply(objects)) {
+        if let Err(status) = applied {
+            eprintln!("error: {reference}: {status}");
+        }
+    }
+}
+
+fn mark(mut object: Object) -> Object {
+    let annotations = object.value["metadata"]["annotations"].take();
+    let mut annotations = if annotations.is_object() { annotations } else { json!({}) };
+    annotations[APPLIED_BY] = json!("up");
+    object.value["metadata"]["annotations"] = annotations;
+    object
+}
+
+/// Waits until every endpoint is there or known not to be, says so, and goes on for as long as nobody ends it.
+async fn report_and_wait(
+    options: &Options,
+    globals: &Globals,
+    admin: &Admin,
+    platform: &Platform,
+    start: Instant,
+) -> anyhow::Result<End> {
+    let endpoints = settled(admin).await;
+    let seconds = start.elapsed().as_secs_f64();
+    match options.output {
+        Output::Json => print_json(&endpoints, platform, seconds),
+        Output::Text => print_text(&endpoints, platform, seconds, globals).await,
+    }
+    std::future::pending().await
+}
+
+/// The endpoints, once none of them is on its way any more.
+async fn settled(admin: &Admin) -> Vec<(Endpoint, Progress)> {
+    let mut observed = admin.observed.clone();
+    let mut revisions = admin.store.revisions();
+    let deadline = Instant::now() + READY_PATIENCE;
+    loop {
+        let endpoints = admin.endpoints();
+        let is_settled = endpoints.iter().all(|(_, progress)| !matches!(progress, Progress::Pending(_)));
+        // The control loop has looked at everything once when every Ingress and Service has an address.
+        if (is_settled && !endpoints.is_empty()) || Instant::now() > deadline {
+            return endpoints;
+        }
+        tokio::select! {
+            _ = observed.changed() => {}
+            _ = revisions.changed() => {}
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+    }
+}
+
+fn print_json(endpoints: &[(Endpoint, Progress)], platform: &Platform, seconds: f64) {
+    let ready = endpoints.iter().all(|(_, progress)| *progress == Progress::Ready);
+    let endpoints: Vec<&Endpoint> = endpoints.iter().map(|(endpoint, _)| endpoint).collect();
+    let line = json!({
+        "ready": ready,
+        "seconds": (seconds * 1000.0).round() / 1000.0,
+        "endpoints": endpoints,
+        "kubeconfig": platform.kubeconfig,
+        "admin": platform.admin,
+    });
+    println!("{line}");
+}
+
+async fn print_text(
+    endpoints: &[(Endpoint, Progress)],
+    platform: &Platform,
+    seconds: f64,
+    globals: &Globals,
+) {
+    for (endpoint, progress) in endpoints {
+        let object = endpoint.object();
+        match progress {
+            Progress::Ready => println!("{object}  {}", endpoint.url),
+            Progress::Pending(message) => println!("{object}  not ready yet: {message}"),
+            Progress::Failed(message) => println!("{object}  failed: {message}"),
+        }
+    }
+    println!("ready in {seconds:.2} s");
+    if globals.quiet {
+        return;
+    }
+    let mut lines = Vec::new();
+    for (endpoint, progress) in endpoints {
+        if *progress == Progress::Ready
+            && let Some(found) = sample::sample(endpoint).await
+        {
+            lines.push(sample::curl(endpoint, Some(&found)));
+        }
+    }
+    if !lines.is_empty() {
+        println!("\ntry:\n  {}", lines.join("\n  "));
+    }
+    println!("\nkubectl: export KUBECONFIG={}", platform.kubeconfig.display());
+    println!("admin {}, Ctrl-C to stop", platform.admin);
+}

@@ -1,0 +1,199 @@
+//! Where a platform answers: one endpoint for each InferenceService, Ingress and Service of type LoadBalancer.
+
+use std::net::IpAddr;
+
+use manifest::{Object, Objects};
+use plan::health::TargetState;
+use plan::{Condition, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One way in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    /// The kind of the object behind it.
+    pub(crate) kind: String,
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// The URL for those who can resolve its host.
+    pub(crate) url: String,
+    /// The `Host` that leads there; empty when any does.
+    pub(crate) host: String,
+    /// The load balancer's address.
+    pub(crate) address: String,
+    /// The ports that answer, the first being the usual one.
+    pub(crate) ports: Vec<u16>,
+    /// Paths that an example request may be sent to, the best first, as the reference of the model server has them.
+    #[serde(skip_serializing, default)]
+    pub(crate) example_paths: Vec<String>,
+}
+
+/// How far an endpoint is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It answers.
+    Ready,
+    /// Not yet.
+    Pending(String),
+    /// It will not, as things are.
+    Failed(String),
+}
+
+impl Endpoint {
+    /// `InferenceService staging/sklearn-iris`
+    pub(crate) fn object(&self) -> ObjectRef {
+        ObjectRef::new(&self.kind, &self.namespace, &self.name)
+    }
+
+    /// The address with the usual port, if that is not 80.
+    pub(crate) fn authority(&self) -> String {
+        authority(&self.address, self.ports.first().copied())
+    }
+}
+
+fn authority(address: &str, port: Option<u16>) -> String {
+    match port {
+        None | Some(80) => address.to_owned(),
+        Some(port) => format!("{address}:{port}"),
+    }
+}
+
+/// All endpoints with their progress, by kind, namespace and name.
+pub(crate) fn endpoints(objects: &Objects, plan: &Plan, observed: &Observed) -> Vec<(Endpoint, Progress)> {
+    let of_kind = |kind: &'static str| objects.of_kind(kind).map(AsRef::as_ref);
+    let services = of_kind("Service").filter(|service| is_load_balancer(service));
+    let inference = of_kind("InferenceService").map(|object| inference_service(object, plan));
+    let ingresses = of_kind("Ingress").map(|object| balanced(object, plan, observed));
+    let services = services.map(|object| balanced(object, plan, observed));
+    inference.chain(ingresses).chain(services).collect()
+}
+
+/// Whether a Service asks for a load balancer of its own.
+fn is_load_balancer(service: &Object) -> bool {
+    let is_synthetic = service.labels().get("forebay.dev/synthetic") == Some(&"true");
+    text(&service.value, "/spec/type") == Some("LoadBalancer") && !is_synthetic
+}
+
+/// The load balancer of all InferenceServices.
+const GATEWAY: &str = "gateway:knative-serving/kourier";
+
+fn inference_service(object: &Object, plan: &Plan) -> (Endpoint, Progress) {
+    let gateway = plan.load_balancer(GATEWAY);
+    let url = text(&object.value, "/status/url").unwrap_or_default().to_owned();
+    let host = url.split_once("://").map_or("", |(_, host)| host).to_owned();
+    let is_mlflow = text(&object.value, "/spec/predictor/model/modelFormat/name") == Some("mlflow");
+    let (by_name, mlflow) = ("/v1/models/{model}:predict".to_owned(), "/invocations".to_owned());
+    let example_paths = if is_mlflow { vec![mlflow, by_name] } else { vec![by_name, mlflow] };
+    let endpoint = endpoint(object, url, host, gateway, example_paths);
+    let progress = match (condition(object, "Ready"), failure_of(object)) {
+        (Some(ready), _) if text(ready, "/status") == Some("True") => Progress::Ready,
+        (_, Some(failure)) => Progress::Failed(failure),
+        (ready, None) => Progress::Pending(
+            ready.and_then(|ready| text(ready, "/message")).unwrap_or("starting").to_owned(),
+        ),
+    };
+    (endpoint, progress)
+}
+
+/// Why an InferenceService's model cannot be served, if that is known.
+fn failure_of(object: &Object) -> Option<String> {
+    let status = object.value.pointer("/status/modelStatus")?;
+    let is_final = matches!(text(status, "/transitionStatus"), Some("BlockedByFailedLoad" | "InvalidSpec"));
+    let message = text(status, "/lastFailureInfo/message").unwrap_or("the model cannot be loaded");
+    is_final.then(|| message.to_owned())
+}
+
+fn balanced(object: &Object, plan: &Plan, observed: &Observed) -> (Endpoint, Progress) {
+    let source = object.reference();
+    let balancer = plan.load_balancers.iter().find(|balancer| balancer.sources.contains(&source));
+    let host = balancer.and_then(|balancer| first_host(balancer, &source)).unwrap_or_default();
+    let address = balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default();
+    let port = balancer.and_then(|balancer| ports_of(balancer).first().copied());
+    let scheme =
+        if balancer.is_some_and(|balancer| balancer.listeners.first().is_some_and(|l| l.protocol.is_tls())) {
+            "https"
+        } else {
+            "http"
+        };
+    let named = if host.is_empty() { authority(&address, port) } else { authority(&host, port) };
+    let url = if address.is_empty() { String::new() } else { format!("{scheme}://{named}/") };
+    let example_paths = vec!["/predict".to_owned(), "/invocations".to_owned()];
+    let progress = match balancer {
+        None => Progress::Failed("it has no load balancer: see its findings".to_owned()),
+        Some(balancer) => progress_of(balancer, observed),
+    };
+    (endpoint(object, url, host, balancer, example_paths), progress)
+}
+
+fn endpoint(
+    object: &Object,
+    url: String,
+    host: String,
+    balancer: Option<&LoadBalancer>,
+    example_paths: Vec<String>,
+) -> Endpoint {
+    Endpoint {
+        kind: object.kind.kind.to_owned(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+        url,
+        host,
+        address: balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default(),
+        ports: balancer.map(ports_of).unwrap_or_default(),
+        example_paths,
+    }
+}
+
+fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {
+    balancer.listeners.iter().find_map(|listener| Some(listener.addresses.first()?.ip()))
+}
+
+fn ports_of(balancer: &LoadBalancer) -> Vec<u16> {
+    balancer.listeners.iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect()
+}
+
+/// The first host that a rule of this object names without a wildcard.
+fn first_host(balancer: &LoadBalancer, source: &ObjectRef) -> Option<String> {
+    let rules = balancer.listeners.iter().flat_map(|listener| &listener.rules);
+    let own = rules.filter(|rule| rule.source.as_ref().is_none_or(|from| from.object == *source));
+    let hosts = own.flat_map(|rule| &rule.conditions).filter_map(|condition| match condition {
+        Condition::HostHeader(Values::Wildcards(patterns)) => Some(patterns),
+        _ => None,
+    });
+    let literal = hosts.flatten().find(|pattern| pattern.is_literal());
+    literal.map(|pattern| pattern.as_str().to_owned())
+}
+
+/// A load balancer is there when its listeners are open and a target is well.
+fn progress_of(balancer: &LoadBalancer, observed: &Observed) -> Progress {
+    let listeners = observed.listeners.iter().filter(|(key, _)| key.load_balancer == balancer.id);
+    for (key, state) in listeners {
+        if let ListenerState::Failed(problem) = state {
+            return Progress::Failed(format!("port {}: {problem}", key.port));
+        }
+    }
+    let health: Vec<_> = observed
+        .targets
+        .iter()
+        .filter(|(key, _)| key.load_balancer == balancer.id)
+        .map(|(_, health)| health)
+        .collect();
+    let is_in = |state| health.iter().any(|health| health.state == state);
+    match health.first() {
+        _ if is_in(TargetState::Healthy) => Progress::Ready,
+        None if balancer.target_groups.is_empty() => Progress::Ready,
+        None => Progress::Pending("waiting for targets".to_owned()),
+        Some(first) => Progress::Pending(first.description.clone()),
+    }
+}
+
+fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
+    let conditions = object.value.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| text(condition, "/type") == Some(kind))
+}
+
+fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+    value.pointer(path)?.as_str()
+}
