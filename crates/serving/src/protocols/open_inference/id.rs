@@ -22,7 +22,7 @@ pub(super) fn new_id() -> String {
     id
 }
 
-/// SplitMix64, seeded once for each thread.
+/// SplitMix64, which begins at a random number on each thread.
 fn next() -> u64 {
     STATE.with(|state| {
         let mut value = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
