@@ -16,7 +16,8 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// The EndpointSlices and the Endpoints of every Service with a selector.
 pub(super) fn of_services(objects: &Objects) -> Vec<Object> {
-    objects.of_kind("Service").flat_map(|service| of_service(service, objects)).collect()
+    let pods: Vec<_> = objects.of_kind("Pod").map(|pod| (pod, pod.labels())).collect();
+    objects.of_kind("Service").flat_map(|service| of_service(service, &pods)).collect()
 }
 
 /// Whether an object is one that [`of_services`] once wrote.
@@ -24,16 +25,17 @@ pub(super) fn is_ours(object: &Object) -> bool {
     object.labels().get(MANAGED_BY.0) == Some(&MANAGED_BY.1)
 }
 
-fn of_service(service: &Object, objects: &Objects) -> Vec<Object> {
+fn of_service(service: &Object, pods: &[(&Arc<Object>, BTreeMap<&str, &str>)]) -> Vec<Object> {
     let selector = LabelSelector::from_map(&service.value["spec"]["selector"]);
     if selector.is_empty() || service.value["spec"]["type"] == "ExternalName" {
         return Vec::new();
     }
-    let pods = objects.of_kind("Pod").filter(|pod| pod.namespace == service.namespace);
-    let pods: Vec<_> = pods.filter(|pod| selector.matches(&pod.labels())).collect();
+    let selected =
+        pods.iter().filter(|(pod, labels)| pod.namespace == service.namespace && selector.matches(labels));
+    let has_address = |pod: &&Arc<Object>| pod.value["status"]["podIP"].is_string();
     // Pods that give different numbers to one port name do not fit into one slice.
     let mut by_ports: BTreeMap<String, Vec<&Arc<Object>>> = BTreeMap::new();
-    for pod in pods.iter().filter(|pod| pod.value["status"]["podIP"].is_string()) {
+    for pod in selected.map(|(pod, _)| *pod).filter(has_address) {
         by_ports.entry(ports(service, pod).to_string()).or_default().push(pod);
     }
     if by_ports.is_empty() {
