@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("serving", &["models", "net"]),
     ("control", &["manifest", "plan"]),
     ("forebay", &["control", "manifest", "models", "net", "plan", "proxy", "serving"]),
-    ("testkit", &["net"]),
+    ("testkit", &[]),
 ];
 
 /// Libraries that only some crates may use.
@@ -23,7 +23,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("clap", &["forebay"]),
     ("object_store", &["forebay"]),
     ("redb", &["control"]),
-    ("tokio", &["control", "forebay", "net", "proxy", "serving", "testkit"]),
+    ("tokio", &["control", "forebay", "net", "proxy", "serving"]),
 ];
 
 /// The dependencies of each crate; those of tests only are left out.
