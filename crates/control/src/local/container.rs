@@ -92,6 +92,14 @@ struct Run {
     was_ready: bool,
 }
 
+/// How a process ended, and what it had been before.
+struct Ended {
+    exit: Exit,
+    was_ready: bool,
+    /// Whether it was ended because it used more than it may.
+    for_its_memory: bool,
+}
+
 /// How often the memory of a container with a limit is looked at.
 const MEMORY_PERIOD: Duration = Duration::from_secs(1);
 /// How long the end of a log is waited for after the process has ended.
@@ -179,11 +187,11 @@ impl Runner {
         self.change(status, |status| status.begin(started, start));
         self.record(&Event::normal("Started", format!("Started container {}", self.container.name)));
         let pid = process.pid();
-        let (was_ready, exit, killed_for_memory) = self.attend(&mut process, status, stopping).await;
+        let Ended { exit, was_ready, for_its_memory } = self.attend(&mut process, status, stopping).await;
         self.platform.leftovers.forget(pid);
         let last_lines =
             timeout(LOG_PATIENCE, last_lines).await.ok().and_then(Result::ok).unwrap_or_default();
-        let termination = Termination::new(exit, killed_for_memory, last_lines, started);
+        let termination = Termination::new(exit, for_its_memory, last_lines, started);
         self.change(status, |status| status.end(termination, start));
         Run { lasted: begin.elapsed(), was_ready }
     }
@@ -198,14 +206,13 @@ impl Runner {
         Ok((process, last_lines.map_err(|error| format!("cannot keep the log of `{program}`: {error}"))?))
     }
 
-    /// Watches over a process to its end. Tells whether it was ever ready, how it ended, and whether it was ended for
-    /// its memory.
+    /// Watches over a process to its end.
     async fn attend(
         &self,
         process: &mut Process,
         status: &RefCell<Status>,
         stopping: &mut watch::Receiver<bool>,
-    ) -> (bool, Exit, bool) {
+    ) -> Ended {
         let mut probes = Probes::new(self);
         self.on_started_if(probes.begin(), &mut probes, status);
         let mut was_ready = false;
@@ -214,43 +221,43 @@ impl Runner {
             // Without a readiness probe, running says little: such a container has to run for a while to count as good.
             was_ready |= self.container.readiness.is_some() && status.borrow().is_ready;
             tokio::select! {
-                exit = process.ended() => return (was_ready, exit, false),
+                exit = process.ended() => return Ended { exit, was_ready, for_its_memory: false },
                 _ = stopping.wait_for(|stopping| *stopping) => {
                     let message = format!("Stopping container {}", self.container.name);
                     self.record(&Event::normal("Killing", message));
-                    return (was_ready, self.end(process).await, false);
+                    return Ended { exit: self.end(process).await, was_ready, for_its_memory: false };
                 }
-                Some(finding) = probes.findings.recv() => {
-                    if !self.take_in(&finding, &mut probes, status) {
+                Some(answer) = probes.answers.recv() => {
+                    if !self.take_in(&answer, &mut probes, status) {
                         self.change(status, |status| status.is_ready = false);
-                        return (was_ready, self.end(process).await, false);
+                        return Ended { exit: self.end(process).await, was_ready, for_its_memory: false };
                     }
                 }
                 _ = memory_checks.tick(), if self.container.memory_limit.is_some() => {
                     if self.uses_too_much_memory(process.pid()) {
                         process.signal(Signal::KILL);
-                        return (was_ready, process.ended().await, true);
+                        return Ended { exit: process.ended().await, was_ready, for_its_memory: true };
                     }
                 }
             }
         }
     }
 
-    /// Takes in what a probe found out. `false`: the container has to be restarted.
-    fn take_in(&self, finding: &probe::Finding, probes: &mut Probes<'_>, status: &RefCell<Status>) -> bool {
-        if let Err(why) = &finding.result
-            && finding.is_regular
+    /// Takes in what a probe was answered. `false`: the container has to be restarted.
+    fn take_in(&self, answer: &probe::Answer, probes: &mut Probes<'_>, status: &RefCell<Status>) -> bool {
+        if let Err(why) = &answer.result
+            && answer.is_regular
         {
-            let message = format!("{:?} probe failed: {why}", finding.purpose);
+            let message = format!("{:?} probe failed: {why}", answer.purpose);
             self.record(&Event::warning("Unhealthy", message));
         }
-        match (finding.purpose, finding.verdict) {
+        match (answer.purpose, answer.verdict) {
             // It has started: what the probe said besides, before it was told to stop, is of no interest.
             (Purpose::Startup, _) if status.borrow().has_started => {}
             (Purpose::Startup, Some(true)) => self.on_started_if(true, probes, status),
             (Purpose::Readiness, Some(is_ready)) => self.change(status, |status| status.is_ready = is_ready),
             (Purpose::Startup | Purpose::Liveness, Some(false)) => {
-                let probe = if finding.purpose == Purpose::Startup { "startup" } else { "liveness" };
+                let probe = if answer.purpose == Purpose::Startup { "startup" } else { "liveness" };
                 let message =
                     format!("Container {} failed {probe} probe, will be restarted", self.container.name);
                 self.record(&Event::normal("Killing", message));
@@ -308,14 +315,14 @@ impl Runner {
 struct Probes<'a> {
     runner: &'a Runner,
     tasks: JoinSet<()>,
-    tell: mpsc::Sender<probe::Finding>,
-    findings: mpsc::Receiver<probe::Finding>,
+    tell: mpsc::Sender<probe::Answer>,
+    answers: mpsc::Receiver<probe::Answer>,
 }
 
 impl<'a> Probes<'a> {
     fn new(runner: &'a Runner) -> Self {
-        let (tell, findings) = mpsc::channel(8);
-        Self { runner, tasks: JoinSet::new(), tell, findings }
+        let (tell, answers) = mpsc::channel(8);
+        Self { runner, tasks: JoinSet::new(), tell, answers }
     }
 
     /// Begins to ask whether the container has started; `true` when that is not asked.

@@ -26,9 +26,9 @@ pub(super) enum Purpose {
     Liveness,
 }
 
-/// What a probe found out.
+/// What a probe was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct Answer {
     pub(super) purpose: Purpose,
     /// Why it failed.
     pub(super) result: Result<(), String>,
@@ -51,7 +51,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const FIRST_PAUSE_OF_COMMANDS: Duration = Duration::from_millis(100);
 
 /// Asks again and again, and tells each answer, until the receiver is gone.
-pub(super) async fn watch(purpose: Purpose, probe: Probe, subject: Subject, tell: mpsc::Sender<Finding>) {
+pub(super) async fn watch(purpose: Purpose, probe: Probe, subject: Subject, tell: mpsc::Sender<Answer>) {
     let mut times = Times::new(purpose, &probe, Instant::now());
     let mut tracker = Tracker::default();
     loop {
@@ -64,7 +64,7 @@ pub(super) async fn watch(purpose: Purpose, probe: Probe, subject: Subject, tell
         if result.is_ok() {
             times.succeeded();
         }
-        if tell.send(Finding { purpose, result, is_regular, verdict }).await.is_err() {
+        if tell.send(Answer { purpose, result, is_regular, verdict }).await.is_err() {
             return;
         }
     }
