@@ -26,6 +26,17 @@ pub(crate) trait Transformer: Part {
     /// How many columns come out when this many come in.
     fn n_outputs(&self, n_inputs: usize) -> usize;
 
+    /// The most columns that a row has on its way through, which one-hot columns can make many.
+    fn widest(&self, n_inputs: usize) -> usize {
+        n_inputs.max(self.n_outputs(n_inputs))
+    }
+
+    /// Whether Python holds what comes out in a sparse matrix, given whether what goes in is one. Here all are dense; it
+    /// matters only to those who take missing values in dense ones alone.
+    fn gives_sparse(&self, takes_sparse: bool) -> bool {
+        takes_sparse
+    }
+
     /// Whether Python's None is a value that it was fitted with, rather than one that is missing.
     fn knows_none(&self, _column: usize) -> bool {
         false
@@ -47,6 +58,14 @@ pub(crate) trait Predictor: Part {
     fn classes(&self) -> Option<&Data> {
         None
     }
+
+    /// The most columns that a row has on its way through.
+    fn widest(&self, n_inputs: usize) -> usize {
+        n_inputs
+    }
+
+    /// Told that Python would give it sparse matrices.
+    fn take_sparse(&mut self) {}
 
     /// Whether the answer for a row is the same whatever other rows are asked about with it.
     fn rows_are_independent(&self) -> bool {
@@ -114,6 +133,13 @@ impl Step {
         match self {
             Self::Transformer(_) => vec![Method::Transform],
             Self::Predictor(predictor) => predictor.methods(),
+        }
+    }
+
+    pub(crate) fn widest(&self, n_inputs: usize) -> usize {
+        match self {
+            Self::Transformer(transformer) => transformer.widest(n_inputs),
+            Self::Predictor(predictor) => predictor.widest(n_inputs),
         }
     }
 

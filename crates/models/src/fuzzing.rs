@@ -1,21 +1,24 @@
 //! What fuzzers call: every parser of the crate, on any bytes. Nothing may panic, and nothing may take without bound.
 
+use crate::fault::Fault;
 use crate::formats::numpy::npy;
-use crate::{features, formats};
+use crate::formats::{self, Content};
+use crate::model::Assembly;
+use crate::{Description, features};
 
-/// Reads bytes as a model file of any format.
+/// Reads bytes as a model file of any format, and asks the model if there is one.
 pub fn model_file(data: &[u8]) {
-    let _ = formats::read(data);
+    ask(formats::read(data));
 }
 
-/// Reads bytes as a pickle, and makes a model of it.
+/// Reads bytes as a pickle, and asks the model if there is one.
 pub fn pickle(data: &[u8]) {
-    let _ = formats::load_pickle(data);
+    ask(formats::load_pickle(data));
 }
 
-/// Reads bytes as a skops file.
+/// Reads bytes as a skops file, and asks the model if there is one.
 pub fn skops(data: &[u8]) {
-    let _ = formats::skops::load(data);
+    ask(formats::skops::load(data));
 }
 
 /// Reads bytes as a numpy file.
@@ -32,3 +35,23 @@ pub fn mlmodel(data: &[u8]) {
 pub fn features(data: &[u8]) {
     let _ = features::parse(&String::from_utf8_lossy(data));
 }
+
+fn ask(content: Result<Content, Fault>) {
+    let Ok(content) = content else { return };
+    let assembly = Assembly {
+        step: content.step,
+        names: content.names,
+        features: None,
+        signature: None,
+        example: None,
+        method: None,
+        description: Description::default(),
+    };
+    let Ok(model) = assembly.finish() else { return };
+    for method in model.methods() {
+        let _ = model.predict(*method, model.example());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! A model that answers.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::estimator::{Hint, Step};
@@ -14,8 +13,11 @@ use crate::{
     Prediction, Scalar, Signature,
 };
 
-/// Rows that go through the model together. What is in between, one-hot columns for example, stays small.
+/// Rows that go through the model together, if they are narrow.
 const BLOCK_ROWS: usize = 240;
+
+/// Numbers that these rows have on their way, where one-hot columns make them wide.
+const BLOCK_VALUES: usize = 1 << 20;
 
 /// Columns that are tried out one by one, to see which of them may be missing.
 const MAX_TRIED_COLUMNS: usize = 1024;
@@ -26,6 +28,8 @@ pub struct Model {
     step: Step,
     entry: Entry,
     features: Option<Features>,
+    /// Rows that go through the model together; `None` if that must be all of them.
+    block_rows: Option<usize>,
     signature: Signature,
     methods: Vec<Method>,
     default_method: Method,
@@ -34,7 +38,7 @@ pub struct Model {
 }
 
 /// What a model is and where it came from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
     /// Its name, if its folder says one.
     pub name: Option<String>,
@@ -143,12 +147,13 @@ impl Model {
         }
         check_shape(batch)?;
         let rows = self.rows(batch)?;
-        let is_one_block = rows.n_rows() <= BLOCK_ROWS || !self.step.rows_are_independent();
-        if is_one_block {
-            return Ok(self.answer(method, rows).map_err(|refusal| self.input_error(refusal, 0))?);
-        }
-        let mut blocks = (0..rows.n_rows()).step_by(BLOCK_ROWS).map(|start| {
-            let block = rows.slice(block(start, rows.n_rows()));
+        let n_rows = rows.n_rows();
+        let block_rows = match self.block_rows {
+            Some(block_rows) if block_rows < n_rows => block_rows,
+            _ => return Ok(self.answer(method, rows).map_err(|refusal| self.input_error(refusal, 0))?),
+        };
+        let mut blocks = (0..n_rows).step_by(block_rows).map(|start| {
+            let block = rows.slice(start..n_rows.min(start + block_rows));
             self.answer(method, block).map_err(|refusal| PredictError::from(self.input_error(refusal, start)))
         });
         let first = blocks.next().unwrap_or_else(|| unreachable!("there are rows"));
@@ -208,10 +213,6 @@ impl Model {
             problem: refusal.problem,
         }
     }
-}
-
-fn block(start: usize, n_rows: usize) -> Range<usize> {
-    start..n_rows.min(start + BLOCK_ROWS)
 }
 
 fn problem(problem: InputProblem) -> InputError {
@@ -315,7 +316,10 @@ impl Assembly {
         }
         let inputs = Inputs::Matrix { datatype: DataType::Double, n_columns };
         let undeclared = Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared: false };
+        let widest = self.step.widest(n_columns.unwrap_or(1)).max(1);
+        let are_independent = self.step.rows_are_independent();
         let mut model = Model {
+            block_rows: are_independent.then(|| (BLOCK_VALUES / widest).clamp(1, BLOCK_ROWS)),
             step: self.step,
             entry: Entry { n_columns, columns },
             features: self.features,

@@ -14,7 +14,7 @@ use crate::rows::{Refusal, Rows, Table};
 /// What fitting was told; `transformers_` says what became of it.
 const FIT: &str = "\
     _columns force_int_remainder_cols _has_str_cols _n_features _name_to_fitted_passthrough output_indices_ \
-    remainder _remainder sparse_output_ sparse_threshold transformers _transformers_feature_names_out \
+    remainder _remainder sparse_threshold transformers _transformers_feature_names_out \
     verbose_feature_names_out";
 
 pub(super) const KINDS: &[Kind] =
@@ -25,6 +25,7 @@ struct ColumnTransformer {
     n_inputs: usize,
     names: Option<Vec<String>>,
     branches: Vec<Branch>,
+    gives_sparse: bool,
 }
 
 #[derive(Debug)]
@@ -52,7 +53,8 @@ fn column_transformer(object: &Object<'_>) -> Result<Step, Fault> {
         branches.push(Branch { columns, transformer, weight: weight_of(weights.as_ref(), &name)? });
     }
     let (n_inputs, names) = columns.finish();
-    Ok(transformer(ColumnTransformer { n_inputs, names, branches }))
+    let gives_sparse = object.flag_or("sparse_output_", false)?;
+    Ok(transformer(ColumnTransformer { n_inputs, names, branches, gives_sparse }))
 }
 
 fn part_of(part: &Value<'_>, n_columns: usize) -> Result<Box<dyn Transformer>, Fault> {
@@ -301,6 +303,18 @@ impl Part for ColumnTransformer {
 impl Transformer for ColumnTransformer {
     fn n_outputs(&self, _n_inputs: usize) -> usize {
         self.branches.iter().map(Branch::n_outputs).sum()
+    }
+
+    fn widest(&self, n_inputs: usize) -> usize {
+        let branches = self.branches.iter().filter_map(|branch| {
+            let transformer = branch.transformer.as_ref()?;
+            Some(transformer.widest(branch.columns.len()))
+        });
+        branches.fold(n_inputs.max(self.n_outputs(n_inputs)), usize::max)
+    }
+
+    fn gives_sparse(&self, _takes_sparse: bool) -> bool {
+        self.gives_sparse
     }
 
     fn knows_none(&self, column: usize) -> bool {

@@ -51,8 +51,11 @@ fn pipeline(object: &Object<'_>) -> Result<Step, Fault> {
     });
     let mut transformers: Vec<_> = transformers.collect::<Result<_, _>>()?;
     Ok(match last {
-        Step::Predictor(last) => {
+        Step::Predictor(mut last) => {
             keep_known_none(&mut transformers);
+            if transformers.iter().fold(false, |is_sparse, transformer| transformer.gives_sparse(is_sparse)) {
+                last.take_sparse();
+            }
             predictor(Pipeline { transformers, last, names })
         }
         Step::Transformer(last) => {
@@ -165,6 +168,13 @@ impl<Last> Pipeline<Last> {
         Some(second.filter(|second| second.datatype == DataType::String).unwrap_or(hint))
     }
 
+    /// How many columns come out of the transformers, and the most that there were on the way.
+    fn widths(&self, n_inputs: usize) -> (usize, usize) {
+        self.transformers.iter().fold((n_inputs, n_inputs), |(n_columns, widest), transformer| {
+            (transformer.n_outputs(n_columns), widest.max(transformer.widest(n_columns)))
+        })
+    }
+
     fn transform_rows<'a>(&self, mut rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
         for (index, transformer) in self.transformers.iter().enumerate() {
             rows = transformer.transform(rows).map_err(|refusal| refusal.after(index))?;
@@ -188,6 +198,12 @@ impl Part for Pipeline<()> {
 }
 
 impl Transformer for Pipeline<()> {
+    fn gives_sparse(&self, takes_sparse: bool) -> bool {
+        self.transformers
+            .iter()
+            .fold(takes_sparse, |is_sparse, transformer| transformer.gives_sparse(is_sparse))
+    }
+
     fn knows_none(&self, column: usize) -> bool {
         self.transformers[0].knows_none(column)
     }
@@ -199,7 +215,11 @@ impl Transformer for Pipeline<()> {
     }
 
     fn n_outputs(&self, n_inputs: usize) -> usize {
-        self.transformers.iter().fold(n_inputs, |n_columns, transformer| transformer.n_outputs(n_columns))
+        self.widths(n_inputs).0
+    }
+
+    fn widest(&self, n_inputs: usize) -> usize {
+        self.widths(n_inputs).1
     }
 
     fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
@@ -229,6 +249,11 @@ impl Predictor for Pipeline<Box<dyn Predictor>> {
 
     fn classes(&self) -> Option<&Data> {
         self.last.classes()
+    }
+
+    fn widest(&self, n_inputs: usize) -> usize {
+        let (n_columns, widest) = self.widths(n_inputs);
+        widest.max(self.last.widest(n_columns))
     }
 
     fn rows_are_independent(&self) -> bool {
@@ -261,6 +286,15 @@ impl Part for Union {
 impl Transformer for Union {
     fn n_outputs(&self, n_inputs: usize) -> usize {
         self.branches.iter().map(|branch| branch.transformer.n_outputs(n_inputs)).sum()
+    }
+
+    fn widest(&self, n_inputs: usize) -> usize {
+        let branches = self.branches.iter().map(|branch| branch.transformer.widest(n_inputs));
+        branches.fold(self.n_outputs(n_inputs), usize::max)
+    }
+
+    fn gives_sparse(&self, takes_sparse: bool) -> bool {
+        self.branches.iter().any(|branch| branch.transformer.gives_sparse(takes_sparse))
     }
 
     fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {

@@ -185,6 +185,10 @@ impl Predictor for Trees {
         self.classes.as_ref()
     }
 
+    fn take_sparse(&mut self) {
+        self.takes = Takes::Finite;
+    }
+
     fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
         let means = self.means(rows)?;
         Ok(match (&self.classes, method) {

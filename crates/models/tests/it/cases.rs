@@ -9,8 +9,19 @@ use std::path::{Path, PathBuf};
 use models::{Batch, Column, Data, Method, Model, Values};
 use serde_json::Value as Json;
 
-/// Cases that agree to the last bit, and must go on to.
-const BIT_EQUAL: &[&str] = &[];
+/// Cases that agree to the last bit, and must go on to: those without logarithms, exponentials or sums whose order a
+/// library for linear algebra chooses.
+const BIT_EQUAL: &str = "\
+    iris-rf legacy-sk0203-gbr legacy-sk0203-iris-rf legacy-sk0203-retail-pipeline legacy-sk0242-gbr \
+    legacy-sk0242-hgb legacy-sk0242-iris-rf legacy-sk0242-retail-pipeline legacy-sk122-gbr \
+    legacy-sk122-hgb legacy-sk122-iris-rf legacy-sk122-retail-pipeline mlflow-retail-pipeline retail-gbr \
+    retail-hgb retail-hgb-cat sk-dtree-clf sk-dtree-reg sk-extratrees sk-gbr sk-hgb-reg \
+    sk-rf-reg sk13-histogram-categories sk13-one-hot-infrequent sk13-ordinal-missing sk15-histogram \
+    sk15-histogram-categories sk15-imputer-of-texts sk19-forest-missing \
+    sk19-histogram sk19-histogram-categories sk19-imputer-constant \
+    sk19-imputer-indicator sk19-imputer-of-texts sk19-indicator sk19-one-hot-drop sk19-one-hot-few \
+    sk19-one-hot-infrequent sk19-ordinal-infrequent sk19-ordinal-missing sk19-scaler-max-abs \
+    sk19-scaler-min-max sk19-scaler-robust sk19-scaler-standard sk19-tree-missing sk19-tree-targets";
 
 /// Cases in which the score of a row depends on the other rows of its batch. Version 0.20 was like that.
 const DEPENDS_ON_BATCH: &[&str] = &["legacy-sk0203-iris-svc"];
@@ -24,7 +35,7 @@ fn every_file_answers_as_its_library_did() {
         .filter(|path| path.is_dir())
         .collect();
     folders.sort();
-    assert!(folders.len() >= 40, "fixtures/copy.sh was not run");
+    assert!(folders.len() >= 100, "fixtures/copy.sh was not run");
 
     let mut problems = Vec::new();
     for folder in &folders {
@@ -107,7 +118,8 @@ impl Case {
                 self.check_row_by_row(&model, method, &prediction.data)?;
             }
         }
-        let bound = if BIT_EQUAL.contains(&self.name.as_str()) { 0.0 } else { self.tolerance };
+        let bound =
+            if BIT_EQUAL.split_whitespace().any(|name| name == self.name) { 0.0 } else { self.tolerance };
         if largest <= bound {
             Ok(largest)
         } else {
@@ -121,7 +133,7 @@ impl Case {
         for row in 0..self.input.n_rows {
             let alone =
                 model.predict(method, &rows(&self.input, &[row])).map_err(|error| error.to_string())?.data;
-            if alone != part(together, row * per_row, per_row) {
+            if !is_same(&alone, &part(together, row * per_row, per_row)) {
                 return Err(format!("row {row} alone gives another {method}"));
             }
         }
@@ -129,7 +141,7 @@ impl Case {
         let repeated =
             model.predict(method, &rows(&self.input, &many)).map_err(|error| error.to_string())?.data;
         for (place, row) in many.into_iter().enumerate() {
-            if part(&repeated, place * per_row, per_row) != part(together, row * per_row, per_row) {
+            if !is_same(&part(&repeated, place * per_row, per_row), &part(together, row * per_row, per_row)) {
                 return Err(format!("row {row} among many gives another {method}"));
             }
         }
@@ -162,6 +174,11 @@ fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
         }
     }
     Ok(largest)
+}
+
+/// Whether values are equal, NaN to NaN too.
+fn is_same(a: &Data, b: &Data) -> bool {
+    format!("{a:?}") == format!("{b:?}")
 }
 
 fn flatten<'j>(json: &'j Json, flat: &mut Vec<&'j Json>) {

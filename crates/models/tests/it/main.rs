@@ -1,4 +1,8 @@
 //! Tests of the whole crate, on real files.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod folders;

@@ -12,12 +12,13 @@ use crate::{DataType, InputProblem, Scalar};
 /// What fitting was told; `categories_` and the other fitted attributes say what became of it.
 pub(super) const FIT: &str = "\
     categories _categories categorical_features _categorical_features drop dtype feature_name_combiner \
-    max_categories min_frequency n_values _n_values sparse sparse_output";
+    max_categories min_frequency n_values _n_values";
 
 #[derive(Debug)]
 struct OneHotEncoder {
     columns: Vec<OneHotColumn>,
     handle_unknown: HandleUnknown,
+    gives_sparse: bool,
 }
 
 #[derive(Debug)]
@@ -110,7 +111,10 @@ pub(super) fn one_hot(object: &Object<'_>) -> Result<Step, Fault> {
     {
         return Err(counts.problem("do not fit the categories"));
     }
-    Ok(transformer(OneHotEncoder { columns, handle_unknown }))
+    // `sparse` became `sparse_output` with 1.2.
+    let (old, new) = (object.find("sparse"), object.find("sparse_output"));
+    let gives_sparse = new.or(old).map_or(Ok(true), |flag| flag.flag())?;
+    Ok(transformer(OneHotEncoder { columns, handle_unknown, gives_sparse }))
 }
 
 pub(super) fn ordinal(object: &Object<'_>) -> Result<Step, Fault> {
@@ -340,6 +344,10 @@ impl Part for OneHotEncoder {
 }
 
 impl Transformer for OneHotEncoder {
+    fn gives_sparse(&self, _takes_sparse: bool) -> bool {
+        self.gives_sparse
+    }
+
     fn knows_none(&self, column: usize) -> bool {
         self.columns.get(column).is_some_and(|column| column.categories.none.is_some())
     }

@@ -1,0 +1,137 @@
+//! The fuzzers' calls as properties: on bytes that are nearly right, since those get furthest.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::*;
+
+/// Pieces of pickles. Any order of them is a file that the machine must survive.
+const PIECES: &[&[u8]] = &[
+    b"(",
+    b"0",
+    b"1",
+    b"2",
+    b"N",
+    b"\x88",
+    b"K\x02",
+    b"J\xff\xff\xff\xff",
+    b"\x8a\x01\x80",
+    b"G\x7f\xf8\0\0\0\0\0\0",
+    b"\x8c\x05nodes",
+    b"\x8c\x02f8",
+    b"C\x08abcdefgh",
+    b"]",
+    b")",
+    b"}",
+    b"\x8f",
+    b"l",
+    b"t",
+    b"d",
+    b"\x91",
+    b"\x85",
+    b"\x86",
+    b"\x87",
+    b"a",
+    b"e",
+    b"s",
+    b"u",
+    b"\x90",
+    b"\x94",
+    b"q\x00",
+    b"h\x00",
+    b"h\x01",
+    b"\x93",
+    b"R",
+    b"\x81",
+    b"\x92",
+    b"o",
+    b"b",
+    b"cnumpy\ndtype\n",
+    b"cnumpy.core.multiarray\n_reconstruct\n",
+    b"cnumpy\nndarray\n",
+    b"cnumpy.core.multiarray\nscalar\n",
+    b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n",
+    b"csklearn.pipeline\nPipeline\n",
+    b"c_codecs\nencode\n",
+    b"ccopyreg\n_reconstructor\n",
+    b"c__builtin__\nobject\n",
+    b"isklearn.svm\nSVC\n",
+    b".",
+];
+
+/// Model files of the fixtures that are small.
+fn small_models() -> Vec<Vec<u8>> {
+    const MAX_BYTES: u64 = 16 << 10;
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
+    let files = |folder: PathBuf| folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let all = files(fixtures).flat_map(files).filter(|path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let is_model = extension.is_some_and(|extension| ["joblib", "pkl", "skops"].contains(&extension));
+        is_model && path.metadata().unwrap().len() < MAX_BYTES
+    });
+    let models: Vec<Vec<u8>> = all.map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(models.len() > 20);
+    models
+}
+
+/// A model file of which some bytes are others.
+fn damaged_model() -> impl Strategy<Value = Vec<u8>> {
+    let damage = prop::collection::vec((any::<Index>(), any::<u8>()), 1..6);
+    (select(small_models()), damage).prop_map(|(mut file, damage)| {
+        for (place, byte) in damage {
+            let place = place.index(file.len());
+            file[place] ^= byte;
+        }
+        file
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_models_do_no_harm(file in damaged_model()) {
+        model_file(&file);
+    }
+
+    #[test]
+    fn any_order_of_opcodes_does_no_harm(pieces in prop::collection::vec(select(PIECES), 0..60)) {
+        pickle(&[pieces.concat(), b".".to_vec()].concat());
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        for begin in ["", "\u{0}", "PK\u{3}\u{4}"] {
+            model_file(&[begin.as_bytes(), &data].concat());
+        }
+        pickle(&data);
+        skops(&data);
+        npy(&[b"\x93NUMPY\x01\x00", &data[..]].concat());
+    }
+
+    #[test]
+    fn any_text_as_settings_does_no_harm(text in "[a-z:{}\\[\\], \n\"'&*#0-9-]{0,200}") {
+        mlmodel(text.as_bytes());
+        features(text.as_bytes());
+        features(format!("features: [{{name: {text}}}]").as_bytes());
+        npy(format!("\u{93}NUMPY\u{1}\u{0}{text}").as_bytes());
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_refused_or_the_same() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
+    for name in
+        ["model.p0.pkl", "model.p2.pkl", "model.p5.pkl", "model.joblib", "model.zlib.joblib", "model.skops"]
+    {
+        let file = std::fs::read(fixtures.join("iris-svc").join(name)).unwrap();
+        let whole = format!("{:?}", formats::read(&file).unwrap().step);
+        for end in 0..file.len() {
+            if let Ok(content) = formats::read(&file[..end]) {
+                assert_eq!(format!("{:?}", content.step), whole, "{name} cut at {end}");
+            }
+        }
+    }
+}

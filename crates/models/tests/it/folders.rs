@@ -1,0 +1,315 @@
+//! Which file of a folder is the model, and what the other files say.
+
+use std::fs;
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+use models::{Batch, Column, Inputs, LoadError, Method, Model, Values};
+use tempfile::TempDir;
+
+use crate::cases::fixtures;
+use Content::{Fixture, Text};
+
+/// A folder with these files, each a copy of a fixture or a text.
+fn folder(files: &[(&str, Content<'_>)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        match content {
+            Fixture(fixture) => drop(fs::copy(fixtures().join(fixture), path).unwrap()),
+            Text(text) => fs::write(path, text).unwrap(),
+        }
+    }
+    folder
+}
+
+#[derive(Clone, Copy)]
+enum Content<'c> {
+    Fixture(&'c str),
+    Text(&'c str),
+}
+
+/// What loading a folder says, without the folder's path.
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` is written in place")]
+fn check_refused(folder: &Path, expected: Expect) {
+    let error = models::load(folder).unwrap_err();
+    expected.assert_eq(&error.to_string().replace(&*folder.to_string_lossy(), "DIR"));
+}
+
+fn svc() -> Content<'static> {
+    Fixture("iris-svc/model.joblib")
+}
+
+#[test]
+fn the_one_model_of_a_folder_is_found() {
+    for name in ["model.joblib", "model.pkl", "model.pickle", "iris.joblib", "anything.skops"] {
+        let folder = folder(&[(name, svc()), ("README.md", Text("hello"))]);
+        assert_eq!(models::load(folder.path()).unwrap().description().format, "joblib", "{name}");
+    }
+}
+
+#[test]
+fn a_file_called_model_comes_first() {
+    let folder = folder(&[("a.pkl", Text("broken")), ("model.pkl", svc())]);
+    assert_eq!(models::load(folder.path()).unwrap().methods().len(), 2);
+}
+
+#[test]
+fn several_models_are_refused_by_name() {
+    let several = folder(&[("a.pkl", svc()), ("b.joblib", svc())]);
+    check_refused(
+        several.path(),
+        expect![
+            "`DIR` has several model files: `a.pkl`, `b.joblib`; leave one, or call one of them `model.*`"
+        ],
+    );
+    let several = folder(&[("model.pkl", svc()), ("model.joblib", svc())]);
+    assert!(matches!(models::load(several.path()), Err(LoadError::Ambiguous { .. })));
+}
+
+#[test]
+fn a_folder_without_a_model_says_what_was_looked_for() {
+    let empty = folder(&[("README.md", Text("hello"))]);
+    check_refused(
+        empty.path(),
+        expect![
+            "`DIR` is not a model this build can read: it has no `MLmodel` and no file `*.joblib`, `*.pickle`, `*.pkl`, `*.skops`"
+        ],
+    );
+    assert!(matches!(models::load(Path::new("/nowhere/at/all")), Err(LoadError::Read { .. })));
+}
+
+#[test]
+fn mlserver_settings_name_the_model_its_version_and_its_file() {
+    let settings =
+        r#"{"name": "iris", "implementation": "x", "parameters": {"uri": "./b.pkl", "version": "v3"}}"#;
+    let folder = folder(&[("a.pkl", Text("")), ("b.pkl", svc()), ("model-settings.json", Text(settings))]);
+    let model = models::load(folder.path()).unwrap();
+    let description = model.description();
+    assert_eq!((description.name.as_deref(), description.version.as_deref()), (Some("iris"), Some("v3")));
+    assert_eq!(description.file.file_name().unwrap(), "b.pkl");
+}
+
+#[test]
+fn a_path_does_not_lead_out_of_its_folder() {
+    let mlmodel = "flavors:\n  sklearn:\n    pickled_model: ../model.pkl\n";
+    check_refused(
+        folder(&[("MLmodel", Text(mlmodel))]).path(),
+        expect!["`DIR/MLmodel`: `../model.pkl` is not inside of the folder"],
+    );
+    let settings = r#"{"parameters": {"uri": "/etc/passwd"}}"#;
+    let folder = folder(&[("model.pkl", svc()), ("model-settings.json", Text(settings))]);
+    assert_eq!(models::load(folder.path()).unwrap().description().file, folder.path().join("model.pkl"));
+}
+
+#[test]
+fn what_mlflow_saved_of_other_libraries_is_refused_by_name() {
+    let code = "flavors:\n  python_function:\n    loader_module: mlflow.pyfunc.model\n";
+    check_refused(
+        folder(&[("MLmodel", Text(code))]).path(),
+        expect![
+            "an MLflow model that is Python code (loaded by `mlflow.pyfunc.model`) is not supported: this build reads the flavors sklearn"
+        ],
+    );
+    let prophet = "flavors:\n  prophet: {data: x}\n  python_function: {loader_module: mlflow.prophet}\n";
+    check_refused(
+        folder(&[("MLmodel", Text(prophet))]).path(),
+        expect![
+            "an MLflow model of flavor prophet, python_function is not supported: this build reads the flavors sklearn"
+        ],
+    );
+}
+
+#[test]
+fn a_predict_function_that_the_model_has_not_is_refused() {
+    let mlmodel =
+        "flavors:\n  python_function: {predict_fn: predict_proba}\n  sklearn: {pickled_model: model.pkl}\n";
+    check_refused(
+        folder(&[("MLmodel", Text(mlmodel)), ("model.pkl", svc())]).path(),
+        expect![
+            "`sklearn.svm._classes.SVC` in `DIR/model.pkl` is inconsistent: it is to be asked for `predict_proba`, which it has not"
+        ],
+    );
+    let mlmodel = "flavors:\n  python_function: {predict_fn: score}\n  sklearn: {pickled_model: model.pkl}\n";
+    check_refused(
+        folder(&[("MLmodel", Text(mlmodel)), ("model.pkl", svc())]).path(),
+        expect![
+            "an MLflow model with `predict_fn: score` is not supported: it is one of predict, predict_proba, decision_function, transform"
+        ],
+    );
+}
+
+#[test]
+fn mistakes_in_settings_have_their_place() {
+    let error = |files: &[(&str, Content<'_>)]| models::load(folder(files).path()).unwrap_err().to_string();
+    let bad_json = error(&[("model.pkl", svc()), ("model-settings.json", Text("{"))]);
+    assert!(bad_json.contains("line 1"), "{bad_json}");
+    let bad_yaml = error(&[("MLmodel", Text("flavors: [\n"))]);
+    assert!(bad_yaml.contains("MLmodel`: "), "{bad_yaml}");
+    let unknown_key = error(&[("model.pkl", svc()), ("forebay.yaml", Text("name: x\nfeature: []\n"))]);
+    assert!(unknown_key.contains("feature"), "{unknown_key}");
+}
+
+#[test]
+fn files_that_are_no_models_are_named() {
+    let refused = |content: &[u8], expected: Expect| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model.pkl"), content).unwrap();
+        check_refused(folder.path(), expected);
+    };
+    refused(b"", expect!["`DIR/model.pkl` is not a model this build can read: it begins with the bytes "]);
+    refused(
+        b"hello, world",
+        expect![
+            "`DIR/model.pkl` is not a model this build can read: it begins with the bytes 68656c6c6f2c2077"
+        ],
+    );
+    refused(
+        b"BZh91AY&SY",
+        expect![
+            "a file compressed with bzip2 is not supported: this build reads zlib, gzip, and files that are not compressed"
+        ],
+    );
+    refused(
+        b"\x89HDF\r\n\x1a\n....",
+        expect!["`DIR/model.pkl` is not a model this build can read: an HDF5 file (Keras?)"],
+    );
+    refused(
+        b"\x80\x04\x95\x02\0\0\0\0\0\0\0K\x01.",
+        expect![
+            "a file that holds 1 instead of an estimator is not supported: save the fitted estimator itself"
+        ],
+    );
+    refused(
+        b"\x80\x02cos\nsystem\nX\x02\0\0\0id\x85R.",
+        expect![
+            "`DIR/model.pkl` names `os.system` at byte 2, which is not allowed in a model file; nothing was executed"
+        ],
+    );
+
+    refused(
+        b"\x80\x02csklearn.svm._classes\nSVC\n)\x81.",
+        expect!["`sklearn.svm._classes.SVC` in `DIR/model.pkl` is inconsistent: `kernel` is missing"],
+    );
+}
+
+#[test]
+fn an_estimator_that_is_not_supported_is_named_with_those_that_are() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("model.pkl"), b"\x80\x02csklearn.cluster._dbscan\nDBSCAN\n)\x81.").unwrap();
+    let error = models::load(folder.path()).unwrap_err().to_string();
+    let expected = "`sklearn.cluster._dbscan.DBSCAN` is not supported: this build has ColumnTransformer, ";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+const RETAIL: &str = r#"
+name: retail-sales
+version: v1.0
+features:
+  - {name: store_id, type: long}
+  - {name: product_id, type: long}
+  - {name: date, type: datetime, default: "2024-01-01"}
+  - {name: price, type: double, default: 29.99}
+  - {name: promotion, type: long, default: 0}
+  - {name: category, type: string, default: books}
+  - {name: day_of_week, from: date, part: day_of_week}
+  - {name: month, from: date, part: month}
+"#;
+
+fn retail() -> (TempDir, Model) {
+    let folder =
+        folder(&[("model.joblib", Fixture("retail-gbr/model.zlib.joblib")), ("forebay.yaml", Text(RETAIL))]);
+    let model = models::load(folder.path()).unwrap();
+    (folder, model)
+}
+
+fn text(text: &str) -> Values {
+    Values::Text([Some(text)].into_iter().collect())
+}
+
+fn request(columns: Vec<(&str, Values)>) -> Batch {
+    let column = |(name, values): (&str, Values)| Column { name: name.to_owned(), values };
+    Batch::table(columns.into_iter().map(column).collect())
+}
+
+#[test]
+fn acc_s3_94_features_with_a_date_are_predicted_as_the_pipeline_does() {
+    let (_folder, model) = retail();
+    let derived = request(vec![
+        ("store_id", Values::Long(vec![1])),
+        ("product_id", Values::Long(vec![123])),
+        ("date", text("2024-01-01")),
+        ("price", Values::Double(vec![29.99])),
+        ("promotion", Values::Long(vec![0])),
+    ]);
+    let whole = request(vec![
+        ("price", Values::Double(vec![29.99])),
+        ("promotion", Values::Long(vec![0])),
+        ("day_of_week", Values::Long(vec![0])),
+        ("month", Values::Long(vec![1])),
+        ("store_id", Values::Long(vec![1])),
+        ("product_id", Values::Long(vec![123])),
+        ("category", text("books")),
+    ]);
+    let plain = models::load(&fixtures().join("retail-gbr/model.skops")).unwrap();
+    let answer = model.predict(Method::Predict, &derived).unwrap();
+    assert_eq!(answer, plain.predict(Method::Predict, &whole).unwrap());
+}
+
+#[test]
+fn acc_s3_130_two_features_are_enough_where_the_others_have_defaults() {
+    let (_folder, model) = retail();
+    let two = request(vec![("store_id", Values::Long(vec![1])), ("product_id", Values::Long(vec![123]))]);
+    assert_eq!(model.predict(Method::Predict, &two).unwrap().shape.n_rows, 1);
+}
+
+#[test]
+fn a_feature_without_default_is_asked_for_where_the_model_needs_it() {
+    let settings =
+        "features: [{name: date, type: datetime}, {name: month, from: date, part: month}, {name: price}]";
+    let folder = folder(&[
+        ("model.joblib", Fixture("retail-gbr/model.zlib.joblib")),
+        ("forebay.yaml", Text(settings)),
+    ]);
+    let model = models::load(folder.path()).unwrap();
+    let error =
+        model.predict(Method::Predict, &request(vec![("store_id", Values::Long(vec![1]))])).unwrap_err();
+    assert_eq!(error.to_string(), "missing columns: `date`, `price`");
+    // What only picks a one-hot column may be missing: then none is picked.
+    let Inputs::Columns(fields) = &model.signature().inputs else { panic!("columns") };
+    let optional: Vec<&str> =
+        fields.iter().filter(|field| !field.required).map(|field| &*field.name).collect();
+    assert_eq!(optional, ["store_id", "product_id", "category"]);
+}
+
+#[test]
+fn acc_s3_131_the_folder_says_name_and_version() {
+    let (_folder, model) = retail();
+    let description = model.description();
+    assert_eq!(description.name.as_deref(), Some("retail-sales"));
+    assert_eq!(description.version.as_deref(), Some("v1.0"));
+}
+
+#[test]
+fn a_feature_step_tells_what_a_request_may_carry() {
+    let (_folder, model) = retail();
+    let Inputs::Columns(fields) = &model.signature().inputs else { panic!("columns") };
+    let told: Vec<String> = fields
+        .iter()
+        .map(|field| {
+            let default =
+                field.default.as_ref().map_or_else(String::new, |default| format!(" = {default:?}"));
+            let optional = if field.required { "" } else { "?" };
+            format!("{}{optional}: {}{default}", field.name, field.datatype.as_str())
+        })
+        .collect();
+    expect![[r#"
+        store_id?: long
+        product_id?: long
+        date?: datetime = Text("2024-01-01")
+        price?: double = Double(29.99)
+        promotion?: long = Long(0)
+        category?: string = Text("books")"#]]
+    .assert_eq(&told.join("\n"));
+    assert!(model.predict(Method::Predict, model.example()).is_ok());
+}
