@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use manifest::Object;
 use plan::ObjectRef;
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 use tracing::warn;
@@ -73,7 +76,13 @@ pub enum OpenError {
 impl Disk {
     pub(super) fn at(path: &Path) -> Result<(Self, Loaded), OpenError> {
         let path = path.to_owned();
-        Self::new(move || Database::builder().set_cache_size(CACHE_BYTES).create(&path))
+        Self::new(move || {
+            // Secrets are among the objects: the file is nobody else's.
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            let file = FileBackend::new(options.open(&path)?)?;
+            Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file)
+        })
     }
 
     /// With any way to open the database.

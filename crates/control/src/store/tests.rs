@@ -416,3 +416,17 @@ fn f_15_a_full_disk_refuses_writes_and_recovers() {
     let names: Vec<_> = store.list(&Query::of("ConfigMap")).objects.iter().map(|c| c.name.clone()).collect();
     assert_eq!(names, ["a", "c"], "what was refused does not come back");
 }
+
+#[test]
+fn nobody_else_reads_the_file_and_nobody_else_opens_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("objects.redb");
+    let store = Store::open(&file).unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(Store::open(&file), Err(OpenError::InUse)));
+    apply(&store, config("a", "1"));
+    drop(store);
+    let store = Store::open(&file).unwrap();
+    assert_eq!(store.list(&Query::of("ConfigMap")).objects.len(), 1);
+}

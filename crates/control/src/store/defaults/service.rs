@@ -17,7 +17,7 @@ const CLUSTER_IPS: Range<u32> = 0x0a60_0100..0x0a6f_ff00;
 const NODE_PORTS: Range<u32> = 30000..32768;
 
 pub(super) fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
-    let seed = (object.namespace.clone(), object.name.clone());
+    let owner = (object.namespace.clone(), object.name.clone());
     let Some(spec) = object.value.as_object_mut().and_then(|service| fields(service, "spec")) else { return };
     set_missing(spec, [("type", json!("ClusterIP")), ("sessionAffinity", json!("None"))]);
     let kind = spec["type"].as_str().unwrap_or_default().to_owned();
@@ -27,7 +27,7 @@ pub(super) fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
     let old_spec = old.map_or(&Value::Null, |old| &old.value["spec"]);
     let cluster_ip = match &old_spec["clusterIP"] {
         Value::String(kept) => json!(kept),
-        _ => json!(free_cluster_ip(&seed, all)),
+        _ => json!(free_cluster_ip(&owner, all)),
     };
     set_missing(spec, [("clusterIP", cluster_ip)]);
     let cluster_ips = json!([spec["clusterIP"]]);
@@ -48,13 +48,13 @@ pub(super) fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
         set_missing(spec, [("allocateLoadBalancerNodePorts", json!(true))]);
     }
     let wants_node_ports = is_outside && spec.get("allocateLoadBalancerNodePorts") != Some(&json!(false));
-    let mut taken = if wants_node_ports { node_ports(all, &seed) } else { BTreeSet::new() };
+    let mut taken = if wants_node_ports { node_ports(all, &owner) } else { BTreeSet::new() };
     for port in items(spec, "ports") {
         fill_port(port);
         if wants_node_ports && port.get("nodePort").and_then(Value::as_u64).unwrap_or(0) == 0 {
             let kept = old_port(old_spec, port).and_then(|old| old["nodePort"].as_u64()?.try_into().ok());
             let kept = kept.filter(|kept| !taken.contains(kept));
-            let key = (&seed, port["port"].as_u64(), port["protocol"].as_str());
+            let key = (&owner, port["port"].as_u64(), port["protocol"].as_str());
             let node_port = kept.unwrap_or_else(|| first_free(NODE_PORTS, &key, |n| taken.contains(&n)));
             taken.insert(node_port);
             port.insert("nodePort".to_owned(), json!(node_port));
@@ -72,11 +72,11 @@ fn old_port<'a>(old_spec: &'a Value, port: &Map<String, Value>) -> Option<&'a Va
     ports.iter().find(|old| old["port"] == port["port"] && old["protocol"] == port["protocol"])
 }
 
-fn free_cluster_ip(seed: &(String, String), all: &Objects) -> String {
+fn free_cluster_ip(owner: &(String, String), all: &Objects) -> String {
     let services = all.of_kind("Service").filter_map(|service| service.value["spec"]["clusterIP"].as_str());
     let taken: BTreeSet<u32> =
         services.filter_map(|address| Some(address.parse::<Ipv4Addr>().ok()?.to_bits())).collect();
-    Ipv4Addr::from_bits(first_free(CLUSTER_IPS, seed, |address| taken.contains(&address))).to_string()
+    Ipv4Addr::from_bits(first_free(CLUSTER_IPS, owner, |address| taken.contains(&address))).to_string()
 }
 
 fn node_ports(all: &Objects, except: &(String, String)) -> BTreeSet<u32> {
