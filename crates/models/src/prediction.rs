@@ -95,6 +95,12 @@ impl Prediction {
         let n_rows = data.len().checked_div(n_columns).unwrap_or(0);
         Self { shape: Shape { n_rows, n_columns: Some(n_columns) }, data }
     }
+
+    /// Adds the rows of a further part of the same answer.
+    pub(crate) fn append(&mut self, more: Self) {
+        self.shape.n_rows += more.shape.n_rows;
+        self.data.append(more.data);
+    }
 }
 
 impl Data {
@@ -117,8 +123,7 @@ impl Data {
         self.len() == 0
     }
 
-    /// Adds the values of another part of the same answer, which have the same type.
-    pub(crate) fn append(&mut self, other: Self) {
+    fn append(&mut self, other: Self) {
         match (self, other) {
             (Self::Double(values), Self::Double(more)) => values.extend(more),
             (Self::Float(values), Self::Float(more)) => values.extend(more),

@@ -225,6 +225,10 @@ impl Table<'_> {
         self.columns.iter().any(|column| matches!(column, Column::Text { .. }))
     }
 
+    pub(crate) fn has_only_texts(&self) -> bool {
+        self.columns.iter().all(|column| matches!(column, Column::Text { .. }))
+    }
+
     fn into_matrix(self) -> Result<Matrix<'static>, Refusal> {
         for (index, column) in self.columns.iter().enumerate() {
             if let Some((row, text)) = column.first_text(self.n_rows) {

@@ -1,0 +1,157 @@
+//! Putting a model together: what a file does not declare is found out from the estimator.
+
+use std::collections::HashSet;
+
+use super::entry::{Entry, EntryColumn};
+use super::evaluator::Evaluator;
+use super::{Description, Model};
+use crate::estimator::{Hint, Step};
+use crate::example;
+use crate::fault::Fault;
+use crate::features::{self, Features};
+use crate::rows::{Column, Rows, Table};
+use crate::{Batch, DataType, Field, Inputs, Method, Scalar, Signature};
+
+/// Columns that are tried out one by one, to see which of them may be missing.
+const MAX_TRIED_COLUMNS: usize = 1024;
+
+/// What a model is made of.
+pub(crate) struct Assembly {
+    pub(crate) step: Step,
+    /// The names of its columns, if it was fitted with names.
+    pub(crate) names: Option<Vec<String>>,
+    pub(crate) features: Option<Features>,
+    /// What is declared beside the estimator.
+    pub(crate) signature: Option<Signature>,
+    pub(crate) example: Option<Batch>,
+    pub(crate) method: Option<Method>,
+    pub(crate) description: Description,
+}
+
+impl Assembly {
+    pub(crate) fn finish(self) -> Result<Model, Fault> {
+        let methods = self.step.methods();
+        let default_method = self.method.unwrap_or(methods[0]);
+        if !methods.contains(&default_method) {
+            let class = self.description.parts.first().map_or("the model", |part| part.class.as_str());
+            let problem = format!("it is to be asked for `{default_method}`, which it has not");
+            return Err(Fault::inconsistent(class, problem));
+        }
+
+        let n_columns = self.step.part().n_inputs();
+        let hints: Vec<Hint> =
+            (0..n_columns.unwrap_or(0)).map(|column| self.step.part().hint(column)).collect();
+        let names = self.names.or_else(|| declared_names(self.signature.as_ref(), n_columns));
+        if self.features.is_some() && names.is_none() {
+            let problem = "it makes columns by name, but the model was fitted without names";
+            return Err(Fault::inconsistent(features::FILE, problem));
+        }
+        let column = |name| EntryColumn { name, is_required: true };
+        let columns = names.map(|names| names.into_iter().map(column).collect());
+        let entry = Entry { n_columns, columns, features: self.features };
+
+        let mut evaluator = Evaluator::new(self.step, entry);
+        require_columns(&mut evaluator, default_method, &hints, self.signature.as_ref());
+        let signature = signature(&evaluator.entry, &hints, self.signature);
+        let saved = self.example.filter(|example| evaluator.ask(default_method, example).is_ok());
+        let example = saved.unwrap_or_else(|| make_example(&evaluator.entry, &hints, &signature));
+        let description = self.description;
+        Ok(Model { evaluator, signature, methods, default_method, example, description })
+    }
+}
+
+/// The names of a declared signature, for a model that was fitted without.
+fn declared_names(signature: Option<&Signature>, n_columns: Option<usize>) -> Option<Vec<String>> {
+    let Inputs::Columns(fields) = &signature?.inputs else { return None };
+    (Some(fields.len()) == n_columns).then(|| fields.iter().map(|field| field.name.clone()).collect())
+}
+
+/// Notes which columns must be there: those that are declared so, and those that the estimator turns out to need.
+fn require_columns(evaluator: &mut Evaluator, method: Method, hints: &[Hint], declared: Option<&Signature>) {
+    let required = needed_columns(evaluator, method, hints);
+    let is_declared = |name: &str| match declared.map(|signature| &signature.inputs) {
+        Some(Inputs::Columns(fields)) => fields.iter().any(|field| field.name == name && field.required),
+        _ => false,
+    };
+    let entry = &mut evaluator.entry;
+    let Some(columns) = &mut entry.columns else { return };
+    for (column, is_needed) in columns.iter_mut().zip(required) {
+        column.is_required = is_needed || is_declared(&column.name);
+    }
+    if let Some(features) = &mut entry.features {
+        let required = columns.iter().filter(|column| column.is_required).map(|column| &*column.name);
+        features.require(&required.collect::<HashSet<_>>());
+    }
+}
+
+/// Which columns an estimator needs. It is asked itself, with an example in which one after another is missing.
+fn needed_columns(evaluator: &Evaluator, method: Method, hints: &[Hint]) -> Vec<bool> {
+    let examples: Vec<Column<'static>> = hints.iter().map(|hint| example_column(&hint.example)).collect();
+    let is_taken = |columns: Vec<Column<'static>>| {
+        evaluator.answer(method, Rows::Table(Table { n_rows: 1, columns })).is_ok()
+    };
+    let can_be_tried = examples.len() <= MAX_TRIED_COLUMNS && is_taken(examples.clone());
+    let may_be_missing = |index: usize| {
+        let mut columns = examples.clone();
+        columns[index] = Column::Double(vec![f64::NAN].into());
+        is_taken(columns)
+    };
+    let is_needed = |(index, hint): (usize, &Hint)| hint.is_used && !(can_be_tried && may_be_missing(index));
+    hints.iter().enumerate().map(is_needed).collect()
+}
+
+/// What a request may carry: what is declared, or the columns of the estimator, with those of the feature step.
+fn signature(entry: &Entry, hints: &[Hint], declared: Option<Signature>) -> Signature {
+    let mut signature = declared.unwrap_or_else(|| undeclared(entry, hints));
+    if let (Some(features), Inputs::Columns(fields)) = (&entry.features, &mut signature.inputs) {
+        fields.retain(|field| !features.knows(&field.name));
+        fields.splice(0..0, features.fields());
+    }
+    signature
+}
+
+fn undeclared(entry: &Entry, hints: &[Hint]) -> Signature {
+    let inputs = match &entry.columns {
+        None => Inputs::Matrix { datatype: DataType::Double, n_columns: entry.n_columns },
+        Some(columns) => {
+            let used = columns.iter().zip(hints).filter(|(_, hint)| hint.is_used);
+            let field = |(column, hint): (&EntryColumn, &Hint)| Field {
+                name: column.name.clone(),
+                datatype: hint.datatype,
+                required: column.is_required,
+                default: None,
+            };
+            Inputs::Columns(used.map(field).collect())
+        }
+    };
+    Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared: false }
+}
+
+/// One row of what the columns are known to be like.
+fn make_example(entry: &Entry, hints: &[Hint], signature: &Signature) -> Batch {
+    let Inputs::Columns(fields) = &signature.inputs else {
+        let unknown = [Hint::default()];
+        return example::matrix(if hints.is_empty() { &unknown } else { hints });
+    };
+    let columns = entry.columns.as_deref().unwrap_or_default();
+    let value = |(index, field): (usize, &Field)| {
+        let place = columns.iter().position(|column| column.name == field.name).unwrap_or(index);
+        match (&field.default, hints.get(place), field.datatype) {
+            (Some(default), _, _) => default.clone(),
+            (None, _, DataType::Datetime) => Scalar::Text("2024-01-01".to_owned()),
+            (None, Some(hint), _) => hint.example.clone(),
+            (None, None, DataType::String) => Scalar::Text(String::new()),
+            (None, None, _) => Scalar::Double(0.0),
+        }
+    };
+    example::table(fields.iter().enumerate().map(|(index, field)| (field, value((index, field)))))
+}
+
+fn example_column(value: &Scalar) -> Column<'static> {
+    match value {
+        Scalar::Double(number) => Column::Double(vec![*number].into()),
+        Scalar::Long(long) => Column::Long(vec![*long].into()),
+        Scalar::Boolean(flag) => Column::Boolean(vec![*flag].into()),
+        Scalar::Text(text) => Column::texts([Some(text.as_str())].into_iter().collect()),
+    }
+}

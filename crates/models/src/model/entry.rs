@@ -1,0 +1,125 @@
+//! From the columns of a batch to those of an estimator, which have an order and no names.
+
+use std::collections::HashMap;
+
+use crate::features::Features;
+use crate::rows::{Column, Rows, Table};
+use crate::{Batch, Columns, InputError, InputProblem};
+
+/// How the columns of a batch become those of the estimator.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// How many columns the estimator takes; `None` if it takes any number.
+    pub(super) n_columns: Option<usize>,
+    /// Its columns, if they have names.
+    pub(super) columns: Option<Vec<EntryColumn>>,
+    /// What is made of a request first.
+    pub(super) features: Option<Features>,
+}
+
+/// A column of the estimator.
+#[derive(Debug)]
+pub(super) struct EntryColumn {
+    pub(super) name: String,
+    /// Whether it must be there. One that need not be is missing in all rows if it is not.
+    pub(super) is_required: bool,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// The rows of a batch, with the columns of the estimator.
+    pub(super) fn rows<'a>(&'a self, batch: &'a Batch) -> Result<Rows<'a>, InputError> {
+        check_shape(batch)?;
+        match (&batch.columns, &self.columns, &self.features) {
+            (Columns::Table(columns), Some(wanted), None) => pick_in_order(wanted, batch.n_rows, columns),
+            (Columns::Table(_), Some(wanted), Some(features)) => {
+                let mut named = features.apply(batch)?;
+                pick(wanted, batch.n_rows, |_, name| {
+                    let place = named.iter().position(|(known, _)| *known == name)?;
+                    Some(named.swap_remove(place).1)
+                })
+            }
+            _ => match self.n_columns {
+                Some(expected) if expected != batch.n_columns() => {
+                    Err(problem(InputProblem::WrongColumnCount { expected, got: batch.n_columns() }))
+                }
+                _ => Ok(Rows::of(batch)),
+            },
+        }
+    }
+
+    /// What an error calls a column: its name, or else its place.
+    pub(super) fn name(&self, column: usize) -> Option<String> {
+        match &self.columns {
+            Some(columns) => columns.get(column).map(|column| column.name.clone()),
+            None => Some(column.to_string()),
+        }
+    }
+}
+
+/// Checks that a batch has rows, and that all its columns have as many.
+fn check_shape(batch: &Batch) -> Result<(), InputError> {
+    if batch.n_rows == 0 {
+        return Err(problem(InputProblem::NoRows));
+    }
+    let expected = batch.n_rows;
+    let unequal = match &batch.columns {
+        Columns::Matrix { n_columns, values } => {
+            let is_right = expected.checked_mul(*n_columns) == Some(values.len());
+            (!is_right).then_some(values.len())
+        }
+        Columns::Table(columns) => {
+            columns.iter().map(|column| column.values.len()).find(|n_values| *n_values != expected)
+        }
+    };
+    match unequal {
+        None => Ok(()),
+        Some(got) => Err(problem(InputProblem::UnequalColumns { expected, got })),
+    }
+}
+
+/// Finds columns by name. They mostly come in the right order, so names are looked up only when they do not.
+fn pick_in_order<'a>(
+    wanted: &[EntryColumn],
+    n_rows: usize,
+    columns: &'a [crate::Column],
+) -> Result<Rows<'a>, InputError> {
+    let mut by_name: Option<HashMap<&str, &crate::Column>> = None;
+    pick(wanted, n_rows, |index, name| {
+        let column = match columns.get(index) {
+            Some(column) if column.name == name => Some(column),
+            _ => {
+                let named = || columns.iter().map(|column| (column.name.as_str(), column)).collect();
+                by_name.get_or_insert_with(named).get(name).copied()
+            }
+        };
+        column.map(|column| Column::of(&column.values))
+    })
+}
+
+/// The wanted columns, in order. `find` is told where a column mostly is, and its name.
+fn pick<'a>(
+    wanted: &[EntryColumn],
+    n_rows: usize,
+    mut find: impl FnMut(usize, &str) -> Option<Column<'a>>,
+) -> Result<Rows<'a>, InputError> {
+    let mut columns = Vec::with_capacity(wanted.len());
+    let mut missing = Vec::new();
+    for (index, wanted) in wanted.iter().enumerate() {
+        match find(index, &wanted.name) {
+            Some(column) => columns.push(column),
+            None if wanted.is_required => missing.push(wanted.name.clone()),
+            None => columns.push(Column::Double(vec![f64::NAN; n_rows].into())),
+        }
+    }
+    if missing.is_empty() {
+        Ok(Rows::Table(Table { n_rows, columns }))
+    } else {
+        Err(problem(InputProblem::MissingColumns { names: missing }))
+    }
+}
+
+fn problem(problem: InputProblem) -> InputError {
+    InputError { row: None, column: None, problem }
+}

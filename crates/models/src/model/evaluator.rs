@@ -1,0 +1,86 @@
+//! Batches in, answers out.
+
+use super::entry::Entry;
+use crate::estimator::Step;
+use crate::rows::{Cell, Refusal, Rows, Takes};
+use crate::{Batch, Data, InputError, InputProblem, Method, Prediction};
+
+/// Rows that go through the estimator together, if they are narrow.
+const BLOCK_ROWS: usize = 240;
+
+/// Numbers that these rows have on their way, where one-hot columns make them wide.
+const BLOCK_VALUES: usize = 1 << 20;
+
+/// An estimator, and how a batch gets to it.
+#[derive(Debug)]
+pub(super) struct Evaluator {
+    pub(super) step: Step,
+    pub(super) entry: Entry,
+    /// Rows that go through the estimator together; `None` if that must be all of them.
+    block_rows: Option<usize>,
+}
+
+// === impl Evaluator ===
+
+impl Evaluator {
+    pub(super) fn new(step: Step, entry: Entry) -> Self {
+        let widest = step.widest(entry.n_columns.unwrap_or(1)).max(1);
+        let block_rows = (BLOCK_VALUES / widest).clamp(1, BLOCK_ROWS);
+        Self { block_rows: step.rows_are_independent().then_some(block_rows), step, entry }
+    }
+
+    /// The answer to a method that the estimator has.
+    pub(super) fn ask(&self, method: Method, batch: &Batch) -> Result<Prediction, InputError> {
+        let rows = self.entry.rows(batch)?;
+        let n_rows = rows.n_rows();
+        let block_rows = match self.block_rows {
+            Some(block_rows) if block_rows < n_rows => block_rows,
+            _ => return self.answer(method, rows).map_err(|refusal| self.input_error(refusal, 0)),
+        };
+        let answer = |start: usize| {
+            let block = rows.slice(start..n_rows.min(start + block_rows));
+            self.answer(method, block).map_err(|refusal| self.input_error(refusal, start))
+        };
+        let mut whole = answer(0)?;
+        for start in (block_rows..n_rows).step_by(block_rows) {
+            whole.append(answer(start)?);
+        }
+        Ok(whole)
+    }
+
+    /// The answer for rows that have the columns of the estimator.
+    pub(super) fn answer(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        match &self.step {
+            Step::Predictor(predictor) => predictor.predict(method, rows),
+            Step::Transformer(transformer) => {
+                transformed(transformer.transform(rows)?).map_err(|refusal| refusal.after(1))
+            }
+        }
+    }
+
+    fn input_error(&self, refusal: Refusal, first_row: usize) -> InputError {
+        InputError {
+            row: refusal.row.map(|row| first_row + row),
+            column: refusal.column.and_then(|column| self.entry.name(column)),
+            problem: refusal.problem,
+        }
+    }
+}
+
+/// What a transformer gives, as an answer: numbers, or texts if there is nothing else.
+fn transformed(rows: Rows<'_>) -> Result<Prediction, Refusal> {
+    let n_columns = rows.n_columns();
+    let is_text = matches!(&rows, Rows::Table(table) if table.has_only_texts());
+    if !is_text {
+        let matrix = rows.into_matrix(Takes::Everything, "the model")?;
+        return Ok(Prediction::rows(n_columns, Data::Double(matrix.values.into_owned())));
+    }
+    let places = (0..rows.n_rows()).flat_map(|row| (0..n_columns).map(move |column| (row, column)));
+    let text = |(row, column)| match rows.cell(row, column) {
+        Cell::Text(text) => Ok(text.to_owned()),
+        cell => {
+            Err(Refusal::at(row, column, InputProblem::WrongType { expected: "a text", got: cell.show() }))
+        }
+    };
+    Ok(Prediction::rows(n_columns, Data::Text(places.map(text).collect::<Result<_, _>>()?)))
+}
