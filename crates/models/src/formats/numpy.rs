@@ -26,7 +26,7 @@ pub(crate) struct Array<'a> {
 #[derive(Debug, Clone)]
 enum Elements<'a> {
     Bytes(Cow<'a, [u8]>),
-    Objects(Vec<Id>),
+    Objects(Cow<'a, [Id]>),
 }
 
 impl<'a> Array<'a> {
@@ -46,7 +46,12 @@ impl<'a> Array<'a> {
     }
 
     /// An array of Python objects.
-    pub(crate) fn objects(shape: Vec<usize>, fortran: bool, objects: Vec<Id>) -> Result<Self, Fault> {
+    pub(crate) fn objects(
+        shape: Vec<usize>,
+        fortran: bool,
+        objects: impl Into<Cow<'a, [Id]>>,
+    ) -> Result<Self, Fault> {
+        let objects = objects.into();
         let dtype = Dtype { kind: Kind::Object, size: 8, big_endian: false, fields: Vec::new() };
         if byte_size(&dtype, &shape)? != objects.len().saturating_mul(8) {
             let problem = format!("{} objects for shape {shape:?}", objects.len());
@@ -102,7 +107,7 @@ impl<'a> Array<'a> {
         let shape = shape_of(records, shape)?;
         match records.get(data) {
             Record::List(objects) if dtype.kind == Kind::Object => {
-                Array::objects(shape, fortran, objects.clone())
+                Array::objects(shape, fortran, &objects[..])
             }
             _ => {
                 let bytes = records.bytes(data);
@@ -116,7 +121,7 @@ impl<'a> Array<'a> {
     pub(crate) fn into_owned(self) -> Array<'static> {
         let elements = match self.elements {
             Elements::Bytes(bytes) => Elements::Bytes(Cow::Owned(bytes.into_owned())),
-            Elements::Objects(objects) => Elements::Objects(objects),
+            Elements::Objects(objects) => Elements::Objects(Cow::Owned(objects.into_owned())),
         };
         Array { elements, ..self }
     }
