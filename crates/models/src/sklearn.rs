@@ -56,8 +56,7 @@ pub(crate) struct Compiled {
 /// Makes an estimator of what was saved of it.
 pub(crate) fn compile(value: &Value<'_>) -> Result<Compiled, Fault> {
     if value.object().is_err() {
-        let what = format!("a file that holds {} instead of an estimator", value.show());
-        return Err(Fault::Unsupported { what, help: Some("save the fitted estimator itself".to_owned()) });
+        return Err(no_estimator(value));
     }
     value.nested(|object| {
         let kind = find(object.class())?;
@@ -68,6 +67,14 @@ pub(crate) fn compile(value: &Value<'_>) -> Result<Compiled, Fault> {
         check_nothing_was_missed(&object, kind)?;
         Ok(Compiled { step, names })
     })
+}
+
+fn no_estimator(value: &Value<'_>) -> Fault {
+    if !value.is_root() {
+        return value.problem(&format!("have {} in the place of an estimator", value.show()));
+    }
+    let what = format!("a file that holds {} instead of an estimator", value.show());
+    Fault::Unsupported { what, help: Some("save the fitted estimator itself".to_owned()) }
 }
 
 /// Reads an estimator that is one of many inside another.

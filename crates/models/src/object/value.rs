@@ -59,6 +59,11 @@ impl<'s> Value<'s> {
         }
     }
 
+    /// Whether it is what the file was saved for.
+    pub(crate) fn is_root(&self) -> bool {
+        self.key.is_empty()
+    }
+
     pub(crate) fn is_none(&self) -> bool {
         matches!(self.record(), Record::None)
     }

@@ -7,7 +7,7 @@ use super::pipeline::{is_passthrough, weight_of};
 use super::{Kind, compile};
 use crate::estimator::{Hint, Part, Step, Transformer, transformer};
 use crate::fault::Fault;
-use crate::object::{Object, Value};
+use crate::object::{MAX_COLUMNS, Object, Value};
 use crate::record::Record;
 use crate::rows::{Refusal, Rows, Table};
 
@@ -96,7 +96,10 @@ impl<'s> Columns<'s> {
         let n_inputs = match (object.n_columns(&["n_features_in_", "_n_features"])?, &names) {
             (Some(n_columns), _) => n_columns,
             (None, Some(names)) => names.len(),
-            (None, None) => return Ok(Self::Named(Vec::new())),
+            (None, None) => match n_places(object)? {
+                Some(n_places) => n_places,
+                None => return Ok(Self::Named(Vec::new())),
+            },
         };
         if names.as_ref().is_some_and(|names| names.len() != n_inputs) {
             return Err(object.problem("the number of column names is wrong"));
@@ -157,6 +160,24 @@ impl<'s> Columns<'s> {
             Self::Named(names) => (names.len(), Some(names)),
         }
     }
+}
+
+/// How many columns there are, if all branches take them by number; the remainder is a branch too.
+fn n_places(object: &Object<'_>) -> Result<Option<usize>, Fault> {
+    let mut n_places = 0;
+    for branch in object.get("transformers_")?.items()? {
+        let [_, _, wanted] = branch.items()?[..] else { return Ok(None) };
+        let Ok(items) = wanted.items() else { return Ok(None) };
+        for item in items {
+            match item.record() {
+                Record::Int(place @ 0..) if (*place as usize) < MAX_COLUMNS => {
+                    n_places = n_places.max(*place as usize + 1);
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+    Ok(Some(n_places))
 }
 
 /// Whether a branch takes columns by name.

@@ -12,11 +12,11 @@ use crate::{Data, Method, Prediction};
 
 /// How the trees were grown.
 const FIT: &str = "\
-    categorical_features do_early_stopping_ early_stopping _feature_subsample_rng _fitted_with_sw \
-    interaction_cst _in_fit is_categorical_ _is_categorical_remapped l2_regularization _label_encoder \
-    learning_rate max_bins max_depth max_features max_leaf_nodes min_samples_leaf monotonic_cst _n_features \
-    n_iter_no_change quantile _random_seed _scorer scoring train_score_ _use_validation_data \
-    validation_fraction validation_score_";
+    categorical_features do_early_stopping_ early_stopping _feature_subsample_rng _fitted_with_sw in_fit \
+    _in_fit interaction_cst is_categorical_ _is_categorical_remapped l2_regularization _label_encoder \
+    learning_rate loss_ max_bins max_depth max_features max_leaf_nodes min_samples_leaf monotonic_cst \
+    _n_features n_iter_no_change quantile _random_seed scorer_ _scorer scoring train_score_ \
+    _use_validation_data validation_fraction validation_score_";
 const CLASSIFICATION: &str = "loss _loss";
 const REGRESSION: &str = "_loss";
 
@@ -80,7 +80,7 @@ fn boosting(object: &Object<'_>, width: usize) -> Result<Boosting, Fault> {
     if trees_per_iteration.count()? != width {
         return Err(trees_per_iteration.problem("does not fit the classes"));
     }
-    let n_features = object.n_columns(&["n_features_in_", "_n_features"])?;
+    let n_features = object.n_columns(&["n_features_in_", "_n_features", "n_features_"])?;
     let n_features = n_features.ok_or_else(|| object.problem("it does not say how many columns it takes"))?;
     let baseline = object.get("_baseline_prediction")?;
     let baseline = match baseline.number() {
@@ -99,7 +99,7 @@ fn boosting(object: &Object<'_>, width: usize) -> Result<Boosting, Fault> {
             _ => return Err(preprocessor.problem("does not keep the number of columns")),
         },
     };
-    let known = known_categories(&object.get("_bin_mapper")?, n_features)?;
+    let known = known_categories(&object.get_any(&["_bin_mapper", "bin_mapper_"])?, n_features)?;
 
     let mut builder = Builder::new(n_features, 1);
     let mut knows_missing = true;

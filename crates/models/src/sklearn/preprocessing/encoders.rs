@@ -1,13 +1,13 @@
 //! `OneHotEncoder` and `OrdinalEncoder`: categories to numbers (`sklearn/preprocessing/_encoders.py`).
 
-use std::collections::HashMap;
+mod categories;
 
+use crate::InputProblem;
 use crate::estimator::{Hint, Part, Step, Transformer, transformer};
 use crate::fault::Fault;
 use crate::object::{Object, Value};
-use crate::record::Record;
 use crate::rows::{Cell, Matrix, Refusal, Rows};
-use crate::{DataType, InputProblem, Scalar};
+use categories::Categories;
 
 /// What fitting was told; `categories_` and the other fitted attributes say what became of it.
 pub(super) const FIT: &str = "\
@@ -52,20 +52,6 @@ enum HandleUnknown {
     CountAsInfrequent,
 }
 
-/// The categories of a column, to be looked up.
-#[derive(Debug)]
-struct Categories {
-    texts: HashMap<String, usize>,
-    /// Numbers, in order. Whole ones are kept exactly.
-    longs: Vec<(i64, usize)>,
-    doubles: Vec<(f64, usize)>,
-    /// Python tells None from NaN. Here a missing value is None where that is known, and else NaN.
-    none: Option<usize>,
-    nan: Option<usize>,
-    first: Option<Scalar>,
-    n_categories: usize,
-}
-
 pub(super) fn one_hot(object: &Object<'_>) -> Result<Step, Fault> {
     if object.flag_or("_legacy_mode", false)? {
         let help = "fit it with `categories='auto'`, which is what later versions do".to_owned();
@@ -88,26 +74,12 @@ pub(super) fn one_hot(object: &Object<'_>) -> Result<Step, Fault> {
     let categories = categories(object)?;
     let mappings = infrequent_mappings(object, &categories)?;
     let dropped = dropped(object, categories.len())?;
+    let columns = categories.into_iter().zip(mappings).zip(dropped);
     let columns =
-        categories.into_iter().zip(mappings).zip(dropped).map(|((categories, mapping), dropped)| {
-            let plain = || (0..categories.n_categories).collect();
-            let groups: Vec<usize> = mapping.clone().unwrap_or_else(plain);
-            let n_groups = groups.iter().max().map_or(0, |last| last + 1);
-            let output = |group: &usize| match dropped {
-                Some(dropped) if *group == dropped => None,
-                Some(dropped) if *group > dropped => Some(group - 1),
-                _ => Some(*group),
-            };
-            OneHotColumn {
-                outputs: groups.iter().map(output).collect(),
-                n_outputs: n_groups - usize::from(dropped.is_some_and(|dropped| dropped < n_groups)),
-                infrequent: mapping.and_then(|groups| output(groups.iter().max()?)),
-                categories,
-            }
-        });
+        columns.map(|((categories, mapping), dropped)| OneHotColumn::new(categories, mapping, dropped));
     let columns: Vec<OneHotColumn> = columns.collect();
     if let Some(counts) = object.some("_n_features_outs")
-        && counts.integers()? != columns.iter().map(|column| column.n_outputs as i64).collect::<Vec<_>>()
+        && !counts.integers()?.into_iter().eq(columns.iter().map(|column| column.n_outputs as i64))
     {
         return Err(counts.problem("do not fit the categories"));
     }
@@ -202,124 +174,6 @@ fn dropped(object: &Object<'_>, n_columns: usize) -> Result<Vec<Option<usize>>, 
     Ok(indices)
 }
 
-// === impl Categories ===
-
-impl Categories {
-    fn read(value: &Value<'_>) -> Result<Self, Fault> {
-        let array = value.array()?;
-        let mut categories = Self {
-            texts: HashMap::new(),
-            longs: Vec::new(),
-            doubles: Vec::new(),
-            none: None,
-            nan: None,
-            first: None,
-            n_categories: array.len(),
-        };
-        if let Ok(items) = value.items() {
-            for (index, item) in items.iter().enumerate() {
-                match item.record() {
-                    Record::None => categories.add(index, None),
-                    Record::Text(text) => categories.add(index, Some(Scalar::Text(text.to_string()))),
-                    Record::Bool(flag) => categories.add(index, Some(Scalar::Boolean(*flag))),
-                    Record::Int(long) => categories.add(index, Some(Scalar::Long(*long))),
-                    _ => match (item.integer(), item.number()) {
-                        (Ok(long), _) => categories.add(index, Some(Scalar::Long(long))),
-                        (_, Ok(double)) => categories.add(index, Some(Scalar::Double(double))),
-                        _ => categories.add(index, Some(Scalar::Text(item.text()?.into_owned()))),
-                    },
-                }
-            }
-        } else if array.kind() == crate::formats::numpy::Kind::Bool {
-            value
-                .integers()?
-                .iter()
-                .enumerate()
-                .for_each(|(index, flag)| categories.add(index, Some(Scalar::Boolean(*flag == 1))));
-        } else if let Some(longs) = array.longs() {
-            longs
-                .iter()
-                .enumerate()
-                .for_each(|(index, long)| categories.add(index, Some(Scalar::Long(*long))));
-        } else if let Some(doubles) = array.doubles() {
-            doubles
-                .iter()
-                .enumerate()
-                .for_each(|(index, double)| categories.add(index, Some(Scalar::Double(*double))));
-        } else {
-            let texts = value.texts()?;
-            texts
-                .into_iter()
-                .enumerate()
-                .for_each(|(index, text)| categories.add(index, Some(Scalar::Text(text))));
-        }
-        categories.longs.sort_unstable();
-        categories.doubles.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
-        Ok(categories)
-    }
-
-    fn add(&mut self, index: usize, category: Option<Scalar>) {
-        match &category {
-            None => self.none = Some(index),
-            Some(Scalar::Double(double)) if double.is_nan() => self.nan = Some(index),
-            Some(Scalar::Double(double)) => match whole(*double) {
-                Some(long) => self.longs.push((long, index)),
-                None => self.doubles.push((*double, index)),
-            },
-            Some(Scalar::Long(long)) => self.longs.push((*long, index)),
-            Some(Scalar::Boolean(flag)) => self.longs.push((i64::from(*flag), index)),
-            Some(Scalar::Text(text)) => drop(self.texts.insert(text.clone(), index)),
-        }
-        if self.first.is_none() && self.nan != Some(index) {
-            self.first = category;
-        }
-    }
-
-    fn find(&self, cell: Cell<'_>) -> Option<usize> {
-        let long = |long: i64| {
-            let place = self.longs.binary_search_by_key(&long, |(known, _)| *known).ok()?;
-            Some(self.longs[place].1)
-        };
-        match cell {
-            Cell::Missing => self.none.or(self.nan),
-            Cell::Text(text) => self.texts.get(text).copied(),
-            Cell::Long(value) => long(value),
-            Cell::Boolean(flag) => long(i64::from(flag)),
-            Cell::Double(double) => match whole(double) {
-                Some(value) => long(value),
-                None => {
-                    let place = self.doubles.binary_search_by(|(known, _)| known.total_cmp(&double)).ok()?;
-                    Some(self.doubles[place].1)
-                }
-            },
-        }
-    }
-
-    fn unknown(&self, cell: Cell<'_>, row: usize, column: usize) -> Refusal {
-        let problem = InputProblem::UnknownCategory { value: cell.show(), n_known: self.n_categories };
-        Refusal::at(row, column, problem)
-    }
-
-    fn hint(&self) -> Hint {
-        let Some(example) = self.first.clone() else {
-            return Hint { datatype: DataType::Any, ..Hint::default() };
-        };
-        let datatype = match &example {
-            Scalar::Double(_) => DataType::Double,
-            Scalar::Long(_) => DataType::Long,
-            Scalar::Boolean(_) => DataType::Boolean,
-            Scalar::Text(_) => DataType::String,
-        };
-        Hint { datatype, example, is_used: true }
-    }
-}
-
-/// The whole number that a number is, if it is one that 64 bits hold.
-fn whole(double: f64) -> Option<i64> {
-    let long = double as i64;
-    (long as f64 == double && long != i64::MAX).then_some(long)
-}
-
 /// Refuses infinite numbers, which no encoder takes.
 fn check_finite(cell: Cell<'_>, encoder: &str, row: usize, column: usize) -> Result<(), Refusal> {
     match cell {
@@ -328,6 +182,28 @@ fn check_finite(cell: Cell<'_>, encoder: &str, row: usize, column: usize) -> Res
             Err(Refusal::at(row, column, problem))
         }
         _ => Ok(()),
+    }
+}
+
+// === impl OneHotColumn ===
+
+impl OneHotColumn {
+    /// `groups` says which categories share an output, and `dropped` which group has none.
+    fn new(categories: Categories, groups: Option<Vec<usize>>, dropped: Option<usize>) -> Self {
+        let shares_outputs = groups.is_some();
+        let groups = groups.unwrap_or_else(|| (0..categories.n_categories).collect());
+        let last_group = groups.iter().max().copied();
+        let output = |group: usize| match dropped {
+            Some(dropped) if group == dropped => None,
+            Some(dropped) if group > dropped => Some(group - 1),
+            _ => Some(group),
+        };
+        Self {
+            outputs: groups.iter().map(|group| output(*group)).collect(),
+            n_outputs: groups.iter().filter_map(|group| output(*group)).max().map_or(0, |last| last + 1),
+            infrequent: last_group.filter(|_| shares_outputs).and_then(output),
+            categories,
+        }
     }
 }
 
