@@ -80,6 +80,6 @@ pub(crate) fn load_pickle(data: &[u8]) -> Result<Content, Fault> {
 /// Makes a model of the records of a file.
 fn compile(records: Records<'_>, root: Id, n_bytes: usize, format: String) -> Result<Content, Fault> {
     let source = Source::new(records, n_bytes);
-    let compiled = sklearn::compile(&source.value(root))?;
+    let compiled = sklearn::compile(&source.value(root), None)?;
     Ok(Content { format, step: compiled.step, names: compiled.names, outline: source.into_outline() })
 }

@@ -124,7 +124,11 @@ fn load_file(path: &Path, mlflow: Option<mlflow::Folder>, settings: Settings) ->
             (content.format, libraries.into_iter().collect())
         }
     };
-    let parts = content.outline.into_iter().map(|part| Part { depth: part.depth, class: part.class });
+    let parts = content.outline.into_iter().map(|part| Part {
+        depth: part.depth,
+        name: part.name,
+        class: part.class,
+    });
     let description = Description {
         name: settings.name,
         version: settings.version,

@@ -48,6 +48,8 @@ pub struct Description {
 pub struct Part {
     /// How many estimators it is inside of.
     pub depth: usize,
+    /// What the estimator around it calls it, for example the name of a pipeline's step.
+    pub name: Option<String>,
     /// Its Python class, as `module.name`.
     pub class: String,
 }

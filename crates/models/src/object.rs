@@ -41,6 +41,8 @@ pub(crate) struct Source<'a> {
 pub(crate) struct Outline {
     /// How many estimators it is inside of.
     pub(crate) depth: usize,
+    /// What the estimator around it calls it.
+    pub(crate) name: Option<String>,
     /// `module.name` of its class.
     pub(crate) class: String,
     /// The version of the library that wrote it, if it says so.

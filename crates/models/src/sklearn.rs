@@ -53,12 +53,12 @@ pub(crate) struct Compiled {
     pub(crate) names: Option<Vec<String>>,
 }
 
-/// Makes an estimator of what was saved of it.
-pub(crate) fn compile(value: &Value<'_>) -> Result<Compiled, Fault> {
+/// Makes an estimator of what was saved of it. `name` is what the estimator around it calls it.
+pub(crate) fn compile(value: &Value<'_>, name: Option<&str>) -> Result<Compiled, Fault> {
     if value.object().is_err() {
         return Err(no_estimator(value));
     }
-    value.nested(|object| {
+    value.nested(name, |object| {
         let kind = find(object.class())?;
         let step = (kind.compile)(&object)?;
         let own_names = object.some("feature_names_in_").map(|names| names.texts()).transpose()?;

@@ -293,8 +293,13 @@ impl<'s> Value<'s> {
         }
     }
 
-    /// Reads an object that may have further ones inside, which `read` may read the same way.
-    pub(crate) fn nested<T>(&self, read: impl FnOnce(Object<'s>) -> Result<T, Fault>) -> Result<T, Fault> {
+    /// Reads an object that may have further ones inside, which `read` may read the same way. `name` is what the one
+    /// around it calls it.
+    pub(crate) fn nested<T>(
+        &self,
+        name: Option<&str>,
+        read: impl FnOnce(Object<'s>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let object = self.object()?;
         let depth = self.source.nesting.get();
         if depth >= MAX_NESTING {
@@ -302,7 +307,13 @@ impl<'s> Value<'s> {
         }
         let version = object.find("_sklearn_version").and_then(|version| version.text().ok());
         let version = version.map(|version| version.chars().take(32).collect());
-        self.source.outline.borrow_mut().push(Outline { depth, class: object.class.to_owned(), version });
+        let name = name.map(str::to_owned);
+        self.source.outline.borrow_mut().push(Outline {
+            depth,
+            name,
+            class: object.class.to_owned(),
+            version,
+        });
         self.source.nesting.set(depth + 1);
         let result = read(object);
         self.source.nesting.set(depth);

@@ -49,7 +49,8 @@ fn column_transformer(object: &Object<'_>) -> Result<Step, Fault> {
         if is_dropped || columns.is_empty() {
             continue;
         }
-        let transformer = if is_passthrough(&part) { None } else { Some(part_of(&part, columns.len())?) };
+        let transformer =
+            if is_passthrough(&part) { None } else { Some(part_of(&part, &name, columns.len())?) };
         branches.push(Branch { columns, transformer, weight: weight_of(weights.as_ref(), &name)? });
     }
     let (n_inputs, names) = columns.finish();
@@ -57,8 +58,8 @@ fn column_transformer(object: &Object<'_>) -> Result<Step, Fault> {
     Ok(transformer(ColumnTransformer { n_inputs, names, branches, gives_sparse }))
 }
 
-fn part_of(part: &Value<'_>, n_columns: usize) -> Result<Box<dyn Transformer>, Fault> {
-    let Step::Transformer(transformer) = compile(part)?.step else {
+fn part_of(part: &Value<'_>, name: &str, n_columns: usize) -> Result<Box<dyn Transformer>, Fault> {
+    let Step::Transformer(transformer) = compile(part, Some(name))?.step else {
         return Err(part.problem("have a part that is no transformer"));
     };
     match transformer.n_inputs() {

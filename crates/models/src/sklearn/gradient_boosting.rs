@@ -154,7 +154,7 @@ impl FirstGuess {
             "PriorProbabilityEstimator" => object.get("priors")?.numbers()?,
             "ZeroEstimator" => vec![0.0; width],
             _ => {
-                let Step::Predictor(model) = compile(init)?.step else {
+                let Step::Predictor(model) = compile(init, Some("init"))?.step else {
                     return Err(init.problem("does not predict"));
                 };
                 let method = if link.is_some() { Method::PredictProba } else { Method::Predict };

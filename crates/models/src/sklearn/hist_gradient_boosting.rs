@@ -89,7 +89,7 @@ fn boosting(object: &Object<'_>, width: usize) -> Result<Boosting, Fault> {
     };
     let preprocessor = match object.some("_preprocessor") {
         None => None,
-        Some(preprocessor) => match compile(&preprocessor)?.step {
+        Some(preprocessor) => match compile(&preprocessor, None)?.step {
             Step::Transformer(transformer)
                 if transformer.n_inputs() == Some(n_features)
                     && transformer.n_outputs(n_features) == n_features =>

@@ -38,7 +38,8 @@ fn pipeline(object: &Object<'_>) -> Result<Step, Fault> {
     let mut steps = Vec::new();
     for (name, value) in named(&object.get("steps")?)? {
         if !is_passthrough(&value) {
-            steps.push((name, compile(&value)?));
+            let compiled = compile(&value, Some(&name))?;
+            steps.push((name, compiled));
         }
     }
     check_chain(object, &steps)?;
@@ -110,7 +111,7 @@ fn union(object: &Object<'_>) -> Result<Step, Fault> {
         if value.is_text("passthrough") {
             return Err(object.problem(format!("branch `{name}` has no transformer")));
         }
-        let compiled = compile(&value)?;
+        let compiled = compile(&value, Some(&name))?;
         let Step::Transformer(transformer) = compiled.step else {
             return Err(object.problem(format!("branch `{name}` is no transformer")));
         };

@@ -292,14 +292,17 @@ fn a_model_tells_where_it_came_from() {
     assert_eq!(description.libraries, [("scikit-learn".to_owned(), "1.9.1".to_owned())]);
     assert_eq!(description.file_bytes, std::fs::metadata(&description.file).unwrap().len());
     assert_eq!(description.sha256.len(), 64);
-    let parts: Vec<String> =
-        description.parts.iter().map(|part| "  ".repeat(part.depth) + &part.class).collect();
+    let part = |part: &models::Part| {
+        let name = part.name.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+        format!("{}{name}{}", "  ".repeat(part.depth), part.class)
+    };
+    let parts: Vec<String> = description.parts.iter().map(part).collect();
     expect![[r#"
         sklearn.pipeline.Pipeline
-          sklearn.compose._column_transformer.ColumnTransformer
-            sklearn.preprocessing._data.StandardScaler
-            sklearn.preprocessing._encoders.OneHotEncoder
-          sklearn.ensemble._gb.GradientBoostingRegressor"#]]
+          prep: sklearn.compose._column_transformer.ColumnTransformer
+            num: sklearn.preprocessing._data.StandardScaler
+            cat: sklearn.preprocessing._encoders.OneHotEncoder
+          model: sklearn.ensemble._gb.GradientBoostingRegressor"#]]
     .assert_eq(&parts.join("\n"));
 }
 
