@@ -41,7 +41,7 @@ pub(crate) fn load(data: &[u8]) -> Result<Content, Fault> {
 }
 
 /// All files of the archive, by name.
-fn unpack(data: &[u8]) -> Result<HashMap<String, Vec<u8>>, Fault> {
+pub(crate) fn unpack(data: &[u8]) -> Result<HashMap<String, Vec<u8>>, Fault> {
     let damaged =
         |error: zip::result::ZipError| Fault::damaged(0, format!("the archive is not understood: {error}"));
     let mut archive = ZipArchive::new(Cursor::new(data)).map_err(damaged)?;

@@ -1,5 +1,6 @@
 //! The fuzzers' calls as properties: on bytes that are nearly right, since those get furthest.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -61,12 +62,15 @@ const PIECES: &[&[u8]] = &[
     b".",
 ];
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models")
+}
+
 /// Model files of the fixtures that are small.
 fn small_models() -> Vec<Vec<u8>> {
     const MAX_BYTES: u64 = 16 << 10;
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
     let files = |folder: PathBuf| folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let all = files(fixtures).flat_map(files).filter(|path| {
+    let all = files(fixtures()).flat_map(files).filter(|path| {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_model = extension.is_some_and(|extension| ["joblib", "pkl", "skops"].contains(&extension));
         is_model && path.metadata().unwrap().len() < MAX_BYTES
@@ -88,12 +92,70 @@ fn damaged_model() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A skops file of which some words of the tree are others. (Its archive has checksums, so bytes cannot be changed as
+/// they are.)
+fn damaged_skops() -> impl Strategy<Value = Vec<u8>> {
+    const WORDS: &[&str] = &[
+        "ListNode",
+        "DictNode",
+        "NdArrayNode",
+        "ObjectNode",
+        "TreeNode",
+        "SparseMatrixNode",
+        "JsonNode",
+        "content",
+        "\\\"",
+        "null",
+        "1e999",
+        "-1",
+        "[]",
+        "{}",
+        "numpy",
+        "ndarray",
+        "SVC",
+        "Pipeline",
+        "steps",
+        "os",
+        "system",
+    ];
+    let file = std::fs::read(fixtures().join("iris-svc/model.skops")).unwrap();
+    let files = formats::skops::unpack(&file).unwrap();
+    let words = words(&files["schema.json"]);
+    let changes = prop::collection::vec((any::<Index>(), select(WORDS)), 1..8);
+    changes.prop_map(move |changes| {
+        let mut words = words.clone();
+        for (place, word) in changes {
+            let place = place.index(words.len());
+            words[place] = word.as_bytes().to_vec();
+        }
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let stored =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, content) in &files {
+            archive.start_file(name.as_str(), stored).unwrap();
+            let content = if name == "schema.json" { words.concat() } else { content.clone() };
+            archive.write_all(&content).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    })
+}
+
+/// A text in pieces that are all letters and digits, or none.
+fn words(text: &[u8]) -> Vec<Vec<u8>> {
+    text.chunk_by(|a, b| a.is_ascii_alphanumeric() == b.is_ascii_alphanumeric()).map(<[u8]>::to_vec).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn damaged_models_do_no_harm(file in damaged_model()) {
         model_file(&file);
+    }
+
+    #[test]
+    fn damaged_skops_files_do_no_harm(file in damaged_skops()) {
+        skops(&file);
     }
 
     #[test]
@@ -122,11 +184,10 @@ proptest! {
 
 #[test]
 fn a_file_that_was_cut_is_refused_or_the_same() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models");
     for name in
         ["model.p0.pkl", "model.p2.pkl", "model.p5.pkl", "model.joblib", "model.zlib.joblib", "model.skops"]
     {
-        let file = std::fs::read(fixtures.join("iris-svc").join(name)).unwrap();
+        let file = std::fs::read(fixtures().join("iris-svc").join(name)).unwrap();
         let whole = format!("{:?}", formats::read(&file).unwrap().step);
         for end in 0..file.len() {
             if let Ok(content) = formats::read(&file[..end]) {
