@@ -18,6 +18,9 @@ const READ_PER_BYTE: usize = 32;
 /// Bytes that may be taken out of a file of any size.
 const FREE_READ_BYTES: usize = 16 << 20;
 
+/// Bytes that an estimator counts for, besides its attributes.
+const ESTIMATOR_BYTES: usize = 4 << 10;
+
 /// Estimators inside each other.
 const MAX_NESTING: usize = 32;
 

@@ -149,6 +149,7 @@ fn check_nothing_was_missed(object: &Object<'_>, kind: &Kind) -> Result<(), Faul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats;
 
     #[test]
     fn private_modules_do_not_count() {
@@ -164,6 +165,30 @@ mod tests {
         ] {
             assert_eq!(public_path(class), path);
         }
+    }
+
+    /// `Pipeline(steps=[("a", part), ("a", part)])`, with the part on the stack. It is remembered under this number.
+    fn twice(part: &[u8], number: u8) -> Vec<u8> {
+        let part = [part, b"q", &[number]].concat();
+        let again = [b"h", &[number][..]].concat();
+        let pair = |part: &[u8]| [b"X\x01\0\0\0a", part, b"\x86"].concat();
+        let steps = [b"](".as_slice(), &pair(&part), &pair(&again), b"e"].concat();
+        [b"csklearn.pipeline\nPipeline\n)\x81}X\x05\0\0\0steps", &steps[..], b"sb"].concat()
+    }
+
+    fn nested(n_levels: u8) -> Result<formats::Content, Fault> {
+        let scaler = b"csklearn.preprocessing\nMaxAbsScaler\n)\x81}X\x06\0\0\0scale_](K\x01esb".to_vec();
+        let pickle = (0..n_levels).fold(scaler, |part, number| twice(&part, number));
+        formats::load_pickle(&[b"\x80\x02".as_slice(), &pickle, b"."].concat())
+    }
+
+    #[test]
+    fn a_small_file_does_not_unfold_into_a_large_model() {
+        assert_eq!(nested(3).unwrap().outline.len(), 15);
+        let fault = nested(30).unwrap_err();
+        assert!(matches!(fault, Fault::TooLarge { what: "bytes in the unfolded model", .. }), "{fault:?}");
+        let fault = nested(40).unwrap_err();
+        assert_eq!(fault, Fault::TooLarge { what: "estimators inside each other", limit: 32 });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::{Grid, MAX_NESTING, Object, Outline, Source};
+use super::{ESTIMATOR_BYTES, Grid, MAX_NESTING, Object, Outline, Source};
 use crate::Data;
 use crate::fault::Fault;
 use crate::formats::numpy::{Array, Kind};
@@ -305,6 +305,7 @@ impl<'s> Value<'s> {
         if depth >= MAX_NESTING {
             return Err(Fault::TooLarge { what: "estimators inside each other", limit: MAX_NESTING as u64 });
         }
+        self.source.take(ESTIMATOR_BYTES)?;
         let version = object.find("_sklearn_version").and_then(|version| version.text().ok());
         let version = version.map(|version| version.chars().take(32).collect());
         let name = name.map(str::to_owned);
