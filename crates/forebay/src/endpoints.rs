@@ -65,8 +65,8 @@ pub(crate) fn endpoints(objects: &Objects, plan: &Plan, observed: &Observed) -> 
     let of_kind = |kind: &'static str| objects.of_kind(kind).map(AsRef::as_ref);
     let services = of_kind("Service").filter(|service| is_load_balancer(service));
     let inference = of_kind("InferenceService").map(|object| inference_service(object, plan));
-    let ingresses = of_kind("Ingress").map(|object| balanced(object, plan, observed));
-    let services = services.map(|object| balanced(object, plan, observed));
+    let ingresses = of_kind("Ingress").map(|object| balanced(object, objects, plan, observed));
+    let services = services.map(|object| balanced(object, objects, plan, observed));
     inference.chain(ingresses).chain(services).collect()
 }
 
@@ -105,7 +105,7 @@ fn failure_of(object: &Object) -> Option<String> {
     is_final.then(|| message.to_owned())
 }
 
-fn balanced(object: &Object, plan: &Plan, observed: &Observed) -> (Endpoint, Progress) {
+fn balanced(object: &Object, objects: &Objects, plan: &Plan, observed: &Observed) -> (Endpoint, Progress) {
     let source = object.reference();
     let balancer = plan.load_balancers.iter().find(|balancer| balancer.sources.contains(&source));
     let host = balancer.and_then(|balancer| first_host(balancer, &source)).unwrap_or_default();
@@ -121,8 +121,12 @@ fn balanced(object: &Object, plan: &Plan, observed: &Observed) -> (Endpoint, Pro
     let url = if address.is_empty() { String::new() } else { format!("{scheme}://{named}/") };
     let example_paths = vec!["/predict".to_owned(), "/invocations".to_owned()];
     let progress = match balancer {
-        None => Progress::Failed("it has no load balancer: see its findings".to_owned()),
+        None => Progress::Pending("being compiled".to_owned()),
         Some(balancer) => progress_of(balancer, observed),
+    };
+    let progress = match failure_event(objects, &source) {
+        Some(failure) if progress != Progress::Ready => Progress::Failed(failure),
+        _ => progress,
     };
     (endpoint(object, url, host, balancer, example_paths), progress)
 }
@@ -164,6 +168,22 @@ fn first_host(balancer: &LoadBalancer, source: &ObjectRef) -> Option<String> {
     });
     let literal = hosts.flatten().find(|pattern| pattern.is_literal());
     literal.map(|pattern| pattern.as_str().to_owned())
+}
+
+/// Why the control loop could not make a load balancer of an object, if it has said so.
+fn failure_event(objects: &Objects, source: &ObjectRef) -> Option<String> {
+    const REASONS: [&str; 3] = ["FailedBuildModel", "FailedDeployModel", "SyncLoadBalancerFailed"];
+    let is_meant = |event: &&Object| {
+        let involved =
+            |field: &str| text(&event.value, &format!("/involvedObject/{field}")).unwrap_or_default();
+        let is_failure = text(&event.value, "/reason").is_some_and(|reason| REASONS.contains(&reason));
+        is_failure && (involved("kind"), involved("name")) == (source.kind.as_str(), source.name.as_str())
+    };
+    let events =
+        objects.of_kind("Event").map(AsRef::as_ref).filter(|event| event.namespace == source.namespace);
+    let last =
+        events.filter(is_meant).max_by_key(|event| text(&event.value, "/lastTimestamp").map(str::to_owned));
+    last.and_then(|event| text(&event.value, "/message")).map(str::to_owned)
 }
 
 /// A load balancer is there when its listeners are open and a target is well.

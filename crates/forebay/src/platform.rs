@@ -86,8 +86,12 @@ fn file(state_dir: &Path) -> PathBuf {
     state_dir.join("platform.json")
 }
 
-fn is_running(pid: u32) -> bool {
-    Path::new("/proc").join(pid.to_string()).exists()
+/// Whether a process is there and has not ended, even if nobody has asked yet how it ended.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything; the state comes after the last one.
+    let state = status.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    state.is_some_and(|state| state != 'Z')
 }
 
 /// Writes a file that only this user may read, whole or not at all.

@@ -144,6 +144,10 @@ pub(crate) fn of_ingress(object: &Object, findings: &mut Vec<Finding>) -> Ingres
                 settings.tags = values::string_map(input.text)?;
                 Ok(())
             }),
+            // Those of target groups are followed there; that a value is wrong is told even when there is none.
+            Apply::TargetGroup(apply) | Apply::TargetGroupRecord(apply) => {
+                written.apply(object, findings, |input| apply(&mut TargetGroupSettings::default(), input));
+            }
             _ => {}
         }
     }

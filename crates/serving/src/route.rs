@@ -112,8 +112,8 @@ impl Verb {
     /// What `Allow` says of it.
     pub(crate) fn allow(self) -> &'static str {
         match self {
-            Self::Get => "GET, HEAD, OPTIONS",
-            Self::Post => "POST, OPTIONS",
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::End;
 use crate::globals::Globals;
-use crate::platform::Platform;
+use crate::platform::{Platform, is_running};
 
 /// End the running platform: requests finish, replicas stop
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ fn end(platform: &Platform, patience: Duration) -> anyhow::Result<()> {
         bail!("cannot end the platform (pid {pid})");
     }
     let start = Instant::now();
-    while Path::new("/proc").join(&pid).exists() {
+    while is_running(platform.pid) {
         if start.elapsed() > patience {
             bail!(
                 "the platform (pid {pid}) has not ended after {} s\n  help: end it at once with `kill -9 {pid}`",

@@ -1,0 +1,103 @@
+//! Commands around a running platform.
+
+use serde_json::Value;
+use testkit::{Platform, Request, run};
+
+use crate::{FOREBAY, bundled, folder, project};
+
+#[test]
+fn acc_s0_08_acc_s0_50_url_tells_where_and_how_and_stays_the_same() {
+    let mut platform = bundled();
+    let (gateway, host) = platform.endpoint("sklearn-iris");
+    let env = platform.ok(&["url", "isvc/sklearn-iris", "-n", "staging", "--env"]);
+    let authority = if gateway.port() == 80 { gateway.ip().to_string() } else { gateway.to_string() };
+    assert_eq!(env, format!("INGRESS_HOST={authority}\nSERVICE_HOSTNAME={host}\n"));
+    let curl = platform.ok(&["url", "sklearn-iris", "--curl"]);
+    assert!(curl.contains("/v1/models/sklearn-iris:predict") && curl.contains("instances"), "{curl}");
+    let all: Value = serde_json::from_str(&platform.ok(&["url", "-o", "json"])).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 4);
+    let unknown = platform.run(&["url", "nothing"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("InferenceService staging/sklearn-iris"));
+
+    platform.stop();
+    platform.start_again(&[]);
+    assert_eq!(platform.endpoint("sklearn-iris"), (gateway, host));
+}
+
+#[test]
+fn acc_s3_132_targets_are_all_healthy() {
+    let platform = bundled();
+    let targets: Value = serde_json::from_str(&platform.ok(&["targets", "-o", "json"])).unwrap();
+    let targets = targets.as_array().unwrap();
+    assert_eq!(targets.len(), 8);
+    assert!(targets.iter().all(|target| target["state"] == "healthy"), "{targets:?}");
+}
+
+#[test]
+fn acc_s1_50_down_ends_everything_and_purge_forgets_it() {
+    let mut platform = Platform::start(FOREBAY, &[&project("examples/iris")]);
+    let (gateway, host) = platform.endpoint("sklearn-iris");
+    let replicas = platform.replicas("serve");
+    assert_eq!(replicas.len(), 2);
+    let _ = platform.ok(&["down", "--purge"]);
+    assert!(replicas.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()));
+    assert!(Request::get(gateway, "/v2/health/live").host(&host).try_send().is_err());
+    assert!(!platform.state_dir().exists());
+    let gone = platform.run(&["targets"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("no platform is running here"));
+    platform.stop();
+}
+
+#[test]
+fn what_files_said_at_an_earlier_start_goes_when_they_no_longer_say_it() {
+    let mut platform = Platform::start(FOREBAY, &[&project("examples/iris")]);
+    let own = folder(&[("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept}\n")]);
+    let _ = platform.ok(&["apply", "-f", &own.path().display().to_string()]);
+    platform.stop();
+    platform.start_again(&[&project("examples/wine")]);
+    let services = platform.ok(&["get", "isvc", "-A", "-o", "name"]);
+    assert_eq!(services.trim(), "inferenceservice.serving.kserve.io/mlflow-wine-classifier");
+    assert!(platform.ok(&["get", "configmap", "kept", "-o", "name"]).contains("configmap/kept"));
+}
+
+#[test]
+fn acc_s1_32_two_platforms_run_side_by_side() {
+    let (one, two) = (bundled(), bundled());
+    assert_ne!(one.endpoint("sklearn-iris").0, two.endpoint("sklearn-iris").0);
+    for platform in [&one, &two] {
+        let (gateway, host) = platform.endpoint("sklearn-iris");
+        assert_eq!(Request::get(gateway, "/v2/health/ready").host(&host).send().status, 200);
+    }
+}
+
+#[test]
+fn the_admin_port_answers_to_loopback_names_only() {
+    let platform = Platform::start(FOREBAY, &[&project("examples/iris")]);
+    let admin = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    assert_eq!(Request::get(admin, "/healthz").send().status, 200);
+    assert_eq!(Request::get(admin, "/endpoints").host("evil.example.com").send().status, 403);
+    let (gateway, host) = platform.endpoint("sklearn-iris");
+    let _ = Request::get(gateway, "/v2").host(&host).send();
+    let metrics = Request::get(admin, "/metrics").send().text;
+    assert!(metrics.contains("forebay_requests_total{") && metrics.ends_with("# EOF\n"), "{metrics}");
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let help = run(FOREBAY, &["--help"]);
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    let commands =
+        text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains(&"up") && names.contains(&"get"), "{text}");
+    for name in names.iter().filter(|name| **name != "help") {
+        let help = run(FOREBAY, &[name, "--help"]);
+        let text = String::from_utf8_lossy(&help.stdout);
+        assert!(help.status.success() && text.contains("Examples:"), "{name} has no examples:\n{text}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(FOREBAY, &["completion", shell]).stdout.len() > 1000);
+    }
+}

@@ -1,0 +1,45 @@
+//! The whole product, as a user has it: the binary, real sockets, real models.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod commands;
+mod docs;
+mod failures;
+mod manifests;
+mod serve;
+mod stories;
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use testkit::Platform;
+
+/// The binary under test.
+const FOREBAY: &str = env!("CARGO_BIN_EXE_forebay");
+
+/// A platform with the bundled examples.
+fn bundled() -> Platform {
+    Platform::start(FOREBAY, &[])
+}
+
+/// A path of the project.
+fn project(path: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path).display().to_string()
+}
+
+/// A folder with manifests of a test's own.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// Rows and predictions of a fixture.
+fn golden(case: &str) -> (Value, Value) {
+    let read = |file: &str| {
+        let text = std::fs::read_to_string(project(&format!("fixtures/models/{case}/{file}"))).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    (read("input.json"), read("expected.json"))
+}
