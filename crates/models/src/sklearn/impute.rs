@@ -40,7 +40,7 @@ struct MissingIndicator {
 /// Which values count as missing.
 #[derive(Debug, Clone, PartialEq)]
 enum Missing {
-    /// NaN and None.
+    /// NaN, None and `pandas.NA`.
     Nothing,
     Number(f64),
     Text(String),
@@ -92,12 +92,12 @@ fn fill(value: &Value<'_>) -> Result<Option<Scalar>, Fault> {
 
 impl Missing {
     fn read(value: &Value<'_>) -> Result<Self, Fault> {
-        if value.is_none() || value.is_nan() {
+        let is_pandas_na = value.class_path() == Some("pandas._libs.missing.NA");
+        if value.is_none() || value.is_nan() || is_pandas_na {
             return Ok(Self::Nothing);
         }
         if let Ok(text) = value.text() {
-            // What a spreadsheet of old versions says for NaN.
-            return Ok(if text == "NaN" { Self::Nothing } else { Self::Text(text.into_owned()) });
+            return Ok(Self::Text(text.into_owned()));
         }
         value
             .number()
@@ -150,13 +150,17 @@ impl Transformer for SimpleImputer {
 
     fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
         match rows {
-            Rows::Table(table) if table.has_texts() => self.transform_table(&table),
+            Rows::Table(table) if table.has_texts() || self.fills_texts() => self.transform_table(&table),
             rows => self.transform_numbers(rows),
         }
     }
 }
 
 impl SimpleImputer {
+    fn fills_texts(&self) -> bool {
+        self.fills.iter().flatten().any(|fill| matches!(fill, Scalar::Text(_)))
+    }
+
     fn transform_numbers<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
         let matrix = rows.into_matrix(self.missing.takes(), "SimpleImputer")?;
         let is_missing = |value: f64| match self.missing {
@@ -226,8 +230,12 @@ impl SimpleImputer {
             Scalar::Long(long) => *long as f64,
             Scalar::Boolean(flag) => f64::from(*flag),
             Scalar::Text(text) => match (0..n_rows).find(|row| is_missing(*row)) {
-                None => f64::NAN,
+                // A column without any value has no type of its own.
+                Some(_) if (0..n_rows).all(is_missing) => {
+                    return Ok(Column::texts(std::iter::repeat_n(Some(text.as_str()), n_rows).collect()));
+                }
                 Some(row) => return Err(cannot_fill(row, index, text)),
+                None => f64::NAN,
             },
         };
         let double = |row| if is_missing(row) { fill } else { column.double(row) };

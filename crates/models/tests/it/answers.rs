@@ -166,6 +166,17 @@ fn unknown_categories_are_refused_where_the_encoder_does() {
 }
 
 #[test]
+fn a_column_without_any_value_is_filled_in_its_type() {
+    let imputer = model("sk19-imputer-of-texts/model.joblib");
+    let answer = |kind: Values| imputer.predict(Method::Transform, &table(&[("kind", kind)])).unwrap();
+    let filled = answer(Values::Text([None, None].into_iter().collect()));
+    assert_eq!(filled, answer(Values::Double(vec![f64::NAN; 2])));
+    // Not given at all is missing too.
+    let nothing = table(&[("other", Values::Long(vec![1, 2]))]);
+    assert_eq!(filled, imputer.predict(Method::Transform, &nothing).unwrap());
+}
+
+#[test]
 fn a_method_that_is_not_there_is_refused_with_those_that_are() {
     let svc = model("iris-svc/model.joblib");
     let error = svc.predict(Method::PredictProba, &Batch::matrix(4, vec![1.0; 4])).unwrap_err();
