@@ -12,7 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The way of a file: [`load`] finds it, a format reads it into inert records, an estimator is compiled from those.
+//! The way of a file: [`load()`] finds it, a format reads it into inert records, an estimator is compiled from those.
 
 mod batch;
 mod classifier;
