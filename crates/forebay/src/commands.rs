@@ -1,13 +1,20 @@
 //! What a user types. A new command is a file in this folder, two lines here, and a case in the tests.
 
+mod apply;
 mod check;
 mod completion;
+mod delete;
 mod down;
+mod get;
+mod logs;
 mod plan;
+mod rollout;
+mod scale;
 mod serve;
 mod targets;
 mod up;
 mod url;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -40,6 +47,13 @@ enum Command {
     Plan(plan::Options),
     Url(url::Options),
     Targets(targets::Options),
+    Get(get::Options),
+    Apply(apply::Options),
+    Delete(delete::Options),
+    Logs(logs::Options),
+    Wait(wait::Options),
+    Scale(scale::Options),
+    Rollout(rollout::Options),
     Down(down::Options),
     Completion(completion::Options),
 }
@@ -52,6 +66,13 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Plan(options) => plan::run(&options, globals),
         Command::Url(options) => url::run(&options, globals),
         Command::Targets(options) => targets::run(&options, globals),
+        Command::Get(options) => get::run(&options, globals),
+        Command::Apply(options) => apply::run(&options, globals),
+        Command::Delete(options) => delete::run(&options, globals),
+        Command::Logs(options) => logs::run(&options, globals),
+        Command::Wait(options) => wait::run(&options, globals),
+        Command::Scale(options) => scale::run(&options, globals),
+        Command::Rollout(options) => rollout::run(&options, globals),
         Command::Down(options) => down::run(&options, globals),
         Command::Completion(options) => Ok(completion::run(&options)),
     }

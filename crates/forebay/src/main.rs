@@ -3,12 +3,17 @@
 mod admin;
 mod api;
 mod bundle;
+mod client;
 mod commands;
+mod duration;
 mod endpoints;
 mod findings;
+mod following;
 mod globals;
 mod manifests;
+mod output;
 mod platform;
+mod resource;
 mod runtime;
 mod sample;
 mod signals;

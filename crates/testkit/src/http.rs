@@ -99,10 +99,24 @@ impl Request {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(&self.bytes(false))?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes)?;
-        Answer::parse(&bytes).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+        loop {
+            let n_bytes = stream.read(&mut buffer)?;
+            bytes.extend_from_slice(&buffer[..n_bytes]);
+            if n_bytes == 0 || is_whole(&bytes) {
+                return Answer::parse(&bytes).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
     }
+}
+
+/// Whether an answer says its length and has it: some servers keep the connection, whatever they are told.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(head_end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..head_end]).to_ascii_lowercase();
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| bytes.len() >= head_end + 4 + length)
 }
 
 impl Answer {

@@ -50,10 +50,15 @@ pub(crate) async fn drive<H: Handler>(
         let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(&io);
         let is_old = clock::recently() > opened + limits.max_age;
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
-        let close = match write_response(&io, response, &method, version, close).await {
-            Ok(close) => close,
-            Err(error) => {
+        let writing = write_response(&io, response, &method, version, close);
+        let close = match until_client_leaves(&io, &limits, writing).await {
+            Some(Ok(close)) => close,
+            Some(Err(error)) => {
                 debug!(peer = %connection.peer, %error, "the response could not be written whole");
+                return;
+            }
+            None => {
+                debug!(peer = %connection.peer, "the client left within its answer");
                 return;
             }
         };
@@ -165,15 +170,11 @@ fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection) -> Requ
 }
 
 /// Waits for the answer, or for the client to go away: then nobody needs the answer any more.
-async fn until_client_leaves(
-    io: &Io,
-    limits: &Limits,
-    answer: impl Future<Output = Response>,
-) -> Option<Response> {
+async fn until_client_leaves<T>(io: &Io, limits: &Limits, answer: impl Future<Output = T>) -> Option<T> {
     let mut answer = pin!(answer);
     poll_fn(|cx| {
-        if let Poll::Ready(response) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(response));
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
         }
         // While the body is on its way, whoever reads it notices the end.
         if !io.body.borrow().is_done() {

@@ -1,7 +1,9 @@
 //! Writing heads and bodies with exactly one framing field.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::Write as _;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -153,8 +155,7 @@ pub(crate) async fn write_message(
         return io.write_all(&out).await.map_err(WriteError::Io);
     }
     let mut left = if let Transfer::Length(length) = transfer { length } else { u64::MAX };
-    while let Some(chunk) = body.chunk().await {
-        let chunk = chunk.map_err(WriteError::Body)?;
+    while let Some(chunk) = next_chunk(io, &mut out, &mut body).await? {
         if chunk.is_empty() {
             continue;
         }
@@ -168,6 +169,22 @@ pub(crate) async fn write_message(
         _ => {}
     }
     io.write_all(&out).await.map_err(WriteError::Io)
+}
+
+/// The next piece of a body. What waits in `out` is not held back by a body that has nothing yet.
+async fn next_chunk(io: &Io, out: &mut Vec<u8>, body: &mut Body) -> Result<Option<Bytes>, WriteError> {
+    let at_once = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx))).await;
+    let chunk = match at_once {
+        Poll::Ready(chunk) => chunk,
+        Poll::Pending => {
+            if !out.is_empty() {
+                io.write_all(out).await.map_err(WriteError::Io)?;
+                out.clear();
+            }
+            body.chunk().await
+        }
+    };
+    chunk.transpose().map_err(WriteError::Body)
 }
 
 /// Bodies up to this size are copied behind their head, so that both leave in one write.

@@ -1,12 +1,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
-use net::{Limits, Response, StatusCode};
+use net::{Body, Limits, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -44,11 +45,8 @@ struct Frames<I>(I);
 impl<I: Iterator + Unpin> futures_core::Stream for Frames<I> {
     type Item = I::Item;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<I::Item>> {
-        std::task::Poll::Ready(self.0.next())
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
     }
 }
 
@@ -237,6 +235,45 @@ fn a_client_that_leaves_takes_its_request_with_it() {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         has_started.wait_for(|started| *started).await.unwrap();
+        drop(stream);
+        while !dropped.get() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+/// A body that never comes.
+struct Silence(#[expect(dead_code, reason = "dropped with the body")] Guard);
+
+impl net::BodyStream for Silence {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, net::BodyError>>> {
+        Poll::Pending
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[test]
+fn the_head_of_an_answer_does_not_wait_for_its_body_and_a_client_that_leaves_ends_it() {
+    run(async {
+        let dropped = Rc::new(Cell::new(false));
+        let handler = {
+            let dropped = Rc::clone(&dropped);
+            move |_| {
+                let body = Body::Stream(Box::new(Silence(Guard(Rc::clone(&dropped)))));
+                async move { Response::with_body(StatusCode::OK, "text/plain", body) }
+            }
+        };
+        let (address, _drain) = start(handler, Limits::default());
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200 "));
         drop(stream);
         while !dropped.get() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,0 +1,233 @@
+//! `forebay rollout`: how a new version comes about, and starting one anew.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use manifest::{Kind, kind_named};
+use net::Method;
+use serde_json::{Value, json};
+
+use super::End;
+use crate::client::{self, Ask, Client, JSON, path};
+use crate::following::Following;
+use crate::globals::Globals;
+use crate::resource::{self, Named};
+use crate::{duration, output, runtime};
+
+/// Follow a rollout, or start one
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay rollout status deploy/web --timeout=60s
+  forebay rollout restart isvc/sklearn-iris -n staging
+
+Exit code 124 when the time is over.")]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Wait until every replica is of the latest version
+    Status {
+        #[command(flatten)]
+        what: What,
+
+        /// How long to wait, for example 30s; 0 for as long as it takes
+        #[arg(long, default_value = "0", value_parser = duration::parse)]
+        timeout: Duration,
+    },
+    /// Replace every replica by a new one, a few at a time
+    Restart {
+        #[command(flatten)]
+        what: What,
+    },
+}
+
+/// Deployments.
+#[derive(Debug, clap::Args)]
+struct What {
+    /// deploy/NAME, or isvc/NAME for the replicas of an InferenceService
+    #[arg(value_name = "KIND/NAME", required = true)]
+    resources: Vec<String>,
+
+    /// Namespace
+    #[arg(short, long, default_value = "default", value_name = "NAME")]
+    namespace: String,
+}
+
+const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+/// The annotation of a pod template that makes it another one.
+const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    client::told(runtime::block_on(async {
+        let client = Client::find(globals)?;
+        match &options.action {
+            Action::Status { what, timeout } => {
+                for name in what.deployments()? {
+                    if status(&client, &what.namespace, &name, *timeout).await? == End::TimedOut {
+                        return Ok(End::TimedOut);
+                    }
+                }
+            }
+            Action::Restart { what } => {
+                for name in what.deployments()? {
+                    restart(&client, &what.namespace, &name).await?;
+                }
+            }
+        }
+        Ok(End::Done)
+    }))
+}
+
+impl What {
+    /// The names of the Deployments that are meant.
+    fn deployments(&self) -> anyhow::Result<Vec<String>> {
+        let named = resource::parse(&self.resources)?;
+        named.into_iter().map(|named| deployment_of(&named)).collect()
+    }
+}
+
+fn deployment_of(named: &Named) -> anyhow::Result<String> {
+    match (named.kind.kind, &named.name) {
+        (_, None) => bail!("name one: deploy/NAME"),
+        ("Deployment", Some(name)) => Ok(name.clone()),
+        ("InferenceService", Some(name)) => Ok(format!("{name}-predictor-default")),
+        _ => bail!(
+            "no rollout of {}: it is a Deployment or an InferenceService that is rolled out",
+            named.kind.plural
+        ),
+    }
+}
+
+fn deployment() -> anyhow::Result<&'static Kind> {
+    kind_named("Deployment").ok_or_else(|| anyhow::anyhow!("this build knows no Deployments"))
+}
+
+async fn status(client: &Client, namespace: &str, name: &str, timeout: Duration) -> anyhow::Result<End> {
+    let kind = deployment()?;
+    client.get(&path(kind, namespace, name), JSON).await?;
+    let mut following = Following::new(client, kind, namespace, name);
+    let all_new = async {
+        let mut said = String::new();
+        loop {
+            let Some(object) = following.next().await? else {
+                bail!("{} was deleted during its rollout", Named::quoted(kind, name))
+            };
+            match progress(name, &object) {
+                Progress::Done(line) => {
+                    output::say(&format!("{line}\n"))?;
+                    return Ok(());
+                }
+                Progress::Failed(why) => bail!("{why}"),
+                Progress::Going(line) if line != said => {
+                    output::say(&format!("{line}\n"))?;
+                    said = line;
+                }
+                Progress::Going(_) => {}
+            }
+        }
+    };
+    if timeout.is_zero() {
+        all_new.await?;
+        return Ok(End::Done);
+    }
+    match tokio::time::timeout(timeout, all_new).await {
+        Ok(result) => result.map(|()| End::Done),
+        Err(_) => {
+            eprintln!("error: timed out waiting for the condition");
+            Ok(End::TimedOut)
+        }
+    }
+}
+
+/// How far a rollout is.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Going(String),
+    Done(String),
+    Failed(String),
+}
+
+/// How far the rollout of a Deployment is, in kubectl's words.
+fn progress(name: &str, deployment: &Value) -> Progress {
+    let (spec, status) = (&deployment["spec"], &deployment["status"]);
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let generation = number(&deployment["metadata"]["generation"]);
+    if generation > number(&status["observedGeneration"]) {
+        return Progress::Going("Waiting for deployment spec update to be observed...".to_owned());
+    }
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    if conditions.clone().any(|c| c["type"] == "Progressing" && c["reason"] == "ProgressDeadlineExceeded") {
+        return Progress::Failed(format!("deployment \"{name}\" exceeded its progress deadline"));
+    }
+    let wanted = spec["replicas"].as_u64().unwrap_or(1);
+    let (all, updated) = (number(&status["replicas"]), number(&status["updatedReplicas"]));
+    let available = number(&status["availableReplicas"]);
+    let waiting = format!("Waiting for deployment \"{name}\" rollout to finish:");
+    if updated < wanted {
+        Progress::Going(format!("{waiting} {updated} out of {wanted} new replicas have been updated..."))
+    } else if all > updated {
+        Progress::Going(format!("{waiting} {} old replicas are pending termination...", all - updated))
+    } else if available < updated {
+        Progress::Going(format!("{waiting} {available} of {updated} updated replicas are available..."))
+    } else {
+        Progress::Done(format!("deployment \"{name}\" successfully rolled out"))
+    }
+}
+
+async fn restart(client: &Client, namespace: &str, name: &str) -> anyhow::Result<()> {
+    let kind = deployment()?;
+    let annotations = json!({RESTARTED_AT: jiff::Timestamp::now().to_string()});
+    let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+    let target = path(kind, namespace, name);
+    let body = Some((STRATEGIC_PATCH, patch.to_string()));
+    client.write(Ask { method: Method::PATCH, target, accept: JSON, body }).await?;
+    output::say(&format!("{}/{name} restarted\n", kind.resource()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(generation: u64, replicas: u64, updated: u64, available: u64) -> Value {
+        json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": {"observedGeneration": generation,
+            "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available}})
+    }
+
+    #[test]
+    fn a_rollout_goes_through_kubectls_words() {
+        let going = |text: &str| Progress::Going(text.to_owned());
+        for (deployment, said) in [
+            (at(1, 0, 0, 0), going("Waiting for deployment spec update to be observed...")),
+            (
+                at(2, 3, 1, 3),
+                going(
+                    "Waiting for deployment \"web\" rollout to finish: 1 out of 3 new replicas have been updated...",
+                ),
+            ),
+            (
+                at(2, 4, 3, 3),
+                going(
+                    "Waiting for deployment \"web\" rollout to finish: 1 old replicas are pending termination...",
+                ),
+            ),
+            (
+                at(2, 3, 3, 2),
+                going(
+                    "Waiting for deployment \"web\" rollout to finish: 2 of 3 updated replicas are available...",
+                ),
+            ),
+            (at(2, 3, 3, 3), Progress::Done("deployment \"web\" successfully rolled out".to_owned())),
+        ] {
+            assert_eq!(progress("web", &deployment), said);
+        }
+        let mut stuck = at(2, 3, 1, 1);
+        stuck["status"]["conditions"] =
+            json!([{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]);
+        assert!(matches!(progress("web", &stuck), Progress::Failed(_)));
+    }
+}
