@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod arrows;
+mod bench;
 mod test;
 mod tools;
 
@@ -12,19 +13,21 @@ usage: cargo xtask <chore>
 
   test    install what the tests need, then fmt, clippy with warnings denied, all tests
   ci      test, then cargo deny and the documentation with warnings denied
+  bench   measure beside a peer: `proxy` or `serving`
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let chore: fn() -> Result<(), String> = match arguments.first().map(String::as_str) {
-        Some("test") => test::test,
-        Some("ci") => test::ci,
+    let result = match arguments.first().map(String::as_str) {
+        Some("test") => test::test(),
+        Some("ci") => test::ci(),
+        Some("bench") => bench::bench(&arguments[1..]),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
         }
     };
-    match chore() {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("xtask: {problem}");

@@ -1,54 +1,85 @@
-//! A server under test: a child process on a core of its own, whose CPU time can be told.
+//! A server under test: a child process on a core of its own, whose CPU time and memory can be told.
 
-use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running server. It ends when this is dropped.
+use super::folder;
+
+/// A running server. It ends when this is dropped, with all it started.
+#[derive(Debug)]
 pub(super) struct Server {
-    pub(super) name: String,
+    name: String,
     child: Child,
+    log: PathBuf,
+    start: Instant,
 }
 
-/// How long a server may take to accept connections.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a server may take until it answers.
+const START_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long it may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A command that runs a program on one core.
+pub(super) fn pinned(core: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string()]).arg(program);
+    command
+}
+
+/// An address on loopback that nobody listens at.
+pub(super) fn free_address() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    listener.and_then(|listener| listener.local_addr()).map_err(|error| format!("no free port: {error}"))
+}
+
+// === impl Server ===
 
 impl Server {
-    /// Starts a command on one core and waits until it accepts connections at an address.
-    pub(super) fn start(name: &str, core: usize, command: &[&str], address: SocketAddr) -> Result<Self, String> {
-        Self::start_with(name, core, command, address, |_| {})
-    }
-
-    /// The same, with something done to the command before it starts.
-    pub(super) fn start_with(
-        name: &str,
-        core: usize,
-        command: &[&str],
-        address: SocketAddr,
-        prepare: impl FnOnce(&mut Command),
-    ) -> Result<Self, String> {
-        let mut taskset = Command::new("taskset");
-        taskset.args(["-c", &core.to_string()]).args(command);
-        taskset.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        prepare(&mut taskset);
-        let child = taskset.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
-        let mut server = Self { name: name.to_owned(), child };
+    /// Starts a command. What it prints goes to a log.
+    pub(super) fn start(name: &str, mut command: Command) -> Result<Self, String> {
+        let log = folder("logs")?.join(format!("{}.log", name.replace(|c: char| !c.is_alphanumeric(), "-")));
         let start = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                return Err(format!("{name} ended with {status}: {}", command.join(" ")));
-            }
-            if start.elapsed() > PATIENCE {
-                return Err(format!("{name} does not accept connections at {address}"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
+        let output = File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
+        let child =
+            output.and_then(|(out, error)| command.stdin(Stdio::null()).stdout(out).stderr(error).spawn());
+        let child = child.map_err(|error| format!("cannot start {name}: {error}"))?;
+        Ok(Self { name: name.to_owned(), child, log, start })
     }
 
-    /// CPU time of all threads of the server and of its children so far.
+    /// Asks the server again and again until it gives an answer, and tells how long that took from its start.
+    pub(super) fn wait_for<T>(
+        &mut self,
+        mut ask: impl FnMut(&Self) -> io::Result<T>,
+    ) -> Result<(T, Duration), String> {
+        loop {
+            let problem = match ask(self) {
+                Ok(answer) => return Ok((answer, self.start.elapsed())),
+                Err(problem) => problem,
+            };
+            let (name, log) = (&self.name, self.log.display());
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("{name} ended with {status}; see {log}"));
+            }
+            if self.start.elapsed() > START_PATIENCE {
+                return Err(format!("{name} does not answer: {problem}; see {log}"));
+            }
+            // Often enough to tell the time within a fiftieth of it, and no more than that costs.
+            let pause = self.start.elapsed() / 50;
+            std::thread::sleep(pause.clamp(Duration::from_millis(1), Duration::from_millis(100)));
+        }
+    }
+
+    /// What it has printed so far.
+    pub(super) fn printed(&self) -> io::Result<String> {
+        fs::read_to_string(&self.log)
+    }
+
+    /// CPU time of the server and of its children so far.
     pub(super) fn cpu(&self) -> Duration {
         self.processes().iter().map(|process| cpu_of(process)).sum()
     }
@@ -58,16 +89,19 @@ impl Server {
         self.processes().iter().map(|process| resident_of(process)).sum()
     }
 
+    /// Folders in `/proc` of the server and of all that it started, the server first.
     fn processes(&self) -> Vec<PathBuf> {
         let mut found = vec![PathBuf::from("/proc").join(self.child.id().to_string())];
         let mut next = 0;
-        while let Some(process) = found.get(next).cloned() {
-            next += 1;
+        while let Some(process) = found.get(next) {
             let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
-            for thread in threads {
+            let children = threads.flat_map(|thread| {
                 let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-                found.extend(children.split_whitespace().map(|pid| Path::new("/proc").join(pid)));
-            }
+                children.split_whitespace().map(|pid| Path::new("/proc").join(pid)).collect::<Vec<_>>()
+            });
+            let children: Vec<PathBuf> = children.collect();
+            found.extend(children);
+            next += 1;
         }
         found
     }
@@ -75,28 +109,35 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A platform stops its replicas when it is asked to end, not when it is killed.
-        let pid = self.child.id().to_string();
-        let _ = Command::new("kill").arg(&pid).status();
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(5) {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
+        let processes = self.processes();
+        signal("-TERM", &processes);
+        let end = Instant::now() + END_PATIENCE;
+        while Instant::now() < end {
+            let _ = self.child.try_wait();
+            if processes.iter().all(|process| !process.exists()) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = self.child.kill();
+        signal("-KILL", &processes);
         let _ = self.child.wait();
     }
 }
 
+fn signal(signal: &str, processes: &[PathBuf]) {
+    let running = processes.iter().filter(|process| process.exists());
+    let pids = running.filter_map(|process| process.file_name());
+    let _ = Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status();
+}
+
+/// User and system time of a process, threads that ended included.
 fn cpu_of(process: &Path) -> Duration {
-    let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
-    let nanoseconds = threads.filter_map(|thread| {
-        let statistics = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        statistics.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanoseconds.sum())
+    // proc_pid_stat(5): the name of the program is in parentheses, then follow fields 3 and up; 14 and 15 are ticks.
+    let statistics = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    let fields = statistics.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // Linux tells times to programs in hundredths of a second, whatever its own clock.
+    Duration::from_millis(ticks * 10)
 }
 
 fn resident_of(process: &Path) -> u64 {
