@@ -179,7 +179,7 @@ impl<C: Cluster> Control<C> {
             let is_open =
                 route.is_some_and(|route| load_balancer::is_open(plan, &route.load_balancer, observed));
             let status = inference_service::status(object, route, is_open, objects, now);
-            if let Some(event) = inference_service::turn(object, &status) {
+            for event in inference_service::news(object, &status) {
                 self.cluster.record_event(&reference, &event);
             }
             self.cluster.write_status(&reference, status);

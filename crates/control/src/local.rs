@@ -121,8 +121,8 @@ impl Local {
             .create(folder)
             .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
         let store = Rc::new(Store::open(&folder.join("objects.redb"))?);
-        let preferred = store.note(BLOCK_NOTE).and_then(|note| note.parse().ok());
-        let block = Block::claim(preferred)?;
+        let kept = store.note(BLOCK_NOTE).and_then(|note| note.parse().ok());
+        let block = Block::claim(kept.unwrap_or_else(|| block::number_for(folder)))?;
         if let Err(status) = store.set_note(BLOCK_NOTE, Some(&block.number().to_string())) {
             warn!(%status, "addresses will be others after a restart");
         }

@@ -27,6 +27,11 @@ impl Admin {
         endpoints::endpoints(&self.store.objects(), &self.plan.borrow(), &self.observed.borrow())
     }
 
+    /// Whether every replica that is wanted is there and takes traffic.
+    pub(crate) fn is_complete(&self) -> bool {
+        endpoints::is_complete(&self.store.objects(), &self.plan.borrow(), &self.observed.borrow())
+    }
+
     fn endpoints_json(&self) -> serde_json::Value {
         let endpoint = |(endpoint, progress): (Endpoint, Progress)| {
             let (state, message) = match progress {

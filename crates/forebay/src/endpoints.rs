@@ -70,6 +70,19 @@ pub(crate) fn endpoints(objects: &Objects, plan: &Plan, observed: &Observed) -> 
     inference.chain(ingresses).chain(services).collect()
 }
 
+/// Whether every Deployment has the replicas it wants, and every target of the plan has been found healthy.
+pub(crate) fn is_complete(objects: &Objects, plan: &Plan, observed: &Observed) -> bool {
+    let has_all = |deployment: &Object| {
+        let count = |path: &str| deployment.value.pointer(path).and_then(Value::as_u64);
+        count("/status/availableReplicas").unwrap_or(0) >= count("/spec/replicas").unwrap_or(1)
+    };
+    let groups = plan.load_balancers.iter().flat_map(|balancer| &balancer.target_groups);
+    let n_targets: usize = groups.map(|group| group.targets.len()).sum();
+    objects.of_kind("Deployment").map(AsRef::as_ref).all(has_all)
+        && observed.targets.len() >= n_targets
+        && observed.targets.values().all(|health| health.state == TargetState::Healthy)
+}
+
 /// Whether a Service asks for a load balancer of its own.
 fn is_load_balancer(service: &Object) -> bool {
     let is_synthetic = service.labels().get("forebay.dev/synthetic") == Some(&"true");

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crate::{PATIENCE, Request};
 
@@ -57,8 +58,8 @@ fn ask(request: &Request, stop: &AtomicBool) -> Report {
     let mut connection = None;
     while !stop.load(Ordering::Relaxed) && report.failures.len() < 10 {
         match exchange(&mut connection, request, &bytes) {
-            Ok(200) => report.n_answers += 1,
-            Ok(status) => report.failures.push(format!("status {status}")),
+            Ok(None) => report.n_answers += 1,
+            Ok(Some(failure)) => report.failures.push(failure),
             Err(error) => {
                 connection = None;
                 report.failures.push(error.to_string());
@@ -68,8 +69,13 @@ fn ask(request: &Request, stop: &AtomicBool) -> Report {
     report
 }
 
-/// One request and its answer. The connection is kept, as the server says it may be.
-fn exchange(connection: &mut Option<TcpStream>, request: &Request, bytes: &[u8]) -> std::io::Result<u16> {
+/// One request; what is wrong with its answer, if anything is. The connection is kept, as the server says it may be.
+fn exchange(
+    connection: &mut Option<TcpStream>,
+    request: &Request,
+    bytes: &[u8],
+) -> std::io::Result<Option<String>> {
+    let start = Instant::now();
     let stream = match connection {
         Some(stream) => stream,
         None => {
@@ -91,7 +97,8 @@ fn exchange(connection: &mut Option<TcpStream>, request: &Request, bytes: &[u8])
             if closes {
                 *connection = None;
             }
-            return Ok(status);
+            let text = || String::from_utf8_lossy(&answer).into_owned();
+            return Ok((status != 200).then(|| format!("after {:?}: {}", start.elapsed(), text())));
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::store::metadata;
 
 /// The annotation with the number of a Deployment's version.
 const REVISION: &str = "deployment.kubernetes.io/revision";
+/// KServe's reason for a model that is there and cannot be loaded, or is not there.
+const MODEL_LOAD_FAILED: &str = "ModelLoadFailed";
 const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
 
 /// What is known of an InferenceService's predictor.
@@ -48,19 +50,30 @@ pub(super) fn status(
     status
 }
 
-/// What to tell when an InferenceService becomes ready, or is no longer.
-pub(super) fn turn(object: &Object, status: &Value) -> Option<Event> {
+/// What to tell of an InferenceService whose status becomes another: that it is ready or no longer, that a model failed.
+pub(super) fn news(object: &Object, status: &Value) -> Vec<Event> {
+    let before = &object.value["status"];
+    let mut news = Vec::new();
     let name = &object.name;
-    match (conditions::holds(&object.value["status"], "Ready"), conditions::holds(status, "Ready")) {
+    match (conditions::holds(before, "Ready"), conditions::holds(status, "Ready")) {
         (false, true) => {
-            Some(Event::normal("InferenceServiceReady", format!("InferenceService [{name}] is Ready")))
+            let message = format!("InferenceService [{name}] is Ready");
+            news.push(Event::normal("InferenceServiceReady", message));
         }
-        (true, false) => Some(Event::warning(
-            "InferenceServiceNotReady",
-            format!("InferenceService [{name}] is no longer Ready"),
-        )),
-        _ => None,
+        (true, false) => {
+            let message = format!("InferenceService [{name}] is no longer Ready");
+            news.push(Event::warning("InferenceServiceNotReady", message));
+        }
+        _ => {}
     }
+    let failure = |status: &Value| {
+        let message = &status["modelStatus"]["lastFailureInfo"]["message"];
+        message.as_str().map(ToOwned::to_owned)
+    };
+    if let Some(message) = failure(status).filter(|message| failure(before).as_ref() != Some(message)) {
+        news.push(Event::warning(MODEL_LOAD_FAILED, message));
+    }
+    news
 }
 
 fn conditions(predictor: &Predictor, route: Option<&Route>, is_open: bool) -> [Condition; 6] {
@@ -76,7 +89,7 @@ fn conditions(predictor: &Predictor, route: Option<&Route>, is_open: bool) -> [C
             predictor.failures.first().map(|failure| failure["message"].as_str().unwrap_or_default());
         match (predictor.is_available, failure) {
             (true, _) => Condition::new(kind, true),
-            (false, Some(message)) => Condition::new(kind, false).because("ModelLoadFailed", message),
+            (false, Some(message)) => Condition::new(kind, false).because(MODEL_LOAD_FAILED, message),
             (false, None) => Condition::new(kind, false).because("NotReady", "no replica is ready yet"),
         }
     };
@@ -180,7 +193,7 @@ fn failure(pod: &Object) -> Option<Value> {
     let message =
         said.map_or_else(|| format!("the replica ended with exit code {exit_code}"), ToOwned::to_owned);
     Some(json!({
-        "reason": "ModelLoadFailed",
+        "reason": MODEL_LOAD_FAILED,
         "location": pod.name,
         "message": message,
         "exitCode": exit_code,
@@ -255,7 +268,7 @@ mod tests {
         assert_eq!(predictor["traffic"][0]["percent"], 100);
         assert_eq!(predictor["url"], "http://iris-predictor-default.staging.example.com");
         assert_eq!(status["modelStatus"]["transitionStatus"], "UpToDate");
-        assert_eq!(turn(&iris(), &status).unwrap().reason, "InferenceServiceReady");
+        assert_eq!(news(&iris(), &status)[0].reason, "InferenceServiceReady");
     }
 
     #[test]
@@ -271,6 +284,11 @@ mod tests {
         assert_eq!(status["modelStatus"]["copies"], json!({"totalCopies": 1, "failedCopies": 1}));
         let ready = status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Ready").unwrap();
         assert_eq!((&ready["reason"], &ready["message"]), (&json!("ModelLoadFailed"), &failure["message"]));
+        let told = Event::warning("ModelLoadFailed", "`model.pkl` is not a model");
+        assert_eq!(news(&iris(), &status), [told]);
+        let mut knowing = iris();
+        knowing.value["status"] = status.clone();
+        assert!(news(&knowing, &status).is_empty());
     }
 
     #[test]
@@ -286,6 +304,6 @@ mod tests {
         assert!(!conditions::holds(&status, "Ready"));
         assert_eq!(status.get("url"), None);
         assert_eq!(status["modelStatus"]["transitionStatus"], "InProgress");
-        assert!(turn(&iris(), &status).is_none());
+        assert!(news(&iris(), &status).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! it ends with the process, however that ends.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
 
 /// A block of addresses that is ours.
 #[derive(Debug)]
@@ -27,8 +28,8 @@ const LAST: u8 = 253;
 pub struct NoBlock;
 
 impl Block {
-    /// Claims a block, if possible the one that was ours before.
-    pub(super) fn claim(preferred: Option<u8>) -> Result<Self, NoBlock> {
+    /// Claims a block, if possible this one.
+    pub(super) fn claim(preferred: u8) -> Result<Self, NoBlock> {
         let claimed = candidates(preferred).find_map(|number| {
             let claim = UdpSocket::bind((Ipv4Addr::new(127, 77, number, CLAIM.0), CLAIM.1)).ok()?;
             Some(Self { number, last: LAST, _claim: claim })
@@ -58,9 +59,20 @@ impl Block {
     }
 }
 
+/// The block that a platform asks for first: its own by its state folder, so that while it is away no other platform
+/// is likely to take its addresses.
+pub(super) fn number_for(state_folder: &Path) -> u8 {
+    let hash =
+        state_folder.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    // FNV-1a, folded to a byte.
+    hash.to_le_bytes().into_iter().fold(0, |folded, byte| folded ^ byte)
+}
+
 /// The blocks in the order in which they are tried.
-fn candidates(preferred: Option<u8>) -> impl Iterator<Item = u8> {
-    preferred.into_iter().chain((0..=255).filter(move |number| Some(*number) != preferred))
+fn candidates(preferred: u8) -> impl Iterator<Item = u8> {
+    (0..=255).map(move |offset| preferred.wrapping_add(offset))
 }
 
 /// The number of a new load balancer: the first that none has. `None` when all are taken.
@@ -74,22 +86,22 @@ mod tests {
 
     #[test]
     fn platforms_do_not_share_a_block() {
-        let first = Block::claim(None).unwrap();
-        let second = Block::claim(Some(first.number())).unwrap();
+        let first = Block::claim(7).unwrap();
+        let second = Block::claim(first.number()).unwrap();
         assert_ne!(first.number(), second.number());
     }
 
     #[test]
     fn the_block_of_before_is_tried_first_and_then_every_other() {
-        let all: Vec<u8> = candidates(Some(7)).collect();
-        assert_eq!(all[..3], [7, 0, 1]);
+        let all: Vec<u8> = candidates(254).collect();
+        assert_eq!(all[..3], [254, 255, 0]);
         assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 256);
-        assert_eq!(candidates(None).next(), Some(0));
+        assert_ne!(number_for(Path::new("/a/forebay")), number_for(Path::new("/b/forebay")));
     }
 
     #[test]
     fn addresses_are_given_in_turns() {
-        let mut block = Block::claim(None).unwrap();
+        let mut block = Block::claim(0).unwrap();
         let last = |address: Option<Ipv4Addr>| address.map(|address| address.octets()[3]);
         assert_eq!(last(block.next_replica(|_| false)), Some(1));
         assert_eq!(last(block.next_replica(|_| false)), Some(2));

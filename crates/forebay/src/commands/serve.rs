@@ -112,16 +112,18 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         s3_endpoint: std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok(),
         shows_progress: !globals.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr()),
     };
+    // One listener from here to the end: a signal that comes between two of them would be lost.
+    let mut end = std::pin::pin!(signals::end(options.stop_when_stdin_closes));
     let loaded = tokio::select! {
         loaded = load_all(&wanted, &storage) => loaded?,
-        end = signals::end(options.stop_when_stdin_closes) => return Ok(end),
+        end = &mut end => return Ok(end),
     };
     let names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
     server.replace_models(loaded)?;
     if !globals.quiet {
         eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
     }
-    let end = signals::end(options.stop_when_stdin_closes).await;
+    let end = end.await;
     drain.finish(DRAIN_PATIENCE).await;
     Ok(end)
 }

@@ -77,6 +77,9 @@ enum Output {
 /// How long the platform waits for endpoints before it says which are not there.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long it waits for the rest of the replicas once every endpoint answers.
+const COMPLETE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -273,17 +276,21 @@ async fn report_and_wait(
     std::future::pending().await
 }
 
-/// The endpoints, once none of them is on its way any more.
+/// The endpoints, once none of them is on its way any more, and replicas that start beside the first have had a moment.
 async fn settled(admin: &Admin) -> Vec<(Endpoint, Progress)> {
     let mut observed = admin.observed.clone();
     let mut revisions = admin.store.revisions();
-    let deadline = Instant::now() + READY_PATIENCE;
+    let mut deadline = Instant::now() + READY_PATIENCE;
     loop {
         let endpoints = admin.endpoints();
-        let is_settled = endpoints.iter().all(|(_, progress)| !matches!(progress, Progress::Pending(_)));
         // The control loop has looked at everything once when every Ingress and Service has an address.
-        if (is_settled && !endpoints.is_empty()) || Instant::now() > deadline {
+        let is_settled = !endpoints.is_empty()
+            && endpoints.iter().all(|(_, progress)| !matches!(progress, Progress::Pending(_)));
+        if (is_settled && admin.is_complete()) || Instant::now() > deadline {
             return endpoints;
+        }
+        if is_settled {
+            deadline = deadline.min(Instant::now() + COMPLETE_PATIENCE);
         }
         tokio::select! {
             _ = observed.changed() => {}

@@ -85,7 +85,7 @@ fn try_it(endpoint: (SocketAddr, String), path: &str) -> String {
     // The page offers to try at once, without a button in between.
     browser.click(&format!("{block} .execute"));
     let status = format!(
-        "const e = document.querySelector(`{block} .live-responses-table .response-col_status`); return e ? e.innerText : '';"
+        "const e = document.querySelector(`{block} .live-responses-table .response .response-col_status`); return e ? e.innerText : '';"
     );
     let mut shown = String::new();
     wait_until("an answer is shown", || {

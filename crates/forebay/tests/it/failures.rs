@@ -24,17 +24,9 @@ fn acc_s1_03_a_replica_killed_under_load_costs_no_request_and_is_replaced() {
             let now = platform.replicas("serve retail-forecast");
             now.len() == 2 && !now.contains(&before[0])
         });
+        let is_healthy = |line: &&str| line.starts_with("retail-forecast-alb") && line.contains(" healthy ");
         platform.wait_for("both targets are healthy", &["targets"], |table| {
-            table
-                .lines()
-                .filter(|line| line.starts_with("retail-forecast-alb ") && line.contains(" healthy "))
-                .count()
-                == 2
-                || table
-                    .lines()
-                    .filter(|line| line.starts_with("retail-forecast-alb") && line.contains("healthy"))
-                    .count()
-                    == 2
+            table.lines().filter(is_healthy).count() == 2
         });
     }
     let report = load.stop();
