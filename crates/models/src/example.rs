@@ -9,17 +9,22 @@ use crate::{Batch, Column, DataType, Field, Inputs, Scalar, Signature, Texts, Va
 /// Rows of a saved example that are kept.
 const MAX_ROWS: usize = 16;
 
-/// What MLflow saves: a table, or numbers.
+/// What MLflow saves, and what `forebay.yaml` may hold: a table, or numbers.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Saved {
+pub(crate) enum Saved {
     Split { columns: Vec<String>, data: Vec<Vec<Json>> },
     Inputs { inputs: Vec<Vec<f64>> },
 }
 
 /// Reads the example that MLflow saved; `None` if it is of a form that is not known.
 pub(crate) fn parse(bytes: &[u8], signature: Option<&Signature>) -> Option<Batch> {
-    match serde_json::from_slice(bytes).ok()? {
+    batch(serde_json::from_slice(bytes).ok()?, signature)
+}
+
+/// The rows of an example; `None` if they are not of one length, or a column of no one type.
+pub(crate) fn batch(saved: Saved, signature: Option<&Signature>) -> Option<Batch> {
+    match saved {
         Saved::Inputs { inputs } => {
             let n_columns = inputs.first()?.len();
             let is_even = inputs.iter().all(|row| row.len() == n_columns);

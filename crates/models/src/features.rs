@@ -4,6 +4,7 @@
 //! ```yaml
 //! name: retail-sales
 //! version: v1.0
+//! example: {columns: [store_id, price], data: [[4, 13.9]]}
 //! features:
 //!   - {name: store_id, type: long}
 //!   - {name: price, type: double, default: 29.99}
@@ -19,6 +20,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::example::{self, Saved};
 use crate::load::{MAX_SETTINGS_BYTES, read_bytes};
 use crate::rows::{Cell, Column, short};
 use crate::{Batch, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
@@ -33,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) name: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) features: Option<Features>,
+    /// Rows to try the model with.
+    pub(crate) example: Option<Batch>,
 }
 
 /// Columns that are given, and columns that are made of them.
@@ -77,6 +81,8 @@ struct File {
     version: Option<String>,
     #[serde(default)]
     features: Vec<Feature>,
+    #[serde(default)]
+    example: Option<Saved>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,7 +124,9 @@ pub(crate) fn read(folder: &Path) -> Result<Settings, LoadError> {
 pub(crate) fn parse(text: &str) -> Result<Settings, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     let features = if file.features.is_empty() { None } else { Some(Features::new(&file.features)?) };
-    Ok(Settings { name: file.name, version: file.version, features })
+    let no_rows = "`example` must have rows of one length, whose columns are of one type each";
+    let example = file.example.map(|saved| example::batch(saved, None).ok_or(no_rows)).transpose()?;
+    Ok(Settings { name: file.name, version: file.version, features, example })
 }
 
 impl From<&Plain> for Scalar {

@@ -44,6 +44,7 @@ fn ask(content: Result<Content, Fault>) {
         features: None,
         signature: None,
         example: None,
+        declared_example: None,
         method: None,
         description: Description::default(),
     };

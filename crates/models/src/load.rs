@@ -147,6 +147,7 @@ fn load_file(path: &Path, mlflow: Option<mlflow::Folder>, settings: Settings) ->
         step: content.step,
         names: content.names,
         features: settings.features,
+        declared_example: settings.example,
         signature,
         example,
         method,

@@ -11,7 +11,7 @@ use crate::route::{Answer, Route, Verb};
 pub(crate) fn document(entries: &[Entry]) -> String {
     let mut paths = Map::new();
     for protocol in PROTOCOLS {
-        for route in protocol.routes.iter().filter(|route| !route.pattern.contains("{rest}")) {
+        for route in protocol.routes.iter().filter(|route| !route.doc.is_empty()) {
             let methods = paths.entry(route.pattern).or_insert_with(|| json!({}));
             let verb = match route.verb {
                 Verb::Get => "get",
@@ -20,9 +20,17 @@ pub(crate) fn document(entries: &[Entry]) -> String {
             methods[verb] = operation(protocol, route, entries);
         }
     }
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let version = entries.first().and_then(|entry| entry.version.as_deref()).filter(|_| names.len() == 1);
+    let tag = |protocol: &Protocol| json!({ "name": protocol.title, "description": protocol.doc });
     let document = json!({
         "openapi": "3.1.0",
-        "info": { "title": "Forebay model server", "version": env!("CARGO_PKG_VERSION") },
+        "info": {
+            "title": names.join(", "),
+            "version": version.unwrap_or(env!("CARGO_PKG_VERSION")),
+            "description": concat!("Served by Forebay ", env!("CARGO_PKG_VERSION"), "."),
+        },
+        "tags": PROTOCOLS.iter().map(tag).collect::<Vec<_>>(),
         // Wherever the document is read from, the server is beside it.
         "servers": [{ "url": "." }],
         "paths": paths,
@@ -33,7 +41,7 @@ pub(crate) fn document(entries: &[Entry]) -> String {
 
 fn operation(protocol: &Protocol, route: &Route, entries: &[Entry]) -> Value {
     let mut operation = json!({
-        "tags": [protocol.name],
+        "tags": [protocol.title],
         "summary": route.doc,
         "parameters": parameters(route, entries),
         "responses": {
@@ -110,6 +118,13 @@ fn features_schema(ready: &Ready) -> Value {
     let fields = ready.schema.fields();
     let properties: Map<String, Value> =
         fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();
+    if let (true, Some(n_columns)) = (fields.is_empty(), ready.schema.n_columns()) {
+        // Columns without names are asked for as `x0`, `x1` and so on.
+        let properties: Map<String, Value> =
+            (0..n_columns).map(|column| (format!("x{column}"), json!({ "type": "number" }))).collect();
+        let required: Vec<&String> = properties.keys().collect();
+        return json!({ "type": "object", "required": required, "properties": properties });
+    }
     let required = fields.iter().filter(|field| field.required && field.default.is_none());
     let required: Vec<&str> = required.map(|field| field.name.as_str()).collect();
     json!({ "type": "object", "properties": properties, "required": required })

@@ -14,8 +14,12 @@ use crate::route::Route;
 
 /// A protocol: paths, and how faults are told on them.
 pub(crate) struct Protocol {
-    /// What metrics and the reference call it.
+    /// What metrics call it.
     pub(crate) name: &'static str,
+    /// What the reference calls it.
+    pub(crate) title: &'static str,
+    /// Who speaks it, in one sentence for the reference.
+    pub(crate) doc: &'static str,
     /// Its paths. Of two patterns that stand for one path, the first counts.
     pub(crate) routes: &'static [Route],
     /// Tells a fault in its own way.

@@ -32,6 +32,7 @@ impl Browser {
         let options = json!({ "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--window-size=1200,1600",
             format!("--user-data-dir={}", profile.path().display()),
             format!("--host-resolver-rules=MAP {host} {}", address.ip()),
         ]});
@@ -82,6 +83,10 @@ fn try_it(endpoint: (SocketAddr, String), path: &str) -> String {
     browser.open(&format!("http://{host}:{}/docs", address.port()));
     let block = format!(".opblock-post:has([data-path='{path}'])");
     browser.click(&format!("{block} .opblock-summary-control"));
+    let example = format!(
+        "const e = document.querySelector(`{block} .body-param__text`); return !!e && e.value !== '';"
+    );
+    wait_until("the example is filled in", || browser.script(&example) == true);
     // The page offers to try at once, without a button in between.
     browser.click(&format!("{block} .execute"));
     let status = format!(
@@ -101,6 +106,7 @@ fn try_it(endpoint: (SocketAddr, String), path: &str) -> String {
         shown.parse::<u16>().is_ok()
     });
     if let Some(folder) = std::env::var_os("FOREBAY_SCREENSHOTS") {
+        let _ = browser.script(&format!("document.querySelector(`{block}`).scrollIntoView();"));
         screenshot(&browser, std::path::Path::new(&folder), path);
     }
     shown
@@ -111,7 +117,19 @@ fn screenshot(browser: &Browser, folder: &std::path::Path, path: &str) {
     let target = format!("/session/{}/screenshot", browser.session);
     let picture = Request::get(browser.address, &target).send().json()["value"].as_str().unwrap().to_owned();
     let name: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    std::fs::write(folder.join(format!("docs{name}.png.base64")), picture).unwrap();
+    std::fs::write(folder.join(format!("docs{name}.png")), from_base64(&picture)).unwrap();
+}
+
+/// Bytes of base64 text (RFC 4648 §4), as drivers send pictures.
+fn from_base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let value = |letter: u8| ALPHABET.iter().position(|known| *known == letter).map(|value| value as u32);
+    let values: Vec<u32> = text.bytes().filter_map(value).collect();
+    let group = |group: &[u32]| {
+        let bits = group.iter().enumerate().fold(0, |bits, (index, value)| bits | value << (18 - 6 * index));
+        bits.to_be_bytes()[1..group.len()].to_vec()
+    };
+    values.chunks(4).flat_map(group).collect()
 }
 
 #[test]

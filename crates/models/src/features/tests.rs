@@ -52,6 +52,18 @@ fn the_file_names_the_model() {
 }
 
 #[test]
+fn the_file_may_hold_rows_to_try() {
+    let example = |text: &str| parse(text).map(|settings| settings.example.unwrap());
+    let rows = example("example: {columns: [a, b], data: [[1, x], [2, null]]}").unwrap();
+    assert_eq!(rows, batch(vec![("a", Values::Long(vec![1, 2])), ("b", texts(&[Some("x"), None]))]));
+    let numbers = example("example: {inputs: [[6.8, 2.8], [6.0, 3.4]]}").unwrap();
+    assert_eq!(numbers, Batch::matrix(2, vec![6.8, 2.8, 6.0, 3.4]));
+    assert!(
+        example("example: {columns: [a], data: [[1], [1, 2]]}").unwrap_err().contains("rows of one length")
+    );
+}
+
+#[test]
 fn gaps_are_filled_and_dates_are_taken_apart() {
     let rows = batch(vec![
         ("store_id", Values::Long(vec![1, 2])),

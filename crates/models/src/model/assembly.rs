@@ -24,6 +24,8 @@ pub(crate) struct Assembly {
     /// What is declared beside the estimator.
     pub(crate) signature: Option<Signature>,
     pub(crate) example: Option<Batch>,
+    /// The example that `forebay.yaml` declares.
+    pub(crate) declared_example: Option<Batch>,
     pub(crate) method: Option<Method>,
     pub(crate) description: Description,
 }
@@ -53,7 +55,13 @@ impl Assembly {
         let mut evaluator = Evaluator::new(self.step, entry);
         require_columns(&mut evaluator, default_method, &hints, self.signature.as_ref());
         let signature = signature(&evaluator.entry, &hints, self.signature);
+        if let Some(declared) = &self.declared_example
+            && let Err(refusal) = evaluator.ask(default_method, declared)
+        {
+            return Err(Fault::inconsistent(features::FILE, format!("its example is refused: {refusal}")));
+        }
         let saved = self.example.filter(|example| evaluator.ask(default_method, example).is_ok());
+        let saved = self.declared_example.or(saved);
         let example = saved.unwrap_or_else(|| make_example(&evaluator.entry, &hints, &signature));
         let description = self.description;
         Ok(Model { evaluator, signature, methods, default_method, example, description })

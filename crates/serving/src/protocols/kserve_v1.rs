@@ -16,6 +16,8 @@ use crate::route::{Answer, Route, Verb};
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "kserve_v1",
+    title: "KServe V1",
+    doc: "What KServe's and TensorFlow Serving's clients speak.",
     routes: &[
         Route {
             verb: Verb::Post,
@@ -26,7 +28,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
         Route {
             verb: Verb::Post,
             pattern: "/v1/models/{model}:explain",
-            doc: "KServe's explanations, which this server does not give: always 501.",
+            doc: "",
             answer: Answer::Page(explain),
         },
         Route {

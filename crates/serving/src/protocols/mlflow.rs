@@ -19,6 +19,8 @@ use net::StatusCode;
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "mlflow",
+    title: "MLflow",
+    doc: "What `mlflow models serve` answers.",
     routes: &[
         Route {
             verb: Verb::Post,

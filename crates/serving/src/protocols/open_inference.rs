@@ -21,6 +21,8 @@ const INFER: Predict = Predict { ask: infer::ask, tell: infer::tell, example };
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "open_inference",
+    title: "Open Inference Protocol V2",
+    doc: "What KServe, MLServer and Triton speak.",
     routes: &[
         Route {
             verb: Verb::Post,

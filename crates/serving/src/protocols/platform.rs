@@ -12,6 +12,8 @@ use crate::route::{Answer, Route, Verb};
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "platform",
+    title: "Server",
+    doc: "Probes, metrics and this reference.",
     routes: &[
         Route {
             verb: Verb::Get,
@@ -43,12 +45,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
             doc: "This reference, as a page on which every request can be tried.",
             answer: Answer::Page(docs),
         },
-        Route {
-            verb: Verb::Get,
-            pattern: "/docs/{rest}",
-            doc: "The files of that page.",
-            answer: Answer::Page(docs_file),
-        },
+        Route { verb: Verb::Get, pattern: "/docs/{rest}", doc: "", answer: Answer::Page(docs_file) },
     ],
     refuse: kserve_v1::refuse,
 };

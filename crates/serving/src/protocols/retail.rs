@@ -22,6 +22,8 @@ use crate::route::{Answer, Route, Verb};
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "retail",
+    title: "Named features",
+    doc: "One row of named features in, one prediction out.",
     routes: &[
         Route {
             verb: Verb::Post,
