@@ -78,3 +78,21 @@ fn no_module_is_named_after_nothing() {
         }
     }
 }
+
+#[test]
+fn every_fuzzing_body_has_a_target() {
+    let manifest = std::fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    for name in ["control", "manifest", "models", "net", "serving"] {
+        let source = root().join("crates").join(name).join("src");
+        let file =
+            ["fuzzing.rs", "lib.rs"].map(|file| source.join(file)).into_iter().find(|file| file.is_file());
+        let text = std::fs::read_to_string(file.unwrap()).unwrap();
+        for body in text.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")) {
+            let Some((body, "data: &[u8]) {" | "bytes: &[u8]) {")) = body.split_once('(') else { continue };
+            assert!(
+                manifest.contains(&format!("name = \"{body}\"")),
+                "fuzz/ has no target for {name}::fuzzing::{body}"
+            );
+        }
+    }
+}
