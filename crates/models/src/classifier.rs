@@ -17,8 +17,8 @@ impl Scores {
 
     /// The class with the highest score. With one score per row: the second class where it is above zero.
     pub(crate) fn pick(&self, classes: &Data) -> Prediction {
-        match self.per_row {
-            1 => pick(classes, self.values.iter().map(|score| usize::from(*score > 0.0))),
+        match (self.per_row, classes.len()) {
+            (1, 2) => pick(classes, self.values.iter().map(|score| usize::from(*score > 0.0))),
             _ => pick(classes, self.rows().map(argmax)),
         }
     }
@@ -31,6 +31,11 @@ impl Scores {
         }
     }
 
+    /// As `predict_proba` gives them, if they are one per class.
+    pub(crate) fn into_rows(self) -> Prediction {
+        Prediction::rows(self.per_row, Data::Double(self.values))
+    }
+
     /// Logistic for one score per row, softmax for more.
     pub(crate) fn into_probabilities(mut self) -> Prediction {
         if self.per_row == 1 {
@@ -39,6 +44,15 @@ impl Scores {
         self.values.chunks_exact_mut(self.per_row).for_each(softmax);
         Prediction::rows(self.per_row, Data::Double(self.values))
     }
+}
+
+/// For each of some labels: its place among classes. `None` if one is not there.
+pub(crate) fn places(labels: &Data, classes: &Data) -> Option<Vec<usize>> {
+    if let (Data::Text(labels), Data::Text(classes)) = (labels, classes) {
+        return labels.iter().map(|label| classes.iter().position(|class| class == label)).collect();
+    }
+    let (labels, classes) = (labels.to_doubles(), classes.to_doubles());
+    labels.iter().map(|label| classes.iter().position(|class| class == label)).collect()
 }
 
 /// Probabilities of two classes, from that of the second.

@@ -96,6 +96,41 @@ impl Prediction {
         Self { shape: Shape { n_rows, n_columns: Some(n_columns) }, data }
     }
 
+    /// The answers to several questions side by side. They have the type of the first one, unless types differ in how
+    /// much they hold: then it is the wider one, as in numpy.
+    pub(crate) fn columns(columns: &[Data]) -> Self {
+        let n_rows = columns.first().map_or(0, Data::len);
+        let width = columns.len();
+        let rows = || (0..n_rows).flat_map(|row| (0..width).map(move |column| (column, row)));
+        let data = match columns {
+            all if all.iter().all(|data| matches!(data, Data::Text(_))) => {
+                let text = |(column, row): (usize, usize)| match &columns[column] {
+                    Data::Text(texts) => texts.get(row).cloned().unwrap_or_default(),
+                    _ => String::new(),
+                };
+                Data::Text(rows().map(text).collect())
+            }
+            all => {
+                let doubles: Vec<Vec<f64>> = all.iter().map(Data::to_doubles).collect();
+                let values =
+                    rows().map(|(column, row)| doubles[column].get(row).copied().unwrap_or(f64::NAN));
+                let is_whole =
+                    |data: &Data| matches!(data, Data::Long(_) | Data::Integer(_) | Data::Boolean(_));
+                match all {
+                    _ if all.iter().all(|data| matches!(data, Data::Boolean(_))) => {
+                        Data::Boolean(values.map(|value| value == 1.0).collect())
+                    }
+                    _ if all.iter().all(|data| matches!(data, Data::Integer(_))) => {
+                        Data::Integer(values.map(|value| value as i32).collect())
+                    }
+                    _ if all.iter().all(is_whole) => Data::Long(values.map(|value| value as i64).collect()),
+                    _ => Data::Double(values.collect()),
+                }
+            }
+        };
+        Self::rows(width, data)
+    }
+
     /// Adds the rows of a further part of the same answer.
     pub(crate) fn append(&mut self, more: Self) {
         self.shape.n_rows += more.shape.n_rows;
@@ -121,6 +156,18 @@ impl Data {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The values as numbers; NaN for texts.
+    pub(crate) fn to_doubles(&self) -> Vec<f64> {
+        match self {
+            Self::Double(values) => values.clone(),
+            Self::Float(values) => values.iter().map(|value| f64::from(*value)).collect(),
+            Self::Long(values) => values.iter().map(|value| *value as f64).collect(),
+            Self::Integer(values) => values.iter().map(|value| f64::from(*value)).collect(),
+            Self::Boolean(values) => values.iter().map(|value| f64::from(*value)).collect(),
+            Self::Text(values) => vec![f64::NAN; values.len()],
+        }
     }
 
     fn append(&mut self, other: Self) {

@@ -3,12 +3,28 @@
 //! One file per package and one line per class. What a class does not read and does not list as meaningless for
 //! answers is refused: it may be a parameter of a version to come.
 
+mod by_row;
+mod calibration;
+mod cluster;
 mod compose;
+mod decomposition;
+mod discriminant_analysis;
+mod dummy;
 mod ensemble;
+mod feature_extraction;
+mod feature_selection;
 mod gradient_boosting;
 mod hist_gradient_boosting;
 mod impute;
+mod inner;
+mod isotonic;
 mod linear_model;
+mod model_selection;
+mod multiclass;
+mod multioutput;
+mod naive_bayes;
+mod neighbors;
+mod neural_network;
 mod pipeline;
 mod preprocessing;
 mod svm;
@@ -29,12 +45,26 @@ struct Kind {
 
 /// All classes, by package.
 const KINDS: &[&[Kind]] = &[
+    calibration::KINDS,
+    cluster::KINDS,
     compose::KINDS,
+    decomposition::KINDS,
+    discriminant_analysis::KINDS,
+    dummy::KINDS,
     ensemble::KINDS,
+    feature_extraction::KINDS,
+    feature_selection::KINDS,
     gradient_boosting::KINDS,
     hist_gradient_boosting::KINDS,
     impute::KINDS,
+    isotonic::KINDS,
     linear_model::KINDS,
+    model_selection::KINDS,
+    multiclass::KINDS,
+    multioutput::KINDS,
+    naive_bayes::KINDS,
+    neighbors::KINDS,
+    neural_network::KINDS,
     pipeline::KINDS,
     preprocessing::KINDS,
     svm::KINDS,
@@ -117,15 +147,17 @@ fn known_classes() -> Vec<&'static str> {
 }
 
 fn check_inputs(object: &Object<'_>, step: &Step, names: Option<&[String]>) -> Result<(), Fault> {
-    let said = [object.some("n_features_in_"), object.some("n_features_")];
+    // What was called `n_features_` is something else where there is the newer name.
+    let (new, old) = (object.some("n_features_in_"), object.some("n_features_"));
+    let said = new.or(old);
     let Some(n_inputs) = step.part().n_inputs() else { return Ok(()) };
     if n_inputs > MAX_COLUMNS {
         return Err(Fault::TooLarge { what: "columns", limit: MAX_COLUMNS as u64 });
     }
-    for said in said.into_iter().flatten() {
-        if said.count()? != n_inputs {
-            return Err(said.problem(&format!("contradicts the {n_inputs} columns of the fitted values")));
-        }
+    if let Some(said) = said
+        && said.count()? != n_inputs
+    {
+        return Err(said.problem(&format!("contradicts the {n_inputs} columns of the fitted values")));
     }
     if names.is_some_and(|names| names.len() != n_inputs) {
         return Err(object.problem(format!("the number of column names is not {n_inputs}")));

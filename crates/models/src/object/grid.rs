@@ -12,6 +12,21 @@ pub(crate) struct Grid {
     pub(crate) values: Vec<f64>,
 }
 
+impl Grid {
+    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        (0..self.n_rows).map(|row| self.row(row))
+    }
+
+    pub(crate) fn row(&self, row: usize) -> &[f64] {
+        &self.values[row * self.n_columns..(row + 1) * self.n_columns]
+    }
+
+    /// The values of a column; NaN if there is no such column.
+    pub(crate) fn column(&self, column: usize) -> Vec<f64> {
+        self.rows().map(|row| row.get(column).copied().unwrap_or(f64::NAN)).collect()
+    }
+}
+
 impl Object<'_> {
     /// A matrix of scipy in compressed rows, written out.
     pub(super) fn sparse_rows(&self) -> Result<Grid, Fault> {

@@ -137,6 +137,14 @@ impl<'s> Value<'s> {
         }
     }
 
+    /// The `module.name` of the class of an object, if it is one.
+    pub(crate) fn class_name(&self) -> Option<&'s str> {
+        match self.record() {
+            Record::Instance(instance) => Some(&instance.class),
+            _ => None,
+        }
+    }
+
     /// The elements of a list, a tuple, or an array of objects.
     pub(crate) fn items(&self) -> Result<Vec<Value<'s>>, Fault> {
         let ids: Cow<'s, [Id]> = match self.source.records.sequence(self.id) {
@@ -215,6 +223,23 @@ impl<'s> Value<'s> {
         self.items()?.iter().map(|item| item.text().map(Cow::into_owned)).collect()
     }
 
+    /// The texts of a list, an array or a set.
+    pub(crate) fn elements(&self) -> Result<Vec<String>, Fault> {
+        let ids = match self.record() {
+            Record::Set(ids) => ids,
+            Record::Instance(instance)
+                if matches!(&*instance.class, "builtins.frozenset" | "builtins.set") =>
+            {
+                let arguments = self.arguments()?;
+                return arguments.first().map_or(Ok(Vec::new()), Self::texts);
+            }
+            _ => return self.texts(),
+        };
+        self.source.take(ids.len() * size_of::<Value<'_>>())?;
+        let text = |id: &Id| Value { id: *id, ..*self }.text().map(Cow::into_owned);
+        ids.iter().map(text).collect()
+    }
+
     /// A two-dimensional array, or a sparse matrix of scipy in compressed rows.
     pub(crate) fn grid(&self) -> Result<Grid, Fault> {
         if let Record::Instance(instance) = self.record()
@@ -231,7 +256,7 @@ impl<'s> Value<'s> {
     /// Class labels, in the type they have in Python.
     pub(crate) fn labels(&self) -> Result<Data, Fault> {
         let array = self.array()?;
-        if array.shape.len() != 1 {
+        if array.shape.len() != 1 || array.len() == 0 {
             return Err(self.problem("is no list of classes"));
         }
         let labels = match (array.kind(), array.item_size()) {

@@ -1,9 +1,11 @@
 //! `ColumnTransformer`: some columns to one transformer, others to another, the results side by side.
 
 mod columns;
+mod target;
 
 use std::collections::HashMap;
 
+use super::inner::into_transformer;
 use super::pipeline::{is_passthrough, weight_of};
 use super::{Kind, compile};
 use crate::estimator::{Hint, Part, Step, Transformer, transformer};
@@ -18,8 +20,14 @@ const FIT: &str = "\
     remainder _remainder sparse_threshold transformers _transformers_feature_names_out \
     verbose_feature_names_out";
 
-pub(super) const KINDS: &[Kind] =
-    &[Kind { path: "sklearn.compose.ColumnTransformer", ignores: &[FIT], compile: column_transformer }];
+pub(super) const KINDS: &[Kind] = &[
+    Kind { path: "sklearn.compose.ColumnTransformer", ignores: &[FIT], compile: column_transformer },
+    Kind {
+        path: "sklearn.compose.TransformedTargetRegressor",
+        ignores: &[target::FIT],
+        compile: target::transformed_target,
+    },
+];
 
 #[derive(Debug)]
 struct ColumnTransformer {
@@ -70,7 +78,7 @@ fn column_transformer(object: &Object<'_>) -> Result<Step, Fault> {
 }
 
 fn part_of(part: &Value<'_>, name: &str, n_columns: usize) -> Result<Box<dyn Transformer>, Fault> {
-    let Step::Transformer(transformer) = compile(part, Some(name))?.step else {
+    let Some(transformer) = into_transformer(compile(part, Some(name))?.step) else {
         return Err(part.problem("have a part that is no transformer"));
     };
     match transformer.n_inputs() {

@@ -1,4 +1,9 @@
-//! Forests: the mean of many trees.
+//! Several models as one. Forests, which are the mean of many trees, are here; the others have files of their own.
+
+mod adaboost;
+mod bagging;
+mod isolation;
+mod voting;
 
 use super::{Kind, member, tree};
 use crate::estimator::Step;
@@ -16,6 +21,39 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.ensemble.RandomForestRegressor", ignores: &[FIT, tree::FIT], compile: regressor },
     Kind { path: "sklearn.ensemble.ExtraTreesClassifier", ignores: &[FIT, tree::FIT], compile: classifier },
     Kind { path: "sklearn.ensemble.ExtraTreesRegressor", ignores: &[FIT, tree::FIT], compile: regressor },
+    Kind {
+        path: "sklearn.ensemble.AdaBoostClassifier",
+        ignores: &[adaboost::FIT],
+        compile: adaboost::classifier,
+    },
+    Kind {
+        path: "sklearn.ensemble.AdaBoostRegressor",
+        ignores: &[adaboost::FIT],
+        compile: adaboost::regressor,
+    },
+    Kind {
+        path: "sklearn.ensemble.BaggingClassifier",
+        ignores: &[bagging::FIT],
+        compile: bagging::classifier,
+    },
+    Kind { path: "sklearn.ensemble.BaggingRegressor", ignores: &[bagging::FIT], compile: bagging::regressor },
+    Kind {
+        path: "sklearn.ensemble.IsolationForest",
+        ignores: &[bagging::FIT, isolation::FIT],
+        compile: isolation::isolation_forest,
+    },
+    Kind { path: "sklearn.ensemble.StackingClassifier", ignores: &[voting::FIT], compile: voting::stacking },
+    Kind { path: "sklearn.ensemble.StackingRegressor", ignores: &[voting::FIT], compile: voting::stacking },
+    Kind {
+        path: "sklearn.ensemble.VotingClassifier",
+        ignores: &[voting::FIT],
+        compile: voting::voting_classifier,
+    },
+    Kind {
+        path: "sklearn.ensemble.VotingRegressor",
+        ignores: &[voting::FIT],
+        compile: voting::voting_regressor,
+    },
 ];
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {

@@ -1,5 +1,6 @@
 //! Steps one after another, and side by side.
 
+use super::inner::into_transformer;
 use super::{Compiled, Kind, compile};
 use crate::estimator::{Hint, Part, Predictor, Step, Transformer, predictor, transformer};
 use crate::fault::Fault;
@@ -46,9 +47,8 @@ fn pipeline(object: &Object<'_>) -> Result<Step, Fault> {
     let names = steps.first_mut().and_then(|(_, first)| first.names.take());
     let mut steps: Vec<Step> = steps.into_iter().map(|(_, compiled)| compiled.step).collect();
     let Some(last) = steps.pop() else { return Err(object.problem("it has no steps")) };
-    let transformers = steps.into_iter().map(|step| match step {
-        Step::Transformer(transformer) => Ok(transformer),
-        Step::Predictor(_) => Err(object.problem("a step before the last one is no transformer")),
+    let transformers = steps.into_iter().map(|step| {
+        into_transformer(step).ok_or_else(|| object.problem("a step before the last one is no transformer"))
     });
     let mut transformers: Vec<_> = transformers.collect::<Result<_, _>>()?;
     Ok(match last {
@@ -112,7 +112,7 @@ fn union(object: &Object<'_>) -> Result<Step, Fault> {
             return Err(object.problem(format!("branch `{name}` has no transformer")));
         }
         let compiled = compile(&value, Some(&name))?;
-        let Step::Transformer(transformer) = compiled.step else {
+        let Some(transformer) = into_transformer(compiled.step) else {
             return Err(object.problem(format!("branch `{name}` is no transformer")));
         };
         names = names.or(compiled.names);
@@ -134,7 +134,7 @@ fn union(object: &Object<'_>) -> Result<Step, Fault> {
 }
 
 /// The pairs or triples of a list of named parts; the third is left out.
-fn named<'s>(list: &Value<'s>) -> Result<Vec<(String, Value<'s>)>, Fault> {
+pub(super) fn named<'s>(list: &Value<'s>) -> Result<Vec<(String, Value<'s>)>, Fault> {
     let part = |value: Value<'s>| match &value.items()?[..] {
         [name, part, ..] => Ok((name.text()?.into_owned(), *part)),
         _ => Err(list.problem("are not named")),

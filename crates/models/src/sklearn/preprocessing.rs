@@ -1,8 +1,14 @@
-//! Transformers of single columns.
+//! What is done to columns before a model sees them.
 
+mod bins;
 mod encoders;
-mod functions;
+pub(super) mod functions;
+pub(super) mod normalizer;
+mod polynomial;
+pub(super) mod power;
+pub(super) mod quantile;
 mod scalers;
+mod splines;
 
 use super::Kind;
 
@@ -30,4 +36,32 @@ pub(super) const KINDS: &[Kind] = &[
         ignores: &[functions::FIT],
         compile: functions::function_transformer,
     },
+    Kind {
+        path: "sklearn.preprocessing.TargetEncoder",
+        ignores: &[encoders::target::FIT],
+        compile: encoders::target::target_encoder,
+    },
+    Kind {
+        path: "sklearn.preprocessing.PolynomialFeatures",
+        ignores: &[polynomial::FIT],
+        compile: polynomial::polynomial,
+    },
+    Kind {
+        path: "sklearn.preprocessing.SplineTransformer",
+        ignores: &[splines::FIT],
+        compile: splines::spline,
+    },
+    Kind { path: "sklearn.preprocessing.PowerTransformer", ignores: &[], compile: power::power_transformer },
+    Kind {
+        path: "sklearn.preprocessing.QuantileTransformer",
+        ignores: &[quantile::FIT],
+        compile: quantile::quantile_transformer,
+    },
+    Kind {
+        path: "sklearn.preprocessing.KBinsDiscretizer",
+        ignores: &[bins::FIT],
+        compile: bins::discretizer,
+    },
+    Kind { path: "sklearn.preprocessing.Binarizer", ignores: &[], compile: bins::binarizer },
+    Kind { path: "sklearn.preprocessing.Normalizer", ignores: &[], compile: normalizer::normalizer },
 ];

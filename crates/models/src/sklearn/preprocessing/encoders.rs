@@ -1,6 +1,7 @@
 //! `OneHotEncoder` and `OrdinalEncoder`: categories to numbers (`sklearn/preprocessing/_encoders.py`).
 
 mod categories;
+pub(super) mod target;
 
 use crate::InputProblem;
 use crate::estimator::{Hint, Part, Step, Transformer, transformer};

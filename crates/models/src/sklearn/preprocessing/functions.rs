@@ -19,7 +19,7 @@ const MODULES: &[&str] = &[
 ];
 
 /// What happens to each number.
-type OfNumber = fn(f64) -> f64;
+pub(in crate::sklearn) type OfNumber = fn(f64) -> f64;
 
 /// Functions of numpy by name.
 const FUNCTIONS: &[(&str, OfNumber)] = &[
@@ -86,6 +86,14 @@ pub(super) fn function_transformer(object: &Object<'_>) -> Result<Step, Fault> {
         object.find("validate").is_some_and(|validate| validate.is_none() || validate.flag().unwrap_or(true));
     let n_columns = object.n_columns(&["n_features_in_"])?;
     Ok(transformer(FunctionTransformer { function, validates, n_columns }))
+}
+
+/// A function of single numbers; `None` if it changes nothing.
+pub(in crate::sklearn) fn of_number(value: &Value<'_>) -> Result<Option<OfNumber>, Fault> {
+    Ok(match Function::read(value)? {
+        Function::Each(function) => Some(function),
+        Function::Nothing | Function::ToNumbers => None,
+    })
 }
 
 // === impl Function ===

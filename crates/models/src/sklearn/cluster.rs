@@ -1,0 +1,63 @@
+//! Clusters: the nearest of some centers (`sklearn/cluster/_kmeans.py`).
+
+use super::Kind;
+use super::by_row::{Answers, Predict, RowPredictor, answers_rows};
+use crate::estimator::{Hint, Step};
+use crate::fault::Fault;
+use crate::numeric::dot;
+use crate::object::{Grid, Object};
+use crate::{Data, Method};
+
+/// How the centers were found.
+const FIT: &str = "\
+    algorithm _algorithm batch_size _batch_size bisecting_strategy compute_labels copy_x _counts counts_ \
+    _ewa_inertia _ewa_inertia_min inertia_ init _init_size init_size init_size_ labels_ max_no_improvement n_clusters \
+    _n_features_out n_init _n_init n_steps_ _n_since_last_reassign _n_threads _no_improvement \
+    precompute_distances _random_state random_state_ reassignment_ratio _tol";
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind { path: "sklearn.cluster.KMeans", ignores: &[FIT], compile: k_means },
+    Kind { path: "sklearn.cluster.MiniBatchKMeans", ignores: &[FIT], compile: k_means },
+];
+
+#[derive(Debug)]
+struct Centers {
+    centers: Grid,
+    squares: Vec<f64>,
+}
+
+fn k_means(object: &Object<'_>) -> Result<Step, Fault> {
+    let centers = object.get("cluster_centers_")?.grid()?;
+    let numbers = (0..).take(centers.n_rows).collect();
+    if centers.n_rows == 0 {
+        return Err(object.problem("it has no centers"));
+    }
+    let squares = centers.rows().map(|center| dot(center, center)).collect();
+    let answers = Answers {
+        methods: vec![Method::Predict, Method::Transform],
+        predict: Predict::Label(Data::Integer(numbers)),
+    };
+    Ok(answers_rows(object, answers, Centers { centers, squares }))
+}
+
+impl RowPredictor for Centers {
+    fn n_inputs(&self) -> usize {
+        self.centers.n_columns
+    }
+
+    fn hint(&self, column: usize) -> Hint {
+        self.centers.values.get(column).map_or_else(Hint::default, |near| Hint::number(*near))
+    }
+
+    fn answer(&self, method: Method, row: &[f64], numbers: &mut Vec<f64>) {
+        let square = dot(row, row);
+        let centers = self.centers.rows().zip(&self.squares);
+        // As `euclidean_distances` does it, which is not what is most exact.
+        let distances = centers.map(|(center, of_center)| -2.0 * dot(row, center) + square + of_center);
+        match method {
+            Method::Transform => numbers.extend(distances.map(|distance| distance.max(0.0).sqrt())),
+            // A cluster that is alone has one score, which is no other than zero.
+            _ => numbers.extend(distances.map(|distance| -distance)),
+        }
+    }
+}
