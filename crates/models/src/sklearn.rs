@@ -30,6 +30,8 @@ mod preprocessing;
 mod svm;
 mod tree;
 
+use std::collections::BTreeSet;
+
 use crate::estimator::Step;
 use crate::fault::Fault;
 use crate::object::{MAX_COLUMNS, Object, Value};
@@ -121,10 +123,27 @@ fn member<'s, T>(value: &Value<'s>, read: impl FnOnce(&Object<'s>) -> Result<T, 
 
 fn find(class: &str) -> Result<&'static Kind, Fault> {
     let path = public_path(class);
-    KINDS.iter().copied().flatten().find(|kind| kind.path == path).ok_or_else(|| Fault::Unsupported {
-        what: format!("`{class}`"),
-        help: Some(format!("this build has {}", known_classes().join(", "))),
-    })
+    KINDS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|kind| kind.path == path)
+        .ok_or_else(|| Fault::Unsupported { what: format!("`{class}`"), help: Some(known_beside(&path)) })
+}
+
+/// The classes that are known of the same package, or the packages if there are none.
+fn known_beside(path: &str) -> String {
+    let package = |path: &str| path.rsplit_once('.').map_or("", |(package, _)| package).to_owned();
+    let paths = || KINDS.iter().copied().flatten().map(|kind| kind.path);
+    let of_package = paths().filter(|known| package(known) == package(path));
+    let mut names: Vec<&str> = of_package.filter_map(|path| path.rsplit('.').next()).collect();
+    names.retain(|name| !name.starts_with('_'));
+    names.sort_unstable();
+    if !names.is_empty() {
+        return format!("of `{}` this build has {}", package(path), names.join(", "));
+    }
+    let packages: BTreeSet<String> = paths().map(package).collect();
+    format!("this build has classes of {}", packages.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// `sklearn.svm._classes.SVC` → `sklearn.svm.SVC`
@@ -135,15 +154,6 @@ fn public_path(class: &str) -> String {
         (Some(library), Some(package), Some(name)) => format!("{library}.{package}.{name}"),
         _ => class.to_owned(),
     }
-}
-
-/// The names of all classes, in order.
-fn known_classes() -> Vec<&'static str> {
-    let paths = KINDS.iter().copied().flatten().map(|kind| kind.path);
-    let mut names: Vec<&str> =
-        paths.map(|path| path.rsplit_once('.').map_or(path, |(_, name)| name)).collect();
-    names.sort_unstable();
-    names
 }
 
 fn check_inputs(object: &Object<'_>, step: &Step, names: Option<&[String]>) -> Result<(), Fault> {
@@ -225,9 +235,10 @@ mod tests {
 
     #[test]
     fn no_class_is_listed_twice() {
-        let names = known_classes();
-        let mut unique = names.clone();
-        unique.dedup();
-        assert_eq!(names, unique);
+        let mut paths: Vec<&str> = KINDS.iter().copied().flatten().map(|kind| kind.path).collect();
+        let n_paths = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), n_paths);
     }
 }

@@ -48,9 +48,11 @@ impl Assembly {
             let problem = "it makes columns by name, but the model was fitted without names";
             return Err(Fault::inconsistent(features::FILE, problem));
         }
+        let made_up = made_up_names(&hints).filter(|_| names.is_none());
+        let has_own_names = made_up.is_none();
         let column = |name| EntryColumn { name, is_required: true };
-        let columns = names.map(|names| names.into_iter().map(column).collect());
-        let entry = Entry { n_columns, columns, features: self.features };
+        let columns = names.or(made_up).map(|names| names.into_iter().map(column).collect());
+        let entry = Entry { n_columns, columns, has_own_names, features: self.features };
 
         let mut evaluator = Evaluator::new(self.step, entry);
         require_columns(&mut evaluator, default_method, &hints, self.signature.as_ref());
@@ -66,6 +68,16 @@ impl Assembly {
         let description = self.description;
         Ok(Model { evaluator, signature, methods, default_method, example, description })
     }
+}
+
+/// Names for the columns of a model that was fitted without, if it takes texts: only a table can hold those.
+fn made_up_names(hints: &[Hint]) -> Option<Vec<String>> {
+    let takes_texts = hints.iter().any(|hint| hint.datatype == DataType::String);
+    let names = |n_columns| match n_columns {
+        1 => vec!["text".to_owned()],
+        n_columns => (0..n_columns).map(|column| format!("column_{column}")).collect(),
+    };
+    takes_texts.then(|| names(hints.len()))
 }
 
 /// The names of a declared signature, for a model that was fitted without.

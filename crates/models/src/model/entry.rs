@@ -13,6 +13,8 @@ pub(super) struct Entry {
     pub(super) n_columns: Option<usize>,
     /// Its columns, if they have names.
     pub(super) columns: Option<Vec<EntryColumn>>,
+    /// Whether these names are those of the model. Others are for want of any, and need not be used.
+    pub(super) has_own_names: bool,
     /// What is made of a request first.
     pub(super) features: Option<Features>,
 }
@@ -32,6 +34,13 @@ impl Entry {
     pub(super) fn rows<'a>(&'a self, batch: &'a Batch) -> Result<Rows<'a>, InputError> {
         check_shape(batch)?;
         match (&batch.columns, &self.columns, &self.features) {
+            (Columns::Table(columns), Some(wanted), None) if !self.has_own_names => {
+                let is_named = |wanted: &EntryColumn| columns.iter().any(|column| column.name == wanted.name);
+                match columns.len() == wanted.len() && !wanted.iter().all(is_named) {
+                    true => Ok(Rows::of(batch)),
+                    false => pick_in_order(wanted, batch.n_rows, columns),
+                }
+            }
             (Columns::Table(columns), Some(wanted), None) => pick_in_order(wanted, batch.n_rows, columns),
             (Columns::Table(_), Some(wanted), Some(features)) => {
                 let mut named = features.apply(batch)?;

@@ -165,6 +165,9 @@ fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
             }
             (Data::Double(values), Json::String(text)) if text == "NaN" => values[index].is_nan(),
             (Data::Long(values), Json::Number(expected)) => Some(values[index]) == expected.as_i64(),
+            (Data::Integer(values), Json::Number(expected)) => {
+                Some(i64::from(values[index])) == expected.as_i64()
+            }
             (Data::Boolean(values), Json::Bool(expected)) => values[index] == *expected,
             (Data::Text(values), Json::String(expected)) => values[index] == *expected,
             _ => false,
