@@ -10,10 +10,13 @@
 //!   - {name: price, type: double, default: 29.99}
 //!   - {name: date, type: datetime, default: "2024-01-01"}
 //!   - {name: day_of_week, from: date, part: day_of_week}
+//!   - {name: reduced, expression: price * (1 - 0.1 * is_member)}
+//!   - {name: shop, from: store_id}
 //!   - {name: currency, value: EUR}
 //! ```
 
 mod date;
+mod expression;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -25,6 +28,7 @@ use crate::load::{MAX_SETTINGS_BYTES, read_bytes};
 use crate::rows::{Cell, Column, short};
 use crate::{Batch, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
 use date::{DatePart, PARTS};
+use expression::Expression;
 
 /// The name of the file.
 pub(crate) const FILE: &str = "forebay.yaml";
@@ -64,12 +68,29 @@ struct Made {
 
 /// What a column is made of.
 enum Source {
-    /// A part of the date in this one of the given columns.
+    /// A part of the date in a column.
     Date {
-        given: usize,
+        from: Origin,
         part: &'static DatePart,
     },
+    /// A column by another name.
+    Renamed {
+        from: Origin,
+    },
+    /// Arithmetic over columns, in the order in which the expression names them.
+    Computed {
+        expression: Expression,
+        from: Vec<Origin>,
+    },
     Constant(Scalar),
+}
+
+/// A column that others are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Origin {
+    Given(usize),
+    /// One that is made before.
+    Made(usize),
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +118,8 @@ struct Feature {
     from: Option<String>,
     #[serde(default)]
     part: Option<String>,
+    #[serde(default)]
+    expression: Option<String>,
     #[serde(default)]
     value: Option<Plain>,
 }
@@ -129,6 +152,13 @@ pub(crate) fn parse(text: &str) -> Result<Settings, String> {
     Ok(Settings { name: file.name, version: file.version, features, example })
 }
 
+/// Reads an expression and computes it of ones, which is what fuzzers do.
+pub(crate) fn compute(text: &str) {
+    if let Ok(expression) = Expression::parse(text) {
+        expression.evaluate(|_| 1.0);
+    }
+}
+
 impl From<&Plain> for Scalar {
     fn from(plain: &Plain) -> Self {
         match plain {
@@ -151,14 +181,15 @@ impl Features {
             if !names.insert(&feature.name) {
                 return Err(problem("the name is taken".to_owned()));
             }
-            if feature.from.is_none() && feature.value.is_none() {
+            if !feature.is_made() {
                 given.push(Given::new(feature).map_err(problem)?);
             }
         }
         for (index, feature) in features.iter().enumerate() {
-            if feature.from.is_some() || feature.value.is_some() {
+            if feature.is_made() {
                 let problem = |problem| format!("features[{index}] (`{}`): {problem}", feature.name);
-                made.push(Made::new(feature, &given).map_err(problem)?);
+                let new = Made::new(feature, &given, &made).map_err(problem)?;
+                made.push(new);
             }
         }
         Ok(Self { given, made })
@@ -166,14 +197,16 @@ impl Features {
 
     /// Notes which columns are needed, from those of the model that must be given.
     pub(crate) fn require(&mut self, required_by_model: &HashSet<&str>) {
+        let mut needed = HashSet::new();
+        // What is made of others comes after them.
+        for (index, made) in self.made.iter().enumerate().rev() {
+            if required_by_model.contains(&*made.name) || needed.contains(&Origin::Made(index)) {
+                needed.extend(made.of.origins());
+            }
+        }
         for (index, given) in self.given.iter_mut().enumerate() {
-            let feeds = |made: &Made| matches!(made.of, Source::Date { given, .. } if given == index);
-            let needed = self
-                .made
-                .iter()
-                .filter(|made| feeds(made))
-                .any(|made| required_by_model.contains(&*made.name));
-            let is_needed = needed || required_by_model.contains(&*given.name);
+            let is_needed =
+                needed.contains(&Origin::Given(index)) || required_by_model.contains(&*given.name);
             given.is_required = given.default.is_none() && is_needed;
         }
     }
@@ -226,15 +259,28 @@ impl Features {
                 problem: InputProblem::MissingColumns { names: missing },
             });
         }
+        let mut made_places = Vec::with_capacity(self.made.len());
         for made in &self.made {
-            let column = match &made.of {
-                Source::Constant(value) => constant(value, n_rows),
-                Source::Date { given, part } => match places[*given] {
-                    None => continue,
-                    Some(place) => date_parts(&named[place].1, part, n_rows, &self.given[*given].name)?,
-                },
+            let find = |origin: &Origin| -> Option<&(&str, Column<'_>)> {
+                let place = match origin {
+                    Origin::Given(index) => places[*index],
+                    Origin::Made(index) => made_places[*index],
+                };
+                place.map(|place: usize| &named[place])
             };
-            named.push((&made.name, column));
+            let column = match &made.of {
+                Source::Constant(value) => Some(constant(value, n_rows)),
+                Source::Renamed { from } => find(from).map(|(_, column)| column.with_rows(n_rows)),
+                Source::Date { from, part } => {
+                    find(from).map(|(name, column)| date_parts(column, part, n_rows, name)).transpose()?
+                }
+                Source::Computed { expression, from } => {
+                    let columns: Vec<Option<&(&str, Column<'_>)>> = from.iter().map(find).collect();
+                    Some(computed(expression, &columns, n_rows)?)
+                }
+            };
+            made_places.push(column.as_ref().map(|_| named.len()));
+            named.extend(column.map(|column| (made.name.as_str(), column)));
         }
         let others = columns.iter().filter(|column| !self.knows(&column.name));
         named.extend(others.map(|column| (column.name.as_str(), Column::of(&column.values))));
@@ -261,37 +307,67 @@ impl Given {
     }
 }
 
+impl Feature {
+    /// Whether it is made here, rather than given.
+    fn is_made(&self) -> bool {
+        self.from.is_some() || self.value.is_some() || self.expression.is_some()
+    }
+}
+
 impl Made {
-    fn new(feature: &Feature, given: &[Given]) -> Result<Self, String> {
-        let name = feature.name.clone();
+    fn new(feature: &Feature, given: &[Given], made: &[Self]) -> Result<Self, String> {
         if feature.default.is_some() || feature.datatype.is_some() {
             return Err("a feature that is made has neither `type` nor `default`".to_owned());
         }
-        let of = match (&feature.from, &feature.part, &feature.value) {
-            (None, None, Some(value)) => Source::Constant(value.into()),
-            (Some(from), Some(part), None) => {
-                let place = given.iter().position(|given| given.name == *from);
-                let names = || PARTS.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
-                Source::Date {
-                    given: place.ok_or_else(|| {
-                        format!("`from` names `{from}`, which is not a feature that is given")
-                    })?,
-                    part: PARTS
-                        .iter()
-                        .find(|known| known.name == *part)
-                        .ok_or_else(|| format!("`part` is `{part}`, which is none of {}", names()))?,
-                }
-            }
-            _ => return Err("it is made either by `from` and `part`, or by `value`".to_owned()),
+        let find = |name: &String, what: &str| {
+            let is_given = given.iter().position(|given| given.name == *name).map(Origin::Given);
+            let is_made = || made.iter().position(|made| made.name == *name).map(Origin::Made);
+            is_given.or_else(is_made).ok_or_else(|| {
+                format!("{what} names `{name}`, which is neither a feature that is given nor one made before")
+            })
         };
-        Ok(Self { name, of })
+        let of = match (&feature.from, &feature.part, &feature.value, &feature.expression) {
+            (None, None, Some(value), None) => Source::Constant(value.into()),
+            (Some(from), None, None, None) => Source::Renamed { from: find(from, "`from`")? },
+            (Some(from), Some(part), None, None) => {
+                let names = || PARTS.iter().map(|part| part.name).collect::<Vec<_>>().join(", ");
+                let known = PARTS.iter().find(|known| known.name == *part);
+                let part =
+                    known.ok_or_else(|| format!("`part` is `{part}`, which is none of {}", names()))?;
+                Source::Date { from: find(from, "`from`")?, part }
+            }
+            (None, None, None, Some(text)) => {
+                let expression = Expression::parse(text)?;
+                let from = expression.columns.iter().map(|name| find(name, "`expression`"));
+                Source::Computed { from: from.collect::<Result<_, _>>()?, expression }
+            }
+            _ => {
+                return Err(
+                    "it is made by one of `from` (and maybe `part`), `expression` and `value`".to_owned()
+                );
+            }
+        };
+        Ok(Self { name: feature.name.clone(), of })
+    }
+}
+
+impl Source {
+    /// The columns that it needs.
+    fn origins(&self) -> Vec<Origin> {
+        match self {
+            Self::Date { from, .. } | Self::Renamed { from } => vec![*from],
+            Self::Computed { from, .. } => from.clone(),
+            Self::Constant(_) => Vec::new(),
+        }
     }
 }
 
 impl std::fmt::Debug for Made {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.of {
-            Source::Date { given, part } => write!(f, "{} = {} of given {given}", self.name, part.name),
+            Source::Date { from, part } => write!(f, "{} = {} of {from:?}", self.name, part.name),
+            Source::Renamed { from } => write!(f, "{} = {from:?}", self.name),
+            Source::Computed { expression, .. } => write!(f, "{} = {expression:?}", self.name),
             Source::Constant(value) => write!(f, "{} = {value:?}", self.name),
         }
     }
@@ -338,6 +414,25 @@ fn fill<'a>(column: Column<'a>, default: &Scalar, n_rows: usize) -> Column<'a> {
         }
         _ => column,
     }
+}
+
+/// What an expression gives for each row; missing where a column that it needs is.
+fn computed(
+    expression: &Expression,
+    columns: &[Option<&(&str, Column<'_>)>],
+    n_rows: usize,
+) -> Result<Column<'static>, InputError> {
+    for (name, column) in columns.iter().flatten() {
+        if let Some((row, text)) = column.first_text(n_rows) {
+            let problem =
+                InputProblem::WrongType { expected: "a number", got: format!("the text `{}`", short(text)) };
+            return Err(InputError { row: Some(row), column: Some((*name).to_owned()), problem });
+        }
+    }
+    let number = |row: usize| {
+        expression.evaluate(|index| columns[index].map_or(f64::NAN, |(_, column)| column.double(row)))
+    };
+    Ok(Column::Double((0..n_rows).map(number).collect()))
 }
 
 /// A part of each date of a column; missing where the date is.

@@ -36,6 +36,11 @@ pub fn features(data: &[u8]) {
     let _ = features::parse(&String::from_utf8_lossy(data));
 }
 
+/// Reads bytes as an expression of a feature, and computes it.
+pub fn expression(data: &[u8]) {
+    features::compute(&String::from_utf8_lossy(data));
+}
+
 fn ask(content: Result<Content, Fault>) {
     let Ok(content) = content else { return };
     let assembly = Assembly {

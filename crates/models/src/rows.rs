@@ -293,7 +293,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    fn first_text(&self, n_rows: usize) -> Option<(usize, &str)> {
+    pub(crate) fn first_text(&self, n_rows: usize) -> Option<(usize, &str)> {
         let Self::Text { texts, start } = self else { return None };
         (0..n_rows).find_map(|row| Some((row, texts.get(start + row)?)))
     }

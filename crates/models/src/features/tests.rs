@@ -172,7 +172,7 @@ fn mistakes_in_the_file_are_named_with_their_place() {
         ),
         (
             "features: [{name: a, from: b, part: month}]",
-            "features[0] (`a`): `from` names `b`, which is not a feature that is given",
+            "features[0] (`a`): `from` names `b`, which is neither a feature that is given nor one made before",
         ),
         (
             "features: [{name: b}, {name: a, from: b, part: moon}]",
@@ -181,8 +181,16 @@ fn mistakes_in_the_file_are_named_with_their_place() {
         ),
         ("features: [{name: a, part: month}]", "features[0] (`a`): `part` needs `from`"),
         (
-            "features: [{name: b}, {name: a, from: b}]",
-            "features[1] (`a`): it is made either by `from` and `part`, or by `value`",
+            "features: [{name: b}, {name: a, from: b, value: 1}]",
+            "features[1] (`a`): it is made by one of `from` (and maybe `part`), `expression` and `value`",
+        ),
+        (
+            "features: [{name: b}, {name: a, expression: b * c}]",
+            "features[1] (`a`): `expression` names `c`, which is neither a feature that is given nor one made before",
+        ),
+        (
+            "features: [{name: b}, {name: a, expression: b *}]",
+            "features[1] (`a`): the expression ends where a number, a column or `(` should be",
         ),
         (
             "features: [{name: a, value: 1, default: 2}]",
@@ -191,4 +199,44 @@ fn mistakes_in_the_file_are_named_with_their_place() {
     ] {
         assert_eq!(problem(text), expected);
     }
+}
+
+#[test]
+fn columns_are_renamed_and_computed() {
+    let text = r#"
+features:
+  - {name: price, type: double}
+  - {name: discount, type: double, default: 0}
+  - {name: date, type: datetime}
+  - {name: "unit cost", type: double, default: 4}
+  - {name: month, from: date, part: month}
+  - {name: reduced, expression: price * (1 - discount)}
+  - {name: margin, expression: "clip(reduced - `unit cost`, 0, 100) * (month / 12)"}
+  - {name: cost, from: reduced}
+"#;
+    let mut step = features(text);
+    let rows = batch(vec![
+        ("price", Values::Long(vec![10, 20])),
+        ("discount", Values::Double(vec![0.5, f64::NAN])),
+        ("date", texts(&[Some("2024-06-01"), None])),
+    ]);
+    check(
+        &step,
+        &rows,
+        expect![[r#"
+            price = 10, 20
+            discount = 0.5, 0
+            date = 2024-06-01, a missing value
+            unit cost = 4, 4
+            month = 6, a missing value
+            reduced = 5, 20
+            margin = 0.5, a missing value
+            cost = 5, 20"#]],
+    );
+    step.require(&HashSet::from(["margin"]));
+    let required: Vec<&str> =
+        step.given.iter().filter(|given| given.is_required).map(|given| given.name.as_str()).collect();
+    assert_eq!(required, ["price", "date"]);
+    let rows = batch(vec![("price", texts(&[Some("cheap")])), ("date", texts(&[None]))]);
+    check(&step, &rows, expect![[r#"Some(0) Some("price"): expected a number, got the text `cheap`"#]]);
 }

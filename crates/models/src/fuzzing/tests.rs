@@ -174,6 +174,12 @@ proptest! {
     }
 
     #[test]
+    fn any_expression_does_no_harm(text in "[a-c0-9.e+*/(),` -]{0,60}", name in "(max|clip|log)?") {
+        expression(text.as_bytes());
+        expression(format!("{name}({text})").as_bytes());
+    }
+
+    #[test]
     fn any_text_as_settings_does_no_harm(text in "[a-z:{}\\[\\], \n\"'&*#0-9-]{0,200}") {
         mlmodel(text.as_bytes());
         features(text.as_bytes());
