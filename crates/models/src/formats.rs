@@ -2,6 +2,7 @@
 
 pub(crate) mod compression;
 pub(crate) mod cursor;
+pub(crate) mod document;
 pub(crate) mod joblib;
 pub(crate) mod mlflow;
 pub(crate) mod numpy;
@@ -12,18 +13,30 @@ use crate::estimator::Step;
 use crate::fault::Fault;
 use crate::object::{Outline, Source};
 use crate::record::{Id, Records};
-use crate::sklearn;
+use crate::{catboost, lightgbm, sklearn, xgboost};
+use document::Document;
 
 /// A format of model files.
 struct Format {
     begins: fn(&[u8]) -> bool,
-    read: fn(&[u8]) -> Result<Content, Fault>,
+    /// Reads a file. The second argument is the class that the folder around it says it was saved from.
+    read: fn(&[u8], Option<&str>) -> Result<Content, Fault>,
 }
 
 /// All formats. A further one is a file and a row.
 const FORMATS: &[Format] = &[
-    Format { begins: skops::is_likely, read: skops::load },
-    Format { begins: pickle::is_likely, read: load_pickle },
+    Format { begins: skops::is_likely, read: |data, _| skops::load(data) },
+    Format { begins: catboost::is_likely, read: |data, _| catboost::load_cbm(data) },
+    Format { begins: lightgbm::is_likely, read: |data, _| lightgbm::load(data) },
+    Format { begins: pickle::is_likely, read: |data, _| load_pickle(data) },
+    Format {
+        begins: document::json::is_likely,
+        read: |data, class| load_document(&document::json::read(data)?, "JSON", class),
+    },
+    Format {
+        begins: document::ubjson::is_likely,
+        read: |data, class| load_document(&document::ubjson::read(data)?, "UBJSON", class),
+    },
 ];
 
 /// What was in a model file.
@@ -39,10 +52,10 @@ pub(crate) struct Content {
 }
 
 /// Reads a model file, compressed or not.
-pub(crate) fn read(file: &[u8]) -> Result<Content, Fault> {
+pub(crate) fn read(file: &[u8], class: Option<&str>) -> Result<Content, Fault> {
     let (data, compression) = compression::unpack(file)?;
     let format = FORMATS.iter().find(|format| (format.begins)(&data)).ok_or_else(|| unknown(&data))?;
-    let mut content = (format.read)(&data)?;
+    let mut content = (format.read)(&data, class)?;
     if let Some(compression) = compression {
         content.format = format!("{}, {compression}", content.format);
     }
@@ -52,11 +65,15 @@ pub(crate) fn read(file: &[u8]) -> Result<Content, Fault> {
 /// Formats that are known by their first bytes, but not read.
 const KNOWN_BY_NAME: &[(&str, &[u8])] = &[
     ("an HDF5 file (Keras?)", b"\x89HDF\r\n\x1a\n"),
-    ("an XGBoost file of the old binary format", b"binf"),
-    ("a LightGBM text file", b"tree\n"),
+    (
+        "an XGBoost file of the old binary format; load it in Python with XGBoost before 3.1 and `save_model(\"model.ubj\")`",
+        b"binf",
+    ),
+    (
+        "an XGBoost file of the old binary format; load it in Python with XGBoost before 3.1 and `save_model(\"model.ubj\")`",
+        b"bs64",
+    ),
     ("a zip archive that is not skops (PyTorch?)", b"PK\x03\x04"),
-    ("a JSON or UBJSON file", b"{"),
-    ("a CatBoost file", b"CBM1"),
 ];
 
 fn unknown(data: &[u8]) -> Fault {
@@ -75,6 +92,23 @@ pub(crate) fn load_pickle(data: &[u8]) -> Result<Content, Fault> {
         false => format!("pickle, protocol {}", pickle.protocol),
     };
     compile(records, pickle.root, data.len(), format)
+}
+
+/// Makes a model of a JSON or UBJSON file.
+pub(crate) fn load_document(
+    document: &Document,
+    format: &str,
+    class: Option<&str>,
+) -> Result<Content, Fault> {
+    if xgboost::is_own(document) {
+        return xgboost::load(document, format, class);
+    }
+    if catboost::is_own(document) {
+        return catboost::load_json(document);
+    }
+    Err(Fault::UnknownFormat {
+        found: format!("it is {format} that no library is known to write as a model"),
+    })
 }
 
 /// Makes a model of the records of a file.

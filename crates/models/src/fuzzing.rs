@@ -2,13 +2,13 @@
 
 use crate::fault::Fault;
 use crate::formats::numpy::npy;
-use crate::formats::{self, Content};
+use crate::formats::{self, Content, document};
 use crate::model::Assembly;
-use crate::{Description, features};
+use crate::{Description, catboost, features, lightgbm};
 
 /// Reads bytes as a model file of any format, and asks the model if there is one.
 pub fn model_file(data: &[u8]) {
-    ask(formats::read(data));
+    ask(formats::read(data, None));
 }
 
 /// Reads bytes as a pickle, and asks the model if there is one.
@@ -19,6 +19,26 @@ pub fn pickle(data: &[u8]) {
 /// Reads bytes as a skops file, and asks the model if there is one.
 pub fn skops(data: &[u8]) {
     ask(formats::skops::load(data));
+}
+
+/// Reads bytes as a JSON file of a boosting library, and asks the model if there is one.
+pub fn json(data: &[u8]) {
+    ask(document::json::read(data).and_then(|document| formats::load_document(&document, "JSON", None)));
+}
+
+/// Reads bytes as a UBJSON file of a boosting library, and asks the model if there is one.
+pub fn ubjson(data: &[u8]) {
+    ask(document::ubjson::read(data).and_then(|document| formats::load_document(&document, "UBJSON", None)));
+}
+
+/// Reads bytes as a text file of LightGBM, and asks the model if there is one.
+pub fn lightgbm(data: &[u8]) {
+    ask(lightgbm::load(data));
+}
+
+/// Reads bytes as a `cbm` file of CatBoost, and asks the model if there is one.
+pub fn cbm(data: &[u8]) {
+    ask(catboost::load_cbm(data));
 }
 
 /// Reads bytes as a numpy file.

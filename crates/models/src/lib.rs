@@ -15,6 +15,8 @@
 //! The way of a file: [`load()`] finds it, a format reads it into inert records, an estimator is compiled from those.
 
 mod batch;
+mod catboost;
+mod categories;
 mod classifier;
 mod error;
 mod estimator;
@@ -24,6 +26,7 @@ mod features;
 mod formats;
 #[doc(hidden)]
 pub mod fuzzing;
+mod lightgbm;
 mod load;
 mod model;
 mod numeric;
@@ -34,6 +37,7 @@ mod rows;
 mod signature;
 mod sklearn;
 mod trees;
+mod xgboost;
 
 pub use batch::{Batch, Column, Columns, Texts, Values};
 pub use error::{InputError, InputProblem, LoadError, PredictError};

@@ -20,7 +20,10 @@ pub(crate) const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 
 /// What the files of models are called in folders that hold nothing but a model. Which format they have, their first
 /// bytes tell.
-const MODEL_EXTENSIONS: &[&str] = &["joblib", "pickle", "pkl", "skops"];
+const MODEL_EXTENSIONS: &[&str] = &["bst", "cb", "cbm", "joblib", "lgb", "pickle", "pkl", "skops", "ubj"];
+
+/// Extensions that many other files have too: only `model.*` is a model.
+const COMMON_EXTENSIONS: &[&str] = &["json", "txt"];
 
 /// MLServer's settings of one model.
 const MODEL_SETTINGS: &str = "model-settings.json";
@@ -79,7 +82,12 @@ fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
     for entry in folder.read_dir().map_err(read)? {
         let path = entry.map_err(read)?.path();
         let extension = path.extension().and_then(|extension| extension.to_str());
-        if path.is_file() && extension.is_some_and(|extension| MODEL_EXTENSIONS.contains(&extension)) {
+        let is_called_model = path.file_stem().is_some_and(|stem| stem == "model");
+        let is_model = |extension: &str| {
+            let is_common = COMMON_EXTENSIONS.contains(&extension);
+            MODEL_EXTENSIONS.contains(&extension) || (is_common && is_called_model)
+        };
+        if path.is_file() && extension.is_some_and(is_model) {
             files.push(path);
         }
     }
@@ -91,7 +99,11 @@ fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
         [file] => Ok(file.clone()),
         [] => Err(LoadError::UnknownFormat {
             path: folder.to_owned(),
-            found: format!("it has no `MLmodel` and no file `*.{}`", MODEL_EXTENSIONS.join("`, `*.")),
+            found: format!(
+                "it has no `MLmodel` and no file `*.{}`, `model.{}`",
+                MODEL_EXTENSIONS.join("`, `*."),
+                COMMON_EXTENSIONS.join("`, `model.")
+            ),
         }),
         files => Err(LoadError::Ambiguous {
             path: folder.to_owned(),
@@ -115,7 +127,8 @@ fn read_model_settings(folder: &Path) -> Result<ModelSettings, LoadError> {
 
 fn load_file(path: &Path, mlflow: Option<mlflow::Folder>, settings: Settings) -> Result<Model, LoadError> {
     let bytes = read_bytes(path, MAX_MODEL_BYTES)?;
-    let content = formats::read(&bytes).map_err(|fault| fault.of(path))?;
+    let class = mlflow.as_ref().and_then(|mlflow| mlflow.class.as_deref());
+    let content = formats::read(&bytes, class).map_err(|fault| fault.of(path))?;
     let own_version = content.outline.iter().find_map(|part| part.version.clone());
     let (format, libraries) = match &mlflow {
         Some(mlflow) => (format!("MLflow {}, {}", mlflow.flavor, content.format), mlflow.libraries.clone()),

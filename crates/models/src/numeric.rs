@@ -27,6 +27,11 @@ pub(crate) fn softmax(scores: &mut [f64]) {
 
 /// `numpy.argmax`: the place of the first greatest value.
 pub(crate) fn argmax(values: &[f64]) -> usize {
+    argmax_of(values)
+}
+
+/// [`argmax`] of numbers of any type.
+pub(crate) fn argmax_of<T: PartialOrd>(values: &[T]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
         if *value > values[best] {

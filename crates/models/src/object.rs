@@ -59,6 +59,8 @@ pub(crate) struct Object<'s> {
     class: &'s str,
     attributes: HashMap<&'s str, Id>,
     read: RefCell<HashSet<&'s str>>,
+    /// Attributes that stand in another one too.
+    forgiven: RefCell<HashSet<String>>,
 }
 
 // === impl Source ===
@@ -154,11 +156,21 @@ impl<'s> Object<'s> {
         Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
     }
 
+    /// Notes that an attribute does not matter, for a class that lists such attributes itself.
+    pub(crate) fn forgive(&self, key: &str) {
+        self.forgiven.borrow_mut().insert(key.to_owned());
+    }
+
     /// Attributes that nobody read, in order.
     pub(crate) fn unread(&self) -> Vec<&'s str> {
         let read = self.read.borrow();
-        let mut unread: Vec<&str> =
-            self.attributes.keys().copied().filter(|key| !read.contains(key)).collect();
+        let forgiven = self.forgiven.borrow();
+        let mut unread: Vec<&str> = self
+            .attributes
+            .keys()
+            .copied()
+            .filter(|key| !read.contains(key) && !forgiven.contains(*key))
+            .collect();
         unread.sort_unstable();
         unread
     }

@@ -35,20 +35,22 @@ use std::collections::BTreeSet;
 use crate::estimator::Step;
 use crate::fault::Fault;
 use crate::object::{MAX_COLUMNS, Object, Value};
+use crate::{catboost, lightgbm, xgboost};
 
 /// A class that can be compiled.
-struct Kind {
+pub(crate) struct Kind {
     /// Its package and name, without the private modules between them, which change with every version.
-    path: &'static str,
+    pub(crate) path: &'static str,
     /// Lists of attributes that no answer depends on, with spaces between them.
-    ignores: &'static [&'static str],
-    compile: fn(&Object<'_>) -> Result<Step, Fault>,
+    pub(crate) ignores: &'static [&'static str],
+    pub(crate) compile: fn(&Object<'_>) -> Result<Step, Fault>,
 }
 
 /// All classes, by package.
 const KINDS: &[&[Kind]] = &[
     calibration::KINDS,
     cluster::KINDS,
+    catboost::KINDS,
     compose::KINDS,
     decomposition::KINDS,
     discriminant_analysis::KINDS,
@@ -60,6 +62,7 @@ const KINDS: &[&[Kind]] = &[
     hist_gradient_boosting::KINDS,
     impute::KINDS,
     isotonic::KINDS,
+    lightgbm::KINDS,
     linear_model::KINDS,
     model_selection::KINDS,
     multiclass::KINDS,
@@ -71,6 +74,7 @@ const KINDS: &[&[Kind]] = &[
     preprocessing::KINDS,
     svm::KINDS,
     tree::KINDS,
+    xgboost::KINDS,
 ];
 
 /// Attributes that mean the same everywhere, and never change an answer.

@@ -22,13 +22,20 @@ struct Flavor {
 }
 
 /// The flavours that are read. A further one is a row.
-const FLAVORS: &[Flavor] = &[Flavor { name: "sklearn", file: |settings| settings.pickled_model.as_ref() }];
+const FLAVORS: &[Flavor] = &[
+    Flavor { name: "sklearn", file: |settings| settings.pickled_model.as_ref() },
+    Flavor { name: "catboost", file: |settings| settings.data.as_ref() },
+    Flavor { name: "lightgbm", file: |settings| settings.data.as_ref() },
+    Flavor { name: "xgboost", file: |settings| settings.data.as_ref() },
+];
 
 /// What a folder says about its model.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) file: PathBuf,
     pub(crate) flavor: &'static str,
+    /// The Python class that was saved, where the folder says it.
+    pub(crate) class: Option<String>,
     pub(crate) signature: Option<Signature>,
     pub(crate) example: Option<Batch>,
     /// What the Python function of the model calls.
@@ -54,6 +61,16 @@ pub(crate) struct MlModel {
 struct FlavorSettings {
     #[serde(default)]
     pickled_model: Option<String>,
+    #[serde(default)]
+    data: Option<String>,
+    #[serde(default)]
+    model_class: Option<String>,
+    #[serde(default)]
+    catboost_version: Option<String>,
+    #[serde(default)]
+    lgb_version: Option<String>,
+    #[serde(default)]
+    xgb_version: Option<String>,
     #[serde(default)]
     sklearn_version: Option<String>,
     #[serde(default)]
@@ -129,6 +146,9 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Folder>, LoadError> {
     })?;
     let versions = [
         ("scikit-learn", &native.sklearn_version),
+        ("catboost", &native.catboost_version),
+        ("lightgbm", &native.lgb_version),
+        ("xgboost", &native.xgb_version),
         ("mlflow", &settings.mlflow_version),
         ("python", &function.and_then(|function| function.python_version.clone())),
     ];
@@ -137,6 +157,7 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Folder>, LoadError> {
     Ok(Some(Folder {
         file: inside(folder, file).ok_or_else(|| problem(format!("`{file}` is not inside of the folder")))?,
         flavor: flavor.name,
+        class: native.model_class.clone(),
         signature,
         example,
         method,

@@ -43,7 +43,7 @@ impl Assembly {
         let n_columns = self.step.part().n_inputs();
         let hints: Vec<Hint> =
             (0..n_columns.unwrap_or(0)).map(|column| self.step.part().hint(column)).collect();
-        let names = self.names.or_else(|| declared_names(self.signature.as_ref(), n_columns));
+        let names = names(self.names, declared_names(self.signature.as_ref(), n_columns));
         if self.features.is_some() && names.is_none() {
             let problem = "it makes columns by name, but the model was fitted without names";
             return Err(Fault::inconsistent(features::FILE, problem));
@@ -84,6 +84,18 @@ fn made_up_names(hints: &[Hint]) -> Option<Vec<String>> {
 fn declared_names(signature: Option<&Signature>, n_columns: Option<usize>) -> Option<Vec<String>> {
     let Inputs::Columns(fields) = &signature?.inputs else { return None };
     (Some(fields.len()) == n_columns).then(|| fields.iter().map(|field| field.name.clone()).collect())
+}
+
+/// The names of the columns: those of the model, or else those that are declared. LightGBM writes spaces as `_`; then the
+/// declared ones are right.
+fn names(own: Option<Vec<String>>, declared: Option<Vec<String>>) -> Option<Vec<String>> {
+    match (own, declared) {
+        (Some(own), Some(declared)) => {
+            let is_same = own.iter().zip(&declared).all(|(own, declared)| *own == declared.replace(' ', "_"));
+            Some(if is_same { declared } else { own })
+        }
+        (own, declared) => own.or(declared),
+    }
 }
 
 /// Notes which columns must be there: those that are declared so, and those that the estimator turns out to need.

@@ -124,6 +124,11 @@ impl<'s> Value<'s> {
         text.map(Cow::Owned).ok_or_else(|| self.problem("is no text"))
     }
 
+    /// Bytes, as libraries keep a model of their own in.
+    pub(crate) fn bytes(&self) -> Result<&'s [u8], Fault> {
+        self.source.records.bytes(self.id).ok_or_else(|| self.problem("is no list of bytes"))
+    }
+
     /// Whether it is this text.
     pub(crate) fn is_text(&self, text: &str) -> bool {
         matches!(self.record(), Record::Text(own) if own == text)
@@ -305,7 +310,13 @@ impl<'s> Value<'s> {
             self.source.take(pairs.len() * size_of::<(&str, Id)>())?;
             attributes.extend(pairs.iter().filter_map(|(key, value)| Some((records.text(*key)?, *value))));
         }
-        Ok(Object { source: self.source, class: &instance.class, attributes, read: RefCell::default() })
+        Ok(Object {
+            source: self.source,
+            class: &instance.class,
+            attributes,
+            read: RefCell::default(),
+            forgiven: RefCell::default(),
+        })
     }
 
     /// The state of an object as a list, for those few that have no attributes.

@@ -121,14 +121,15 @@ fn boosting(object: &Object<'_>, width: usize, link: Option<Link>) -> Result<Boo
     let learning_rate = object.get("learning_rate")?.number()?;
     let mut builder = None;
     let mut n_features = 0;
-    for value in stages.items()? {
-        let tree = member(&value, |tree| tree::SavedTree::read(&tree.get("tree_")?))?;
+    for (index, value) in stages.items()?.iter().enumerate() {
+        let tree = member(value, |tree| tree::SavedTree::read(&tree.get("tree_")?))?;
         let builder = builder.get_or_insert_with(|| Builder::new(tree.n_features, 1));
         if n_features != 0 && n_features != tree.n_features || tree.width != 1 {
             return Err(object.problem("its trees do not fit each other"));
         }
         n_features = tree.n_features;
-        let added = builder.add(&tree.nodes, |node, leaves| leaves.push(learning_rate * tree.values[node]));
+        let leaf = |node: usize, leaves: &mut Vec<f64>| leaves.push(learning_rate * tree.values[node]);
+        let added = builder.add(&tree.nodes, index % width, leaf);
         added.map_err(|problem| object.problem(problem))?;
     }
     let builder = builder.ok_or_else(|| object.problem("it has no trees"))?;

@@ -7,7 +7,7 @@ use crate::estimator::{Hint, Part, Predictor, Step, Transformer, predictor};
 use crate::fault::Fault;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows, Takes};
-use crate::trees::{Builder, Categories, Forest, Node, Test};
+use crate::trees::{Builder, Categories, Forest, Missing, Node, Test};
 use crate::{Data, Method, Prediction};
 
 /// How the trees were grown.
@@ -108,10 +108,10 @@ fn boosting(object: &Object<'_>, width: usize) -> Result<Boosting, Fault> {
         if trees.len() != width {
             return Err(iteration.problem("do not have one tree per score"));
         }
-        for tree in trees {
-            let tree = SavedTree::read(&tree, &known)?;
+        for (output, tree) in trees.iter().enumerate() {
+            let tree = SavedTree::read(tree, &known)?;
             knows_missing &= tree.knows_missing;
-            let added = builder.add(&tree.nodes, |node, leaves| leaves.push(tree.values[node]));
+            let added = builder.add(&tree.nodes, output, |node, leaves| leaves.push(tree.values[node]));
             added.map_err(|problem| object.problem(problem))?;
         }
     }
@@ -190,14 +190,17 @@ impl SavedTree {
             }
             let feature = usize::try_from(features[index]).ok()?;
             let is_by_category = by_category.as_ref().is_some_and(|by_category| by_category[index] != 0);
+            let is_missing_left = missing_left.as_ref().is_some_and(|missing_left| missing_left[index] != 0);
             let test = match is_by_category {
-                false => Test::AtMost(thresholds[index]),
-                true => Test::OneOf(Categories { left: left_set(index)?, known: (*known.get(feature)?)? }),
+                false => {
+                    let missing = if is_missing_left { Missing::Left } else { Missing::Right };
+                    Test::AtMost { threshold: thresholds[index], missing }
+                }
+                true => by_set(left_set(index)?, (*known.get(feature)?)?, is_missing_left),
             };
             Some(Node::Split {
                 feature,
                 test,
-                missing_left: missing_left.as_ref().is_some_and(|missing_left| missing_left[index] != 0),
                 left: usize::try_from(left[index]).ok()?,
                 right: usize::try_from(right[index]).ok()?,
             })
@@ -205,6 +208,20 @@ impl SavedTree {
         let nodes = (0..left.len()).map(node).collect::<Option<_>>().ok_or_else(problem)?;
         Ok(Self { nodes, values, knows_missing: missing_left.is_some() })
     }
+}
+
+/// A test by category. Those that are not known count as missing.
+fn by_set(left: [u32; 8], known: [u32; 8], is_missing_left: bool) -> Test {
+    let right = left.iter().zip(known).map(|(left, known)| match is_missing_left {
+        true => known & !left,
+        false => !left,
+    });
+    Test::OneOf(Categories {
+        right: right.collect(),
+        others_right: !is_missing_left,
+        missing_right: !is_missing_left,
+        from_zero: true,
+    })
 }
 
 // === impl Boosting ===

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::numeric::argmax;
 use crate::object::{Object, Value};
 use crate::rows::{Matrix, Refusal, Rows, Takes};
-use crate::trees::{Builder, Forest, Node, Test};
+use crate::trees::{Builder, Forest, Missing, Node, Test};
 use crate::{Data, Method, Prediction};
 
 /// How trees were grown.
@@ -68,7 +68,7 @@ pub(super) fn trees(object: &Object<'_>, trees: &[Value<'_>], classes: Option<Da
     let knows_missing = saved.iter().all(|tree| tree.knows_missing) && object.some("monotonic_cst").is_none();
     let mut builder = Builder::new(n_features, width);
     for tree in &saved {
-        let added = builder.add(&tree.nodes, |node, leaves| {
+        let added = builder.add(&tree.nodes, 0, |node, leaves| {
             let values = &tree.values[node * width..(node + 1) * width];
             match &classes {
                 None => leaves.extend_from_slice(values),
@@ -123,14 +123,17 @@ impl SavedTree {
         let thresholds = array.field_doubles("threshold").ok_or_else(problem)?;
         let missing_left = array.field_longs("missing_go_to_left");
 
+        let missing = |index: usize| match &missing_left {
+            Some(missing_left) if missing_left[index] != 0 => Missing::Left,
+            _ => Missing::Right,
+        };
         let node = |index: usize| -> Option<Node> {
             if left[index] == NO_CHILD {
                 return Some(Node::Leaf);
             }
             Some(Node::Split {
                 feature: usize::try_from(features[index]).ok()?,
-                test: Test::AtMost(thresholds[index]),
-                missing_left: missing_left.as_ref().is_some_and(|missing_left| missing_left[index] != 0),
+                test: Test::AtMost { threshold: thresholds[index], missing: missing(index) },
                 left: usize::try_from(left[index]).ok()?,
                 right: usize::try_from(right[index]).ok()?,
             })

@@ -42,7 +42,7 @@ pub(super) fn isolation_forest(object: &Object<'_>) -> Result<Step, Fault> {
         let nodes =
             tree.nodes(picked.as_deref()).ok_or_else(|| object.problem("a tree has other columns"))?;
         let depths = tree.depths();
-        let added = builder.add(&nodes, |node, leaves| leaves.push(depths[node]));
+        let added = builder.add(&nodes, 0, |node, leaves| leaves.push(depths[node]));
         added.map_err(|problem| object.problem(problem))?;
     }
     let n_samples = object.get_any(&["_max_samples", "max_samples_"])?.number()?;
@@ -74,9 +74,9 @@ impl Isolator {
 
     /// The nodes, with columns counted among all.
     fn nodes(&self, picked: Option<&[usize]>) -> Option<Vec<Node>> {
-        let node = |node: &Node| match (*node, picked) {
-            (Node::Split { feature, test, missing_left, left, right }, Some(picked)) => {
-                Some(Node::Split { feature: *picked.get(feature)?, test, missing_left, left, right })
+        let node = |node: &Node| match (node.clone(), picked) {
+            (Node::Split { feature, test, left, right }, Some(picked)) => {
+                Some(Node::Split { feature: *picked.get(feature)?, test, left, right })
             }
             (node, _) => Some(node),
         };

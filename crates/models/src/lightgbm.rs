@@ -1,0 +1,122 @@
+//! Models of LightGBM, from its text files and from pickles.
+//!
+//! A text file does not say which Python class wrote it, so it answers as `Booster.predict`: for `binary` that is one
+//! probability per row. In an MLflow folder or a pickle the class is known, and answers as in Python.
+
+mod booster;
+mod objective;
+mod sklearn;
+mod text;
+mod tree;
+
+use crate::categories::{self, Unknown};
+use crate::classifier::{pick, two_probabilities};
+use crate::estimator::{Hint, Part, Predictor, Step, predictor};
+use crate::fault::Fault;
+use crate::formats::Content;
+use crate::numeric::argmax;
+use crate::object::Outline;
+use crate::rows::{Refusal, Rows};
+use crate::{Data, Method, Prediction};
+use booster::Booster;
+
+pub(crate) use sklearn::KINDS;
+pub(crate) use text::is_likely;
+
+/// The library, as errors call it.
+const LIBRARY: &str = "LightGBM";
+
+/// The class that a file is of when nothing says so.
+const BOOSTER: &str = "lightgbm.basic.Booster";
+
+/// A booster, asked as one of LightGBM's Python classes.
+#[derive(Debug)]
+struct Model {
+    booster: Booster,
+    role: Role,
+}
+
+/// Which Python class answers.
+#[derive(Debug)]
+enum Role {
+    /// `Booster`, and the regressors and rankers, which answer as it does.
+    Booster,
+    Classifier {
+        classes: Data,
+    },
+}
+
+/// Makes a model of a text file.
+pub(crate) fn load(file: &[u8]) -> Result<Content, Fault> {
+    let text = std::str::from_utf8(file).map_err(|error| Fault::damaged(error.valid_up_to(), "no UTF-8"))?;
+    let booster = Booster::read(text, None)?;
+    let names = booster.names.clone();
+    let outline = vec![Outline { depth: 0, name: None, class: BOOSTER.to_owned(), version: None }];
+    Ok(Content { format: "LightGBM text".to_owned(), step: step(booster, Role::Booster)?, names, outline })
+}
+
+fn step(booster: Booster, role: Role) -> Result<Step, Fault> {
+    if let Role::Classifier { classes } = &role {
+        let n_outputs = booster.n_outputs();
+        let n_known = if n_outputs == 1 { 2 } else { n_outputs };
+        if !booster.objective.tells_classes() || classes.len() != n_known {
+            return Err(Fault::unsupported(format!(
+                "a classifier of {} classes with the objective `{}`",
+                classes.len(),
+                booster.objective.text
+            )));
+        }
+    }
+    Ok(predictor(Model { booster, role }))
+}
+
+// === impl Model ===
+
+impl Part for Model {
+    fn n_inputs(&self) -> Option<usize> {
+        Some(self.booster.n_features)
+    }
+
+    fn hint(&self, column: usize) -> Hint {
+        match self.booster.categories.get(column) {
+            Some(Some(codes)) => codes.hint(),
+            _ => Hint::default(),
+        }
+    }
+
+    fn names(&self) -> Option<&[String]> {
+        self.booster.names.as_deref()
+    }
+}
+
+impl Predictor for Model {
+    fn methods(&self) -> Vec<Method> {
+        match self.booster.objective.tells_classes() {
+            false => vec![Method::Predict],
+            true => vec![Method::Predict, Method::PredictProba],
+        }
+    }
+
+    fn classes(&self) -> Option<&Data> {
+        match &self.role {
+            Role::Booster => None,
+            Role::Classifier { classes } => Some(classes),
+        }
+    }
+
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        let matrix = categories::encode(rows, &self.booster.categories, Unknown::Missing, LIBRARY)?;
+        let n_outputs = self.booster.n_outputs();
+        let mut answers = self.booster.raw_scores(&matrix);
+        self.booster.objective.apply(&mut answers, n_outputs);
+        Ok(match (&self.role, method) {
+            (_, Method::PredictProba) if n_outputs == 1 => two_probabilities(answers.into_iter()),
+            (Role::Classifier { classes }, Method::Predict) => match n_outputs {
+                1 => pick(classes, answers.iter().map(|p| usize::from(*p > 1.0 - *p))),
+                _ => pick(classes, answers.chunks_exact(n_outputs).map(argmax)),
+            },
+            _ if n_outputs == 1 => Prediction::flat(Data::Double(answers)),
+            _ => Prediction::rows(n_outputs, Data::Double(answers)),
+        })
+    }
+}
