@@ -218,6 +218,9 @@ fn progress_of(balancer: &LoadBalancer, observed: &Observed) -> Progress {
         _ if is_in(TargetState::Healthy) => Progress::Ready,
         None if balancer.target_groups.is_empty() => Progress::Ready,
         None => Progress::Pending("waiting for targets".to_owned()),
+        Some(first) if health.iter().all(|health| health.state == TargetState::Unhealthy) => {
+            Progress::Failed(format!("no target is healthy: {}", first.description))
+        }
         Some(first) => Progress::Pending(first.description.clone()),
     }
 }

@@ -115,8 +115,8 @@ impl Call<'_> {
 
     fn no_such_model(&self, name: &str) -> Fault {
         let problem = format!("no model is called {}", quoted(name));
-        let names = self.models.entries().iter().map(|entry| entry.name.as_str());
-        Fault::new(Cause::NotFound, problem).with_help(format!("served here: {}", list(names)))
+        let names = list(self.models.names());
+        Fault::new(Cause::NotFound, problem).with_help(format!("served here: {names}"))
     }
 }
 

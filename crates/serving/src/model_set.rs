@@ -148,6 +148,17 @@ impl ModelSet {
         self.positions.get(name).copied()
     }
 
+    /// All names that models are asked for by: each model's own, then its others.
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        let mut names: Vec<(usize, bool, &str)> = self
+            .positions
+            .iter()
+            .map(|(name, position)| (*position, *name != self.entries[*position].name, name.as_str()))
+            .collect();
+        names.sort_unstable();
+        names.into_iter().map(|(_, _, name)| name)
+    }
+
     /// What the server can do, as OpenAPI.
     pub(crate) fn openapi(&self) -> &Bytes {
         &self.openapi

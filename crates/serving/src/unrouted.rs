@@ -49,7 +49,7 @@ pub(crate) fn no_such_path(method: &Method, target: &Target, models: &ModelSet) 
         return Reply::empty(StatusCode::TEMPORARY_REDIRECT).with_field("location", redirect);
     }
     let patterns = || PROTOCOLS.iter().flat_map(|protocol| protocol.routes).map(|route| route.pattern);
-    let models = list(models.entries().iter().map(|entry| entry.name.as_str()));
+    let models = list(models.names());
     let help = match nearest(path, patterns()) {
         Some(near) => format!("did you mean {near}? Models served here: {models}"),
         None => format!("see /docs. Models served here: {models}"),

@@ -28,12 +28,26 @@ impl Load {
     /// Starts asking over this many connections.
     #[must_use]
     pub fn start(request: &Request, n_connections: usize) -> Self {
+        Self::spawn(request, n_connections, usize::MAX)
+    }
+
+    fn spawn(request: &Request, n_connections: usize, n_each: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let client = |_| {
             let (request, stop) = (request.clone(), Arc::clone(&stop));
-            std::thread::spawn(move || ask(&request, &stop))
+            std::thread::spawn(move || ask(&request, &stop, n_each))
         };
         Self { clients: (0..n_connections).map(client).collect(), stop }
+    }
+
+    /// Asks this often over each of this many connections, and tells what came of it.
+    ///
+    /// # Panics
+    /// When a client has panicked.
+    #[must_use]
+    pub fn run(request: &Request, n_connections: usize, n_each: usize) -> Report {
+        let load = Self::spawn(request, n_connections, n_each);
+        collect(load.clients)
     }
 
     /// Stops asking, and tells what came of it.
@@ -43,20 +57,27 @@ impl Load {
     #[must_use]
     pub fn stop(self) -> Report {
         self.stop.store(true, Ordering::Relaxed);
-        let reports = self.clients.into_iter().map(|client| client.join().unwrap());
-        reports.fold(Report::default(), |mut all, report| {
-            all.n_answers += report.n_answers;
-            all.failures.extend(report.failures);
-            all
-        })
+        collect(self.clients)
     }
 }
 
-fn ask(request: &Request, stop: &AtomicBool) -> Report {
+fn collect(clients: Vec<JoinHandle<Report>>) -> Report {
+    let reports = clients.into_iter().map(|client| client.join().unwrap());
+    reports.fold(Report::default(), |mut all, report| {
+        all.n_answers += report.n_answers;
+        all.failures.extend(report.failures);
+        all
+    })
+}
+
+fn ask(request: &Request, stop: &AtomicBool, n_times: usize) -> Report {
     let bytes = request.bytes(true);
     let mut report = Report::default();
     let mut connection = None;
-    while !stop.load(Ordering::Relaxed) && report.failures.len() < 10 {
+    for _ in 0..n_times {
+        if stop.load(Ordering::Relaxed) || report.failures.len() >= 10 {
+            break;
+        }
         match exchange(&mut connection, request, &bytes) {
             Ok(None) => report.n_answers += 1,
             Ok(Some(failure)) => report.failures.push(failure),

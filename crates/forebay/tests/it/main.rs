@@ -5,6 +5,7 @@ mod commands;
 mod docs;
 mod failures;
 mod manifests;
+mod rows;
 mod serve;
 mod stories;
 

@@ -104,7 +104,8 @@ fn acc_s0_27_acc_s0_56_the_load_balancer_explains_a_wrong_host_and_a_wrong_metho
 }
 
 #[test]
-fn acc_s0_05_acc_s0_52_acc_s0_53_the_scripts_of_the_wine_story_work() {
+fn acc_s0_05_acc_s0_06_acc_s0_07_acc_s0_52_acc_s0_53_acc_s0_54_acc_s0_60_the_scripts_of_the_wine_story_work()
+{
     let platform = Platform::start(FOREBAY, &[&project("examples/wine")]);
     let (gateway, _) = platform.endpoint("mlflow-wine-classifier");
     let run = |script: &str| {

@@ -3,3 +3,4 @@
 
 mod cases;
 mod mutations;
+mod rows;
