@@ -165,6 +165,14 @@ pub enum InputProblem {
         /// The class that refuses it.
         estimator: String,
     },
+    /// A computation inside of the model cannot be done with these values.
+    #[error("{part} {problem}")]
+    Computation {
+        /// The part of the model.
+        part: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A category that the encoder was not fitted with.
     #[error("`{value}` is not one of the {n_known} categories the model was fitted with")]
     UnknownCategory {

@@ -72,6 +72,16 @@ pub(crate) trait Predictor: Part {
         true
     }
 
+    /// The names of its outputs, if it has several at once that have names.
+    fn outputs(&self) -> &[String] {
+        &[]
+    }
+
+    /// All of its outputs that have names.
+    fn predict_outputs(&self, _rows: Rows<'_>) -> Result<Vec<Prediction>, Refusal> {
+        Ok(Vec::new())
+    }
+
     /// The answer to one of [`Predictor::methods`]. The rows have as many columns as [`Part::n_inputs`] says.
     fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal>;
 }

@@ -13,7 +13,7 @@ use crate::estimator::Step;
 use crate::fault::Fault;
 use crate::object::{Outline, Source};
 use crate::record::{Id, Records};
-use crate::{catboost, lightgbm, sklearn, xgboost};
+use crate::{catboost, lightgbm, onnx, sklearn, xgboost};
 use document::Document;
 
 /// A format of model files.
@@ -28,6 +28,7 @@ const FORMATS: &[Format] = &[
     Format { begins: skops::is_likely, read: |data, _| skops::load(data) },
     Format { begins: catboost::is_likely, read: |data, _| catboost::load_cbm(data) },
     Format { begins: lightgbm::is_likely, read: |data, _| lightgbm::load(data) },
+    Format { begins: onnx::is_likely, read: |data, _| onnx::load(data) },
     Format { begins: pickle::is_likely, read: |data, _| load_pickle(data) },
     Format {
         begins: document::json::is_likely,

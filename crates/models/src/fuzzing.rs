@@ -41,6 +41,11 @@ pub fn cbm(data: &[u8]) {
     ask(catboost::load_cbm(data));
 }
 
+/// Reads bytes as an ONNX file, and asks the model if there is one.
+pub fn onnx(data: &[u8]) {
+    ask(crate::onnx::load(data));
+}
+
 /// Reads bytes as a numpy file.
 pub fn npy(data: &[u8]) {
     let _ = npy::read(data);

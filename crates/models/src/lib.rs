@@ -31,6 +31,7 @@ mod load;
 mod model;
 mod numeric;
 mod object;
+mod onnx;
 mod prediction;
 mod record;
 mod rows;

@@ -20,7 +20,8 @@ pub(crate) const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 
 /// What the files of models are called in folders that hold nothing but a model. Which format they have, their first
 /// bytes tell.
-const MODEL_EXTENSIONS: &[&str] = &["bst", "cb", "cbm", "joblib", "lgb", "pickle", "pkl", "skops", "ubj"];
+const MODEL_EXTENSIONS: &[&str] =
+    &["bst", "cb", "cbm", "joblib", "lgb", "onnx", "pickle", "pkl", "skops", "ubj"];
 
 /// Extensions that many other files have too: only `model.*` is a model.
 const COMMON_EXTENSIONS: &[&str] = &["json", "txt"];
@@ -95,6 +96,9 @@ fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
     let (called_model, others): (Vec<PathBuf>, Vec<PathBuf>) =
         files.into_iter().partition(|path| path.file_stem().is_some_and(|stem| stem == "model"));
     let candidates = if called_model.is_empty() { others } else { called_model };
+    if let (true, Some(version)) = (candidates.is_empty(), newest_version(folder)?) {
+        return model_file(&version);
+    }
     match &candidates[..] {
         [file] => Ok(file.clone()),
         [] => Err(LoadError::UnknownFormat {
@@ -110,6 +114,21 @@ fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
             found: files.iter().map(|file| file_name(file)).collect(),
         }),
     }
+}
+
+/// The folder of the newest version, in a repository of a model server (`1/model.onnx`).
+fn newest_version(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
+    let read = |source| LoadError::Read { path: folder.to_owned(), source };
+    let mut newest: Option<(u32, PathBuf)> = None;
+    for entry in folder.read_dir().map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        let version = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let Some(version) = version.filter(|_| path.is_dir()) else { continue };
+        if newest.as_ref().is_none_or(|(known, _)| version > *known) {
+            newest = Some((version, path));
+        }
+    }
+    Ok(newest.map(|(_, path)| path))
 }
 
 fn file_name(path: &Path) -> String {

@@ -6,6 +6,7 @@ mod evaluator;
 
 use std::path::PathBuf;
 
+use crate::estimator::Step;
 use crate::{Batch, Data, Method, PredictError, Prediction, Signature};
 use evaluator::Evaluator;
 
@@ -81,6 +82,15 @@ impl Model {
         self.evaluator.step.classes()
     }
 
+    /// The names of the outputs that the model gives at once, if its file names them (an ONNX graph does).
+    #[must_use]
+    pub fn outputs(&self) -> &[String] {
+        match &self.evaluator.step {
+            Step::Predictor(predictor) => predictor.outputs(),
+            Step::Transformer(_) => &[],
+        }
+    }
+
     /// What the model is and where it came from.
     #[must_use]
     pub fn description(&self) -> &Description {
@@ -107,5 +117,14 @@ impl Model {
             return Err(PredictError::NoMethod { method, available: self.methods.clone() });
         }
         Ok(self.evaluator.ask(method, batch)?)
+    }
+
+    /// All of [`Model::outputs`], in their order, for every row of a batch.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not take the batch.
+    pub fn predict_outputs(&self, batch: &Batch) -> Result<Vec<Prediction>, PredictError> {
+        Ok(self.evaluator.ask_outputs(batch)?)
     }
 }

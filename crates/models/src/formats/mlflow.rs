@@ -26,6 +26,7 @@ const FLAVORS: &[Flavor] = &[
     Flavor { name: "sklearn", file: |settings| settings.pickled_model.as_ref() },
     Flavor { name: "catboost", file: |settings| settings.data.as_ref() },
     Flavor { name: "lightgbm", file: |settings| settings.data.as_ref() },
+    Flavor { name: "onnx", file: |settings| settings.data.as_ref() },
     Flavor { name: "xgboost", file: |settings| settings.data.as_ref() },
 ];
 
@@ -69,6 +70,8 @@ struct FlavorSettings {
     catboost_version: Option<String>,
     #[serde(default)]
     lgb_version: Option<String>,
+    #[serde(default)]
+    onnx_version: Option<String>,
     #[serde(default)]
     xgb_version: Option<String>,
     #[serde(default)]
@@ -148,6 +151,7 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Folder>, LoadError> {
         ("scikit-learn", &native.sklearn_version),
         ("catboost", &native.catboost_version),
         ("lightgbm", &native.lgb_version),
+        ("onnx", &native.onnx_version),
         ("xgboost", &native.xgb_version),
         ("mlflow", &settings.mlflow_version),
         ("python", &function.and_then(|function| function.python_version.clone())),

@@ -92,6 +92,24 @@ fn damaged_model() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// An ONNX file of which some bytes are others.
+fn damaged_onnx() -> impl Strategy<Value = Vec<u8>> {
+    const MAX_BYTES: u64 = 4 << 10;
+    let cases = fixtures().join("../onnx").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let files = cases.map(|case| case.join("model.onnx"));
+    let small = files.filter(|file| file.metadata().is_ok_and(|metadata| metadata.len() < MAX_BYTES));
+    let models: Vec<Vec<u8>> = small.map(|file| std::fs::read(file).unwrap()).collect();
+    assert!(models.len() > 10);
+    let damage = prop::collection::vec((any::<Index>(), any::<u8>()), 1..6);
+    (select(models), damage).prop_map(|(mut file, damage)| {
+        for (place, byte) in damage {
+            let place = place.index(file.len());
+            file[place] ^= byte;
+        }
+        file
+    })
+}
+
 /// A skops file of which some words of the tree are others. (Its archive has checksums, so bytes cannot be changed as
 /// they are.)
 fn damaged_skops() -> impl Strategy<Value = Vec<u8>> {
@@ -154,6 +172,11 @@ proptest! {
     }
 
     #[test]
+    fn damaged_onnx_files_do_no_harm(file in damaged_onnx()) {
+        onnx(&file);
+    }
+
+    #[test]
     fn damaged_skops_files_do_no_harm(file in damaged_skops()) {
         skops(&file);
     }
@@ -170,6 +193,7 @@ proptest! {
         }
         pickle(&data);
         skops(&data);
+        onnx(&data);
         npy(&[b"\x93NUMPY\x01\x00", &data[..]].concat());
     }
 

@@ -144,7 +144,12 @@ fn signature(entry: &Entry, hints: &[Hint], declared: Option<Signature>) -> Sign
 
 fn undeclared(entry: &Entry, hints: &[Hint]) -> Signature {
     let inputs = match &entry.columns {
-        None => Inputs::Matrix { datatype: DataType::Double, n_columns: entry.n_columns },
+        None => {
+            let datatype = hints.first().map_or(DataType::Double, |hint| hint.datatype);
+            let is_same = hints.iter().all(|hint| hint.datatype == datatype);
+            let datatype = if is_same { datatype } else { DataType::Double };
+            Inputs::Matrix { datatype, n_columns: entry.n_columns }
+        }
         Some(columns) => {
             let used = columns.iter().zip(hints).filter(|(_, hint)| hint.is_used);
             let field = |(column, hint): (&EntryColumn, &Hint)| Field {

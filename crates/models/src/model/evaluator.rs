@@ -48,6 +48,16 @@ impl Evaluator {
         Ok(whole)
     }
 
+    /// All outputs that have names.
+    pub(super) fn ask_outputs(&self, batch: &Batch) -> Result<Vec<Prediction>, InputError> {
+        let rows = self.entry.rows(batch)?;
+        match &self.step {
+            Step::Predictor(predictor) => predictor.predict_outputs(rows),
+            Step::Transformer(_) => Ok(Vec::new()),
+        }
+        .map_err(|refusal| self.input_error(refusal, 0))
+    }
+
     /// The answer for rows that have the columns of the estimator.
     pub(super) fn answer(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
         match &self.step {

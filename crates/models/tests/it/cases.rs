@@ -228,7 +228,7 @@ pub(crate) fn rows(batch: &Batch, rows: &[usize]) -> Batch {
 }
 
 /// `{"columns": […], "data": [[…], …]}` as a table; null is missing.
-fn batch(json: &Json) -> Batch {
+pub(crate) fn batch(json: &Json) -> Batch {
     let data = json["data"].as_array().unwrap();
     let column = |(index, name): (usize, &Json)| {
         let cells: Vec<&Json> = data.iter().map(|row| &row[index]).collect();

@@ -73,7 +73,7 @@ fn a_folder_without_a_model_says_what_was_looked_for() {
     check_refused(
         empty.path(),
         expect![
-            "`DIR` is not a model this build can read: it has no `MLmodel` and no file `*.bst`, `*.cb`, `*.cbm`, `*.joblib`, `*.lgb`, `*.pickle`, `*.pkl`, `*.skops`, `*.ubj`, `model.json`, `model.txt`"
+            "`DIR` is not a model this build can read: it has no `MLmodel` and no file `*.bst`, `*.cb`, `*.cbm`, `*.joblib`, `*.lgb`, `*.onnx`, `*.pickle`, `*.pkl`, `*.skops`, `*.ubj`, `model.json`, `model.txt`"
         ],
     );
     assert!(matches!(models::load(Path::new("/nowhere/at/all")), Err(LoadError::Read { .. })));
@@ -108,14 +108,14 @@ fn what_mlflow_saved_of_other_libraries_is_refused_by_name() {
     check_refused(
         folder(&[("MLmodel", Text(code))]).path(),
         expect![
-            "an MLflow model that is Python code (loaded by `mlflow.pyfunc.model`) is not supported: this build reads the flavors sklearn, catboost, lightgbm, xgboost"
+            "an MLflow model that is Python code (loaded by `mlflow.pyfunc.model`) is not supported: this build reads the flavors sklearn, catboost, lightgbm, onnx, xgboost"
         ],
     );
     let prophet = "flavors:\n  prophet: {data: x}\n  python_function: {loader_module: mlflow.prophet}\n";
     check_refused(
         folder(&[("MLmodel", Text(prophet))]).path(),
         expect![
-            "an MLflow model of flavor prophet, python_function is not supported: this build reads the flavors sklearn, catboost, lightgbm, xgboost"
+            "an MLflow model of flavor prophet, python_function is not supported: this build reads the flavors sklearn, catboost, lightgbm, onnx, xgboost"
         ],
     );
 }

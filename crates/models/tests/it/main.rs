@@ -6,3 +6,5 @@ mod answers;
 mod cases;
 #[cfg(test)]
 mod folders;
+#[cfg(test)]
+mod onnx;
