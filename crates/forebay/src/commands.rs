@@ -7,6 +7,7 @@ mod delete;
 mod down;
 mod get;
 mod logs;
+mod model;
 mod plan;
 mod rollout;
 mod scale;
@@ -43,6 +44,7 @@ struct Cli {
 enum Command {
     Up(up::Options),
     Serve(serve::Options),
+    Model(model::Options),
     Check(check::Options),
     Plan(plan::Options),
     Url(url::Options),
@@ -62,6 +64,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
     match command {
         Command::Up(options) => up::run(&options, globals),
         Command::Serve(options) => serve::run(&options, globals),
+        Command::Model(options) => model::run(&options),
         Command::Check(options) => check::run(&options, globals),
         Command::Plan(options) => plan::run(&options, globals),
         Command::Url(options) => url::run(&options, globals),

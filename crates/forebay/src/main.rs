@@ -14,6 +14,7 @@ mod manifests;
 mod output;
 mod platform;
 mod resource;
+mod rows;
 mod runtime;
 mod sample;
 mod signals;

@@ -9,13 +9,12 @@ use crate::Method;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// It cannot be read.
-    #[error("cannot read `{path}`: {source}")]
+    #[error("cannot read `{path}`: {problem}")]
     Read {
         /// What was read.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: io::Error,
+        problem: io::Error,
     },
     /// Nothing in it is a model this build knows.
     #[error("`{path}` is not a model this build can read: {found}")]

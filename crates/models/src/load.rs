@@ -53,7 +53,7 @@ struct ModelParameters {
 ///
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Model, LoadError> {
-    let metadata = path.metadata().map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let metadata = path.metadata().map_err(|problem| LoadError::Read { path: path.to_owned(), problem })?;
     if metadata.is_dir() { load_folder(path) } else { load_file(path, None, Settings::default()) }
 }
 
@@ -78,7 +78,7 @@ fn load_folder(folder: &Path) -> Result<Model, LoadError> {
 
 /// The one file of a folder that is a model, as KServe looks for it: `model.*` first.
 fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
-    let read = |source| LoadError::Read { path: folder.to_owned(), source };
+    let read = |problem| LoadError::Read { path: folder.to_owned(), problem };
     let mut files = Vec::new();
     for entry in folder.read_dir().map_err(read)? {
         let path = entry.map_err(read)?.path();
@@ -118,7 +118,7 @@ fn model_file(folder: &Path) -> Result<PathBuf, LoadError> {
 
 /// The folder of the newest version, in a repository of a model server (`1/model.onnx`).
 fn newest_version(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
-    let read = |source| LoadError::Read { path: folder.to_owned(), source };
+    let read = |problem| LoadError::Read { path: folder.to_owned(), problem };
     let mut newest: Option<(u32, PathBuf)> = None;
     for entry in folder.read_dir().map_err(read)? {
         let path = entry.map_err(read)?.path();
@@ -198,7 +198,7 @@ pub(crate) fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
 
 /// The bytes of a file that is no larger than a limit.
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let read = |source| LoadError::Read { path: path.to_owned(), source };
+    let read = |problem| LoadError::Read { path: path.to_owned(), problem };
     // Asked before it is opened: opening a pipe waits for its writer.
     if !path.metadata().map_err(read)?.is_file() {
         return Err(LoadError::UnknownFormat {

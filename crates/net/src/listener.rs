@@ -24,13 +24,12 @@ pub enum BindError {
         address: SocketAddr,
     },
     /// Anything else.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {problem}")]
     Other {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        #[source]
-        source: io::Error,
+        problem: io::Error,
     },
 }
 
@@ -47,7 +46,7 @@ pub fn bind(address: SocketAddr, n_sockets: usize) -> Result<Vec<TcpListener>, B
     try_bind(address, n_sockets).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse { address, owner: port_owner(address) },
         io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
-        _ => BindError::Other { address, source },
+        _ => BindError::Other { address, problem: source },
     })
 }
 

@@ -5,6 +5,7 @@ mod commands;
 mod docs;
 mod failures;
 mod manifests;
+mod model;
 mod rows;
 mod serve;
 mod stories;

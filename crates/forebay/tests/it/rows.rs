@@ -9,7 +9,7 @@ use crate::{FOREBAY, bundled, folder, project};
 fn row<'t>(table: &'t str, word: &str) -> (Vec<&'t str>, Vec<&'t str>) {
     let words = |line: &'t str| line.split_whitespace().collect::<Vec<_>>();
     let line = table.lines().find(|line| line.contains(word));
-    (words(table.lines().next().unwrap_or_default()), words(line.unwrap_or_else(|| panic!("{table}"))))
+    (words(table.lines().next().unwrap_or_default()), words(line.expect(table)))
 }
 
 #[test]

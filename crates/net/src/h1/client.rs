@@ -28,13 +28,12 @@ pub struct ClientConnection {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The server, or the network, said no.
-    #[error("cannot connect to {address}: {source}")]
+    #[error("cannot connect to {address}: {problem}")]
     Refused {
         /// The server.
         address: SocketAddr,
         /// What the system said.
-        #[source]
-        source: io::Error,
+        problem: io::Error,
     },
     /// Nobody answered in time.
     #[error("{address} did not accept a connection in time")]
@@ -96,7 +95,7 @@ impl ClientConnection {
         let connecting = tokio::time::timeout(timeout, TcpStream::connect(address)).await;
         let stream = match connecting {
             Ok(Ok(stream)) => stream,
-            Ok(Err(source)) => return Err(ConnectError::Refused { address, source }),
+            Ok(Err(problem)) => return Err(ConnectError::Refused { address, problem }),
             Err(_) => return Err(ConnectError::TimedOut { address }),
         };
         let _ = stream.set_nodelay(true);

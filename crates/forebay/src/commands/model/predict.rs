@@ -1,0 +1,68 @@
+//! `forebay model predict`: a model's answers to rows in a file.
+
+use std::path::PathBuf;
+
+use models::Method;
+use serde_json::{Map, Value};
+
+use super::load;
+use crate::commands::End;
+use crate::{output, rows};
+
+/// Print a model's answers to rows in a file
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay model predict model.joblib --input rows.json
+  forebay model predict model/ --input rows.json --method predict_proba
+  echo '{\"columns\":[\"a\",\"b\"],\"data\":[[1,null]]}' | forebay model predict model.pkl --input -")]
+pub(crate) struct Options {
+    /// A model file or folder
+    #[arg(value_name = "PATH")]
+    model: PathBuf,
+
+    /// Rows: {"columns": […], "data": [[…]]}, null for a missing value; - for standard input
+    #[arg(short, long, value_name = "FILE")]
+    input: PathBuf,
+
+    /// predict, predict_proba, decision_function or transform [default: what the model was saved for]
+    #[arg(short, long, value_name = "METHOD")]
+    method: Option<Method>,
+
+    /// How answers are printed
+    #[arg(short, long, value_enum, default_value_t = Output::Json, value_name = "FORMAT")]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// `{"predict": [0, 2]}`
+    Json,
+    /// One row a line.
+    Text,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
+    let model = load(&options.model)?;
+    let batch = rows::read(&options.input)?;
+    let method = options.method.unwrap_or_else(|| model.default_method());
+    let answers = rows::prediction(&model.predict(method, &batch)?);
+    let text = match options.output {
+        Output::Json => {
+            Value::Object(Map::from_iter([(method.as_str().to_owned(), answers)])).to_string() + "\n"
+        }
+        Output::Text => {
+            answers.as_array().into_iter().flatten().map(|row| line(row) + "\n").collect::<String>()
+        }
+    };
+    output::say(&text)?;
+    Ok(End::Done)
+}
+
+fn line(row: &Value) -> String {
+    match row {
+        Value::Array(values) => values.iter().map(line).collect::<Vec<_>>().join("\t"),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}

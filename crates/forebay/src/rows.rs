@@ -1,0 +1,139 @@
+//! Rows and predictions as JSON files have them: `{"columns": […], "data": [[…]]}` and `{"predict": […]}`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use models::{Batch, Column, Data, Prediction, Texts, Values};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Rows in a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    columns: Vec<String>,
+    data: Vec<Vec<Value>>,
+}
+
+/// Reads rows from a file; `-` is standard input. `null` is a missing value.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Batch> {
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?
+    } else {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?
+    };
+    parse(&text).with_context(|| format!("`{}` has no rows that a model could take", path.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<Batch> {
+    let File { columns, data } = serde_json::from_str(text)?;
+    for (row, cells) in data.iter().enumerate() {
+        let (n_cells, n_columns) = (cells.len(), columns.len());
+        ensure!(n_cells == n_columns, "data[{row}]: expected {n_columns} values, got {n_cells}");
+    }
+    let column = |(index, name): (usize, String)| {
+        let cells: Vec<&Value> = data.iter().map(|row| &row[index]).collect();
+        let values = values(&cells).with_context(|| format!("column `{name}`"))?;
+        anyhow::Ok(Column { name, values })
+    };
+    let columns = columns.into_iter().enumerate().map(column).collect::<Result<_, _>>()?;
+    Ok(Batch::table(columns))
+}
+
+/// Cells in the narrowest type that all of them have.
+fn values(cells: &[&Value]) -> anyhow::Result<Values> {
+    let all = |is_one: fn(&Value) -> bool| cells.iter().all(|cell| is_one(cell));
+    if all(Value::is_i64) {
+        return Ok(Values::Long(cells.iter().filter_map(|cell| cell.as_i64()).collect()));
+    }
+    if all(Value::is_boolean) {
+        return Ok(Values::Boolean(cells.iter().filter_map(|cell| cell.as_bool()).collect()));
+    }
+    if all(|cell| cell.is_number() || cell.is_null()) {
+        return Ok(Values::Double(cells.iter().map(|cell| cell.as_f64().unwrap_or(f64::NAN)).collect()));
+    }
+    if all(|cell| cell.is_string() || cell.is_null()) {
+        return Ok(Values::Text(cells.iter().map(|cell| cell.as_str()).collect::<Texts>()));
+    }
+    let kind = |cell: &&Value| match cell {
+        Value::Number(_) => "number",
+        Value::String(_) => "text",
+        Value::Bool(_) => "truth value",
+        Value::Null => "null",
+        Value::Array(_) | Value::Object(_) => "list or object",
+    };
+    let first = cells.iter().find(|cell| !cell.is_null()).map_or("null", kind);
+    let other = cells.iter().position(|cell| !cell.is_null() && kind(cell) != first).unwrap_or(0);
+    bail!("data[{other}] is a {}, after a {first}", kind(&cells[other]))
+}
+
+/// A prediction as JSON: one value, or one list of values, per row. What JSON has no number for is a text.
+pub(crate) fn prediction(prediction: &Prediction) -> Value {
+    let values = data(&prediction.data);
+    match prediction.shape.n_columns {
+        None => Value::Array(values),
+        Some(n_columns) => values.chunks(n_columns.max(1)).map(|row| json!(row)).collect(),
+    }
+}
+
+/// Values as JSON.
+pub(crate) fn data(data: &Data) -> Vec<Value> {
+    match data {
+        Data::Double(values) => values.iter().map(|value| number(*value)).collect(),
+        Data::Float(values) => values.iter().map(|value| number(f64::from(*value))).collect(),
+        Data::Long(values) => values.iter().map(|value| json!(value)).collect(),
+        Data::Integer(values) => values.iter().map(|value| json!(value)).collect(),
+        Data::Boolean(values) => values.iter().map(|value| json!(value)).collect(),
+        Data::Text(values) => values.iter().map(|value| json!(value)).collect(),
+    }
+}
+
+fn number(value: f64) -> Value {
+    match value {
+        value if value.is_nan() => json!("NaN"),
+        f64::INFINITY => json!("Infinity"),
+        f64::NEG_INFINITY => json!("-Infinity"),
+        value => json!(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_the_type_of_their_values() {
+        let rows =
+            parse(r#"{"columns":["a","b","c","d"],"data":[[1,1,"x",true],[2,null,null,false]]}"#).unwrap();
+        let models::Columns::Table(columns) = rows.columns else { panic!() };
+        assert_eq!(columns[0].values, Values::Long(vec![1, 2]));
+        assert!(matches!(&columns[1].values, Values::Double(values) if values[1].is_nan()));
+        assert_eq!(columns[2].values, Values::Text([Some("x"), None].into_iter().collect()));
+        assert_eq!(columns[3].values, Values::Boolean(vec![true, false]));
+    }
+
+    #[test]
+    fn rows_that_make_no_sense_say_where() {
+        for (text, words) in [
+            (r#"{"columns":["a"],"data":[[1],[1,2]]}"#, "data[1]: expected 1 values, got 2"),
+            (
+                r#"{"columns":["a"],"data":[[null],[1],["x"]]}"#,
+                "column `a`: data[2] is a text, after a number",
+            ),
+            (r#"{"columns":["a"],"data":[[{}]]}"#, "column `a`: data[0] is a list or object"),
+            (r#"{"columns":["a"]}"#, "missing field `data`"),
+        ] {
+            let problem = format!("{:#}", parse(text).unwrap_err());
+            assert!(problem.contains(words), "{problem}");
+        }
+    }
+
+    #[test]
+    fn predictions_have_the_shape_of_their_rows() {
+        let flat = Prediction::flat(Data::Double(vec![0.5, f64::NAN]));
+        assert_eq!(prediction(&flat), json!([0.5, "NaN"]));
+        let rows = Prediction::rows(2, Data::Text(["a", "b"].map(str::to_owned).to_vec()));
+        assert_eq!(prediction(&rows), json!([["a", "b"]]));
+        assert_eq!(prediction(&Prediction::flat(Data::Float(vec![0.1]))), json!([0.10000000149011612]));
+    }
+}
