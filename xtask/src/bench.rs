@@ -104,7 +104,8 @@ fn builds(options: &Options) -> Result<Vec<Forebay>, String> {
 }
 
 fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tools::root().join("target"), PathBuf::from)
+    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    tools::root().join(folder)
 }
 
 // === impl Options ===

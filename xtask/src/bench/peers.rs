@@ -24,7 +24,7 @@ pub(super) struct Peer {
 struct Place<'a> {
     /// Programs of its virtual environment.
     programs: PathBuf,
-    /// An empty folder of its own.
+    /// A folder of its own.
     folder: PathBuf,
     /// The folder of its model.
     model: &'a Path,

@@ -93,7 +93,7 @@ fn start_haproxy(targets: [SocketAddr; 2]) -> Result<Contender, String> {
 }
 
 fn haproxy() -> Result<PathBuf, String> {
-    tools::find("haproxy").ok_or_else(|| "haproxy has gone".to_owned())
+    tools::find("haproxy").ok_or_else(|| "`haproxy` is missing".to_owned())
 }
 
 /// `HAProxy version 2.6.12-1 …`

@@ -132,8 +132,11 @@ fn signal(signal: &str, processes: &[PathBuf]) {
 
 /// User and system time of a process, threads that ended included.
 fn cpu_of(process: &Path) -> Duration {
+    cpu_in(&fs::read_to_string(process.join("stat")).unwrap_or_default())
+}
+
+fn cpu_in(statistics: &str) -> Duration {
     // proc_pid_stat(5): the name of the program is in parentheses, then follow fields 3 and up; 14 and 15 are ticks.
-    let statistics = fs::read_to_string(process.join("stat")).unwrap_or_default();
     let fields = statistics.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     // Linux tells times to programs in hundredths of a second, whatever its own clock.
@@ -144,4 +147,23 @@ fn resident_of(process: &Path) -> u64 {
     let status = fs::read_to_string(process.join("status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_any_name() {
+        let fields = "S 1 31 31 0 -1 4194560 120 7 0 0 150 25 900 900 20 0 2 0 7017 5509120 400";
+        assert_eq!(cpu_in(&format!("31 (forebay) {fields}")), Duration::from_millis(1750));
+        assert_eq!(cpu_in(&format!("31 (a) b (c) {fields}")), Duration::from_millis(1750));
+        assert_eq!(cpu_in(""), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_process_has_memory_until_it_is_gone() {
+        assert!(resident_of(Path::new("/proc/self")) > 0);
+        assert_eq!(resident_of(Path::new("/proc/0")), 0);
+    }
 }
