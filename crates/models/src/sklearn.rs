@@ -7,6 +7,7 @@ mod by_row;
 mod calibration;
 mod cluster;
 mod compose;
+mod cross_decomposition;
 mod decomposition;
 mod discriminant_analysis;
 mod dummy;
@@ -18,7 +19,9 @@ mod hist_gradient_boosting;
 mod impute;
 mod inner;
 mod isotonic;
+mod kernels;
 mod linear_model;
+mod mixture;
 mod model_selection;
 mod multiclass;
 mod multioutput;
@@ -52,6 +55,7 @@ const KINDS: &[&[Kind]] = &[
     cluster::KINDS,
     catboost::KINDS,
     compose::KINDS,
+    cross_decomposition::KINDS,
     decomposition::KINDS,
     discriminant_analysis::KINDS,
     dummy::KINDS,
@@ -62,8 +66,10 @@ const KINDS: &[&[Kind]] = &[
     hist_gradient_boosting::KINDS,
     impute::KINDS,
     isotonic::KINDS,
+    kernels::KINDS,
     lightgbm::KINDS,
     linear_model::KINDS,
+    mixture::KINDS,
     model_selection::KINDS,
     multiclass::KINDS,
     multioutput::KINDS,

@@ -5,6 +5,14 @@ use std::f64::consts::{PI, SQRT_2};
 /// From here on, the fraction is used instead of the series.
 const FAR: f64 = 2.5;
 
+/// The error function.
+pub(crate) fn erf(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
+    if x.abs() < FAR { series(x) } else { 1.0 - erfc(x) }
+}
+
 /// The complement of the error function.
 fn erfc(x: f64) -> f64 {
     match x {
@@ -71,6 +79,16 @@ mod tests {
 
     #[test]
     fn the_error_function_is_exact_to_the_last_digits() {
+        for (x, expected) in [
+            (0.0, 0.0),
+            (0.1, 0.112_462_916_018_284_9),
+            (1.0, 0.842_700_792_949_714_9),
+            (-2.0, -0.995_322_265_018_952_7),
+            (3.0, 0.999_977_909_503_001_4),
+        ] {
+            assert!((erf(x) - expected).abs() < 4e-16, "{x}: {}", erf(x));
+        }
+        assert!(erf(f64::NAN).is_nan());
         for (x, expected) in [
             (0.6, 0.396_143_909_152_074_1),
             (2.0, 0.004_677_734_981_047_266),

@@ -21,6 +21,12 @@ impl Grid {
         &self.values[row * self.n_columns..(row + 1) * self.n_columns]
     }
 
+    /// Columns as rows.
+    pub(crate) fn transposed(&self) -> Self {
+        let values = (0..self.n_columns).flat_map(|column| self.column(column)).collect();
+        Self { n_rows: self.n_columns, n_columns: self.n_rows, values }
+    }
+
     /// The values of a column; NaN if there is no such column.
     pub(crate) fn column(&self, column: usize) -> Vec<f64> {
         self.rows().map(|row| row.get(column).copied().unwrap_or(f64::NAN)).collect()

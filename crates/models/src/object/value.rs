@@ -357,6 +357,11 @@ impl<'s> Value<'s> {
         result
     }
 
+    /// The fields of a tuple, which may have a class with names for them.
+    pub(crate) fn fields(&self) -> Result<Vec<Value<'s>>, Fault> {
+        if matches!(self.record(), Record::Instance(_)) { self.arguments() } else { self.items() }
+    }
+
     /// What the constructor of an object was given.
     pub(crate) fn arguments(&self) -> Result<Vec<Value<'s>>, Fault> {
         let Record::Instance(instance) = self.record() else { return Err(self.problem("is no object")) };

@@ -18,6 +18,18 @@ const FIT: &str = "\
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.cluster.KMeans", ignores: &[FIT], compile: k_means },
     Kind { path: "sklearn.cluster.MiniBatchKMeans", ignores: &[FIT], compile: k_means },
+    Kind {
+        path: "sklearn.cluster.MeanShift",
+        ignores: &["bandwidth bin_seeding cluster_all labels_ min_bin_freq seeds"],
+        compile: nearest_center,
+    },
+    Kind {
+        path: "sklearn.cluster.AffinityPropagation",
+        ignores: &[
+            "affinity affinity_matrix_ cluster_centers_indices_ convergence_iter damping labels_ preference",
+        ],
+        compile: nearest_center,
+    },
 ];
 
 #[derive(Debug)]
@@ -27,17 +39,31 @@ struct Centers {
 }
 
 fn k_means(object: &Object<'_>) -> Result<Step, Fault> {
-    let centers = object.get("cluster_centers_")?.grid()?;
-    let numbers = (0..).take(centers.n_rows).collect();
-    if centers.n_rows == 0 {
-        return Err(object.problem("it has no centers"));
+    let centers = Centers::read(object)?;
+    let labels = Data::Integer((0..).take(centers.squares.len()).collect());
+    let methods = vec![Method::Predict, Method::Transform];
+    Ok(answers_rows(object, Answers { methods, predict: Predict::Label(labels) }, centers))
+}
+
+fn nearest_center(object: &Object<'_>) -> Result<Step, Fault> {
+    let centers = Centers::read(object)?;
+    let labels = Data::Long((0..).take(centers.squares.len()).collect());
+    Ok(answers_rows(
+        object,
+        Answers { methods: vec![Method::Predict], predict: Predict::Label(labels) },
+        centers,
+    ))
+}
+
+impl Centers {
+    fn read(object: &Object<'_>) -> Result<Self, Fault> {
+        let centers = object.get("cluster_centers_")?.grid()?;
+        if centers.n_rows == 0 {
+            return Err(object.problem("it has no centers"));
+        }
+        let squares = centers.rows().map(|center| dot(center, center)).collect();
+        Ok(Self { centers, squares })
     }
-    let squares = centers.rows().map(|center| dot(center, center)).collect();
-    let answers = Answers {
-        methods: vec![Method::Predict, Method::Transform],
-        predict: Predict::Label(Data::Integer(numbers)),
-    };
-    Ok(answers_rows(object, answers, Centers { centers, squares }))
 }
 
 impl RowPredictor for Centers {

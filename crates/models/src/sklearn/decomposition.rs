@@ -19,7 +19,20 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.decomposition.IncrementalPCA", ignores: &[FIT], compile: pca },
     Kind { path: "sklearn.decomposition.TruncatedSVD", ignores: &[FIT], compile: truncated_svd },
     Kind { path: "sklearn.decomposition.FastICA", ignores: &[FIT], compile: fast_ica },
+    Kind {
+        path: "sklearn.random_projection.GaussianRandomProjection",
+        ignores: &[FIT, RANDOM],
+        compile: truncated_svd,
+    },
+    Kind {
+        path: "sklearn.random_projection.SparseRandomProjection",
+        ignores: &[FIT, RANDOM],
+        compile: truncated_svd,
+    },
 ];
+
+/// How random directions were drawn.
+const RANDOM: &str = "compute_inverse_components dense_output density density_ eps";
 
 #[derive(Debug)]
 struct Projection {

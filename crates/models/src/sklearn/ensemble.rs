@@ -57,8 +57,7 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
-    let classes = tree::classes(object)?;
-    tree::trees(object, &members(object)?, Some(classes))
+    tree::classifier_of(object, &members(object)?)
 }
 
 fn regressor(object: &Object<'_>) -> Result<Step, Fault> {

@@ -1,4 +1,8 @@
-//! `SimpleImputer`: a value in the place of what is missing. `MissingIndicator`: where something was.
+//! `SimpleImputer`: a value in the place of what is missing. `MissingIndicator`: where something was. Imputers that look
+//! at other columns have files of their own.
+
+mod iterative;
+mod nearest;
 
 use super::{Kind, member};
 use crate::estimator::{Hint, Part, Step, Transformer, transformer};
@@ -15,6 +19,12 @@ const INDICATOR: &str = "features _precomputed sparse";
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.impute.SimpleImputer", ignores: &[FIT], compile: simple_imputer },
     Kind { path: "sklearn.impute.MissingIndicator", ignores: &[INDICATOR], compile: missing_indicator },
+    Kind { path: "sklearn.impute.KNNImputer", ignores: &[nearest::FIT], compile: nearest::nearest_imputer },
+    Kind {
+        path: "sklearn.impute.IterativeImputer",
+        ignores: &[iterative::FIT],
+        compile: iterative::iterative_imputer,
+    },
 ];
 
 #[derive(Debug)]
@@ -60,14 +70,21 @@ fn simple_imputer(object: &Object<'_>) -> Result<Step, Fault> {
     if keeps_empty && fills.iter().any(Option::is_none) {
         return Err(statistics.problem("have no value for a column that is kept"));
     }
+    let indicated = indicated(object, &missing, fills.len())?;
+    Ok(transformer(SimpleImputer { missing, fills, keeps_none: Vec::new(), indicated }))
+}
+
+/// The columns of which an imputer adds another one that says where they were missing.
+fn indicated(object: &Object<'_>, missing: &Missing, n_columns: usize) -> Result<Vec<usize>, Fault> {
     let wants_indicator = object.flag_or("add_indicator", false)?;
-    let indicator = object.some("indicator_").filter(|_| wants_indicator);
-    let indicated = indicator.map(|indicator| member(&indicator, MissingIndicator::read)).transpose()?;
-    if indicated.as_ref().is_some_and(|own| own.missing != missing || own.n_columns != fills.len()) {
+    let Some(indicator) = object.some("indicator_").filter(|_| wants_indicator) else {
+        return Ok(Vec::new());
+    };
+    let indicator = member(&indicator, MissingIndicator::read)?;
+    if indicator.missing != *missing || indicator.n_columns != n_columns {
         return Err(object.problem("its indicator does not fit it"));
     }
-    let indicated = indicated.map_or_else(Vec::new, |indicator| indicator.indicated);
-    Ok(transformer(SimpleImputer { missing, fills, keeps_none: Vec::new(), indicated }))
+    Ok(indicator.indicated)
 }
 
 fn missing_indicator(object: &Object<'_>) -> Result<Step, Fault> {
@@ -112,6 +129,14 @@ impl Missing {
             (Self::Number(number), Cell::Long(long)) => long as f64 == *number,
             (Self::Text(text), Cell::Text(own)) => text == own,
             _ => false,
+        }
+    }
+
+    fn is_number(&self, number: f64) -> bool {
+        match self {
+            Self::Nothing => number.is_nan(),
+            Self::Number(missing) => number == *missing,
+            Self::Text(_) => false,
         }
     }
 
@@ -163,11 +188,7 @@ impl SimpleImputer {
 
     fn transform_numbers<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
         let matrix = rows.into_matrix(self.missing.takes(), "SimpleImputer")?;
-        let is_missing = |value: f64| match self.missing {
-            Missing::Nothing => value.is_nan(),
-            Missing::Number(number) => value == number,
-            Missing::Text(_) => false,
-        };
+        let is_missing = |value: f64| self.missing.is_number(value);
         let n_columns = self.n_outputs(matrix.n_columns);
         let mut values = Vec::with_capacity(matrix.n_rows * n_columns);
         for (row_index, row) in matrix.rows().enumerate() {
@@ -246,6 +267,11 @@ impl SimpleImputer {
 // === impl MissingIndicator ===
 
 impl MissingIndicator {
+    /// One where a value of these columns is missing, and else zero.
+    fn flags<'r>(indicated: &'r [usize], row: &'r [f64]) -> impl Iterator<Item = f64> + 'r {
+        indicated.iter().map(|column| f64::from(row[*column].is_nan()))
+    }
+
     fn read(object: &Object<'_>) -> Result<Self, Fault> {
         let n_columns = object.n_columns(&["_n_features", "n_features_in_"])?;
         let n_columns =

@@ -20,6 +20,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.svm.NuSVC", ignores: &[FIT], compile: classifier },
     Kind { path: "sklearn.svm.SVR", ignores: &[FIT, REGRESSION], compile: regressor },
     Kind { path: "sklearn.svm.NuSVR", ignores: &[FIT, REGRESSION], compile: regressor },
+    Kind { path: "sklearn.svm.OneClassSVM", ignores: &[FIT, REGRESSION, "offset_"], compile: one_class },
 ];
 
 /// Kernel values between a row and all support vectors.
@@ -44,6 +45,10 @@ struct Regressor {
     weights: Vec<f64>,
     intercept: f64,
 }
+
+/// A sum that is above zero for what is like the rows of fitting.
+#[derive(Debug)]
+struct OneClass(Regressor);
 
 #[derive(Debug)]
 struct Classifier {
@@ -73,13 +78,24 @@ enum Gathering {
 }
 
 fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
+    let (machine, weights, intercept) = one_sum(object)?;
+    Ok(predictor(Regressor { machine, weights, intercept }))
+}
+
+/// A machine with one weight per support vector, and what is added to their sum.
+fn one_sum(object: &Object<'_>) -> Result<(Machine, Vec<f64>, f64), Fault> {
     let machine = machine(object)?;
     let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
     if weights.n_rows != 1 || weights.n_columns != machine.vectors.n_rows {
         return Err(object.problem("there is not one weight per support vector"));
     }
     let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
-    Ok(predictor(Regressor { machine, weights: weights.values, intercept }))
+    Ok((machine, weights.values, intercept))
+}
+
+fn one_class(object: &Object<'_>) -> Result<Step, Fault> {
+    let (machine, weights, intercept) = one_sum(object)?;
+    Ok(predictor(OneClass(Regressor { machine, weights, intercept })))
 }
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
@@ -240,9 +256,37 @@ impl Predictor for Regressor {
     }
 
     fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        Ok(Prediction::flat(Data::Double(self.sums(rows)?)))
+    }
+}
+
+impl Regressor {
+    fn sums(&self, rows: Rows<'_>) -> Result<Vec<f64>, Refusal> {
         let mut sums = Vec::with_capacity(rows.n_rows());
         self.machine.for_rows(rows, |kernel| sums.push(dot(&self.weights, kernel) + self.intercept))?;
-        Ok(Prediction::flat(Data::Double(sums)))
+        Ok(sums)
+    }
+}
+
+// === impl OneClass ===
+
+impl Part for OneClass {
+    fn n_inputs(&self) -> Option<usize> {
+        self.0.n_inputs()
+    }
+}
+
+impl Predictor for OneClass {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Predict, Method::DecisionFunction]
+    }
+
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        let sums = self.0.sums(rows)?;
+        Ok(Prediction::flat(match method {
+            Method::DecisionFunction => Data::Double(sums),
+            _ => Data::Long(sums.iter().map(|sum| if *sum > 0.0 { 1 } else { -1 }).collect()),
+        }))
     }
 }
 

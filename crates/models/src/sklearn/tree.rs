@@ -2,6 +2,8 @@
 //!
 //! scikit-learn rounds rows to 32 bits and compares them with thresholds of 64 bits (`sklearn/tree/_tree.pyx`).
 
+pub(super) mod targets;
+
 use super::Kind;
 use crate::classifier::{Scores, pick};
 use crate::estimator::{Part, Predictor, Step, predictor};
@@ -40,21 +42,19 @@ pub(super) struct Trees {
 }
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
-    let classes = classes(object)?;
-    trees(object, &[object.get("tree_")?], Some(classes))
+    classifier_of(object, &[object.get("tree_")?])
+}
+
+/// A classifier of one target or several.
+pub(super) fn classifier_of(object: &Object<'_>, trees: &[Value<'_>]) -> Result<Step, Fault> {
+    match object.find("n_outputs_").map_or(Ok(1), |count| count.count())? {
+        1 => self::trees(object, trees, Some(object.get("classes_")?.labels()?)),
+        _ => targets::many_targets(object, trees),
+    }
 }
 
 fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
     trees(object, &[object.get("tree_")?], None)
-}
-
-/// The classes of a classifier of one target.
-pub(super) fn classes(object: &Object<'_>) -> Result<Data, Fault> {
-    let n_targets = object.find("n_outputs_").map_or(Ok(1), |count| count.count())?;
-    if n_targets != 1 {
-        return Err(Fault::unsupported(format!("`{}` for {n_targets} targets at once", object.class())));
-    }
-    object.get("classes_")?.labels()
 }
 
 /// The mean of trees, of a single one or of a forest.
@@ -143,11 +143,7 @@ impl SavedTree {
         let values = state.get("values")?;
         let shape = values.array()?.shape.clone();
         let width = match shape[..] {
-            [n_nodes, n_targets, n_classes]
-                if n_nodes == nodes.len() && (n_targets == 1 || n_classes == 1) =>
-            {
-                n_targets * n_classes
-            }
+            [n_nodes, n_targets, n_classes] if n_nodes == nodes.len() => n_targets * n_classes,
             _ => return Err(values.problem("do not fit the nodes")),
         };
         Ok(Self {

@@ -83,7 +83,7 @@ impl Index {
         let method = object.get("_fit_method")?;
         let search = match method.text()?.as_ref() {
             "brute" if metric == Metric::Euclidean => {
-                Search::Products { squares: points.rows().map(|point| dot(point, point)).collect() }
+                Search::Products { squares: points.rows().map(|point| product(point, point)).collect() }
             }
             "brute" => Search::All,
             "kd_tree" | "ball_tree" => Search::Tree(Tree::read(&object.get("_tree")?, &points)?),
@@ -113,7 +113,7 @@ impl Index {
         let mut nearest = Nearest::new(n_neighbors.min(self.points.n_rows));
         match &self.search {
             Search::Products { squares } => {
-                let square = dot(row, row);
+                let square = product(row, row);
                 for (index, (point, of_point)) in self.points.rows().zip(squares).enumerate() {
                     let middle = -2.0 * product(row, point);
                     nearest.push((square + middle + of_point).max(0.0), index);
@@ -168,7 +168,7 @@ impl Index {
     }
 }
 
-/// `a · b` as the products of matrices round it.
+/// `a · b`, rounded once per column, as libraries for linear algebra do it.
 fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).fold(0.0, |sum, (a, b)| a.mul_add(*b, sum))
 }
