@@ -12,7 +12,7 @@ const FIT: &str = "\
     algorithm batch_size batch_size_ explained_variance_ explained_variance_ratio_ fun fun_args \
     iterated_power mixing_ n_components n_components_ n_features_ n_iter n_oversamples n_samples_ n_samples_seen_ \
     noise_variance_ power_iteration_normalizer singular_values_ svd_method svd_solver _fit_svd_solver var_ \
-    w_init whiten_solver _unmixing _n_features_out";
+    w_init _whiten whiten_solver _unmixing _n_features_out";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.decomposition.PCA", ignores: &[FIT], compile: pca },

@@ -198,8 +198,7 @@ fn an_estimator_that_is_not_supported_is_named_with_those_that_are() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("model.pkl"), b"\x80\x02csklearn.cluster._dbscan\nDBSCAN\n)\x81.").unwrap();
     let error = models::load(folder.path()).unwrap_err().to_string();
-    let expected =
-        "`sklearn.cluster._dbscan.DBSCAN` is not supported: of `sklearn.cluster` this build has AffinityPropagation, ";
+    let expected = "`sklearn.cluster._dbscan.DBSCAN` is not supported: of `sklearn.cluster` this build has AffinityPropagation, ";
     assert!(error.starts_with(expected), "{error}");
 }
 
