@@ -20,6 +20,10 @@ mod wait;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::globals::Globals;
 
@@ -113,17 +117,19 @@ pub(crate) fn run() -> ExitCode {
 /// What an operator must know goes to standard error; more of it with `-v`, or as `FOREBAY_LOG` says.
 fn log_to_stderr(globals: &Globals) {
     let default = match (globals.quiet, globals.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info",
-        (false, _) => "debug",
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, _) => LevelFilter::DEBUG,
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("FOREBAY_LOG");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default)))
+    let wanted = std::env::var("FOREBAY_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(globals.has_color(&std::io::stderr()))
         .without_time()
-        .with_target(false)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(wanted.unwrap_or_else(|| Targets::new().with_default(default)))
         .init();
 }
