@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let body = Bytes::from(arguments.next().ok_or("usage: constant BODY ADDRESS…")?);
     let addresses: Vec<SocketAddr> = arguments.map(|address| address.parse()).collect::<Result<_, _>>()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = net::runtime()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (_drain, watch) = Drain::new();
         for address in addresses {

@@ -2,6 +2,6 @@
 
 /// Runs a future to its end on this thread, with tasks of its own beside it.
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = net::runtime()?;
     tokio::task::LocalSet::new().block_on(&runtime, future)
 }

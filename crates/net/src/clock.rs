@@ -8,10 +8,10 @@ thread_local! {
     static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The time at which this thread last heard from a socket, or now if it never has.
+/// The time at which this thread last woke up or heard from a socket, or now if it never has.
 ///
-/// Good for measuring from one arrival to another and for deadlines of seconds; not for anything that happens while no
-/// bytes arrive. Reading the clock anew for every use would cost more than routing does.
+/// Good for measuring from one arrival to another and for deadlines of seconds. Reading the clock anew for every use would
+/// cost more than routing does.
 #[must_use]
 pub fn recently() -> Instant {
     NOW.get().unwrap_or_else(refresh)

@@ -3,6 +3,19 @@
 use std::io;
 use std::thread::JoinHandle;
 
+use tokio::runtime::Runtime;
+
+use crate::clock;
+
+/// The runtime of one thread, as this crate's connections need it: it reads the clock whenever it wakes up.
+///
+/// # Errors
+/// When the system gives none.
+pub fn runtime() -> io::Result<Runtime> {
+    let wake = || _ = clock::refresh();
+    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_unpark(wake).build()
+}
+
 /// Starts a thread that runs `main` to its end, on a current-thread runtime with a [`tokio::task::LocalSet`].
 ///
 /// # Errors
@@ -11,11 +24,9 @@ pub fn spawn_core<F: Future<Output = ()>>(
     name: &str,
     main: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, async move { main().await }),
-            Err(error) => tracing::error!(%error, "cannot make a runtime"),
-        }
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || match runtime() {
+        Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, async move { main().await }),
+        Err(error) => tracing::error!(%error, "cannot make a runtime"),
     })
 }
 

@@ -19,7 +19,7 @@ mod server;
 pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use bytes::Bytes;
 pub use clock::recently;
-pub use cores::{n_cores, spawn_core};
+pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
 pub use h1::client::{ClientConnection, ConnectError, Outgoing, SendError};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use crate::{Connection, Drain, DrainWatch, Handler, h1};
+use crate::{Connection, Drain, DrainWatch, Handler, clock, h1};
 
 /// What a client may ask of a connection. Every limit has a default; none is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,8 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
             continue;
         }
         let Ok(local) = stream.local_addr() else { continue };
+        // Its deadlines count from here, however long nothing was heard before.
+        clock::refresh();
         let _ = stream.set_nodelay(true);
         tokio::task::spawn_local(drive(stream, Connection { peer, local, is_tls: false }, watch.clone()));
     }

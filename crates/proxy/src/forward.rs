@@ -48,8 +48,14 @@ pub(crate) async fn forward(
     let body = std::mem::take(&mut request.body);
     let mut body = Replayable::prepare(body).await.map_err(|_| respond::to(Cause::ClientBody))?;
 
-    let mut choice =
-        Choice { slot, group, random: &listener.worker.random, tried: Vec::new(), started: net::recently() };
+    let mut choice = Choice {
+        slot,
+        group,
+        random: &listener.worker.random,
+        tried: Vec::new(),
+        started: net::recently(),
+        has_failed: false,
+    };
     let mut last_cause = Cause::NoTargets;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
@@ -64,6 +70,7 @@ pub(crate) async fn forward(
             target.shared.report_unreachable();
         }
         last_cause = failure.cause();
+        choice.has_failed = true;
         let may_go_on = attempt < ATTEMPTS || choice.may_wait();
         if !may_go_on || !may_replay(&failure, choice.group.group.replay, &request.method) {
             break;
@@ -81,6 +88,8 @@ struct Choice<'a> {
     random: &'a Random,
     tried: Vec<SocketAddr>,
     started: Instant,
+    /// Whether a target failed this request: others may be on their way.
+    has_failed: bool,
 }
 
 impl Choice<'_> {
@@ -88,9 +97,13 @@ impl Choice<'_> {
     /// one that was tried before.
     async fn next(&mut self) -> Option<Rc<WorkerTarget>> {
         loop {
-            let target = self.group.choose(&self.tried, self.random);
-            if target.is_some() || !self.may_wait() {
+            // A replica that is starting is no better than none, as long as there is time.
+            let target = self.group.choose(&self.tried, self.random, false);
+            if target.is_some() {
                 return target;
+            }
+            if !self.may_wait() {
+                return self.group.choose(&self.tried, self.random, true);
             }
             tokio::time::sleep(HOLD_INTERVAL).await;
             self.tried.clear();
@@ -103,7 +116,8 @@ impl Choice<'_> {
     fn may_wait(&self) -> bool {
         let group = &self.group.group;
         let is_ours = group.replay == Replay::Everything;
-        is_ours && self.started.elapsed() < HOLD_PATIENCE && group.was_disturbed_within(HOLD_PATIENCE)
+        let is_disturbed = || self.has_failed || group.was_disturbed_within(HOLD_PATIENCE);
+        is_ours && self.started.elapsed() < HOLD_PATIENCE && is_disturbed()
     }
 }
 

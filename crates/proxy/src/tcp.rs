@@ -41,7 +41,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, dr
     let Some(group) = listener.default_forward().and_then(WorkerForward::choose) else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
-        let Some(target) = group.choose(&tried, &listener.worker.random) else {
+        let Some(target) = group.choose(&tried, &listener.worker.random, true) else {
             debug!(peer = %connection.peer, "no target takes a connection");
             return;
         };

@@ -283,12 +283,18 @@ impl WorkerForward {
 // === impl WorkerGroup ===
 
 impl WorkerGroup {
-    /// A target whose turn it is, other than those tried already; `None` when there is none left.
-    pub(crate) fn choose(&self, tried: &[SocketAddr], random: &Random) -> Option<Rc<WorkerTarget>> {
+    /// A target whose turn it is, other than those tried already; `None` when there is none left. Where too few are healthy
+    /// to go by it, all are taken, if the group may fail open.
+    pub(crate) fn choose(
+        &self,
+        tried: &[SocketAddr],
+        random: &Random,
+        fails_open: bool,
+    ) -> Option<Rc<WorkerTarget>> {
         let states = || self.targets.iter().map(|target| target.shared.state());
         let all = match plan::balance::routable(states(), self.group.minimum_healthy) {
             plan::balance::Routable::Nothing => return None,
-            plan::balance::Routable::All => true,
+            plan::balance::Routable::All => fails_open,
             plan::balance::Routable::Healthy => false,
         };
         let usable = |target: &&Rc<WorkerTarget>| {
@@ -298,10 +304,13 @@ impl WorkerGroup {
             is_routable && !tried.contains(&target.shared.address())
         };
         let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
         let candidates = self.targets.iter().filter(usable);
         let in_flight = |target: &&Rc<WorkerTarget>| target.shared.in_flight();
-        plan::balance::pick(self.group.algorithm, candidates, in_flight, turn, random.next()).cloned()
+        let picked = plan::balance::pick(self.group.algorithm, candidates, in_flight, turn, random.next());
+        if picked.is_some() {
+            self.turn.set(turn.wrapping_add(1));
+        }
+        picked.cloned()
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 /// Runs a test on a thread of its own, as every core does.
 fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = net::runtime().unwrap();
     LocalSet::new().block_on(&runtime, async {
         tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test hangs");
     });

@@ -181,6 +181,23 @@ fn silence_ends_an_idle_connection_without_a_word() {
 }
 
 #[test]
+fn a_connection_after_a_long_silence_has_its_whole_time() {
+    run(async {
+        let idle_timeout = Duration::from_millis(300);
+        let (address, _drain) = start(echo, Limits { idle_timeout, ..Limits::default() });
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        assert!(talk(address, request).await.starts_with("HTTP/1.1 200 "));
+        tokio::time::sleep(idle_timeout * 2).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        tokio::time::sleep(idle_timeout / 6).await;
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    });
+}
+
+#[test]
 fn a_drain_finishes_requests_and_closes_idle_connections() {
     run(async {
         let (release, released) = tokio::sync::watch::channel(false);
