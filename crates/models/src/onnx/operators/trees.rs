@@ -1,5 +1,6 @@
 //! Ensembles of decision trees.
 
+mod compact;
 mod ensemble;
 mod read;
 
@@ -69,7 +70,9 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Run, Fault> {
     if !base.is_empty() && base.len() != n && (n, base.len()) != (2, 1) {
         return Err(node.problem(format!("{n} classes have {} base values", base.len())));
     }
-    let n_scored = (0..n).filter(|class| ensemble.scores(*class)).count();
+    let is_scored: Vec<bool> =
+        (0..n).map(|class| ensemble.scores(class) || (n > 2 && !base.is_empty())).collect();
+    let is_one_sided = is_scored.iter().filter(|is_scored| **is_scored).count() == 1;
     let weights_are_positive = ensemble.weights_are_positive();
     run(move |inputs: &Inputs<'_>| {
         let (n_rows, mut sums) = ensemble.sums(inputs.get(0)?)?;
@@ -79,7 +82,7 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Run, Fault> {
             }
             let best = |row: &[f64]| {
                 let mut best = None;
-                for class in (0..n).filter(|class| !base.is_empty() || ensemble.scores(*class)) {
+                for class in (0..n).filter(|class| is_scored[*class]) {
                     if best.is_none_or(|best: usize| row[class] > row[best]) {
                         best = Some(class);
                     }
@@ -94,7 +97,7 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Run, Fault> {
             scores.chunks_exact_mut(n).for_each(|row| transform.apply(row));
             return Ok(vec![labels, Tensor::matrix(n_rows, n, scores)?]);
         }
-        let has_second = ensemble.scores(1);
+        let has_second = is_scored[1];
         let mut chosen = Vec::with_capacity(n_rows);
         let mut scores = Vec::with_capacity(n_rows * 2);
         for row in sums.values.chunks_exact(2) {
@@ -109,7 +112,6 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Run, Fault> {
                 _ => (row[0], has_second.then_some(row[1])),
             };
             let weight = if has_second { second.unwrap_or(first) } else { first };
-            let is_one_sided = n_scored == 1;
             let border = if is_one_sided && weights_are_positive { 0.5 } else { 0.0 };
             chosen.push(usize::from(weight > border));
             match second {

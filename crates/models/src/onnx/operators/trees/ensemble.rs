@@ -1,5 +1,6 @@
 //! Trees that were read, and the sums of their leaves.
 
+use super::compact::Compact;
 use crate::Data;
 use crate::onnx::problem::Problem;
 use crate::onnx::tensor::{Tensor, type_name};
@@ -18,6 +19,8 @@ pub(super) struct Ensemble {
     pub(super) aggregate: Aggregate,
     /// Whether sums have 64 bits.
     pub(super) is_double: bool,
+    /// The same trees in a faster form, if they can have it.
+    pub(super) compact: Option<Compact>,
 }
 
 /// A node of a tree.
@@ -115,6 +118,14 @@ impl Ensemble {
             n_targets: self.n_targets,
             is_double: self.is_double,
         };
+        if let Some(compact) = self.compact.as_ref().filter(|_| n_columns > 0) {
+            sums.values = compact.sums(&rows, n_columns, self.n_targets);
+            if self.aggregate == Aggregate::Average {
+                let n_trees = self.roots.len() as f64;
+                sums.values.iter_mut().for_each(|sum| *sum = Sums::rounded(*sum / n_trees, self.is_double));
+            }
+            return Ok((n_rows, sums));
+        }
         for (row, sums) in
             rows.chunks_exact(n_columns.max(1)).zip(sums.values.chunks_exact_mut(self.n_targets))
         {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::compact::Compact;
 use super::ensemble::{Aggregate, Branch, Ensemble, Leaf, Test};
 use crate::Data;
 use crate::fault::Fault;
@@ -123,6 +124,7 @@ pub(super) fn ensemble(node: &Node<'_>, names: Names, n_targets: usize) -> Resul
         weights: by_node.iter().map(|(_, target, weight)| (*target, *weight)).collect(),
         aggregate,
         is_double: thresholds.is_double || weights.is_double,
+        compact: None,
     };
     for place in 0..n {
         if modes[place] == "LEAF" {
@@ -238,6 +240,7 @@ pub(super) fn ensemble_of_version_5(node: &Node<'_>) -> Result<Ensemble, Fault> 
             weights: targets.into_iter().zip(weights.values).collect(),
             aggregate,
             is_double: splits.is_double,
+            compact: None,
         },
     )
 }
@@ -274,5 +277,6 @@ fn finish(node: &Node<'_>, mut ensemble: Ensemble) -> Result<Ensemble, Fault> {
             _ => seen[place] = Seen::Done,
         }
     }
+    ensemble.compact = Compact::of(&ensemble);
     Ok(ensemble)
 }
