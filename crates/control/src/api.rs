@@ -30,6 +30,7 @@ mod request_body;
 mod respond;
 mod route;
 mod scale;
+mod validation;
 mod version;
 mod warnings;
 mod watch;

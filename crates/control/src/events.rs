@@ -101,7 +101,7 @@ impl Recorder {
         let name = format!("{}.{:016x}", about.name, fingerprint(&(about, uid, event)));
         let now = metadata::time(Timestamp::now());
         let before = objects.get(self.kind.kind, namespace, &name);
-        let count = before.and_then(|event| event.value["count"].as_u64()).unwrap_or(0) + 1;
+        let count = before.and_then(|event| event.value["count"].as_u64()).unwrap_or(0).saturating_add(1);
         let first = before.and_then(|event| event.value["firstTimestamp"].as_str()).unwrap_or(&now);
         let value = json!({
             "apiVersion": "v1",

@@ -20,6 +20,7 @@
 //! ```
 
 mod defaults;
+mod depth;
 mod disk;
 mod history;
 mod merge;
@@ -43,6 +44,8 @@ use plan::ObjectRef;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use depth::DEPTH;
+pub(crate) use depth::is_deeper_than;
 pub use disk::OpenError;
 pub use history::{HISTORY_LENGTH, Watch, WatchEvent};
 pub use merge::{LAST_APPLIED, merge_patch, three_way};

@@ -63,6 +63,7 @@ pub struct Route {
 pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     let mut findings = Vec::new();
     say_what_has_no_effect(objects, &mut findings);
+    say_what_is_no_text(objects, &mut findings);
     let domains = domains::of(objects, defaults, &mut findings);
     let inferences = inference::all(objects, &mut findings);
     let mut children: Vec<Object> = inferences.iter().flat_map(|it| it.children.clone()).collect();
@@ -126,6 +127,15 @@ fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
             let location = first.locate("kind");
             findings.push(Finding { location, ..Finding::new(&codes::KIND_IGNORED, message) });
         }
+    }
+}
+
+/// What is wrong with ConfigMaps and Secrets, also with those that nobody refers to yet.
+fn say_what_is_no_text(objects: &Objects, findings: &mut Vec<Finding>) {
+    for object in objects.of_kind("ConfigMap").chain(objects.of_kind("Secret")) {
+        let mut own = Vec::new();
+        let _ = kinds::config::texts(object, &mut own);
+        findings.extend(own.into_iter().filter(Finding::is_error));
     }
 }
 

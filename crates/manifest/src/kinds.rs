@@ -13,6 +13,7 @@ pub(crate) mod metadata;
 pub(crate) mod pod;
 pub(crate) mod selector;
 pub(crate) mod service;
+pub(crate) mod validation;
 
 use serde::de::DeserializeOwned;
 
@@ -120,7 +121,10 @@ pub(crate) fn read<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Find
     notes.extend(more);
     findings.extend(notes.iter().map(|note| field_finding(object, note)));
     match metadata.and(read) {
-        Ok(read) => Some(read),
+        Ok(read) => {
+            findings.extend(validation::findings(object));
+            Some(read)
+        }
         Err(error) => {
             // What a Secret holds is nobody's to read in a message.
             let is_secret = object.kind.kind == "Secret";

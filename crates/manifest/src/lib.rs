@@ -40,6 +40,7 @@ pub use annotations::{Annotation, On, annotations};
 pub use compile::{Compiled, Route, compile};
 pub use defaults::{Defaults, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
+pub use kinds::validation::{Violation, violations};
 pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source};
 

@@ -42,6 +42,8 @@ pub(crate) struct Director {
     listeners: BTreeMap<ListenerKey, ListenerState>,
     watched: HashMap<TargetKey, Watched>,
     draining: Vec<Draining>,
+    /// Told by the checks when the health of a target is another.
+    health_changed: Rc<Notify>,
 }
 
 /// What an open address serves. When that changes, the address is closed and opened anew.
@@ -61,16 +63,20 @@ struct Watched {
     hurry: Rc<Notify>,
     /// Whether traffic found nobody at the target's address, so that it is asked again soon.
     is_ejected: Rc<Cell<bool>>,
+    /// Requests in flight, as it was told last.
+    told_load: u32,
 }
 
 /// A target that was taken out and finishes what it has.
 struct Draining {
     target: Arc<SharedTarget>,
     until: Instant,
+    /// Requests in flight, as it was told last.
+    told_load: u32,
 }
 
-/// How often states that changed are told.
-const TELL_INTERVAL: Duration = Duration::from_millis(20);
+/// How often it is looked whether targets that drain are done, while there are any.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How often loads that changed are told, and listeners that could not be opened are tried again.
 const SLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -89,10 +95,12 @@ impl Director {
             listeners: BTreeMap::new(),
             watched: HashMap::new(),
             draining: Vec::new(),
+            health_changed: Rc::default(),
         }
     }
 
-    /// Follows plans until `drain` says to end, then closes every listener.
+    /// Follows plans until `drain` says to end, then closes every listener. When nobody makes plans any more, the last
+    /// one holds.
     pub(crate) async fn run(
         mut self,
         mut plans: watch::Receiver<Arc<Plan>>,
@@ -100,31 +108,34 @@ impl Director {
         mut drain: DrainWatch,
     ) {
         plans.mark_changed();
-        let mut ticks = tokio::time::interval(TELL_INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut drain_ticks = tokio::time::interval(DRAIN_INTERVAL);
+        drain_ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut slow_ticks = tokio::time::interval(SLOW_INTERVAL);
         slow_ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let wake = Arc::clone(&self.wake);
+        let (wake, health_changed) = (Arc::clone(&self.wake), Rc::clone(&self.health_changed));
         loop {
-            let mut tells_loads = false;
-            tokio::select! {
+            // Most of the time nothing happens, and then nothing is done: looking at everything costs more than traffic.
+            let is_news = tokio::select! {
                 () = drain.draining() => break,
-                changed = plans.changed() => {
-                    if changed.is_err() {
-                        break;
-                    }
-                    let plan = Arc::clone(&plans.borrow_and_update());
+                plan = next(&mut plans) => {
                     self.follow(&plan).await;
+                    self.look_at_draining();
+                    true
                 }
-                () = wake.notified() => self.eject_unreachable(),
-                _ = ticks.tick() => {}
+                () = wake.notified() => {
+                    self.eject_unreachable();
+                    true
+                }
+                () = health_changed.notified() => true,
+                _ = drain_ticks.tick(), if !self.draining.is_empty() => self.look_at_draining(),
                 _ = slow_ticks.tick() => {
-                    tells_loads = true;
-                    self.open_new_listeners().await;
+                    let listeners_changed = self.open_new_listeners().await;
+                    listeners_changed || self.has_other_loads()
                 }
+            };
+            if is_news {
+                tell(&observed, self.observe());
             }
-            self.finish_draining();
-            tell(&observed, self.observe(), tells_loads);
         }
         self.close_all().await;
     }
@@ -166,8 +177,9 @@ impl Director {
         }
     }
 
-    async fn open_new_listeners(&mut self) {
-        let snapshot = Arc::clone(&self.snapshot);
+    /// Tries what is not open. Returns whether anything came of it.
+    async fn open_new_listeners(&mut self) -> bool {
+        let (snapshot, mut is_news) = (Arc::clone(&self.snapshot), false);
         self.listeners.retain(|key, _| snapshot.listeners.iter().any(|listener| listener.key == *key));
         for (address, open_as) in wanted_addresses(&snapshot) {
             if self.open.contains_key(&address) {
@@ -178,13 +190,16 @@ impl Director {
                 Ok(()) => ListenerState::Open,
                 Err(problem) => ListenerState::Failed(problem),
             };
+            let is_new = self.listeners.get(&key) != Some(&state);
             if let ListenerState::Failed(problem) = &state
-                && self.listeners.get(&key) != Some(&state)
+                && is_new
             {
                 warn!(%address, load_balancer = key.load_balancer, problem, "listener cannot be opened");
             }
+            is_news |= is_new;
             self.listeners.insert(key, state);
         }
+        is_news
     }
 
     async fn open_listener(&mut self, address: SocketAddr, open_as: OpenAs) -> Result<(), String> {
@@ -218,9 +233,9 @@ impl Director {
                     Some(kept) if *kept.check == group.health_check => kept,
                     Some(kept) => {
                         kept.checking.abort();
-                        Watched::begin(target, &group.health_check, kept.tracker)
+                        Watched::begin(target, &group.health_check, kept.tracker, &self.health_changed)
                     }
-                    None => Watched::begin(target, &group.health_check, Rc::default()),
+                    None => Watched::begin(target, &group.health_check, Rc::default(), &self.health_changed),
                 };
                 self.watched.insert(target.key.clone(), watched);
             }
@@ -229,7 +244,11 @@ impl Director {
             watched.checking.abort();
             watched.target.set_state(TargetState::Draining);
             let delay = self.delay_of(&watched.target.key);
-            self.draining.push(Draining { target: watched.target, until: Instant::now() + delay });
+            self.draining.push(Draining {
+                until: Instant::now() + delay,
+                told_load: 0,
+                target: watched.target,
+            });
         }
     }
 
@@ -256,22 +275,32 @@ impl Director {
         }
     }
 
-    fn finish_draining(&mut self) {
-        let now = Instant::now();
+    /// Forgets targets that are done. Returns whether anything is other than it was told.
+    fn look_at_draining(&mut self) -> bool {
+        let (now, before) = (Instant::now(), self.draining.len());
         self.draining.retain(|draining| draining.target.in_flight() > 0 && now < draining.until);
+        let is_other = |draining: &Draining| draining.target.in_flight() != draining.told_load;
+        self.draining.len() != before || self.draining.iter().any(is_other)
     }
 
-    fn observe(&self) -> Observed {
-        let watched = self
-            .watched
-            .iter()
-            .map(|(key, watched)| (key.clone(), watched.tracker.borrow().health(watched.target.in_flight())));
-        let draining = self.draining.iter().map(|draining| {
+    /// Whether the load of any target is other than it was told.
+    fn has_other_loads(&self) -> bool {
+        self.watched.values().any(|watched| watched.target.in_flight() != watched.told_load)
+    }
+
+    /// What is to be told now.
+    fn observe(&mut self) -> Observed {
+        let watched = self.watched.iter_mut().map(|(key, watched)| {
+            watched.told_load = watched.target.in_flight();
+            (key.clone(), watched.tracker.borrow().health(watched.told_load))
+        });
+        let draining = self.draining.iter_mut().map(|draining| {
+            draining.told_load = draining.target.in_flight();
             let health = TargetHealth {
                 state: TargetState::Draining,
                 reason: Some(Reason::DeregistrationInProgress),
                 description: "Target deregistration is in progress".to_owned(),
-                in_flight: draining.target.in_flight(),
+                in_flight: draining.told_load,
             };
             (draining.target.key.clone(), health)
         });
@@ -283,7 +312,12 @@ impl Director {
 const DEFAULT_DELAY: Duration = Duration::from_secs(300);
 
 impl Watched {
-    fn begin(target: &Arc<SharedTarget>, health_check: &HealthCheck, tracker: Rc<RefCell<Tracker>>) -> Self {
+    fn begin(
+        target: &Arc<SharedTarget>,
+        health_check: &HealthCheck,
+        tracker: Rc<RefCell<Tracker>>,
+        health_changed: &Rc<Notify>,
+    ) -> Self {
         target.set_state(tracker.borrow().state());
         let check = Rc::new(health_check.clone());
         let (hurry, is_ejected) = (Rc::new(Notify::new()), Rc::new(Cell::new(false)));
@@ -293,8 +327,9 @@ impl Watched {
             Rc::clone(&tracker),
             Rc::clone(&hurry),
             Rc::clone(&is_ejected),
+            Rc::clone(health_changed),
         ));
-        Self { target: Arc::clone(target), check, tracker, checking, hurry, is_ejected }
+        Self { target: Arc::clone(target), check, tracker, checking, hurry, is_ejected, told_load: 0 }
     }
 }
 
@@ -305,13 +340,19 @@ async fn watch_target(
     tracker: Rc<RefCell<Tracker>>,
     hurry: Rc<Notify>,
     is_ejected: Rc<Cell<bool>>,
+    health_changed: Rc<Notify>,
 ) {
     loop {
         let next = Instant::now() + health_check.interval;
         let result = check::check(target.address(), &health_check).await;
+        let before = tracker.borrow().health(0);
         let changed = tracker.borrow_mut().record(&health_check, result);
         let state = tracker.borrow().state();
         target.set_state(state);
+        // The reason may be another although the state is not.
+        if tracker.borrow().health(0) != before {
+            health_changed.notify_one();
+        }
         if changed {
             info!(target = %target.address(), state = state.as_str(), "target health changed");
         }
@@ -348,27 +389,21 @@ async fn bind_patiently(address: SocketAddr, n_sockets: usize) -> Result<Vec<Tcp
     net::bind(address, n_sockets)
 }
 
-/// Tells what is observed, if it is news. The load of a target alone is news only with `tells_loads`, or while it drains.
-fn tell(observed: &watch::Sender<Arc<Observed>>, now: Observed, tells_loads: bool) {
+/// The next plan. When nobody makes plans any more, there never is one.
+async fn next(plans: &mut watch::Receiver<Arc<Plan>>) -> Arc<Plan> {
+    if plans.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    Arc::clone(&plans.borrow_and_update())
+}
+
+/// Tells what is observed, if it is news.
+fn tell(observed: &watch::Sender<Arc<Observed>>, now: Observed) {
     observed.send_if_modified(|before| {
-        let is_news = if tells_loads { **before != now } else { differ_in_state(before, &now) };
+        let is_news = **before != now;
         if is_news {
             *before = Arc::new(now);
         }
         is_news
     });
-}
-
-fn differ_in_state(before: &Observed, now: &Observed) -> bool {
-    let same = |a: &TargetHealth, b: &TargetHealth| {
-        let same_load = a.in_flight == b.in_flight || a.state != TargetState::Draining;
-        same_load && (a.state, a.reason, &a.description) == (b.state, b.reason, &b.description)
-    };
-    let same_targets = before.targets.len() == now.targets.len()
-        && before
-            .targets
-            .iter()
-            .zip(&now.targets)
-            .all(|(before, now)| before.0 == now.0 && same(before.1, now.1));
-    !same_targets || before.listeners != now.listeners
 }

@@ -1,11 +1,12 @@
 //! The number of replicas as an object of its own: the `scale` subresource.
 
 use http::{Method, StatusCode};
+use manifest::Object;
 use serde_json::{Value, json};
 
 use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
-use super::{Answer, Call, respond};
+use super::{Answer, Call, respond, validation};
 use crate::store::{Cause, Part, Status};
 use crate::tables;
 
@@ -31,7 +32,11 @@ impl Call<'_> {
                 Some(form) => patched(form, route.kind, &scale_of(live), &body, "")?,
                 None => body,
             };
-            with_scale(live, &scale, route)
+            let scaled = with_scale(live, &scale, route)?;
+            if let Ok(object) = Object::from_value(scaled.clone()) {
+                validation::check(&object)?;
+            }
+            Ok(scaled)
         })?;
         Ok(respond::json(StatusCode::OK, &scale_of(&applied.object.value)))
     }

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod refusals;
+
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 const TOKEN: &str = "secret";
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::patch::{PatchForm, applied_first, patched};
 use super::route::ObjectRoute;
-use super::{Answer, Body, Call, respond, warnings};
+use super::{Answer, Body, Call, respond, validation, warnings};
 use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
 
 /// Who applies, when he does not say.
@@ -15,14 +15,14 @@ const UNNAMED: &str = "unnamed";
 impl Call<'_> {
     pub(super) fn create(&self, kind: &'static Kind, namespace: Option<&str>) -> Answer {
         let object = self.new_object(kind, namespace)?;
-        self.check(&object)?;
+        self.check(&object, Part::Object)?;
         let applied = self.api.store.create(object, self.parameters.mode()?)?;
         self.written(&applied)
     }
 
     pub(super) fn replace(&self, route: &ObjectRoute, part: Part) -> Answer {
         let object = self.object(route)?;
-        self.check(&object)?;
+        self.check(&object, part)?;
         let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
         self.written(&applied)
     }
@@ -45,7 +45,7 @@ impl Call<'_> {
         let applied = self.api.store.modify(key, part, mode, |live| {
             let value = patched(form, route.kind, live, &patch, &manager)?;
             if let Ok(object) = Object::from_value(value.clone()) {
-                self.check(&object)?;
+                self.check(&object, part)?;
             }
             Ok(value)
         })?;
@@ -54,7 +54,7 @@ impl Call<'_> {
 
     fn apply_first(&self, wanted: Object, manager: &str, mode: Mode) -> Answer {
         let wanted = Object { value: applied_first(wanted.value, manager), ..wanted };
-        self.check(&wanted)?;
+        self.check(&wanted, Part::Object)?;
         let applied = self.api.store.create(wanted, mode)?;
         self.written(&applied)
     }
@@ -119,13 +119,16 @@ impl Call<'_> {
     }
 
     /// Refuses what no object can be, and fields that the kind does not have if that is wanted.
-    fn check(&self, object: &Object) -> Result<(), Status> {
+    fn check(&self, object: &Object, part: Part) -> Result<(), Status> {
         for field in ["spec", "status"] {
             let value = &object.value[field];
             if !value.is_object() && !value.is_null() {
                 let cause = Cause::invalid(field, value, "must be a map");
                 return Err(Status::invalid(object.kind, &object.name, vec![cause]));
             }
+        }
+        if part == Part::Object {
+            validation::check(object)?;
         }
         if self.parameters.text("fieldValidation") != Some("Strict") {
             return Ok(());

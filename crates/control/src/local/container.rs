@@ -133,7 +133,8 @@ impl Runner {
         let mut back_off = BackOff::default();
         for start in 0.. {
             let run = self.run_once(start, &status, &mut stopping).await;
-            if *stopping.borrow() {
+            // When nobody can tell any more, nobody wants it any more.
+            if *stopping.borrow() || stopping.has_changed().is_err() {
                 break;
             }
             let wait = back_off.after(run.lasted, run.was_ready);

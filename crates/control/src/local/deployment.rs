@@ -58,7 +58,8 @@ impl Deployment {
             Some(at) => self.sets.remove(at),
             None => Set { template_hash: template_hash.to_owned(), revision: 0, wanted: 0 },
         };
-        set.revision = newest + 1;
+        // People can write the annotation that the first one comes from.
+        set.revision = newest.saturating_add(1);
         self.sets.push(set);
         self.progressed = now;
     }
@@ -79,14 +80,14 @@ impl Deployment {
         &mut self,
         counts: Counts,
         wanted: u32,
-        patience: Duration,
+        patience_seconds: u32,
         now: Instant,
     ) -> Option<Instant> {
         if counts != self.progress {
             self.progress = counts;
             self.progressed = now;
         }
-        (!counts.are_complete(wanted)).then(|| self.progressed + patience)
+        (!counts.are_complete(wanted)).then(|| self.progressed + Duration::from_secs(patience_seconds.into()))
     }
 }
 
@@ -165,7 +166,8 @@ pub(super) fn status(
         Rollout::Recreate => wanted,
         Rollout::RollingUpdate { max_unavailable, .. } => max_unavailable,
     };
-    let is_available = counts.available + may_be_missing >= wanted && (wanted == 0 || counts.available > 0);
+    let is_available =
+        counts.available.saturating_add(may_be_missing) >= wanted && (wanted == 0 || counts.available > 0);
     let available = match is_available {
         true => ("MinimumReplicasAvailable", "Deployment has minimum availability."),
         false => ("MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
@@ -232,6 +234,15 @@ mod tests {
     }
 
     #[test]
+    fn revisions_that_people_make_up_do_not_overflow() {
+        let now = Instant::now();
+        let mut deployment = Deployment::new(now);
+        deployment.turn_to("a", u64::MAX, now);
+        deployment.turn_to("b", u64::MAX, now);
+        assert_eq!(deployment.sets[1].revision, u64::MAX);
+    }
+
+    #[test]
     fn only_so_many_old_sets_are_remembered() {
         let now = Instant::now();
         let mut deployment = Deployment::new(now);
@@ -248,13 +259,13 @@ mod tests {
         let (now, patience) = (Instant::now(), Duration::from_secs(600));
         let mut deployment = Deployment::new(now);
         let none = Counts::default();
-        assert_eq!(deployment.deadline(none, 2, patience, now), Some(now + patience));
+        assert_eq!(deployment.deadline(none, 2, 600, now), Some(now + patience));
         let later = now + Duration::from_secs(300);
         let one = Counts { all: 1, updated: 1, available: 1, ready: 1 };
-        assert_eq!(deployment.deadline(one, 2, patience, later), Some(later + patience));
-        assert_eq!(deployment.deadline(one, 2, patience, later + patience), Some(later + patience));
+        assert_eq!(deployment.deadline(one, 2, 600, later), Some(later + patience));
+        assert_eq!(deployment.deadline(one, 2, 600, later + patience), Some(later + patience));
         let two = Counts { all: 2, updated: 2, available: 2, ready: 2 };
-        assert_eq!(deployment.deadline(two, 2, patience, later), None);
+        assert_eq!(deployment.deadline(two, 2, 600, later), None);
     }
 
     fn written(counts: Counts, is_stuck: bool) -> Value {

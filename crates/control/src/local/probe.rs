@@ -163,7 +163,8 @@ impl Times {
             let is_first = std::mem::take(&mut self.is_first);
             let extra = if is_first { self.begin } else { now + pause };
             if !is_first {
-                self.pause = Some(pause * 3 / 2);
+                // Beyond a period there is nothing in between any more.
+                self.pause = Some((pause * 3 / 2).min(self.period));
             }
             if extra < self.next_regular {
                 return (extra, false);
@@ -226,6 +227,20 @@ mod tests {
     #[test]
     fn liveness_is_asked_at_regular_times_only() {
         assert_eq!(times(Purpose::Liveness, &probe(0, 10), 3), "10000! 20000! 30000!");
+    }
+
+    #[test]
+    fn a_probe_that_never_succeeds_is_asked_for_as_long_as_it_takes() {
+        for period in [1, 10, u64::from(u32::MAX)] {
+            let start = Instant::now();
+            let mut times = Times::new(Purpose::Readiness, &probe(0, period), start);
+            let mut now = start;
+            for _ in 0..5000 {
+                // Every answer takes as long as it may.
+                now = times.next(now).0 + Duration::from_secs(1);
+            }
+            assert_eq!(times.pause, Some(Duration::from_secs(period)));
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn grow(replicas: u32, max_surge: u32, new: u32, old: u32) -> u32 {
     if new >= replicas || old == 0 {
         return replicas;
     }
-    let room = (replicas + max_surge).saturating_sub(new + old);
+    let room = replicas.saturating_add(max_surge).saturating_sub(new + old);
     new + room.min(replicas - new)
 }
 
@@ -125,6 +125,13 @@ mod tests {
         assert_eq!(step(2, Rollout::Recreate, SetSize::default(), &[old(2)]), (0, vec![0]));
         assert_eq!(step(2, Rollout::Recreate, SetSize::default(), &[old(1)]), (0, vec![0]));
         assert_eq!(step(2, Rollout::Recreate, SetSize::default(), &[old(0)]), (2, vec![0]));
+    }
+
+    #[test]
+    fn bounds_may_be_any_numbers() {
+        let rollout = Rollout::RollingUpdate { max_surge: u32::MAX, max_unavailable: u32::MAX };
+        let old = SetSize { wanted: 3, available: 3, running: 3 };
+        assert_eq!(step(3, rollout, SetSize::default(), &[old]), (3, vec![0]));
     }
 
     #[test]

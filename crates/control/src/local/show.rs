@@ -1,7 +1,6 @@
 //! What people see of replicas: pods, sets, Deployments, endpoints.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use manifest::{Object, Workload};
@@ -12,7 +11,7 @@ use super::deployment::{self, Counts, REVISION, Set, set_name};
 use super::{Local, endpoints, pod};
 
 /// How long a rollout may take without anything coming of it, unless the Deployment says otherwise.
-const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
+const PROGRESS_DEADLINE_SECONDS: u32 = 600;
 
 impl Local {
     /// Writes down what there is now.
@@ -71,9 +70,8 @@ impl Local {
             }
             self.write_set(workload, &object, set, now);
         }
-        let seconds = object.value["spec"]["progressDeadlineSeconds"].as_u64();
-        let patience = seconds.map_or(PROGRESS_DEADLINE, Duration::from_secs);
-        let deadline = deployment.deadline(all, workload.replicas, patience, now);
+        let patience_seconds = progress_deadline_seconds(&object);
+        let deadline = deployment.deadline(all, workload.replicas, patience_seconds, now);
         let is_stuck = deadline.is_some_and(|deadline| deadline <= now);
         deadline.filter(|_| !is_stuck).into_iter().for_each(|at| self.wake_at(at));
         let not_yet_available: Vec<Instant> = self
@@ -103,4 +101,10 @@ impl Local {
         stale.iter().for_each(|object| self.store.take_away(object));
         written.into_iter().for_each(|object| self.store.derive(object));
     }
+}
+
+/// A number that no Deployment can have counts as none.
+fn progress_deadline_seconds(deployment: &Object) -> u32 {
+    let written = deployment.value["spec"]["progressDeadlineSeconds"].as_u64();
+    written.and_then(|seconds| seconds.try_into().ok()).unwrap_or(PROGRESS_DEADLINE_SECONDS)
 }

@@ -12,7 +12,7 @@ use super::disk::Batch;
 use super::history::Change;
 use super::{
     Applied, CREATED_FOR, DeleteOptions, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason, State, Status,
-    merge, metadata,
+    depth, merge, metadata,
 };
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
@@ -44,6 +44,7 @@ impl<'a> Transaction<'a> {
 
     /// Stores a new object. Its namespace is made if it is not there.
     pub(super) fn create(&mut self, mut object: Object) -> Result<Applied, Status> {
+        depth::check(&object)?;
         metadata::prepare_new(&mut object, &self.state.objects, self.now);
         let reference = object.reference();
         if let Some(existing) = self.find(&reference) {
@@ -194,6 +195,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn change(&mut self, mut object: Object, old: &Arc<Object>, part: Part) -> Result<Applied, Status> {
+        depth::check(&object)?;
         metadata::prepare_changed(&mut object, old, part, &self.state.objects);
         let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.kind) || has_finalizers(&object);
         if metadata::deletion(old).is_some() && !waits_for_more {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use control::Cluster;
 use control::local::LogQuery;
 use control::store::{DeleteOptions, Mode};
-use manifest::{Object, Program};
+use manifest::{Object, Program, Rollout, Workload};
 use plan::health::{TargetHealth, TargetState};
 use plan::{ObjectRef, TargetKey};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -208,6 +208,29 @@ async fn a_version_that_never_gets_ready_replaces_nothing() {
         let pod = objects.of_kind("Pod").find(|pod| pod.name.starts_with("api-broken-")).unwrap();
         let last = &pod.value["status"]["containerStatuses"][0]["lastState"]["terminated"];
         assert_eq!(last["message"], "no such model");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_number_of_a_deployment_ends_the_loop() {
+    let folder = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let mut machine = Machine::new(folder.path()).await;
+        for number in [json!(i64::MAX), json!(u64::MAX), json!(u32::MAX), json!(-1), json!(1e300)] {
+            let mut deployment = deployment("api");
+            for field in ["progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "replicas"] {
+                deployment["spec"][field] = number.clone();
+            }
+            machine.apply(&deployment);
+            let rollout = Rollout::RollingUpdate { max_surge: u32::MAX, max_unavailable: u32::MAX };
+            let workloads = [Workload { rollout, ..workload("api", 1, &number.to_string()) }];
+            machine
+                .until(&workloads, "seen", |objects| {
+                    field(objects, "Deployment", "api", "/status/conditions/0").is_object()
+                })
+                .await;
+        }
     })
     .await;
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use control::api;
 use control::local::{Local, LocalSettings, Logs};
 use control::store::{DeleteOptions, Mode, Store};
@@ -17,6 +17,7 @@ use net::{Drain, Limits};
 use plan::ObjectRef;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::End;
 use crate::admin::Admin;
@@ -83,9 +84,6 @@ const COMPLETE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Marks what `forebay up` applied from files, so that it goes when the files no longer say it.
-const APPLIED_BY: &str = "forebay.dev/applied-by";
-
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(up(options, globals))
 }
@@ -115,7 +113,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (proxy_drain, proxy_watch) = Drain::new();
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
     let proxy_settings = proxy::Settings { n_cores };
-    tokio::task::spawn_local(proxy::run(
+    let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         observations,
         admin.metrics.clone(),
@@ -128,7 +126,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         eprintln!("note: ports below 1024 may not be bound here, so 8000 is added to them");
     }
     let (control_drain, mut control_watch) = Drain::new();
-    let control = tokio::task::spawn_local(Control::run(
+    let mut control = tokio::task::spawn_local(Control::run(
         local,
         control::Settings { defaults: defaults(options), binding },
         plans,
@@ -139,8 +137,10 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let ports = Ports::open(options, &admin, logs, &state_dir)?;
     apply(&store, manifests.objects);
     let end = tokio::select! {
-        end = report_and_wait(options, globals, &admin, &ports.platform, start) => end?,
-        end = signals::end(false) => end,
+        end = report_and_wait(options, globals, &admin, &ports.platform, start) => end,
+        end = signals::end(false) => Ok(end),
+        failed = failure("the control loop", &mut control) => Err(failed),
+        failed = failure("the data plane", &mut data_plane) => Err(failed),
     };
     if !globals.quiet {
         eprintln!("stopping: requests finish, then replicas end");
@@ -148,9 +148,20 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     Platform::withdraw(&state_dir);
     proxy_drain.finish(DRAIN_PATIENCE).await;
     control_drain.begin();
-    control.await.context("the control loop failed")?;
+    if !control.is_finished() {
+        control.await.context("the control loop failed")?;
+    }
     ports.drain.finish(Duration::from_secs(1)).await;
-    Ok(end)
+    end
+}
+
+/// Waits for a part of the platform to end that should go on for as long as the platform does, and says so. A platform
+/// without it would look alive, and do nothing about anything.
+async fn failure<T>(part: &'static str, task: &mut JoinHandle<T>) -> anyhow::Error {
+    match task.await {
+        Ok(_) => anyhow!("{part} has ended"),
+        Err(error) => anyhow::Error::new(error).context(format!("{part} failed")),
+    }
 }
 
 fn read_manifests(options: &Options, state_dir: &Path) -> anyhow::Result<Manifests> {
@@ -230,12 +241,17 @@ fn open_port(port: u16, what: &str, flag: &str) -> anyhow::Result<(TcpListener, 
     Ok((socket, address))
 }
 
+/// The note that keeps what was applied from files, so that it goes when the files no longer say it.
+const APPLIED_NOTE: &str = "applied-from-files";
+
 /// Applies the objects of files, and takes away what files of earlier starts said and these do not.
 fn apply(store: &Store, objects: Vec<Object>) {
-    let objects: Vec<Object> = objects.into_iter().map(mark).collect();
     let wanted: BTreeSet<ObjectRef> = objects.iter().map(Object::reference).collect();
+    let before = store.note(APPLIED_NOTE).unwrap_or_default();
+    // An object of the same name that somebody else made since is not ours to delete.
+    let was_applied = |object: &Object| before.lines().any(|uid| Some(uid) == uid_of(object));
     let known = store.objects();
-    for object in known.iter().filter(|object| object.annotation(APPLIED_BY) == Some("up")) {
+    for object in known.iter().filter(|object| was_applied(object)) {
         if !wanted.contains(&object.reference()) {
             let key = (object.kind, object.namespace.as_str(), object.name.as_str());
             if let Err(status) = store.delete(key, &DeleteOptions::default(), Mode::Commit) {
@@ -243,20 +259,23 @@ fn apply(store: &Store, objects: Vec<Object>) {
             }
         }
     }
+    drop(known);
     let references: Vec<ObjectRef> = objects.iter().map(Object::reference).collect();
     for (reference, applied) in references.iter().zip(store.apply(objects)) {
         if let Err(status) = applied {
             eprintln!("error: {reference}: {status}");
         }
     }
+    let known = store.objects();
+    let ours = known.iter().filter(|object| wanted.contains(&object.reference()) || was_applied(object));
+    let note = ours.filter_map(|object| uid_of(object)).collect::<Vec<_>>().join("\n");
+    if let Err(status) = store.set_note(APPLIED_NOTE, Some(&note)) {
+        tracing::warn!(%status, "objects of these files will stay when the files no longer say them");
+    }
 }
 
-fn mark(mut object: Object) -> Object {
-    let annotations = object.value["metadata"]["annotations"].take();
-    let mut annotations = if annotations.is_object() { annotations } else { json!({}) };
-    annotations[APPLIED_BY] = json!("up");
-    object.value["metadata"]["annotations"] = annotations;
-    object
+fn uid_of(object: &Object) -> Option<&str> {
+    object.value["metadata"]["uid"].as_str()
 }
 
 /// Waits until every endpoint is there or known not to be, says so, and goes on for as long as nobody ends it.
@@ -344,4 +363,46 @@ async fn print_text(
     }
     println!("\nkubectl: export KUBECONFIG={}", platform.kubeconfig.display());
     println!("admin {}, Ctrl-C to stop", platform.admin);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_fails_or_ends_is_an_error() {
+        let mut failing = tokio::spawn(async { assert!(std::hint::black_box(false), "out of luck") });
+        let error = format!("{:#}", failure("the control loop", &mut failing).await);
+        assert!(error.starts_with("the control loop failed: ") && error.contains("out of luck"), "{error}");
+        let mut ending = tokio::spawn(async {});
+        assert_eq!(failure("the data plane", &mut ending).await.to_string(), "the data plane has ended");
+    }
+
+    fn config(name: &str) -> Object {
+        let value = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+        Object::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_the_files_no_longer_say_goes_unless_somebody_else_made_it() {
+        let store = Store::in_memory();
+        let names = || {
+            let objects = store.objects();
+            objects.of_kind("ConfigMap").map(|object| object.name.clone()).collect::<Vec<_>>().join(" ")
+        };
+        apply(&store, vec![config("a"), config("b"), config("c")]);
+        assert_eq!(names(), "a b c");
+        let a = store.objects().get("ConfigMap", "default", "a").cloned().unwrap();
+        assert!(
+            !a.value.to_string().contains("forebay.dev/"),
+            "nothing that `kubectl diff` would show: {a:?}"
+        );
+        let key = (a.kind, "default", "b");
+        store.delete(key, &DeleteOptions::default(), Mode::Commit).unwrap();
+        store.create(config("b"), Mode::Commit).unwrap();
+        apply(&store, vec![config("a")]);
+        assert_eq!(names(), "a b");
+        apply(&store, Vec::new());
+        assert_eq!(names(), "b");
+    }
 }

@@ -6,10 +6,8 @@ pub(crate) const REPLAY: &str = "forebay.dev/replay";
 pub(crate) const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
 /// What each client that applies on the server has applied; the embedded API keeps it.
 const APPLIED: &str = "forebay.dev/applied";
-/// On objects that `forebay up` applied from files.
-const APPLIED_BY: &str = "forebay.dev/applied-by";
 /// Label of a Service that only shows an address.
 pub(crate) const SYNTHETIC: &str = "forebay.dev/synthetic";
 
 /// The annotations.
-pub(super) const KEYS: &[&str] = &[APPLIED, APPLIED_BY, BASE_DIRECTORY, REPLAY];
+pub(super) const KEYS: &[&str] = &[APPLIED, BASE_DIRECTORY, REPLAY];

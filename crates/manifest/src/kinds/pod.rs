@@ -8,6 +8,9 @@ use super::metadata::Metadata;
 use super::selector::Selector;
 use crate::wire::{IntOrString, Kept, NoEffect, Quantity};
 
+/// More replicas than this are a mistake on one machine.
+pub(crate) const MAX_REPLICAS: u32 = 200;
+
 /// A Deployment.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Deployment {

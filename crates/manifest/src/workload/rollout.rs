@@ -7,33 +7,25 @@ use crate::wire::IntOrString;
 /// What an update may have where nobody says.
 const DEFAULT_PERCENT: u32 = 25;
 
-/// The strategy in numbers for so many replicas. On an error, the field and what is wrong with it.
-pub(super) fn resolve(strategy: &Strategy, replicas: u32) -> Result<Rollout, (&'static str, String)> {
+/// The strategy in numbers for so many replicas. `None`: its bounds are no bounds.
+pub(super) fn resolve(strategy: &Strategy, replicas: u32) -> Option<Rollout> {
     if strategy.strategy_type == StrategyType::Recreate {
-        return Ok(Rollout::Recreate);
+        return Some(Rollout::Recreate);
     }
     let RollingUpdate { max_surge, max_unavailable } = &strategy.rolling_update;
-    let max_surge = number(max_surge.as_ref(), replicas, u64::div_ceil);
-    let max_surge = max_surge.map_err(|problem| ("maxSurge", problem))?;
-    let max_unavailable = number(max_unavailable.as_ref(), replicas, |share, whole| share / whole);
-    let max_unavailable = max_unavailable.map_err(|problem| ("maxUnavailable", problem))?;
+    let max_surge = number(max_surge.as_ref(), replicas, u64::div_ceil)?;
+    let max_unavailable = number(max_unavailable.as_ref(), replicas, |share, whole| share / whole)?;
     let max_unavailable = if max_surge == 0 { max_unavailable.max(1) } else { max_unavailable };
-    Ok(Rollout::RollingUpdate { max_surge, max_unavailable })
+    Some(Rollout::RollingUpdate { max_surge, max_unavailable })
 }
 
-fn number(written: Option<&IntOrString>, replicas: u32, divide: fn(u64, u64) -> u64) -> Result<u32, String> {
+fn number(written: Option<&IntOrString>, replicas: u32, divide: fn(u64, u64) -> u64) -> Option<u32> {
     let percent = match written {
         None => DEFAULT_PERCENT,
-        Some(IntOrString::Int(number)) => {
-            return u32::try_from(*number).map_err(|_| format!("`{number}` is not a number of replicas"));
-        }
-        Some(IntOrString::String(text)) => {
-            let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
-            percent.ok_or_else(|| format!("`{text}` is neither a number nor a percentage"))?
-        }
+        Some(IntOrString::Int(number)) => return u32::try_from(*number).ok(),
+        Some(IntOrString::String(text)) => text.strip_suffix('%')?.parse().ok()?,
     };
-    let share = divide(u64::from(percent) * u64::from(replicas), 100);
-    u32::try_from(share).map_err(|_| format!("`{percent}%` of {replicas} replicas is too many"))
+    u32::try_from(divide(u64::from(percent) * u64::from(replicas), 100)).ok()
 }
 
 #[cfg(test)]
@@ -51,7 +43,7 @@ mod tests {
         let strategy = Strategy { rolling_update, ..Strategy::default() };
         let (max_surge, max_unavailable) = expected;
         let expected = Rollout::RollingUpdate { max_surge, max_unavailable };
-        assert_eq!(resolve(&strategy, replicas), Ok(expected));
+        assert_eq!(resolve(&strategy, replicas), Some(expected));
     }
 
     #[test]
@@ -67,13 +59,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_number_nor_percentage_is_refused() {
+    fn what_is_neither_number_nor_percentage_is_no_bound() {
         for wrong in
             [IntOrString::String("x%".into()), IntOrString::String("1.5".into()), IntOrString::Int(-1)]
         {
             let rolling_update = RollingUpdate { max_surge: Some(wrong), max_unavailable: None };
             let strategy = Strategy { rolling_update, ..Strategy::default() };
-            assert_eq!(resolve(&strategy, 3).unwrap_err().0, "maxSurge");
+            assert_eq!(resolve(&strategy, 3), None);
         }
     }
 }

@@ -13,8 +13,6 @@ use crate::kinds::{self};
 use crate::wire::{self, Case};
 use crate::{Finding, Object, Objects, Severity, codes};
 
-/// More replicas than this are a mistake on one machine.
-const MAX_REPLICAS: u32 = 200;
 /// What a replica may take to end where nobody says.
 const TERMINATION_GRACE_SECONDS: u32 = 30;
 
@@ -26,11 +24,6 @@ pub(super) fn of_deployment(
 ) -> Option<Workload> {
     let spec = kinds::read::<Deployment>(object, findings)?.spec;
     let replicas = spec.replicas.unwrap_or(1);
-    if replicas > MAX_REPLICAS {
-        let message = format!("{replicas} replicas are more than the {MAX_REPLICAS} that one machine runs");
-        findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(object, "spec.replicas"));
-        return None;
-    }
     if !spec.selector.matches(&spec.template.metadata.labels) {
         let message = "the selector does not match the labels of the template";
         findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(object, "spec.selector"));
@@ -39,11 +32,8 @@ pub(super) fn of_deployment(
         let finding = Finding::new(&codes::FIELD_NO_EFFECT, "`spec.paused` has no effect on one machine yet");
         findings.push(finding.at(object, "spec.paused").with_severity(Severity::Warning));
     }
-    let rollout = rollout::resolve(&spec.strategy, replicas).unwrap_or_else(|(field, problem)| {
-        let path = format!("spec.strategy.rollingUpdate.{field}");
-        findings.push(Finding::new(&codes::FIELD_INVALID, format!("{field}: {problem}")).at(object, &path));
-        Rollout::Recreate
-    });
+    // What is wrong with its bounds was said when it was read.
+    let rollout = rollout::resolve(&spec.strategy, replicas).unwrap_or(Rollout::Recreate);
     let template = Template {
         object,
         objects,

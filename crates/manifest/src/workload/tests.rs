@@ -298,7 +298,7 @@ fn the_number_of_replicas_has_a_bound() {
     check(
         &many,
         &expect![[r#"
-        error[workload-invalid]: 4000000000 replicas are more than the 200 that one machine runs
+        error[field-invalid]: `spec.replicas` is `4000000000`: it must be less than or equal to 200, the most that one machine runs
           --> f.yaml:5:3
            |  replicas: 4000000000
            |  ^

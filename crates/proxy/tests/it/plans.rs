@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plan::health::TargetState;
 use plan::{Action, ListenerKey, ListenerState, LoadBalancerKind};
 
 use crate::world::{Client, Server, World, free_address, group, load_balancer, plan_of, run};
@@ -73,6 +74,26 @@ fn acc_s0_23_a_port_that_is_taken_is_told_with_its_owner_and_had_once_it_is_free
         drop(taken);
         world.wait_until(|observed| observed.listeners[&key] == ListenerState::Open).await;
         assert_eq!(Client::new(address).get("/").await.text, "one");
+    });
+}
+
+#[test]
+fn the_last_plan_holds_when_nobody_makes_plans_any_more() {
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let address = balancer.listeners[0].addresses[0];
+        let World { plans, mut observed, drain, .. } = World::start(plan_of(&balancer)).await;
+        drop(plans);
+        // The check that finds the target gone comes after the director has found that there are no plans.
+        server.is_healthy.set(false);
+        observed
+            .wait_for(|seen| seen.targets.values().all(|health| health.state == TargetState::Unhealthy))
+            .await
+            .unwrap();
+        assert!(tokio::net::TcpStream::connect(address).await.is_ok(), "the listener is still open");
+        assert!(drain.finish(Duration::from_secs(10)).await);
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
     });
 }
 

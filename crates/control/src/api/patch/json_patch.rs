@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::store::{Reason, Status};
+use crate::store::{DEPTH, Reason, Status, is_deeper_than};
 
 /// The longest patch, in operations.
 const OPERATIONS: usize = 1000;
@@ -33,7 +33,11 @@ pub(super) fn apply(live: &Value, patch: &Value) -> Result<Value, Status> {
         match text("op")? {
             "add" => add(&mut value, path, given()?.clone())?,
             "remove" => drop(remove(&mut value, path)?),
-            "replace" => *place(&mut value, path)? = given()?.clone(),
+            "replace" => {
+                let (place, given) = (place(&mut value, path)?, given()?);
+                check_depth(path, given)?;
+                *place = given.clone();
+            }
             "move" => {
                 let moved = remove(&mut value, text("from")?)?;
                 add(&mut value, path, moved)?;
@@ -62,6 +66,7 @@ fn place<'a>(value: &'a mut Value, path: &str) -> Result<&'a mut Value, Status> 
 }
 
 fn add(value: &mut Value, path: &str, new: Value) -> Result<(), Status> {
+    check_depth(path, &new)?;
     if path.is_empty() {
         *value = new;
         return Ok(());
@@ -77,6 +82,17 @@ fn add(value: &mut Value, path: &str, new: Value) -> Result<(), Status> {
             items.insert(at, new);
         }
         _ => return Err(missing(path)),
+    }
+    Ok(())
+}
+
+/// Operations build upon each other: no step may be deeper than an object, or the next ones would not end.
+fn check_depth(path: &str, new: &Value) -> Result<(), Status> {
+    let above = path.bytes().filter(|byte| *byte == b'/').count();
+    let room = DEPTH.checked_sub(above);
+    if room.is_none_or(|room| is_deeper_than(new, room)) {
+        let message = format!("the JSON patch makes an object of more than {DEPTH} levels");
+        return Err(Status::new(Reason::Invalid, message));
     }
     Ok(())
 }

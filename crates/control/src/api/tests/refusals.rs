@@ -1,0 +1,114 @@
+//! What is refused of an object, in the words of a real server.
+
+use super::*;
+
+const PATCH: &str = "application/json-patch+json";
+const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+fn config(data: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data})
+}
+
+/// Levels of maps, the innermost empty.
+fn levels(n: usize) -> Value {
+    (1..n).fold(json!({}), |inner, _| json!({"a": inner}))
+}
+
+#[test]
+fn a_part_that_a_kind_needs_cannot_be_patched_away() {
+    let api = api();
+    write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
+    let removal = json!([{"op": "remove", "path": "/spec"}]);
+    let refused = write(&api, &format!("PATCH {DEPLOYMENTS}/web"), PATCH, &removal);
+    expect![[r#"422 Invalid: Deployment.apps "web" is invalid: spec.selector: Required value, spec.template.spec.containers: Required value"#]]
+        .assert_eq(&message(&refused));
+    assert_eq!(refused.1["details"]["causes"][0]["reason"], "FieldValueRequired");
+    assert_eq!(get(&api, &format!("{DEPLOYMENTS}/web"))["spec"]["replicas"], 2);
+}
+
+#[test]
+fn texts_and_bytes_have_to_be_such() {
+    let api = api();
+    let refused = write(&api, &format!("POST {CONFIG_MAPS}"), JSON, &config(&json!({"a": true, "b": 12})));
+    expect![[r#"400 BadRequest: ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal bool into Go struct field ConfigMap.data of type string"#]]
+        .assert_eq(&message(&refused));
+    write(&api, &format!("POST {CONFIG_MAPS}"), JSON, &config(&json!({"a": "true"})));
+    let number = json!({"data": {"b": 12}});
+    assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), MERGE, &number).0, 400);
+    assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), STRATEGIC, &number).0, 400);
+    assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), APPLY, &config(&json!({"b": 12}))).0, 400);
+    assert_eq!(write(&api, &format!("PUT {CONFIG_MAPS}/c"), JSON, &config(&json!({"b": 12}))).0, 400);
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "no!"}});
+    let refused = write(&api, "POST /api/v1/namespaces/default/secrets", JSON, &secret);
+    expect![[r#"400 BadRequest: Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 2"#]]
+        .assert_eq(&message(&refused));
+}
+
+#[test]
+fn numbers_out_of_bounds_are_refused_wherever_they_are_written() {
+    let api = api();
+    let mut wrong = deployment();
+    wrong["spec"]["progressDeadlineSeconds"] = json!(i64::MAX);
+    let refused = write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &wrong);
+    expect![[r#"400 BadRequest: Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number 9223372036854775807 into Go struct field Deployment.spec.progressDeadlineSeconds of type int32"#]]
+        .assert_eq(&message(&refused));
+    write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
+    let too_many = json!({"spec": {"replicas": 201}});
+    let words = expect![[
+        r#"422 Invalid: Deployment.apps "web" is invalid: spec.replicas: Invalid value: 201: must be less than or equal to 200, the most that one machine runs"#
+    ]];
+    for path in ["web", "web/scale"] {
+        let refused = write(&api, &format!("PATCH {DEPLOYMENTS}/{path}"), MERGE, &too_many);
+        words.assert_eq(&message(&refused));
+    }
+    let negative = json!({"spec": {"minReadySeconds": -1}});
+    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web"), STRATEGIC, &negative).0, 422);
+}
+
+#[test]
+fn objects_are_only_so_deep() {
+    let api = api();
+    assert_eq!(write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment()).0, 201);
+    let put = |n: usize| json!([{"op": "add", "path": "/status", "value": levels(n)}]);
+    let status = |n: usize| write(&api, &format!("PATCH {DEPLOYMENTS}/web/status"), PATCH, &put(n));
+    assert_eq!(status(99).0, 200);
+    expect!["422 Invalid: the JSON patch makes an object of more than 100 levels"]
+        .assert_eq(&message(&status(100)));
+    let merge = |n: usize| json!({"spec": {"template": {"metadata": {"annotations": levels(n)}}}});
+    for form in [MERGE, STRATEGIC] {
+        assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web"), form, &merge(96)).0, 200, "{form}");
+        let refused = write(&api, &format!("PATCH {DEPLOYMENTS}/web"), form, &merge(97));
+        expect![[
+            r#"422 Invalid: Deployment.apps "web" is invalid: spec: Too deep: must have at most 100 levels"#
+        ]]
+        .assert_eq(&message(&refused));
+    }
+    let mut deep = deployment();
+    deep["metadata"]["name"] = json!("deep");
+    deep["spec"]["template"]["spec"]["deep"] = levels(100);
+    assert_eq!(write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deep).0, 422);
+    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/deep"), APPLY, &deep).0, 422);
+    deep["metadata"]["name"] = json!("web");
+    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web"), APPLY, &deep).0, 422);
+    assert_eq!(write(&api, &format!("PUT {DEPLOYMENTS}/web"), JSON, &deep).0, 422);
+}
+
+/// Each operation puts a deep value into the deepest place of the one before.
+#[test]
+fn operations_of_a_patch_do_not_dig_deeper_and_deeper() {
+    let api = api();
+    write(&api, &format!("POST {CONFIG_MAPS}"), JSON, &config(&json!({})));
+    let within = "/a".repeat(90);
+    let add =
+        |n: usize| json!({"op": "add", "path": format!("/data{}", within.repeat(n)), "value": levels(91)});
+    let patch: Vec<Value> = (0..150).map(add).collect();
+    let refused = write(&api, &format!("PATCH {CONFIG_MAPS}/c"), PATCH, &json!(patch));
+    expect!["422 Invalid: the JSON patch makes an object of more than 100 levels"]
+        .assert_eq(&message(&refused));
+    let nest = [
+        json!({"op": "add", "path": "/x", "value": levels(60)}),
+        json!({"op": "copy", "from": "/x", "path": format!("/x{}", "/a".repeat(59))}),
+    ];
+    assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), PATCH, &json!(nest)).0, 422);
+}

@@ -1,0 +1,34 @@
+//! Refusing what no cluster would take, in the words of a Kubernetes API server.
+
+use manifest::{Object, Violation};
+
+use crate::store::{Cause, Reason, Status};
+
+/// How many fields one refusal names at most.
+const FIELDS: usize = 20;
+
+/// Refuses an object that cannot be decoded as its kind, or has a value that the kind does not take.
+///
+/// # Errors
+/// [`Reason::BadRequest`], [`Reason::Invalid`].
+pub(super) fn check(object: &Object) -> Result<(), Status> {
+    let violations = manifest::violations(object);
+    let kind = object.kind.kind;
+    if let Some(first) = violations.iter().find(|violation| violation.is_undecodable) {
+        let version = object.kind.version;
+        let message =
+            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {}", first.message);
+        return Err(Status::new(Reason::BadRequest, message));
+    }
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let causes = violations.into_iter().take(FIELDS).map(cause).collect();
+    Err(Status::invalid(object.kind, &object.name, causes))
+}
+
+fn cause(violation: Violation) -> Cause {
+    let is_missing = violation.message == "Required value";
+    let reason = if is_missing { "FieldValueRequired" } else { "FieldValueInvalid" };
+    Cause { reason, message: violation.message, field: violation.field }
+}
