@@ -67,8 +67,10 @@ pub async fn run(
         net::spawn_core(&format!("core-{index}"), move || worker::run(index, receiver, metrics, watch))?;
         commands.push(sender);
     }
-    director::Director::new(commands, metrics, wake).run(plans, observed, drain).await;
+    director::Director::new(commands, metrics, wake).run(plans, observed, drain.clone()).await;
     cores_drain.finish(DRAIN_PATIENCE).await;
+    // Whoever waits for the end waits for the cores too.
+    drop(drain);
     Ok(())
 }
 

@@ -124,7 +124,7 @@ pub fn violations(object: &Object) -> Vec<Violation> {
         })
         .collect();
     check_numbers(object, &mut |field, value, why| {
-        found.push(Violation::of_number(kind, field, value, &why))
+        found.push(Violation::of_number(kind, field, value, &why));
     });
     for map in rows(TEXTS, kind) {
         check_texts(kind, map, value, &mut found);
@@ -150,7 +150,7 @@ pub(crate) fn findings(object: &Object) -> Vec<Finding> {
 fn check_numbers(object: &Object, tell: &mut dyn FnMut(String, &Value, String)) {
     let (kind, object) = (object.kind.kind, &object.value);
     let mut check = |within: &Value, above: &str, number: &Number| {
-        each(within, above.to_owned(), number.path, &mut |field, value| {
+        each(within, above, number.path, &mut |field, value| {
             if let Some(why) = number.problem(value) {
                 tell(field, value, why);
             }
@@ -161,7 +161,7 @@ fn check_numbers(object: &Object, tell: &mut dyn FnMut(String, &Value, String)) 
         let Some(pod) = at(object, spec) else { continue };
         POD_NUMBERS.iter().for_each(|number| check(pod, spec, number));
         for probe in PROBES {
-            each(pod, (*spec).to_owned(), &format!("containers[].{probe}"), &mut |path, probe| {
+            each(pod, spec, &format!("containers[].{probe}"), &mut |path, probe| {
                 PROBE_NUMBERS.iter().for_each(|number| check(probe, &path, number));
             });
         }
@@ -300,13 +300,13 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// Shows every value at a path. It goes no deeper than the path does.
-fn each(value: &Value, above: String, path: &str, show: &mut dyn FnMut(String, &Value)) {
+fn each(value: &Value, above: &str, path: &str, show: &mut dyn FnMut(String, &Value)) {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let key = first.trim_end_matches("[]");
     let Some(part) = value.get(key) else { return };
     let place = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
     let mut go_on = |part: &Value, place: String| match rest {
-        Some(rest) => each(part, place, rest, show),
+        Some(rest) => each(part, &place, rest, show),
         None => show(place, part),
     };
     match part {
