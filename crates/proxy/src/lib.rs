@@ -58,7 +58,7 @@ pub async fn run(
     settings: Settings,
     drain: DrainWatch,
 ) -> std::io::Result<()> {
-    let (cores_drain, _watch) = Drain::new();
+    let (cores_drain, first_watch) = Drain::new();
     let wake = Arc::new(tokio::sync::Notify::new());
     let mut commands = Vec::new();
     for index in 0..settings.n_cores {
@@ -67,6 +67,7 @@ pub async fn run(
         net::spawn_core(&format!("core-{index}"), move || worker::run(index, receiver, metrics, watch))?;
         commands.push(sender);
     }
+    drop(first_watch);
     director::Director::new(commands, metrics, wake).run(plans, observed, drain.clone()).await;
     cores_drain.finish(DRAIN_PATIENCE).await;
     // Whoever waits for the end waits for the cores too.
