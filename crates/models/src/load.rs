@@ -200,17 +200,22 @@ pub(crate) fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
     let read = |problem| LoadError::Read { path: path.to_owned(), problem };
     // Asked before it is opened: opening a pipe waits for its writer.
-    if !path.metadata().map_err(read)?.is_file() {
+    let metadata = path.metadata().map_err(read)?;
+    if !metadata.is_file() {
         return Err(LoadError::UnknownFormat {
             path: path.to_owned(),
             found: "it is no plain file".to_owned(),
         });
     }
+    let too_large = || LoadError::TooLarge { path: path.to_owned(), what: "bytes", limit };
+    if metadata.len() > limit {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(read)?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > limit {
-        return Err(LoadError::TooLarge { path: path.to_owned(), what: "bytes", limit });
+        return Err(too_large());
     }
     Ok(bytes)
 }

@@ -25,11 +25,9 @@ struct Compression {
 const COMPRESSIONS: &[Compression] = &[
     Compression {
         name: "zlib",
-        // RFC 1950 §2.2: deflate in a window of up to 32 KiB, and a checksum over the first two bytes.
-        begins: |data| {
-            matches!(data, [method, flags, ..]
-                if method & 0x0f == 8 && method >> 4 <= 7 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31))
-        },
+        // RFC 1950 §2.2: deflate in a window of 32 KiB, as zlib writes it, and a checksum over the first two bytes. A
+        // smaller window would also fit the first letters of pickles of protocol 0.
+        begins: |data| matches!(data, [0x78, flags, ..] if u16::from_be_bytes([0x78, *flags]).is_multiple_of(31)),
         unpack: |data| Box::new(flate2::read::ZlibDecoder::new(data)),
     },
     Compression {
@@ -97,6 +95,7 @@ mod tests {
     fn known_compressions_are_unpacked_and_others_are_named() {
         assert_eq!(unpack(&zlib(b"abc")).unwrap(), (b"abc".to_vec().into(), Some("zlib")));
         assert_eq!(unpack(b"abc").unwrap(), (b"abc".into(), None));
+        assert_eq!(unpack(b"(S'a'\n.").unwrap().1, None);
         let Fault::Unsupported { what, .. } = unpack(b"BZh91AY").unwrap_err() else { panic!() };
         assert_eq!(what, "a file compressed with bzip2");
     }

@@ -28,33 +28,39 @@ pub(crate) fn is_likely(data: &[u8]) -> bool {
 
 /// Reads a skops file.
 pub(crate) fn load(data: &[u8]) -> Result<Content, Fault> {
-    let files = unpack(data)?;
+    let mut left = compression::limit(data.len());
+    let files = unpack(data, &mut left)?;
     let n_bytes = files.values().map(Vec::len).sum();
     let schema = files.get(SCHEMA).ok_or_else(|| Fault::damaged(0, "the archive has no `schema.json`"))?;
     let schema: Json = serde_json::from_slice(schema)
         .map_err(|error| Fault::damaged(0, format!("`{SCHEMA}` is not understood: {error}")))?;
-    let mut tree = Tree { records: Records::new(), files: &files, known: HashMap::new() };
+    let mut tree = Tree {
+        records: Records::new(),
+        files: &files,
+        left,
+        known: HashMap::new(),
+        matrices: HashMap::new(),
+    };
     let root = tree.node(&schema)?;
     let version = schema.get("_skops_version").and_then(Json::as_str);
     let format = version.map_or_else(|| "skops".to_owned(), |version| format!("skops {version}"));
     compile(tree.records, root, n_bytes, format)
 }
 
-/// All files of the archive, by name.
-pub(crate) fn unpack(data: &[u8]) -> Result<HashMap<String, Vec<u8>>, Fault> {
+/// All files of an archive, by name. What they unpack to is taken off `left`.
+pub(crate) fn unpack(data: &[u8], left: &mut u64) -> Result<HashMap<String, Vec<u8>>, Fault> {
     let damaged =
         |error: zip::result::ZipError| Fault::damaged(0, format!("the archive is not understood: {error}"));
     let mut archive = ZipArchive::new(Cursor::new(data)).map_err(damaged)?;
     if archive.len() > MAX_FILES {
         return Err(Fault::TooLarge { what: "files in the archive", limit: MAX_FILES as u64 });
     }
-    let mut left = compression::limit(data.len());
     let mut files = HashMap::new();
     for index in 0..archive.len() {
         let file = archive.by_index(index).map_err(damaged)?;
         let name = file.name().map_err(damaged)?.into_owned();
-        let unpacked = compression::read_bounded(file, left)?;
-        left -= unpacked.len() as u64;
+        let unpacked = compression::read_bounded(file, *left)?;
+        *left -= unpacked.len() as u64;
         files.insert(name, unpacked);
     }
     Ok(files)
@@ -63,8 +69,12 @@ pub(crate) fn unpack(data: &[u8]) -> Result<HashMap<String, Vec<u8>>, Fault> {
 struct Tree<'f> {
     records: Records<'f>,
     files: &'f HashMap<String, Vec<u8>>,
+    /// Bytes that archives inside of the archive may still unpack to.
+    left: u64,
     /// Nodes by their number, so that what was shared stays shared.
     known: HashMap<u64, Id>,
+    /// States of sparse matrices by their file: any number of nodes may name one.
+    matrices: HashMap<String, Id>,
 }
 
 impl<'f> Tree<'f> {
@@ -121,7 +131,7 @@ impl<'f> Tree<'f> {
                 return self.object(node, Vec::new(), Some(state));
             }
             "SparseMatrixNode" => {
-                let state = self.sparse(self.file(node)?)?;
+                let state = self.sparse(node)?;
                 return self.object(node, Vec::new(), Some(state));
             }
             // What else there is has no part in answers; what it is remains known.
@@ -205,8 +215,12 @@ impl<'f> Tree<'f> {
     }
 
     /// The state of a sparse matrix: an archive of arrays, as scipy saves it.
-    fn sparse(&mut self, archive: &[u8]) -> Result<Id, Fault> {
-        let files = unpack(archive)?;
+    fn sparse(&mut self, node: &Json) -> Result<Id, Fault> {
+        let name = text(node, "file")?;
+        if let Some(state) = self.matrices.get(name) {
+            return Ok(*state);
+        }
+        let files = unpack(self.file(node)?, &mut self.left)?;
         let mut state = Vec::new();
         for key in ["data", "indices", "indptr", "shape"] {
             let file = files.get(&format!("{key}.npy"));
@@ -215,7 +229,9 @@ impl<'f> Tree<'f> {
             let array = Record::Array(Box::new(npy::read(file)?.into_owned()));
             state.push((key, self.records.add(array)?));
         }
-        self.records.add(Record::Dict(state))
+        let state = self.records.add(Record::Dict(state))?;
+        self.matrices.insert(name.to_owned(), state);
+        Ok(state)
     }
 
     fn file(&self, node: &Json) -> Result<&'f [u8], Fault> {
@@ -240,4 +256,60 @@ fn part<'n>(node: &'n Json, key: &str) -> Result<&'n Json, Fault> {
 
 fn text<'n>(node: &'n Json, key: &str) -> Result<&'n str, Fault> {
     part(node, key)?.as_str().ok_or_else(|| Fault::damaged(0, format!("`{key}` of a node is no text")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// An archive of files.
+    fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, content) in files {
+            archive.start_file(name.as_str(), options).unwrap();
+            archive.write_all(content).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    /// A tree of as many sparse matrices as there are names of files, each of so many zeros.
+    fn matrices(names: &[&str], n_zeros: usize) -> Vec<u8> {
+        let array = |n_zeros: usize| {
+            let mut head = format!("{{'descr': '|i1', 'fortran_order': False, 'shape': ({n_zeros},), }}");
+            head.push_str(&" ".repeat(117 - head.len()));
+            let magic = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+            [magic, head.into_bytes(), b"\n".to_vec(), vec![0; n_zeros]].concat()
+        };
+        let arrays = [("data", n_zeros), ("indices", 1), ("indptr", 1), ("shape", 1)];
+        let arrays = arrays.map(|(name, n_zeros)| (format!("{name}.npy"), array(n_zeros)));
+        let node = |name: &&str| {
+            serde_json::json!({"__loader__": "SparseMatrixNode", "__module__": "scipy.sparse",
+                "__class__": "csr_matrix", "file": name})
+        };
+        let nodes: Vec<Json> = names.iter().map(node).collect();
+        let schema = serde_json::json!({"__loader__": "ListNode", "content": nodes}).to_string();
+        let mut files = vec![(SCHEMA.to_owned(), schema.into_bytes())];
+        let mut distinct = names.to_vec();
+        distinct.dedup();
+        files.extend(distinct.iter().map(|name| ((*name).to_owned(), zip(&arrays))));
+        zip(&files)
+    }
+
+    #[test]
+    fn one_inner_archive_that_many_nodes_name_is_unpacked_once() {
+        // Each alone is within bounds, and a thousand copies would not be.
+        let bomb = matrices(&["m.npz"; 1000], 1 << 20);
+        assert!(!matches!(load(&bomb), Err(Fault::TooLarge { .. })));
+    }
+
+    #[test]
+    fn many_inner_archives_share_the_bound_of_the_file() {
+        let names: Vec<String> = (0..70).map(|index| format!("{index}.npz")).collect();
+        let bomb = matrices(&names.iter().map(String::as_str).collect::<Vec<_>>(), 1 << 20);
+        assert!(bomb.len() < 600_000, "{}", bomb.len());
+        assert!(matches!(load(&bomb), Err(Fault::TooLarge { what: "unpacked bytes", .. })));
+    }
 }

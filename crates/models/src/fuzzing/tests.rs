@@ -137,7 +137,7 @@ fn damaged_skops() -> impl Strategy<Value = Vec<u8>> {
         "system",
     ];
     let file = std::fs::read(fixtures().join("iris-svc/model.skops")).unwrap();
-    let files = formats::skops::unpack(&file).unwrap();
+    let files = formats::skops::unpack(&file, &mut (64 << 20)).unwrap();
     let words = words(&files["schema.json"]);
     let changes = prop::collection::vec((any::<Index>(), select(WORDS)), 1..8);
     changes.prop_map(move |changes| {
