@@ -142,7 +142,7 @@ impl<C: Cluster> Control<C> {
             is_changed
         });
 
-        findings.extend(compiled.findings.iter().cloned());
+        findings.extend(compiled.findings.iter().chain(&compiled.findings_here).cloned());
         self.told.tell(&findings, &mut self.cluster);
         self.announcements.tell(&plan, &observed, &mut self.cluster);
         self.write_statuses(&objects, &compiled, &plan, &observed);

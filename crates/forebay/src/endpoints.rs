@@ -201,6 +201,9 @@ fn failure_event(objects: &Objects, source: &ObjectRef) -> Option<String> {
 
 /// A load balancer is there when its listeners are open and a target is well.
 fn progress_of(balancer: &LoadBalancer, observed: &Observed) -> Progress {
+    if balancer.listeners.is_empty() {
+        return Progress::Failed("it has no listener that can be opened; its Events say why".to_owned());
+    }
     let listeners = observed.listeners.iter().filter(|(key, _)| key.load_balancer == balancer.id);
     for (key, state) in listeners {
         if let ListenerState::Failed(problem) = state {

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use manifest::{Finding, Object};
+use manifest::{Finding, Location, Object, codes};
 use serde_json::json;
 
 /// The annotation that keeps the folder of an object's manifest, where its relative paths start.
@@ -70,11 +70,11 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
             if files.is_empty() {
                 bail!("`{}` holds no *.yaml, *.yml or *.json", path.display());
             }
-            for file in files {
-                manifests.add_file(&file)?;
-            }
+            files.iter().for_each(|file| manifests.add_file(file, plain_text_of(file)));
         } else {
-            manifests.add_file(path)?;
+            fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            // What is named may be a pipe, as shells make them of `<(kustomize build)`.
+            manifests.add_file(path, text_of(path));
         }
     }
     Ok(manifests)
@@ -84,22 +84,23 @@ fn manifests_in(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
     let is_manifest = |path: &PathBuf| {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        matches!(extension, "yaml" | "yml" | "json") && path.is_file()
+        matches!(extension, "yaml" | "yml" | "json") && !path.is_dir()
     };
     Ok(entries.flatten().map(|entry| entry.path()).filter(is_manifest).collect())
 }
 
 impl Manifests {
-    fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let context = || format!("cannot read `{}`", path.display());
-        let length = fs::metadata(path).with_context(context)?.len();
-        if length > FILE_LIMIT {
-            bail!("`{}` is larger than {FILE_LIMIT} bytes: not a manifest", path.display());
+    /// Adds a file with its text. One that has none costs only itself.
+    fn add_file(&mut self, path: &Path, text: Result<(String, PathBuf), NoText>) {
+        let file = path.display().to_string();
+        match text {
+            Ok((text, folder)) => self.add(&file, &text, &folder),
+            Err((line, problem)) => {
+                let location = Location { file, line, column: 1, text: String::new() };
+                let finding = Finding::new(&codes::DOCUMENT_INVALID, problem);
+                self.findings.push(Finding { location: Some(location), ..finding });
+            }
         }
-        let text = fs::read_to_string(path).with_context(context)?;
-        let folder = fs::canonicalize(path).with_context(context)?;
-        self.add(&path.display().to_string(), &text, folder.parent().unwrap_or(Path::new("/")));
-        Ok(())
     }
 
     /// Adds the objects of one text, whose relative paths start in `folder`.
@@ -108,6 +109,39 @@ impl Manifests {
         self.findings.extend(read.findings);
         self.objects.extend(read.objects.into_iter().map(|object| remember_folder(object, folder)));
     }
+}
+
+/// The line of a file at which its text ends, and why.
+type NoText = (u32, String);
+
+fn unreadable(error: io::Error) -> NoText {
+    (1, format!("the file cannot be read: {error}"))
+}
+
+/// The text of a plain file. Anything else that lies in a folder would be waited for.
+fn plain_text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err((1, "this is a pipe, socket or device, not a file".to_owned()));
+    }
+    text_of(path)
+}
+
+/// The text of a file, and the folder it is in.
+fn text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err((1, format!("the file is larger than {FILE_LIMIT} bytes: not a manifest")));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let n_lines = good.iter().filter(|byte| **byte == b'\n').count();
+        let line = u32::try_from(n_lines + 1).unwrap_or(u32::MAX);
+        (line, "the file is not UTF-8 text: save it as UTF-8".to_owned())
+    })?;
+    let folder = fs::canonicalize(path).map_err(unreadable)?;
+    Ok((text, folder.parent().unwrap_or(Path::new("/")).to_owned()))
 }
 
 /// Keeps the folder of a manifest with the replicas it asks for, unless somebody has done so before.
@@ -153,6 +187,34 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         let base = fs::canonicalize(folder.path()).unwrap();
         assert_eq!(manifests.objects[0].annotation(BASE_DIRECTORY), base.to_str());
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_costs_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a.yaml"), POD).unwrap();
+        fs::write(path("latin.yaml"), b"# caf\n# caf\xe9\n").unwrap();
+        fs::File::create(path("large.yaml")).unwrap().set_len(FILE_LIMIT + 1).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket.yaml")).unwrap();
+        std::os::unix::fs::symlink(path("nowhere"), path("gone.yaml")).unwrap();
+        let manifests = read(&[folder.path().to_owned()]).unwrap();
+        assert_eq!(manifests.objects.len(), 1);
+        let told: Vec<String> = manifests
+            .findings
+            .iter()
+            .map(|finding| {
+                assert!(finding.is_error());
+                let location = finding.location.as_ref().unwrap();
+                let name = Path::new(&location.file).file_name().unwrap().to_str().unwrap();
+                format!("{name}:{} {}", location.line, finding.message)
+            })
+            .collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told[0].starts_with("gone.yaml:1 the file cannot be read"), "{told:?}");
+        assert!(told[1].starts_with("large.yaml:1 the file is larger"), "{told:?}");
+        assert!(told[2].starts_with("latin.yaml:2 the file is not UTF-8"), "{told:?}");
+        assert!(told[3].starts_with("socket.yaml:1 this is a pipe"), "{told:?}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod network;
 mod optimise;
 mod rules;
 mod target_group;
+mod without_tls;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
 
 use application::Built;
+use without_tls::without_tls;
 use world::World;
 
 use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints};
@@ -43,6 +45,8 @@ pub struct Compiled {
     pub routes: Vec<Route>,
     /// What is wrong, and what has no effect, in order.
     pub findings: Vec<Finding>,
+    /// What is otherwise on this machine than on AWS; `plan_json` does not print it.
+    pub findings_here: Vec<Finding>,
 }
 
 /// How an InferenceService is reached.
@@ -79,19 +83,23 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     built.extend(gateway);
 
     let (mut plan, mut plan_on_aws) = (Plan::default(), Plan::default());
+    let mut findings_here = Vec::new();
     built.sort_by(|a, b| a.load_balancer.id.cmp(&b.load_balancer.id));
     for built in built {
         let is_broken = built.findings.iter().any(Finding::is_error);
         findings.extend(built.findings);
         if !is_broken {
             let checks = &built.target_groups.pod_health_checks;
-            plan.load_balancers.push(without_nodes(built.load_balancer.clone(), checks, defaults));
+            let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
+            without_tls(&mut here, &world, &mut findings_here);
+            plan.load_balancers.push(here);
             plan_on_aws.load_balancers.push(built.load_balancer);
         }
     }
     findings.extend(lints::all(&world, &plan_on_aws));
     finding::sort(&mut findings);
-    Compiled { plan, plan_on_aws, children, routes, findings }
+    finding::sort(&mut findings_here);
+    Compiled { plan, plan_on_aws, children, routes, findings, findings_here }
 }
 
 /// A load balancer whose targets are reached directly: what AWS asks the nodes is asked of the pods, and prefix lists are

@@ -81,7 +81,8 @@ fn without_targets(balancer: &LoadBalancer) -> LoadBalancer {
 
 fn outcome(balancer: &LoadBalancer, problems: Option<&Vec<String>>, observed: &Observed) -> Outcome {
     let mut failures: Vec<String> = problems.into_iter().flatten().cloned().collect();
-    let mut is_open = true;
+    // Why nothing is left to open is a finding.
+    let mut is_open = !balancer.listeners.is_empty();
     for (port, state) in states(balancer, observed) {
         match state {
             Some(ListenerState::Failed(why)) => failures.push(format!("port {port}: {why}")),

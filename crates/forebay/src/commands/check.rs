@@ -73,7 +73,13 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     let (_, workload_findings) = manifest::workloads(&objects);
     let mut findings = manifests.findings;
-    findings.extend(env_findings.into_iter().chain(compiled.findings).chain(workload_findings));
+    findings.extend(
+        env_findings
+            .into_iter()
+            .chain(compiled.findings)
+            .chain(compiled.findings_here)
+            .chain(workload_findings),
+    );
     manifest::sort(&mut findings);
     match options.output {
         Output::Json => println!("{}", manifest::findings_json(&findings)),

@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 }
 
 fn print_text(compiled: &Compiled, globals: &Globals) {
-    for balancer in &compiled.plan.load_balancers {
+    for balancer in &compiled.plan_on_aws.load_balancers {
         println!(
             "{} load balancer {} ({}, {})",
             balancer.kind.as_str(),
@@ -75,6 +75,7 @@ fn print_text(compiled: &Compiled, globals: &Globals) {
         }
     }
     crate::findings::print(&compiled.findings, globals);
+    crate::findings::print(&compiled.findings_here, globals);
 }
 
 fn action(action: &plan::Action) -> String {

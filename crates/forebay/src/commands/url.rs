@@ -135,6 +135,11 @@ fn print_lines(chosen: &[&Told]) {
             if endpoint.host.is_empty() { String::new() } else { format!("  (Host: {})", endpoint.host) };
         let state =
             if told.state == "ready" { String::new() } else { format!("  {}: {}", told.state, told.message) };
-        println!("{}  http://{}/{host}{state}", endpoint.object(), endpoint.authority());
+        let url = if endpoint.address.is_empty() {
+            "no address".to_owned()
+        } else {
+            format!("http://{}/", endpoint.authority())
+        };
+        println!("{}  {url}{host}{state}", endpoint.object());
     }
 }

@@ -165,3 +165,52 @@ fn acc_s0_23_a_port_that_is_taken_names_its_owner_in_an_event() {
         |messages| messages.contains("in use by") && messages.contains(&std::process::id().to_string()),
     );
 }
+
+#[test]
+fn https_is_not_served_as_plaintext_and_its_requests_are_answered_over_http() {
+    let ingress = |name: &str, annotations: &str| {
+        format!(
+            r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {name}
+  namespace: mlops
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:eu-west-1:111122223333:certificate/a
+{annotations}
+spec:
+  ingressClassName: alb
+  rules:
+    - http: {{paths: [{{path: /predict, pathType: Exact, backend: {{service: {{name: retail-forecast-service, port: {{number: 80}}}}}}}}]}}
+"#
+        )
+    };
+    let both = "    alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\":80},{\"HTTPS\":443}]'\n    alb.ingress.kubernetes.io/ssl-redirect: '443'";
+    let folder = folder(&[("both.yaml", &ingress("both", both)), ("only.yaml", &ingress("only", ""))]);
+    let platform =
+        Platform::start(FOREBAY, &[&project("examples/retail"), &folder.path().display().to_string()]);
+    let (address, _) = platform.endpoint("both");
+    let body = r#"{"features":{"store_id":1,"product_id":123}}"#;
+    let is_served = || Request::post(address, "/predict", body).send().status == 200;
+    wait_until("the plain port answers", is_served);
+    let of = |name: &str| {
+        let endpoints = platform.ready()["endpoints"].as_array().unwrap().clone();
+        endpoints.into_iter().find(|endpoint| endpoint["name"] == name).unwrap()
+    };
+    assert_eq!(of("both")["ports"].as_array().unwrap().len(), 1);
+    assert_eq!(of("only")["ports"], serde_json::json!([]));
+    let urls = platform.ok(&["url", "-n", "mlops"]);
+    assert!(!urls.contains("https://"), "{urls}");
+    let line = urls.lines().find(|line| line.starts_with("Ingress mlops/only")).unwrap();
+    assert!(line.contains("no address") && line.contains("failed"), "{urls}");
+    let path =
+        "jsonpath={range .items[?(@.reason=='TlsNotServed')]}{.involvedObject.name} {.message}{\"\\n\"}{end}";
+    let events = platform.ok(&["get", "events", "-n", "mlops", "-o", path]);
+    assert!(
+        events.contains("only alb.ingress.kubernetes.io/certificate-arn: port 443 is not opened"),
+        "{events}"
+    );
+    assert!(events.contains("requests to port 80 are answered instead of redirected"), "{events}");
+}

@@ -140,7 +140,7 @@ spec: {ingressClassName: alb, rules: [{host: a.example.com}]}
 ";
     let objects: Objects = read("f.yaml", manifests).objects.into_iter().collect();
     let arns = |defaults: &Defaults| {
-        let plan = compile(&objects, defaults).plan;
+        let plan = compile(&objects, defaults).plan_on_aws;
         let listeners = plan.load_balancers.iter().flat_map(|it| &it.listeners);
         listeners.flat_map(|it| &it.certificates).map(|it| it.arn.clone()).collect::<Vec<_>>()
     };

@@ -104,6 +104,7 @@ table! {
     RULE_SHADOWED = Warning "rule-shadowed": "A rule that no request reaches, because an earlier one matches first.";
     SELECTOR_MATCHES_NOTHING = Warning "selector-matches-nothing": "A Service that selects no workload.";
     SSL_REDIRECT_WITHOUT_HTTP = Warning "ssl-redirect-without-http" "FB014": "A redirect to HTTPS without an HTTP listener to redirect.";
+    TLS_NOT_SERVED = Warning "tls-not-served": "A listener with TLS, which this build does not open on one machine.";
     TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates for a load balancer without an HTTPS listener.";
     TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";
 
