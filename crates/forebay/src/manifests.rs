@@ -114,13 +114,13 @@ impl Manifests {
 /// The line of a file at which its text ends, and why.
 type NoText = (u32, String);
 
-fn unreadable(error: io::Error) -> NoText {
+fn unreadable(error: &io::Error) -> NoText {
     (1, format!("the file cannot be read: {error}"))
 }
 
 /// The text of a plain file. Anything else that lies in a folder would be waited for.
 fn plain_text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+    if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_file() {
         return Err((1, "this is a pipe, socket or device, not a file".to_owned()));
     }
     text_of(path)
@@ -129,8 +129,8 @@ fn plain_text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
 /// The text of a file, and the folder it is in.
 fn text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(unreadable)?;
-    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > FILE_LIMIT {
         return Err((1, format!("the file is larger than {FILE_LIMIT} bytes: not a manifest")));
     }
@@ -140,7 +140,7 @@ fn text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
         let line = u32::try_from(n_lines + 1).unwrap_or(u32::MAX);
         (line, "the file is not UTF-8 text: save it as UTF-8".to_owned())
     })?;
-    let folder = fs::canonicalize(path).map_err(unreadable)?;
+    let folder = fs::canonicalize(path).map_err(|error| unreadable(&error))?;
     Ok((text, folder.parent().unwrap_or(Path::new("/")).to_owned()))
 }
 

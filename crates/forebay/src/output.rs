@@ -26,6 +26,15 @@ pub(crate) enum Format {
     JsonPath(Template),
 }
 
+/// What `-o` says where there is one form for people and one for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
 /// Prints to standard output. Whoever reads it may have seen enough, which is an error and no reason to panic.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

@@ -1,5 +1,7 @@
 //! Conditions of a rule. All conditions of a rule must hold; the values inside one are alternatives.
 
+use std::fmt;
+
 use crate::{Pattern, RequestHead, SearchPattern};
 
 /// One condition of a rule ("Listener rules for your Application Load Balancer", ELB guide).
@@ -42,7 +44,35 @@ pub struct QueryPair {
     pub value: Pattern,
 }
 
+impl fmt::Display for Condition {
+    /// For people: `path-pattern /predict, /batch*`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = match self {
+            Self::HostHeader(values) | Self::PathPattern(values) => values.texts(),
+            Self::HttpHeader { name, values } => vec![format!("{name}: {}", values.texts().join(", "))],
+            Self::HttpRequestMethod(methods) => methods.clone(),
+            Self::QueryString(pairs) => pairs.iter().map(QueryPair::text).collect(),
+            Self::SourceIp(ranges) => ranges.iter().map(ToString::to_string).collect(),
+        };
+        write!(f, "{} {}", self.field(), values.join(", "))
+    }
+}
+
+impl QueryPair {
+    fn text(&self) -> String {
+        let key = self.key.as_ref().map(|key| format!("{}=", key.as_str()));
+        key.unwrap_or_default() + self.value.as_str()
+    }
+}
+
 impl Values {
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Wildcards(patterns) => patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            Self::Regexes(regexes) => regexes.iter().map(|regex| format!("/{}/", regex.as_str())).collect(),
+        }
+    }
+
     /// Whether one of the alternatives matches.
     #[must_use]
     pub fn match_any(&self, text: &[u8]) -> bool {
@@ -89,4 +119,23 @@ impl Condition {
 fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_read_as_people_write_them() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::case_sensitive(text)).collect();
+        let shown = |condition: Condition| condition.to_string();
+        let paths = Values::Wildcards(patterns(&["/predict", "/batch*"]));
+        assert_eq!(shown(Condition::PathPattern(paths)), "path-pattern /predict, /batch*");
+        let keys = Values::Wildcards(patterns(&["token1", "token2"]));
+        let header = Condition::HttpHeader { name: "x-api-key".to_owned(), values: keys };
+        assert_eq!(shown(header), "http-header x-api-key: token1, token2");
+        let [key, value] = ["a", "1"].map(Pattern::query);
+        let pairs = vec![QueryPair { key: Some(key), value: value.clone() }, QueryPair { key: None, value }];
+        assert_eq!(shown(Condition::QueryString(pairs)), "query-string a=1, 1");
+    }
 }

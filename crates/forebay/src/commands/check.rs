@@ -5,6 +5,7 @@ use manifest::{Defaults, Finding, Objects, Severity};
 use super::End;
 use crate::globals::Globals;
 use crate::manifests::{self, Paths};
+use crate::output::{self, Output};
 
 /// Say what in these manifests is wrong or will not do what it seems to
 #[derive(Debug, clap::Args)]
@@ -37,14 +38,6 @@ pub(crate) struct Environment {
     /// Do exactly what AWS does, also where that is hardly what was meant
     #[arg(long)]
     strict_aws: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// A list of objects.
-    Json,
 }
 
 impl Environment {
@@ -82,21 +75,22 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     );
     manifest::sort(&mut findings);
     match options.output {
-        Output::Json => println!("{}", manifest::findings_json(&findings)),
-        Output::Text => print_text(&findings, globals),
+        Output::Json => output::say(&(manifest::findings_json(&findings) + "\n"))?,
+        Output::Text => print_text(&findings, globals)?,
     }
     let has_errors = findings.iter().any(Finding::is_error);
     Ok(if has_errors { End::Failed } else { End::Done })
 }
 
-fn print_text(findings: &[Finding], globals: &Globals) {
+fn print_text(findings: &[Finding], globals: &Globals) -> std::io::Result<()> {
     let has_color = globals.has_color(&std::io::stdout());
-    for finding in findings {
-        println!("{}", manifest::render(finding, has_color));
-    }
+    output::say(
+        &findings.iter().map(|finding| manifest::render(finding, has_color) + "\n").collect::<String>(),
+    )?;
     let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
     if !globals.quiet {
         eprintln!("{errors} errors, {warnings} warnings, {infos} notes");
     }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use super::End;
 use crate::globals::Globals;
+use crate::output;
 use crate::platform::{Platform, is_running};
 
 /// End the running platform: requests finish, replicas stop
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         purge(&state_dir)?;
     }
     if let (Ok(platform), false) = (found, globals.quiet) {
-        println!("ended (pid {})", platform.pid);
+        output::say(&format!("ended (pid {})\n", platform.pid))?;
     }
     Ok(End::Done)
 }
@@ -68,6 +69,6 @@ fn purge(state_dir: &Path) -> anyhow::Result<()> {
         bail!("`{}` does not look like a state folder; nothing was removed", state_dir.display());
     }
     std::fs::remove_dir_all(state_dir).with_context(|| format!("cannot remove `{}`", state_dir.display()))?;
-    println!("removed {}", state_dir.display());
+    output::say(&format!("removed {}\n", state_dir.display()))?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::End;
 use super::check::Environment;
 use crate::globals::Globals;
 use crate::manifests::{self, Paths};
+use crate::output::{self, Output};
 
 /// Print the load balancers that these manifests ask for
 #[derive(Debug, clap::Args)]
@@ -27,14 +28,6 @@ pub(crate) struct Options {
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// `forebay.plan/v1`.
-    Json,
-}
-
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let manifests = manifests::read(&options.paths.required()?)?;
     let (defaults, env_findings) = options.environment.defaults()?;
@@ -43,39 +36,40 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     compiled.findings.extend(manifests.findings.into_iter().chain(env_findings));
     manifest::sort(&mut compiled.findings);
     match options.output {
-        Output::Json => print!("{}", manifest::plan_json(&compiled)),
-        Output::Text => print_text(&compiled, globals),
+        Output::Json => output::say(&manifest::plan_json(&compiled))?,
+        Output::Text => {
+            output::say(&text(&compiled))?;
+            crate::findings::print(&compiled.findings, globals);
+            crate::findings::print(&compiled.findings_here, globals);
+        }
     }
     let has_errors = compiled.findings.iter().any(Finding::is_error);
     Ok(if has_errors { End::Failed } else { End::Done })
 }
 
-fn print_text(compiled: &Compiled, globals: &Globals) {
+/// The load balancers as an outline.
+fn text(compiled: &Compiled) -> String {
+    let mut lines = Vec::new();
     for balancer in &compiled.plan_on_aws.load_balancers {
-        println!(
-            "{} load balancer {} ({}, {})",
-            balancer.kind.as_str(),
-            balancer.name,
-            balancer.id,
-            balancer.scheme.as_str()
-        );
+        let (kind, scheme) = (balancer.kind.as_str(), balancer.scheme.as_str());
+        lines.push(format!("{kind} load balancer {} ({}, {scheme})", balancer.name, balancer.id));
         for listener in &balancer.listeners {
-            println!("  {} {}", listener.protocol.as_str(), listener.port);
+            lines.push(format!("  {} {}", listener.protocol.as_str(), listener.port));
             for (index, rule) in listener.rules.iter().enumerate() {
-                let conditions: Vec<String> =
-                    rule.conditions.iter().map(|condition| format!("{condition:?}")).collect();
-                println!("    {:3}  {}  →  {}", index + 1, conditions.join(" and "), action(&rule.action));
+                let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+                let conditions = conditions.join(" and ");
+                lines.push(format!("    {:3}  {conditions}  →  {}", index + 1, action(&rule.action)));
             }
-            println!("    else {}", action(&listener.default_action));
+            lines.push(format!("    else {}", action(&listener.default_action)));
         }
         for group in &balancer.target_groups {
             let targets: Vec<String> =
                 group.targets.iter().map(|target| target.socket().to_string()).collect();
-            println!("  target group {} ({}): {}", group.key, group.protocol.as_str(), targets.join(", "));
+            let (key, protocol) = (&group.key, group.protocol.as_str());
+            lines.push(format!("  target group {key} ({protocol}): {}", targets.join(", ")));
         }
     }
-    crate::findings::print(&compiled.findings, globals);
-    crate::findings::print(&compiled.findings_here, globals);
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 fn action(action: &plan::Action) -> String {

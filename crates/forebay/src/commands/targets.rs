@@ -1,12 +1,13 @@
 //! `forebay targets`: the health of every target.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::End;
 use crate::globals::Globals;
+use crate::output::table::Printer;
+use crate::output::{self, Output};
 use crate::platform::Platform;
 use crate::runtime;
 
@@ -25,14 +26,6 @@ pub(crate) struct Options {
     /// How targets are printed
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// A table.
-    Text,
-    /// A list of objects.
-    Json,
 }
 
 /// A target as the admin port tells of it.
@@ -58,12 +51,12 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         loop {
             let told = platform.admin("/targets").await?;
             if options.output == Output::Json {
-                println!("{}", serde_json::to_string_pretty(&told)?);
+                output::say(&(serde_json::to_string_pretty(&told)? + "\n"))?;
             }
             let targets: Vec<Target> = serde_json::from_value(told)?;
             let table = table(&targets);
             if options.output == Output::Text && table != shown {
-                print!("{table}");
+                output::say(&table)?;
             }
             shown = table;
             if !options.watch {
@@ -76,11 +69,10 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 }
 
 fn table(targets: &[Target]) -> String {
-    let mut rows =
-        vec![["LOAD BALANCER", "TARGET GROUP", "TARGET", "STATE", "IN FLIGHT", "REASON"].map(str::to_owned)];
-    rows.extend(targets.iter().map(|target| {
+    const HEADER: [&str; 6] = ["LOAD BALANCER", "TARGET GROUP", "TARGET", "STATE", "IN FLIGHT", "REASON"];
+    let row = |target: &Target| {
         let reason = target.reason.as_deref().map(|code| format!("{code}: {}", target.description));
-        [
+        vec![
             target.load_balancer.clone(),
             target.target_group.clone(),
             target.target.clone(),
@@ -88,13 +80,7 @@ fn table(targets: &[Target]) -> String {
             target.in_flight.to_string(),
             reason.unwrap_or_default(),
         ]
-    }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("   ").trim_end());
-    }
-    text
+    };
+    let header = HEADER.map(str::to_owned).to_vec();
+    Printer::default().print(&std::iter::once(header).chain(targets.iter().map(row)).collect::<Vec<_>>())
 }

@@ -25,6 +25,7 @@ use crate::api::ApiHandler;
 use crate::endpoints::{Endpoint, Progress};
 use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
+use crate::output::{self, Output};
 use crate::platform::{Platform, write_private};
 use crate::{bundle, findings, runtime, sample, signals};
 
@@ -64,15 +65,6 @@ pub(crate) struct Options {
     /// What is printed when it is ready
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
-}
-
-/// What is printed when the platform is ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// One line of JSON.
-    Json,
 }
 
 /// How long the platform waits for endpoints before it says which are not there.
@@ -329,7 +321,7 @@ fn print_json(endpoints: &[(Endpoint, Progress)], platform: &Platform, seconds: 
         "kubeconfig": platform.kubeconfig,
         "admin": platform.admin,
     });
-    println!("{line}");
+    told(&format!("{line}\n"));
 }
 
 async fn print_text(
@@ -338,17 +330,22 @@ async fn print_text(
     seconds: f64,
     globals: &Globals,
 ) {
+    let mut text = String::new();
     for (endpoint, progress) in endpoints {
-        let object = endpoint.object();
-        match progress {
-            Progress::Ready => println!("{object}  {}", endpoint.url),
-            Progress::Pending(message) => println!("{object}  not ready yet: {message}"),
-            Progress::Failed(message) => println!("{object}  failed: {message}"),
-        }
+        let state = match progress {
+            Progress::Ready => endpoint.url.clone(),
+            Progress::Pending(message) => format!("not ready yet: {message}"),
+            Progress::Failed(message) => format!("failed: {message}"),
+        };
+        text.push_str(&format!("{}  {state}\n", endpoint.object()));
     }
-    println!("ready in {seconds:.2} s");
+    let n_left = endpoints.iter().filter(|(_, progress)| *progress != Progress::Ready).count();
+    match n_left {
+        0 => text.push_str(&format!("ready in {seconds:.2} s\n")),
+        n_left => text.push_str(&format!("started in {seconds:.2} s, {n_left} not ready\n")),
+    }
     if globals.quiet {
-        return;
+        return told(&text);
     }
     let mut lines = Vec::new();
     for (endpoint, progress) in endpoints {
@@ -359,10 +356,18 @@ async fn print_text(
         }
     }
     if !lines.is_empty() {
-        println!("\ntry:\n  {}", lines.join("\n  "));
+        text.push_str(&format!("\ntry:\n  {}\n", lines.join("\n  ")));
     }
-    println!("\nkubectl: export KUBECONFIG={}", platform.kubeconfig.display());
-    println!("admin {}, Ctrl-C to stop", platform.admin);
+    text.push_str(&format!("\nkubectl: export KUBECONFIG={}\n", platform.kubeconfig.display()));
+    text.push_str(&format!("admin {}, Ctrl-C to stop\n", platform.admin));
+    told(&text);
+}
+
+/// Prints, if anybody still reads: the platform goes on without a reader.
+fn told(text: &str) {
+    if let Err(error) = output::say(text) {
+        tracing::warn!(%error, "standard output takes nothing");
+    }
 }
 
 #[cfg(test)]

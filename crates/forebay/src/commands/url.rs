@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::End;
 use crate::endpoints::Endpoint;
 use crate::globals::Globals;
+use crate::output::{self, Output};
 use crate::platform::Platform;
 use crate::{runtime, sample};
 
@@ -38,14 +39,6 @@ pub(crate) struct Options {
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// A line each.
-    Text,
-    /// A list of objects.
-    Json,
-}
-
 /// An endpoint as the admin port tells of it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,10 +60,10 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             bail!("{}", nothing_found(&told, options));
         }
         match options.output {
-            Output::Json => println!("{}", serde_json::to_string_pretty(&json_of(&all, &chosen))?),
-            Output::Text if options.env => print_env(&chosen)?,
-            Output::Text if options.curl => print_curl(&chosen).await,
-            Output::Text => print_lines(&chosen),
+            Output::Json => output::say(&(serde_json::to_string_pretty(&json_of(&all, &chosen))? + "\n"))?,
+            Output::Text if options.env => output::say(&env(&chosen)?)?,
+            Output::Text if options.curl => output::say(&curl(&chosen).await)?,
+            Output::Text => output::say(&lines(&chosen))?,
         }
         Ok(End::Done)
     })
@@ -111,25 +104,26 @@ fn json_of<'a>(all: &'a serde_json::Value, chosen: &[&Told]) -> Vec<&'a serde_js
 }
 
 /// The two variables that scripts for such services use.
-fn print_env(chosen: &[&Told]) -> anyhow::Result<()> {
+fn env(chosen: &[&Told]) -> anyhow::Result<String> {
     let with_host = chosen.iter().find(|told| !told.endpoint.host.is_empty());
-    let Some(told) = with_host.or(chosen.first()) else { bail!("no endpoint") };
-    println!("INGRESS_HOST={}", told.endpoint.authority());
-    println!("SERVICE_HOSTNAME={}", told.endpoint.host);
-    Ok(())
+    let Some(Told { endpoint, .. }) = with_host.or(chosen.first()) else { bail!("no endpoint") };
+    Ok(format!("INGRESS_HOST={}\nSERVICE_HOSTNAME={}\n", endpoint.authority(), endpoint.host))
 }
 
-async fn print_curl(chosen: &[&Told]) {
+async fn curl(chosen: &[&Told]) -> String {
+    let mut lines = String::new();
     for told in chosen {
         let mut endpoint = told.endpoint.clone();
         endpoint.example_paths.clone_from(&told.example_paths);
         let found = sample::sample(&endpoint).await;
-        println!("{}", sample::curl(&endpoint, found.as_ref()));
+        lines.push_str(&sample::curl(&endpoint, found.as_ref()));
+        lines.push('\n');
     }
+    lines
 }
 
-fn print_lines(chosen: &[&Told]) {
-    for told in chosen {
+fn lines(chosen: &[&Told]) -> String {
+    let line = |told: &&Told| {
         let endpoint = &told.endpoint;
         let host =
             if endpoint.host.is_empty() { String::new() } else { format!("  (Host: {})", endpoint.host) };
@@ -140,6 +134,7 @@ fn print_lines(chosen: &[&Told]) {
         } else {
             format!("http://{}/", endpoint.authority())
         };
-        println!("{}  {url}{host}{state}", endpoint.object());
-    }
+        format!("{}  {url}{host}{state}\n", endpoint.object())
+    };
+    chosen.iter().map(line).collect()
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::load;
 use crate::commands::End;
-use crate::{output, rows};
+use crate::output::{self, Output};
+use crate::rows;
 
 /// Show what a model is: its parts, what it takes and gives, which libraries wrote it
 #[derive(Debug, clap::Args)]
@@ -26,14 +27,6 @@ pub(crate) struct Options {
     /// How it is printed
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// One object.
-    Json,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<End> {

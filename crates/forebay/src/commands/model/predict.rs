@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::load;
 use crate::commands::End;
-use crate::{output, rows};
+use crate::output::{self, Output};
+use crate::rows;
 
 /// Print a model's answers to rows in a file
 #[derive(Debug, clap::Args)]
@@ -32,14 +33,6 @@ pub(crate) struct Options {
     /// How answers are printed
     #[arg(short, long, value_enum, default_value_t = Output::Json, value_name = "FORMAT")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// `{"predict": [0, 2]}`
-    Json,
-    /// One row a line.
-    Text,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<End> {

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::load;
 use crate::commands::End;
 use crate::output::table::Printer;
-use crate::{output, rows};
+use crate::output::{self, Output};
+use crate::rows;
 
 /// Compare a model's answers with expected ones; exit code 1 when they differ by more than allowed
 #[derive(Debug, clap::Args)]
@@ -37,14 +38,6 @@ pub(crate) struct Options {
     /// How it is printed
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// A table.
-    Text,
-    /// One object.
-    Json,
 }
 
 /// How far answers are from the expected ones.
