@@ -143,6 +143,21 @@ impl<'s> Names<'s> {
         Err(Fault { missing, ..fault })
     }
 
+    /// Makes sure that the model knows all columns that have come.
+    pub(super) fn require_known(&self, form: Form) -> Result<(), Fault> {
+        let Some(Ignored { name, index }) = self.ignored.first() else { return Ok(()) };
+        let known = || self.schema.fields().iter().map(|field| field.name.as_str());
+        let left_out = self.schema.fields().iter().zip(&self.is_given).filter(|(_, is_given)| !**is_given);
+        let meant = nearest(name, left_out.map(|(field, _)| field.name.as_str()));
+        let help = match meant.or_else(|| nearest(name, known())) {
+            Some(meant) => format!("did you mean {}?", quoted(meant)),
+            None => format!("the model takes {}", list(known())),
+        };
+        let names = list(self.ignored.iter().map(|ignored| ignored.name.as_str()));
+        let problem = format!("the model does not know {names}");
+        Err(Fault::input(form.place_of_name(name, *index), problem).with_help(help))
+    }
+
     /// The columns that were left out because the model does not know them. Only the first few are kept.
     pub(super) fn into_ignored(self) -> Vec<String> {
         self.ignored.into_iter().map(|ignored| ignored.name).collect()

@@ -151,7 +151,11 @@ impl<'s> Table<'s> {
     }
 
     /// The batch, where columns that were never given are missing values.
+    ///
+    /// # Errors
+    /// When there are columns that the model does not know, which may be others misspelt, or there are no rows.
     pub(crate) fn finish_with_gaps(self, form: Form) -> Result<Decoded, Fault> {
+        self.names.require_known(form)?;
         let lacking = self.names.lacking();
         self.into_decoded(form, lacking)
     }

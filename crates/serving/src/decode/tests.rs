@@ -396,10 +396,7 @@ fn what_is_left_out_may_be_filled_in() {
     check(r#"{"a":1,"b":2,"c":"x","d":4}"#, expect![[r#"a=[1.0] b=[2] c=["x"] d=[4.0]"#]]);
     check(
         r#"{"a":1,"b":null,"e":7}"#,
-        expect![[r#"
-        a=[1.0] b=[NaN] c=["-"] d=[5.0]
-        ignored ["e"]
-        filled ["b", "c"]"#]],
+        expect!["Input $.features.e: the model does not know `e`; the model takes `a`, `b`, `c`, `d`"],
     );
     check(r#"{"a":"x"}"#, expect!["Input $.features.a: expected a number, got the text `x`"]);
     check("[]", expect!["Input $.features: expected an object with the columns of the row, got a list"]);

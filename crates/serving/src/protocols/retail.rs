@@ -2,8 +2,8 @@
 //!
 //! `POST /predict {"features": {"store_id": 1, "product_id": 123}}` → `{"prediction":150.75,"model_version":"v1.0"}`.
 //! A feature that is left out, or null, has its declared default, or is missing to the model; if the model cannot do
-//! without, all that are missing are named. A feature that the model does not know is ignored, and named in the field
-//! `x-forebay-warning`. Faults are told as FastAPI tells them.
+//! without, all that are missing are named. A feature that the model does not know is refused: it may be another one
+//! misspelt, whose default would then be taken silently. Faults are told as FastAPI tells them.
 
 use jiff::Timestamp;
 use models::{Field, Inputs, Prediction, Scalar};
