@@ -79,9 +79,17 @@ const KNOWN_BY_NAME: &[(&str, &[u8])] = &[
 
 fn unknown(data: &[u8]) -> Fault {
     let known = KNOWN_BY_NAME.iter().find(|(_, magic)| data.starts_with(magic));
-    let begin: String = data.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let found =
-        known.map_or_else(|| format!("it begins with the bytes {begin}"), |(name, _)| (*name).to_owned());
+    let begin = &data[..data.len().min(8)];
+    let is_text = begin.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t'));
+    let found = match known {
+        Some((name, _)) => (*name).to_owned(),
+        None if data.is_empty() => "it is empty".to_owned(),
+        None if is_text => format!("it begins with the text {:?}", String::from_utf8_lossy(begin)),
+        None => {
+            let hex: String = begin.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("it begins with the bytes {hex}")
+        }
+    };
     Fault::UnknownFormat { found }
 }
 

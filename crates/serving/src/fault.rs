@@ -100,15 +100,6 @@ impl Fault {
             PredictError::NoMethod { .. } => return Self::new(Cause::Input, error.to_string()),
             PredictError::Input(error) => error,
         };
-        let was_filled = match &column {
-            Some(column) => rows.filled.contains(column),
-            None => matches!(problem, InputProblem::NotFinite { .. }),
-        };
-        if was_filled && !rows.filled.is_empty() {
-            let problem = format!("missing columns: {}", list(rows.filled.iter().map(String::as_str)));
-            let fault = Self::input(rows.form.place(None, None), problem);
-            return Self { missing: rows.filled.clone(), ..fault };
-        }
         let fault = Self::input(rows.form.place(row, column.as_deref()), problem.to_string());
         match problem {
             InputProblem::MissingColumns { names } => Self { missing: names, ..fault },

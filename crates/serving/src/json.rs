@@ -106,10 +106,14 @@ type Result<T, E = JsonError> = std::result::Result<T, E>;
 
 // === impl Reader ===
 
+/// What some editors write before a text in UTF-8; a reader may skip it (RFC 8259 section 8.1).
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 impl<'a> Reader<'a> {
     /// A reader at the start of a text.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, depth: 0 }
+        let at = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        Self { bytes, at, depth: 0 }
     }
 
     /// The kind of the next value, which stays where it is.

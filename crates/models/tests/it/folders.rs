@@ -157,7 +157,7 @@ fn files_that_are_no_models_are_named() {
         fs::write(folder.path().join("model.pkl"), content).unwrap();
         check_refused(folder.path(), expected);
     };
-    refused(b"", expect!["`DIR/model.pkl` is not a model this build can read: it begins with the bytes "]);
+    refused(b"", expect!["`DIR/model.pkl` is not a model this build can read: it is empty"]);
     refused(
         b"hello, world",
         expect![

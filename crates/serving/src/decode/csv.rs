@@ -7,7 +7,7 @@ use models::{DataType, Texts};
 use super::names::Names;
 use super::{Decoded, Form, Schema, Table};
 use crate::fault::{Cause, Fault};
-use crate::json::Scalar;
+use crate::json::{BYTE_ORDER_MARK, Scalar};
 
 /// What pandas takes for a missing value.
 const MISSING: [&str; 17] = [
@@ -18,18 +18,24 @@ const MISSING: [&str; 17] = [
 /// Reads a header line and one row for each line after it.
 pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
     let form = Form::Lines;
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|error| {
         Fault::new(Cause::Format, format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
     let mut lines = Lines { rest: text, line: 1 };
     let mut names = Names::new(schema);
     let mut positions = Vec::new();
+    let mut header = Vec::new();
     if !lines.is_at_end() {
         lines.fields(|index, name| {
+            header.push(name.trim().to_owned());
             positions.push(names.place(name.trim(), index, form)?);
             Ok(())
         })?;
+    }
+    if are_values(&header) && schema.matrix().is_some() {
+        let fault = Fault::new(Cause::Format, "expected the names of the columns, got numbers").at("line 1");
+        return Err(fault.with_help("begin with a header, such as `a,b,c`"));
     }
     names.require(form)?;
     let mut table = Table::with_names(names, body.len());
@@ -42,6 +48,13 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
     let n_given = positions.iter().flatten().count();
     table.end_rows(n_rows, n_given, form)?;
     table.finish(form)
+}
+
+/// Whether a line that should be a header has a row of numbers. Whole numbers may be names: pandas calls columns 0, 1, 2
+/// if nobody else does.
+fn are_values(header: &[String]) -> bool {
+    let is_number = |text: &String| text.parse::<f64>().is_ok();
+    header.iter().all(is_number) && header.iter().any(|text| text.parse::<u32>().is_err())
 }
 
 /// Reads all lines into columns of text.

@@ -114,17 +114,22 @@ impl<'s> Names<'s> {
         self.is_given.iter().all(|is_given| *is_given)
     }
 
-    /// The columns that the model needs, and that have not come.
-    pub(super) fn lacking(&self) -> Vec<String> {
-        let fields = self.schema.fields().iter().zip(&self.is_given);
-        let lacking =
-            fields.filter(|(field, is_given)| !**is_given && field.required && field.default.is_none());
-        lacking.map(|(field, _)| field.name.clone()).collect()
-    }
-
     /// Makes sure that all columns that the model needs have come.
     pub(super) fn require(&self, form: Form) -> Result<(), Fault> {
-        let missing = self.lacking();
+        self.require_in(form, None, |position| self.is_given[position])
+    }
+
+    /// Makes sure that a row, or the whole, has all columns that the model needs.
+    pub(super) fn require_in(
+        &self,
+        form: Form,
+        row: Option<usize>,
+        is_given: impl Fn(usize) -> bool,
+    ) -> Result<(), Fault> {
+        let fields = self.schema.fields().iter().enumerate();
+        let lacking = fields
+            .filter(|(position, field)| field.required && field.default.is_none() && !is_given(*position));
+        let missing: Vec<String> = lacking.map(|(_, field)| field.name.clone()).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -133,7 +138,7 @@ impl<'s> Names<'s> {
         let mistaken =
             self.ignored.iter().find_map(|ignored| Some((ignored, nearest(&ignored.name, names())?)));
         let fault = match mistaken {
-            None => Fault::input(form.place(None, None), problem),
+            None => Fault::input(form.place(row, None), problem),
             Some((Ignored { name, index }, meant)) => {
                 let problem = format!("got {}, {problem}", quoted(name));
                 let fault = Fault::input(form.place_of_name(name, *index), problem);

@@ -64,10 +64,6 @@ pub(crate) fn read_object(
             reader.skip()?;
             continue;
         };
-        if table.leaves_out_nulls() && reader.peek()? == Kind::Null {
-            reader.skip()?;
-            continue;
-        }
         let place = |row: usize| form.place(Some(first_row + row), Some(&name));
         if table.n_values(position) != first_row {
             return Err(Fault::input(place(0), format!("the column {} stands there twice", quoted(&name))));

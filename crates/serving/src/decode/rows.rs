@@ -43,7 +43,7 @@ pub(crate) fn list(
 fn rows(reader: &mut Reader<'_>, schema: &Schema, body_length: usize, form: Form) -> Result<Decoded, Fault> {
     if let Some(datatype) = schema.numbers() {
         let batch = numbers(reader, schema, datatype, None, form)?;
-        return Ok(Decoded { batch, form, ignored: Vec::new(), filled: Vec::new() });
+        return Ok(Decoded { batch, form, ignored: Vec::new() });
     }
     let mut table = Table::new(schema, body_length);
     let positions: Vec<Option<usize>> = (0..schema.fields().len()).map(Some).collect();
@@ -146,7 +146,7 @@ fn split_rows(
     {
         let places = Some((positions.as_slice(), names.n_columns()));
         let batch = numbers(reader, names.schema(), datatype, places, form)?;
-        return Ok(Decoded { batch, form, ignored: names.into_ignored(), filled: Vec::new() });
+        return Ok(Decoded { batch, form, ignored: names.into_ignored() });
     }
     let mut table = Table::with_names(names, body_length);
     placed_rows(reader, &mut table, &positions, form)?;

@@ -5,7 +5,7 @@ use models::{Batch, Column as Named, DataType, Values};
 use super::column::{Column, Misfit};
 use super::names::Names;
 use super::{Form, Schema};
-use crate::fault::Fault;
+use crate::fault::{Fault, list};
 use crate::json::Scalar;
 
 /// What a body holds.
@@ -17,8 +17,6 @@ pub(crate) struct Decoded {
     pub(crate) form: Form,
     /// Columns that the model does not know, and that were left out. Only the first few are kept.
     pub(crate) ignored: Vec<String>,
-    /// Columns that the model needs, and that were filled in as missing.
-    pub(crate) filled: Vec<String>,
 }
 
 /// The columns of a batch while rows come in.
@@ -27,8 +25,8 @@ pub(crate) struct Table<'s> {
     names: Names<'s>,
     columns: Vec<Column>,
     n_rows: usize,
-    /// Whether a null says that the value is left out, so that it has its default.
-    leaves_out_nulls: bool,
+    /// Whether only declared defaults stand for what a row leaves out.
+    needs_defaults: bool,
     /// How many more values may be filled in, which takes memory that no byte of the body stands for.
     n_fillable: usize,
 }
@@ -54,19 +52,16 @@ impl<'s> Table<'s> {
             columns: (0..names.n_columns()).map(column).collect(),
             names,
             n_rows: 0,
-            leaves_out_nulls: false,
+            needs_defaults: false,
             n_fillable: body_length + FILLABLE_ANYWAY,
         }
     }
 
-    /// The same table, where a null says that the value is left out.
-    pub(crate) fn leaving_out_nulls(self) -> Self {
-        Self { leaves_out_nulls: true, ..self }
-    }
-
-    /// Whether a null says that the value is left out.
-    pub(super) fn leaves_out_nulls(&self) -> bool {
-        self.leaves_out_nulls
+    /// The same table, where only declared defaults stand for what a row leaves out, and for nulls.
+    ///
+    /// Otherwise a value that some rows leave out is missing in them, as pandas has it.
+    pub(crate) fn needing_defaults(self) -> Self {
+        Self { needs_defaults: true, ..self }
     }
 
     /// What the model takes.
@@ -101,12 +96,24 @@ impl<'s> Table<'s> {
     #[inline]
     pub(super) fn push(&mut self, position: usize, value: &Scalar<'_>) -> Result<(), Misfit> {
         self.names.give(position);
-        self.columns[position].push(value)
+        let default = self.names.schema().fields().get(position).and_then(|field| field.default.as_ref());
+        match default {
+            Some(default) if self.needs_defaults && *value == Scalar::Null => {
+                self.columns[position].push_default(default)
+            }
+            _ => self.columns[position].push(value),
+        }
     }
 
     /// Ends rows that gave values to `n_given` columns, and fills in the others.
     #[inline]
     pub(super) fn end_rows(&mut self, n_new: usize, n_given: usize, form: Form) -> Result<(), Fault> {
+        if self.needs_defaults && n_given == 0 {
+            self.names.require_known(form)?;
+            let known = list(self.schema().fields().iter().map(|field| field.name.as_str()));
+            let fault = Fault::input(form.place(Some(self.n_rows), None), "there is no feature");
+            return Err(fault.with_help(format!("the model takes {known}")));
+        }
         self.n_rows += n_new;
         if n_given < self.columns.len() {
             self.fill(form)?;
@@ -116,6 +123,10 @@ impl<'s> Table<'s> {
 
     /// Fills columns up to the number of rows.
     fn fill(&mut self, form: Form) -> Result<(), Fault> {
+        if self.needs_defaults {
+            let has_value = |position: usize| self.columns[position].len() == self.n_rows;
+            self.names.require_in(form, Some(self.n_rows - 1), has_value)?;
+        }
         for (position, column) in self.columns.iter_mut().enumerate() {
             let field = self.names.schema().fields().get(position);
             let default = field.and_then(|field| field.default.as_ref());
@@ -142,25 +153,15 @@ impl<'s> Table<'s> {
     /// The batch.
     ///
     /// # Errors
-    /// When columns that the model needs were never given, or there are no rows.
+    /// When columns that the model needs were never given, or there are no rows; where only defaults stand for what is
+    /// left out, also when there are columns that the model does not know, which may be others misspelt.
     pub(crate) fn finish(self, form: Form) -> Result<Decoded, Fault> {
+        if self.needs_defaults {
+            self.names.require_known(form)?;
+        }
         if self.n_rows > 0 {
             self.names.require(form)?;
         }
-        self.into_decoded(form, Vec::new())
-    }
-
-    /// The batch, where columns that were never given are missing values.
-    ///
-    /// # Errors
-    /// When there are columns that the model does not know, which may be others misspelt, or there are no rows.
-    pub(crate) fn finish_with_gaps(self, form: Form) -> Result<Decoded, Fault> {
-        self.names.require_known(form)?;
-        let lacking = self.names.lacking();
-        self.into_decoded(form, lacking)
-    }
-
-    fn into_decoded(self, form: Form, filled: Vec<String>) -> Result<Decoded, Fault> {
         if self.n_rows == 0 {
             return Err(Fault::input(form.place(None, None), "there are no rows"));
         }
@@ -175,7 +176,7 @@ impl<'s> Table<'s> {
             let named = values.zip(schema.fields());
             Batch::table(named.map(|(values, field)| Named { name: field.name.clone(), values }).collect())
         };
-        Ok(Decoded { batch, form, ignored: self.names.into_ignored(), filled })
+        Ok(Decoded { batch, form, ignored: self.names.into_ignored() })
     }
 }
 

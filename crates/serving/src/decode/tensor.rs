@@ -105,7 +105,7 @@ fn whole(tensor: &mut Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         return Err(Fault::input("$.inputs[0].shape", "there are no rows"));
     }
     let batch = Batch::matrix(n_columns, numbers);
-    Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new(), filled: Vec::new() })
+    Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new() })
 }
 
 /// Reads one tensor for each column.

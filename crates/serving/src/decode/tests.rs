@@ -70,13 +70,10 @@ fn show(batch: &Batch) -> String {
 #[track_caller]
 fn check_decoded(decoded: Result<Decoded, Fault>, expected: &Expect) {
     let shown = match decoded {
-        Ok(Decoded { batch, ignored, filled, .. }) => {
+        Ok(Decoded { batch, ignored, .. }) => {
             let mut shown = show(&batch);
             if !ignored.is_empty() {
                 shown += &format!("\nignored {ignored:?}");
-            }
-            if !filled.is_empty() {
-                shown += &format!("\nfilled {filled:?}");
             }
             shown
         }
@@ -385,18 +382,31 @@ fn columns_are_lists_or_one_row() {
 }
 
 #[test]
-fn what_is_left_out_may_be_filled_in() {
+fn defaults_stand_for_what_is_left_out() {
     let check = |body: &str, expected: Expect| {
         let schema = schema("a:double b:long c:string d:double=5", true);
-        let mut table = Table::new(&schema, body.len()).leaving_out_nulls();
+        let mut table = Table::new(&schema, body.len()).needing_defaults();
         let form = Form::Record("$.features");
         let read = read_object(&mut Reader::new(body.as_bytes()), &mut table, form);
-        check_decoded(read.and_then(|_| table.finish_with_gaps(form)), &expected);
+        check_decoded(read.and_then(|_| table.finish(form)), &expected);
     };
     check(r#"{"a":1,"b":2,"c":"x","d":4}"#, expect![[r#"a=[1.0] b=[2] c=["x"] d=[4.0]"#]]);
     check(
         r#"{"a":1,"b":null,"e":7}"#,
-        expect!["Input $.features.e: the model does not know `e`; the model takes `a`, `b`, `c`, `d`"],
+        expect![
+            "Input $.features.b: expected a whole number, got null; whole numbers cannot be missing: declare the column as double in the model's signature"
+        ],
+    );
+    check(
+        r#"{"a":1,"b":null,"c":"x"}"#,
+        expect![
+            "Input $.features.b: expected a whole number, got null; whole numbers cannot be missing: declare the column as double in the model's signature"
+        ],
+    );
+    check(r#"{"a":1,"d":null}"#, expect!["Input $.features: missing columns: `b`, `c`"]);
+    check(
+        r#"{"a":1,"b":2,"C":"x"}"#,
+        expect!["Input $.features.C: got `C`, missing columns: `c`; did you mean `c`?"],
     );
     check(r#"{"a":"x"}"#, expect!["Input $.features.a: expected a number, got the text `x`"]);
     check("[]", expect!["Input $.features: expected an object with the columns of the row, got a list"]);

@@ -1,8 +1,8 @@
 //! The retail API: named features in, one number and the version of the model out.
 //!
 //! `POST /predict {"features": {"store_id": 1, "product_id": 123}}` → `{"prediction":150.75,"model_version":"v1.0"}`.
-//! A feature that is left out, or null, has its declared default, or is missing to the model; if the model cannot do
-//! without, all that are missing are named. A feature that the model does not know is refused: it may be another one
+//! A feature that is left out, or null, has its declared default. Those that have none are named, if they are left out;
+//! a null is a missing value to the model. A feature that the model does not know is refused: it may be another one
 //! misspelt, whose default would then be taken silently. Faults are told as FastAPI tells them.
 
 use jiff::Timestamp;
@@ -75,9 +75,9 @@ fn ask_one(question: &Question<'_>) -> Result<Asked, Fault> {
                 return Err(Fault::new(Cause::Format, "stands there twice").at("$.features"));
             }
             "features" => {
-                let mut table = Table::new(question.schema, question.body.len()).leaving_out_nulls();
+                let mut table = Table::new(question.schema, question.body.len()).needing_defaults();
                 read_row(&mut reader, &mut table, form)?;
-                decoded = Some(table.finish_with_gaps(form)?);
+                decoded = Some(table.finish(form)?);
             }
             _ => reader.skip()?,
         }
@@ -109,18 +109,19 @@ fn ask_many(question: &Question<'_>) -> Result<Asked, Fault> {
         }
         _ => None,
     };
+    let decoded = decoded.ok_or_else(not_instances)?;
     reader.end()?;
-    decoded.map(|decoded| question.asked(decoded)).ok_or_else(not_instances)
+    Ok(question.asked(decoded))
 }
 
 fn read_rows(reader: &mut Reader<'_>, question: &Question<'_>, path: &'static str) -> Result<Decoded, Fault> {
     let form = Form::Records(path);
-    let mut table = Table::new(question.schema, question.body.len()).leaving_out_nulls();
+    let mut table = Table::new(question.schema, question.body.len()).needing_defaults();
     let mut items = decode::begin_rows(reader, form)?;
     while items.next(reader)? {
         read_row(reader, &mut table, form)?;
     }
-    table.finish_with_gaps(form)
+    table.finish(form)
 }
 
 fn read_row(reader: &mut Reader<'_>, table: &mut Table<'_>, form: Form) -> Result<(), Fault> {
