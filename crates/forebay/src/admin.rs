@@ -32,23 +32,6 @@ impl Admin {
         endpoints::is_complete(&self.store.objects(), &self.plan.borrow(), &self.observed.borrow())
     }
 
-    fn endpoints_json(&self) -> serde_json::Value {
-        let endpoint = |(endpoint, progress): (Endpoint, Progress)| {
-            let (state, message) = match progress {
-                Progress::Ready => ("ready", String::new()),
-                Progress::Pending(message) => ("pending", message),
-                Progress::Failed(message) => ("failed", message),
-            };
-            let paths = endpoint.example_paths.clone();
-            let mut value = json!(endpoint);
-            value["state"] = json!(state);
-            value["message"] = json!(message);
-            value["examplePaths"] = json!(paths);
-            value
-        };
-        self.endpoints().into_iter().map(endpoint).collect()
-    }
-
     fn targets_json(&self) -> serde_json::Value {
         let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
         let mut targets = Vec::with_capacity(observed.targets.len());
@@ -95,7 +78,7 @@ impl Handler for Admin {
             "/" => Response::with_body(StatusCode::OK, "text/plain", INDEX),
             "/healthz" => Response::with_body(StatusCode::OK, "text/plain", "ok"),
             "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
-            "/endpoints" => json_answer(&self.endpoints_json()),
+            "/endpoints" => json_answer(&endpoints::json(&self.endpoints())),
             "/targets" => json_answer(&self.targets_json()),
             _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
         }

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use manifest::{Object, Objects};
 use plan::health::TargetState;
-use plan::{Condition, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, Values};
+use plan::{
+    Condition, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, ServicePort, TargetGroup, Values,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// One way in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +28,6 @@ pub(crate) struct Endpoint {
     /// The ports that answer, the first being the usual one.
     pub(crate) ports: Vec<u16>,
     /// Paths that an example request may be sent to, the best first, as the reference of the model server has them.
-    #[serde(skip_serializing, default)]
     pub(crate) example_paths: Vec<String>,
 }
 
@@ -68,6 +69,22 @@ pub(crate) fn endpoints(objects: &Objects, plan: &Plan, observed: &Observed) -> 
     let ingresses = of_kind("Ingress").map(|object| balanced(object, objects, plan, observed));
     let services = services.map(|object| balanced(object, objects, plan, observed));
     inference.chain(ingresses).chain(services).collect()
+}
+
+/// Endpoints for programs.
+pub(crate) fn json(endpoints: &[(Endpoint, Progress)]) -> Value {
+    let endpoint = |(endpoint, progress): &(Endpoint, Progress)| {
+        let (state, message) = match progress {
+            Progress::Ready => ("ready", ""),
+            Progress::Pending(message) => ("pending", message.as_str()),
+            Progress::Failed(message) => ("failed", message.as_str()),
+        };
+        let mut value = json!(endpoint);
+        value["state"] = json!(state);
+        value["message"] = json!(message);
+        value
+    };
+    endpoints.iter().map(endpoint).collect()
 }
 
 /// Whether every Deployment has the replicas it wants, and every target of the plan has been found healthy.
@@ -137,9 +154,10 @@ fn balanced(object: &Object, objects: &Objects, plan: &Plan, observed: &Observed
         None => Progress::Pending("being compiled".to_owned()),
         Some(balancer) => progress_of(balancer, observed),
     };
-    let progress = match failure_event(objects, &source) {
-        Some(failure) if progress != Progress::Ready => Progress::Failed(failure),
-        _ => progress,
+    let failure = || failure_event(objects, &source).or_else(|| failed_pod(objects, balancer?));
+    let progress = match progress {
+        Progress::Ready => Progress::Ready,
+        other => failure().map_or(other, Progress::Failed),
     };
     (endpoint(object, url, host, balancer, example_paths), progress)
 }
@@ -197,6 +215,42 @@ fn failure_event(objects: &Objects, source: &ObjectRef) -> Option<String> {
     let last =
         events.filter(is_meant).max_by_key(|event| text(&event.value, "/lastTimestamp").map(str::to_owned));
     last.and_then(|event| text(&event.value, "/message")).map(str::to_owned)
+}
+
+/// The first pod behind a load balancer that cannot start or ends again and again, and what it said last.
+fn failed_pod(objects: &Objects, balancer: &LoadBalancer) -> Option<String> {
+    let service = |group: &TargetGroup| {
+        let ServicePort { namespace, name, .. } = &group.service;
+        objects.of_kind("Service").find(|service| service.namespace == *namespace && service.name == *name)
+    };
+    let services: Vec<_> = balancer.target_groups.iter().filter_map(service).collect();
+    let is_behind = |pod: &Object| {
+        services.iter().any(|service| {
+            let selector = service.value.pointer("/spec/selector").and_then(Value::as_object);
+            service.namespace == pod.namespace
+                && selector
+                    .is_some_and(|selector| is_selected(selector, pod.value.pointer("/metadata/labels")))
+        })
+    };
+    let pods = objects.of_kind("Pod").map(AsRef::as_ref).filter(|pod: &&Object| is_behind(pod));
+    pods.filter_map(failure_of_pod).next()
+}
+
+fn is_selected(selector: &Map<String, Value>, labels: Option<&Value>) -> bool {
+    let has = |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
+    !selector.is_empty() && selector.iter().all(has)
+}
+
+fn failure_of_pod(pod: &Object) -> Option<String> {
+    let containers = pod.value.pointer("/status/containerStatuses")?.as_array()?;
+    let waiting = |container: &Value| {
+        let reason =
+            text(container, "/state/waiting/reason").filter(|reason| *reason != "ContainerCreating")?;
+        let last = text(container, "/lastState/terminated/message").filter(|message| !message.is_empty());
+        let message = last.or_else(|| text(container, "/state/waiting/message")).unwrap_or_default();
+        Some(format!("Pod {}/{}: {reason}: {}", pod.namespace, pod.name, message.trim_end()))
+    };
+    containers.iter().find_map(waiting)
 }
 
 /// A load balancer is there when its listeners are open and a target is well.

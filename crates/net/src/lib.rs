@@ -27,7 +27,7 @@ pub use h1::head::Rejection;
 pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};
 pub use listener::{BindError, bind, port_owner};
-pub use message::{Connection, Request, Response, Target};
+pub use message::{Connection, LOADING, Request, Response, Target};
 pub use server::{Limits, LiveLimits, accept, serve};
 
 /// What the fuzz targets run, and the tests with them.

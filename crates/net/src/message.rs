@@ -41,6 +41,10 @@ pub struct Connection {
     pub is_tls: bool,
 }
 
+/// The header field and value of an answer 503 that says: the model is still being loaded, nothing was done with the
+/// request. A load balancer may ask another replica instead.
+pub const LOADING: (&str, &str) = ("x-forebay-reason", "loading");
+
 /// A response on its way out.
 ///
 /// `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` are written by whoever sends it.

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::{
-    Body, BodyError, BodyStream, Bytes, ClientConnection, ConnectError, Method, Outgoing, Request, Response,
-    SendError,
+    Body, BodyError, BodyStream, Bytes, ClientConnection, ConnectError, LOADING, Method, Outgoing, Request,
+    Response, SendError, StatusCode,
 };
 use plan::Replay;
 use tokio::time::Instant;
@@ -56,7 +56,7 @@ pub(crate) async fn forward(
         started: net::recently(),
         has_failed: false,
     };
-    let mut last_cause = Cause::NoTargets;
+    let mut refusal = None;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
         let in_flight = InFlight::begin(&target.shared, listener.worker.index);
@@ -66,19 +66,20 @@ pub(crate) async fn forward(
             Ok(response) => return Ok(finish(response, in_flight)),
             Err(failure) => failure,
         };
-        if let Failure::NotSent(_) = failure {
+        if let Failure::NotSent(_) | Failure::NotReady(_) = failure {
             target.shared.report_unreachable();
         }
-        last_cause = failure.cause();
         choice.has_failed = true;
         let may_go_on = attempt < ATTEMPTS || choice.may_wait();
-        if !may_go_on || !may_replay(&failure, choice.group.group.replay, &request.method) {
+        let may_replay = may_replay(&failure, choice.group.group.replay, &request.method);
+        refusal = Some(failure.into_response());
+        if !may_go_on || !may_replay {
             break;
         }
         choice.group.group.metrics.retries.inc();
         choice.tried.push(target.shared.address());
     }
-    Err(respond::to(last_cause))
+    Err(refusal.unwrap_or_else(|| respond::to(Cause::NoTargets)))
 }
 
 /// Choosing targets for one request, one after the other.
@@ -128,6 +129,8 @@ enum Failure {
     NotSent(ConnectError),
     /// The request, or a part of it, left.
     Sent(SendError),
+    /// A replica of ours answered that it is still loading its model.
+    NotReady(Response),
 }
 
 async fn attempt_once(
@@ -154,9 +157,11 @@ async fn attempt_once(
     let sent = net::recently();
     let mut response =
         connection.send(outgoing, move |connection| pool.keep(connection)).await.map_err(Failure::Sent)?;
-    if group.group.replay == Replay::Everything
-        && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES)
-    {
+    let is_ours = group.group.replay == Replay::Everything;
+    if is_ours && is_loading(&response) {
+        return Err(Failure::NotReady(response));
+    }
+    if is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
         let held = response.body.collect(usize::MAX).await;
         response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
     }
@@ -165,26 +170,34 @@ async fn attempt_once(
     Ok(response)
 }
 
+/// Whether the answer says that nothing was done with the request yet.
+fn is_loading(response: &Response) -> bool {
+    let (name, value) = LOADING;
+    response.status == StatusCode::SERVICE_UNAVAILABLE && response.fields.get(name) == Some(value.as_bytes())
+}
+
 /// Whether a request may be sent to another target after this failure (RFC 9110 §9.2.2).
 fn may_replay(failure: &Failure, replay: Replay, method: &Method) -> bool {
     let is_repeatable = replay == Replay::Everything || method.is_idempotent();
     match failure {
-        Failure::NotSent(_) => true,
+        Failure::NotSent(_) | Failure::NotReady(_) => true,
         Failure::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable,
         Failure::Sent(SendError::TimedOut | SendError::Malformed(_) | SendError::Body(_)) => false,
     }
 }
 
 impl Failure {
-    fn cause(&self) -> Cause {
-        match self {
+    /// The answer to the client, if nobody else has a better one.
+    fn into_response(self) -> Response {
+        respond::to(match self {
+            Self::NotReady(response) => return response,
             Self::NotSent(ConnectError::Refused { .. }) => Cause::Unreachable,
             Self::NotSent(ConnectError::TimedOut { .. }) => Cause::ConnectTimeout,
             Self::Sent(SendError::Closed { .. } | SendError::Truncated) => Cause::TargetClosed,
             Self::Sent(SendError::TimedOut) => Cause::TargetTimeout,
             Self::Sent(SendError::Malformed(_)) => Cause::TargetMalformed,
             Self::Sent(SendError::Body(_)) => Cause::ClientBody,
-        }
+        })
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) enum Cause {
     Internal,
     /// The protocol has it, and we do not.
     NotSupported,
+    /// The model is being loaded.
+    Loading,
     /// The model is not loaded, or there is too much to do at the moment.
     Unavailable,
 }
@@ -66,7 +68,7 @@ impl Cause {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Loading | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

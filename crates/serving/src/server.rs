@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use models::Prediction;
-use net::{CollectError, Handler, Request, Response};
+use net::{CollectError, Handler, LOADING, Request, Response};
 use tracing::error;
 
 use crate::Settings;
@@ -204,7 +204,7 @@ impl Core {
                 Err(fault) => (None, Err(fault)),
             },
         };
-        let reply = reply.unwrap_or_else(|fault| (PROTOCOLS[protocol].refuse)(&fault));
+        let reply = reply.unwrap_or_else(|fault| refuse(protocol, &fault));
         Answered { protocol, model, reply }
     }
 
@@ -275,6 +275,15 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
     Ok(Done { reply, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
 }
 
+/// The answer to a request that has none, in the shape of its protocol.
+fn refuse(protocol: usize, fault: &Fault) -> Reply {
+    let reply = (PROTOCOLS[protocol].refuse)(fault);
+    match fault.cause {
+        Cause::Loading => reply.with_field(LOADING.0, LOADING.1),
+        _ => reply,
+    }
+}
+
 /// Makes a panic of the work a fault, so that neither a connection nor a thread is lost to it.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
@@ -284,12 +293,12 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
 }
 
 fn ready(entry: &Entry) -> Result<&Ready, Fault> {
-    let problem = match &entry.state {
+    let (cause, problem) = match &entry.state {
         EntryState::Ready(ready) => return Ok(ready),
-        EntryState::Loading => "is still loading",
-        EntryState::Failed => "could not be loaded",
+        EntryState::Loading => (Cause::Loading, "is still loading"),
+        EntryState::Failed => (Cause::Unavailable, "could not be loaded"),
     };
-    Err(Fault::new(Cause::Unavailable, format!("model {} {problem}", quoted(&entry.name))))
+    Err(Fault::new(cause, format!("model {} {problem}", quoted(&entry.name))))
 }
 
 fn not_collected(error: CollectError) -> Fault {

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use super::End;
 use crate::admin::Admin;
 use crate::api::ApiHandler;
-use crate::endpoints::{Endpoint, Progress};
+use crate::endpoints::{self, Endpoint, Progress};
 use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::{self, Output};
@@ -313,11 +313,10 @@ async fn settled(admin: &Admin) -> Vec<(Endpoint, Progress)> {
 
 fn print_json(endpoints: &[(Endpoint, Progress)], platform: &Platform, seconds: f64) {
     let ready = endpoints.iter().all(|(_, progress)| *progress == Progress::Ready);
-    let endpoints: Vec<&Endpoint> = endpoints.iter().map(|(endpoint, _)| endpoint).collect();
     let line = json!({
         "ready": ready,
         "seconds": (seconds * 1000.0).round() / 1000.0,
-        "endpoints": endpoints,
+        "endpoints": endpoints::json(endpoints),
         "kubeconfig": platform.kubeconfig,
         "admin": platform.admin,
     });

@@ -47,7 +47,6 @@ struct Told {
     endpoint: Endpoint,
     state: String,
     message: String,
-    example_paths: Vec<String>,
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
@@ -113,10 +112,8 @@ fn env(chosen: &[&Told]) -> anyhow::Result<String> {
 async fn curl(chosen: &[&Told]) -> String {
     let mut lines = String::new();
     for told in chosen {
-        let mut endpoint = told.endpoint.clone();
-        endpoint.example_paths.clone_from(&told.example_paths);
-        let found = sample::sample(&endpoint).await;
-        lines.push_str(&sample::curl(&endpoint, found.as_ref()));
+        let found = sample::sample(&told.endpoint).await;
+        lines.push_str(&sample::curl(&told.endpoint, found.as_ref()));
         lines.push('\n');
     }
     lines

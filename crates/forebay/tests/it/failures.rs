@@ -214,3 +214,36 @@ spec:
     );
     assert!(events.contains("requests to port 80 are answered instead of redirected"), "{events}");
 }
+
+#[test]
+fn a_deployment_that_cannot_start_is_told_without_waiting() {
+    let manifests = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: bad}
+spec:
+  selector: {matchLabels: {app: bad}}
+  template:
+    metadata: {labels: {app: bad}}
+    spec: {containers: [{name: main, image: forebay, args: [serve, /nowhere/model.pkl]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: bad}
+spec: {selector: {app: bad}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: bad, annotations: {alb.ingress.kubernetes.io/target-type: ip}}
+spec:
+  ingressClassName: alb
+  defaultBackend: {service: {name: bad, port: {number: 80}}}
+"#;
+    let folder = folder(&[("bad.yaml", manifests)]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let told = platform.ready();
+    assert_eq!((&told["ready"], &told["endpoints"][0]["state"]), (&false.into(), &"failed".into()));
+    let message = told["endpoints"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("Pod default/bad-"), "{message}");
+    assert!(message.ends_with(": CrashLoopBackOff: error: `/nowhere/model.pkl` is not there"), "{message}");
+}

@@ -160,9 +160,9 @@ fn files_that_are_no_models_are_named() {
     refused(b"", expect!["`DIR/model.pkl` is not a model this build can read: it is empty"]);
     refused(
         b"hello, world",
-        expect![
-            "`DIR/model.pkl` is not a model this build can read: it begins with the bytes 68656c6c6f2c2077"
-        ],
+        expect![[
+            r#"`DIR/model.pkl` is not a model this build can read: it begins with the text "hello, w""#
+        ]],
     );
     refused(
         b"BZh91AY&SY",

@@ -151,6 +151,29 @@ fn requests_wait_a_moment_when_the_only_replica_is_being_replaced() {
 }
 
 #[test]
+fn a_replica_that_still_loads_its_model_is_not_the_last_word() {
+    run(async {
+        let servers = ["a", "b"].map(Server::start);
+        let mut pure = group("g", &servers.each_ref().map(|server| server.address));
+        pure.replay = Replay::Everything;
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![pure]);
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        servers[0].is_loading.set(true);
+        for _ in 0..4 {
+            assert_eq!(client.post("/predict", "{}").await.unwrap().text, "b");
+        }
+        servers[1].is_loading.set(true);
+        let address = balancer.listeners[0].addresses[0];
+        let waiting =
+            tokio::task::spawn_local(async move { Client::new(address).post("/predict", "{}").await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        servers[0].is_loading.set(false);
+        assert_eq!(waiting.await.unwrap().unwrap().text, "a");
+    });
+}
+
+#[test]
 fn a_post_that_may_have_been_seen_is_not_sent_again() {
     run(async {
         let closing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{Body, ClientConnection, Drain, Fields, Limits, Method, Outgoing, Request, Response, StatusCode};
+use net::{
+    Body, ClientConnection, Drain, Fields, LOADING, Limits, Method, Outgoing, Request, Response, StatusCode,
+};
 use plan::attributes::{Attributes, Scope};
 use plan::{
     Action, CodeSet, HealthCheck, HealthCheckPort, IpAddressType, Listener, LoadBalancer, LoadBalancerKind,
@@ -172,6 +174,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) n_requests: Rc<Cell<usize>>,
     pub(crate) is_healthy: Rc<Cell<bool>>,
+    /// Whether requests are answered as a replica does that loads its model.
+    pub(crate) is_loading: Rc<Cell<bool>>,
     drain: RefCell<Option<Drain>>,
 }
 
@@ -183,15 +187,22 @@ impl Server {
     pub(crate) fn start_at(name: &'static str, address: SocketAddr) -> Self {
         let n_requests = Rc::new(Cell::new(0));
         let is_healthy = Rc::new(Cell::new(true));
-        let (count, healthy) = (Rc::clone(&n_requests), Rc::clone(&is_healthy));
+        let is_loading = Rc::new(Cell::new(false));
+        let (count, healthy, loading) =
+            (Rc::clone(&n_requests), Rc::clone(&is_healthy), Rc::clone(&is_loading));
         let handler = move |request: Request| {
-            let (count, healthy) = (Rc::clone(&count), Rc::clone(&healthy));
-            async move { answer(name, request, &count, &healthy).await }
+            let (count, healthy, loading) = (Rc::clone(&count), Rc::clone(&healthy), Rc::clone(&loading));
+            async move {
+                if loading.get() {
+                    return Response::new(StatusCode::SERVICE_UNAVAILABLE).with_field(LOADING.0, LOADING.1);
+                }
+                answer(name, request, &count, &healthy).await
+            }
         };
         let listener = net::bind(address, 1).unwrap().remove(0);
         let (drain, watch) = Drain::new();
         tokio::task::spawn_local(net::serve(listener, handler, Limits::default(), watch));
-        Self { address, n_requests, is_healthy, drain: RefCell::new(Some(drain)) }
+        Self { address, n_requests, is_healthy, is_loading, drain: RefCell::new(Some(drain)) }
     }
 
     /// Stops accepting; connections that are open end after the request they are at.

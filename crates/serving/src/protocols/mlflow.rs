@@ -150,7 +150,7 @@ fn refuse(fault: &Fault) -> Reply {
         Cause::NotFound => "RESOURCE_DOES_NOT_EXIST",
         Cause::Internal => "INTERNAL_ERROR",
         Cause::NotSupported => "NOT_IMPLEMENTED",
-        Cause::Unavailable => "TEMPORARILY_UNAVAILABLE",
+        Cause::Loading | Cause::Unavailable => "TEMPORARILY_UNAVAILABLE",
     };
     let mut json = Writer::new(Dialect::Python, 256);
     json.raw("{\"error_code\": ").text(code).raw(", \"message\": ").text(&fault.to_string()).raw("}");
