@@ -113,10 +113,25 @@ impl Model {
     /// When the model has no such method, or does not take the batch. The error says which row and column is to blame,
     /// as far as it is one.
     pub fn predict(&self, method: Method, batch: &Batch) -> Result<Prediction, PredictError> {
+        self.predict_with_threads(method, batch, 1)
+    }
+
+    /// The same as [`Model::predict`], by up to so many threads, the caller's own among them. Batches of a few hundred
+    /// rows are answered by one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::predict`].
+    pub fn predict_with_threads(
+        &self,
+        method: Method,
+        batch: &Batch,
+        n_threads: usize,
+    ) -> Result<Prediction, PredictError> {
         if !self.methods.contains(&method) {
             return Err(PredictError::NoMethod { method, available: self.methods.clone() });
         }
-        Ok(self.evaluator.ask(method, batch)?)
+        Ok(self.evaluator.ask(method, batch, n_threads)?)
     }
 
     /// All of [`Model::outputs`], in their order, for every row of a batch.

@@ -69,10 +69,12 @@ fn fixtures() -> PathBuf {
 /// Model files of the fixtures that are small.
 fn small_models() -> Vec<Vec<u8>> {
     const MAX_BYTES: u64 = 16 << 10;
+    const EXTENSIONS: &[&str] = &["cbm", "joblib", "json", "pkl", "skops", "txt", "ubj"];
     let files = |folder: PathBuf| folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let all = files(fixtures()).flat_map(files).filter(|path| {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        let is_model = extension.is_some_and(|extension| ["joblib", "pkl", "skops"].contains(&extension));
+        let is_model = extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
+            && path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("model"));
         is_model && path.metadata().unwrap().len() < MAX_BYTES
     });
     let models: Vec<Vec<u8>> = all.map(|path| std::fs::read(path).unwrap()).collect();
@@ -89,6 +91,38 @@ fn damaged_model() -> impl Strategy<Value = Vec<u8>> {
             file[place] ^= byte;
         }
         file
+    })
+}
+
+/// A model of a boosting library as text, of which some words are others.
+fn damaged_text() -> impl Strategy<Value = Vec<u8>> {
+    const WORDS: &[&str] = &[
+        "-1",
+        "0",
+        "1",
+        "2147483647",
+        "18446744073709551615",
+        "1e999",
+        "NaN",
+        "[]",
+        "{}",
+        "null",
+        "x",
+        ",",
+        " ",
+        "",
+    ];
+    let is_text = |file: &Vec<u8>| file.starts_with(b"{\"") || file.starts_with(b"tree\n");
+    let texts: Vec<Vec<Vec<u8>>> =
+        small_models().into_iter().filter(is_text).map(|text| words(&text)).collect();
+    assert!(texts.len() > 8);
+    let changes = prop::collection::vec((any::<Index>(), select(WORDS)), 1..5);
+    (select(texts), changes).prop_map(|(mut words, changes)| {
+        for (place, word) in changes {
+            let place = place.index(words.len());
+            words[place] = word.as_bytes().to_vec();
+        }
+        words.concat()
     })
 }
 
@@ -177,6 +211,11 @@ proptest! {
     }
 
     #[test]
+    fn damaged_texts_do_no_harm(file in damaged_text()) {
+        model_file(&file);
+    }
+
+    #[test]
     fn damaged_skops_files_do_no_harm(file in damaged_skops()) {
         skops(&file);
     }
@@ -194,6 +233,9 @@ proptest! {
         pickle(&data);
         skops(&data);
         onnx(&data);
+        ubjson(&[b"{", &data[..]].concat());
+        cbm(&[b"CBM1", &data[..]].concat());
+        lightgbm(&[b"tree\n", &data[..]].concat());
         npy(&[b"\x93NUMPY\x01\x00", &data[..]].concat());
     }
 
@@ -206,6 +248,8 @@ proptest! {
     #[test]
     fn any_text_as_settings_does_no_harm(text in "[a-z:{}\\[\\], \n\"'&*#0-9-]{0,200}") {
         mlmodel(text.as_bytes());
+        json(text.as_bytes());
+        lightgbm(format!("tree\n{text}").as_bytes());
         features(text.as_bytes());
         features(format!("features: [{{name: {text}}}]").as_bytes());
         npy(format!("\u{93}NUMPY\u{1}\u{0}{text}").as_bytes());

@@ -58,11 +58,11 @@ impl Assembly {
         require_columns(&mut evaluator, default_method, &hints, self.signature.as_ref());
         let signature = signature(&evaluator.entry, &hints, self.signature);
         if let Some(declared) = &self.declared_example
-            && let Err(refusal) = evaluator.ask(default_method, declared)
+            && let Err(refusal) = evaluator.ask(default_method, declared, 1)
         {
             return Err(Fault::inconsistent(features::FILE, format!("its example is refused: {refusal}")));
         }
-        let saved = self.example.filter(|example| evaluator.ask(default_method, example).is_ok());
+        let saved = self.example.filter(|example| evaluator.ask(default_method, example, 1).is_ok());
         let saved = self.declared_example.or(saved);
         let example = saved.unwrap_or_else(|| make_example(&evaluator.entry, &hints, &signature));
         let description = self.description;

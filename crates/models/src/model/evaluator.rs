@@ -1,5 +1,7 @@
 //! Batches in, answers out.
 
+use std::ops::Range;
+
 use super::entry::Entry;
 use crate::estimator::Step;
 use crate::rows::{Cell, Refusal, Rows, Takes};
@@ -29,20 +31,56 @@ impl Evaluator {
         Self { block_rows: step.rows_are_independent().then_some(block_rows), step, entry }
     }
 
-    /// The answer to a method that the estimator has.
-    pub(super) fn ask(&self, method: Method, batch: &Batch) -> Result<Prediction, InputError> {
+    /// The answer to a method that the estimator has, by up to `n_threads` threads.
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        batch: &Batch,
+        n_threads: usize,
+    ) -> Result<Prediction, InputError> {
         let rows = self.entry.rows(batch)?;
         let n_rows = rows.n_rows();
         let block_rows = match self.block_rows {
             Some(block_rows) if block_rows < n_rows => block_rows,
             _ => return self.answer(method, rows).map_err(|refusal| self.input_error(refusal, 0)),
         };
+        let n_blocks_each = n_rows.div_ceil(block_rows).div_ceil(n_threads.max(1));
+        let mut shares = (0..n_rows)
+            .step_by(n_blocks_each * block_rows)
+            .map(|start| start..n_rows.min(start + n_blocks_each * block_rows));
+        let own = shares.next().expect("there are rows");
+        let rows = &rows;
+        std::thread::scope(|scope| {
+            let answer = |share| self.answer_blocks(method, rows, share, block_rows);
+            let others: Vec<_> = shares.map(|share| scope.spawn(move || answer(share))).collect();
+            let mut whole = answer(own);
+            for other in others {
+                let part = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                if let Ok(whole) = &mut whole {
+                    match part {
+                        Ok(part) => whole.append(part),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            whole
+        })
+    }
+
+    /// The answer for some of the rows, block after block.
+    fn answer_blocks(
+        &self,
+        method: Method,
+        rows: &Rows<'_>,
+        share: Range<usize>,
+        block_rows: usize,
+    ) -> Result<Prediction, InputError> {
         let answer = |start: usize| {
-            let block = rows.slice(start..n_rows.min(start + block_rows));
+            let block = rows.slice(start..share.end.min(start + block_rows));
             self.answer(method, block).map_err(|refusal| self.input_error(refusal, start))
         };
-        let mut whole = answer(0)?;
-        for start in (block_rows..n_rows).step_by(block_rows) {
+        let mut whole = answer(share.start)?;
+        for start in share.clone().step_by(block_rows).skip(1) {
             whole.append(answer(start)?);
         }
         Ok(whole)

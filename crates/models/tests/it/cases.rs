@@ -144,8 +144,13 @@ impl Case {
             }
         }
         let many: Vec<usize> = (0..700).map(|index| index * 7 % self.input.n_rows).collect();
-        let repeated =
-            model.predict(method, &rows(&self.input, &many)).map_err(|error| error.to_string())?.data;
+        let many_rows = rows(&self.input, &many);
+        let repeated = model.predict(method, &many_rows).map_err(|error| error.to_string())?.data;
+        let by_threads =
+            model.predict_with_threads(method, &many_rows, 2).map_err(|error| error.to_string())?.data;
+        if !is_same(&repeated, &by_threads) {
+            return Err(format!("two threads give another {method}"));
+        }
         for (place, row) in many.into_iter().enumerate() {
             if !is_same(&part(&repeated, place * per_row, per_row), &part(together, row * per_row, per_row)) {
                 return Err(format!("row {row} among many gives another {method}"));
