@@ -18,8 +18,11 @@ const MAX_RATIO: u64 = 100;
 struct Compression {
     name: &'static str,
     begins: fn(&[u8]) -> bool,
-    unpack: for<'a> fn(&'a [u8]) -> Box<dyn Read + 'a>,
+    unpack: for<'a> fn(&'a [u8]) -> io::Result<Box<dyn Read + 'a>>,
 }
+
+/// Memory for the dictionary of LZMA, in KiB: that of the highest level of compression, and twice as much.
+const MAX_DICTIONARY_KIB: u32 = 128 << 10;
 
 /// The ways that are known. A further one is one more row.
 const COMPRESSIONS: &[Compression] = &[
@@ -28,28 +31,44 @@ const COMPRESSIONS: &[Compression] = &[
         // RFC 1950 §2.2: deflate in a window of 32 KiB, as zlib writes it, and a checksum over the first two bytes. A
         // smaller window would also fit the first letters of pickles of protocol 0.
         begins: |data| matches!(data, [0x78, flags, ..] if u16::from_be_bytes([0x78, *flags]).is_multiple_of(31)),
-        unpack: |data| Box::new(flate2::read::ZlibDecoder::new(data)),
+        unpack: |data| Ok(Box::new(flate2::read::ZlibDecoder::new(data))),
     },
     Compression {
         name: "gzip",
         begins: |data| data.starts_with(&[0x1f, 0x8b]),
-        unpack: |data| Box::new(flate2::read::MultiGzDecoder::new(data)),
+        unpack: |data| Ok(Box::new(flate2::read::MultiGzDecoder::new(data))),
+    },
+    Compression {
+        name: "bzip2",
+        begins: |data| matches!(data, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
+        unpack: |data| Ok(Box::new(bzip2::read::MultiBzDecoder::new(data))),
+    },
+    Compression {
+        name: "xz",
+        begins: |data| data.starts_with(b"\xfd7zXZ\0"),
+        unpack: |data| Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(data, true, MAX_DICTIONARY_KIB))),
+    },
+    Compression {
+        name: "lzma",
+        begins: |data| data.starts_with(b"\x5d\0\0"),
+        unpack: |data| Ok(Box::new(lzma_rust2::LzmaReader::new_mem_limit(data, MAX_DICTIONARY_KIB, None)?)),
+    },
+    Compression {
+        name: "lz4",
+        begins: |data| data.starts_with(b"\x04\x22\x4d\x18"),
+        unpack: |data| Ok(Box::new(lz4_flex::frame::FrameDecoder::new(data))),
     },
 ];
 
 /// First bytes of compressions that are told apart but not read.
-const UNKNOWN: &[(&str, &[u8])] = &[
-    ("bzip2", b"BZh"),
-    ("xz", b"\xfd7zXZ\0"),
-    ("lzma", b"\x5d\0\0"),
-    ("lz4", b"\x04\x22\x4d\x18"),
-    ("zstd", b"\x28\xb5\x2f\xfd"),
-];
+const UNKNOWN: &[(&str, &[u8])] = &[("zstd", b"\x28\xb5\x2f\xfd")];
 
 /// The bytes of a file, unpacked if they are compressed, and the name of the compression.
 pub(crate) fn unpack(data: &[u8]) -> Result<(Cow<'_, [u8]>, Option<&'static str>), Fault> {
     if let Some(compression) = COMPRESSIONS.iter().find(|compression| (compression.begins)(data)) {
-        let unpacked = read_bounded((compression.unpack)(data), limit(data.len()))?;
+        let reader = (compression.unpack)(data)
+            .map_err(|error| Fault::damaged(0, format!("it cannot be unpacked: {error}")))?;
+        let unpacked = read_bounded(reader, limit(data.len()))?;
         return Ok((Cow::Owned(unpacked), Some(compression.name)));
     }
     if let Some((name, _)) = UNKNOWN.iter().find(|(_, magic)| data.starts_with(magic)) {
@@ -94,10 +113,13 @@ mod tests {
     #[test]
     fn known_compressions_are_unpacked_and_others_are_named() {
         assert_eq!(unpack(&zlib(b"abc")).unwrap(), (b"abc".to_vec().into(), Some("zlib")));
+        // As python-lz4 writes it.
+        let lz4 = b"\x04\x22\x4d\x18\x68\x40\x18\0\0\0\0\0\0\0\x4f\x0c\0\0\0\x3cabc\x03\0\x50bcabc\0\0\0\0";
+        assert_eq!(unpack(lz4).unwrap(), (b"abc".repeat(8).into(), Some("lz4")));
         assert_eq!(unpack(b"abc").unwrap(), (b"abc".into(), None));
         assert_eq!(unpack(b"(S'a'\n.").unwrap().1, None);
-        let Fault::Unsupported { what, .. } = unpack(b"BZh91AY").unwrap_err() else { panic!() };
-        assert_eq!(what, "a file compressed with bzip2");
+        let Fault::Unsupported { what, .. } = unpack(b"\x28\xb5\x2f\xfd\x04").unwrap_err() else { panic!() };
+        assert_eq!(what, "a file compressed with zstd");
     }
 
     #[test]
@@ -106,6 +128,12 @@ mod tests {
         assert!(bomb.len() < 70_000);
         let limit = FREE_UNPACKED_BYTES;
         assert_eq!(unpack(&bomb).unwrap_err(), Fault::TooLarge { what: "unpacked bytes", limit });
+    }
+
+    #[test]
+    fn a_dictionary_beyond_memory_is_refused() {
+        let lie = b"\x5d\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0";
+        assert!(matches!(unpack(lie), Err(Fault::Damaged { .. })), "{:?}", unpack(lie));
     }
 
     #[test]

@@ -165,9 +165,9 @@ fn files_that_are_no_models_are_named() {
         ]],
     );
     refused(
-        b"BZh91AY&SY",
+        b"\x28\xb5\x2f\xfd....",
         expect![
-            "a file compressed with bzip2 is not supported: this build reads zlib, gzip, and files that are not compressed"
+            "a file compressed with zstd is not supported: this build reads zlib, gzip, bzip2, xz, lzma, lz4, and files that are not compressed"
         ],
     );
     refused(
