@@ -27,7 +27,7 @@ struct Format {
 const FORMATS: &[Format] = &[
     Format { begins: skops::is_likely, read: |data, _| skops::load(data) },
     Format { begins: catboost::is_likely, read: |data, _| catboost::load_cbm(data) },
-    Format { begins: lightgbm::is_likely, read: |data, _| lightgbm::load(data) },
+    Format { begins: lightgbm::is_likely, read: lightgbm::load },
     Format { begins: onnx::is_likely, read: |data, _| onnx::load(data) },
     Format { begins: pickle::is_likely, read: |data, _| load_pickle(data) },
     Format {

@@ -33,7 +33,7 @@ pub fn ubjson(data: &[u8]) {
 
 /// Reads bytes as a text file of LightGBM, and asks the model if there is one.
 pub fn lightgbm(data: &[u8]) {
-    ask(lightgbm::load(data));
+    ask(lightgbm::load(data, None));
 }
 
 /// Reads bytes as a `cbm` file of CatBoost, and asks the model if there is one.

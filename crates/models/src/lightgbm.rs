@@ -26,8 +26,10 @@ pub(crate) use text::is_likely;
 /// The library, as errors call it.
 const LIBRARY: &str = "LightGBM";
 
-/// The class that a file is of when nothing says so.
+/// The class of a file that tells no classes apart, or of which the folder around it says so.
 const BOOSTER: &str = "lightgbm.basic.Booster";
+/// The class of a file that tells classes apart.
+const CLASSIFIER: &str = "lightgbm.sklearn.LGBMClassifier";
 
 /// A booster, asked as one of LightGBM's Python classes.
 #[derive(Debug)]
@@ -46,13 +48,21 @@ enum Role {
     },
 }
 
-/// Makes a model of a text file.
-pub(crate) fn load(file: &[u8]) -> Result<Content, Fault> {
+/// Makes a model of a text file. One that was trained to tell classes apart is asked as an `LGBMClassifier` of the
+/// classes 0, 1, and so on, unless the folder around it says that a `Booster` was saved, which tells probabilities.
+pub(crate) fn load(file: &[u8], class: Option<&str>) -> Result<Content, Fault> {
     let text = std::str::from_utf8(file).map_err(|error| Fault::damaged(error.valid_up_to(), "no UTF-8"))?;
     let booster = Booster::read(text, None)?;
     let names = booster.names.clone();
-    let outline = vec![Outline { depth: 0, name: None, class: BOOSTER.to_owned(), version: None }];
-    Ok(Content { format: "LightGBM text".to_owned(), step: step(booster, Role::Booster)?, names, outline })
+    let (class, role) = match class {
+        None if booster.objective.tells_classes() => {
+            let n_classes = booster.n_outputs().max(2) as i64;
+            (CLASSIFIER, Role::Classifier { classes: Data::Long((0..n_classes).collect()) })
+        }
+        _ => (BOOSTER, Role::Booster),
+    };
+    let outline = vec![Outline { depth: 0, name: None, class: class.to_owned(), version: None }];
+    Ok(Content { format: "LightGBM text".to_owned(), step: step(booster, role)?, names, outline })
 }
 
 fn step(booster: Booster, role: Role) -> Result<Step, Fault> {

@@ -98,17 +98,20 @@ fn names(own: Option<Vec<String>>, declared: Option<Vec<String>>) -> Option<Vec<
     }
 }
 
-/// Notes which columns must be there: those that are declared so, and those that the estimator turns out to need.
+/// Notes which columns must be there: all that the estimator uses, as its library has it, but for those that are declared
+/// optional and that the estimator turns out to do without.
 fn require_columns(evaluator: &mut Evaluator, method: Method, hints: &[Hint], declared: Option<&Signature>) {
-    let required = needed_columns(evaluator, method, hints);
-    let is_declared = |name: &str| match declared.map(|signature| &signature.inputs) {
-        Some(Inputs::Columns(fields)) => fields.iter().any(|field| field.name == name && field.required),
-        _ => false,
+    let needed = needed_columns(evaluator, method, hints);
+    let is_declared_required = |name: &str| match declared.map(|signature| &signature.inputs) {
+        Some(Inputs::Columns(fields)) => {
+            fields.iter().find(|field| field.name == name).map(|field| field.required)
+        }
+        _ => None,
     };
     let entry = &mut evaluator.entry;
     let Some(columns) = &mut entry.columns else { return };
-    for (column, is_needed) in columns.iter_mut().zip(required) {
-        column.is_required = is_needed || is_declared(&column.name);
+    for ((column, is_needed), hint) in columns.iter_mut().zip(needed).zip(hints) {
+        column.is_required = is_needed || is_declared_required(&column.name).unwrap_or(hint.is_used);
     }
     if let Some(features) = &mut entry.features {
         let required = columns.iter().filter(|column| column.is_required).map(|column| &*column.name);

@@ -100,11 +100,22 @@ fn pick_in_order<'a>(
             Some(column) if column.name == name => Some(column),
             _ => {
                 let named = || columns.iter().map(|column| (column.name.as_str(), column)).collect();
-                by_name.get_or_insert_with(named).get(name).copied()
+                let by_name = by_name.get_or_insert_with(named);
+                by_name.get(name).copied().or_else(|| find_with_spaces(columns, name))
             }
         };
         column.map(|column| Column::of(&column.values))
     })
+}
+
+/// The column whose name the model has with `_` for each space, as LightGBM writes it.
+fn find_with_spaces<'a>(columns: &'a [crate::Column], wanted: &str) -> Option<&'a crate::Column> {
+    let is_meant = |column: &&crate::Column| {
+        column.name.contains(' ')
+            && column.name.len() == wanted.len()
+            && column.name.replace(' ', "_") == wanted
+    };
+    wanted.contains('_').then(|| columns.iter().find(is_meant)).flatten()
 }
 
 /// The wanted columns, in order. `find` is told where a column mostly is, and its name.

@@ -171,9 +171,10 @@ fn a_column_without_any_value_is_filled_in_its_type() {
     let answer = |kind: Values| imputer.predict(Method::Transform, &table(&[("kind", kind)])).unwrap();
     let filled = answer(Values::Text([None, None].into_iter().collect()));
     assert_eq!(filled, answer(Values::Double(vec![f64::NAN; 2])));
-    // Not given at all is missing too.
+    // Not given at all is a mistake, as in scikit-learn.
     let nothing = table(&[("other", Values::Long(vec![1, 2]))]);
-    assert_eq!(filled, imputer.predict(Method::Transform, &nothing).unwrap());
+    let error = imputer.predict(Method::Transform, &nothing).unwrap_err();
+    assert_eq!(error.to_string(), "missing columns: `kind`");
 }
 
 #[test]
@@ -233,18 +234,31 @@ fn without_a_declaration_the_model_itself_tells_what_it_takes() {
         .collect();
     assert!(!model.signature().is_declared);
     expect![[r#"
-        price?: double
-        promotion?: double
-        day_of_week?: double
-        month?: double
-        store_id?: long
-        product_id?: long
-        category?: string"#]]
+        price: double
+        promotion: double
+        day_of_week: double
+        month: double
+        store_id: long
+        product_id: long
+        category: string"#]]
     .assert_eq(&told.join("\n"));
-    // A column that may be missing may also not be there at all.
-    let without_price =
-        table(&[("store_id", Values::Long(vec![1])), ("product_id", Values::Long(vec![101]))]);
+    // Values may be missing, columns may not.
+    let missing = || Values::Double(vec![f64::NAN]);
+    let without_price = table(&[
+        ("price", missing()),
+        ("promotion", missing()),
+        ("day_of_week", missing()),
+        ("month", missing()),
+        ("store_id", Values::Long(vec![1])),
+        ("product_id", Values::Long(vec![101])),
+        ("category", Values::Text([None].into_iter().collect())),
+    ]);
     check(&model, &without_price, expect!["Double([25.626149669663214])"]);
+    let without_columns =
+        table(&[("store_id", Values::Long(vec![1])), ("product_id", Values::Long(vec![101]))]);
+    let error = model.predict(Method::Predict, &without_columns).unwrap_err();
+    let names = "`price`, `promotion`, `day_of_week`, `month`, `category`";
+    assert_eq!(error.to_string(), format!("missing columns: {names}"));
 
     let svc = models::load(&fixtures().join("iris-svc/model.p0.pkl")).unwrap();
     assert_eq!(svc.signature().inputs, Inputs::Matrix { datatype: DataType::Double, n_columns: Some(4) });

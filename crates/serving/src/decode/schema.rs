@@ -98,6 +98,9 @@ impl Schema {
             return Some(guess);
         }
         let exact = self.positions.get(name);
+        // LightGBM writes the names that it was given with `_` for each space.
+        let exact =
+            exact.or_else(|| self.positions.get(&name.contains(' ').then(|| name.replace(' ', "_"))?));
         exact.or_else(|| self.folded_positions.as_ref()?.get(&folded(name))).copied()
     }
 }
