@@ -4,13 +4,14 @@
 //! fields of a kind mean: an object is checked for what every object has, and kept whole.
 
 mod check;
+mod json;
 mod yaml;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use yaml::Places;
+use yaml::{Document, Places, Problem, YamlError};
 
 use crate::{Finding, Location, Object, Source, codes};
 
@@ -41,28 +42,9 @@ pub fn read(file: &str, text: &str) -> Read {
         return read;
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{')
-        && let Some(values) = json_stream(file, text)
-    {
-        values.into_iter().for_each(|(value, source)| read.add(value, source));
-        return read;
-    }
     for document in yaml::documents(text) {
-        match yaml::parse(document.text) {
-            Ok((value, places)) => {
-                let source = Source {
-                    file: file.to_owned(),
-                    places: places.shifted(document.first_line - 1),
-                    text: document.text.into(),
-                    first_line: document.first_line,
-                };
-                read.add(value, source);
-            }
-            Err(error) => {
-                let line_text = document.text.lines().nth(error.line.saturating_sub(1) as usize);
-                let line = document.first_line + error.line.saturating_sub(1);
-                read.fail(at(file, line, error.column, line_text.unwrap_or_default()), error.message);
-            }
+        if !read.add_json(file, &document) {
+            read.add_yaml(file, &document);
         }
     }
     read
@@ -77,34 +59,66 @@ fn at(file: &str, line: u32, column: u32, text: &str) -> Location {
     Location { file: file.to_owned(), line, column, text: text.to_owned() }
 }
 
-/// JSON values one after the other, when the text is that.
-///
-/// Every JSON text is also read as YAML, for the places of its fields; where YAML disagrees (surrogate pairs, tabs) the
-/// objects have no places.
-fn json_stream(file: &str, text: &str) -> Option<Vec<(Value, Source)>> {
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    let mut values = Vec::new();
-    let mut start = 0;
-    while let Some(value) = stream.next() {
-        let value = value.ok()?;
-        let end = stream.byte_offset();
-        let written = &text[start..end];
-        let first_line = 1 + u32::try_from(text[..start].matches('\n').count()).ok()?;
-        let (value, places) = match yaml::parse(written) {
-            Ok(parsed) => parsed,
-            Err(error) if error.is_duplicate => return None,
-            Err(_) => (value, Places::default()),
-        };
-        let places = places.shifted(first_line - 1);
-        values.push((value, Source { file: file.to_owned(), places, text: written.into(), first_line }));
-        start = end;
-    }
-    Some(values)
-}
-
 // === impl Read ===
 
 impl Read {
+    fn add_yaml(&mut self, file: &str, document: &Document<'_>) {
+        match yaml::parse(document.text) {
+            Ok((value, places)) => {
+                let source = Source {
+                    file: file.to_owned(),
+                    places: places.shifted(document.first_line - 1),
+                    text: document.text.into(),
+                    first_line: document.first_line,
+                };
+                self.add(value, source);
+            }
+            Err(error) => self.fail_at(file, document, error),
+        }
+    }
+
+    /// Adds the JSON values that a document consists of, if it does.
+    ///
+    /// Each is also read as YAML, for the places of its fields; where YAML disagrees (surrogate pairs, tabs) the object has
+    /// no places.
+    fn add_json(&mut self, file: &str, document: &Document<'_>) -> bool {
+        let body = document.text.strip_prefix("---").unwrap_or(document.text);
+        if !body.trim_start().starts_with('{') {
+            return false;
+        }
+        let Some(written) = json::values(body) else { return false };
+        let mut values = Vec::new();
+        for written in written {
+            let inside =
+                Document { text: written.text, first_line: document.first_line + written.lines_before };
+            let value = match (written.too_deep, serde_json::from_str(written.text)) {
+                (Some(place), _) => Err(yaml::too_deep(place)),
+                (None, Ok(value)) => Ok(value),
+                (None, Err(_)) => return false,
+            };
+            values.push((inside, value));
+        }
+        for (inside, value) in values {
+            let (value, places) = match (value, yaml::parse(inside.text)) {
+                (Ok(_), Err(error)) if error.problem == Problem::Duplicate => (Err(error), Places::default()),
+                (value, parsed) => (value, parsed.map(|(_, places)| places).unwrap_or_default()),
+            };
+            match value {
+                Ok(value) => {
+                    let source = Source {
+                        file: file.to_owned(),
+                        places: places.shifted(inside.first_line - 1),
+                        text: inside.text.into(),
+                        first_line: inside.first_line,
+                    };
+                    self.add(value, source);
+                }
+                Err(error) => self.fail_at(file, &inside, error),
+            }
+        }
+        true
+    }
+
     fn add(&mut self, value: Value, source: Source) {
         if value.is_null() {
             return;
@@ -136,6 +150,12 @@ impl Read {
                 }
             }
         }
+    }
+
+    fn fail_at(&mut self, file: &str, document: &Document<'_>, error: YamlError) {
+        let index = error.line.saturating_sub(1);
+        let text = document.text.lines().nth(index as usize).unwrap_or_default();
+        self.fail(at(file, document.first_line + index, error.column, text), error.message);
     }
 
     fn fail(&mut self, location: Location, message: String) {

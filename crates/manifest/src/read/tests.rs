@@ -97,7 +97,7 @@ fn a_broken_document_costs_only_itself() {
               --> f.yaml:6:7
                |  kind: [
                |        ^
-            error[document-invalid]: not YAML: duplicate mapping key `kind` is not allowed here
+            error[document-invalid]: duplicate key: the map has `kind` already
               --> f.yaml:10:1
                |  kind: Pod
                |  ^
