@@ -34,6 +34,11 @@ pub struct Finding {
     pub location: Option<Location>,
 }
 
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 1_000;
+/// The longest suggestion, in bytes: part of one would be wrong. A whole object may be one.
+const MAX_SUGGESTION: usize = 64 << 10;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -61,16 +66,18 @@ pub struct Location {
 // === impl Finding ===
 
 impl Finding {
-    /// A finding about nothing in particular yet, as severe as its code.
+    /// A finding about nothing in particular yet, as severe as its code. What a message quotes may be of any length; the
+    /// message is not.
     #[must_use]
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        let message = shortened(message.into());
         Self {
             severity: code.severity,
             code: code.name,
             lint: code.lint,
             object: None,
             field: None,
-            message: message.into(),
+            message,
             suggestion: None,
             location: None,
         }
@@ -103,13 +110,13 @@ impl Finding {
     /// The same, with what to write instead.
     #[must_use]
     pub fn suggest(self, suggestion: impl Into<String>) -> Self {
-        Self { suggestion: Some(suggestion.into()), ..self }
+        self.maybe_suggest(Some(suggestion.into()))
     }
 
     /// The same, with what to write instead if there is something.
     #[must_use]
     pub fn maybe_suggest(self, suggestion: Option<String>) -> Self {
-        Self { suggestion, ..self }
+        Self { suggestion: suggestion.filter(|text| text.len() <= MAX_SUGGESTION), ..self }
     }
 
     /// The same, with another severity than its code has by itself.
@@ -131,7 +138,8 @@ impl Finding {
     }
 }
 
-/// Puts findings into their order (severity, object, field, code) and drops those that say the same again.
+/// Puts findings into their order (severity, object, field, code) and drops those that say the same again. Documents that
+/// are wrong in the same way are told apart by their places.
 pub fn sort(findings: &mut Vec<Finding>) {
     findings.sort_by(|a, b| {
         let key = |finding: &Finding| {
@@ -141,9 +149,19 @@ pub fn sort(findings: &mut Vec<Finding>) {
         key(a).cmp(&key(b)).then_with(|| a.location.cmp(&b.location))
     });
     findings.dedup_by(|a, b| {
-        (a.severity, a.code, &a.object, &a.field, &a.message)
-            == (b.severity, b.code, &b.object, &b.field, &b.message)
+        let is_same_place = a.code != codes::DOCUMENT_INVALID.name || a.location == b.location;
+        is_same_place
+            && (a.severity, a.code, &a.object, &a.field, &a.message)
+                == (b.severity, b.code, &b.object, &b.field, &b.message)
     });
+}
+
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 /// The known word that is nearest to what somebody wrote, if one is near.

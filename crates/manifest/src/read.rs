@@ -7,6 +7,7 @@ mod check;
 mod json;
 mod yaml;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -41,13 +42,22 @@ pub fn read(file: &str, text: &str) -> Read {
         read.fail(at(file, 1, 1, ""), message);
         return read;
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for document in yaml::documents(text) {
+    let text = without_marks(text);
+    for document in yaml::documents(&text) {
         if !read.add_json(file, &document) {
             read.add_yaml(file, &document);
         }
     }
     read
+}
+
+/// The text without byte order marks at its beginning, and where another file with one was put behind it.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains("\n\u{feff}") {
+        return Cow::from(text.replace("\n\u{feff}", "\n"));
+    }
+    Cow::from(text)
 }
 
 /// One YAML value, without places.
@@ -119,20 +129,43 @@ impl Read {
         true
     }
 
+    /// Adds an object, or those of a list; lists in lists are as deep as values are.
     fn add(&mut self, value: Value, source: Source) {
         if value.is_null() {
             return;
         }
-        let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-        match value {
-            Value::Object(mut list) if is_list && list.get("items").is_some_and(Value::is_array) => {
-                let items = list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
-                for (index, item) in items.into_iter().flatten().enumerate() {
-                    let places = Places::below(&source.places, &format!("items[{index}]"));
-                    self.add_one(item, Source { places, ..source.clone() });
-                }
+        let of_items = value.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List"));
+        let Some(of_items) = of_items.map(str::to_owned) else { return self.add_one(value, source) };
+        match value.get("items") {
+            Some(Value::Array(_)) => self.add_items(value, &of_items, &source),
+            // An empty list, as some programs write it.
+            None | Some(Value::Null) if of_items.is_empty() => {}
+            Some(other) if of_items.is_empty() => {
+                let location = source.locate("items").unwrap_or_else(|| at(&source.file, 1, 1, ""));
+                self.fail(location, format!("`items` is {}, not a list", check::describe(other)));
             }
-            value => self.add_one(value, source),
+            _ => self.add_one(value, source),
+        }
+    }
+
+    /// Adds the items of a list. Those of a `ServiceList` need not say that they are Services.
+    fn add_items(&mut self, mut list: Value, of_items: &str, source: &Source) {
+        let items = list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+        for (index, mut item) in items.into_iter().flatten().enumerate() {
+            if let Value::Object(fields) = &mut item
+                && !of_items.is_empty()
+                && !fields.contains_key("kind")
+            {
+                fields.insert("kind".to_owned(), Value::from(of_items));
+                fields.entry("apiVersion").or_insert_with(|| list["apiVersion"].clone());
+            }
+            let inside = Source {
+                file: source.file.clone(),
+                places: Places::below(&source.places, &format!("items[{index}]")),
+                text: source.text.clone(),
+                first_line: source.first_line,
+            };
+            self.add(item, inside);
         }
     }
 
@@ -155,7 +188,12 @@ impl Read {
     fn fail_at(&mut self, file: &str, document: &Document<'_>, error: YamlError) {
         let index = error.line.saturating_sub(1);
         let text = document.text.lines().nth(index as usize).unwrap_or_default();
-        self.fail(at(file, document.first_line + index, error.column, text), error.message);
+        let is_template = error.problem == Problem::Yaml && text.contains("{{");
+        let location = at(file, document.first_line + index, error.column, text);
+        let finding = Finding::new(&codes::DOCUMENT_INVALID, error.message);
+        let advice = is_template
+            .then(|| "render the template first: helm template CHART | forebay check -".to_owned());
+        self.findings.push(Finding { location: Some(location), ..finding.maybe_suggest(advice) });
     }
 
     fn fail(&mut self, location: Location, message: String) {
