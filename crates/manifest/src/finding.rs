@@ -36,6 +36,8 @@ pub struct Finding {
 
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 1_000;
+/// The longest beginning of a line that is kept, in bytes.
+const MAX_LINE: usize = 1_000;
 /// The longest suggestion, in bytes: part of one would be wrong. A whole object may be one.
 const MAX_SUGGESTION: usize = 64 << 10;
 
@@ -59,7 +61,7 @@ pub struct Location {
     pub line: u32,
     /// From 1, in characters.
     pub column: u32,
-    /// The line as written.
+    /// The line as written; of a very long one the beginning.
     pub text: String,
 }
 
@@ -154,6 +156,11 @@ pub fn sort(findings: &mut Vec<Finding>) {
             && (a.severity, a.code, &a.object, &a.field, &a.message)
                 == (b.severity, b.code, &b.object, &b.field, &b.message)
     });
+}
+
+/// As much of a line as is kept: a file can be one line, and have a finding for each of a thousand objects in it.
+pub(crate) fn beginning(line: &str) -> &str {
+    &line[..line.floor_char_boundary(MAX_LINE)]
 }
 
 fn shortened(mut message: String) -> String {

@@ -8,12 +8,14 @@ mod json;
 mod yaml;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use yaml::{Document, Places, Problem, YamlError};
 
+use crate::finding::beginning;
 use crate::{Finding, Location, Object, Source, codes};
 
 pub(crate) use check::check;
@@ -29,6 +31,8 @@ pub struct Read {
     pub objects: Vec<Object>,
     /// What could not be read, and what is of no use here.
     pub findings: Vec<Finding>,
+    /// What was said about kinds, which is not said again for each object.
+    said: HashSet<String>,
 }
 
 /// Reads YAML documents, or JSON values one after the other; a `List` stands for its items.
@@ -66,7 +70,7 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
 }
 
 fn at(file: &str, line: u32, column: u32, text: &str) -> Location {
-    Location { file: file.to_owned(), line, column, text: text.to_owned() }
+    Location { file: file.to_owned(), line, column, text: beginning(text).to_owned() }
 }
 
 // === impl Read ===
@@ -151,6 +155,8 @@ impl Read {
     /// Adds the items of a list. Those of a `ServiceList` need not say that they are Services.
     fn add_items(&mut self, mut list: Value, of_items: &str, source: &Source) {
         let items = list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+        let lines: Vec<&str> = source.text.lines().collect();
+        let line_of = |index: usize| source.places.get(&format!("items[{index}]")).map(|(line, _)| *line);
         for (index, mut item) in items.into_iter().flatten().enumerate() {
             if let Value::Object(fields) = &mut item
                 && !of_items.is_empty()
@@ -159,11 +165,17 @@ impl Read {
                 fields.insert("kind".to_owned(), Value::from(of_items));
                 fields.entry("apiVersion").or_insert_with(|| list["apiVersion"].clone());
             }
+            let first_line = line_of(index).unwrap_or(source.first_line);
+            let first = (first_line - source.first_line) as usize;
+            let last = line_of(index + 1).map_or(lines.len(), |next| (next - source.first_line) as usize + 1);
+            // Without a place there is nothing to show.
+            let last = if line_of(index).is_some() { last } else { 0 };
+            let own: Vec<&str> = lines.iter().take(last).skip(first).map(|line| beginning(line)).collect();
             let inside = Source {
                 file: source.file.clone(),
                 places: Places::below(&source.places, &format!("items[{index}]")),
-                text: source.text.clone(),
-                first_line: source.first_line,
+                text: own.join("\n").into(),
+                first_line,
             };
             self.add(item, inside);
         }
@@ -173,14 +185,10 @@ impl Read {
         match check(value, Some(Arc::new(source))) {
             Ok(object) => self.objects.push(object),
             Err(findings) => {
-                for finding in findings {
-                    let said = self.findings.iter().any(|other| {
-                        other.code == codes::KIND_IGNORED.name && other.message == finding.message
-                    });
-                    if !said {
-                        self.findings.push(finding);
-                    }
-                }
+                let is_news = |finding: &Finding| {
+                    finding.code != codes::KIND_IGNORED.name || self.said.insert(finding.message.clone())
+                };
+                self.findings.extend(findings.into_iter().filter(is_news));
             }
         }
     }

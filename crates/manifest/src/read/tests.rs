@@ -263,7 +263,9 @@ fn names_that_are_no_text_are_not_missing() {
 
 #[test]
 fn a_template_is_told_from_broken_yaml() {
-    check("a: {{ .Values.x }}\n---\n{{- if .Values.y }}\na: b\n---\na: {b\n", &expect![[r#"
+    check(
+        "a: {{ .Values.x }}\n---\n{{- if .Values.y }}\na: b\n---\na: {b\n",
+        &expect![[r#"
         error[document-invalid]: not YAML: a key is a list or map, not a text
           --> f.yaml:1:5
            |  a: {{ .Values.x }}
@@ -278,7 +280,8 @@ fn a_template_is_told_from_broken_yaml() {
           --> f.yaml:6:4
            |  a: {b
            |     ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -339,14 +342,29 @@ apiVersion: v1\nkind: List\nitems: {{}}\n"
 }
 
 #[test]
-fn a_long_list_is_read_in_a_time_that_grows_with_its_length() {
-    let item = "- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {}}\n";
-    let text = format!("apiVersion: v1\nkind: List\nitems:\n{}", item.repeat(10_000));
+fn the_objects_of_a_list_have_the_lines_that_they_stand_on() {
+    let item = "- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n  spec: {}\n";
+    let n_items = 2_000;
+    let text = format!("# first\n---\napiVersion: v1\nkind: List\nitems:\n{}", item.repeat(n_items));
     let read = read("f.yaml", &text);
-    assert_eq!(read.objects.len(), 10_000);
-    let last = read.objects.last().and_then(|object| object.locate("metadata.name")).unwrap();
-    assert_eq!((last.line, last.column), (10_003, 46));
-    assert_eq!(read.objects[9].source.as_ref().unwrap().places.len(), 6);
+    assert_eq!(read.objects.len(), n_items);
+    let last = read.objects.last().unwrap();
+    let place = last.locate("metadata.name").unwrap();
+    assert_eq!((place.line, place.column, place.text.as_str()), (8_004, 14, "  metadata: {name: a}"));
+    assert_eq!(last.source.as_ref().unwrap().places.len(), 6);
+    let kept: usize = read.objects.iter().map(|object| object.source.as_ref().unwrap().text.len()).sum();
+    assert!(kept < 2 * text.len(), "{kept} bytes of {}", text.len());
+}
+
+#[test]
+fn the_objects_on_one_line_do_not_have_a_copy_of_it_each() {
+    let item = r#"{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}}"#;
+    let items = vec![item; 2_000].join(",");
+    let items = items.replacen("StatefulSet", "Deployment", 1_000);
+    let read = read("f.json", &format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#));
+    assert_eq!((read.objects.len(), read.findings.len()), (1_000, 1));
+    assert!(read.findings[0].location.as_ref().unwrap().text.len() <= 1_000);
+    assert!(read.objects.iter().all(|object| object.source.as_ref().unwrap().text.len() <= 1_000));
 }
 
 #[test]
