@@ -8,6 +8,7 @@ mod json;
 mod yaml;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub(crate) use yaml::key_path;
 
 /// The longest text that is read, in bytes.
 const MAX_BYTES: usize = 16 << 20;
+
+/// The most findings about one file, besides one that says that there are more.
+const MAX_FINDINGS: usize = 10_000;
 
 /// What a file contains.
 #[derive(Debug, Default)]
@@ -188,7 +192,8 @@ impl Read {
                 let is_news = |finding: &Finding| {
                     finding.code != codes::KIND_IGNORED.name || self.said.insert(finding.message.clone())
                 };
-                self.findings.extend(findings.into_iter().filter(is_news));
+                let news: Vec<Finding> = findings.into_iter().filter(is_news).collect();
+                news.into_iter().for_each(|finding| self.push(finding));
             }
         }
     }
@@ -201,12 +206,24 @@ impl Read {
         let finding = Finding::new(&codes::DOCUMENT_INVALID, error.message);
         let advice = is_template
             .then(|| "render the template first: helm template CHART | forebay check -".to_owned());
-        self.findings.push(Finding { location: Some(location), ..finding.maybe_suggest(advice) });
+        self.push(Finding { location: Some(location), ..finding.maybe_suggest(advice) });
     }
 
     fn fail(&mut self, location: Location, message: String) {
         let finding = Finding::new(&codes::DOCUMENT_INVALID, message);
-        self.findings.push(Finding { location: Some(location), ..finding });
+        self.push(Finding { location: Some(location), ..finding });
+    }
+
+    fn push(&mut self, finding: Finding) {
+        match self.findings.len().cmp(&MAX_FINDINGS) {
+            Ordering::Less => self.findings.push(finding),
+            Ordering::Equal => {
+                let message =
+                    format!("there is more wrong with the file than these {MAX_FINDINGS} findings say");
+                self.findings.push(Finding::new(&codes::DOCUMENT_INVALID, message));
+            }
+            Ordering::Greater => {}
+        }
     }
 }
 

@@ -357,6 +357,14 @@ fn the_objects_of_a_list_have_the_lines_that_they_stand_on() {
 }
 
 #[test]
+fn findings_about_one_file_have_a_bound() {
+    let text = format!("{}---\n{SERVICE}", "---\n1\n".repeat(MAX_FINDINGS + 10));
+    let read = read("f.yaml", &text);
+    assert_eq!((read.objects.len(), read.findings.len()), (1, MAX_FINDINGS + 1));
+    assert!(read.findings[MAX_FINDINGS].message.contains("more wrong"));
+}
+
+#[test]
 fn the_objects_on_one_line_do_not_have_a_copy_of_it_each() {
     let item = r#"{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}}"#;
     let items = vec![item; 2_000].join(",");
