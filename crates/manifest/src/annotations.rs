@@ -228,6 +228,11 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
         }
     }
     for (key, _) in texts(object) {
+        if let Some(right) = with_right_prefix(key, is_service) {
+            let message = format!("{key} is not a name that anybody here knows: it is ignored");
+            let finding = Finding::new(&codes::ANNOTATION_UNKNOWN, message).at_annotation(object, key);
+            findings.push(finding.suggest(right));
+        }
         if key.starts_with(OUR_PREFIX) && !ours::KEYS.contains(&key) {
             let message = format!("{key} is not a name that anybody here knows: it is ignored");
             let near = nearest(key, ours::KEYS.iter().copied()).map(str::to_owned);
@@ -267,6 +272,21 @@ fn split(key: &str) -> Option<(&str, &str)> {
     let prefixes = [INGRESS_PREFIX, SERVICE_PREFIX, OTHER_SERVICE_PREFIX];
     let prefix = prefixes.into_iter().find(|prefix| key.starts_with(prefix))?;
     Some(key.split_at(prefix.len()))
+}
+
+/// The key that is meant by one with a known name behind a mistyped prefix. Prefixes that begin with another label are those
+/// of other controllers, which have annotations of the same names.
+fn with_right_prefix(key: &str, is_service: bool) -> Option<String> {
+    if split(key).is_some() {
+        return None;
+    }
+    let (written, name) = key.split_once('/')?;
+    let label = |domain: &str| domain.split('.').next().map(str::to_owned);
+    let right = [INGRESS_PREFIX, SERVICE_PREFIX].into_iter().find(|prefix| {
+        let domain = prefix.trim_end_matches('/');
+        label(domain) == label(written) && nearest(written, std::iter::once(domain)).is_some()
+    })?;
+    find(name, |annotation| annotation.stands_on(is_service, right)).map(|_| format!("{right}{name}"))
 }
 
 fn alias(name: &str) -> Option<(&'static str, &'static str)> {

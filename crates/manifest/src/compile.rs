@@ -121,9 +121,20 @@ fn without_nodes(
     load_balancer
 }
 
-/// One finding for each kind that is kept without effect, at the first object of it.
+/// A warning for each object that would run or route something elsewhere, and one note for each other kind that is kept
+/// without effect, at the first object of it.
 fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
-    for kind in kinds::KINDS.iter().filter(|kind| !kind.has_effect) {
+    for object in objects.iter() {
+        if let Some((missing, advice)) = kinds::elsewhere::missing_of(object) {
+            let message = format!("{} `{}` {missing}", object.kind.kind, object.name);
+            let finding = Finding::new(&codes::KIND_IGNORED, message).with_severity(Severity::Warning);
+            let location = object.locate("kind");
+            findings.push(Finding { location, ..finding.on(object).suggest(advice) });
+        }
+    }
+    let is_note =
+        |kind: &&kinds::Kind| !kind.has_effect && kinds::elsewhere::missing(kind.group, kind.kind).is_none();
+    for kind in kinds::KINDS.iter().filter(is_note) {
         let mut of_kind = objects.of_kind(kind.kind);
         if let Some(first) = of_kind.next() {
             let message = match of_kind.count() {

@@ -34,6 +34,13 @@ pub struct Finding {
     pub location: Option<Location>,
 }
 
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 1_000;
+/// The longest beginning of a line that is kept, in bytes.
+const MAX_LINE: usize = 1_000;
+/// The longest suggestion, in bytes: part of one would be wrong. A whole object may be one.
+const MAX_SUGGESTION: usize = 64 << 10;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -54,23 +61,25 @@ pub struct Location {
     pub line: u32,
     /// From 1, in characters.
     pub column: u32,
-    /// The line as written.
+    /// The line as written; of a very long one the beginning.
     pub text: String,
 }
 
 // === impl Finding ===
 
 impl Finding {
-    /// A finding about nothing in particular yet, as severe as its code.
+    /// A finding about nothing in particular yet, as severe as its code. What a message quotes may be of any length; the
+    /// message is not.
     #[must_use]
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        let message = shortened(message.into());
         Self {
             severity: code.severity,
             code: code.name,
             lint: code.lint,
             object: None,
             field: None,
-            message: message.into(),
+            message,
             suggestion: None,
             location: None,
         }
@@ -103,13 +112,13 @@ impl Finding {
     /// The same, with what to write instead.
     #[must_use]
     pub fn suggest(self, suggestion: impl Into<String>) -> Self {
-        Self { suggestion: Some(suggestion.into()), ..self }
+        self.maybe_suggest(Some(suggestion.into()))
     }
 
     /// The same, with what to write instead if there is something.
     #[must_use]
     pub fn maybe_suggest(self, suggestion: Option<String>) -> Self {
-        Self { suggestion, ..self }
+        Self { suggestion: suggestion.filter(|text| text.len() <= MAX_SUGGESTION), ..self }
     }
 
     /// The same, with another severity than its code has by itself.
@@ -131,7 +140,8 @@ impl Finding {
     }
 }
 
-/// Puts findings into their order (severity, object, field, code) and drops those that say the same again.
+/// Puts findings into their order (severity, object, field, code) and drops those that say the same again. Documents that
+/// are wrong in the same way are told apart by their places.
 pub fn sort(findings: &mut Vec<Finding>) {
     findings.sort_by(|a, b| {
         let key = |finding: &Finding| {
@@ -141,9 +151,24 @@ pub fn sort(findings: &mut Vec<Finding>) {
         key(a).cmp(&key(b)).then_with(|| a.location.cmp(&b.location))
     });
     findings.dedup_by(|a, b| {
-        (a.severity, a.code, &a.object, &a.field, &a.message)
-            == (b.severity, b.code, &b.object, &b.field, &b.message)
+        let is_same_place = a.code != codes::DOCUMENT_INVALID.name || a.location == b.location;
+        is_same_place
+            && (a.severity, a.code, &a.object, &a.field, &a.message)
+                == (b.severity, b.code, &b.object, &b.field, &b.message)
     });
+}
+
+/// As much of a line as is kept: a file can be one line, and have a finding for each of a thousand objects in it.
+pub(crate) fn beginning(line: &str) -> &str {
+    &line[..line.floor_char_boundary(MAX_LINE)]
+}
+
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 /// The known word that is nearest to what somebody wrote, if one is near.

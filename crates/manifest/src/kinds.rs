@@ -4,6 +4,7 @@
 //! [`KINDS`]. Kinds that are not here are named in a finding and left out.
 
 pub(crate) mod config;
+pub(crate) mod elsewhere;
 pub(crate) mod endpoints;
 pub(crate) mod inference_service;
 pub(crate) mod ingress;
@@ -134,13 +135,22 @@ pub(crate) fn read<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Find
                 error.to_string()
             };
             let finding = Finding::new(&codes::FIELD_INVALID, message).at(object, &error.path);
-            let wants_quotes = error.problem.ends_with("not a text")
-                && (error.problem.starts_with("is the boolean")
-                    || error.problem.starts_with("is the number"));
-            findings.push(finding.maybe_suggest(wants_quotes.then(|| "put it in quotes".to_owned())));
+            findings.push(finding.maybe_suggest(about_quotes(&error.problem).map(str::to_owned)));
             None
         }
     }
+}
+
+/// What to do about quotes that are missing, or around what should be a number or boolean.
+fn about_quotes(problem: &str) -> Option<&'static str> {
+    let is_scalar = problem.starts_with("is the boolean") || problem.starts_with("is the number");
+    if is_scalar && problem.ends_with("not a text") {
+        return Some("put it in quotes");
+    }
+    let (text, wanted) = problem.strip_prefix("is the text `")?.split_once("`, not ")?;
+    let is_number = wanted.contains("number") && text.parse::<f64>().is_ok();
+    let is_boolean = wanted == "`true` or `false`" && matches!(text, "true" | "false");
+    (is_number || is_boolean).then_some("leave the quotes out")
 }
 
 fn field_finding(object: &Object, note: &Note) -> Finding {
@@ -223,6 +233,20 @@ mod tests {
         }
         for nobody in ["", ".", "servicess", "deployments.core", "svc.apps", "deployments.v2.apps"] {
             assert_eq!(kind_named(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn quotes_are_spoken_of_where_they_are_what_is_wrong() {
+        for (problem, advice) in [
+            ("is the number `1`, not a text", Some("put it in quotes")),
+            ("is the boolean `true`, not a text", Some("put it in quotes")),
+            ("is the text `80`, not a number from 0 to 65535", Some("leave the quotes out")),
+            ("is the text `true`, not `true` or `false`", Some("leave the quotes out")),
+            ("is the text `http`, not a number from 0 to 65535", None),
+            ("is a list, not a text", None),
+        ] {
+            assert_eq!(about_quotes(problem), advice, "{problem}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use plan::ObjectRef;
 use serde_json::Value;
 
+use crate::finding::beginning;
 use crate::read::check;
 use crate::{Finding, Kind, Location, codes};
 
@@ -31,9 +32,9 @@ pub struct Source {
     pub file: String,
     /// Line and column, from 1, of each field, by its path (`metadata.annotations["a/b"]`, `spec.rules[0].host`).
     pub places: BTreeMap<String, (u32, u32)>,
-    /// The text of the document that the object stands in.
+    /// The text of the document that the object stands in, or of the lines of a list that it stands on.
     pub text: Arc<str>,
-    /// The number of the document's first line in the file, from 1.
+    /// The number of the text's first line in the file, from 1.
     pub first_line: u32,
 }
 
@@ -93,7 +94,7 @@ impl Source {
     #[must_use]
     pub fn location(&self, line: u32, column: u32) -> Location {
         let index = line.saturating_sub(self.first_line) as usize;
-        let text = self.text.lines().nth(index).unwrap_or_default().to_owned();
+        let text = beginning(self.text.lines().nth(index).unwrap_or_default()).to_owned();
         Location { file: self.file.clone(), line, column, text }
     }
 }

@@ -480,3 +480,21 @@ fn the_other_prefix_of_services_is_taken() {
     let compiled = compile(&objects, &Defaults::default());
     assert_eq!(compiled.plan.load_balancers[1].scheme.as_str(), "internet-facing");
 }
+
+#[test]
+fn a_mistyped_prefix_is_corrected_and_that_of_another_controller_left_alone() {
+    for (key, right) in [
+        ("alb.ingress.kubernets.io/scheme", Some("alb.ingress.kubernetes.io/scheme")),
+        ("alb.ingres.kubernetes.io/target-type", Some("alb.ingress.kubernetes.io/target-type")),
+        ("alb.ingress.kubernets.io/colour", None),
+        ("nginx.ingress.kubernetes.io/ssl-redirect", None),
+        ("alb.networking.azure.io/scheme", None),
+        ("alb.ingress.kubernetes.io/scheme", None),
+        ("scheme", None),
+    ] {
+        assert_eq!(with_right_prefix(key, false).as_deref(), right, "{key}");
+    }
+    let key = "service.beta.kubernets.io/aws-load-balancer-scheme";
+    assert!(with_right_prefix(key, true).is_some());
+    assert_eq!(with_right_prefix(key, false), None);
+}

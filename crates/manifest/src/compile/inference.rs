@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::children;
+use crate::finding::nearest;
 use crate::kinds::inference_service::{InferenceService, Model, Predictor};
 use crate::kinds::{self};
 use crate::{Finding, Object, Objects, Severity, codes};
@@ -24,6 +25,8 @@ pub(super) struct Inference {
 
 /// Formats that the model server reads.
 const FORMATS: &[&str] = &["sklearn", "xgboost", "lightgbm", "mlflow", "onnx"];
+/// The keys of a predictor that can hold its model.
+const MODEL_KEYS: &[&str] = &["model", "sklearn", "xgboost", "lightgbm", "onnx"];
 /// The port of the model server.
 const PORT: u16 = 8080;
 /// The longest name: the Services' names are made of it, and they are DNS labels.
@@ -209,17 +212,45 @@ impl Draft<'_> {
             return None;
         }
         let Some((key, model)) = found.pop() else {
-            self.wrong("spec.predictor", "the predictor has neither a model nor containers".to_owned());
+            self.no_model();
             return None;
         };
         let format = if key == "model" { model.model_format.name.clone() } else { key.to_owned() };
         Some((format!("spec.predictor.{key}"), format, model))
     }
 
+    /// Says that there is no model, or that the key of one is mistyped, which is then not said a second time.
+    fn no_model(&mut self) {
+        let mistyped = self.findings.iter().enumerate().find_map(|(index, finding)| {
+            let key = finding.field.as_deref()?.strip_prefix("spec.predictor.")?;
+            let near = nearest(key, MODEL_KEYS.iter().copied())?;
+            (finding.code == codes::FIELD_UNKNOWN.name).then(|| (index, key.to_owned(), near))
+        });
+        let Some((index, key, near)) = mistyped else {
+            self.wrong("spec.predictor", "the predictor has neither a model nor containers".to_owned());
+            return;
+        };
+        self.findings.remove(index);
+        let message = format!("the predictor has neither a model nor containers, but a field `{key}`");
+        let finding = Finding::new(&codes::FIELD_INVALID, message);
+        self.findings.push(
+            finding
+                .at(self.object, &format!("spec.predictor.{key}"))
+                .suggest(format!("did you mean `{near}`?")),
+        );
+    }
+
     fn unsupported(&mut self, path: &str, format: &str) {
-        let message = format!("NoSupportingRuntime: no runtime here reads the format `{format}`");
+        let message = match format {
+            "" => "the model has no `modelFormat.name`".to_owned(),
+            format => format!("NoSupportingRuntime: no runtime here reads the format `{format}`"),
+        };
+        let suggestion = match nearest(&format.to_ascii_lowercase(), FORMATS.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("formats that are read: {}", FORMATS.join(", ")),
+        };
         let finding = Finding::new(&codes::FORMAT_UNSUPPORTED, message).at(self.object, path);
-        self.findings.push(finding.suggest(format!("formats that are read: {}", FORMATS.join(", "))));
+        self.findings.push(finding.suggest(suggestion));
     }
 
     fn model_container(&mut self, path: &str, format: &str, model: Model) -> Option<Value> {

@@ -148,3 +148,53 @@ spec: {ingressClassName: alb, rules: [{host: a.example.com}]}
     let strict = Defaults { strict_aws: true, ..Defaults::default() };
     assert_eq!(arns(&strict), [""; 0]);
 }
+
+#[test]
+fn kept_kinds_that_would_run_or_route_something_are_warnings() {
+    let kept = "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: a}\n---
+apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: b, ownerReferences: [{kind: Deployment, name: b}]}\n---
+apiVersion: elbv2.k8s.aws/v1beta1\nkind: TargetGroupBinding\nmetadata: {name: c}\n---
+apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: d}\n";
+    let said: Vec<(Severity, String)> =
+        compiled(kept).findings.into_iter().map(|finding| (finding.severity, finding.message)).collect();
+    assert_eq!(
+        said,
+        [
+            (Severity::Warning, "ReplicaSet `a` is not run here".to_owned()),
+            (Severity::Warning, "TargetGroupBinding `c` routes nothing here".to_owned()),
+            (Severity::Info, "a NetworkPolicy is kept, and has no effect on one machine yet".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_mistyped_format_is_said_once_and_corrected() {
+    for (predictor, message, suggestion) in [
+        (
+            "{model: {modelFormat: {name: sklern}, storageUri: a}}",
+            "NoSupportingRuntime: no runtime here reads the format `sklern`",
+            "did you mean `sklearn`?",
+        ),
+        (
+            "{model: {modelFormat: {name: XGBoost}, storageUri: a}}",
+            "NoSupportingRuntime: no runtime here reads the format `XGBoost`",
+            "did you mean `xgboost`?",
+        ),
+        (
+            "{sklern: {storageUri: a}}",
+            "the predictor has neither a model nor containers, but a field `sklern`",
+            "did you mean `sklearn`?",
+        ),
+        (
+            "{model: {storageUri: a}}",
+            "the model has no `modelFormat.name`",
+            "formats that are read: sklearn, xgboost, lightgbm, mlflow, onnx",
+        ),
+    ] {
+        let text = ISVC.replace("{sklearn: {storageUri: model.pkl}}", predictor);
+        let text = text.replace("NAMESPACE", "a").replace("NAME", "iris");
+        let findings = compiled(&text).findings;
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.message.as_str(), finding.suggestion.as_deref()), (message, Some(suggestion)));
+    }
+}

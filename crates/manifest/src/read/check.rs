@@ -53,6 +53,18 @@ pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object,
         (true, namespace) if namespace.is_empty() => "default".to_owned(),
         (true, namespace) => namespace,
     };
+    let no_texts = ["name", "namespace"]
+        .into_iter()
+        .filter(|field| metadata.get(*field).is_some_and(|value| !value.is_null() && !value.is_string()));
+    let no_texts: Vec<(String, String)> =
+        no_texts.map(|field| (format!("metadata.{field}"), describe(&metadata[field]))).collect();
+    for (path, what) in &no_texts {
+        let message = format!("{path} is {what}, not a text");
+        findings.push(finding(&codes::FIELD_INVALID, path, message).suggest("put it in quotes"));
+    }
+    if !no_texts.is_empty() {
+        return Err(findings);
+    }
     if name.is_empty() {
         let fragment = fragment(kind);
         findings.push(Finding { location: place("metadata.name").or(place("")), ..fragment });
@@ -96,22 +108,46 @@ fn known_kind(
         let rewritten = kinds::ingress_v1beta1::rewrite(fields);
         return Err(Finding::new(&codes::API_VERSION_UNSUPPORTED, message).suggest(rewritten).into());
     }
-    let Some(known) = kind_of(group, kind) else {
-        let message = format!("kind `{kind}` of {api_version} is not known here: its objects are left out");
-        let finding = Finding::new(&codes::KIND_IGNORED, message);
-        let same_group = kinds::KINDS.iter().filter(|known| known.group == group);
-        let finding = match nearest(kind, same_group.map(|known| known.kind)) {
-            Some(near) => finding.with_severity(Severity::Warning).suggest(format!("kind: {near}")),
-            None => finding,
-        };
-        return Err(finding.into());
-    };
-    if known.version != version {
-        let message = format!("{kind} in {api_version} is not served here");
-        let right = format!("apiVersion: {}", known.api_version());
-        return Err(Finding::new(&codes::API_VERSION_UNSUPPORTED, message).suggest(right).into());
+    match kind_of(group, kind) {
+        Some(known) if known.version == version => Ok(known),
+        Some(known) => Err(elsewhere_served(api_version, known).into()),
+        None => Err(unknown_kind(api_version, group, kind, fields).into()),
     }
-    Ok(known)
+}
+
+/// A kind in a version, or in a group, that it does not have.
+fn elsewhere_served(api_version: &str, known: &Kind) -> Finding {
+    let message = format!("{} in {api_version} is not served here", known.kind);
+    let right = format!("apiVersion: {}", known.api_version());
+    Finding::new(&codes::API_VERSION_UNSUPPORTED, message).suggest(right)
+}
+
+/// What there is to say about a kind that is not known: most to those who expect something to run.
+fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String, Value>) -> Finding {
+    if let Some((missing, advice)) = kinds::elsewhere::missing(group, kind) {
+        let name = fields.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
+        let name = name.filter(|name| name.len() <= MAX_NAME).map(|name| format!(" `{name}`"));
+        let message = format!("{kind}{} of {api_version} {missing}", name.unwrap_or_default());
+        let finding = Finding::new(&codes::KIND_IGNORED, message);
+        return finding.with_severity(Severity::Warning).suggest(advice);
+    }
+    if let Some(known) = kinds::KINDS.iter().find(|known| known.kind == kind && is_meant(known, group)) {
+        return elsewhere_served(api_version, known);
+    }
+    let message = format!("kind `{kind}` of {api_version} is not known here: its objects are left out");
+    let finding = Finding::new(&codes::KIND_IGNORED, message);
+    let same_group = kinds::KINDS.iter().filter(|known| known.group == group);
+    match nearest(kind, same_group.map(|known| known.kind)) {
+        Some(near) => finding.with_severity(Severity::Warning).suggest(format!("kind: {near}")),
+        None => finding,
+    }
+}
+
+/// Whether a group that has no such kind was written by mistake: it is the group of other kinds that are known, or one of
+/// before their time, or mistyped. Other groups have kinds of the same names.
+fn is_meant(known: &Kind, group: &str) -> bool {
+    let is_ours = group == "extensions" || kinds::KINDS.iter().any(|other| other.group == group);
+    is_ours || nearest(group, std::iter::once(known.group)).is_some()
 }
 
 fn fragment(kind: &Kind) -> Finding {

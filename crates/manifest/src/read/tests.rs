@@ -97,7 +97,7 @@ fn a_broken_document_costs_only_itself() {
               --> f.yaml:6:7
                |  kind: [
                |        ^
-            error[document-invalid]: not YAML: duplicate mapping key `kind` is not allowed here
+            error[document-invalid]: duplicate key: the map has `kind` already
               --> f.yaml:10:1
                |  kind: Pod
                |  ^
@@ -158,6 +158,59 @@ fn unknown_kinds_are_named_once_and_mistyped_ones_corrected() {
 }
 
 #[test]
+fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
+    let kinds = [
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "CronJob"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+        ("networking.istio.io/v1beta1", "VirtualService"),
+        ("serving.knative.dev/v1", "Service"),
+        ("serving.kserve.io/v1alpha1", "InferenceGraph"),
+        ("security.istio.io/v1", "AuthorizationPolicy"),
+        ("storage.k8s.io/v1", "StorageClass"),
+        ("serving.kserve.io/v1alpha1", "ServingRuntime"),
+        ("events.k8s.io/v1", "Event"),
+    ];
+    let line = |(version, kind): &(&str, &str)| {
+        let text = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a}}}}");
+        let finding = read("f", &text).findings.remove(0);
+        let advice = finding.suggestion.unwrap_or_default();
+        format!("{} {}: {} [{advice}]\n", finding.severity.as_str(), finding.code, finding.message)
+    };
+    expect![[r#"
+        warning kind-ignored: StatefulSet `a` of apps/v1 is not run here [write it as a Deployment]
+        warning kind-ignored: DaemonSet `a` of apps/v1 is not run here [write it as a Deployment]
+        warning kind-ignored: CronJob `a` of batch/v1 is not run here [run its command yourself: what runs here are Deployments and Pods]
+        warning kind-ignored: HTTPRoute `a` of gateway.networking.k8s.io/v1 routes nothing here [write it as an Ingress]
+        warning kind-ignored: VirtualService `a` of networking.istio.io/v1beta1 routes nothing here [write it as an Ingress]
+        warning kind-ignored: Service `a` of serving.knative.dev/v1 is not run here [write it as an InferenceService, or as a Deployment with a Service and an Ingress]
+        warning kind-ignored: InferenceGraph `a` of serving.kserve.io/v1alpha1 is not run here [write each of its models as an InferenceService]
+        warning kind-ignored: AuthorizationPolicy `a` of security.istio.io/v1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
+        info kind-ignored: kind `StorageClass` of storage.k8s.io/v1 is not known here: its objects are left out []
+        info kind-ignored: kind `ServingRuntime` of serving.kserve.io/v1alpha1 is not known here: its objects are left out []
+        info kind-ignored: kind `Event` of events.k8s.io/v1 is not known here: its objects are left out []
+    "#]].assert_eq(&kinds.iter().map(line).collect::<String>());
+}
+
+#[test]
+fn a_kind_in_a_group_that_does_not_have_it_is_an_error() {
+    for (version, kind, right) in [
+        ("v1", "Deployment", "apps/v1"),
+        ("apps/v1", "Service", "v1"),
+        ("extensions/v1beta1", "Deployment", "apps/v1"),
+        ("app/v1", "Deployment", "apps/v1"),
+        ("v1", "InferenceService", "serving.kserve.io/v1beta1"),
+        ("networking.k8s/v1", "Ingress", "networking.k8s.io/v1"),
+    ] {
+        let text = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a}}}}");
+        let finding = &read("f", &text).findings[0];
+        assert_eq!(finding.code, "api-version-unsupported", "{version} {kind}");
+        assert_eq!(finding.suggestion.as_deref(), Some(&*format!("apiVersion: {right}")));
+    }
+}
+
+#[test]
 fn names_that_could_become_paths_are_refused() {
     for name in ["../etc", "a/b", "A", "a..b", "-a", "a_b", "a b", ".", "é"] {
         let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name:?}}}\n");
@@ -187,6 +240,139 @@ fn lists_stand_for_their_items_and_json_is_read_with_places() {
     assert_eq!(place(0, "metadata.name"), Some((2, 56)));
     assert_eq!(read.objects[2].value["stringData"]["tab"], "\u{1f600}");
     assert!(super::read("f.json", r#"{"kind": "a", "kind": "b"}"#).findings[0].message.contains("duplicate"));
+}
+
+#[test]
+fn names_that_are_no_text_are_not_missing() {
+    check(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: 123\n  namespace: on\n",
+        &expect![[r#"
+        error[field-invalid]: metadata.name is the number `123`, not a text
+          --> f.yaml:4:3
+           |  name: 123
+           |  ^
+          fix: put it in quotes
+        error[field-invalid]: metadata.namespace is the boolean `true`, not a text
+          --> f.yaml:5:3
+           |  namespace: on
+           |  ^
+          fix: put it in quotes
+    "#]],
+    );
+}
+
+#[test]
+fn a_template_is_told_from_broken_yaml() {
+    check(
+        "a: {{ .Values.x }}\n---\n{{- if .Values.y }}\na: b\n---\na: {b\n",
+        &expect![[r#"
+        error[document-invalid]: not YAML: a key is a list or map, not a text
+          --> f.yaml:1:5
+           |  a: {{ .Values.x }}
+           |      ^
+          fix: render the template first: helm template CHART | forebay check -
+        error[document-invalid]: not YAML: "-" is only valid inside a block
+          --> f.yaml:3:3
+           |  {{- if .Values.y }}
+           |    ^
+          fix: render the template first: helm template CHART | forebay check -
+        error[document-invalid]: not YAML: unclosed bracket '{'
+          --> f.yaml:6:4
+           |  a: {b
+           |     ^
+    "#]],
+    );
+}
+
+#[test]
+fn messages_are_not_as_long_as_what_they_are_about() {
+    let long = "K".repeat(1 << 20);
+    for text in [
+        format!("apiVersion: v1\nkind: {long}\n"),
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: {long}}}\n"),
+        format!("apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  annotations: {{? {long} : 1}}\n"),
+    ] {
+        assert!(render(&read("f", &text).findings[0], false).len() < 4_000);
+    }
+}
+
+#[test]
+fn byte_order_marks_are_no_part_of_a_manifest() {
+    let mark = "\u{feff}";
+    for text in [
+        format!("{mark}{SERVICE}"),
+        format!("{mark}---\n{SERVICE}"),
+        format!("{mark}{{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {{\"name\": \"a\"}}}}"),
+        format!("{mark}# a\r\n{mark}---\r\n{mark}{SERVICE}"),
+        format!("---\n{mark}{SERVICE}"),
+    ] {
+        let read = read("f.yaml", &text);
+        assert_eq!(read.findings, [], "{text:?}");
+        assert_eq!(read.objects.len(), 1, "{text:?}");
+    }
+    let broken = read("f.yaml", &format!("{mark}kind: [\n"));
+    assert_eq!(broken.findings[0].location.as_ref().unwrap().to_string(), "f.yaml:1:7");
+}
+
+#[test]
+fn lists_may_be_empty_in_lists_and_of_one_kind() {
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: a}}";
+    let text = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: [{service}]\n---
+apiVersion: v1\nkind: List\nitems:\n---
+apiVersion: v1\nkind: List\n---
+apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {{name: b}}\n- metadata: {{name: A}}\n---
+apiVersion: v1\nkind: List\nitems: {{}}\n"
+    );
+    check(
+        &text,
+        &expect![[r#"
+            Service default/a
+            Service default/b
+            error[field-invalid]: metadata.name `A` is not a name of lower-case letters, digits and `-` with at most 63 characters
+              --> f.yaml:19:14
+               |  - metadata: {name: A}
+               |               ^
+            error[document-invalid]: `items` is a map, not a list
+              --> f.yaml:23:1
+               |  items: {}
+               |  ^
+        "#]],
+    );
+}
+
+#[test]
+fn the_objects_of_a_list_have_the_lines_that_they_stand_on() {
+    let item = "- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n  spec: {}\n";
+    let n_items = 2_000;
+    let text = format!("# first\n---\napiVersion: v1\nkind: List\nitems:\n{}", item.repeat(n_items));
+    let read = read("f.yaml", &text);
+    assert_eq!(read.objects.len(), n_items);
+    let last = read.objects.last().unwrap();
+    let place = last.locate("metadata.name").unwrap();
+    assert_eq!((place.line, place.column, place.text.as_str()), (8_004, 14, "  metadata: {name: a}"));
+    assert_eq!(last.source.as_ref().unwrap().places.len(), 6);
+    let kept: usize = read.objects.iter().map(|object| object.source.as_ref().unwrap().text.len()).sum();
+    assert!(kept < 2 * text.len(), "{kept} bytes of {}", text.len());
+}
+
+#[test]
+fn findings_about_one_file_have_a_bound() {
+    let text = format!("{}---\n{SERVICE}", "---\n1\n".repeat(MAX_FINDINGS + 10));
+    let read = read("f.yaml", &text);
+    assert_eq!((read.objects.len(), read.findings.len()), (1, MAX_FINDINGS + 1));
+    assert!(read.findings[MAX_FINDINGS].message.contains("more wrong"));
+}
+
+#[test]
+fn the_objects_on_one_line_do_not_have_a_copy_of_it_each() {
+    let item = r#"{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}}"#;
+    let items = vec![item; 2_000].join(",");
+    let items = items.replacen("StatefulSet", "Deployment", 1_000);
+    let read = read("f.json", &format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#));
+    assert_eq!((read.objects.len(), read.findings.len()), (1_000, 1));
+    assert!(read.findings[0].location.as_ref().unwrap().text.len() <= 1_000);
+    assert!(read.objects.iter().all(|object| object.source.as_ref().unwrap().text.len() <= 1_000));
 }
 
 #[test]

@@ -1,22 +1,20 @@
 //! YAML documents with the place of every field.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod places;
+mod scalar;
+mod tree;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use serde_saphyr::Spanned;
-use serde_saphyr::options::AliasLimits;
+use serde_json::Value;
+use serde_saphyr::granit_parser::{self, ErrorKind, Marker, Parser, ScanError};
 
-/// The deepest nesting that is read: each level costs some 35 KB of stack in a debug build, and threads have 2 MB.
-const MAX_DEPTH: usize = 32;
-/// The most scalars, maps and lists in one document, aliases expanded.
-const MAX_NODES: usize = 200_000;
-/// The most text in the scalars of one document, aliases expanded, in bytes.
-const MAX_SCALAR_BYTES: usize = 32 << 20;
-/// The most text in the paths that are remembered; fields beyond it are located by what is around them.
-const MAX_PATH_BYTES: usize = 16 << 20;
+use places::Place;
+use tree::Tree;
+
+pub(super) use places::Places;
+pub(crate) use places::key_path;
+
+/// The deepest nesting that is read. Reading itself has no stack to run out of; what walks the values afterwards does.
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// One document of a file.
 pub(super) struct Document<'a> {
@@ -26,18 +24,23 @@ pub(super) struct Document<'a> {
 }
 
 /// Why a document could not be read. The place is relative to the document, from 1.
+#[derive(Debug)]
 pub(super) struct YamlError {
     pub(super) line: u32,
     pub(super) column: u32,
     pub(super) message: String,
-    pub(super) is_duplicate: bool,
+    pub(super) problem: Problem,
 }
 
-/// Line and column of fields by their path.
-#[derive(Default)]
-pub(crate) struct Places {
-    by_path: BTreeMap<String, (u32, u32)>,
-    path_bytes: usize,
+/// What kind of thing is wrong with a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// It is no YAML, or more than is read.
+    Yaml,
+    /// A map has a key twice.
+    Duplicate,
+    /// It is nested deeper than [`MAX_DEPTH`].
+    TooDeep,
 }
 
 /// Splits at lines that begin with `---` or `...`, leaving out what has nothing but comments and directives.
@@ -73,210 +76,50 @@ fn has_content(line: &str) -> bool {
 
 /// Parses one document.
 pub(super) fn parse(text: &str) -> Result<(Value, Places), YamlError> {
-    let root: Spanned<Node> =
-        serde_saphyr::from_str_with_options(text, options()).map_err(|error| YamlError::new(&error))?;
-    let mut places = Places::default();
-    let mut path = String::new();
-    places.note("", &root);
-    let value = place(root.value, &mut path, &mut places);
-    Ok((value, places))
+    let mut options = granit_parser::options! {
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    options.set_emit_comments(false);
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| YamlError::of_parser(&error))?;
+        tree.take(event, place(&span.start))?;
+    }
+    Ok(tree.finish())
 }
 
-fn options() -> serde_saphyr::Options {
-    let mut alias_limits = AliasLimits::default();
-    alias_limits.max_total_replayed_events = MAX_NODES;
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            flow_nesting_limit: MAX_DEPTH,
-            max_nodes: MAX_NODES,
-            max_events: 4 * MAX_NODES,
-            max_total_scalar_bytes: MAX_SCALAR_BYTES,
-        },
-        alias_limits: alias_limits,
-        // kubectl reads YAML 1.1, where `0644` is octal.
-        legacy_octal_numbers: true,
-        with_snippet: false,
-    }
+/// What is nested deeper than [`MAX_DEPTH`].
+pub(super) fn too_deep(place: Place) -> YamlError {
+    let message = format!("maps and lists are nested more than {MAX_DEPTH} levels deep here");
+    YamlError::new(place, Problem::TooDeep, message)
 }
 
-/// A YAML node whose children know their places.
-enum Node {
-    Scalar(Value),
-    List(Vec<Spanned<Node>>),
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
-}
-
-/// Turns a node into a value and remembers where its children stand. Recursion is bounded by [`MAX_DEPTH`].
-fn place(node: Node, path: &mut String, places: &mut Places) -> Value {
-    let above = path.len();
-    match node {
-        Node::Scalar(value) => value,
-        Node::List(items) => {
-            let mut list = Vec::with_capacity(items.len());
-            for (index, item) in items.into_iter().enumerate() {
-                path.push_str(&format!("[{index}]"));
-                places.note(path, &item);
-                list.push(place(item.value, path, places));
-                path.truncate(above);
-            }
-            Value::Array(list)
-        }
-        Node::Map(entries) => {
-            let mut map = Map::new();
-            for (key, value) in entries {
-                push_key(path, &key.value);
-                places.note(path, &key);
-                let value = place(value.value, path, places);
-                map.insert(key.value, value);
-                path.truncate(above);
-            }
-            Value::Object(map)
-        }
-    }
-}
-
-/// The path of a key of the map at another path.
-pub(crate) fn key_path(map: &str, key: &str) -> String {
-    let mut path = map.to_owned();
-    push_key(&mut path, key);
-    path
-}
-
-/// Appends a map key to a path: `.key`, or `["key"]` when it has other characters than letters, digits, `-` and `_`.
-fn push_key(path: &mut String, key: &str) {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if key.is_empty() || !key.bytes().all(is_plain) {
-        path.push_str("[\"");
-        path.push_str(key);
-        path.push_str("\"]");
-        return;
-    }
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(key);
-}
-
-// === impl Places ===
-
-impl Places {
-    fn note<T>(&mut self, path: &str, node: &Spanned<T>) {
-        self.path_bytes += path.len();
-        let (line, column) = (node.referenced.line(), node.referenced.column());
-        if let (Ok(line @ 1..), Ok(column @ 1..)) = (u32::try_from(line), u32::try_from(column))
-            && self.path_bytes <= MAX_PATH_BYTES
-        {
-            self.by_path.insert(path.to_owned(), (line, column));
-        }
-    }
-
-    /// The places with this many lines before them.
-    pub(super) fn shifted(mut self, lines: u32) -> BTreeMap<String, (u32, u32)> {
-        self.by_path.values_mut().for_each(|(line, _)| *line += lines);
-        self.by_path
-    }
-
-    /// Those below a path, relative to it.
-    pub(super) fn below(places: &BTreeMap<String, (u32, u32)>, path: &str) -> BTreeMap<String, (u32, u32)> {
-        let inside = places.range(path.to_owned()..).take_while(|(key, _)| key.starts_with(path));
-        let relative = inside.filter_map(|(key, place)| {
-            let rest = &key[path.len()..];
-            let is_below = rest.is_empty() || rest.starts_with(['.', '[']);
-            is_below.then(|| (rest.strip_prefix('.').unwrap_or(rest).to_owned(), *place))
-        });
-        relative.collect()
-    }
+fn place(marker: &Marker) -> Place {
+    let clamp = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
+    (clamp(marker.line()), clamp(marker.col().saturating_add(1)))
 }
 
 // === impl YamlError ===
 
 impl YamlError {
-    fn new(error: &serde_saphyr::Error) -> Self {
-        let error = error.without_snippet();
-        let place = error.location().map(|location| (location.line(), location.column()));
-        let (line, column) = place.unwrap_or((1, 1));
-        let rendered = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The library puts the place behind the message; findings show it in front.
-        let message = rendered.split(" at line ").next().unwrap_or(&rendered);
-        let message = message.lines().next().unwrap_or_default();
-        let clamp = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).max(1);
-        Self {
-            line: clamp(line),
-            column: clamp(column),
-            message: format!("not YAML: {message}"),
-            is_duplicate: matches!(error, serde_saphyr::Error::DuplicateMappingKey { .. }),
+    fn new((line, column): Place, problem: Problem, message: String) -> Self {
+        Self { line, column, message, problem }
+    }
+
+    fn no_yaml(place: Place, message: &str) -> Self {
+        Self::new(place, Problem::Yaml, format!("not YAML: {message}"))
+    }
+
+    fn of_parser(error: &ScanError) -> Self {
+        let place = place(error.marker());
+        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+            return too_deep(place);
         }
+        let message = error.info();
+        Self::no_yaml(place, message.lines().next().unwrap_or_default())
     }
 }
 
-// === impl Node ===
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Null))
-    }
-
-    fn visit_none<E: Error>(self) -> Result<Node, E> {
-        self.visit_unit()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::Bool(value)))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::from(value)))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::from(value)))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("the number is not finite"))?;
-        Ok(Node::Scalar(Value::Number(number)))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::from(value)))
-    }
-
-    fn visit_string<E: Error>(self, value: String) -> Result<Node, E> {
-        Ok(Node::Scalar(Value::String(value)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Node::Map(entries))
-    }
-}
+#[cfg(test)]
+mod tests;
