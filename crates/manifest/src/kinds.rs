@@ -3,6 +3,7 @@
 //! A kind that something is made from has a file of its own with its wire types; a kind that is only kept is a row of
 //! [`KINDS`]. Kinds that are not here are named in a finding and left out.
 
+pub(crate) mod autoscaler_v1;
 pub(crate) mod config;
 pub(crate) mod elsewhere;
 pub(crate) mod endpoints;

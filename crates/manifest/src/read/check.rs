@@ -26,6 +26,7 @@ pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object,
         let message = format!("this is {}, not an object with `apiVersion` and `kind`", describe(&value));
         return Err(vec![finding(&codes::DOCUMENT_INVALID, "", message)]);
     };
+    kinds::autoscaler_v1::upgrade(&mut fields);
     let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         let missing = if text("kind").is_none() { "kind" } else { "apiVersion" };

@@ -135,7 +135,7 @@ fn annotations_that_are_not_text_must_be_quoted() {
 
 #[test]
 fn unknown_kinds_are_named_once_and_mistyped_ones_corrected() {
-    let text = "{apiVersion: a/v1, kind: X, metadata: {name: a}}\n---\n{apiVersion: a/v1, kind: X, metadata: {name: b}}\n---\n{apiVersion: v1, kind: Sevice, metadata: {name: a}}\n---\n{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: a}}\n";
+    let text = "{apiVersion: a/v1, kind: X, metadata: {name: a}}\n---\n{apiVersion: a/v1, kind: X, metadata: {name: b}}\n---\n{apiVersion: v1, kind: Sevice, metadata: {name: a}}\n---\n{apiVersion: autoscaling/v2beta2, kind: HorizontalPodAutoscaler, metadata: {name: a}}\n";
     check(
         text,
         &expect![[r#"
@@ -148,9 +148,9 @@ fn unknown_kinds_are_named_once_and_mistyped_ones_corrected() {
                |  {apiVersion: v1, kind: Sevice, metadata: {name: a}}
                |                   ^
               fix: kind: Service
-            error[api-version-unsupported]: HorizontalPodAutoscaler in autoscaling/v1 is not served here
+            error[api-version-unsupported]: HorizontalPodAutoscaler in autoscaling/v2beta2 is not served here
               --> f.yaml:7:2
-               |  {apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: a}}
+               |  {apiVersion: autoscaling/v2beta2, kind: HorizontalPodAutoscaler, metadata: {name: a}}
                |   ^
               fix: apiVersion: autoscaling/v2
         "#]],
