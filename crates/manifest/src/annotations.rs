@@ -23,7 +23,7 @@ pub(crate) mod values;
 pub(crate) mod words;
 
 use crate::finding::{Code, nearest};
-use crate::{Finding, Object, codes};
+use crate::{Finding, Object, Severity, codes};
 
 pub(crate) use ingress_load_balancer::{group_name, load_balancer_name};
 pub(crate) use ours::{BASE_DIRECTORY, REPLAY, SYNTHETIC};
@@ -228,6 +228,11 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
         }
     }
     for (key, _) in texts(object) {
+        if is_of_another_controller(key) {
+            let message = format!("{key} is for another controller: it has no effect on this load balancer");
+            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key);
+            findings.push(finding.with_severity(Severity::Warning));
+        }
         if let Some(right) = with_right_prefix(key, is_service) {
             let message = format!("{key} is not a name that anybody here knows: it is ignored");
             let finding = Finding::new(&codes::ANNOTATION_UNKNOWN, message).at_annotation(object, key);
@@ -272,6 +277,22 @@ fn split(key: &str) -> Option<(&str, &str)> {
     let prefixes = [INGRESS_PREFIX, SERVICE_PREFIX, OTHER_SERVICE_PREFIX];
     let prefix = prefixes.into_iter().find(|prefix| key.starts_with(prefix))?;
     Some(key.split_at(prefix.len()))
+}
+
+/// Whether an annotation speaks to another controller of Ingresses. Who moves from one expects it to go on doing what it did.
+fn is_of_another_controller(key: &str) -> bool {
+    const DOMAINS: [&str; 9] = [
+        "alb.networking.azure.io",
+        "appgw.ingress.kubernetes.io",
+        "haproxy-ingress.github.io",
+        "haproxy.org",
+        "ingress.kubernetes.io",
+        "konghq.com",
+        "nginx.ingress.kubernetes.io",
+        "nginx.org",
+        "traefik.ingress.kubernetes.io",
+    ];
+    key.split_once('/').is_some_and(|(domain, _)| DOMAINS.contains(&domain))
 }
 
 /// The key that is meant by one with a known name behind a mistyped prefix. Prefixes that begin with another label are those

@@ -498,3 +498,22 @@ fn a_mistyped_prefix_is_corrected_and_that_of_another_controller_left_alone() {
     assert!(with_right_prefix(key, true).is_some());
     assert_eq!(with_right_prefix(key, false), None);
 }
+
+#[test]
+fn annotations_of_other_controllers_are_not_ignored_silently() {
+    let text = MANIFESTS.replace(
+        "alb.ingress.kubernetes.io/target-type",
+        "nginx.ingress.kubernetes.io/whitelist-source-range: 10.0.0.0/8, kubernetes.io/ingress.class: nginx, alb.ingress.kubernetes.io/target-type",
+    );
+    assert_ne!(text, MANIFESTS);
+    let objects: Objects = read("f.yaml", &text).objects.into_iter().collect();
+    let findings = compile(&objects, &Defaults::default()).findings;
+    let told = |code: &str, part: &str| {
+        findings.iter().any(|finding| finding.code == code && finding.message.contains(part))
+    };
+    assert!(
+        told("annotation-no-effect", "whitelist-source-range is for another controller"),
+        "{findings:#?}"
+    );
+    assert!(told("annotation-invalid", "`nginx` is not spec.ingressClassName `alb`"), "{findings:#?}");
+}

@@ -130,6 +130,13 @@ fn owner(
         Owner::Us(params.cloned())
     };
     if let Some(name) = &spec.ingress_class_name {
+        if let Some(annotated) = object.annotation(CLASS_ANNOTATION).filter(|annotated| annotated != name) {
+            let message = format!(
+                "{CLASS_ANNOTATION} `{annotated}` is not spec.ingressClassName `{name}`: Kubernetes refuses an Ingress where they differ"
+            );
+            let finding = Finding::new(&codes::ANNOTATION_INVALID, message);
+            findings.push(finding.at_annotation(object, CLASS_ANNOTATION).suggest("take the annotation out"));
+        }
         return match classes.get(name) {
             Some(class) => of_class(class, findings),
             None if is_ours(name) => Owner::Us(None),
