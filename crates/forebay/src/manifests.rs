@@ -77,6 +77,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
             manifests.add_file(path, text_of(path));
         }
     }
+    manifests.findings.extend(manifest::replaced(&manifests.objects));
     Ok(manifests)
 }
 
@@ -187,6 +188,19 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         let base = fs::canonicalize(folder.path()).unwrap();
         assert_eq!(manifests.objects[0].annotation(BASE_DIRECTORY), base.to_str());
+    }
+
+    #[test]
+    fn an_object_that_stands_there_twice_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.yaml", "b.yaml"] {
+            fs::write(folder.path().join(name), POD).unwrap();
+        }
+        let [finding] = &read(&[folder.path().to_owned()]).unwrap().findings[..] else { panic!() };
+        assert!(finding.location.as_ref().unwrap().file.ends_with("a.yaml"));
+        let message = &finding.message;
+        assert!(message.starts_with("Pod default/a stands there again at "), "{message}");
+        assert!(message.contains("b.yaml:"), "{message}");
     }
 
     #[test]

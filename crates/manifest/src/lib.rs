@@ -42,7 +42,7 @@ pub use defaults::{Defaults, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use kinds::validation::{Violation, violations};
 pub use kinds::{KINDS, Kind, kind_named};
-pub use object::{Object, Objects, Source};
+pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
 pub use read::{Read, read};

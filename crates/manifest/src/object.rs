@@ -1,6 +1,6 @@
 //! Kubernetes objects as they were written, and the collection of all that there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use plan::ObjectRef;
@@ -97,6 +97,28 @@ impl Source {
         let text = beginning(self.text.lines().nth(index).unwrap_or_default()).to_owned();
         Location { file: self.file.clone(), line, column, text }
     }
+}
+
+/// A warning for each object that a later one of the same kind, namespace and name replaces, as `kubectl apply` has it.
+#[must_use]
+pub fn replaced(objects: &[Object]) -> Vec<Finding> {
+    let mut last = HashMap::new();
+    let mut findings = Vec::new();
+    for object in objects.iter().rev() {
+        let Some(later) = last.get(&object.reference()) else {
+            last.insert(object.reference(), object);
+            continue;
+        };
+        let place = later.locate("metadata.name").map(|place| format!(" at {}:{}", place.file, place.line));
+        let message = format!(
+            "{} stands there again{}: that one is taken",
+            object.reference(),
+            place.unwrap_or_default()
+        );
+        findings.push(Finding::new(&codes::OBJECT_REPLACED, message).at(object, "metadata.name"));
+    }
+    findings.reverse();
+    findings
 }
 
 // === impl Objects ===

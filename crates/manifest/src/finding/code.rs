@@ -101,6 +101,7 @@ table! {
     INIT_CONTAINERS = Warning "init-containers": "Init containers, which are not run on one machine.";
     NLB_443_PLAINTEXT = Warning "nlb-443-plaintext" "FB011": "Port 443 without TLS.";
     NLB_ACCESS_LOG_WITHOUT_TLS = Warning "nlb-access-log-without-tls": "An access log that AWS would leave empty, because it holds TLS connections only.";
+    OBJECT_REPLACED = Warning "object-replaced": "An object that a later one of the same kind, namespace and name replaces.";
     RULE_SHADOWED = Warning "rule-shadowed": "A rule that no request reaches, because an earlier one matches first.";
     SELECTOR_MATCHES_NOTHING = Warning "selector-matches-nothing": "A Service that selects no workload.";
     SSL_REDIRECT_WITHOUT_HTTP = Warning "ssl-redirect-without-http" "FB014": "A redirect to HTTPS without an HTTP listener to redirect.";
