@@ -12,12 +12,15 @@
 mod call;
 mod compute;
 mod content;
+mod content_encoding;
 mod decode;
 mod docs;
 mod example;
 mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
+#[doc(hidden)]
+pub mod grpc;
 mod json;
 mod metrics;
 mod model_set;
@@ -29,6 +32,7 @@ mod server;
 mod settings;
 mod unrouted;
 
+pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
 pub use server::{Server, ServerHandler};
 pub use settings::Settings;

@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use models::Prediction;
-use net::{CollectError, Handler, LOADING, Request, Response};
+use models::{Method, Prediction};
+use net::{Bytes, CollectError, Handler, LOADING, Request, Response};
 use tracing::error;
 
 use crate::Settings;
 use crate::call::{Asked, Call, Predict, Question};
 use crate::compute::{Compute, Overloaded, Pace};
 use crate::content::Content;
+use crate::content_encoding::Encoding;
 use crate::decode::Decoded;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::metrics::{Counts, Metrics, Outcome};
@@ -56,7 +57,7 @@ struct Core {
 
 /// What one core knows of the models that are served.
 #[derive(Debug)]
-struct View {
+pub(crate) struct View {
     generation: u64,
     models: Arc<ModelSet>,
     /// By the index of the model; the last is for requests that ask none.
@@ -64,7 +65,7 @@ struct View {
     paces: Vec<Cell<Pace>>,
 }
 
-/// Bodies longer than this are read on a compute thread, because reading them takes as long as a long prediction.
+/// Bodies longer than this are read, and compressed, on a compute thread, because that takes as long as a long prediction.
 const INLINE_BODY: usize = 64 * 1024;
 
 // === impl Server ===
@@ -107,6 +108,11 @@ impl Server {
 // === impl View ===
 
 impl View {
+    /// The models that are served.
+    pub(crate) fn models(&self) -> &ModelSet {
+        &self.models
+    }
+
     /// The models that are served now. Models that stay are counted on.
     fn new(shared: &Shared, before: Option<&Self>) -> Self {
         let generation = shared.generation.load(Ordering::Acquire);
@@ -130,7 +136,8 @@ impl View {
         names.zip(&self.counts).collect()
     }
 
-    fn counts_of(&self, model: Option<usize>) -> &Counts {
+    /// What is counted of a model, or of requests that ask none.
+    pub(crate) fn counts_of(&self, model: Option<usize>) -> &Counts {
         &self.counts[model.unwrap_or(self.counts.len() - 1)]
     }
 }
@@ -157,11 +164,53 @@ impl Handler for ServerHandler {
     async fn handle(&self, request: Request) -> Response {
         let start = Instant::now();
         let view = self.core.view();
+        let accepted = Encoding::accepted(&request.fields);
         let Answered { protocol, model, reply } = self.core.answer(&view, request).await;
+        let reply = self.core.compressed(reply, accepted).await;
         let outcome = Outcome { protocol, status: reply.status, duration: start.elapsed() };
         view.counts_of(model).count_request(outcome);
         reply.into_response()
     }
+}
+
+impl ServerHandler {
+    /// What is served at the moment.
+    pub(crate) fn view(&self) -> Rc<View> {
+        self.core.view()
+    }
+
+    /// Bytes of a request body, at most.
+    pub(crate) fn body_limit(&self) -> usize {
+        self.core.shared.settings.body_limit
+    }
+
+    /// See [`Core::plain`].
+    pub(crate) async fn plain(
+        &self,
+        encoding: Option<&'static Encoding>,
+        body: Bytes,
+    ) -> Result<Bytes, Fault> {
+        self.core.plain(encoding, body).await
+    }
+
+    /// See [`Core::predict`].
+    pub(crate) async fn predict(
+        &self,
+        view: &Rc<View>,
+        model: usize,
+        inquiry: Inquiry,
+    ) -> Result<Reply, Fault> {
+        self.core.predict(view, model, inquiry).await
+    }
+}
+
+/// What a model is asked, before the body is read.
+pub(crate) struct Inquiry {
+    pub(crate) predict: Predict,
+    pub(crate) content: Content,
+    /// What the query says the model is asked for.
+    pub(crate) method: Option<Method>,
+    pub(crate) body: Bytes,
 }
 
 /// A reply, and who gave it.
@@ -200,7 +249,7 @@ impl Core {
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
             Answer::Predict(predict) => match call.position() {
-                Ok(model) => (Some(model), self.predict(view, &call, model, *predict, body).await),
+                Ok(model) => (Some(model), self.ask(view, &call, model, *predict, body).await),
                 Err(fault) => (None, Err(fault)),
             },
         };
@@ -208,7 +257,7 @@ impl Core {
         Answered { protocol, model, reply }
     }
 
-    async fn predict(
+    async fn ask(
         &self,
         view: &Rc<View>,
         call: &Call<'_>,
@@ -216,21 +265,29 @@ impl Core {
         predict: Predict,
         body: net::Body,
     ) -> Result<Reply, Fault> {
+        let settings = &self.shared.settings;
+        ready(&view.models.entries()[model])?;
+        let (content, method) = (Content::of(call.fields, settings)?, call.method()?);
+        let encoding = Encoding::of(call.fields)?;
+        let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
+        let body = self.plain(encoding, body).await?;
+        let inquiry = Inquiry { predict, content, method, body };
+        self.predict(view, model, inquiry).await
+    }
+
+    /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
+    async fn predict(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
         let shared = &self.shared;
         let entry = &view.models.entries()[model];
         let ready = ready(entry)?;
-        let method = call.method()?;
-        let content = Content::of(call.fields, &shared.settings)?;
-        let body = body.collect(shared.settings.body_limit).await.map_err(not_collected)?;
-        let question = Question::new(entry, ready, content, &body, method);
-        let asked = match body.len() {
-            0..=INLINE_BODY => Some(guarded(|| (predict.ask)(&question))?),
+        let asked = match inquiry.body.len() {
+            0..=INLINE_BODY => Some(guarded(|| inquiry.read(entry, ready))?),
             _ => None,
         };
         let pace = &view.paces[model];
         let done = match asked {
             Some(asked) if pace.get().is_short(asked.n_predictions()) => {
-                guarded(|| finish(entry, ready, predict, &asked))?
+                guarded(|| finish(entry, ready, inquiry.predict, &asked))?
             }
             asked => {
                 let models = Arc::clone(&view.models);
@@ -238,11 +295,8 @@ impl Core {
                     let entry = &models.entries()[model];
                     let ready = self::ready(entry)?;
                     guarded(|| {
-                        let asked = match asked {
-                            Some(asked) => asked,
-                            None => (predict.ask)(&Question::new(entry, ready, content, &body, method))?,
-                        };
-                        finish(entry, ready, predict, &asked)
+                        let asked = asked.map_or_else(|| inquiry.read(entry, ready), Ok)?;
+                        finish(entry, ready, inquiry.predict, &asked)
                     })
                 };
                 shared.compute.run(work).await.map_err(|Overloaded| overloaded())??
@@ -253,6 +307,35 @@ impl Core {
         pace.set(newer);
         view.counts_of(Some(model)).count_prediction(done.n_rows, done.took);
         Ok(done.reply)
+    }
+
+    /// What a body stands for, which may be much more than it is: it is decompressed elsewhere.
+    async fn plain(&self, encoding: Option<&'static Encoding>, body: Bytes) -> Result<Bytes, Fault> {
+        let Some(encoding) = encoding else { return Ok(body) };
+        let limit = self.shared.settings.body_limit;
+        let work = move || guarded(|| encoding.decode(&body, limit));
+        self.shared.compute.run(work).await.map_err(|Overloaded| overloaded())?
+    }
+
+    /// The same reply as a client takes it: compressed when that is worth it, elsewhere when it takes long.
+    async fn compressed(&self, reply: Reply, accepted: Option<&'static Encoding>) -> Reply {
+        if !Encoding::is_worth(&reply) {
+            return reply;
+        }
+        let reply = reply.with_field("vary", "accept-encoding");
+        let Some(encoding) = accepted else { return reply };
+        if reply.body.len() <= INLINE_BODY {
+            return encoding.encode(reply);
+        }
+        let plain = reply.clone();
+        self.shared.compute.run(move || encoding.encode(reply)).await.unwrap_or(plain)
+    }
+}
+
+impl Inquiry {
+    /// Reads the body.
+    fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
+        (self.predict.ask)(&Question::new(entry, ready, self.content, &self.body, self.method))
     }
 }
 

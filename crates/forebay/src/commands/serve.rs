@@ -1,6 +1,6 @@
 //! `forebay serve`: only the model server.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::runtime;
 use crate::signals;
 use crate::storage::Storage;
 
-/// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2, and plain /predict with /docs
+/// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2 (gRPC too), and plain /predict with /docs
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   forebay serve model.joblib
-  forebay serve iris=models/iris wine=s3://models/wine --port 9000")]
+  forebay serve iris=models/iris wine=s3://models/wine --port 8000 --grpc-port 9000")]
 pub(crate) struct Options {
     /// Models: a file, a folder or a URI, with or without a name before it
     #[arg(value_name = "[NAME=]MODEL", required_unless_present = "model")]
@@ -32,6 +32,10 @@ pub(crate) struct Options {
     /// Port to listen on; 0 for any free one
     #[arg(short, long, default_value_t = 8080)]
     port: u16,
+
+    /// Port to speak the Open Inference Protocol over gRPC on; 0 for any free one [default: none]
+    #[arg(long, value_name = "PORT")]
+    grpc_port: Option<u16>,
 
     /// Address to listen on
     #[arg(long, env = "FOREBAY_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -105,7 +109,7 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     // Until the models are there, the server answers that it is not ready.
     let loading = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
     let server = Server::new(loading, settings)?;
-    let (address, drain) = listen(options, &server)?;
+    let Listening { address, grpc_address, drain } = listen(options, &server)?;
 
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
@@ -122,6 +126,9 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     server.replace_models(loaded)?;
     if !globals.quiet {
         eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
+        if let Some(grpc_address) = grpc_address {
+            eprintln!("gRPC on {grpc_address}");
+        }
     }
     let end = end.await;
     drain.finish(DRAIN_PATIENCE).await;
@@ -140,22 +147,45 @@ fn settings(options: &Options) -> serving::Settings {
     settings
 }
 
-/// Opens the port and starts a thread per core.
-fn listen(options: &Options, server: &Server) -> anyhow::Result<(SocketAddr, Drain)> {
+/// Where requests are taken, and what ends that.
+struct Listening {
+    address: SocketAddr,
+    grpc_address: Option<SocketAddr>,
+    drain: Drain,
+}
+
+/// Opens the ports and starts a thread per core.
+fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let ip = if options.public { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { options.address };
     let n_threads = options.threads.map_or_else(net::n_cores, usize::from);
     let sockets = net::bind(SocketAddr::new(ip, options.port), n_threads)?;
     let address = sockets.first().context("no threads")?.local_addr()?;
+    let grpc_sockets = match options.grpc_port {
+        None => Vec::new(),
+        Some(port) => net::bind(SocketAddr::new(ip, port), n_threads)?,
+    };
+    let grpc_address = grpc_sockets.first().map(TcpListener::local_addr).transpose()?;
     let (drain, _watch) = Drain::new();
+    let mut grpc_sockets = grpc_sockets.into_iter();
     for (index, socket) in sockets.into_iter().enumerate() {
-        let (server, watch) = (server.clone(), drain.watch());
+        let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
         net::spawn_core(&format!("serve-{index}"), move || async move {
-            if let Err(error) = net::serve(socket, server.handler(), Limits::default(), watch).await {
+            let http = net::serve(socket, server.handler(), Limits::default(), watch.clone());
+            let grpc = async {
+                match grpc_socket {
+                    None => Ok(()),
+                    Some(socket) => {
+                        serving::serve_grpc(socket, server.handler(), Limits::default(), watch.clone()).await
+                    }
+                }
+            };
+            let (http, grpc) = tokio::join!(http, grpc);
+            for error in [http.err(), grpc.err()].into_iter().flatten() {
                 tracing::error!(%error, "cannot accept connections");
             }
         })?;
     }
-    Ok((address, drain))
+    Ok(Listening { address, grpc_address, drain })
 }
 
 /// Fetches and loads all models. The first that cannot be loaded is the error.

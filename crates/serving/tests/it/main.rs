@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod compressed;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod grpc;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
