@@ -16,6 +16,7 @@ mod schema;
 mod table;
 mod tensor;
 
+pub(crate) use column::describe;
 pub(crate) use csv::csv;
 pub(crate) use form::Form;
 pub(crate) use records::{columns, read_object, records};

@@ -256,6 +256,12 @@ mod tests {
     }
 
     #[test]
+    fn messages_that_end_too_early_do_no_harm() {
+        let recorded = include_bytes!("../tests/it/grpc/tritonclient_infer.bin");
+        (0..=recorded.len()).for_each(|length| grpc_message(&recorded[..length]));
+    }
+
+    #[test]
     fn empty_tensors_take_no_memory_without_end() {
         grpc_message(&[0x2a, 0x00].repeat(5_000_000));
     }

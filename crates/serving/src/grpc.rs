@@ -149,7 +149,8 @@ async fn call(
     methods::call(handler, method, message).await
 }
 
-/// The body of a call: a message of at most so many bytes, of which no two are further apart than `patience`.
+/// The body of a call: a message of at most so many bytes, of which no two are further apart than `patience`. One that
+/// says it is longer is not waited for.
 async fn collect(body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Fault> {
     let unfinished = |problem: &dyn Display| {
         Fault::new(Cause::Format, format!("the message did not come to its end: {problem}"))
@@ -166,6 +167,9 @@ async fn collect(body: Incoming, limit: usize, patience: Duration) -> Result<Byt
         })?;
         if let Some(bytes) = part.data_ref() {
             collected.extend_from_slice(bytes);
+        }
+        if frame::announced(&collected).is_some_and(|length| length > limit) {
+            return Err(frame::too_large(limit));
         }
     }
 }

@@ -7,12 +7,18 @@ use crate::fault::{Cause, Fault};
 /// How many bytes stand before a message.
 pub(super) const HEAD: usize = 5;
 
+/// How long the message is that begins here, as it says.
+pub(super) fn announced(body: &[u8]) -> Option<usize> {
+    let (&[_, a, b, c, d], _) = body.split_first_chunk::<HEAD>()?;
+    Some(u32::from_be_bytes([a, b, c, d]) as usize)
+}
+
 /// The one message of a call, and whether it is compressed.
 pub(super) fn read(body: &Bytes, limit: usize) -> Result<(bool, Bytes), Fault> {
-    let Some((&[flag, a, b, c, d], message)) = body.split_first_chunk::<HEAD>() else {
+    let (Some(length), Some((&[flag, ..], message))) = (announced(body), body.split_first_chunk::<HEAD>())
+    else {
         return Err(broken("the message ends in the bytes before it"));
     };
-    let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if length > limit {
         return Err(too_large(limit));
     }

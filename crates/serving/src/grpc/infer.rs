@@ -9,10 +9,11 @@ use super::messages::{Contents, InferRequest, InferResponse, InputTensor, Output
 use crate::call::{Asked, Predict, Question};
 use crate::decode::{self, Datatype, Elements, Lists, Tensor};
 use crate::fault::{Cause, Fault, quoted};
+use crate::json::Scalar;
 use crate::model_set::Entry;
 use crate::protocols::open_inference::{
     Answered, ContentType, LONGEST_ID, MOST_DIMENSIONS, Request, Wanted, answers, asked, bytes_of,
-    more_outputs, new_id, wrong_dimensions, wrong_id,
+    more_dimensions, more_outputs, new_id, no_length, wrong_id,
 };
 use crate::reply::{BYTES, Reply};
 
@@ -79,10 +80,12 @@ fn content_type(parameter: Option<&Parameter>, path: &str) -> Result<ContentType
 }
 
 fn tensor<'a>(input: &'a InputTensor, raw: Option<&'a Bytes>, index: usize) -> Result<Tensor<'a>, Fault> {
-    let length = |length: &i64| usize::try_from(*length).map_err(|_| wrong_dimensions(index));
     if input.shape.len() > MOST_DIMENSIONS {
-        return Err(wrong_dimensions(index));
+        return Err(more_dimensions(index));
     }
+    let length = |(dimension, length): (usize, &i64)| {
+        usize::try_from(*length).map_err(|_| no_length(index, dimension, &Scalar::Long(*length)))
+    };
     let content_type = content_type(input.parameters.get("content_type"), "$.inputs[*].parameters")?;
     let data = match (raw, &input.contents) {
         (Some(raw), None) => decode::Data::Raw(raw),
@@ -95,7 +98,7 @@ fn tensor<'a>(input: &'a InputTensor, raw: Option<&'a Bytes>, index: usize) -> R
     };
     Ok(Tensor {
         name: input.name.clone(),
-        shape: input.shape.iter().map(length).collect::<Result<_, _>>()?,
+        shape: input.shape.iter().enumerate().map(length).collect::<Result<_, _>>()?,
         elements: Elements {
             datatype: Datatype::parse(&input.datatype, index)?,
             is_base64: content_type == ContentType::Base64,

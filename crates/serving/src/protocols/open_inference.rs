@@ -21,7 +21,9 @@ use crate::route::{Answer, Route, Verb};
 
 pub(crate) use id::new_id;
 pub(crate) use infer::{Answered, answers, asked, bytes_of};
-pub(crate) use request::{LONGEST_ID, MOST_DIMENSIONS, Request, more_outputs, wrong_dimensions, wrong_id};
+pub(crate) use request::{
+    LONGEST_ID, MOST_DIMENSIONS, Request, more_dimensions, more_outputs, no_length, wrong_id,
+};
 pub(crate) use response::JSON_LENGTH;
 
 const INFER: Predict = Predict { ask: infer::ask, tell: infer::tell, example };

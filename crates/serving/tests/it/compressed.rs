@@ -1,18 +1,52 @@
 //! Bodies that are compressed, in and out.
 
-use std::io::Write as _;
+use std::io::{Read, Write as _};
 
 use flate2::Compression;
+use flate2::read::{GzDecoder, ZlibDecoder, ZlibEncoder};
 use flate2::write::GzEncoder;
+use ruzstd::decoding::StreamingDecoder;
 use serde_json::{Value, json};
 use serving::Settings;
 
 use crate::fixture::{Answer, ask, served, server};
 
+type Code = fn(&[u8]) -> Vec<u8>;
+
+/// The name of each encoding, and what encodes and decodes it.
+const ENCODINGS: [(&str, Code, Code); 3] =
+    [("gzip", gzip, gunzip), ("zstd", zstd, unzstd), ("deflate", zlib, unzlib)];
+
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
+}
+
+fn gunzip(encoded: &[u8]) -> Vec<u8> {
+    whole(GzDecoder::new(encoded))
+}
+
+fn zlib(plain: &[u8]) -> Vec<u8> {
+    whole(ZlibEncoder::new(plain, Compression::best()))
+}
+
+fn unzlib(encoded: &[u8]) -> Vec<u8> {
+    whole(ZlibDecoder::new(encoded))
+}
+
+fn zstd(plain: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(plain, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+fn unzstd(encoded: &[u8]) -> Vec<u8> {
+    whole(StreamingDecoder::new(encoded).unwrap())
+}
+
+fn whole(mut reader: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// Sends rows to the iris model with these header fields.
@@ -30,23 +64,24 @@ fn rows(n_rows: usize) -> Vec<u8> {
 
 #[test]
 fn a_compressed_body_is_read() {
-    let plain = rows(2);
-    let zstd =
-        ruzstd::encoding::compress_to_vec(plain.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
-    for (encoding, body) in [("gzip", gzip(&plain)), ("zstd", zstd), ("identity", plain)] {
-        let answer = post(&[("content-encoding", encoding)], &body);
+    for (encoding, encode, _) in ENCODINGS {
+        let answer = post(&[("content-encoding", encoding)], &encode(&rows(2)));
         assert_eq!((answer.status, answer.text()), (200, "{\"predictions\":[1,1]}"), "{encoding}");
     }
+    assert_eq!(post(&[("content-encoding", "identity")], &rows(2)).status, 200);
 }
 
 #[test]
 fn a_bomb_is_too_large() {
-    let bomb = gzip(&[b"{\"instances\": [".as_slice(), &vec![b' '; 11_000_000]].concat());
-    assert!(bomb.len() < 20_000);
-    let answer = post(&[("content-encoding", "gzip")], &bomb);
-    let expected = "{\"error\":\"the body is longer than 10000000 bytes when it is decompressed; \
-                    send fewer rows at a time\"}";
-    assert_eq!((answer.status, answer.text()), (413, expected));
+    let plain = [b"{\"instances\": [".as_slice(), &vec![b' '; 11_000_000]].concat();
+    for (encoding, encode, _) in ENCODINGS {
+        let bomb = encode(&plain);
+        assert!(bomb.len() < 20_000, "{encoding}: {}", bomb.len());
+        let answer = post(&[("content-encoding", encoding)], &bomb);
+        let expected = "{\"error\":\"the body is longer than 10000000 bytes when it is decompressed; \
+                        send fewer rows at a time\"}";
+        assert_eq!((answer.status, answer.text()), (413, expected), "{encoding}");
+    }
 }
 
 #[test]
@@ -60,12 +95,13 @@ fn a_body_that_is_not_what_it_says_is_refused() {
 
 #[test]
 fn long_answers_are_compressed_for_those_who_ask() {
-    for n_rows in [1_000, 100_000] {
-        let answer = post(&[("accept-encoding", "gzip")], &rows(n_rows));
-        assert_eq!(answer.field("content-encoding"), Some("gzip"));
+    for (n_rows, (encoding, _, decode)) in
+        [(1_000, ENCODINGS[0]), (1_000, ENCODINGS[1]), (1_000, ENCODINGS[2]), (100_000, ENCODINGS[0])]
+    {
+        let answer = post(&[("accept-encoding", encoding)], &rows(n_rows));
+        assert_eq!(answer.field("content-encoding"), Some(encoding));
         assert_eq!(answer.field("vary"), Some("accept-encoding"));
-        let plain: Value =
-            serde_json::from_reader(flate2::read::GzDecoder::new(answer.body.as_slice())).unwrap();
+        let plain: Value = serde_json::from_slice(&decode(&answer.body)).unwrap();
         assert_eq!(plain["predictions"].as_array().unwrap().len(), n_rows);
     }
     let unasked = post(&[], &rows(1_000));

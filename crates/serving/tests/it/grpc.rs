@@ -195,6 +195,18 @@ fn faults_are_told_as_over_rest() {
             "$.inputs[0]: tensor `x` of FP64 [2, 4]: expected 64 bytes, got 60",
         )
         .await;
+        check(
+            question("iris", vec![InputTensor { shape: vec![2, -4], ..doubles() }]),
+            Code::InvalidArgument,
+            "$.inputs[0].shape[1]: expected a whole number of elements, got the number -4",
+        )
+        .await;
+        check(
+            question("iris", vec![InputTensor { shape: vec![i64::MAX, 4], ..doubles() }]),
+            Code::InvalidArgument,
+            "$.inputs[0].data: expected the values of shape [9223372036854775807, 4], got fewer",
+        )
+        .await;
         let status =
             client.call::<_, Empty>(&format!("{SERVICE}/ModelStreamInfer"), Empty {}).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
@@ -272,6 +284,10 @@ fn a_recorded_message_reads_as_it_was_meant() {
     assert_eq!(message.outputs[0].name, "predict");
     assert_eq!(message.raw_input_contents[0].len(), 64);
     assert_eq!(InferRequest::decode(message.encode_to_vec().as_slice()).unwrap(), message);
+    with_client(vec![served("iris")], settings(), |client| async move {
+        let answer = client.infer(message).await.unwrap();
+        assert_eq!(answer.raw_output_contents, [[1i64, 1].map(i64::to_le_bytes).concat()]);
+    });
 }
 
 #[test]

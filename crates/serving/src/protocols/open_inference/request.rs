@@ -2,7 +2,7 @@
 
 use super::id::new_id;
 use super::{ContentType, Wanted};
-use crate::decode::{Data, Datatype, Elements, Tensor};
+use crate::decode::{Data, Datatype, Elements, Tensor, describe};
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::{Kind, Reader, Scalar};
 use models::Method;
@@ -177,22 +177,29 @@ fn read_shape(reader: &mut Reader<'_>, index: usize) -> Result<Vec<usize>, Fault
     let mut shape = Vec::new();
     let mut items = reader.array()?;
     while items.next(reader)? {
-        let length = match reader.scalar()? {
+        let length = reader.scalar()?;
+        if shape.len() == MOST_DIMENSIONS {
+            return Err(more_dimensions(index));
+        }
+        let whole = match length {
             Scalar::Long(length) => usize::try_from(length).ok(),
             _ => None,
         };
-        match length {
-            Some(length) if shape.len() < MOST_DIMENSIONS => shape.push(length),
-            _ => return Err(wrong_dimensions(index)),
-        }
+        shape.push(whole.ok_or_else(|| no_length(index, shape.len(), &length))?);
     }
     Ok(shape)
 }
 
-/// The fault of a shape that no tensor has.
-pub(crate) fn wrong_dimensions(index: usize) -> Fault {
-    let problem = format!("expected at most {MOST_DIMENSIONS} whole numbers");
+/// The fault of a shape that is too long.
+pub(crate) fn more_dimensions(index: usize) -> Fault {
+    let problem = format!("expected at most {MOST_DIMENSIONS} dimensions, got more");
     Fault::new(Cause::Format, problem).at(format!("$.inputs[{index}].shape"))
+}
+
+/// The fault of a dimension that is no length.
+pub(crate) fn no_length(index: usize, dimension: usize, got: &Scalar<'_>) -> Fault {
+    let problem = format!("expected a whole number of elements, got {}", describe(got));
+    Fault::new(Cause::Format, problem).at(format!("$.inputs[{index}].shape[{dimension}]"))
 }
 
 /// Gives each tensor its bytes, one after another as the tensors stand.
