@@ -92,7 +92,7 @@ impl Call<'_> {
 
     /// The model that is asked.
     pub(crate) fn entry(&self) -> Result<&Entry, Fault> {
-        self.position().map(|position| &self.models.entries()[position])
+        self.position().map(|position| self.models.entries()[position].as_ref())
     }
 
     /// What the query says the model is asked for.
@@ -123,11 +123,9 @@ pub(crate) fn find_model(
         None => 0,
         Some(name) => models.position(name).ok_or_else(|| no_such_model(models, name))?,
     };
-    let entry = &models.entries()[position];
-    match version {
-        Some(version) if entry.version.as_deref() != Some(version) => Err(no_such_version(entry, version)),
-        _ => Ok(position),
-    }
+    let Some(version) = version else { return Ok(position) };
+    let found = models.position_of_version(position, version);
+    found.ok_or_else(|| no_such_version(models, &models.entries()[position].name, version))
 }
 
 fn no_such_model(models: &ModelSet, name: &str) -> Fault {
@@ -136,12 +134,13 @@ fn no_such_model(models: &ModelSet, name: &str) -> Fault {
     Fault::new(Cause::NotFound, problem).with_help(format!("served here: {names}"))
 }
 
-fn no_such_version(entry: &Entry, version: &str) -> Fault {
-    let problem = format!("model {} has no version {}", quoted(&entry.name), quoted(version));
+fn no_such_version(models: &ModelSet, name: &str, version: &str) -> Fault {
+    let problem = format!("model {} has no version {}", quoted(name), quoted(version));
     let fault = Fault::new(Cause::NotFound, problem);
-    match &entry.version {
-        Some(version) => fault.with_help(format!("served here: {}", quoted(version))),
-        None => fault.with_help("it has no versions"),
+    let versions: Vec<&str> = models.versions(name).collect();
+    match versions.is_empty() {
+        true => fault.with_help("it has no versions"),
+        false => fault.with_help(format!("served here: {}", list(versions.into_iter()))),
     }
 }
 

@@ -27,6 +27,7 @@ mod model_set;
 mod openapi;
 mod protocols;
 mod reply;
+mod repository;
 mod route;
 mod server;
 mod settings;
@@ -34,5 +35,6 @@ mod unrouted;
 
 pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
+pub use repository::{Repository, RepositoryError};
 pub use server::{Server, ServerHandler};
 pub use settings::Settings;

@@ -9,11 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use models::{Method, Prediction};
-use net::{Bytes, CollectError, Handler, LOADING, Request, Response};
+use net::{Bytes, CollectError, Handler, LOADING, Request, Response, StatusCode};
 use tracing::error;
 
 use crate::Settings;
-use crate::call::{Asked, Call, Predict, Question};
+use crate::call::{Asked, Call, Predict, Question, percent_decoded};
 use crate::compute::{Compute, Overloaded, Pace};
 use crate::content::Content;
 use crate::content_encoding::Encoding;
@@ -23,6 +23,7 @@ use crate::metrics::{Counts, Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
 use crate::protocols::{FALLBACK, PROTOCOLS};
 use crate::reply::Reply;
+use crate::repository::{self, Change, Loader, Repository};
 use crate::route::{Answer, Found, Verb, find};
 use crate::unrouted;
 
@@ -34,11 +35,13 @@ pub struct Server {
 
 /// What all cores share.
 #[derive(Debug)]
-struct Shared {
-    settings: Settings,
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
     compute: Compute,
     metrics: Metrics,
-    models: RwLock<Arc<ModelSet>>,
+    pub(crate) models: RwLock<Arc<ModelSet>>,
+    /// Where clients may load models from, if they may.
+    pub(crate) loader: Option<Loader>,
     /// Counts the sets of models, so that a core sees without a lock that there is another one.
     generation: AtomicU64,
 }
@@ -76,11 +79,32 @@ impl Server {
     /// # Errors
     /// When two models have one name.
     pub fn new(models: Vec<ServedModel>, settings: Settings) -> Result<Self, DuplicateName> {
+        Self::with_loader(models, settings, None)
+    }
+
+    /// The same, where clients may load and unload the models of a repository.
+    ///
+    /// # Errors
+    /// When two models have one name.
+    pub fn with_repository(
+        models: Vec<ServedModel>,
+        settings: Settings,
+        repository: Arc<dyn Repository>,
+    ) -> Result<Self, DuplicateName> {
+        Self::with_loader(models, settings, Some(Loader::new(repository)))
+    }
+
+    fn with_loader(
+        models: Vec<ServedModel>,
+        settings: Settings,
+        loader: Option<Loader>,
+    ) -> Result<Self, DuplicateName> {
         let shared = Shared {
             compute: Compute::start(settings.compute_threads, settings.compute_queue),
             metrics: Metrics::default(),
             models: RwLock::new(Arc::new(ModelSet::new(models, &settings)?)),
             generation: AtomicU64::new(0),
+            loader,
             settings,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -91,9 +115,7 @@ impl Server {
     /// # Errors
     /// When two models have one name. Nothing changes then.
     pub fn replace_models(&self, models: Vec<ServedModel>) -> Result<(), DuplicateName> {
-        let models = Arc::new(ModelSet::new(models, &self.shared.settings)?);
-        *self.shared.models.write().unwrap_or_else(PoisonError::into_inner) = models;
-        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.replace(ModelSet::new(models, &self.shared.settings)?);
         Ok(())
     }
 
@@ -102,6 +124,16 @@ impl Server {
     pub fn handler(&self) -> ServerHandler {
         let view = RefCell::new(Rc::new(View::new(&self.shared, None)));
         ServerHandler { core: Rc::new(Core { shared: Arc::clone(&self.shared), view }) }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Serves another set of models from now on.
+    pub(crate) fn replace(&self, models: ModelSet) {
+        *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
+        self.generation.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -124,7 +156,7 @@ impl View {
             None => shared.metrics.counts(name),
         });
         let counts = counts.collect();
-        let pace = |entry: &Entry| {
+        let pace = |entry: &Arc<Entry>| {
             Cell::new(entry.ready().map_or_else(|| Pace::new(Duration::ZERO), |ready| ready.pace))
         };
         let paces = models.entries().iter().map(pace).collect();
@@ -193,6 +225,11 @@ impl ServerHandler {
         self.core.plain(encoding, body).await
     }
 
+    /// See [`repository::change`].
+    pub(crate) async fn change(&self, name: &str, change: Change) -> Result<(), Fault> {
+        repository::change(&self.core.shared, name, change).await
+    }
+
     /// See [`Core::predict`].
     pub(crate) async fn predict(
         &self,
@@ -248,6 +285,11 @@ impl Core {
         let call = Call { models, metrics, target: &target, fields: &fields, captures };
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
+            Answer::Change(change) => {
+                let name = call.captures.model.map(percent_decoded).unwrap_or_default();
+                let done = repository::change(&self.shared, &name, *change).await;
+                (None, done.map(|()| Reply::empty(StatusCode::OK)))
+            }
             Answer::Predict(predict) => match call.position() {
                 Ok(model) => (Some(model), self.ask(view, &call, model, *predict, body).await),
                 Err(fault) => (None, Err(fault)),
@@ -368,7 +410,7 @@ fn refuse(protocol: usize, fault: &Fault) -> Reply {
 }
 
 /// Makes a panic of the work a fault, so that neither a connection nor a thread is lost to it.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         error!("a model panicked on a request");
         Err(Fault::new(Cause::Internal, "the model failed on this request"))

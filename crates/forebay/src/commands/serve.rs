@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use net::{Drain, Limits};
-use serving::{LoadedModel, ModelState, ServedModel, Server, Style};
+use serving::{LoadedModel, ModelState, Repository, ServedModel, Server, Style};
 
 use super::End;
 use crate::globals::Globals;
+use crate::model_repository::ModelRepository;
 use crate::runtime;
 use crate::signals;
 use crate::storage::Storage;
@@ -22,12 +24,20 @@ Examples:
   forebay serve iris=models/iris wine=s3://models/wine --port 8000 --grpc-port 9000")]
 pub(crate) struct Options {
     /// Models: a file, a folder or a URI, with or without a name before it
-    #[arg(value_name = "[NAME=]MODEL", required_unless_present = "model")]
+    #[arg(value_name = "[NAME=]MODEL", required_unless_present_any = ["model", "model_repository"])]
     models: Vec<NamedModel>,
 
     /// A further model
     #[arg(long, value_name = "NAME=MODEL")]
     model: Vec<NamedModel>,
+
+    /// Folder of further models: each folder in it is one, and each numbered folder in that a version
+    #[arg(long, value_name = "DIR")]
+    model_repository: Option<PathBuf>,
+
+    /// Let every client load and unload the models of that folder: POST /v2/repository/models/NAME/load
+    #[arg(long, requires = "model_repository")]
+    model_control: bool,
 
     /// Port to listen on; 0 for any free one
     #[arg(short, long, default_value_t = 8080)]
@@ -107,8 +117,20 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let wanted: Vec<NamedModel> = options.models.iter().chain(&options.model).cloned().collect();
     let settings = settings(options);
     // Until the models are there, the server answers that it is not ready.
-    let loading = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
-    let server = Server::new(loading, settings)?;
+    let repository = options.model_repository.clone().map(ModelRepository::new).map(Arc::new);
+    let mut loading: Vec<_> = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
+    let names = repository.as_ref().map(|repository| repository.names()).transpose();
+    let names = names.context("cannot read the model repository")?.unwrap_or_default();
+    loading.extend(names.iter().map(|name| {
+        let wanted = NamedModel { name: Some(name.clone()), uri: name.clone() };
+        served(&wanted, None, ModelState::Loading)
+    }));
+    let server = match &repository {
+        Some(repository) if options.model_control => {
+            Server::with_repository(loading, settings, Arc::clone(repository) as Arc<dyn Repository>)?
+        }
+        _ => Server::new(loading, settings)?,
+    };
     let Listening { address, grpc_address, drain } = listen(options, &server)?;
 
     let storage = Storage {
@@ -118,11 +140,22 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     };
     // One listener from here to the end: a signal that comes between two of them would be lost.
     let mut end = std::pin::pin!(signals::end(options.stop_when_stdin_closes));
+    let load = async {
+        let mut models = load_all(&wanted, &storage).await?;
+        if let Some(repository) = repository {
+            models.extend(load_repository(repository, names).await?);
+        }
+        if models.is_empty() {
+            bail!("no models");
+        }
+        anyhow::Ok(models)
+    };
     let loaded = tokio::select! {
-        loaded = load_all(&wanted, &storage) => loaded?,
+        loaded = load => loaded?,
         end = &mut end => return Ok(end),
     };
-    let names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
+    let mut names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
+    names.dedup();
     server.replace_models(loaded)?;
     if !globals.quiet {
         eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
@@ -199,10 +232,22 @@ async fn load_all(wanted: &[NamedModel], storage: &Storage) -> anyhow::Result<Ve
         let loaded = loaded.with_context(|| format!("cannot load the model at `{}`", shown.display()))?;
         models.push(served(model, Some(&shown), ModelState::Ready(Box::new(loaded))));
     }
-    if models.is_empty() {
-        bail!("no models");
-    }
     Ok(models)
+}
+
+/// Loads all models of the repository. The first that cannot be loaded is the error.
+async fn load_repository(
+    repository: Arc<ModelRepository>,
+    names: Vec<String>,
+) -> anyhow::Result<Vec<ServedModel>> {
+    let load = move || {
+        let mut models = Vec::new();
+        for name in names {
+            models.extend(repository.load(&name)?);
+        }
+        anyhow::Ok(models)
+    };
+    tokio::task::spawn_blocking(load).await?
 }
 
 /// How a model is served: under the name it was given, and under the one it gives itself.

@@ -7,8 +7,8 @@ use prost::Message;
 
 use super::infer::INFER;
 use super::messages::{
-    Health, HealthRequest, Index, IndexRequest, IndexedModel, ModelMetadata, ModelName, ServerMetadata,
-    TensorMetadata, Truth,
+    Health, HealthRequest, Index, IndexRequest, IndexedModel, ModelMetadata, ModelName, RepositoryModel,
+    ServerMetadata, TensorMetadata, Truth,
 };
 use crate::ServerHandler;
 use crate::call::find_model;
@@ -21,6 +21,7 @@ use crate::protocols::open_inference::{
 };
 use crate::protocols::{GRPC, datatype_of};
 use crate::reply::{BYTES, Reply};
+use crate::repository::Change;
 use crate::server::Inquiry;
 
 /// A method that may be called.
@@ -35,6 +36,8 @@ enum Answer {
     Page(fn(&ModelSet, &[u8]) -> Result<Vec<u8>, Fault>),
     /// A model.
     Infer,
+    /// A change of the models.
+    Change(Change),
 }
 
 const SERVICE: &str = "inference.GRPCInferenceService";
@@ -47,6 +50,8 @@ pub(super) static METHODS: &[Method] = &[
     method("/inference.GRPCInferenceService/ServerMetadata", Answer::Page(server_metadata)),
     method("/inference.GRPCInferenceService/ModelMetadata", Answer::Page(model_metadata)),
     method("/inference.GRPCInferenceService/RepositoryIndex", Answer::Page(repository_index)),
+    method("/inference.GRPCInferenceService/RepositoryModelLoad", Answer::Change(Change::Load)),
+    method("/inference.GRPCInferenceService/RepositoryModelUnload", Answer::Change(Change::Unload)),
     method("/grpc.health.v1.Health/Check", Answer::Page(health)),
 ];
 
@@ -63,6 +68,7 @@ pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Byte
             let reply = page(view.models(), &message).map(|answer| Reply::new(StatusCode::OK, BYTES, answer));
             (None, reply)
         }
+        Answer::Change(change) => (None, self::change(handler, change, &message).await),
         Answer::Infer => match asked_model(view.models(), &message) {
             Err(fault) => (None, Err(fault)),
             Ok(model) => {
@@ -79,6 +85,13 @@ pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Byte
 
 fn read<M: Message + Default>(bytes: &[u8]) -> Result<M, Fault> {
     M::decode(bytes).map_err(|error| Fault::new(Cause::Format, format!("cannot read the message: {error}")))
+}
+
+/// Loads or unloads the model that a message names.
+async fn change(handler: &ServerHandler, change: Change, message: &[u8]) -> Result<Reply, Fault> {
+    let RepositoryModel { name } = read(message)?;
+    handler.change(&name, change).await?;
+    Ok(Reply::empty(StatusCode::OK))
 }
 
 /// The position of the model that a message names.
@@ -119,7 +132,7 @@ fn model_metadata(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
     };
     let metadata = ModelMetadata {
         name: entry.name.clone(),
-        versions: entry.version.iter().cloned().collect(),
+        versions: models.versions(&entry.name).map(str::to_owned).collect(),
         platform: String::new(),
         inputs: tensors(inputs_of(entry)),
         outputs: tensors(outputs_of(entry)),

@@ -7,6 +7,8 @@ mod infer;
 mod request;
 mod response;
 
+use std::sync::Arc;
+
 use models::{DataType, Field, Inputs};
 use net::StatusCode;
 
@@ -17,6 +19,7 @@ use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::{Entry, ModelSet, Ready};
 use crate::reply::Reply;
+use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
 
 pub(crate) use id::new_id;
@@ -99,6 +102,18 @@ pub(super) const PROTOCOL: Protocol = Protocol {
             doc: "The models and their states, as MLServer and Triton list them.",
             answer: Answer::Page(repository_index),
         },
+        Route {
+            verb: Verb::Post,
+            pattern: "/v2/repository/models/{model}/load",
+            doc: "Reads a model of the repository, once more if it is there, when clients may do so.",
+            answer: Answer::Change(Change::Load),
+        },
+        Route {
+            verb: Verb::Post,
+            pattern: "/v2/repository/models/{model}/unload",
+            doc: "Ends serving a model of the repository, when clients may do so.",
+            answer: Answer::Change(Change::Unload),
+        },
     ],
     refuse: kserve_v1::refuse,
 };
@@ -137,7 +152,7 @@ pub(crate) struct Wanted {
 pub(crate) const SERVER_NAME: &str = "forebay";
 
 /// The extensions of the protocol that this server has.
-pub(crate) const EXTENSIONS: &[&str] = &["binary_tensor_data"];
+pub(crate) const EXTENSIONS: &[&str] = &["binary_tensor_data", "model_repository"];
 
 // === impl ContentType ===
 
@@ -183,7 +198,7 @@ fn state(json: &'static str, status: StatusCode) -> Reply {
 
 fn models(call: &Call<'_>) -> Result<Reply, Fault> {
     let mut json = Writer::new(Dialect::Compact, 64);
-    json.raw("{\"models\":").list(call.models.entries(), |json, entry| _ = json.text(&entry.name)).raw("}");
+    json.raw("{\"models\":").list(call.models.own_names(), |json, name| _ = json.text(name)).raw("}");
     Ok(Reply::json(StatusCode::OK, json))
 }
 
@@ -200,7 +215,8 @@ fn model(call: &Call<'_>) -> Result<Reply, Fault> {
     let entry = call.entry()?;
     let mut json = Writer::new(Dialect::Compact, 512);
     json.raw("{\"name\":").text(&entry.name);
-    json.raw(",\"versions\":").list(&entry.version, |json, version| _ = json.text(version));
+    json.raw(",\"versions\":")
+        .list(call.models.versions(&entry.name), |json, version| _ = json.text(version));
     json.raw(",\"platform\":\"\",\"inputs\":");
     json.list(inputs_of(entry), |json, tensor| write_tensor(json, &tensor));
     json.raw(",\"outputs\":").list(outputs_of(entry), |json, tensor| write_tensor(json, &tensor));
@@ -274,13 +290,19 @@ pub(crate) struct Indexed {
 /// The models and their states.
 pub(crate) fn index(models: &ModelSet, is_ready_only: bool) -> Vec<Indexed> {
     let entries = models.entries().iter().filter(|entry| !is_ready_only || entry.ready().is_some());
-    let indexed = |entry: &Entry| Indexed {
+    let indexed = |entry: &Arc<Entry>| Indexed {
         name: entry.name.clone(),
         version: entry.version.clone().unwrap_or_default(),
         state: if entry.ready().is_some() { "READY" } else { "UNAVAILABLE" },
         reason: String::new(),
     };
-    entries.map(indexed).collect()
+    let unloaded = models.unloaded().iter().filter(|_| !is_ready_only).map(|name| Indexed {
+        name: name.clone(),
+        version: String::new(),
+        state: "UNAVAILABLE",
+        reason: "unloaded".to_owned(),
+    });
+    entries.map(indexed).chain(unloaded).collect()
 }
 
 fn repository_index(call: &Call<'_>) -> Result<Reply, Fault> {

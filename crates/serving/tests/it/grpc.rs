@@ -6,9 +6,9 @@ use net::{Bytes, Drain, Limits, bind};
 use prost::Message;
 use serving::grpc::messages::{
     Contents, Empty, Health, HealthRequest, Index, IndexRequest, InferRequest, InferResponse, InputTensor,
-    ModelMetadata, ModelName, Parameter, RequestedOutput, ServerMetadata, Truth, Value,
+    ModelMetadata, ModelName, Parameter, RepositoryModel, RequestedOutput, ServerMetadata, Truth, Value,
 };
-use serving::{ModelState, ServedModel, Settings, serve_grpc};
+use serving::{ModelState, ServedModel, Server, Settings, serve_grpc};
 use tokio::task::LocalSet;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
@@ -50,11 +50,16 @@ fn with_client<F: Future<Output = ()>>(
     settings: Settings,
     test: impl FnOnce(Client) -> F,
 ) {
+    with_client_of(&server(models, settings), test);
+}
+
+/// Runs a test against a server.
+fn with_client_of<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Client) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address: SocketAddr = listener.local_addr().unwrap();
-        let handler = server(models, settings).handler();
+        let handler = server.handler();
         let (drain, watch) = Drain::new();
         let serving = tokio::task::spawn_local(serve_grpc(listener, handler, Limits::default(), watch));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
@@ -207,9 +212,10 @@ fn faults_are_told_as_over_rest() {
             "$.inputs[0].data: expected the values of shape [9223372036854775807, 4], got fewer",
         )
         .await;
-        let status =
-            client.call::<_, Empty>(&format!("{SERVICE}/ModelStreamInfer"), Empty {}).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unimplemented);
+        for method in ["ModelStreamInfer", "RepositoryModelLoad"] {
+            let status = client.call::<_, Empty>(&format!("{SERVICE}/{method}"), Empty {}).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unimplemented);
+        }
     });
 }
 
@@ -250,7 +256,7 @@ fn the_server_and_its_models_say_what_they_are() {
         let wine: Truth = client.call(&method("ModelReady"), name("wine")).await.unwrap();
         assert_eq!([live.truth, ready.truth, iris.truth, wine.truth], [true, false, true, false]);
         let server: ServerMetadata = client.call(&method("ServerMetadata"), Empty {}).await.unwrap();
-        assert_eq!((server.name.as_str(), server.extensions.len()), ("forebay", 1));
+        assert_eq!((server.name.as_str(), server.extensions.len()), ("forebay", 2));
         let metadata: ModelMetadata = client.call(&method("ModelMetadata"), name("iris")).await.unwrap();
         assert_eq!((metadata.versions[0].as_str(), metadata.inputs[0].datatype.as_str()), ("v1", "FP64"));
         assert_eq!(metadata.inputs[0].shape, [-1, 4]);
@@ -263,6 +269,33 @@ fn the_server_and_its_models_say_what_they_are() {
         assert_eq!(health.status, 2);
         let unknown = client.call::<_, Health>("grpc.health.v1.Health/Check", check("x")).await.unwrap_err();
         assert_eq!(unknown.code(), Code::NotFound);
+    });
+}
+
+#[test]
+fn models_are_loaded_and_unloaded() {
+    with_client_of(&crate::repository::server(), |client| async move {
+        let model = |name: &str| RepositoryModel { name: name.to_owned() };
+        let version = |version: &str| InferRequest {
+            model_version: version.to_owned(),
+            ..question("iris", vec![doubles()])
+        };
+        assert_eq!(client.infer(version("2")).await.unwrap_err().code(), Code::NotFound);
+        let load = format!("{SERVICE}/RepositoryModelLoad");
+        client.call::<_, Empty>(&load, model("iris")).await.unwrap();
+        assert_eq!(client.infer(version("")).await.unwrap().model_version, "2");
+        assert_eq!(client.infer(version("1")).await.unwrap().model_version, "1");
+        let unknown = client.call::<_, Empty>(&load, model("rose")).await.unwrap_err();
+        let expected = (Code::NotFound, "the repository has no model `rose`");
+        assert_eq!((unknown.code(), unknown.message()), expected);
+        let unload = format!("{SERVICE}/RepositoryModelUnload");
+        client.call::<_, Empty>(&unload, model("iris")).await.unwrap();
+        assert_eq!(client.infer(version("")).await.unwrap_err().code(), Code::NotFound);
+        let index: Index =
+            client.call(&format!("{SERVICE}/RepositoryIndex"), IndexRequest { ready: false }).await.unwrap();
+        let states: Vec<_> =
+            index.models.iter().map(|model| (model.state.as_str(), model.reason.as_str())).collect();
+        assert_eq!(states, [("READY", ""), ("UNAVAILABLE", "unloaded")]);
     });
 }
 

@@ -13,6 +13,8 @@ mod grpc;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+mod repository;
+#[cfg(test)]
 mod socket;
 #[cfg(test)]
 mod whole_batches;
