@@ -45,12 +45,10 @@ fn is_named_column(tensor: &Tensor<'_>, schema: &Schema) -> bool {
 
 /// Reads a tensor of all columns.
 fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
-    let &[n_rows, n_columns] = tensor.shape.as_slice() else {
-        let fault =
-            Fault::input("$.inputs[0].shape", format!("expected rows and columns, got {:?}", tensor.shape));
-        let n_columns =
-            schema.n_columns().map_or_else(|| "columns".to_owned(), |n_columns| n_columns.to_string());
-        return Err(fault.with_help(format!("write the shape of one row as [1, {n_columns}]")));
+    let (n_rows, n_columns) = match *tensor.shape.as_slice() {
+        [n_rows, n_columns] => (n_rows, n_columns),
+        [n_rows] if schema.n_columns() == Some(1) => (n_rows, 1),
+        _ => return Err(no_matrix(tensor, schema)),
     };
     let expected = schema.n_columns().unwrap_or(n_columns);
     if n_columns != expected || n_columns == 0 {
@@ -75,6 +73,15 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
     }
     let batch = Batch::matrix(n_columns, numbers);
     Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new() })
+}
+
+/// The fault of a tensor that has no rows and columns.
+fn no_matrix(tensor: &Tensor<'_>, schema: &Schema) -> Fault {
+    let problem = format!("expected rows and columns, got {:?}", tensor.shape);
+    let n_columns =
+        schema.n_columns().map_or_else(|| "columns".to_owned(), |n_columns| n_columns.to_string());
+    Fault::input("$.inputs[0].shape", problem)
+        .with_help(format!("write the shape of one row as [1, {n_columns}]"))
 }
 
 /// Reads one tensor for each column.

@@ -17,8 +17,8 @@ use crate::protocols::open_inference::{
 };
 use crate::reply::{BYTES, Reply};
 
-/// How many tensors a request may have. An empty one takes two bytes, and much more when it is read.
-const MOST_INPUTS: usize = 1 << 14;
+/// How many tensors and parameters a request may have. An empty one takes two bytes, and much more when it is read.
+const MOST_PARTS: usize = 1 << 14;
 
 /// Asks a model by message. There is no example, for nobody writes one by hand.
 pub(crate) const INFER: Predict = Predict { ask, tell, example: |_| String::new() };
@@ -37,9 +37,10 @@ fn message(body: &[u8]) -> Result<InferRequest, Fault> {
     while !rest.is_empty() {
         let (tag, wire_type) = decode_key(&mut rest).map_err(broken)?;
         skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(broken)?;
-        n_parts += usize::from(matches!(tag, 5 | 6) && wire_type == WireType::LengthDelimited);
-        if n_parts > MOST_INPUTS {
-            return Err(Fault::new(Cause::Format, format!("more than {MOST_INPUTS} tensors")));
+        n_parts += usize::from(matches!(tag, 4..=7) && wire_type == WireType::LengthDelimited);
+        if n_parts > MOST_PARTS {
+            let problem = format!("expected at most {MOST_PARTS} tensors and parameters, got more");
+            return Err(Fault::new(Cause::Format, problem));
         }
     }
     // The bytes of the message are shared with what is read from them, so that they are copied once and not twice.

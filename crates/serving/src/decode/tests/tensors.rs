@@ -34,6 +34,8 @@ fn one_tensor_is_all_columns() {
         &expect!["[1.0 0.10000000149011612] [3.0 NaN]"],
     );
     check_tensors("matrix 2", "x 1x2 FP16 [1, 0.1]", &expect!["[1.0 0.0999755859375]"]);
+    check_tensors("matrix 1", "x 2 FP64 [1, 2]", &expect!["[1.0] [2.0]"]);
+    check_tensors("a:any", r#"x 2 BYTES ["p", "q"]"#, &expect![[r#"a=["p", "q"]"#]]);
     check_tensors("a:any b:any", "x 2x2 INT64 [1, 2, 3, 4]", &expect!["a=[1, 3] b=[2, 4]"]);
     check_tensors("a:any b:any", r#"x 1x2 BYTES ["p", "q"]"#, &expect![[r#"a=["p"] b=["q"]"#]]);
 }
