@@ -32,6 +32,7 @@ mod route;
 mod server;
 mod settings;
 mod unrouted;
+mod view;
 
 pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};

@@ -1,7 +1,6 @@
 //! The server: a request in, the answer of a model out.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,18 +13,19 @@ use tracing::error;
 
 use crate::Settings;
 use crate::call::{Asked, Call, Predict, Question, percent_decoded};
-use crate::compute::{Compute, Overloaded, Pace};
+use crate::compute::{Compute, Overloaded};
 use crate::content::Content;
 use crate::content_encoding::Encoding;
 use crate::decode::Decoded;
 use crate::fault::{Cause, Fault, list, quoted};
-use crate::metrics::{Counts, Metrics, Outcome};
+use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
 use crate::protocols::{FALLBACK, PROTOCOLS};
 use crate::reply::Reply;
 use crate::repository::{self, Change, Loader, Repository};
 use crate::route::{Answer, Found, Verb, find};
 use crate::unrouted;
+use crate::view::View;
 
 /// A model server. A clone is another handle to the same.
 #[derive(Debug, Clone)]
@@ -38,12 +38,12 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     compute: Compute,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     pub(crate) models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
     pub(crate) loader: Option<Loader>,
     /// Counts the sets of models, so that a core sees without a lock that there is another one.
-    generation: AtomicU64,
+    pub(crate) generation: AtomicU64,
 }
 
 /// The server on one core.
@@ -56,16 +56,6 @@ pub struct ServerHandler {
 struct Core {
     shared: Arc<Shared>,
     view: RefCell<Rc<View>>,
-}
-
-/// What one core knows of the models that are served.
-#[derive(Debug)]
-pub(crate) struct View {
-    generation: u64,
-    models: Arc<ModelSet>,
-    /// By the index of the model; the last is for requests that ask none.
-    counts: Vec<Arc<Counts>>,
-    paces: Vec<Cell<Pace>>,
 }
 
 /// Bodies longer than this are read, and compressed, on a compute thread, because that takes as long as a long prediction.
@@ -134,43 +124,6 @@ impl Shared {
     pub(crate) fn replace(&self, models: ModelSet) {
         *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
         self.generation.fetch_add(1, Ordering::Release);
-    }
-}
-
-// === impl View ===
-
-impl View {
-    /// The models that are served.
-    pub(crate) fn models(&self) -> &ModelSet {
-        &self.models
-    }
-
-    /// The models that are served now. Models that stay are counted on.
-    fn new(shared: &Shared, before: Option<&Self>) -> Self {
-        let generation = shared.generation.load(Ordering::Acquire);
-        let models = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
-        let names = || models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
-        let known: HashMap<&str, &Arc<Counts>> = before.map(Self::counts_by_name).unwrap_or_default();
-        let counts = names().map(|name| match known.get(name) {
-            Some(counts) => Arc::clone(counts),
-            None => shared.metrics.counts(name),
-        });
-        let counts = counts.collect();
-        let pace = |entry: &Arc<Entry>| {
-            Cell::new(entry.ready().map_or_else(|| Pace::new(Duration::ZERO), |ready| ready.pace))
-        };
-        let paces = models.entries().iter().map(pace).collect();
-        Self { generation, models, counts, paces }
-    }
-
-    fn counts_by_name(&self) -> HashMap<&str, &Arc<Counts>> {
-        let names = self.models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
-        names.zip(&self.counts).collect()
-    }
-
-    /// What is counted of a model, or of requests that ask none.
-    pub(crate) fn counts_of(&self, model: Option<usize>) -> &Counts {
-        &self.counts[model.unwrap_or(self.counts.len() - 1)]
     }
 }
 

@@ -203,12 +203,13 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     for (index, socket) in sockets.into_iter().enumerate() {
         let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
         net::spawn_core(&format!("serve-{index}"), move || async move {
-            let http = net::serve(socket, server.handler(), Limits::default(), watch.clone());
+            let handler = server.handler();
+            let http = net::serve(socket, handler.clone(), Limits::default(), watch.clone());
             let grpc = async {
                 match grpc_socket {
                     None => Ok(()),
                     Some(socket) => {
-                        serving::serve_grpc(socket, server.handler(), Limits::default(), watch.clone()).await
+                        serving::serve_grpc(socket, handler.clone(), Limits::default(), watch.clone()).await
                     }
                 }
             };
