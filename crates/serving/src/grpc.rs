@@ -159,7 +159,7 @@ async fn collect(body: Incoming, limit: usize, patience: Duration) -> Result<Byt
     let mut collected = Vec::new();
     loop {
         let part = tokio::time::timeout(patience, body.frame()).await;
-        let part = part.map_err(|_| unfinished(&format!("nothing came for {} s", patience.as_secs())))?;
+        let part = part.map_err(|_| unfinished(&format!("nothing came for {patience:?}")))?;
         let Some(part) = part else { return Ok(collected.into()) };
         let part = part.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
             Some(_) => frame::too_large(limit),

@@ -1,7 +1,11 @@
 //! gRPC over a real socket, with a client that is not ours.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_core::Stream;
 use net::{Bytes, Drain, Limits, bind};
 use prost::Message;
 use serving::grpc::messages::{
@@ -55,13 +59,18 @@ fn with_client<F: Future<Output = ()>>(
 
 /// Runs a test against a server.
 fn with_client_of<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Client) -> F) {
+    with_limits(server, Limits::default(), test);
+}
+
+/// Runs a test against a server with these limits.
+fn with_limits<F: Future<Output = ()>>(server: &Server, limits: Limits, test: impl FnOnce(Client) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address: SocketAddr = listener.local_addr().unwrap();
         let handler = server.handler();
         let (drain, watch) = Drain::new();
-        let serving = tokio::task::spawn_local(serve_grpc(listener, handler, Limits::default(), watch));
+        let serving = tokio::task::spawn_local(serve_grpc(listener, handler, limits, watch));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         test(Client { channel: endpoint.connect().await.unwrap() }).await;
         drain.begin();
@@ -228,6 +237,31 @@ fn a_long_message_is_refused_and_the_connection_stays() {
         let expected = "the message is longer than 1000 bytes; send fewer rows at a time";
         assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, expected));
         assert!(client.infer(question("iris", vec![doubles()])).await.is_ok());
+    });
+}
+
+/// Messages that never come.
+struct Silence;
+
+impl Stream for Silence {
+    type Item = InferRequest;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<InferRequest>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn a_message_that_does_not_come_is_not_waited_for() {
+    let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
+    with_limits(&server(vec![served("iris")], settings()), limits, |client| async move {
+        let mut grpc = Grpc::new(client.channel);
+        grpc.ready().await.unwrap();
+        let codec: ProstCodec<InferRequest, InferResponse> = ProstCodec::new();
+        let path = format!("/{SERVICE}/ModelInfer").parse().unwrap();
+        let status = grpc.client_streaming(tonic::Request::new(Silence), path, codec).await.unwrap_err();
+        let expected = "the message did not come to its end: nothing came for 20ms";
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, expected));
     });
 }
 
