@@ -74,6 +74,8 @@ pub(crate) struct Output {
     pub(crate) method: Method,
     /// What the request calls it, if it does.
     pub(crate) name: Option<String>,
+    /// Whether it is answered in bytes, where a protocol has them and the request says.
+    pub(crate) is_binary: Option<bool>,
 }
 
 // === impl Call ===
@@ -84,22 +86,13 @@ impl Call<'_> {
     pub(crate) fn position(&self) -> Result<usize, Fault> {
         let in_path = self.captures.model.map(percent_decoded);
         let in_field = || self.fields.text("x-forebay-model").map(Cow::Borrowed);
-        let Some(name) = in_path.or_else(in_field).or_else(|| self.query("model")) else {
-            return if self.models.entries().is_empty() { Err(nothing_served()) } else { Ok(0) };
-        };
-        let position = self.models.position(&name).ok_or_else(|| self.no_such_model(&name))?;
-        let entry = &self.models.entries()[position];
-        match self.captures.version.map(percent_decoded) {
-            Some(version) if entry.version.as_deref() != Some(&version) => {
-                Err(no_such_version(entry, &version))
-            }
-            _ => Ok(position),
-        }
+        let name = in_path.or_else(in_field).or_else(|| self.query("model"));
+        find_model(self.models, name.as_deref(), self.captures.version.map(percent_decoded).as_deref())
     }
 
     /// The model that is asked.
     pub(crate) fn entry(&self) -> Result<&Entry, Fault> {
-        self.position().map(|position| &self.models.entries()[position])
+        self.position().map(|position| self.models.entries()[position].as_ref())
     }
 
     /// What the query says the model is asked for.
@@ -112,20 +105,42 @@ impl Call<'_> {
         let pairs = self.target.query()?.split('&').filter_map(|pair| pair.split_once('='));
         pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value)).next()
     }
-
-    fn no_such_model(&self, name: &str) -> Fault {
-        let problem = format!("no model is called {}", quoted(name));
-        let names = list(self.models.names());
-        Fault::new(Cause::NotFound, problem).with_help(format!("served here: {names}"))
-    }
 }
 
-fn no_such_version(entry: &Entry, version: &str) -> Fault {
-    let problem = format!("model {} has no version {}", quoted(&entry.name), quoted(version));
+/// The position of the model of this name and version; of the first when none is named.
+pub(crate) fn find_model(
+    models: &ModelSet,
+    name: Option<&str>,
+    version: Option<&str>,
+) -> Result<usize, Fault> {
+    if models.entries().is_empty() {
+        return Err(match name {
+            None => nothing_served(),
+            Some(name) => no_such_model(models, name),
+        });
+    }
+    let position = match name {
+        None => 0,
+        Some(name) => models.position(name).ok_or_else(|| no_such_model(models, name))?,
+    };
+    let Some(version) = version else { return Ok(position) };
+    let found = models.position_of_version(position, version);
+    found.ok_or_else(|| no_such_version(models, &models.entries()[position].name, version))
+}
+
+fn no_such_model(models: &ModelSet, name: &str) -> Fault {
+    let problem = format!("no model is called {}", quoted(name));
+    let names = list(models.names());
+    Fault::new(Cause::NotFound, problem).with_help(format!("served here: {names}"))
+}
+
+fn no_such_version(models: &ModelSet, name: &str, version: &str) -> Fault {
+    let problem = format!("model {} has no version {}", quoted(name), quoted(version));
     let fault = Fault::new(Cause::NotFound, problem);
-    match &entry.version {
-        Some(version) => fault.with_help(format!("served here: {}", quoted(version))),
-        None => fault.with_help("it has no versions"),
+    let versions: Vec<&str> = models.versions(name).collect();
+    match versions.is_empty() {
+        true => fault.with_help("it has no versions"),
+        false => fault.with_help(format!("served here: {}", list(versions.into_iter()))),
     }
 }
 
@@ -170,15 +185,22 @@ impl<'a> Question<'a> {
             Content::Json => Ok(()),
             Content::Csv => Err(Fault::new(Cause::ContentType, "CSV is not read here")
                 .with_help("send `content-type: application/json`, or POST the CSV to /invocations")),
+            Content::JsonThenBytes { .. } | Content::Message => Err(bytes_after_json()),
         }
     }
 
     /// What is asked for when nothing is said but the rows.
     pub(crate) fn asked(&self, decoded: Decoded) -> Asked {
         let name = self.method.map(|method| method.as_str().to_owned());
-        let output = Output { method: self.method.unwrap_or(self.default_method), name };
+        let output = Output { method: self.method.unwrap_or(self.default_method), name, is_binary: None };
         Asked { decoded, outputs: vec![output], id: None }
     }
+}
+
+/// The fault of a body with tensors in bytes where none are read.
+pub(crate) fn bytes_after_json() -> Fault {
+    Fault::new(Cause::ContentType, "tensors in bytes are not read here")
+        .with_help("send `content-type: application/json`, or POST them to /v2/models/{model}/infer")
 }
 
 /// A text of a URL as it was before it was escaped.

@@ -4,12 +4,19 @@ use net::Fields;
 
 use crate::Settings;
 use crate::fault::{Cause, Fault, quoted};
+use crate::protocols::JSON_LENGTH;
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Json,
     Csv,
+    /// JSON of so many bytes, and then the data of tensors.
+    JsonThenBytes {
+        json_length: usize,
+    },
+    /// A message of gRPC, which only its own methods get.
+    Message,
 }
 
 impl Content {
@@ -18,9 +25,8 @@ impl Content {
     /// # Errors
     /// When it is nothing that is read here.
     pub(crate) fn of(fields: &Fields, settings: &Settings) -> Result<Self, Fault> {
-        if let Some(encoding) = fields.text("content-encoding").filter(|encoding| *encoding != "identity") {
-            let problem = format!("the content encoding {} is not read here", quoted(encoding));
-            return Err(Fault::new(Cause::ContentType, problem).with_help("send the body as it is"));
+        if let Some(length) = fields.text(JSON_LENGTH) {
+            return Self::json_then_bytes(length);
         }
         let content_type = fields.text("content-type").unwrap_or_default();
         let mut parts = content_type.split(';').map(str::trim);
@@ -54,6 +60,16 @@ impl Content {
             }
         }
         Ok(content)
+    }
+
+    /// A body of which a header field says how long its JSON is. Clients then say nothing of its type, or any.
+    fn json_then_bytes(length: &str) -> Result<Self, Fault> {
+        let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+        let json_length = length.parse().ok().filter(|_| is_number);
+        json_length.map(|json_length| Self::JsonThenBytes { json_length }).ok_or_else(|| {
+            let problem = format!("`{JSON_LENGTH}`: expected a number of bytes, got {}", quoted(length));
+            Fault::new(Cause::Format, problem)
+        })
     }
 }
 
@@ -104,13 +120,5 @@ mod tests {
             true,
             Err("the request says nothing of the type of its body; send `content-type: application/json`"),
         );
-    }
-
-    #[test]
-    fn a_compressed_body_is_refused() {
-        let mut fields = Fields::new();
-        fields.push("content-encoding", "gzip");
-        let fault = Content::of(&fields, &Settings::default()).unwrap_err();
-        assert_eq!(fault.cause, Cause::ContentType);
     }
 }

@@ -16,13 +16,14 @@ mod schema;
 mod table;
 mod tensor;
 
+pub(crate) use column::describe;
 pub(crate) use csv::csv;
 pub(crate) use form::Form;
 pub(crate) use records::{columns, read_object, records};
 pub(crate) use rows::{Positions, begin_rows, list, split};
 pub(crate) use schema::Schema;
 pub(crate) use table::{Decoded, Table};
-pub(crate) use tensor::{Datatype, Tensor, tensors};
+pub(crate) use tensor::{Data, Datatype, Elements, Lists, Tensor, tensors};
 
 #[cfg(test)]
 mod tests;

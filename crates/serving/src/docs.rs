@@ -42,9 +42,11 @@ pub(crate) fn file(name: &str, takes_gzip: bool) -> Option<Reply> {
     let asset = ASSETS.iter().find(|asset| asset.name == name)?;
     let gzip = asset.gzip.as_ref().filter(|_| takes_gzip);
     let reply = Reply::new(StatusCode::OK, asset.content_type, gzip.unwrap_or(&asset.plain).clone())
-        .with_field("vary", "accept-encoding")
         .with_field("cache-control", "max-age=86400");
-    Some(if gzip.is_some() { reply.with_field("content-encoding", "gzip") } else { reply })
+    Some(match gzip {
+        None => reply,
+        Some(_) => reply.with_field("content-encoding", "gzip").with_field("vary", "accept-encoding"),
+    })
 }
 
 fn read_assets() -> ZipResult<Vec<Asset>> {

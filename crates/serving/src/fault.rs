@@ -25,7 +25,7 @@ pub(crate) struct Fault {
     pub(crate) missing: Vec<String>,
 }
 
-/// What kind of fault it is. Each has one status.
+/// What kind of fault it is. Each has one status, and one of gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The body is not JSON, CSV or whatever it should be, or not the object the protocol describes.
@@ -69,6 +69,18 @@ impl Cause {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::Loading | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The status of a gRPC call with this cause.
+    pub(crate) fn grpc_code(self) -> u16 {
+        match self {
+            Self::Format | Self::Input => 3,
+            Self::NotFound => 5,
+            Self::TooLarge => 8,
+            Self::ContentType | Self::Method | Self::NotSupported => 12,
+            Self::Internal => 13,
+            Self::Loading | Self::Unavailable => 14,
         }
     }
 }

@@ -5,9 +5,11 @@
 
 use models::{Columns, DataType, Field, Inputs, Method, Scalar, Signature};
 
-use crate::call::{Question, percent_decoded};
+use crate::call::{Predict, Question, percent_decoded};
 use crate::content::Content;
+use crate::content_encoding::Encoding;
 use crate::decode::Schema;
+use crate::grpc::INFER;
 use crate::json::Reader;
 use crate::protocols::PROTOCOLS;
 use crate::route::{Answer, Verb, find};
@@ -43,9 +45,27 @@ pub fn open_inference(data: &[u8]) {
     bodies("open_inference", Content::Json, data);
 }
 
+/// Bodies of `/v2/models/…/infer` with bytes after their JSON. The first two bytes say where it ends.
+pub fn binary_tensors(data: &[u8]) {
+    let Some((length, body)) = data.split_first_chunk::<2>() else { return };
+    let json_length = u16::from_le_bytes(*length).into();
+    bodies("open_inference", Content::JsonThenBytes { json_length }, body);
+}
+
 /// Bodies of `/predict` and `/batch-predict`.
 pub fn retail(data: &[u8]) {
     bodies("retail", Content::Json, data);
+}
+
+/// Bodies that are compressed, in the way that the first byte says.
+pub fn compressed(data: &[u8]) {
+    const LIMIT: usize = 100_000;
+    let Some((first, bytes)) = data.split_first() else { return };
+    let name = ["gzip", "zstd", "deflate"][usize::from(first % 3)];
+    let encoding = Encoding::named(name).ok().flatten().expect("the name is known");
+    if let Ok(plain) = encoding.decode(bytes, LIMIT) {
+        assert!(plain.len() <= LIMIT);
+    }
 }
 
 /// Paths.
@@ -56,25 +76,33 @@ pub fn path(data: &[u8]) {
     }
 }
 
+/// Messages of `ModelInfer`.
+pub fn grpc_message(data: &[u8]) {
+    schemas().iter().for_each(|schema| body(&INFER, Content::Message, data, schema));
+}
+
 /// Reads a body with every route of a protocol, for models of every kind.
 fn bodies(protocol: &str, content: Content, body: &[u8]) {
     let routes = PROTOCOLS.iter().filter(|known| known.name == protocol).flat_map(|protocol| protocol.routes);
     for route in routes {
         let Answer::Predict(predict) = &route.answer else { continue };
-        for schema in schemas() {
-            let question = Question {
-                content,
-                body,
-                schema: &schema,
-                methods: &[Method::Predict, Method::PredictProba],
-                default_method: Method::Predict,
-                method: None,
-                default_output: "predict",
-            };
-            if let Ok(asked) = (predict.ask)(&question) {
-                check_size(&asked.decoded.batch, body.len());
-            }
-        }
+        schemas().iter().for_each(|schema| self::body(predict, content, body, schema));
+    }
+}
+
+/// Reads a body for a model.
+fn body(predict: &Predict, content: Content, body: &[u8], schema: &Schema) {
+    let question = Question {
+        content,
+        body,
+        schema,
+        methods: &[Method::Predict, Method::PredictProba],
+        default_method: Method::Predict,
+        method: None,
+        default_output: "predict",
+    };
+    if let Ok(asked) = (predict.ask)(&question) {
+        check_size(&asked.decoded.batch, body.len());
     }
 }
 
@@ -112,6 +140,9 @@ fn schemas() -> [Schema; 4] {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use prost::Message as _;
+
+    use crate::grpc::messages::{Contents, InferRequest, InputTensor};
 
     use super::*;
 
@@ -171,10 +202,68 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_do_harm(data in prop_oneof![nearly_a_body(), prop::collection::vec(any::<u8>(), 0..64)]) {
-            for read in [json, mlflow, csv, kserve_v1, open_inference, retail, path] {
+            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path] {
                 read(&data);
             }
         }
+    }
+
+    /// A head that says where its bytes begin, and bytes, of which it may say too much or too little.
+    fn nearly_binary() -> impl Strategy<Value = Vec<u8>> {
+        let datatype = prop::sample::select(vec!["FP64", "FP16", "BYTES", "BOOL", "UINT64"]);
+        let shape = (0..4usize, prop::sample::select(vec![1usize, 2, 4, usize::MAX]));
+        (datatype, shape, 0..40usize, prop::collection::vec(any::<u8>(), 0..40)).prop_map(
+            |(datatype, (n_rows, n_columns), size, mut bytes)| {
+                let json = format!(
+                    "{{\"inputs\":[{{\"name\":\"a\",\"shape\":[{n_rows},{n_columns}],\"datatype\":\"{datatype}\",\
+                     \"parameters\":{{\"binary_data_size\":{size}}}}}]}}"
+                );
+                let mut data = (json.len() as u16).to_le_bytes().to_vec();
+                data.extend_from_slice(json.as_bytes());
+                data.append(&mut bytes);
+                data
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn no_binary_tensors_do_harm(data in nearly_binary()) {
+            binary_tensors(&data);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_messages_do_harm(data in prop::collection::vec(any::<u8>(), 0..64)) {
+            grpc_message(&data);
+        }
+
+        #[test]
+        fn no_tensors_in_messages_do_harm(
+            datatype in prop::sample::select(vec!["FP64", "BYTES", "BOOL", "UINT64", "X"]),
+            shape in prop::collection::vec(prop::sample::select(vec![-1, 0, 1, 2, i64::MAX]), 0..10),
+            raw in prop::collection::vec(any::<u8>(), 0..40),
+            doubles in prop::collection::vec(any::<f64>(), 0..4),
+        ) {
+            let contents = (!doubles.is_empty()).then(|| Contents { doubles, ..Contents::default() });
+            let raw_input_contents = if raw.is_empty() { Vec::new() } else { vec![raw.into()] };
+            let input =
+                InputTensor { name: "a".into(), datatype: datatype.into(), shape, contents, ..InputTensor::default() };
+            let message = InferRequest { inputs: vec![input], raw_input_contents, ..InferRequest::default() };
+            grpc_message(&message.encode_to_vec());
+        }
+    }
+
+    #[test]
+    fn messages_that_end_too_early_do_no_harm() {
+        let recorded = include_bytes!("../tests/it/grpc/tritonclient_infer.bin");
+        (0..=recorded.len()).for_each(|length| grpc_message(&recorded[..length]));
+    }
+
+    #[test]
+    fn empty_tensors_take_no_memory_without_end() {
+        grpc_message(&[0x2a, 0x00].repeat(5_000_000));
     }
 
     #[test]

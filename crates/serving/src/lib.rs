@@ -12,23 +12,30 @@
 mod call;
 mod compute;
 mod content;
+mod content_encoding;
 mod decode;
 mod docs;
 mod example;
 mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
+#[doc(hidden)]
+pub mod grpc;
 mod json;
 mod metrics;
 mod model_set;
 mod openapi;
 mod protocols;
 mod reply;
+mod repository;
 mod route;
 mod server;
 mod settings;
 mod unrouted;
+mod view;
 
+pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
+pub use repository::{Repository, RepositoryError};
 pub use server::{Server, ServerHandler};
 pub use settings::Settings;

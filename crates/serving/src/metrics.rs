@@ -61,10 +61,15 @@ const DURATION_BOUNDS: [u64; 16] = [
 // === impl Metrics ===
 
 impl Metrics {
-    /// New counts of a model, for one core.
+    /// Counts of a model, for one core: those that no core has any more since the model was unloaded, else new ones.
     pub(crate) fn counts(&self, model: &str) -> Arc<Counts> {
-        let counts = Arc::new(Counts::new());
         let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free =
+            |(name, counts): &&(String, Arc<Counts>)| name == model && Arc::strong_count(counts) == 1;
+        if let Some((_, counts)) = all.iter().find(is_free) {
+            return Arc::clone(counts);
+        }
+        let counts = Arc::new(Counts::new());
         all.push((model.to_owned(), Arc::clone(&counts)));
         counts
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -60,7 +61,7 @@ pub enum Style {
     KServe,
 }
 
-/// Two models cannot have one name.
+/// Two models cannot have one name, unless they are different versions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("two models are called `{name}`")]
 pub struct DuplicateName {
@@ -71,8 +72,11 @@ pub struct DuplicateName {
 /// The models that are served at a moment. It never changes; another takes its place.
 #[derive(Debug)]
 pub(crate) struct ModelSet {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
+    /// By name, the version that is asked when a request names none: the first.
     positions: HashMap<String, usize>,
+    /// Models that were unloaded.
+    unloaded: Vec<String>,
     openapi: Bytes,
 }
 
@@ -80,6 +84,7 @@ pub(crate) struct ModelSet {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
+    aliases: Vec<String>,
     pub(crate) version: Option<String>,
     pub(crate) style: Style,
     pub(crate) state: EntryState,
@@ -122,30 +127,89 @@ impl LoadedModel {
 impl ModelSet {
     /// The table of these models; the first is the one that is asked when no name is said.
     pub(crate) fn new(models: Vec<ServedModel>, settings: &Settings) -> Result<Self, DuplicateName> {
+        let entries = models.into_iter().map(|model| Arc::new(Entry::new(model, settings)));
+        Self::of(entries.collect(), Vec::new())
+    }
+
+    fn of(entries: Vec<Arc<Entry>>, unloaded: Vec<String>) -> Result<Self, DuplicateName> {
         let mut positions = HashMap::new();
-        for (position, model) in models.iter().enumerate() {
-            if positions.insert(model.name.clone(), position).is_some() {
-                return Err(DuplicateName { name: model.name.clone() });
+        for (position, entry) in entries.iter().enumerate() {
+            let first = *positions.entry(entry.name.clone()).or_insert(position);
+            let is_twice = entries[first..position]
+                .iter()
+                .any(|other| other.name == entry.name && other.version == entry.version);
+            if is_twice {
+                return Err(DuplicateName { name: entry.name.clone() });
             }
         }
-        for (position, model) in models.iter().enumerate() {
-            for alias in &model.aliases {
+        for (position, entry) in entries.iter().enumerate() {
+            for alias in &entry.aliases {
                 positions.entry(alias.clone()).or_insert(position);
             }
         }
-        let entries: Vec<Entry> = models.into_iter().map(|model| Entry::new(model, settings)).collect();
         let openapi = openapi::document(&entries).into();
-        Ok(Self { entries, positions, openapi })
+        Ok(Self { entries, positions, unloaded, openapi })
+    }
+
+    /// The same set with these versions of a model instead of those it has.
+    pub(crate) fn with(
+        &self,
+        name: &str,
+        models: Vec<ServedModel>,
+        settings: &Settings,
+    ) -> Result<Self, DuplicateName> {
+        let is_other = |entry: &&Arc<Entry>| entry.name != name;
+        let position = self.entries.iter().take_while(is_other).count();
+        let mut entries: Vec<Arc<Entry>> = self.entries.iter().filter(is_other).cloned().collect();
+        let newer = models.into_iter().map(|model| Arc::new(Entry::new(model, settings)));
+        entries.splice(position..position, newer);
+        let unloaded = self.unloaded.iter().filter(|unloaded| *unloaded != name).cloned().collect();
+        Self::of(entries, unloaded)
+    }
+
+    /// The same set without a model; none if it has no such model.
+    pub(crate) fn without(&self, name: &str) -> Option<Self> {
+        let others: Vec<_> = self.entries.iter().filter(|entry| entry.name != name).cloned().collect();
+        if others.len() == self.entries.len() {
+            return None;
+        }
+        let unloaded = self.unloaded.iter().cloned().chain([name.to_owned()]).collect();
+        Some(Self::of(others, unloaded).expect("a part of a set has no name twice"))
+    }
+
+    /// The models that were unloaded.
+    pub(crate) fn unloaded(&self) -> &[String] {
+        &self.unloaded
+    }
+
+    /// A model in all its versions, the default one first.
+    pub(crate) fn versions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let entries = self.entries.iter().filter(move |entry| entry.name == name);
+        entries.filter_map(|entry| entry.version.as_deref())
+    }
+
+    /// The names of the models, each once.
+    pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
+        let is_first =
+            |(position, entry): &(usize, &Arc<Entry>)| self.positions.get(&entry.name) == Some(position);
+        self.entries.iter().enumerate().filter(is_first).map(|(_, entry)| entry.name.as_str())
     }
 
     /// The models, in order.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
     }
 
-    /// The position of the model that has a name.
+    /// The position of the model that has a name, in its default version.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.positions.get(name).copied()
+    }
+
+    /// The position of a version of the model at a position.
+    pub(crate) fn position_of_version(&self, model: usize, version: &str) -> Option<usize> {
+        let name = &self.entries[model].name;
+        let is_it = |entry: &Arc<Entry>| entry.name == *name && entry.version.as_deref() == Some(version);
+        self.entries.iter().position(is_it)
     }
 
     /// All names that models are asked for by: each model's own, then its others.
@@ -186,7 +250,8 @@ impl Entry {
                 EntryState::Ready(Box::new(Ready::new(*loaded, model.method, settings)))
             }
         };
-        Self { name: model.name, version: model.version, style: model.style, state }
+        let ServedModel { name, aliases, version, style, .. } = model;
+        Self { name, aliases, version, style, state }
     }
 
     /// What the output is called that a request does not name.

@@ -1,5 +1,8 @@
 //! The reference of a server as OpenAPI 3.1, written from the tables of routes and the signatures of the models.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use models::{DataType, Field, Scalar};
 use serde_json::{Map, Value, json};
 
@@ -8,7 +11,7 @@ use crate::protocols::{PROTOCOLS, Protocol};
 use crate::route::{Answer, Route, Verb};
 
 /// The document for these models.
-pub(crate) fn document(entries: &[Entry]) -> String {
+pub(crate) fn document(entries: &[Arc<Entry>]) -> String {
     let mut paths = Map::new();
     for protocol in PROTOCOLS {
         for route in protocol.routes.iter().filter(|route| !route.doc.is_empty()) {
@@ -20,7 +23,8 @@ pub(crate) fn document(entries: &[Entry]) -> String {
             methods[verb] = operation(protocol, route, entries);
         }
     }
-    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    names.dedup();
     let version = entries.first().and_then(|entry| entry.version.as_deref()).filter(|_| names.len() == 1);
     let tag = |protocol: &Protocol| json!({ "name": protocol.title, "description": protocol.doc });
     let document = json!({
@@ -39,7 +43,7 @@ pub(crate) fn document(entries: &[Entry]) -> String {
     document.to_string()
 }
 
-fn operation(protocol: &Protocol, route: &Route, entries: &[Entry]) -> Value {
+fn operation(protocol: &Protocol, route: &Route, entries: &[Arc<Entry>]) -> Value {
     let mut operation = json!({
         "tags": [protocol.title],
         "summary": route.doc,
@@ -54,7 +58,7 @@ fn operation(protocol: &Protocol, route: &Route, entries: &[Entry]) -> Value {
         let is_asked_by_version = route.pattern.contains("{version}");
         let asked = entries.iter().take(if is_asked_by_name { entries.len() } else { 1 });
         let asked = asked.filter(|entry| entry.version.is_some() || !is_asked_by_version);
-        let example = |entry: &Entry| {
+        let example = |entry: &Arc<Entry>| {
             let body = (predict.example)(entry.ready()?);
             let value: Value = serde_json::from_str(&body).ok()?;
             Some((entry.name.clone(), json!({ "value": value })))
@@ -66,25 +70,26 @@ fn operation(protocol: &Protocol, route: &Route, entries: &[Entry]) -> Value {
     operation
 }
 
-fn parameters(route: &Route, entries: &[Entry]) -> Vec<Value> {
+fn parameters(route: &Route, entries: &[Arc<Entry>]) -> Vec<Value> {
     let parameter = |name: &str, values: Vec<&str>| {
         let schema = if values.is_empty() { json!({ "type": "string" }) } else { json!({ "enum": values }) };
         json!({ "name": name, "in": "path", "required": true, "schema": schema })
     };
-    let names = entries.iter().map(|entry| entry.name.as_str());
-    let versions = entries.iter().filter_map(|entry| entry.version.as_deref());
+    let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    names.dedup();
+    let versions: BTreeSet<&str> = entries.iter().filter_map(|entry| entry.version.as_deref()).collect();
     let mut parameters = Vec::new();
     if route.pattern.contains("{model}") {
-        parameters.push(parameter("model", names.collect()));
+        parameters.push(parameter("model", names));
     }
     if route.pattern.contains("{version}") {
-        parameters.push(parameter("version", versions.collect()));
+        parameters.push(parameter("version", versions.into_iter().collect()));
     }
     parameters
 }
 
 /// The schema of a body: for named features what the first model takes, else any object.
-fn body_schema(route: &Route, entries: &[Entry]) -> Value {
+fn body_schema(route: &Route, entries: &[Arc<Entry>]) -> Value {
     let features = entries
         .first()
         .filter(|entry| entry.ready().is_some())
@@ -102,7 +107,7 @@ fn body_schema(route: &Route, entries: &[Entry]) -> Value {
 }
 
 /// What each model takes, as the properties of an object.
-fn schemas(entries: &[Entry]) -> Map<String, Value> {
+fn schemas(entries: &[Arc<Entry>]) -> Map<String, Value> {
     let ready = entries.iter().filter_map(|entry| Some((schema_name(&entry.name), entry.ready()?)));
     ready.map(|(name, ready)| (name, features_schema(ready))).collect()
 }

@@ -1,12 +1,13 @@
-//! The protocols that are spoken, all on one port. A protocol is a file here and a line in the table.
+//! The protocols that are spoken, all but gRPC on one port. A protocol is a file here and a line in the table.
 
+mod grpc;
 mod kserve_v1;
 mod mlflow;
-mod open_inference;
+pub(crate) mod open_inference;
 mod platform;
 mod retail;
 
-pub(crate) use open_inference::datatype_of;
+pub(crate) use open_inference::{JSON_LENGTH, datatype_of};
 
 use crate::fault::Fault;
 use crate::reply::Reply;
@@ -27,8 +28,16 @@ pub(crate) struct Protocol {
 }
 
 /// All protocols. The first is the one that most requests are in.
-pub(crate) static PROTOCOLS: &[Protocol] =
-    &[mlflow::PROTOCOL, kserve_v1::PROTOCOL, open_inference::PROTOCOL, retail::PROTOCOL, platform::PROTOCOL];
+pub(crate) static PROTOCOLS: &[Protocol] = &[
+    mlflow::PROTOCOL,
+    kserve_v1::PROTOCOL,
+    open_inference::PROTOCOL,
+    retail::PROTOCOL,
+    platform::PROTOCOL,
+    grpc::PROTOCOL,
+];
 
 /// The protocol of paths that no protocol knows.
 pub(crate) const FALLBACK: usize = 4;
+/// The protocol that has a port of its own.
+pub(crate) const GRPC: usize = 5;

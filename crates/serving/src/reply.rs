@@ -16,6 +16,7 @@ pub(crate) struct Reply {
 }
 
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const BYTES: &str = "application/octet-stream";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Reply {

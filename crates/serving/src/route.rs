@@ -7,6 +7,7 @@ use crate::call::{Call, Predict};
 use crate::fault::Fault;
 use crate::protocols::PROTOCOLS;
 use crate::reply::Reply;
+use crate::repository::Change;
 
 /// A path that is answered.
 pub(crate) struct Route {
@@ -35,6 +36,8 @@ pub(crate) enum Answer {
     Page(fn(&Call<'_>) -> Result<Reply, Fault>),
     /// A model.
     Predict(Predict),
+    /// A change of the models.
+    Change(Change),
 }
 
 /// What a path is made of, as far as its route has names for it. As sent, not decoded.

@@ -1,29 +1,31 @@
 //! The server: a request in, the answer of a model out.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use models::Prediction;
-use net::{CollectError, Handler, LOADING, Request, Response};
+use models::{Method, Prediction};
+use net::{Bytes, CollectError, Handler, LOADING, Request, Response, StatusCode};
 use tracing::error;
 
 use crate::Settings;
-use crate::call::{Asked, Call, Predict, Question};
-use crate::compute::{Compute, Overloaded, Pace};
+use crate::call::{Asked, Call, Predict, Question, percent_decoded};
+use crate::compute::{Compute, Overloaded};
 use crate::content::Content;
+use crate::content_encoding::Encoding;
 use crate::decode::Decoded;
 use crate::fault::{Cause, Fault, list, quoted};
-use crate::metrics::{Counts, Metrics, Outcome};
+use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
 use crate::protocols::{FALLBACK, PROTOCOLS};
 use crate::reply::Reply;
+use crate::repository::{self, Change, Loader, Repository};
 use crate::route::{Answer, Found, Verb, find};
 use crate::unrouted;
+use crate::view::View;
 
 /// A model server. A clone is another handle to the same.
 #[derive(Debug, Clone)]
@@ -33,13 +35,15 @@ pub struct Server {
 
 /// What all cores share.
 #[derive(Debug)]
-struct Shared {
-    settings: Settings,
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
     compute: Compute,
-    metrics: Metrics,
-    models: RwLock<Arc<ModelSet>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) models: RwLock<Arc<ModelSet>>,
+    /// Where clients may load models from, if they may.
+    pub(crate) loader: Option<Loader>,
     /// Counts the sets of models, so that a core sees without a lock that there is another one.
-    generation: AtomicU64,
+    pub(crate) generation: AtomicU64,
 }
 
 /// The server on one core.
@@ -54,17 +58,7 @@ struct Core {
     view: RefCell<Rc<View>>,
 }
 
-/// What one core knows of the models that are served.
-#[derive(Debug)]
-struct View {
-    generation: u64,
-    models: Arc<ModelSet>,
-    /// By the index of the model; the last is for requests that ask none.
-    counts: Vec<Arc<Counts>>,
-    paces: Vec<Cell<Pace>>,
-}
-
-/// Bodies longer than this are read on a compute thread, because reading them takes as long as a long prediction.
+/// Bodies longer than this are read, and compressed, on a compute thread, because that takes as long as a long prediction.
 const INLINE_BODY: usize = 64 * 1024;
 
 // === impl Server ===
@@ -75,11 +69,32 @@ impl Server {
     /// # Errors
     /// When two models have one name.
     pub fn new(models: Vec<ServedModel>, settings: Settings) -> Result<Self, DuplicateName> {
+        Self::with_loader(models, settings, None)
+    }
+
+    /// The same, where clients may load and unload the models of a repository.
+    ///
+    /// # Errors
+    /// When two models have one name.
+    pub fn with_repository(
+        models: Vec<ServedModel>,
+        settings: Settings,
+        repository: Arc<dyn Repository>,
+    ) -> Result<Self, DuplicateName> {
+        Self::with_loader(models, settings, Some(Loader::new(repository)))
+    }
+
+    fn with_loader(
+        models: Vec<ServedModel>,
+        settings: Settings,
+        loader: Option<Loader>,
+    ) -> Result<Self, DuplicateName> {
         let shared = Shared {
             compute: Compute::start(settings.compute_threads, settings.compute_queue),
             metrics: Metrics::default(),
             models: RwLock::new(Arc::new(ModelSet::new(models, &settings)?)),
             generation: AtomicU64::new(0),
+            loader,
             settings,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -90,9 +105,7 @@ impl Server {
     /// # Errors
     /// When two models have one name. Nothing changes then.
     pub fn replace_models(&self, models: Vec<ServedModel>) -> Result<(), DuplicateName> {
-        let models = Arc::new(ModelSet::new(models, &self.shared.settings)?);
-        *self.shared.models.write().unwrap_or_else(PoisonError::into_inner) = models;
-        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.replace(ModelSet::new(models, &self.shared.settings)?);
         Ok(())
     }
 
@@ -104,34 +117,13 @@ impl Server {
     }
 }
 
-// === impl View ===
+// === impl Shared ===
 
-impl View {
-    /// The models that are served now. Models that stay are counted on.
-    fn new(shared: &Shared, before: Option<&Self>) -> Self {
-        let generation = shared.generation.load(Ordering::Acquire);
-        let models = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
-        let names = || models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
-        let known: HashMap<&str, &Arc<Counts>> = before.map(Self::counts_by_name).unwrap_or_default();
-        let counts = names().map(|name| match known.get(name) {
-            Some(counts) => Arc::clone(counts),
-            None => shared.metrics.counts(name),
-        });
-        let counts = counts.collect();
-        let pace = |entry: &Entry| {
-            Cell::new(entry.ready().map_or_else(|| Pace::new(Duration::ZERO), |ready| ready.pace))
-        };
-        let paces = models.entries().iter().map(pace).collect();
-        Self { generation, models, counts, paces }
-    }
-
-    fn counts_by_name(&self) -> HashMap<&str, &Arc<Counts>> {
-        let names = self.models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
-        names.zip(&self.counts).collect()
-    }
-
-    fn counts_of(&self, model: Option<usize>) -> &Counts {
-        &self.counts[model.unwrap_or(self.counts.len() - 1)]
+impl Shared {
+    /// Serves another set of models from now on.
+    pub(crate) fn replace(&self, models: ModelSet) {
+        *self.models.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(models);
+        self.generation.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -157,11 +149,58 @@ impl Handler for ServerHandler {
     async fn handle(&self, request: Request) -> Response {
         let start = Instant::now();
         let view = self.core.view();
+        let accepted = Encoding::accepted(&request.fields);
         let Answered { protocol, model, reply } = self.core.answer(&view, request).await;
+        let reply = self.core.compressed(reply, accepted).await;
         let outcome = Outcome { protocol, status: reply.status, duration: start.elapsed() };
         view.counts_of(model).count_request(outcome);
         reply.into_response()
     }
+}
+
+impl ServerHandler {
+    /// What is served at the moment.
+    pub(crate) fn view(&self) -> Rc<View> {
+        self.core.view()
+    }
+
+    /// Bytes of a request body, at most.
+    pub(crate) fn body_limit(&self) -> usize {
+        self.core.shared.settings.body_limit
+    }
+
+    /// See [`Core::plain`].
+    pub(crate) async fn plain(
+        &self,
+        encoding: Option<&'static Encoding>,
+        body: Bytes,
+    ) -> Result<Bytes, Fault> {
+        self.core.plain(encoding, body).await
+    }
+
+    /// See [`repository::change`].
+    pub(crate) async fn change(&self, name: &str, change: Change) -> Result<(), Fault> {
+        repository::change(&self.core.shared, name, change).await
+    }
+
+    /// See [`Core::predict`].
+    pub(crate) async fn predict(
+        &self,
+        view: &Rc<View>,
+        model: usize,
+        inquiry: Inquiry,
+    ) -> Result<Reply, Fault> {
+        self.core.predict(view, model, inquiry).await
+    }
+}
+
+/// What a model is asked, before the body is read.
+pub(crate) struct Inquiry {
+    pub(crate) predict: Predict,
+    pub(crate) content: Content,
+    /// What the query says the model is asked for.
+    pub(crate) method: Option<Method>,
+    pub(crate) body: Bytes,
 }
 
 /// A reply, and who gave it.
@@ -199,8 +238,13 @@ impl Core {
         let call = Call { models, metrics, target: &target, fields: &fields, captures };
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
+            Answer::Change(change) => {
+                let name = call.captures.model.map(percent_decoded).unwrap_or_default();
+                let done = repository::change(&self.shared, &name, *change).await;
+                (None, done.map(|()| Reply::empty(StatusCode::OK)))
+            }
             Answer::Predict(predict) => match call.position() {
-                Ok(model) => (Some(model), self.predict(view, &call, model, *predict, body).await),
+                Ok(model) => (Some(model), self.ask(view, &call, model, *predict, body).await),
                 Err(fault) => (None, Err(fault)),
             },
         };
@@ -208,7 +252,7 @@ impl Core {
         Answered { protocol, model, reply }
     }
 
-    async fn predict(
+    async fn ask(
         &self,
         view: &Rc<View>,
         call: &Call<'_>,
@@ -216,21 +260,29 @@ impl Core {
         predict: Predict,
         body: net::Body,
     ) -> Result<Reply, Fault> {
+        let settings = &self.shared.settings;
+        ready(&view.models.entries()[model])?;
+        let (content, method) = (Content::of(call.fields, settings)?, call.method()?);
+        let encoding = Encoding::of(call.fields)?;
+        let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
+        let body = self.plain(encoding, body).await?;
+        let inquiry = Inquiry { predict, content, method, body };
+        self.predict(view, model, inquiry).await
+    }
+
+    /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
+    async fn predict(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
         let shared = &self.shared;
         let entry = &view.models.entries()[model];
         let ready = ready(entry)?;
-        let method = call.method()?;
-        let content = Content::of(call.fields, &shared.settings)?;
-        let body = body.collect(shared.settings.body_limit).await.map_err(not_collected)?;
-        let question = Question::new(entry, ready, content, &body, method);
-        let asked = match body.len() {
-            0..=INLINE_BODY => Some(guarded(|| (predict.ask)(&question))?),
+        let asked = match inquiry.body.len() {
+            0..=INLINE_BODY => Some(guarded(|| inquiry.read(entry, ready))?),
             _ => None,
         };
         let pace = &view.paces[model];
         let done = match asked {
             Some(asked) if pace.get().is_short(asked.n_predictions()) => {
-                guarded(|| finish(entry, ready, predict, &asked))?
+                guarded(|| finish(entry, ready, inquiry.predict, &asked))?
             }
             asked => {
                 let models = Arc::clone(&view.models);
@@ -238,11 +290,8 @@ impl Core {
                     let entry = &models.entries()[model];
                     let ready = self::ready(entry)?;
                     guarded(|| {
-                        let asked = match asked {
-                            Some(asked) => asked,
-                            None => (predict.ask)(&Question::new(entry, ready, content, &body, method))?,
-                        };
-                        finish(entry, ready, predict, &asked)
+                        let asked = asked.map_or_else(|| inquiry.read(entry, ready), Ok)?;
+                        finish(entry, ready, inquiry.predict, &asked)
                     })
                 };
                 shared.compute.run(work).await.map_err(|Overloaded| overloaded())??
@@ -253,6 +302,35 @@ impl Core {
         pace.set(newer);
         view.counts_of(Some(model)).count_prediction(done.n_rows, done.took);
         Ok(done.reply)
+    }
+
+    /// What a body stands for, which may be much more than it is: it is decompressed elsewhere.
+    async fn plain(&self, encoding: Option<&'static Encoding>, body: Bytes) -> Result<Bytes, Fault> {
+        let Some(encoding) = encoding else { return Ok(body) };
+        let limit = self.shared.settings.body_limit;
+        let work = move || guarded(|| encoding.decode(&body, limit));
+        self.shared.compute.run(work).await.map_err(|Overloaded| overloaded())?
+    }
+
+    /// The same reply as a client takes it: compressed when that is worth it, elsewhere when it takes long.
+    async fn compressed(&self, reply: Reply, accepted: Option<&'static Encoding>) -> Reply {
+        if !Encoding::is_worth(&reply) {
+            return reply;
+        }
+        let reply = reply.with_field("vary", "accept-encoding");
+        let Some(encoding) = accepted else { return reply };
+        if reply.body.len() <= INLINE_BODY {
+            return encoding.encode(reply);
+        }
+        let plain = reply.clone();
+        self.shared.compute.run(move || encoding.encode(reply)).await.unwrap_or(plain)
+    }
+}
+
+impl Inquiry {
+    /// Reads the body.
+    fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
+        (self.predict.ask)(&Question::new(entry, ready, self.content, &self.body, self.method))
     }
 }
 
@@ -285,7 +363,7 @@ fn refuse(protocol: usize, fault: &Fault) -> Reply {
 }
 
 /// Makes a panic of the work a fault, so that neither a connection nor a thread is lost to it.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         error!("a model panicked on a request");
         Err(Fault::new(Cause::Internal, "the model failed on this request"))

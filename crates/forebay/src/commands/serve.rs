@@ -1,37 +1,51 @@
 //! `forebay serve`: only the model server.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use net::{Drain, Limits};
-use serving::{LoadedModel, ModelState, ServedModel, Server, Style};
+use serving::{LoadedModel, ModelState, Repository, ServedModel, Server, Style};
 
 use super::End;
 use crate::globals::Globals;
+use crate::model_repository::ModelRepository;
 use crate::runtime;
 use crate::signals;
 use crate::storage::Storage;
 
-/// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2, and plain /predict with /docs
+/// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2 (gRPC too), and plain /predict with /docs
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   forebay serve model.joblib
-  forebay serve iris=models/iris wine=s3://models/wine --port 9000")]
+  forebay serve iris=models/iris wine=s3://models/wine --port 8000 --grpc-port 9000")]
 pub(crate) struct Options {
     /// Models: a file, a folder or a URI, with or without a name before it
-    #[arg(value_name = "[NAME=]MODEL", required_unless_present = "model")]
+    #[arg(value_name = "[NAME=]MODEL", required_unless_present_any = ["model", "model_repository"])]
     models: Vec<NamedModel>,
 
     /// A further model
     #[arg(long, value_name = "NAME=MODEL")]
     model: Vec<NamedModel>,
 
+    /// Folder of further models: each folder in it is one, and each numbered folder in that a version
+    #[arg(long, value_name = "DIR")]
+    model_repository: Option<PathBuf>,
+
+    /// Let every client load and unload the models of that folder: POST /v2/repository/models/NAME/load
+    #[arg(long, requires = "model_repository")]
+    model_control: bool,
+
     /// Port to listen on; 0 for any free one
     #[arg(short, long, default_value_t = 8080)]
     port: u16,
+
+    /// Port to speak the Open Inference Protocol over gRPC on; 0 for any free one [default: none]
+    #[arg(long, value_name = "PORT")]
+    grpc_port: Option<u16>,
 
     /// Address to listen on
     #[arg(long, env = "FOREBAY_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -103,9 +117,21 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let wanted: Vec<NamedModel> = options.models.iter().chain(&options.model).cloned().collect();
     let settings = settings(options);
     // Until the models are there, the server answers that it is not ready.
-    let loading = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
-    let server = Server::new(loading, settings)?;
-    let (address, drain) = listen(options, &server)?;
+    let repository = options.model_repository.clone().map(ModelRepository::new).map(Arc::new);
+    let mut loading: Vec<_> = wanted.iter().map(|model| served(model, None, ModelState::Loading)).collect();
+    let names = repository.as_ref().map(|repository| repository.names()).transpose();
+    let names = names.context("cannot read the model repository")?.unwrap_or_default();
+    loading.extend(names.iter().map(|name| {
+        let wanted = NamedModel { name: Some(name.clone()), uri: name.clone() };
+        served(&wanted, None, ModelState::Loading)
+    }));
+    let server = match &repository {
+        Some(repository) if options.model_control => {
+            Server::with_repository(loading, settings, Arc::clone(repository) as Arc<dyn Repository>)?
+        }
+        _ => Server::new(loading, settings)?,
+    };
+    let Listening { address, grpc_address, drain } = listen(options, &server)?;
 
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
@@ -114,14 +140,28 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     };
     // One listener from here to the end: a signal that comes between two of them would be lost.
     let mut end = std::pin::pin!(signals::end(options.stop_when_stdin_closes));
+    let load = async {
+        let mut models = load_all(&wanted, &storage).await?;
+        if let Some(repository) = repository {
+            models.extend(load_repository(repository, names).await?);
+        }
+        if models.is_empty() {
+            bail!("no models");
+        }
+        anyhow::Ok(models)
+    };
     let loaded = tokio::select! {
-        loaded = load_all(&wanted, &storage) => loaded?,
+        loaded = load => loaded?,
         end = &mut end => return Ok(end),
     };
-    let names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
+    let mut names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
+    names.dedup();
     server.replace_models(loaded)?;
     if !globals.quiet {
         eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
+        if let Some(grpc_address) = grpc_address {
+            eprintln!("gRPC on {grpc_address}");
+        }
     }
     let end = end.await;
     drain.finish(DRAIN_PATIENCE).await;
@@ -140,22 +180,46 @@ fn settings(options: &Options) -> serving::Settings {
     settings
 }
 
-/// Opens the port and starts a thread per core.
-fn listen(options: &Options, server: &Server) -> anyhow::Result<(SocketAddr, Drain)> {
+/// Where requests are taken, and what ends that.
+struct Listening {
+    address: SocketAddr,
+    grpc_address: Option<SocketAddr>,
+    drain: Drain,
+}
+
+/// Opens the ports and starts a thread per core.
+fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let ip = if options.public { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { options.address };
     let n_threads = options.threads.map_or_else(net::n_cores, usize::from);
     let sockets = net::bind(SocketAddr::new(ip, options.port), n_threads)?;
     let address = sockets.first().context("no threads")?.local_addr()?;
+    let grpc_sockets = match options.grpc_port {
+        None => Vec::new(),
+        Some(port) => net::bind(SocketAddr::new(ip, port), n_threads)?,
+    };
+    let grpc_address = grpc_sockets.first().map(TcpListener::local_addr).transpose()?;
     let (drain, _watch) = Drain::new();
+    let mut grpc_sockets = grpc_sockets.into_iter();
     for (index, socket) in sockets.into_iter().enumerate() {
-        let (server, watch) = (server.clone(), drain.watch());
+        let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
         net::spawn_core(&format!("serve-{index}"), move || async move {
-            if let Err(error) = net::serve(socket, server.handler(), Limits::default(), watch).await {
+            let handler = server.handler();
+            let http = net::serve(socket, handler.clone(), Limits::default(), watch.clone());
+            let grpc = async {
+                match grpc_socket {
+                    None => Ok(()),
+                    Some(socket) => {
+                        serving::serve_grpc(socket, handler.clone(), Limits::default(), watch.clone()).await
+                    }
+                }
+            };
+            let (http, grpc) = tokio::join!(http, grpc);
+            for error in [http.err(), grpc.err()].into_iter().flatten() {
                 tracing::error!(%error, "cannot accept connections");
             }
         })?;
     }
-    Ok((address, drain))
+    Ok(Listening { address, grpc_address, drain })
 }
 
 /// Fetches and loads all models. The first that cannot be loaded is the error.
@@ -169,10 +233,22 @@ async fn load_all(wanted: &[NamedModel], storage: &Storage) -> anyhow::Result<Ve
         let loaded = loaded.with_context(|| format!("cannot load the model at `{}`", shown.display()))?;
         models.push(served(model, Some(&shown), ModelState::Ready(Box::new(loaded))));
     }
-    if models.is_empty() {
-        bail!("no models");
-    }
     Ok(models)
+}
+
+/// Loads all models of the repository. The first that cannot be loaded is the error.
+async fn load_repository(
+    repository: Arc<ModelRepository>,
+    names: Vec<String>,
+) -> anyhow::Result<Vec<ServedModel>> {
+    let load = move || {
+        let mut models = Vec::new();
+        for name in names {
+            models.extend(repository.load(&name)?);
+        }
+        anyhow::Ok(models)
+    };
+    tokio::task::spawn_blocking(load).await?
 }
 
 /// How a model is served: under the name it was given, and under the one it gives itself.

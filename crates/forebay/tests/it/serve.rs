@@ -1,7 +1,8 @@
 //! `forebay serve` on its own.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use testkit::{Request, run};
 
@@ -27,6 +28,101 @@ fn acc_s0_31_a_model_is_served_without_any_host_and_ends_when_told() {
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert!(child.wait().unwrap().success());
     assert!(Request::get(address, "/v2/health/live").try_send().is_err());
+}
+
+/// `forebay serve` with these arguments, on a free port. It ends with the test.
+struct Serving {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(FOREBAY);
+        command.args(["serve", "--port", "0"]).args(arguments).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let line = read_line(&mut stderr);
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
+        Self { child, stderr, address: address.expect(&line).parse().unwrap() }
+    }
+
+    /// The next line it says.
+    fn line(&mut self) -> String {
+        read_line(&mut self.stderr)
+    }
+
+    fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let answer = Request::post(self.address, path, body).send();
+        (answer.status, answer.text)
+    }
+}
+
+fn read_line(stderr: &mut BufReader<ChildStderr>) -> String {
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    line
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_folder_of_models_is_served_in_all_versions_and_read_again_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let add = |version: &str| {
+        let place = folder.path().join("iris").join(version);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::copy(project("fixtures/models/iris-svc/model.joblib"), place.join("model.joblib")).unwrap();
+    };
+    add("1");
+    let path = folder.path().display().to_string();
+    let serving = Serving::start(&["--model-repository", &path, "--model-control"]);
+    let body =
+        r#"{"id":"a","inputs":[{"name":"x","shape":[1,4],"datatype":"FP64","data":[6.8,2.8,4.8,1.4]}]}"#;
+    let asked_version = |path: &str| {
+        let (status, text) = serving.post(path, body);
+        let version = text.split("\"model_version\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        (status, version.map(str::to_owned))
+    };
+    assert_eq!(asked_version("/v2/models/iris/infer"), (200, Some("1".to_owned())));
+    add("2");
+    assert_eq!(asked_version("/v2/models/iris/versions/2/infer"), (404, None));
+    assert_eq!(serving.post("/v2/repository/models/iris/load", "{}").0, 200);
+    assert_eq!(asked_version("/v2/models/iris/infer"), (200, Some("2".to_owned())));
+    assert_eq!(asked_version("/v2/models/iris/versions/1/infer"), (200, Some("1".to_owned())));
+    assert_eq!(serving.post("/v2/repository/models/..%2firis/load", "{}").0, 404);
+    assert_eq!(serving.post("/v2/repository/models/iris/unload", "{}").0, 200);
+    assert_eq!(asked_version("/v2/models/iris/infer"), (404, None));
+}
+
+#[test]
+fn grpc_is_spoken_on_a_port_of_its_own() {
+    let model = format!("iris={}", project("examples/iris/model"));
+    let mut serving = Serving::start(&[&model, "--grpc-port", "0"]);
+    let line = serving.line();
+    let address: SocketAddr = line.trim().strip_prefix("gRPC on ").expect(&line).parse().unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    // The preface of HTTP/2, and SETTINGS that are empty (RFC 9113 §3.4).
+    let empty_settings = b"\0\0\0\x04\0\0\0\0\0";
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), empty_settings].concat()).unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[3], 0x04, "{head:?} begins no SETTINGS");
+}
+
+#[test]
+fn clients_change_nothing_unless_they_may() {
+    let model = format!("iris={}", project("examples/iris/model"));
+    let serving = Serving::start(&[&model]);
+    assert_eq!(serving.post("/v2/repository/models/iris/unload", "{}").0, 501);
+    let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
+    assert_eq!(serving.post("/v1/models/iris:predict", body), (200, r#"{"predictions":[1]}"#.to_owned()));
 }
 
 #[test]

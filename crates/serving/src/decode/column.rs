@@ -203,7 +203,7 @@ impl Misfit {
 }
 
 /// A value in words.
-pub(super) fn describe(value: &Scalar<'_>) -> String {
+pub(crate) fn describe(value: &Scalar<'_>) -> String {
     match value {
         Scalar::Null => "null".to_owned(),
         Scalar::Boolean(truth) => format!("{truth}"),

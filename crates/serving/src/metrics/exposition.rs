@@ -116,9 +116,9 @@ impl Collector for Scrape {
         }
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
         let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
-        for model in &self.models {
-            let is_ready = i64::from(model.is_ready);
-            ready.encode_family(&[("model", model.name.as_str())])?.encode_gauge(&is_ready)?;
+        for versions in self.models.chunk_by(|a, b| a.name == b.name) {
+            let is_ready = i64::from(versions.iter().all(|model| model.is_ready));
+            ready.encode_family(&[("model", versions[0].name.as_str())])?.encode_gauge(&is_ready)?;
         }
         Ok(())
     }

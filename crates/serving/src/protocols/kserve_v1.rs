@@ -116,7 +116,7 @@ fn model(call: &Call<'_>) -> Result<Reply, Fault> {
 
 fn models(call: &Call<'_>) -> Result<Reply, Fault> {
     let mut json = Writer::new(Dialect::Compact, 64);
-    json.raw("{\"models\":").list(call.models.entries(), |json, entry| _ = json.text(&entry.name)).raw("}");
+    json.raw("{\"models\":").list(call.models.own_names(), |json, name| _ = json.text(name)).raw("}");
     Ok(Reply::json(StatusCode::OK, json))
 }
 

@@ -5,7 +5,7 @@
 use models::Prediction;
 
 use super::Protocol;
-use crate::call::{Asked, Call, Predict, Question};
+use crate::call::{Asked, Call, Predict, Question, bytes_after_json};
 use crate::content::Content;
 use crate::decode::{self, Decoded, Positions};
 use crate::example;
@@ -76,6 +76,7 @@ fn ask(question: &Question<'_>) -> Result<Asked, Fault> {
     let decoded = match question.content {
         Content::Csv => decode::csv(question.body, question.schema)?,
         Content::Json => json(question)?,
+        Content::JsonThenBytes { .. } | Content::Message => return Err(bytes_after_json()),
     };
     Ok(question.asked(decoded))
 }

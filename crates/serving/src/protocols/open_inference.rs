@@ -4,18 +4,30 @@
 
 mod id;
 mod infer;
+mod request;
+mod response;
 
-use models::{DataType, Inputs};
+use std::sync::Arc;
+
+use models::{DataType, Field, Inputs};
 use net::StatusCode;
 
 use super::{Protocol, kserve_v1};
 use crate::call::{Call, Predict};
 use crate::example;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::write::{Dialect, Writer};
-use crate::model_set::Ready;
+use crate::model_set::{Entry, ModelSet, Ready};
 use crate::reply::Reply;
+use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
+
+pub(crate) use id::new_id;
+pub(crate) use infer::{Answered, answers, asked, bytes_of};
+pub(crate) use request::{
+    LONGEST_ID, MOST_DIMENSIONS, Request, more_dimensions, more_outputs, no_length, wrong_id,
+};
+pub(crate) use response::JSON_LENGTH;
 
 const INFER: Predict = Predict { ask: infer::ask, tell: infer::tell, example };
 
@@ -90,13 +102,81 @@ pub(super) const PROTOCOL: Protocol = Protocol {
             doc: "The models and their states, as MLServer and Triton list them.",
             answer: Answer::Page(repository_index),
         },
+        Route {
+            verb: Verb::Post,
+            pattern: "/v2/repository/models/{model}/load",
+            doc: "Reads a model of the repository, once more if it is there, when clients may do so.",
+            answer: Answer::Change(Change::Load),
+        },
+        Route {
+            verb: Verb::Post,
+            pattern: "/v2/repository/models/{model}/unload",
+            doc: "Ends serving a model of the repository, when clients may do so.",
+            answer: Answer::Change(Change::Unload),
+        },
     ],
     refuse: kserve_v1::refuse,
 };
 
+/// What the data of a tensor, or of all, stands for beyond its numbers and texts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ContentType {
+    /// Just that.
+    #[default]
+    Plain,
+    /// A column of a table.
+    Table,
+    /// Texts that are written in base64.
+    Base64,
+}
+
+/// The content types that MLServer's clients name, and what they mean here.
+const CONTENT_TYPES: &[(&str, ContentType)] = &[
+    ("pd", ContentType::Table),
+    ("dict", ContentType::Table),
+    ("np", ContentType::Plain),
+    ("str", ContentType::Plain),
+    ("datetime", ContentType::Plain),
+    ("base64", ContentType::Base64),
+];
+
+/// An output that a request wants.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    /// Whether it is wanted as bytes, if that is said.
+    pub(crate) is_binary: Option<bool>,
+}
+
+/// What this server calls itself.
+pub(crate) const SERVER_NAME: &str = "forebay";
+
+/// The extensions of the protocol that this server has.
+pub(crate) const EXTENSIONS: &[&str] = &["binary_tensor_data", "model_repository"];
+
+// === impl ContentType ===
+
+impl ContentType {
+    pub(crate) fn parse(name: &str, path: &str) -> Result<Self, Fault> {
+        let found = CONTENT_TYPES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, content_type)| *content_type).ok_or_else(|| {
+            let names = list(CONTENT_TYPES.iter().map(|(name, _)| *name));
+            let problem = format!("expected one of {names}, got {}", quoted(name));
+            Fault::new(Cause::Format, problem).at(format!("{path}.content_type"))
+        })
+    }
+}
+
+// === pages ===
+
 fn server(_: &Call<'_>) -> Result<Reply, Fault> {
     let mut json = Writer::new(Dialect::Compact, 64);
-    json.raw("{\"name\":\"forebay\",\"version\":").text(env!("CARGO_PKG_VERSION")).raw(",\"extensions\":[]}");
+    json.raw("{\"name\":")
+        .text(SERVER_NAME)
+        .raw(",\"version\":")
+        .text(env!("CARGO_PKG_VERSION"))
+        .raw(",\"extensions\":");
+    json.list(EXTENSIONS, |json, extension| _ = json.text(extension)).raw("}");
     Ok(Reply::json(StatusCode::OK, json))
 }
 
@@ -118,7 +198,7 @@ fn state(json: &'static str, status: StatusCode) -> Reply {
 
 fn models(call: &Call<'_>) -> Result<Reply, Fault> {
     let mut json = Writer::new(Dialect::Compact, 64);
-    json.raw("{\"models\":").list(call.models.entries(), |json, entry| _ = json.text(&entry.name)).raw("}");
+    json.raw("{\"models\":").list(call.models.own_names(), |json, name| _ = json.text(name)).raw("}");
     Ok(Reply::json(StatusCode::OK, json))
 }
 
@@ -135,38 +215,55 @@ fn model(call: &Call<'_>) -> Result<Reply, Fault> {
     let entry = call.entry()?;
     let mut json = Writer::new(Dialect::Compact, 512);
     json.raw("{\"name\":").text(&entry.name);
-    json.raw(",\"versions\":").list(&entry.version, |json, version| _ = json.text(version));
+    json.raw(",\"versions\":")
+        .list(call.models.versions(&entry.name), |json, version| _ = json.text(version));
     json.raw(",\"platform\":\"\",\"inputs\":");
-    let signature = entry.ready().map(|ready| ready.model.signature());
-    match signature.map(|signature| &signature.inputs) {
-        None => _ = json.raw("[]"),
-        Some(Inputs::Columns(fields)) => {
-            json.list(fields, |json, field| write_tensor(json, &field.name, field.datatype, &[-1, 1]));
-        }
-        Some(Inputs::Matrix { datatype, n_columns }) => {
-            let n_columns = n_columns.map_or(-1, |n_columns| n_columns as i64);
-            json.list([n_columns], |json, n_columns| {
-                write_tensor(json, "input-0", *datatype, &[-1, n_columns]);
-            });
-        }
-    }
-    let outputs = signature.map(|signature| signature.outputs.as_slice()).unwrap_or_default();
-    json.raw(",\"outputs\":");
-    json.list(outputs, |json, output| write_tensor(json, &output.name, output.datatype, &[-1]));
+    json.list(inputs_of(entry), |json, tensor| write_tensor(json, &tensor));
+    json.raw(",\"outputs\":").list(outputs_of(entry), |json, tensor| write_tensor(json, &tensor));
     let is_table =
         entry.ready().is_some_and(|ready| ready.schema.is_declared() && ready.schema.matrix().is_none());
     json.raw(if is_table { ",\"parameters\":{\"content_type\":\"pd\"}}" } else { ",\"parameters\":{}}" });
     Ok(Reply::json(StatusCode::OK, json))
 }
 
-fn write_tensor(json: &mut Writer, name: &str, datatype: DataType, shape: &[i64]) {
+/// A tensor as metadata describe it.
+pub(crate) struct Described {
+    pub(crate) name: String,
+    pub(crate) datatype: DataType,
+    /// -1 where any length is taken.
+    pub(crate) shape: Vec<i64>,
+}
+
+/// What a model takes; nothing as long as it is not there.
+pub(crate) fn inputs_of(entry: &Entry) -> Vec<Described> {
+    match entry.ready().map(|ready| &ready.model.signature().inputs) {
+        None => Vec::new(),
+        Some(Inputs::Columns(fields)) => fields.iter().map(|field| described(field, &[-1, 1])).collect(),
+        Some(Inputs::Matrix { datatype, n_columns }) => {
+            let shape = vec![-1, n_columns.map_or(-1, |n_columns| n_columns as i64)];
+            vec![Described { name: "input-0".to_owned(), datatype: *datatype, shape }]
+        }
+    }
+}
+
+/// What a model gives, as far as it says.
+pub(crate) fn outputs_of(entry: &Entry) -> Vec<Described> {
+    let outputs = entry.ready().map(|ready| ready.model.signature().outputs.as_slice());
+    outputs.unwrap_or_default().iter().map(|field| described(field, &[-1])).collect()
+}
+
+fn described(field: &Field, shape: &[i64]) -> Described {
+    Described { name: field.name.clone(), datatype: field.datatype, shape: shape.to_vec() }
+}
+
+fn write_tensor(json: &mut Writer, Described { name, datatype, shape }: &Described) {
     let content_type = match datatype {
         DataType::String | DataType::Binary => "str",
         DataType::Datetime => "datetime",
         _ => "np",
     };
-    json.raw("{\"name\":").text(name).raw(",\"datatype\":").text(datatype_of(datatype)).raw(",\"shape\":");
-    json.list(shape, |json, length| _ = json.long(*length));
+    json.raw("{\"name\":").text(name).raw(",\"datatype\":").text(datatype_of(*datatype));
+    json.raw(",\"shape\":").list(shape, |json, length| _ = json.long(*length));
     json.raw(",\"parameters\":{\"content_type\":").text(content_type).raw("}}");
 }
 
@@ -182,13 +279,37 @@ pub(crate) fn datatype_of(datatype: DataType) -> &'static str {
     }
 }
 
+/// A model as the repository lists it.
+pub(crate) struct Indexed {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) state: &'static str,
+    pub(crate) reason: String,
+}
+
+/// The models and their states.
+pub(crate) fn index(models: &ModelSet, is_ready_only: bool) -> Vec<Indexed> {
+    let entries = models.entries().iter().filter(|entry| !is_ready_only || entry.ready().is_some());
+    let indexed = |entry: &Arc<Entry>| Indexed {
+        name: entry.name.clone(),
+        version: entry.version.clone().unwrap_or_default(),
+        state: if entry.ready().is_some() { "READY" } else { "UNAVAILABLE" },
+        reason: String::new(),
+    };
+    let unloaded = models.unloaded().iter().filter(|_| !is_ready_only).map(|name| Indexed {
+        name: name.clone(),
+        version: String::new(),
+        state: "UNAVAILABLE",
+        reason: "unloaded".to_owned(),
+    });
+    entries.map(indexed).chain(unloaded).collect()
+}
+
 fn repository_index(call: &Call<'_>) -> Result<Reply, Fault> {
     let mut json = Writer::new(Dialect::Compact, 128);
-    json.list(call.models.entries(), |json, entry| {
-        let version = entry.version.as_deref().unwrap_or_default();
-        let state = if entry.ready().is_some() { "READY" } else { "UNAVAILABLE" };
-        json.raw("{\"name\":").text(&entry.name).raw(",\"version\":").text(version);
-        json.raw(",\"state\":").text(state).raw(",\"reason\":\"\"}");
+    json.list(index(call.models, false), |json, Indexed { name, version, state, reason }| {
+        json.raw("{\"name\":").text(&name).raw(",\"version\":").text(&version);
+        json.raw(",\"state\":").text(state).raw(",\"reason\":").text(&reason).raw("}");
     });
     Ok(Reply::json(StatusCode::OK, json))
 }

@@ -14,7 +14,8 @@
 //! {"predictions": …}
 //! ```
 //!
-//! In the response `<uuid>`, `<time>`, `<sha256>` and `<version>` stand for what changes. `UPDATE_EXPECT=1` writes the
+//! With `# escaped` a `\xNN` in the body of the request is a byte. In the response such a byte stands for one that is no
+//! text; there `<uuid>`, `<time>`, `<sha256>` and `<version>` stand for what changes. `UPDATE_EXPECT=1` writes the
 //! responses that came into the files. A new case needs no Rust.
 
 use std::path::{Path, PathBuf};
@@ -102,7 +103,28 @@ fn answer(case: &Case<'_>) -> Answer {
     let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
     let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
     let fields: Vec<(String, String)> = lines.map(|line| field(line).unwrap()).collect();
-    ask(&server(models, settings).handler(), method, path, &fields, body.as_bytes())
+    let body = if case.directives.contains(&"escaped") { unescaped(body) } else { body.as_bytes().to_vec() };
+    ask(&server(models, settings).handler(), method, path, &fields, &body)
+}
+
+/// A text with its `\xNN` as bytes.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut parts = text.split("\\x");
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    bytes
+}
+
+/// Bytes with a `\xNN` for each that is no printable letter.
+fn escaped(bytes: &[u8]) -> String {
+    let escape = |byte: &u8| match byte {
+        b' '..=b'~' => char::from(*byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    };
+    bytes.iter().map(escape).collect()
 }
 
 fn change(model: &mut serving::ServedModel, key: &str, value: &str) {
@@ -137,7 +159,9 @@ fn show(answer: &Answer, expected: &str) -> String {
         shown += &format!("\n{name}: {}", answer.field(name).unwrap_or("<nothing>"));
     }
     if !answer.body.is_empty() {
-        shown += &format!("\n\n{}", masked(answer.text()));
+        let is_binary = answer.field("content-type") == Some("application/octet-stream");
+        let text = if is_binary { escaped(&answer.body) } else { answer.text().to_owned() };
+        shown += &format!("\n\n{}", masked(&text));
     }
     shown.trim_end().to_owned()
 }

@@ -3,11 +3,17 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod compressed;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod repository;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]

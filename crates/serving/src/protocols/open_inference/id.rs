@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// A new UUID of version 4 (RFC 9562 §5.4). It is unlike any other, and no secret.
-pub(super) fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     let random = u128::from(next()) << 64 | u128::from(next());
     let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let mut id = String::with_capacity(36);

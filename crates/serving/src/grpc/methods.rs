@@ -1,0 +1,161 @@
+//! The methods that may be called, and what answers them.
+
+use std::time::Instant;
+
+use net::{Bytes, StatusCode};
+use prost::Message;
+
+use super::infer::INFER;
+use super::messages::{
+    Health, HealthRequest, Index, IndexRequest, IndexedModel, ModelMetadata, ModelName, RepositoryModel,
+    ServerMetadata, TensorMetadata, Truth,
+};
+use crate::ServerHandler;
+use crate::call::find_model;
+use crate::content::Content;
+use crate::fault::{Cause, Fault, quoted};
+use crate::metrics::Outcome;
+use crate::model_set::ModelSet;
+use crate::protocols::open_inference::{
+    Described, EXTENSIONS, Indexed, SERVER_NAME, index, inputs_of, outputs_of,
+};
+use crate::protocols::{GRPC, datatype_of};
+use crate::reply::{BYTES, Reply};
+use crate::repository::Change;
+use crate::server::Inquiry;
+
+/// A method that may be called.
+pub(super) struct Method {
+    pub(super) path: &'static str,
+    answer: Answer,
+}
+
+/// What answers a method.
+enum Answer {
+    /// What the server knows, at once.
+    Page(fn(&ModelSet, &[u8]) -> Result<Vec<u8>, Fault>),
+    /// A model.
+    Infer,
+    /// A change of the models.
+    Change(Change),
+}
+
+const SERVICE: &str = "inference.GRPCInferenceService";
+
+pub(super) static METHODS: &[Method] = &[
+    method("/inference.GRPCInferenceService/ModelInfer", Answer::Infer),
+    method("/inference.GRPCInferenceService/ServerLive", Answer::Page(server_live)),
+    method("/inference.GRPCInferenceService/ServerReady", Answer::Page(server_ready)),
+    method("/inference.GRPCInferenceService/ModelReady", Answer::Page(model_ready)),
+    method("/inference.GRPCInferenceService/ServerMetadata", Answer::Page(server_metadata)),
+    method("/inference.GRPCInferenceService/ModelMetadata", Answer::Page(model_metadata)),
+    method("/inference.GRPCInferenceService/RepositoryIndex", Answer::Page(repository_index)),
+    method("/inference.GRPCInferenceService/RepositoryModelLoad", Answer::Change(Change::Load)),
+    method("/inference.GRPCInferenceService/RepositoryModelUnload", Answer::Change(Change::Unload)),
+    method("/grpc.health.v1.Health/Check", Answer::Page(health)),
+];
+
+const fn method(path: &'static str, answer: Answer) -> Method {
+    Method { path, answer }
+}
+
+/// Answers a call, and counts it.
+pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Bytes) -> Result<Reply, Fault> {
+    let start = Instant::now();
+    let view = handler.view();
+    let (model, reply) = match method.answer {
+        Answer::Page(page) => {
+            let reply = page(view.models(), &message).map(|answer| Reply::new(StatusCode::OK, BYTES, answer));
+            (None, reply)
+        }
+        Answer::Change(change) => (None, self::change(handler, change, &message).await),
+        Answer::Infer => match asked_model(view.models(), &message) {
+            Err(fault) => (None, Err(fault)),
+            Ok(model) => {
+                let inquiry =
+                    Inquiry { predict: INFER, content: Content::Message, method: None, body: message };
+                (Some(model), handler.predict(&view, model, inquiry).await)
+            }
+        },
+    };
+    let status = reply.as_ref().map_or_else(|fault| fault.cause.status(), |reply| reply.status);
+    view.counts_of(model).count_request(Outcome { protocol: GRPC, status, duration: start.elapsed() });
+    reply
+}
+
+fn read<M: Message + Default>(bytes: &[u8]) -> Result<M, Fault> {
+    M::decode(bytes).map_err(|error| Fault::new(Cause::Format, format!("cannot read the message: {error}")))
+}
+
+/// Loads or unloads the model that a message names.
+async fn change(handler: &ServerHandler, change: Change, message: &[u8]) -> Result<Reply, Fault> {
+    let RepositoryModel { name } = read(message)?;
+    handler.change(&name, change).await?;
+    Ok(Reply::empty(StatusCode::OK))
+}
+
+/// The position of the model that a message names.
+fn asked_model(models: &ModelSet, message: &[u8]) -> Result<usize, Fault> {
+    let ModelName { name, version } = read(message)?;
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    find_model(models, given(name).as_deref(), given(version).as_deref())
+}
+
+fn server_live(_: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
+    Ok(Truth { truth: true }.encode_to_vec())
+}
+
+fn server_ready(models: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
+    Ok(Truth { truth: models.is_ready() }.encode_to_vec())
+}
+
+fn model_ready(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+    let entry = &models.entries()[asked_model(models, message)?];
+    Ok(Truth { truth: entry.ready().is_some() }.encode_to_vec())
+}
+
+fn server_metadata(_: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
+    let extensions = EXTENSIONS.iter().map(|extension| (*extension).to_owned()).collect();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(ServerMetadata { name: SERVER_NAME.to_owned(), version, extensions }.encode_to_vec())
+}
+
+fn model_metadata(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+    let entry = &models.entries()[asked_model(models, message)?];
+    let tensors = |tensors: Vec<Described>| {
+        let tensor = |Described { name, datatype, shape }: Described| TensorMetadata {
+            name,
+            datatype: datatype_of(datatype).to_owned(),
+            shape,
+        };
+        tensors.into_iter().map(tensor).collect()
+    };
+    let metadata = ModelMetadata {
+        name: entry.name.clone(),
+        versions: models.versions(&entry.name).map(str::to_owned).collect(),
+        platform: String::new(),
+        inputs: tensors(inputs_of(entry)),
+        outputs: tensors(outputs_of(entry)),
+    };
+    Ok(metadata.encode_to_vec())
+}
+
+fn repository_index(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+    let IndexRequest { ready } = read(message)?;
+    let indexed = |Indexed { name, version, state, reason }: Indexed| IndexedModel {
+        name,
+        version,
+        state: state.to_owned(),
+        reason,
+    };
+    Ok(Index { models: index(models, ready).into_iter().map(indexed).collect() }.encode_to_vec())
+}
+
+/// `grpc.health.v1`: the server, or its one service.
+fn health(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+    let HealthRequest { service } = read(message)?;
+    if !service.is_empty() && service != SERVICE {
+        return Err(Fault::new(Cause::NotFound, format!("there is no service {}", quoted(&service))));
+    }
+    Ok(Health { status: if models.is_ready() { 1 } else { 2 } }.encode_to_vec())
+}

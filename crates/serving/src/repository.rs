@@ -1,0 +1,102 @@
+//! Models that are loaded and unloaded while the server runs.
+//!
+//! The set of models is never changed, but replaced: requests that are at work finish with the one they began with.
+
+use std::sync::{Arc, PoisonError};
+
+use crate::compute::{Compute, Overloaded};
+use crate::fault::{Cause, Fault, quoted};
+use crate::model_set::ServedModel;
+use crate::server::{Shared, guarded};
+
+/// A place from which models can be loaded by name, for clients that may do so.
+pub trait Repository: std::fmt::Debug + Send + Sync {
+    /// Reads a model, once more if it was read before: all its versions, the default one first.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be read.
+    fn load(&self, name: &str) -> Result<Vec<ServedModel>, RepositoryError>;
+}
+
+/// Why a model is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RepositoryError {
+    /// There is no model of this name.
+    #[error("the repository has no model {}", quoted(name))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// It cannot be read.
+    #[error("model {} cannot be loaded: {problem}", quoted(name))]
+    Load {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// What is to be done with a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Load,
+    Unload,
+}
+
+/// A repository, and the thread that reads it: one model after another.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    repository: Arc<dyn Repository>,
+    thread: Compute,
+}
+
+/// How many changes may wait for their turn.
+const MOST_WAITING: usize = 16;
+
+impl Loader {
+    pub(crate) fn new(repository: Arc<dyn Repository>) -> Self {
+        Self { repository, thread: Compute::start(1, MOST_WAITING) }
+    }
+}
+
+/// Loads or unloads a model, and returns when requests find it so.
+pub(crate) async fn change(shared: &Arc<Shared>, name: &str, change: Change) -> Result<(), Fault> {
+    let Some(loader) = &shared.loader else {
+        return Err(Fault::new(Cause::NotSupported, "models are not loaded and unloaded by clients here"));
+    };
+    let (shared, repository, name) = (Arc::clone(shared), Arc::clone(&loader.repository), name.to_owned());
+    let work = move || {
+        guarded(|| match change {
+            Change::Load => load(&shared, repository.as_ref(), &name),
+            Change::Unload => unload(&shared, &name),
+        })
+    };
+    loader.thread.run(work).await.map_err(|Overloaded| {
+        Fault::new(Cause::Unavailable, "too many models are waiting to be loaded")
+            .with_help("try again in a moment")
+    })?
+}
+
+fn load(shared: &Shared, repository: &dyn Repository, name: &str) -> Result<(), Fault> {
+    let models = repository.load(name).map_err(|error| {
+        let cause = match error {
+            RepositoryError::Unknown { .. } => Cause::NotFound,
+            RepositoryError::Load { .. } => Cause::Input,
+        };
+        Fault::new(cause, error.to_string())
+    })?;
+    let current = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
+    let newer = current.with(name, models, &shared.settings);
+    shared.replace(newer.map_err(|error| Fault::new(Cause::Input, error.to_string()))?);
+    Ok(())
+}
+
+fn unload(shared: &Shared, name: &str) -> Result<(), Fault> {
+    let current = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
+    let newer = current.without(name);
+    shared.replace(
+        newer.ok_or_else(|| Fault::new(Cause::NotFound, format!("no model is called {}", quoted(name))))?,
+    );
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What one core knows of the models that are served, so that requests take no lock.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::compute::Pace;
+use crate::metrics::Counts;
+use crate::model_set::{Entry, ModelSet};
+use crate::server::Shared;
+
+/// What one core knows of the models that are served.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) generation: u64,
+    pub(crate) models: Arc<ModelSet>,
+    /// By the index of the model; the last is for requests that ask none.
+    counts: Vec<Arc<Counts>>,
+    /// By the index of the model.
+    pub(crate) paces: Vec<Cell<Pace>>,
+}
+
+impl View {
+    /// The models that are served.
+    pub(crate) fn models(&self) -> &ModelSet {
+        &self.models
+    }
+
+    /// The models that are served now. Models that stay are counted on.
+    pub(crate) fn new(shared: &Shared, before: Option<&Self>) -> Self {
+        let generation = shared.generation.load(Ordering::Acquire);
+        let models = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
+        let names = || models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
+        let known: HashMap<&str, &Arc<Counts>> = before.map(Self::counts_by_name).unwrap_or_default();
+        let counts = names().map(|name| match known.get(name) {
+            Some(counts) => Arc::clone(counts),
+            None => shared.metrics.counts(name),
+        });
+        let counts = counts.collect();
+        let pace = |entry: &Arc<Entry>| {
+            Cell::new(entry.ready().map_or_else(|| Pace::new(Duration::ZERO), |ready| ready.pace))
+        };
+        let paces = models.entries().iter().map(pace).collect();
+        Self { generation, models, counts, paces }
+    }
+
+    fn counts_by_name(&self) -> HashMap<&str, &Arc<Counts>> {
+        let names = self.models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
+        names.zip(&self.counts).collect()
+    }
+
+    /// What is counted of a model, or of requests that ask none.
+    pub(crate) fn counts_of(&self, model: Option<usize>) -> &Counts {
+        &self.counts[model.unwrap_or(self.counts.len() - 1)]
+    }
+}

@@ -1,0 +1,383 @@
+//! gRPC over a real socket, with a client that is not ours.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use net::{Bytes, Drain, Limits, bind};
+use prost::Message;
+use serving::grpc::messages::{
+    Contents, Empty, Health, HealthRequest, Index, IndexRequest, InferRequest, InferResponse, InputTensor,
+    ModelMetadata, ModelName, Parameter, RepositoryModel, RequestedOutput, ServerMetadata, Truth, Value,
+};
+use serving::{ModelState, ServedModel, Server, Settings, serve_grpc};
+use tokio::task::LocalSet;
+use tonic::client::Grpc;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_prost::ProstCodec;
+
+use crate::fixture::{get, post, served, server};
+
+const SERVICE: &str = "inference.GRPCInferenceService";
+
+/// A client of one server.
+struct Client {
+    channel: Channel,
+}
+
+impl Client {
+    async fn call<Q, A>(&self, method: &str, question: Q) -> Result<A, Status>
+    where
+        Q: Message + Send + Sync + 'static,
+        A: Message + Default + Send + Sync + 'static,
+    {
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        let codec: ProstCodec<Q, A> = ProstCodec::new();
+        let answer =
+            client.unary(tonic::Request::new(question), format!("/{method}").parse().unwrap(), codec);
+        answer.await.map(tonic::Response::into_inner)
+    }
+
+    async fn infer(&self, question: InferRequest) -> Result<InferResponse, Status> {
+        self.call(&format!("{SERVICE}/ModelInfer"), question).await
+    }
+}
+
+/// Runs a test against a server of these models.
+fn with_client<F: Future<Output = ()>>(
+    models: Vec<ServedModel>,
+    settings: Settings,
+    test: impl FnOnce(Client) -> F,
+) {
+    with_client_of(&server(models, settings), test);
+}
+
+/// Runs a test against a server.
+fn with_client_of<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Client) -> F) {
+    with_limits(server, Limits::default(), test);
+}
+
+/// Runs a test against a server with these limits.
+fn with_limits<F: Future<Output = ()>>(server: &Server, limits: Limits, test: impl FnOnce(Client) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let handler = server.handler();
+        let (drain, watch) = Drain::new();
+        let serving = tokio::task::spawn_local(serve_grpc(listener, handler, limits, watch));
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        test(Client { channel: endpoint.connect().await.unwrap() }).await;
+        drain.begin();
+        serving.await.unwrap().unwrap();
+    });
+}
+
+fn settings() -> Settings {
+    Settings { compute_threads: 1, ..Settings::default() }
+}
+
+const ROWS: [f64; 8] = [6.8, 2.8, 4.8, 1.4, 6.0, 3.4, 4.5, 1.6];
+
+fn input(datatype: &str, shape: &[i64], contents: Contents) -> InputTensor {
+    InputTensor {
+        name: "x".to_owned(),
+        datatype: datatype.to_owned(),
+        shape: shape.to_vec(),
+        parameters: Default::default(),
+        contents: Some(contents),
+    }
+}
+
+fn doubles() -> InputTensor {
+    input("FP64", &[2, 4], Contents { doubles: ROWS.to_vec(), ..Contents::default() })
+}
+
+fn question(model: &str, inputs: Vec<InputTensor>) -> InferRequest {
+    InferRequest { model_name: model.to_owned(), id: "a".to_owned(), inputs, ..InferRequest::default() }
+}
+
+#[test]
+fn what_is_sent_in_lists_is_answered_in_lists() {
+    with_client(vec![served("iris")], settings(), |client| async move {
+        let answer = client.infer(question("iris", vec![doubles()])).await.unwrap();
+        let names = (answer.model_name.as_str(), answer.model_version.as_str(), answer.id.as_str());
+        assert_eq!(names, ("iris", "v1", "a"));
+        let output = &answer.outputs[0];
+        assert_eq!((output.name.as_str(), output.datatype.as_str()), ("predict", "INT64"));
+        assert_eq!(output.shape, [2, 1]);
+        assert_eq!(output.contents.as_ref().unwrap().longs, [1, 1]);
+        assert!(answer.raw_output_contents.is_empty());
+    });
+}
+
+#[test]
+fn what_is_sent_in_bytes_is_answered_in_bytes() {
+    with_client(vec![served("labels")], settings(), |client| async move {
+        let bytes: Vec<u8> = [5.2f32, 3.4, 1.4, 0.2].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let tensor = InputTensor { contents: None, ..input("FP32", &[1, 4], Contents::default()) };
+        let output = |name: &str| RequestedOutput { name: name.to_owned() };
+        let answer = client
+            .infer(InferRequest {
+                raw_input_contents: vec![bytes.into()],
+                outputs: vec![output("predict"), output("predict_proba")],
+                ..question("labels", vec![tensor])
+            })
+            .await
+            .unwrap();
+        assert!(answer.outputs.iter().all(|output| output.contents.is_none()));
+        assert_eq!(answer.outputs[1].shape, [1, 3]);
+        assert_eq!(answer.raw_output_contents[0], b"\x06\0\0\0setosa".as_slice());
+        assert_eq!(answer.raw_output_contents[1].len(), 3 * 8);
+    });
+}
+
+#[test]
+fn columns_of_a_table_are_found_by_name() {
+    with_client(vec![served("retail")], settings(), |client| async move {
+        let column = |name: &str, datatype: &str, contents| InputTensor {
+            name: name.to_owned(),
+            ..input(datatype, &[1], contents)
+        };
+        let texts = Contents { texts: vec![Bytes::from("home")], ..Contents::default() };
+        let long = |value| Contents { longs: vec![value], ..Contents::default() };
+        let price = Contents { doubles: vec![58.2], ..Contents::default() };
+        let pd = Parameter { value: Some(Value::Text("pd".to_owned())) };
+        let answer = client
+            .infer(InferRequest {
+                parameters: [("content_type".to_owned(), pd)].into(),
+                ..question(
+                    "retail",
+                    vec![
+                        column("category", "BYTES", texts),
+                        column("store_id", "INT64", long(3)),
+                        column("price", "FP64", price),
+                        column("promotion", "INT64", long(1)),
+                    ],
+                )
+            })
+            .await
+            .unwrap();
+        // The same row over REST: tests/cases/open_inference/acc_s0_11_columns.http.
+        assert_eq!(answer.outputs[0].contents.as_ref().unwrap().doubles, [37.07018104518582]);
+    });
+}
+
+#[test]
+fn faults_are_told_as_over_rest() {
+    with_client(vec![served("iris")], settings(), |client| async move {
+        let check = async |question, code: Code, message: &str| {
+            let status = client.infer(question).await.unwrap_err();
+            assert_eq!((status.code(), status.message()), (code, message));
+        };
+        check(
+            question("rose", vec![doubles()]),
+            Code::NotFound,
+            "no model is called `rose`; served here: `iris`",
+        )
+        .await;
+        check(
+            InferRequest { model_version: "v9".to_owned(), ..question("iris", vec![doubles()]) },
+            Code::NotFound,
+            "model `iris` has no version `v9`; served here: `v1`",
+        )
+        .await;
+        check(
+            question("iris", vec![InputTensor { shape: vec![3, 4], ..doubles() }]),
+            Code::InvalidArgument,
+            "$.inputs[0].data: expected the values of shape [3, 4], got fewer",
+        )
+        .await;
+        check(
+            question("iris", vec![InputTensor { datatype: "FP63".to_owned(), ..doubles() }]),
+            Code::InvalidArgument,
+            "$.inputs[0].datatype: expected one of `FP64`, `FP32`, `FP16`, `BF16`, `INT64`, `INT32`, `INT16`, \
+             `INT8`, `UINT64`, `UINT32`, `UINT16`, `UINT8`, `BOOL`, `BYTES`, got `FP63`; did you mean FP64?",
+        )
+        .await;
+        check(
+            InferRequest {
+                raw_input_contents: vec![Bytes::from_static(&[0; 60])],
+                ..question("iris", vec![InputTensor { contents: None, ..doubles() }])
+            },
+            Code::InvalidArgument,
+            "$.inputs[0]: tensor `x` of FP64 [2, 4]: expected 64 bytes, got 60",
+        )
+        .await;
+        check(
+            question("iris", vec![InputTensor { shape: vec![2, -4], ..doubles() }]),
+            Code::InvalidArgument,
+            "$.inputs[0].shape[1]: expected a whole number of elements, got the number -4",
+        )
+        .await;
+        check(
+            question("iris", vec![InputTensor { shape: vec![i64::MAX, 4], ..doubles() }]),
+            Code::InvalidArgument,
+            "$.inputs[0].data: expected the values of shape [9223372036854775807, 4], got fewer",
+        )
+        .await;
+        for method in ["ModelStreamInfer", "RepositoryModelLoad"] {
+            let status = client.call::<_, Empty>(&format!("{SERVICE}/{method}"), Empty {}).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unimplemented);
+        }
+    });
+}
+
+#[test]
+fn a_long_message_is_refused_and_the_connection_stays() {
+    let settings = Settings { body_limit: 1000, ..settings() };
+    with_client(vec![served("iris")], settings, |client| async move {
+        let long = Contents { doubles: vec![0.5; 4000], ..Contents::default() };
+        let status = client.infer(question("iris", vec![input("FP64", &[1000, 4], long)])).await.unwrap_err();
+        let expected = "the message is longer than 1000 bytes; send fewer rows at a time";
+        assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, expected));
+        assert!(client.infer(question("iris", vec![doubles()])).await.is_ok());
+    });
+}
+
+/// Messages that never come.
+struct Silence;
+
+impl Stream for Silence {
+    type Item = InferRequest;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<InferRequest>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn a_message_that_does_not_come_is_not_waited_for() {
+    let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
+    with_limits(&server(vec![served("iris")], settings()), limits, |client| async move {
+        let mut grpc = Grpc::new(client.channel);
+        grpc.ready().await.unwrap();
+        let codec: ProstCodec<InferRequest, InferResponse> = ProstCodec::new();
+        let path = format!("/{SERVICE}/ModelInfer").parse().unwrap();
+        let status = grpc.client_streaming(tonic::Request::new(Silence), path, codec).await.unwrap_err();
+        let expected = "the message did not come to its end: nothing came for 20ms";
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, expected));
+    });
+}
+
+#[test]
+fn a_compressed_message_is_read() {
+    with_client(vec![served("iris")], settings(), |client| async move {
+        let mut grpc = Grpc::new(client.channel).send_compressed(CompressionEncoding::Gzip);
+        grpc.ready().await.unwrap();
+        let codec: ProstCodec<InferRequest, InferResponse> = ProstCodec::new();
+        let path = format!("/{SERVICE}/ModelInfer").parse().unwrap();
+        let question = tonic::Request::new(question("iris", vec![doubles()]));
+        let answer = grpc.unary(question, path, codec).await.unwrap().into_inner();
+        assert_eq!(answer.outputs[0].contents.as_ref().unwrap().longs, [1, 1]);
+    });
+}
+
+#[test]
+fn the_server_and_its_models_say_what_they_are() {
+    let models = vec![served("iris"), ServedModel { state: ModelState::Loading, ..served("wine") }];
+    with_client(models, settings(), |client| async move {
+        let method = |name: &str| format!("{SERVICE}/{name}");
+        let name = |name: &str| ModelName { name: name.to_owned(), version: String::new() };
+        let live: Truth = client.call(&method("ServerLive"), Empty {}).await.unwrap();
+        let ready: Truth = client.call(&method("ServerReady"), Empty {}).await.unwrap();
+        let iris: Truth = client.call(&method("ModelReady"), name("iris")).await.unwrap();
+        let wine: Truth = client.call(&method("ModelReady"), name("wine")).await.unwrap();
+        assert_eq!([live.truth, ready.truth, iris.truth, wine.truth], [true, false, true, false]);
+        let server: ServerMetadata = client.call(&method("ServerMetadata"), Empty {}).await.unwrap();
+        assert_eq!((server.name.as_str(), server.extensions.len()), ("forebay", 2));
+        let metadata: ModelMetadata = client.call(&method("ModelMetadata"), name("iris")).await.unwrap();
+        assert_eq!((metadata.versions[0].as_str(), metadata.inputs[0].datatype.as_str()), ("v1", "FP64"));
+        assert_eq!(metadata.inputs[0].shape, [-1, 4]);
+        let index: Index =
+            client.call(&method("RepositoryIndex"), IndexRequest { ready: false }).await.unwrap();
+        let states: Vec<&str> = index.models.iter().map(|model| model.state.as_str()).collect();
+        assert_eq!(states, ["READY", "UNAVAILABLE"]);
+        let check = |service: &str| HealthRequest { service: service.to_owned() };
+        let health: Health = client.call("grpc.health.v1.Health/Check", check("")).await.unwrap();
+        assert_eq!(health.status, 2);
+        let unknown = client.call::<_, Health>("grpc.health.v1.Health/Check", check("x")).await.unwrap_err();
+        assert_eq!(unknown.code(), Code::NotFound);
+    });
+}
+
+#[test]
+fn models_are_loaded_and_unloaded() {
+    with_client_of(&crate::repository::server(), |client| async move {
+        let model = |name: &str| RepositoryModel { name: name.to_owned() };
+        let version = |version: &str| InferRequest {
+            model_version: version.to_owned(),
+            ..question("iris", vec![doubles()])
+        };
+        assert_eq!(client.infer(version("2")).await.unwrap_err().code(), Code::NotFound);
+        let load = format!("{SERVICE}/RepositoryModelLoad");
+        client.call::<_, Empty>(&load, model("iris")).await.unwrap();
+        assert_eq!(client.infer(version("")).await.unwrap().model_version, "2");
+        assert_eq!(client.infer(version("1")).await.unwrap().model_version, "1");
+        let unknown = client.call::<_, Empty>(&load, model("rose")).await.unwrap_err();
+        let expected = (Code::NotFound, "the repository has no model `rose`");
+        assert_eq!((unknown.code(), unknown.message()), expected);
+        let unload = format!("{SERVICE}/RepositoryModelUnload");
+        client.call::<_, Empty>(&unload, model("iris")).await.unwrap();
+        assert_eq!(client.infer(version("")).await.unwrap_err().code(), Code::NotFound);
+        let index: Index =
+            client.call(&format!("{SERVICE}/RepositoryIndex"), IndexRequest { ready: false }).await.unwrap();
+        let states: Vec<_> =
+            index.models.iter().map(|model| (model.state.as_str(), model.reason.as_str())).collect();
+        assert_eq!(states, [("READY", ""), ("UNAVAILABLE", "unloaded")]);
+    });
+}
+
+/// A message as `tritonclient` 2.x wrote it: the numbers of the fields are those of everyone.
+#[test]
+fn a_recorded_message_reads_as_it_was_meant() {
+    let recorded = include_bytes!("grpc/tritonclient_infer.bin");
+    let message = InferRequest::decode(recorded.as_slice()).unwrap();
+    assert_eq!(
+        (message.model_name.as_str(), message.model_version.as_str(), message.id.as_str()),
+        ("iris", "v1", "a")
+    );
+    assert_eq!(message.parameters["sequence_start"].value, Some(Value::Bool(false)));
+    let input = &message.inputs[0];
+    assert_eq!(
+        (input.name.as_str(), input.datatype.as_str(), input.shape.as_slice()),
+        ("x", "FP64", [2, 4].as_slice())
+    );
+    assert_eq!(message.outputs[0].name, "predict");
+    assert_eq!(message.raw_input_contents[0].len(), 64);
+    assert_eq!(InferRequest::decode(message.encode_to_vec().as_slice()).unwrap(), message);
+    with_client(vec![served("iris")], settings(), |client| async move {
+        let answer = client.infer(message).await.unwrap();
+        assert_eq!(answer.raw_output_contents, [[1i64, 1].map(i64::to_le_bytes).concat()]);
+    });
+}
+
+#[test]
+fn calls_are_counted_with_all_requests() {
+    let server = server(vec![served("iris")], settings());
+    let handler = server.handler();
+    assert_eq!(
+        post(&handler, "/v1/models/iris:predict", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#).status,
+        200
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let calls = server.handler();
+    LocalSet::new().block_on(&runtime, async {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        let address = listener.local_addr().unwrap();
+        let (drain, watch) = Drain::new();
+        let serving = tokio::task::spawn_local(serve_grpc(listener, calls, Limits::default(), watch));
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        Client { channel }.infer(question("iris", vec![doubles()])).await.unwrap();
+        drain.begin();
+        serving.await.unwrap().unwrap();
+    });
+    let metrics = get(&handler, "/metrics");
+    let line = "forebay_model_requests_total{model=\"iris\",protocol=\"grpc\",status=\"2xx\"} 1";
+    assert!(metrics.text().lines().any(|known| known == line), "{}", metrics.text());
+}

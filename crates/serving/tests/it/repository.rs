@@ -1,0 +1,133 @@
+//! Models that are loaded and unloaded while requests come.
+
+use std::sync::Arc;
+
+use serving::{Repository, RepositoryError, ServedModel, Server, ServerHandler, Settings};
+
+use crate::fixture::{Answer, get, post, served};
+
+/// A repository of the iris model in two versions, of which there are no others.
+#[derive(Debug)]
+struct Fixtures;
+
+impl Repository for Fixtures {
+    fn load(&self, name: &str) -> Result<Vec<ServedModel>, RepositoryError> {
+        match name {
+            "iris" => Ok(["2", "1"].map(version).into()),
+            "broken" => {
+                Err(RepositoryError::Load { name: name.to_owned(), problem: "it is no model".to_owned() })
+            }
+            name => Err(RepositoryError::Unknown { name: name.to_owned() }),
+        }
+    }
+}
+
+fn version(version: &str) -> ServedModel {
+    ServedModel { version: Some(version.to_owned()), ..served("iris") }
+}
+
+/// A server of two models, of which clients may load and unload the first.
+pub(crate) fn server() -> Server {
+    let settings = Settings { compute_threads: 1, ..Settings::default() };
+    Server::with_repository(vec![version("1"), served("wine")], settings, Arc::new(Fixtures)).unwrap()
+}
+
+const ROW: &str = r#"{"id": "a", "inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [6.8, 2.8, 4.8, 1.4]}]}"#;
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, text: &str) {
+    assert_eq!((answer.status, answer.text()), (status, text));
+}
+
+fn asked_version(handler: &ServerHandler, path: &str) -> String {
+    let answer = post(handler, path, ROW);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    json["model_version"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_model_is_read_again_with_all_its_versions() {
+    let handler = server().handler();
+    assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "1");
+    check(&post(&handler, "/v2/repository/models/iris/load", ""), 200, "");
+    assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "2");
+    assert_eq!(asked_version(&handler, "/v2/models/iris/versions/1/infer"), "1");
+    check(
+        &get(&handler, "/v2/models/iris/versions/3"),
+        404,
+        r#"{"error":"model `iris` has no version `3`; served here: `2`, `1`"}"#,
+    );
+    check(&get(&handler, "/v2/models"), 200, r#"{"models":["iris","wine"]}"#);
+    assert!(get(&handler, "/v2/models/iris").text().contains(r#""versions":["2","1"]"#));
+    let metrics = get(&handler, "/metrics");
+    let ready = metrics.text().lines().filter(|line| line.starts_with("forebay_model_ready{"));
+    assert_eq!(ready.count(), 2);
+}
+
+#[test]
+fn an_unloaded_model_is_gone_until_it_is_loaded() {
+    let handler = server().handler();
+    check(&post(&handler, "/v2/repository/models/iris/unload", "{}"), 200, "");
+    assert_eq!(post(&handler, "/v2/models/iris/infer", ROW).status, 404);
+    check(
+        &post(&handler, "/v2/repository/index", ""),
+        200,
+        r#"[{"name":"wine","version":"v1","state":"READY","reason":""},{"name":"iris","version":"","state":"UNAVAILABLE","reason":"unloaded"}]"#,
+    );
+    assert_eq!(get(&handler, "/readyz").status, 200);
+    check(
+        &post(&handler, "/v2/repository/models/iris/unload", "{}"),
+        404,
+        r#"{"error":"no model is called `iris`"}"#,
+    );
+    check(&post(&handler, "/v2/repository/models/iris/load", "{}"), 200, "");
+    assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "2");
+    assert!(!post(&handler, "/v2/repository/index", "").text().contains("unloaded"));
+}
+
+#[test]
+fn a_model_that_cannot_be_read_leaves_what_is_there() {
+    let handler = server().handler();
+    check(
+        &post(&handler, "/v2/repository/models/rose/load", ""),
+        404,
+        r#"{"error":"the repository has no model `rose`"}"#,
+    );
+    check(
+        &post(&handler, "/v2/repository/models/broken/load", ""),
+        400,
+        r#"{"error":"model `broken` cannot be loaded: it is no model"}"#,
+    );
+    assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "1");
+}
+
+#[test]
+fn models_stay_as_they_are_unless_clients_may_change_them() {
+    let settings = Settings { compute_threads: 1, ..Settings::default() };
+    let handler = crate::fixture::server(vec![served("iris")], settings).handler();
+    check(
+        &post(&handler, "/v2/repository/models/iris/unload", ""),
+        501,
+        r#"{"error":"models are not loaded and unloaded by clients here"}"#,
+    );
+}
+
+#[test]
+fn no_request_is_lost_while_a_model_is_read_again() {
+    let server = server();
+    let loads = {
+        let server = server.clone();
+        std::thread::spawn(move || {
+            let handler = server.handler();
+            (0..5).for_each(|_| check(&post(&handler, "/v2/repository/models/iris/load", ""), 200, ""));
+        })
+    };
+    let handler = server.handler();
+    let mut n_requests = 0;
+    while !loads.is_finished() || n_requests < 50 {
+        assert_eq!(post(&handler, "/v2/models/iris/infer", ROW).status, 200);
+        n_requests += 1;
+    }
+    loads.join().unwrap();
+}
