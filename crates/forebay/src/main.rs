@@ -11,6 +11,7 @@ mod findings;
 mod following;
 mod globals;
 mod manifests;
+mod memory;
 mod model_repository;
 mod output;
 mod platform;

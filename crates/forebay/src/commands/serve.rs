@@ -11,6 +11,7 @@ use serving::{LoadedModel, ModelState, Repository, ServedModel, Server, Style};
 
 use super::End;
 use crate::globals::Globals;
+use crate::memory;
 use crate::model_repository::ModelRepository;
 use crate::runtime;
 use crate::signals;
@@ -163,6 +164,7 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             eprintln!("gRPC on {grpc_address}");
         }
     }
+    memory::forget_the_start();
     let end = end.await;
     drain.finish(DRAIN_PATIENCE).await;
     Ok(end)

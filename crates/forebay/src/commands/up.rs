@@ -27,7 +27,7 @@ use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::{self, Output};
 use crate::platform::{Platform, write_private};
-use crate::{bundle, findings, runtime, sample, signals};
+use crate::{bundle, findings, memory, runtime, sample, signals};
 
 /// Run the whole platform on these manifests, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -284,6 +284,7 @@ async fn report_and_wait(
         Output::Json => print_json(&endpoints, platform, seconds),
         Output::Text => print_text(&endpoints, platform, seconds, globals).await,
     }
+    memory::forget_the_start();
     std::future::pending().await
 }
 
