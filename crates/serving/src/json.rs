@@ -102,12 +102,12 @@ pub(crate) enum JsonProblem {
     BadEscape,
 }
 
+/// What some editors write before a text in UTF-8; a reader may skip it (RFC 8259 section 8.1).
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 type Result<T, E = JsonError> = std::result::Result<T, E>;
 
 // === impl Reader ===
-
-/// What some editors write before a text in UTF-8; a reader may skip it (RFC 8259 section 8.1).
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<'a> Reader<'a> {
     /// A reader at the start of a text.
@@ -153,6 +153,15 @@ impl<'a> Reader<'a> {
             Kind::Null => self.word("null", Scalar::Null),
             Kind::Object | Kind::Array => Err(self.unexpected("a single value")),
         }
+    }
+
+    /// Reads a number as nearly all are written, with few digits and no exponent. `None`, and nothing read, for all else.
+    #[inline]
+    pub(crate) fn plain_number(&mut self) -> Option<f64> {
+        self.skip_whitespace();
+        let (number, length) = number::plain(&self.bytes[self.at..])?;
+        self.at += length;
+        Some(number)
     }
 
     /// Reads a string. Without escapes it is a part of the text.

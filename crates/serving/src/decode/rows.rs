@@ -200,6 +200,7 @@ fn numbers(
     let mut length = places.map(|(positions, _)| positions.len()).or(n_columns);
     let mut numbers = Vec::with_capacity(n_columns.unwrap_or(0).min(MOST_EXPECTED_COLUMNS));
     let mut n_rows = 0;
+    let is_double = datatype == DataType::Double;
     let mut items = begin_rows(reader, form)?;
     while items.next(reader)? {
         let start = numbers.len();
@@ -218,9 +219,14 @@ fn numbers(
                 n_values += 1;
                 continue;
             };
-            let value = single(reader, || form.place_of_item(n_rows, n_values))?;
-            let place = || place_of_value(schema, position, n_rows, n_values, form);
-            let number = number(datatype, &value).map_err(|misfit| misfit.fault(place()))?;
+            let number = match is_double.then(|| reader.plain_number()).flatten() {
+                Some(number) => number,
+                None => {
+                    let value = single(reader, || form.place_of_item(n_rows, n_values))?;
+                    let place = || place_of_value(schema, position, n_rows, n_values, form);
+                    number(datatype, &value).map_err(|misfit| misfit.fault(place()))?
+                }
+            };
             match numbers.get_mut(start + position) {
                 Some(place) => *place = number,
                 None => numbers.push(number),

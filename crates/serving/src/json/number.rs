@@ -21,6 +21,8 @@ const EXACT_POWERS: [f64; 23] = [
 ];
 /// The greatest whole number up to which doubles hold all.
 const EXACT_DIGITS: u64 = 1 << 53;
+/// How many digits a double holds exactly whatever they are.
+const PLAIN_DIGITS: usize = 15;
 /// How many digits a `u64` holds whatever they are.
 const U64_DIGITS: usize = 19;
 
@@ -60,6 +62,34 @@ pub(super) fn read<'a>(bytes: &[u8]) -> Result<(Scalar<'a>, usize), (usize, Prob
         return Err((0, Problem::TooLarge));
     }
     Ok((Scalar::Double(value), span.length))
+}
+
+/// Reads a number of at most [`PLAIN_DIGITS`] digits and without an exponent, and says how many bytes it has; `None` for
+/// everything else, be it a number or not. What both read, this and [`read`] read alike.
+#[inline]
+pub(super) fn plain(bytes: &[u8]) -> Option<(f64, usize)> {
+    let mut digits = 0;
+    let start = usize::from(bytes.first() == Some(&b'-'));
+    let n_integer_digits = take_digits(&bytes[start..], &mut digits);
+    let mut length = start + n_integer_digits;
+    let mut n_fraction_digits = 0;
+    if bytes.get(length) == Some(&b'.') {
+        n_fraction_digits = take_digits(&bytes[length + 1..], &mut digits);
+        length += 1 + n_fraction_digits;
+        if n_fraction_digits == 0 {
+            return None;
+        }
+    }
+    let n_digits = n_integer_digits + n_fraction_digits;
+    let has_needless_zero = n_integer_digits > 1 && bytes[start] == b'0';
+    let goes_on = matches!(bytes.get(length), Some(b'e' | b'E'));
+    if n_integer_digits == 0 || n_digits > PLAIN_DIGITS || has_needless_zero || goes_on {
+        return None;
+    }
+    let value = digits as f64 / EXACT_POWERS[n_fraction_digits];
+    // A whole zero has no sign.
+    let is_negative = start == 1 && (digits != 0 || n_fraction_digits > 0);
+    Some((if is_negative { -value } else { value }, length))
 }
 
 /// Passes over a number; `None` if there is no digit where one must be at first.
@@ -114,4 +144,26 @@ fn take_digits(bytes: &[u8], number: &mut u64) -> usize {
         n_digits += 1;
     }
     n_digits
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_number_is_read_as_any_other(text in "-?[0-9]{0,17}(\\.[0-9]{0,17})?([eE][+-]?[0-9]{0,3})?[,\\] ]?") {
+            if let Some((value, length)) = plain(text.as_bytes()) {
+                let (read, read_length) = read(text.as_bytes()).unwrap();
+                let as_double = match read {
+                    Scalar::Long(value) => value as f64,
+                    Scalar::Double(value) => value,
+                    other => panic!("{other:?}"),
+                };
+                prop_assert_eq!((value.to_bits(), length), (as_double.to_bits(), read_length));
+            }
+        }
+    }
 }

@@ -59,12 +59,15 @@ impl Writer {
 
     /// Writes a whole number.
     pub(crate) fn long(&mut self, value: i64) -> &mut Self {
-        write!(self.bytes, "{value}").expect("a Vec takes every byte");
-        self
+        self.raw(itoa::Buffer::new().format(value))
     }
 
     /// Writes a number in the fewest digits that read back as the same.
     pub(crate) fn double(&mut self, value: f64) -> &mut Self {
+        // Here all dialects agree, and Rust with them.
+        if (1e-4..1e16).contains(&value.abs()) {
+            return self.raw(zmij::Buffer::new().format_finite(value));
+        }
         match self.dialect {
             Dialect::Python if value.is_nan() => self.raw("NaN"),
             Dialect::Python if value.is_infinite() => {
@@ -258,6 +261,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn everyday_numbers_are_written_as_rust_writes_them(digits in -(1i64 << 53)..1i64 << 53, scale in 0..18i32) {
+            let value = digits as f64 / 10f64.powi(scale);
+            for dialect in [Dialect::Python, Dialect::Compact] {
+                let mut writer = Writer::new(dialect, 0);
+                writer.double(value);
+                let written = String::from_utf8(writer.into_bytes()).unwrap();
+                prop_assert!(value.abs() < 1e-4 || written == format!("{value:?}"), "{written} {value:?}");
+            }
+        }
+
         #[test]
         fn what_is_written_reads_back(value in proptest::num::f64::NORMAL, text in any::<String>(), python in any::<bool>()) {
             let mut writer = Writer::new(if python { Dialect::Python } else { Dialect::Compact }, 0);
