@@ -11,6 +11,8 @@ use crate::{Data, DataType, Method, Prediction};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.pipeline.Pipeline", ignores: &["memory transform_input"], compile: pipeline },
+    // Its samplers change what is fitted, and nothing that is predicted.
+    Kind { path: "imblearn.pipeline.Pipeline", ignores: &["memory transform_input"], compile: pipeline },
     Kind { path: "sklearn.pipeline.FeatureUnion", ignores: &["verbose_feature_names_out"], compile: union },
 ];
 
@@ -38,7 +40,7 @@ struct Branch {
 fn pipeline(object: &Object<'_>) -> Result<Step, Fault> {
     let mut steps = Vec::new();
     for (name, value) in named(&object.get("steps")?)? {
-        if !is_passthrough(&value) {
+        if !is_passthrough(&value) && !is_sampler(&value) {
             let compiled = compile(&value, Some(&name))?;
             steps.push((name, compiled));
         }
@@ -153,6 +155,17 @@ pub(super) fn weight_of(weights: Option<&Value<'_>>, name: &str) -> Result<Optio
 /// Whether a step does nothing.
 pub(super) fn is_passthrough(value: &Value<'_>) -> bool {
     value.is_none() || value.is_text("passthrough")
+}
+
+/// Whether a step only chooses the rows that later steps are fitted with.
+fn is_sampler(step: &Value<'_>) -> bool {
+    const PACKAGES: [&str; 4] = [
+        "imblearn.base.FunctionSampler",
+        "imblearn.combine.",
+        "imblearn.over_sampling.",
+        "imblearn.under_sampling.",
+    ];
+    step.object().is_ok_and(|object| PACKAGES.iter().any(|package| object.class().starts_with(package)))
 }
 
 // === impl Pipeline ===

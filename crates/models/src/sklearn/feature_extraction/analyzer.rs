@@ -1,6 +1,10 @@
 //! From a text to its terms: words or pieces of them (`_VectorizerMixin` in `sklearn/feature_extraction/text.py`).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
 
 use super::characters::{is_space, is_word};
 use crate::fault::Fault;
@@ -20,9 +24,20 @@ const MAX_LENGTH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Analyzer {
     is_lowered: bool,
+    accents: Accents,
     unit: Unit,
     /// How many units a term has, at least and at most.
     lengths: [usize; 2],
+}
+
+/// What becomes of accents (`strip_accents`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Accents {
+    Kept,
+    /// `unicode`: characters fall apart into letters and marks, which go.
+    Stripped,
+    /// `ascii`: the same, and everything else that is not ASCII goes too.
+    Ascii,
 }
 
 #[derive(Debug)]
@@ -58,7 +73,6 @@ impl Analyzer {
         for (key, help) in [
             ("preprocessor", "texts are prepared in no other way than `lowercase`"),
             ("tokenizer", "words are found by a `token_pattern`"),
-            ("strip_accents", "accents stay as they are"),
         ] {
             if let Some(value) = object.some(key) {
                 return Err(value.unsupported(help));
@@ -87,18 +101,31 @@ impl Analyzer {
         };
         object.find("token_pattern");
         object.find("stop_words");
-        Ok(Self { is_lowered: object.get("lowercase")?.flag()?, unit, lengths })
+        let accents = match object.some("strip_accents") {
+            None => Accents::Kept,
+            Some(value) if value.is_text("unicode") => Accents::Stripped,
+            Some(value) if value.is_text("ascii") => Accents::Ascii,
+            Some(value) => return Err(value.unsupported("it is `unicode` or `ascii`")),
+        };
+        Ok(Self { is_lowered: object.get("lowercase")?.flag()?, accents, unit, lengths })
+    }
+
+    /// A text as its terms are looked for.
+    fn prepared<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let lowered: Cow<'t, str> = if self.is_lowered { text.to_lowercase().into() } else { text.into() };
+        if self.accents == Accents::Kept || lowered.is_ascii() {
+            return lowered;
+        }
+        let keeps: fn(&char) -> bool = match self.accents {
+            Accents::Ascii => char::is_ascii,
+            _ => |character| canonical_combining_class(*character) == 0,
+        };
+        lowered.nfkd().filter(keeps).collect::<String>().into()
     }
 
     /// Calls `each` with every term of a text.
     pub(super) fn for_terms(&self, text: &str, mut each: impl FnMut(&str)) {
-        let lowered: String;
-        let text = if self.is_lowered {
-            lowered = text.to_lowercase();
-            &lowered
-        } else {
-            text
-        };
+        let text = &*self.prepared(text);
         match &self.unit {
             Unit::Word { pattern, left_out } => {
                 let words = pattern.words(text).filter(|word| !left_out.contains(*word));
@@ -249,7 +276,7 @@ mod tests {
     use super::*;
 
     fn terms(unit: Unit, lengths: [usize; 2], text: &str) -> Vec<String> {
-        let analyzer = Analyzer { is_lowered: true, unit, lengths };
+        let analyzer = Analyzer { is_lowered: true, accents: Accents::Kept, unit, lengths };
         let mut terms = Vec::new();
         analyzer.for_terms(text, |term| terms.push(term.to_owned()));
         terms
