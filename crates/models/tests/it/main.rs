@@ -7,4 +7,6 @@ mod cases;
 #[cfg(test)]
 mod folders;
 #[cfg(test)]
+mod malicious;
+#[cfg(test)]
 mod onnx;
