@@ -11,7 +11,10 @@ const TOOLS: &[Tool] = &[
 pub(crate) fn test() -> Result<(), String> {
     tools::ensure(TOOLS)?;
     tools::run("cargo", &["fmt", "--all", "--check"])?;
-    tools::run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    tools::run(
+        "cargo",
+        &["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"],
+    )?;
     tools::run("cargo", &["test", "--workspace", "--locked"])
 }
 

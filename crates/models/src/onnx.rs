@@ -5,12 +5,16 @@
 //! the order in which onnxruntime does it, so that the same numbers come out.
 //!
 //! What this is not: a runtime for any graph. The operators are those that scikit-learn, XGBoost and LightGBM models are
-//! converted to; others are refused by name when a model is loaded, and so are attributes that are not known.
+//! converted to; others are refused by name when a model is loaded, and so are attributes that are not known. A build with the
+//! feature `onnxruntime` gives such a graph to onnxruntime's library ([`engine`]).
 
+mod engine;
 mod file;
 mod graph;
 mod model;
 mod node;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
 mod operators;
 mod problem;
 mod protobuf;
@@ -63,7 +67,7 @@ pub(crate) fn load(data: &[u8]) -> Result<Content, Fault> {
         "" => "ONNX".to_owned(),
         producer => format!("ONNX, {producer}"),
     };
-    let model = OnnxModel::new(&file)?;
+    let model = OnnxModel::new(&file, data)?;
     let names = model.column_names();
     Ok(Content { format, step: predictor(model), names, outline })
 }

@@ -113,6 +113,12 @@ impl<'r> Inputs<'r> {
 // === impl Plan ===
 
 impl Plan {
+    /// A plan for who runs whole graphs.
+    #[cfg(feature = "onnxruntime")]
+    pub(super) fn of_outputs(outputs: &[usize]) -> Self {
+        Self { outputs: outputs.to_vec(), steps: Vec::new() }
+    }
+
     /// The numbers of the outputs.
     pub(super) fn outputs(&self) -> &[usize] {
         &self.outputs

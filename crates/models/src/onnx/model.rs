@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::engine::Engine;
 use super::file::{self, Attribute, File, Port, PortKind};
-use super::graph::{self, Graph, Plan, RunError};
+use super::graph::{self, Plan, RunError};
 use super::tensor::{Shape, Tensor};
 use crate::estimator::{Hint, Part, Predictor};
 use crate::fault::Fault;
@@ -19,7 +20,7 @@ const TRIED_ROWS: [usize; 2] = [1, 3];
 /// A graph that answers for rows.
 #[derive(Debug)]
 pub(super) struct OnnxModel {
-    graph: Graph,
+    engine: Engine,
     inputs: Vec<Input>,
     /// How many columns all inputs have; `None` if the file does not say.
     n_columns: Option<usize>,
@@ -49,8 +50,8 @@ struct Input {
 // === impl OnnxModel ===
 
 impl OnnxModel {
-    pub(super) fn new(file: &File) -> Result<Self, Fault> {
-        let graph = graph::compile(&file.graph, &file.opsets, &[])?;
+    pub(super) fn new(file: &File, data: &[u8]) -> Result<Self, Fault> {
+        let engine = Engine::new(file, data)?;
         let names: Vec<&str> = graph::input_names(&file.graph).collect();
         let ports = file.graph.inputs.iter().filter(|port| names.contains(&port.name.as_str()));
         let mut inputs: Vec<Input> = Vec::with_capacity(names.len());
@@ -70,8 +71,8 @@ impl OnnxModel {
         let n_columns = last.n_columns.map(|_| first_column);
         let ports = &file.graph.outputs;
         let mut model = Self {
-            all: graph.plan(&[]),
-            graph,
+            all: engine.plan(&[]),
+            engine,
             n_columns,
             is_for_one_row,
             inputs,
@@ -84,11 +85,11 @@ impl OnnxModel {
         model.is_lying = tried.iter().map(|tried| tried.is_some_and(|tried| tried.is_lying)).collect();
         model.answers = methods(ports, &tried)
             .into_iter()
-            .map(|(method, at)| (method, model.graph.plan(&[at])))
+            .map(|(method, at)| (method, model.engine.plan(&[at])))
             .collect();
         let usable: Vec<usize> = (0..ports.len()).filter(|output| tried[*output].is_some()).collect();
         model.outputs = usable.iter().map(|output| ports[*output].name.clone()).collect();
-        model.all = model.graph.plan(&usable);
+        model.all = model.engine.plan(&usable);
         let probabilities = model.answers.iter().find(|(method, _)| *method == Method::PredictProba);
         if probabilities.is_some() {
             model.classes = classes(file);
@@ -113,7 +114,7 @@ impl OnnxModel {
     /// Runs the graph with made-up rows, so that what cannot work is refused now. The lengths of the outputs' rows;
     /// `None` for those that are not one row per row.
     fn try_out(&self, ports: &[Port]) -> Result<Vec<Option<Tried>>, Fault> {
-        let plan = self.graph.plan(&(0..ports.len()).collect::<Vec<_>>());
+        let plan = self.engine.plan(&(0..ports.len()).collect::<Vec<_>>());
         let mut tried = vec![None; ports.len()];
         for n_rows in TRIED_ROWS {
             if self.is_for_one_row && n_rows > 1 {
@@ -122,7 +123,7 @@ impl OnnxModel {
             let inputs: Result<Vec<Tensor>, _> =
                 self.inputs.iter().map(|input| input.example(n_rows)).collect();
             let inputs = inputs.map_err(|problem| Fault::inconsistent(TITLE, problem.text))?;
-            let outputs = match self.graph.run(&plan, inputs) {
+            let outputs = match self.engine.run(&plan, inputs) {
                 Ok(outputs) => outputs,
                 // Other values might do.
                 Err(error) if error.problem.is_of_values || self.n_columns.is_none() => {
@@ -161,7 +162,7 @@ impl OnnxModel {
         }
         let inputs: Result<Vec<Tensor>, Refusal> =
             self.inputs.iter().map(|input| input.tensor(rows)).collect();
-        let outputs = self.graph.run(plan, inputs?).map_err(refusal)?;
+        let outputs = self.engine.run(plan, inputs?).map_err(refusal)?;
         let outputs = outputs.into_iter().zip(plan.outputs());
         outputs.map(|(tensor, output)| prediction(tensor, rows.n_rows(), self.is_lying[*output])).collect()
     }

@@ -205,3 +205,30 @@ fn an_attribute_that_is_not_known_is_refused_by_name() {
         "{error}"
     );
 }
+
+/// `MatMul` by (0.5, -0.25, -1), and `Celu` of that with alpha 2, which our own executor has not.
+fn with_an_operator_that_is_not_ours() -> Result<Model, LoadError> {
+    models::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/celu.onnx"))
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+#[test]
+fn what_only_onnxruntime_runs_is_refused_with_the_build_that_can() {
+    let error = with_an_operator_that_is_not_ours().unwrap_err().to_string();
+    assert!(error.starts_with("the ONNX operator Celu"), "{error}");
+    assert!(error.ends_with("a build with the feature `onnxruntime` runs others too"), "{error}");
+}
+
+/// Says nothing where the library is not: `ORT_DYLIB_PATH=…/libonnxruntime.so cargo test -p models --features onnxruntime`.
+#[cfg(feature = "onnxruntime")]
+#[test]
+fn onnxruntime_runs_what_we_do_not() {
+    let model = with_an_operator_that_is_not_ours();
+    if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+        println!("skipped: ORT_DYLIB_PATH is not set");
+        return;
+    }
+    let answer =
+        model.unwrap().predict(Method::Predict, &Batch::matrix(3, vec![1.0, 2.0, 0.5, 4.0, 5.0, -6.0]));
+    assert_eq!(answer.unwrap().data, Data::Float(vec![-0.442_398_43, 6.75]));
+}
