@@ -7,6 +7,7 @@ use net::Bytes;
 use super::super::column::Misfit;
 use super::super::rows::single;
 use super::Tensor;
+use super::datatype::Datatype;
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::{Kind, Reader, Scalar};
 
@@ -46,7 +47,10 @@ pub(super) fn read<'a>(
         take(index, value)
     };
     match &tensor.data {
-        Data::Json(reader) => read_json(reader.clone(), &tensor.shape, input, take),
+        Data::Json(reader) => {
+            let is_float = matches!(elements.datatype, Datatype::Float(_));
+            read_json(reader.clone(), &tensor.shape, input, is_float, take)
+        }
         Data::Raw(bytes) => read_raw(bytes, tensor, input, take),
         Data::Lists(lists) => read_lists(lists, &tensor.shape, input, take),
     }
@@ -62,10 +66,24 @@ fn n_elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length))
 }
 
+/// The next element. Nearly all are plain numbers.
+#[inline]
+fn element<'a>(
+    reader: &mut Reader<'a>,
+    is_float: bool,
+    place: impl FnOnce() -> String,
+) -> Result<Scalar<'a>, Fault> {
+    match is_float.then(|| reader.plain_number()).flatten() {
+        Some(number) => Ok(Scalar::Double(number)),
+        None => single(reader, place),
+    }
+}
+
 fn read_json<'a>(
     mut reader: Reader<'a>,
     shape: &[usize],
     input: usize,
+    is_float: bool,
     mut take: impl FnMut(usize, Scalar<'a>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let is_nested = {
@@ -75,12 +93,12 @@ fn read_json<'a>(
     };
     let mut n_read = 0;
     if is_nested {
-        return read_nested(&mut reader, shape, input, &mut n_read, &mut take);
+        return read_nested(&mut reader, shape, input, is_float, &mut n_read, &mut take);
     }
     let expected = n_elements(shape);
     let mut items = reader.array()?;
     while items.next(&mut reader)? {
-        let value = single(&mut reader, || place(input, n_read))?;
+        let value = element(&mut reader, is_float, || place(input, n_read))?;
         if Some(n_read) == expected {
             return Err(wrong_shape(input, shape, "more"));
         }
@@ -94,11 +112,12 @@ fn read_nested<'a>(
     reader: &mut Reader<'a>,
     shape: &[usize],
     input: usize,
+    is_float: bool,
     n_read: &mut usize,
     take: &mut impl FnMut(usize, Scalar<'a>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let [length, inner @ ..] = shape else {
-        let value = single(reader, || format!("$.inputs[{input}].data"))?;
+        let value = element(reader, is_float, || format!("$.inputs[{input}].data"))?;
         take(*n_read, value)?;
         *n_read += 1;
         return Ok(());
@@ -109,7 +128,7 @@ fn read_nested<'a>(
         if n_items == *length {
             return Err(wrong_shape(input, shape, "more"));
         }
-        read_nested(reader, inner, input, n_read, take)?;
+        read_nested(reader, inner, input, is_float, n_read, take)?;
         n_items += 1;
     }
     if n_items == *length { Ok(()) } else { Err(wrong_shape(input, shape, "fewer")) }
