@@ -28,7 +28,10 @@ pub(super) const KINDS: &[Kind] = &[
 struct Machine {
     name: String,
     kernel: Kernel,
-    vectors: Grid,
+    n_vectors: usize,
+    n_columns: usize,
+    /// The support vectors, column after column: what is summed up for one is summed up for its neighbours at once.
+    columns: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +89,7 @@ fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
 fn one_sum(object: &Object<'_>) -> Result<(Machine, Vec<f64>, f64), Fault> {
     let machine = machine(object)?;
     let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
-    if weights.n_rows != 1 || weights.n_columns != machine.vectors.n_rows {
+    if weights.n_rows != 1 || weights.n_columns != machine.n_vectors {
         return Err(object.problem("there is not one weight per support vector"));
     }
     let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
@@ -103,10 +106,10 @@ fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
     let classes = object.get("classes_")?.labels()?;
     let n_pairs = classes.len() * classes.len().saturating_sub(1) / 2;
     let weights = object.get("_dual_coef_")?.grid()?;
-    if weights.n_rows + 1 != classes.len() || weights.n_columns != machine.vectors.n_rows {
+    if weights.n_rows + 1 != classes.len() || weights.n_columns != machine.n_vectors {
         return Err(object.problem("the weights are not one per support vector and further class"));
     }
-    let starts = starts(object, classes.len(), machine.vectors.n_rows)?;
+    let starts = starts(object, classes.len(), machine.n_vectors)?;
     let intercepts = object.get("_intercept_")?.n_numbers(n_pairs)?;
     let shape = object.get("decision_function_shape")?;
     let is_old = object.sklearn_version().is_some_and(|version| version < (0, 21));
@@ -148,7 +151,15 @@ fn machine(object: &Object<'_>) -> Result<Machine, Fault> {
         }
         _ => return Err(kernel.unsupported("kernels are `linear`, `poly`, `rbf` and `sigmoid`")),
     };
-    Ok(Machine { name: object.name().to_owned(), kernel, vectors: object.get("support_vectors_")?.grid()? })
+    let vectors = object.get("support_vectors_")?.grid()?;
+    let column = |column: usize| vectors.rows().map(move |vector| vector[column]);
+    Ok(Machine {
+        name: object.name().to_owned(),
+        kernel,
+        n_vectors: vectors.n_rows,
+        n_columns: vectors.n_columns,
+        columns: (0..vectors.n_columns).flat_map(column).collect(),
+    })
 }
 
 fn starts(object: &Object<'_>, n_classes: usize, n_vectors: usize) -> Result<Vec<usize>, Fault> {
@@ -199,15 +210,23 @@ impl Gathering {
 // === impl Kernel ===
 
 impl Kernel {
-    fn value(self, row: &[f64], vector: &[f64]) -> f64 {
+    /// What a column adds to the sum of a support vector.
+    #[inline]
+    fn term(self, a: f64, b: f64) -> f64 {
         match self {
-            Self::Linear => dot(row, vector),
-            Self::Poly { gamma, coef0, degree } => power(gamma * dot(row, vector) + coef0, degree),
-            Self::Rbf { gamma } => {
-                let distance: f64 = row.iter().zip(vector).map(|(a, b)| (a - b) * (a - b)).sum();
-                (-gamma * distance).exp()
-            }
-            Self::Sigmoid { gamma, coef0 } => (gamma * dot(row, vector) + coef0).tanh(),
+            Self::Rbf { .. } => (a - b) * (a - b),
+            Self::Linear | Self::Poly { .. } | Self::Sigmoid { .. } => a * b,
+        }
+    }
+
+    /// The value of the kernel, of the sum over all columns.
+    #[inline]
+    fn value(self, sum: f64) -> f64 {
+        match self {
+            Self::Linear => sum,
+            Self::Poly { gamma, coef0, degree } => power(gamma * sum + coef0, degree),
+            Self::Rbf { gamma } => (-gamma * sum).exp(),
+            Self::Sigmoid { gamma, coef0 } => (gamma * sum + coef0).tanh(),
         }
     }
 }
@@ -231,11 +250,13 @@ impl Machine {
     /// Calls `each` with the kernel values of every row.
     fn for_rows(&self, rows: Rows<'_>, mut each: impl FnMut(&[f64])) -> Result<(), Refusal> {
         let matrix = rows.into_matrix(Takes::Finite, &self.name)?;
-        let mut values = Vec::with_capacity(self.vectors.n_rows);
+        let mut values = vec![0.0; self.n_vectors];
         for row in matrix.rows() {
-            values.clear();
-            let vectors = self.vectors.values.chunks_exact(self.vectors.n_columns.max(1));
-            values.extend(vectors.map(|vector| self.kernel.value(row, vector)));
+            values.fill(0.0);
+            for (a, column) in row.iter().zip(self.columns.chunks_exact(self.n_vectors.max(1))) {
+                values.iter_mut().zip(column).for_each(|(sum, b)| *sum += self.kernel.term(*a, *b));
+            }
+            values.iter_mut().for_each(|sum| *sum = self.kernel.value(*sum));
             each(&values);
         }
         Ok(())
@@ -246,7 +267,7 @@ impl Machine {
 
 impl Part for Regressor {
     fn n_inputs(&self) -> Option<usize> {
-        Some(self.machine.vectors.n_columns)
+        Some(self.machine.n_columns)
     }
 }
 
@@ -294,7 +315,7 @@ impl Predictor for OneClass {
 
 impl Part for Classifier {
     fn n_inputs(&self) -> Option<usize> {
-        Some(self.machine.vectors.n_columns)
+        Some(self.machine.n_columns)
     }
 }
 
