@@ -27,6 +27,8 @@ pub(crate) struct Endpoint {
     pub(crate) address: String,
     /// The ports that answer, the first being the usual one.
     pub(crate) ports: Vec<u16>,
+    /// A path that leads somewhere.
+    pub(crate) path: String,
     /// Paths that an example request may be sent to, the best first, as the reference of the model server has them.
     pub(crate) example_paths: Vec<String>,
 }
@@ -65,7 +67,7 @@ fn authority(address: &str, port: Option<u16>) -> String {
 pub(crate) fn endpoints(objects: &Objects, plan: &Plan, observed: &Observed) -> Vec<(Endpoint, Progress)> {
     let of_kind = |kind: &'static str| objects.of_kind(kind).map(AsRef::as_ref);
     let services = of_kind("Service").filter(|service| is_load_balancer(service));
-    let inference = of_kind("InferenceService").map(|object| inference_service(object, plan));
+    let inference = of_kind("InferenceService").map(|object| inference_service(object, objects, plan));
     let ingresses = of_kind("Ingress").map(|object| balanced(object, objects, plan, observed));
     let services = services.map(|object| balanced(object, objects, plan, observed));
     inference.chain(ingresses).chain(services).collect()
@@ -109,15 +111,16 @@ fn is_load_balancer(service: &Object) -> bool {
 /// The load balancer of all InferenceServices.
 const GATEWAY: &str = "gateway:knative-serving/kourier";
 
-fn inference_service(object: &Object, plan: &Plan) -> (Endpoint, Progress) {
+fn inference_service(object: &Object, objects: &Objects, plan: &Plan) -> (Endpoint, Progress) {
     let gateway = plan.load_balancer(GATEWAY);
     let url = text(&object.value, "/status/url").unwrap_or_default().to_owned();
     let host = url.split_once("://").map_or("", |(_, host)| host).to_owned();
     let is_mlflow = text(&object.value, "/spec/predictor/model/modelFormat/name") == Some("mlflow");
     let (by_name, mlflow) = ("/v1/models/{model}:predict".to_owned(), "/invocations".to_owned());
     let example_paths = if is_mlflow { vec![mlflow, by_name] } else { vec![by_name, mlflow] };
-    let endpoint = endpoint(object, url, host, gateway, example_paths);
-    let progress = match (condition(object, "Ready"), failure_of(object)) {
+    let endpoint = endpoint(object, url, (host, "/".to_owned()), gateway, example_paths);
+    let failure = failure_of(object).or_else(|| failure_event(objects, &object.reference()));
+    let progress = match (condition(object, "Ready"), failure) {
         (Some(ready), _) if text(ready, "/status") == Some("True") => Progress::Ready,
         (_, Some(failure)) => Progress::Failed(failure),
         (ready, None) => Progress::Pending(
@@ -159,13 +162,14 @@ fn balanced(object: &Object, objects: &Objects, plan: &Plan, observed: &Observed
         Progress::Ready => Progress::Ready,
         other => failure().map_or(other, Progress::Failed),
     };
-    (endpoint(object, url, host, balancer, example_paths), progress)
+    let path = balancer.map_or_else(|| "/".to_owned(), |balancer| first_path(balancer, &source));
+    (endpoint(object, url, (host, path), balancer, example_paths), progress)
 }
 
 fn endpoint(
     object: &Object,
     url: String,
-    host: String,
+    (host, path): (String, String),
     balancer: Option<&LoadBalancer>,
     example_paths: Vec<String>,
 ) -> Endpoint {
@@ -177,6 +181,7 @@ fn endpoint(
         host,
         address: balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default(),
         ports: balancer.map(ports_of).unwrap_or_default(),
+        path,
         example_paths,
     }
 }
@@ -199,6 +204,20 @@ fn first_host(balancer: &LoadBalancer, source: &ObjectRef) -> Option<String> {
     });
     let literal = hosts.flatten().find(|pattern| pattern.is_literal());
     literal.map(|pattern| pattern.as_str().to_owned())
+}
+
+/// A path that the first rule of this object takes: its literal beginning, up to a wildcard.
+fn first_path(balancer: &LoadBalancer, source: &ObjectRef) -> String {
+    let rules = balancer.listeners.iter().flat_map(|listener| &listener.rules);
+    let mut own = rules.filter(|rule| rule.source.as_ref().is_none_or(|from| from.object == *source));
+    let path = own.next().and_then(|rule| {
+        rule.conditions.iter().find_map(|condition| match condition {
+            Condition::PathPattern(Values::Wildcards(patterns)) => patterns.first(),
+            _ => None,
+        })
+    });
+    let literal = path.and_then(|pattern| pattern.as_str().split(['*', '?']).next());
+    literal.filter(|path| path.starts_with('/')).unwrap_or("/").to_owned()
 }
 
 /// Why the control loop could not make a load balancer of an object, if it has said so.

@@ -59,10 +59,14 @@ fn kind_and_name(argument: &str) -> anyhow::Result<Named> {
 }
 
 fn kinds(written: &str) -> anyhow::Result<Vec<&'static Kind>> {
-    if written == "all" {
-        return Ok(control::api::kinds_of_all().collect());
+    let mut kinds = Vec::new();
+    for name in written.split(',') {
+        match name {
+            "all" => kinds.extend(control::api::kinds_of_all()),
+            name => kinds.push(known(name)?),
+        }
     }
-    written.split(',').map(known).collect()
+    Ok(kinds)
 }
 
 /// The kind of a name in any of kubectl's spellings.

@@ -64,7 +64,7 @@ pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>) -> String {
     if !endpoint.host.is_empty() {
         line.push_str(&format!(" -H 'Host: {}'", endpoint.host));
     }
-    let path = sample.map_or("/", |sample| sample.path.as_str());
+    let path = sample.map_or(endpoint.path.as_str(), |sample| sample.path.as_str());
     line.push_str(&format!(" http://{}{path}", endpoint.authority()));
     if let Some(sample) = sample {
         line.push_str(&format!(" -H 'Content-Type: application/json' -d {}", quoted(&sample.body)));
@@ -90,6 +90,7 @@ mod tests {
             host: host.into(),
             address: "127.77.0.1".into(),
             ports,
+            path: "/".into(),
             example_paths: Vec::new(),
         }
     }

@@ -73,20 +73,50 @@ impl Storage {
 
     /// Copies all files into a folder of their own, which takes its final name only when it is whole.
     async fn copy(&self, uri: &str, remote: &Remote, listing: &Listing) -> anyhow::Result<PathBuf> {
-        let unfinished = self.cache.join(format!("unfinished-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&unfinished);
+        self.sweep();
+        let unfinished = self.cache.join(format!("{UNFINISHED}{}", std::process::id()));
+        let copied = self.copy_to(&unfinished, uri, remote, listing).await;
+        if copied.is_err() {
+            // Already there is nothing better to say than why it was not copied.
+            let _ = fs::remove_dir_all(&unfinished);
+        }
+        copied
+    }
+
+    /// Removes what processes that are no more were copying.
+    fn sweep(&self) {
+        for entry in fs::read_dir(&self.cache).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)?.parse::<u32>().ok());
+            let is_over =
+                |pid: u32| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists();
+            if pid.is_some_and(is_over)
+                && let Err(error) = fs::remove_dir_all(entry.path())
+            {
+                warn!(path = %entry.path().display(), %error, "an unfinished copy stays");
+            }
+        }
+    }
+
+    async fn copy_to(
+        &self,
+        unfinished: &Path,
+        uri: &str,
+        remote: &Remote,
+        listing: &Listing,
+    ) -> anyhow::Result<PathBuf> {
         let progress = Progress::begin(self.shows_progress, uri, listing.total_bytes());
         for file in &listing.files {
             let path = unfinished.join(&file.relative);
-            fs::create_dir_all(path.parent().unwrap_or(&unfinished))?;
+            fs::create_dir_all(path.parent().unwrap_or(unfinished))?;
             remote.copy(file, &path, |n_bytes| progress.add(n_bytes)).await?;
         }
-        let digest = digest_of(&unfinished, listing)?;
+        let digest = digest_of(unfinished, listing)?;
         let folder = self.cache.join(&digest);
         if folder.exists() {
-            fs::remove_dir_all(&unfinished)?;
+            fs::remove_dir_all(unfinished)?;
         } else {
-            fs::rename(&unfinished, &folder)?;
+            fs::rename(unfinished, &folder)?;
         }
         self.keep(uri, &digest, &listing.version())?;
         Ok(listing.single_file().map_or(folder.clone(), |file| folder.join(file)))
@@ -115,6 +145,9 @@ impl Storage {
         self.cache.join("uris").join(hex(&Sha256::digest(uri.as_bytes())))
     }
 }
+
+/// What the folders of copies that are being made are called, before the number of their process.
+const UNFINISHED: &str = "unfinished-";
 
 /// A copy that was made before.
 struct Kept {

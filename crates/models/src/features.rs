@@ -24,7 +24,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::example::{self, Saved};
-use crate::load::{MAX_SETTINGS_BYTES, read_bytes};
+use crate::load::{MAX_SETTINGS_BYTES, read_within};
 use crate::rows::{Cell, Column, short};
 use crate::{Batch, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
 use date::{DatePart, PARTS};
@@ -139,7 +139,7 @@ pub(crate) fn read(folder: &Path) -> Result<Settings, LoadError> {
     if !path.is_file() {
         return Ok(Settings::default());
     }
-    let bytes = read_bytes(&path, MAX_SETTINGS_BYTES)?;
+    let bytes = read_within(folder, &path, MAX_SETTINGS_BYTES)?;
     parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| LoadError::Settings { path, problem })
 }
 

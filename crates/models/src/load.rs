@@ -54,7 +54,10 @@ struct ModelParameters {
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Model, LoadError> {
     let metadata = path.metadata().map_err(|problem| LoadError::Read { path: path.to_owned(), problem })?;
-    if metadata.is_dir() { load_folder(path) } else { load_file(path, None, Settings::default()) }
+    if metadata.is_dir() {
+        return load_folder(path);
+    }
+    load_file(path, &read_bytes(path, MAX_MODEL_BYTES)?, None, Settings::default())
 }
 
 fn load_folder(folder: &Path) -> Result<Model, LoadError> {
@@ -66,14 +69,16 @@ fn load_folder(folder: &Path) -> Result<Model, LoadError> {
 
     if let Some(mlflow) = mlflow::read(folder)? {
         let file = mlflow.file.clone();
-        return load_file(&file, Some(mlflow), settings);
+        let bytes = read_within(folder, &file, MAX_MODEL_BYTES)?;
+        return load_file(&file, &bytes, Some(mlflow), settings);
     }
     let named = parameters.uri.and_then(|uri| inside(folder, &uri)).filter(|path| path.is_file());
     let file = match named {
         Some(file) => file,
         None => model_file(folder)?,
     };
-    load_file(&file, None, settings)
+    let bytes = read_within(folder, &file, MAX_MODEL_BYTES)?;
+    load_file(&file, &bytes, None, settings)
 }
 
 /// The one file of a folder that is a model, as KServe looks for it: `model.*` first.
@@ -140,14 +145,18 @@ fn read_model_settings(folder: &Path) -> Result<ModelSettings, LoadError> {
     if !path.is_file() {
         return Ok(ModelSettings::default());
     }
-    let bytes = read_bytes(&path, MAX_SETTINGS_BYTES)?;
+    let bytes = read_within(folder, &path, MAX_SETTINGS_BYTES)?;
     serde_json::from_slice(&bytes).map_err(|error| LoadError::Settings { path, problem: error.to_string() })
 }
 
-fn load_file(path: &Path, mlflow: Option<mlflow::Folder>, settings: Settings) -> Result<Model, LoadError> {
-    let bytes = read_bytes(path, MAX_MODEL_BYTES)?;
+fn load_file(
+    path: &Path,
+    bytes: &[u8],
+    mlflow: Option<mlflow::Folder>,
+    settings: Settings,
+) -> Result<Model, LoadError> {
     let class = mlflow.as_ref().and_then(|mlflow| mlflow.class.as_deref());
-    let content = formats::read(&bytes, class).map_err(|fault| fault.of(path))?;
+    let content = formats::read(bytes, class).map_err(|fault| fault.of(path))?;
     let own_version = content.outline.iter().find_map(|part| part.version.clone());
     let (format, libraries) = match &mlflow {
         Some(mlflow) => (format!("MLflow {}, {}", mlflow.flavor, content.format), mlflow.libraries.clone()),
@@ -169,7 +178,7 @@ fn load_file(path: &Path, mlflow: Option<mlflow::Folder>, settings: Settings) ->
         libraries,
         file: path.to_owned(),
         file_bytes: bytes.len() as u64,
-        sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     let (signature, example, method) = match mlflow {
         Some(mlflow) => (mlflow.signature, mlflow.example, mlflow.method),
@@ -196,8 +205,19 @@ pub(crate) fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
     stays.then(|| folder.join(path))
 }
 
+/// The bytes of a file in a folder that is no larger than a limit. A link may lead elsewhere in the folder, as those of
+/// mounted ConfigMaps do, and not out of it.
+pub(crate) fn read_within(folder: &Path, path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+    let read = |problem| LoadError::Read { path: path.to_owned(), problem };
+    let [real_folder, real_path] = [folder, path].map(Path::canonicalize);
+    if !real_path.map_err(read)?.starts_with(real_folder.map_err(read)?) {
+        return Err(read(std::io::Error::other("it is a link that leads out of the model's folder")));
+    }
+    read_bytes(path, limit)
+}
+
 /// The bytes of a file that is no larger than a limit.
-pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
+fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
     let read = |problem| LoadError::Read { path: path.to_owned(), problem };
     // Asked before it is opened: opening a pipe waits for its writer.
     let metadata = path.metadata().map_err(read)?;

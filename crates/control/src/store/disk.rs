@@ -67,7 +67,9 @@ pub enum OpenError {
         found: u64,
     },
     /// It cannot be read or written.
-    #[error("cannot open the object store")]
+    #[error(
+        "cannot open the object store: `objects.redb` is damaged, or not a store; move it away to begin with an empty one"
+    )]
     Database(#[source] Box<redb::Error>),
 }
 

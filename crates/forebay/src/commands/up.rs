@@ -67,6 +67,9 @@ pub(crate) struct Options {
     output: Output,
 }
 
+/// How long the platform waits for endpoints without a word.
+const QUIET_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long the platform waits for endpoints before it says which are not there.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -84,14 +87,21 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let start = Instant::now();
     let state_dir = globals.state_dir();
     let manifests = read_manifests(options, &state_dir)?;
-    findings::print(&manifests.findings, globals);
+    let mut found = manifests.findings.clone();
+    let objects = manifests.objects.iter().cloned().collect();
+    let compiled = manifest::compile(&objects, &defaults(options));
+    found.extend(compiled.findings.into_iter().chain(compiled.findings_here));
+    manifest::sort(&mut found);
+    findings::print(&found, globals);
 
     let settings = LocalSettings {
         state_folder: state_dir.clone(),
         program: std::env::current_exe().context("cannot tell where this program is")?,
         node_name: node_name(),
     };
-    let local = Local::open(settings).await?;
+    let local = Local::open(settings)
+        .await
+        .with_context(|| format!("cannot start with the state in `{}`", state_dir.display()))?;
     let (store, logs) = (local.store(), local.logs());
     let (plans, plan) = watch::channel(Arc::default());
     let (observations, observed) = watch::channel(Arc::default());
@@ -243,15 +253,24 @@ fn apply(store: &Store, objects: Vec<Object>) {
     // An object of the same name that somebody else made since is not ours to delete.
     let was_applied = |object: &Object| before.lines().any(|uid| Some(uid) == uid_of(object));
     let known = store.objects();
+    let mut removed = Vec::new();
     for object in known.iter().filter(|object| was_applied(object)) {
         if !wanted.contains(&object.reference()) {
             let key = (object.kind, object.namespace.as_str(), object.name.as_str());
-            if let Err(status) = store.delete(key, &DeleteOptions::default(), Mode::Commit) {
-                eprintln!("error: {}: {status}", object.reference());
+            match store.delete(key, &DeleteOptions::default(), Mode::Commit) {
+                Ok(_) => removed.push(object.reference().to_string()),
+                // It may have gone with its namespace.
+                Err(_) if store.get(key.0, key.1, key.2).is_err() => {
+                    removed.push(object.reference().to_string());
+                }
+                Err(status) => eprintln!("error: {}: {status}", object.reference()),
             }
         }
     }
     drop(known);
+    if !removed.is_empty() {
+        eprintln!("removed, because the manifests no longer have them: {}", removed.join(", "));
+    }
     let references: Vec<ObjectRef> = objects.iter().map(Object::reference).collect();
     for (reference, applied) in references.iter().zip(store.apply(objects)) {
         if let Err(status) = applied {
@@ -288,13 +307,27 @@ async fn report_and_wait(
     std::future::pending().await
 }
 
+fn tell_who_is_waited_for(endpoints: &[(Endpoint, Progress)]) {
+    for (endpoint, progress) in endpoints {
+        if let Progress::Pending(message) = progress {
+            eprintln!("waiting for {}: {message}", endpoint.object());
+        }
+    }
+}
+
 /// The endpoints, once none of them is on its way any more, and replicas that start beside the first have had a moment.
 async fn settled(admin: &Admin) -> Vec<(Endpoint, Progress)> {
     let mut observed = admin.observed.clone();
     let mut revisions = admin.store.revisions();
-    let mut deadline = Instant::now() + READY_PATIENCE;
+    let start = Instant::now();
+    let mut deadline = start + READY_PATIENCE;
+    let mut has_told = false;
     loop {
         let endpoints = admin.endpoints();
+        if !has_told && start.elapsed() > QUIET_PATIENCE {
+            has_told = true;
+            tell_who_is_waited_for(&endpoints);
+        }
         // The control loop has looked at everything once when every Ingress and Service has an address.
         let is_settled = !endpoints.is_empty()
             && endpoints.iter().all(|(_, progress)| !matches!(progress, Progress::Pending(_)));

@@ -3,6 +3,8 @@
 //!
 //! Rows of tables: a field is one line. It is *not* the place for what only makes no sense together.
 
+use std::net::IpAddr;
+
 use base64::Engine;
 use serde_json::Value;
 
@@ -105,6 +107,9 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("InferenceService", &["spec.predictor"]),
 ];
 
+/// Addresses that traffic is sent to.
+const ADDRESSES: &[(&str, &[&str])] =
+    &[("Endpoints", &["subsets[].addresses[].ip"]), ("EndpointSlice", &["endpoints[].addresses[]"])];
 /// Maps of texts.
 const TEXTS: &[(&str, &[&str])] = &[("ConfigMap", &["data"]), ("Secret", &["stringData"])];
 
@@ -126,6 +131,10 @@ pub fn violations(object: &Object) -> Vec<Violation> {
     check_numbers(object, &mut |field, value, why| {
         found.push(Violation::of_number(kind, field, value, &why));
     });
+    check_addresses(object, &mut |field, address, why| {
+        let message = format!("Invalid value: {address}: {why}");
+        found.push(Violation { field, is_undecodable: false, message });
+    });
     for map in rows(TEXTS, kind) {
         check_texts(kind, map, value, &mut found);
     }
@@ -136,9 +145,44 @@ pub fn violations(object: &Object) -> Vec<Violation> {
     found
 }
 
-/// The numbers out of bounds, as findings. The rest is found when an object is read.
+/// Tells every address that traffic may not be sent to: its place, it, and why.
+fn check_addresses(object: &Object, tell: &mut dyn FnMut(String, &Value, &str)) {
+    for path in rows(ADDRESSES, object.kind.kind) {
+        each(&object.value, "", path, &mut |field, address| {
+            let parsed = address.as_str().and_then(|address| address.parse().ok());
+            if let Some(why) = parsed.and_then(problem_of_address) {
+                tell(field, address, why);
+            }
+        });
+    }
+}
+
+/// Why traffic may not be sent to an address (`ValidateNonSpecialIP` of Kubernetes, which refuses loopback too).
+fn problem_of_address(address: IpAddr) -> Option<&'static str> {
+    let (is_link_local, is_link_local_multicast) = match address {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] & 0xff0f == 0xff02),
+    };
+    if address.is_unspecified() {
+        Some("may not be unspecified")
+    } else if is_link_local {
+        Some(
+            "may not be in the link-local range (169.254.0.0/16, fe80::/10), where a cloud keeps its credentials",
+        )
+    } else if is_link_local_multicast {
+        Some("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    } else {
+        None
+    }
+}
+
+/// The numbers out of bounds and the addresses that are none, as findings. The rest is found when an object is read.
 pub(crate) fn findings(object: &Object) -> Vec<Finding> {
     let mut found = Vec::new();
+    check_addresses(object, &mut |field, address, why| {
+        let message = format!("`{field}` is {address}: it {why}");
+        found.push(Finding::new(&codes::FIELD_INVALID, message).at(object, &field));
+    });
     check_numbers(object, &mut |field, value, why| {
         let message = format!("`{field}` is `{}`: it {why}", value.to_string().trim_matches('"'));
         found.push(Finding::new(&codes::FIELD_INVALID, message).at(object, &field));
@@ -393,6 +437,16 @@ mod tests {
             &json!({"spec": {"ports": [{"port": 70_000, "targetPort": "http"}]}}),
             &["422 spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive"],
         );
+    }
+
+    #[test]
+    fn traffic_is_not_sent_to_a_cloud_s_credentials() {
+        let slice = |address: &str| json!({"endpoints": [{"addresses": ["127.0.0.1", address]}]});
+        let expected = r#"422 endpoints[0].addresses[1]: Invalid value: "169.254.169.254": may not be in the link-local range (169.254.0.0/16, fe80::/10), where a cloud keeps its credentials"#;
+        check("EndpointSlice", &slice("169.254.169.254"), &[expected]);
+        check("EndpointSlice", &slice("10.0.0.1"), &[]);
+        let expected = r#"422 subsets[0].addresses[0].ip: Invalid value: "0.0.0.0": may not be unspecified"#;
+        check("Endpoints", &json!({"subsets": [{"addresses": [{"ip": "0.0.0.0"}]}]}), &[expected]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::example;
-use crate::load::{MAX_SETTINGS_BYTES, inside, read_bytes};
+use crate::load::{MAX_SETTINGS_BYTES, inside, read_within};
 use crate::{Batch, DataType, Field, Inputs, LoadError, Method, Scalar, Signature};
 
 /// The file that makes a folder one of MLflow's.
@@ -127,7 +127,7 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Folder>, LoadError> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = String::from_utf8_lossy(&read_bytes(&path, MAX_SETTINGS_BYTES)?).into_owned();
+    let text = String::from_utf8_lossy(&read_within(folder, &path, MAX_SETTINGS_BYTES)?).into_owned();
     let problem = |problem: String| LoadError::Settings { path: path.clone(), problem };
     let settings = parse(&text).map_err(problem)?;
 
@@ -139,7 +139,7 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Folder>, LoadError> {
 
     let signature = settings.signature.as_ref().map(signature).transpose().map_err(problem)?.flatten();
     let example = settings.saved_input_example_info.as_ref().and_then(|info| {
-        let bytes = read_bytes(&inside(folder, &info.artifact_path)?, MAX_SETTINGS_BYTES).ok()?;
+        let bytes = read_within(folder, &inside(folder, &info.artifact_path)?, MAX_SETTINGS_BYTES).ok()?;
         example::parse(&bytes, signature.as_ref())
     });
     let predict_fn = function.and_then(|function| function.predict_fn.as_deref());

@@ -102,6 +102,24 @@ fn a_path_does_not_lead_out_of_its_folder() {
     assert_eq!(models::load(folder.path()).unwrap().description().file, folder.path().join("model.pkl"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_does_not_lead_out_of_its_folder() {
+    use std::os::unix::fs::symlink;
+
+    let outside = folder(&[("secret.pkl", Text("root:*:2"))]);
+    let inner = folder(&[("..data.pkl", svc())]);
+    let link = inner.path().join("model.pkl");
+    symlink("..data.pkl", &link).unwrap();
+    assert!(models::load(inner.path()).is_ok());
+    fs::remove_file(&link).unwrap();
+    symlink(outside.path().join("secret.pkl"), &link).unwrap();
+    check_refused(
+        inner.path(),
+        expect!["cannot read `DIR/model.pkl`: it is a link that leads out of the model's folder"],
+    );
+}
+
 #[test]
 fn what_mlflow_saved_of_other_libraries_is_refused_by_name() {
     let code = "flavors:\n  python_function:\n    loader_module: mlflow.pyfunc.model\n";
