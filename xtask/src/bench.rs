@@ -4,9 +4,12 @@
 //! the machine meets everyone. `docs/benchmarks.md` says what the figures mean.
 
 mod contender;
+mod engine;
+mod environment;
 mod http;
 mod load;
 mod machine;
+mod models;
 mod peers;
 mod proxy;
 mod report;
@@ -14,7 +17,10 @@ mod requests;
 mod server;
 mod serving;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use crate::tools::{self, Tool};
 
@@ -24,12 +30,14 @@ usage: cargo xtask bench <what> [options]
   proxy      CPU per proxied request, beside HAProxy
   serving    requests per second and CPU per request of the model server, beside the limit of its stack, MLServer,
              MLflow, KServe and FastAPI
+  models     time of predicting one row and many, beside the library that made the model and onnxruntime; the models
+             that are named, or else all of them
 
 options:
   --output json     print JSON instead of a table
-  --forebay PATH    measure this binary, not one built here; may be given again to compare builds";
+  --forebay PATH    measure this binary, not one built here; may be given again to compare builds (not for models)";
 
-/// What every benchmark needs beside cargo.
+/// What benchmarks of servers need beside cargo.
 const TOOLS: &[Tool] = &[
     Tool { program: "wrk", package: "wrk", why: "it makes the load" },
     Tool { program: "taskset", package: "util-linux", why: "servers and load have a core each" },
@@ -49,6 +57,13 @@ const ROUNDS: usize = 5;
 struct Options {
     prints_json: bool,
     forebays: Vec<PathBuf>,
+    /// What is measured of all there is; empty for everything.
+    cases: Vec<String>,
+}
+
+/// What a benchmark found.
+trait Findings: fmt::Display {
+    fn json(&self) -> Value;
 }
 
 /// A binary of ours under test.
@@ -61,18 +76,16 @@ struct Forebay {
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let (what, options) = arguments.split_first().ok_or(HELP)?;
     let options = Options::parse(options)?;
-    let run = match what.as_str() {
-        "proxy" => proxy::bench,
-        "serving" => serving::bench,
+    let findings: Box<dyn Findings> = match what.as_str() {
+        "proxy" if options.cases.is_empty() => Box::new(proxy::bench(&servers(&options)?)?),
+        "serving" if options.cases.is_empty() => Box::new(serving::bench(&servers(&options)?)?),
+        "models" if options.forebays.is_empty() => Box::new(models::bench(&options.cases)?),
         _ => return Err(HELP.to_owned()),
     };
-    machine::has_two_cores()?;
-    tools::ensure(TOOLS)?;
-    let report = run(&builds(&options)?)?;
     if options.prints_json {
-        println!("{:#}", report.json());
+        println!("{:#}", findings.json());
     } else {
-        println!("{report}");
+        println!("{findings}");
     }
     Ok(())
 }
@@ -84,20 +97,27 @@ fn folder(name: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// The server that gives every request the same answer.
-fn constant_server() -> PathBuf {
-    target_folder().join("release/constant")
+/// A program of the crate `bench`.
+fn program(name: &str) -> PathBuf {
+    target_folder().join("release").join(name)
 }
 
-/// Builds what is to be measured as it is shipped, unless it is given.
-fn builds(options: &Options) -> Result<Vec<Forebay>, String> {
+/// The server that gives every request the same answer.
+fn constant_server() -> PathBuf {
+    program("constant")
+}
+
+/// The servers to be measured, built as they are shipped unless they are given, and all that it takes to measure them.
+fn servers(options: &Options) -> Result<Vec<Forebay>, String> {
+    machine::has_two_cores()?;
+    tools::ensure(TOOLS)?;
     let mut build = vec!["build", "--release", "--locked", "-p", "bench"];
     if options.forebays.is_empty() {
         build.extend(["-p", "forebay"]);
     }
     tools::run("cargo", &build)?;
     Ok(match options.forebays.as_slice() {
-        [] => vec![Forebay { name: "Forebay".into(), path: target_folder().join("release/forebay") }],
+        [] => vec![Forebay { name: "Forebay".into(), path: program("forebay") }],
         [path] => vec![Forebay { name: "Forebay".into(), path: path.clone() }],
         paths => paths.iter().map(|path| Forebay::named_after(path)).collect(),
     })
@@ -115,9 +135,10 @@ impl Options {
         let mut options = Self::default();
         let mut arguments = arguments.iter().map(String::as_str);
         while let Some(argument) = arguments.next() {
-            match (argument, arguments.next()) {
-                ("--output", Some("json")) => options.prints_json = true,
-                ("--forebay", Some(path)) => options.forebays.push(path.into()),
+            match argument {
+                "--output" if arguments.next() == Some("json") => options.prints_json = true,
+                "--forebay" => options.forebays.push(arguments.next().ok_or(HELP)?.into()),
+                case if !case.starts_with('-') => options.cases.push(case.to_owned()),
                 _ => return Err(HELP.to_owned()),
             }
         }
@@ -141,10 +162,11 @@ mod tests {
     fn options_are_read() {
         let parse =
             |text: &str| Options::parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let both = Options { prints_json: true, forebays: vec!["a".into(), "b".into()] };
-        assert_eq!(parse("--forebay a --output json --forebay b"), Ok(both));
+        let (forebays, cases) = (vec!["a".into(), "b".into()], vec!["svc".to_owned()]);
+        let all = Options { prints_json: true, forebays, cases };
+        assert_eq!(parse("--forebay a --output json svc --forebay b"), Ok(all));
         assert_eq!(parse(""), Ok(Options::default()));
-        for wrong in ["--output", "--output yaml", "--forebay", "--rounds 3", "json"] {
+        for wrong in ["--output", "--output yaml", "--forebay", "--rounds 3"] {
             assert_eq!(parse(wrong), Err(HELP.to_owned()), "{wrong}");
         }
     }

@@ -7,6 +7,45 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// [`dot`] of each row with each vector, row after row. Rows have as many numbers as vectors, and at least one.
+///
+/// Several rows are summed up side by side, each in the order of its columns, because a sum by itself waits for every
+/// addition.
+pub(crate) fn dot_rows(rows: &[f64], vectors: &[f64], n_columns: usize) -> Vec<f64> {
+    const ROWS: usize = 8;
+
+    let n_vectors = vectors.len() / n_columns;
+    let mut sums = Vec::with_capacity(rows.len() / n_columns * n_vectors);
+    let groups = rows.chunks_exact(n_columns * ROWS);
+    let rest = groups.remainder();
+    for group in groups {
+        let group: [&[f64]; ROWS] = std::array::from_fn(|row| &group[row * n_columns..][..n_columns]);
+        let start = sums.len();
+        sums.resize(start + n_vectors * ROWS, 0.0);
+        for (index, vector) in vectors.chunks_exact(n_columns).enumerate() {
+            let places = sums[start + index..].iter_mut().step_by(n_vectors);
+            places.zip(dot_each(group, vector)).for_each(|(place, sum)| *place = sum);
+        }
+    }
+    for row in rest.chunks_exact(n_columns) {
+        sums.extend(vectors.chunks_exact(n_columns).map(|vector| dot(row, vector)));
+    }
+    sums
+}
+
+/// [`dot`] of some rows with one vector of the same length.
+fn dot_each<const N: usize>(rows: [&[f64]; N], vector: &[f64]) -> [f64; N] {
+    let rows = rows.map(|row| &row[..vector.len()]);
+    // What the empty sum is.
+    let mut sums = [-0.0; N];
+    for (column, weight) in vector.iter().enumerate() {
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum += row[column] * weight;
+        }
+    }
+    sums
+}
+
 /// `scipy.special.expit`: the logistic function.
 pub(crate) fn expit(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -83,6 +122,22 @@ mod tests {
         );
         assert!(at(f64::NAN).is_nan());
         assert!(interpolate(1.0, &[], &[]).is_nan());
+    }
+
+    #[test]
+    fn rows_side_by_side_have_the_sums_of_rows_by_themselves() {
+        let numbers: Vec<f64> = (0..57).map(|index| (f64::from(index) * 0.7).sin() / 3.0).collect();
+        for (n_columns, n_vectors) in [(3, 1), (3, 2), (1, 4), (5, 0)] {
+            let (vectors, rows) = numbers.split_at(n_columns * n_vectors);
+            let rows = &rows[..rows.len() / n_columns * n_columns];
+            let found = dot_rows(rows, vectors, n_columns);
+            let vectors = || vectors.chunks_exact(n_columns);
+            let expected: Vec<f64> = rows
+                .chunks_exact(n_columns)
+                .flat_map(|row| vectors().map(move |vector| dot(row, vector)))
+                .collect();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -202,12 +202,24 @@ impl Matrix<'_> {
     }
 
     pub(crate) fn check(&self, takes: Takes, estimator: &str) -> Result<(), Refusal> {
-        let is_refused = match takes {
-            Takes::Everything => return Ok(()),
-            Takes::Finite => |value: &f64| !value.is_finite(),
-            Takes::Missing => |value: &f64| value.is_infinite(),
-        };
-        match self.values.iter().position(is_refused) {
+        match takes {
+            Takes::Everything => Ok(()),
+            Takes::Finite => self.check_each(f64::is_finite, estimator),
+            Takes::Missing => self.check_each(|value| !value.is_infinite(), estimator),
+        }
+    }
+
+    fn check_each(&self, is_taken: impl Fn(f64) -> bool, estimator: &str) -> Result<(), Refusal> {
+        /// Values that are looked at without asking in between, which the compiler does several at once.
+        const CHUNK: usize = 32;
+
+        let are_taken = |chunk: &[f64]| chunk.iter().fold(true, |all, value| all & is_taken(*value));
+        let chunk = self.values.chunks(CHUNK).position(|chunk| !are_taken(chunk));
+        let place = chunk.and_then(|chunk| {
+            let first = chunk * CHUNK;
+            Some(first + self.values[first..].iter().position(|value| !is_taken(*value))?)
+        });
+        match place {
             None => Ok(()),
             Some(place) => {
                 let got = if self.values[place].is_nan() { "a missing value" } else { "infinity" };

@@ -29,8 +29,8 @@ const STEPS: usize = 2;
 /// Bit of [`Packed::view`]: the test is a set of categories.
 const BY_CATEGORY: u16 = 1 << 15;
 
-/// Views of one row that need no allocation.
-const FEW_VIEWS: usize = 256;
+/// Views of one row that need no allocation: as many as a byte tells apart.
+const FEW_VIEWS: usize = 1 << u8::BITS;
 
 /// What leaves hold and sums add up: `f64`, or `f32` where the library computes so.
 pub(crate) trait Sum: Copy + Default + AddAssign {}
@@ -91,7 +91,8 @@ struct Block<'b, S> {
 
 /// Which way a walk goes from a node. There are two so that trees without categories do not pay for those.
 trait Way {
-    fn is_right<S>(part: &Part<S>, node: Packed, ranks: &[Rank]) -> bool;
+    /// `rank` is asked for the rank in a view.
+    fn is_right<S>(part: &Part<S>, node: Packed, rank: impl Fn(u16) -> Rank) -> bool;
 }
 
 /// All tests compare.
@@ -139,7 +140,8 @@ impl<S: Sum> Part<S> {
         if n_rows == 1 && n_views <= FEW_VIEWS {
             let mut few = [0; FEW_VIEWS];
             self.views.rank_row(rows, &mut few[..n_views]);
-            return self.add_row::<W>(&few[..n_views], sums);
+            // There are not more views than a byte tells apart, so none needs to be looked for beyond the end.
+            return self.add_row::<W>(|view| few[usize::from(view as u8)], sums);
         }
         ranks.resize(n_rows * n_views, 0);
         self.views.rank_rows(rows, n_features, ranks);
@@ -150,18 +152,18 @@ impl<S: Sum> Part<S> {
             self.add_rows::<W>(Block { ranks: together, sums: together_sums, n_outputs });
         }
         for (ranks, sums) in rest.chunks_exact(n_views).zip(rest_sums.chunks_exact_mut(n_outputs)) {
-            self.add_row::<W>(ranks, sums);
+            self.add_row::<W>(|view| ranks[usize::from(view)], sums);
         }
     }
 
     /// One row, many trees at a time.
-    fn add_row<W: Way>(&self, ranks: &[Rank], sums: &mut [S]) {
+    fn add_row<W: Way>(&self, rank: impl Fn(u16) -> Rank, sums: &mut [S]) {
         for trees in self.trees.chunks(WALKS) {
             let mut places = [trees[0].root; WALKS];
             for (place, tree) in places.iter_mut().zip(trees) {
                 *place = tree.root;
             }
-            self.walk::<W>(&mut places, |_| ranks);
+            self.walk::<W>(&mut places, |_, view| rank(view));
             for (place, tree) in places.iter().zip(trees) {
                 self.leaves.add_to(*place, &mut sums[tree.output as usize..]);
             }
@@ -176,7 +178,8 @@ impl<S: Sum> Part<S> {
             let groups = ranks.chunks_exact(n_views * WALKS).zip(sums.chunks_exact_mut(n_outputs * WALKS));
             for (ranks, sums) in groups {
                 let mut places = [tree.root; WALKS];
-                self.walk::<W>(&mut places, |walk| &ranks[walk * n_views..(walk + 1) * n_views]);
+                let row = |walk: usize| &ranks[walk * n_views..(walk + 1) * n_views];
+                self.walk::<W>(&mut places, |walk, view| row(walk)[usize::from(view)]);
                 for (place, sums) in places.iter().zip(sums.chunks_exact_mut(n_outputs)) {
                     self.leaves.add_to(*place, &mut sums[tree.output as usize..]);
                 }
@@ -185,13 +188,13 @@ impl<S: Sum> Part<S> {
     }
 
     /// Moves all walks until none moves any more.
-    fn walk<'r, W: Way>(&self, places: &mut [u32; WALKS], ranks: impl Fn(usize) -> &'r [Rank]) {
+    fn walk<W: Way>(&self, places: &mut [u32; WALKS], rank: impl Fn(usize, u16) -> Rank) {
         loop {
             let mut moved = 0;
             for step in 0..STEPS {
                 for (walk, place) in places.iter_mut().enumerate() {
                     let node = self.nodes[*place as usize];
-                    let next = node.left + u32::from(W::is_right(self, node, ranks(walk)));
+                    let next = node.left + u32::from(W::is_right(self, node, |view| rank(walk, view)));
                     if step == STEPS - 1 {
                         moved |= next ^ *place;
                     }
@@ -221,14 +224,14 @@ impl<S: Sum> Leaves<S> {
 // === impl Way ===
 
 impl Way for Compare {
-    fn is_right<S>(_part: &Part<S>, node: Packed, ranks: &[Rank]) -> bool {
-        ranks[usize::from(node.view)] > node.rank
+    fn is_right<S>(_part: &Part<S>, node: Packed, rank: impl Fn(u16) -> Rank) -> bool {
+        rank(node.view) > node.rank
     }
 }
 
 impl Way for AnyTest {
-    fn is_right<S>(part: &Part<S>, node: Packed, ranks: &[Rank]) -> bool {
-        let rank = ranks[usize::from(node.view & !BY_CATEGORY)];
+    fn is_right<S>(part: &Part<S>, node: Packed, rank: impl Fn(u16) -> Rank) -> bool {
+        let rank = rank(node.view & !BY_CATEGORY);
         if node.view & BY_CATEGORY == 0 {
             return rank > node.rank;
         }

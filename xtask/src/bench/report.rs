@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::Figures;
-use super::{ROUNDS, machine};
+use super::{Findings, ROUNDS, machine};
 
 /// The figures of one benchmark.
 #[derive(Debug)]
@@ -58,8 +58,10 @@ impl Report {
             self.versions.push(version);
         }
     }
+}
 
-    pub(super) fn json(&self) -> Value {
+impl Findings for Report {
+    fn json(&self) -> Value {
         let cases: Vec<Value> = self.cases.iter().map(Case::json).collect();
         json!({
             "bench": self.name,

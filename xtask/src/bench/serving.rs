@@ -98,8 +98,8 @@ impl Story {
         }
         let model = self.folder();
         for peer in self.peers {
-            let contender = peer.install().and_then(|()| {
-                report.tell_version(peer.version()?);
+            let contender = peer.environment.install().and_then(|()| {
+                report.tell_version(peer.environment.version()?);
                 self.contender(peer.name, |address| peer.command(&model, address))
             });
             match contender {
@@ -217,8 +217,7 @@ mod tests {
                 assert!((story.body)(n_rows).is_ok(), "{}", story.name);
             }
             for peer in story.peers {
-                let requirements = root().join("bench/peers").join(peer.environment).with_extension("txt");
-                assert!(requirements.is_file(), "{}", peer.name);
+                assert!(peer.environment.requirements().is_file(), "{}", peer.name);
             }
         }
     }

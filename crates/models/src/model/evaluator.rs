@@ -10,6 +10,9 @@ use crate::{Batch, Data, InputError, InputProblem, Method, Prediction};
 /// Rows that go through the estimator together, if they are narrow.
 const BLOCK_ROWS: usize = 240;
 
+/// Blocks have a multiple of so many rows, because trees are walked through by so many at once.
+const ROWS_AT_ONCE: usize = 12;
+
 /// Numbers that these rows have on their way, where one-hot columns make them wide.
 const BLOCK_VALUES: usize = 1 << 20;
 
@@ -20,6 +23,29 @@ pub(super) struct Evaluator {
     pub(super) entry: Entry,
     /// Rows that go through the estimator together; `None` if that must be all of them.
     block_rows: Option<usize>,
+}
+
+/// How rows are shared out to threads.
+#[derive(Debug, PartialEq)]
+struct Shares {
+    /// Rows that go through the estimator together.
+    block_rows: usize,
+    /// Rows of a thread. The last one may have fewer.
+    n_rows_each: usize,
+}
+
+// === impl Shares ===
+
+impl Shares {
+    /// Equal shares, in blocks of about the same size that is at most `block_rows`.
+    fn new(n_rows: usize, block_rows: usize, n_threads: usize) -> Self {
+        let n_shares = n_threads.clamp(1, n_rows.div_ceil(block_rows));
+        let n_rows_each = n_rows.div_ceil(n_shares);
+        let n_blocks_each = n_rows_each.div_ceil(block_rows);
+        let even = n_rows_each.div_ceil(n_blocks_each).next_multiple_of(ROWS_AT_ONCE);
+        let block_rows = if n_shares == 1 { block_rows } else { even.min(block_rows) };
+        Self { block_rows, n_rows_each: n_blocks_each * block_rows }
+    }
 }
 
 // === impl Evaluator ===
@@ -44,10 +70,8 @@ impl Evaluator {
             Some(block_rows) if block_rows < n_rows => block_rows,
             _ => return self.answer(method, rows).map_err(|refusal| self.input_error(refusal, 0)),
         };
-        let n_blocks_each = n_rows.div_ceil(block_rows).div_ceil(n_threads.max(1));
-        let mut shares = (0..n_rows)
-            .step_by(n_blocks_each * block_rows)
-            .map(|start| start..n_rows.min(start + n_blocks_each * block_rows));
+        let Shares { block_rows, n_rows_each } = Shares::new(n_rows, block_rows, n_threads);
+        let mut shares = (0..n_rows).step_by(n_rows_each).map(|start| start..n_rows.min(start + n_rows_each));
         let own = shares.next().expect("there are rows");
         let rows = &rows;
         std::thread::scope(|scope| {
@@ -131,4 +155,24 @@ fn transformed(rows: Rows<'_>) -> Result<Prediction, Refusal> {
         }
     };
     Ok(Prediction::rows(n_columns, Data::Text(places.map(text).collect::<Result<_, _>>()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_shared_out_equally() {
+        let shares = |n_rows, n_threads| {
+            let Shares { block_rows, n_rows_each } = Shares::new(n_rows, 240, n_threads);
+            (block_rows, n_rows_each)
+        };
+        assert_eq!(shares(1000, 1), (240, 1200));
+        assert_eq!(shares(1000, 2), (168, 504));
+        assert_eq!(shares(241, 2), (132, 132));
+        // There is not more than one thread per block.
+        assert_eq!(shares(300, 8), (156, 156));
+        assert_eq!(shares(100_000, 4), (240, 25_200));
+        assert_eq!(Shares::new(5, 1, 2), Shares { block_rows: 1, n_rows_each: 3 });
+    }
 }

@@ -8,7 +8,7 @@ use super::inner::Inner;
 use crate::classifier::{Scores, two_probabilities};
 use crate::estimator::{Part, Predictor, Step, predictor};
 use crate::fault::Fault;
-use crate::numeric::{dot, expit};
+use crate::numeric::{dot_rows, expit};
 use crate::object::{Grid, Object};
 use crate::rows::{Matrix, Refusal, Rows, Takes};
 use crate::{Data, Method, Prediction};
@@ -307,12 +307,12 @@ impl Linear {
     }
 
     fn sums_of(&self, matrix: &Matrix<'_>) -> Vec<f64> {
-        let mut sums = Vec::with_capacity(matrix.n_rows * self.weights.n_rows);
-        for row in matrix.rows() {
-            let weights = self.weights.values.chunks_exact(self.weights.n_columns.max(1));
-            sums.extend(
-                weights.zip(&self.intercepts).map(|(weights, intercept)| dot(row, weights) + intercept),
-            );
+        if self.weights.n_columns == 0 {
+            return self.intercepts.repeat(matrix.n_rows);
+        }
+        let mut sums = dot_rows(&matrix.values, &self.weights.values, self.weights.n_columns);
+        for sums in sums.chunks_exact_mut(self.intercepts.len().max(1)) {
+            sums.iter_mut().zip(&self.intercepts).for_each(|(sum, intercept)| *sum += intercept);
         }
         sums
     }

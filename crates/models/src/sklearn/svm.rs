@@ -342,7 +342,11 @@ impl Predictor for Classifier {
             _ if self.breaks_ties => Ok(self.scores(rows)?.pick(&self.classes)),
             _ => {
                 let mut winners = Vec::with_capacity(rows.n_rows());
-                self.for_pairs(rows, |pairs| winners.push(argmax(&self.votes(pairs))))?;
+                let mut votes = vec![0.0; self.n_classes()];
+                self.for_pairs(rows, |pairs| {
+                    self.count_votes(pairs, &mut votes);
+                    winners.push(argmax(&votes));
+                })?;
                 Ok(pick(&self.classes, winners.into_iter()))
             }
         }
@@ -389,12 +393,11 @@ impl Classifier {
         sum
     }
 
-    fn votes(&self, pairs: &[f64]) -> Vec<f64> {
-        let mut votes = vec![0.0; self.n_classes()];
+    fn count_votes(&self, pairs: &[f64], votes: &mut [f64]) {
+        votes.fill(0.0);
         for ((first, second), score) in self.pairs().zip(pairs) {
             votes[if *score > 0.0 { first } else { second }] += 1.0;
         }
-        votes
     }
 
     /// `decision_function`: scores of pairs, or of classes.

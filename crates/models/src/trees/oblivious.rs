@@ -6,6 +6,9 @@ use super::views::{Key, Missing, Rank, Views};
 /// Rows whose bits are made together.
 const BLOCK_ROWS: usize = 128;
 
+/// Trees whose leaves are added to a sum at once, in their order.
+const TREES: usize = 4;
+
 /// The most levels of a tree.
 pub(crate) const MAX_DEPTH: usize = 16;
 
@@ -118,29 +121,78 @@ impl Oblivious {
         }
     }
 
+    /// Rows side by side. Where the processor has vectors of 256 bits, the same code is compiled a second time for those.
     fn add_block(&self, ranks: &[Rank], sums: &mut [f64]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            #[expect(unsafe_code, reason = "what is compiled for an instruction may run only where it is")]
+            // SAFETY: the processor was just asked whether it has the instructions.
+            unsafe {
+                self.add_block_in_vectors(ranks, sums);
+            }
+            return;
+        }
+        self.add_block_plainly(ranks, sums);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn add_block_in_vectors(&self, ranks: &[Rank], sums: &mut [f64]) {
+        self.add_block_plainly(ranks, sums);
+    }
+
+    #[inline(always)]
+    fn add_block_plainly(&self, ranks: &[Rank], sums: &mut [f64]) {
         let n_rows = sums.len() / self.width;
         let mut levels = &self.levels[..];
-        for tree in &self.trees {
-            let (own, rest) = levels.split_at(tree.n_levels as usize);
-            levels = rest;
-            let mut leaves = [0_u16; BLOCK_ROWS];
-            for (bit, (view, rank)) in own.iter().enumerate() {
-                let column = &ranks[usize::from(*view) * n_rows..][..n_rows];
-                for (leaf, value) in leaves.iter_mut().zip(column) {
-                    *leaf |= u16::from(*value > *rank) << bit;
+        let mut leaves = [[0_u16; BLOCK_ROWS]; TREES];
+        for trees in self.trees.chunks(TREES) {
+            for (tree, leaves) in trees.iter().zip(&mut leaves) {
+                let (own, rest) = levels.split_at(tree.n_levels as usize);
+                levels = rest;
+                find_leaves(own, ranks, &mut leaves[..n_rows]);
+            }
+            if let (1, Ok(trees)) = (self.width, <&[Tree; TREES]>::try_from(trees)) {
+                let values = trees.map(|tree| self.values_of(tree));
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    *sum = values
+                        .iter()
+                        .zip(&leaves)
+                        .fold(*sum, |sum, (values, leaves)| sum + values[usize::from(leaves[row])]);
+                }
+                continue;
+            }
+            for (tree, leaves) in trees.iter().zip(&leaves) {
+                for (leaf, sums) in leaves.iter().zip(sums.chunks_exact_mut(self.width)) {
+                    self.add_leaf(*tree, usize::from(*leaf), sums);
                 }
             }
-            for (leaf, sums) in leaves.iter().zip(sums.chunks_exact_mut(self.width)) {
-                self.add_leaf(*tree, usize::from(*leaf), sums);
-            }
         }
+    }
+
+    /// The values of all leaves of a tree.
+    #[inline(always)]
+    fn values_of(&self, tree: Tree) -> &[f64] {
+        &self.values[tree.start as usize..][..self.width << tree.n_levels]
     }
 
     fn add_leaf(&self, tree: Tree, leaf: usize, sums: &mut [f64]) {
         let start = tree.start as usize + leaf * self.width;
         for (sum, value) in sums.iter_mut().zip(&self.values[start..start + self.width]) {
             *sum += *value;
+        }
+    }
+}
+
+/// The leaves of a tree that rows reach. `ranks` are theirs view after view.
+#[inline(always)]
+fn find_leaves(levels: &[(u16, Rank)], ranks: &[Rank], leaves: &mut [u16]) {
+    leaves.fill(0);
+    let n_rows = leaves.len();
+    for (bit, (view, rank)) in levels.iter().enumerate() {
+        let column = &ranks[usize::from(*view) * n_rows..][..n_rows];
+        for (leaf, value) in leaves.iter_mut().zip(column) {
+            *leaf |= u16::from(*value > *rank) << bit;
         }
     }
 }

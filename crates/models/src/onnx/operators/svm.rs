@@ -25,7 +25,6 @@ struct Vectors {
     kernel: Kernel,
     n: usize,
     n_features: usize,
-    values: Vec<f32>,
     /// `n_features × n`
     turned: Vec<f32>,
 }
@@ -55,7 +54,7 @@ impl Vectors {
             return Err(node.problem(format!("{} numbers cannot be {n} vectors", values.len())));
         }
         let n_features = values.len() / n;
-        Ok(Self { kernel, n, n_features, values: values.to_vec(), turned: turned(values, n, n_features) })
+        Ok(Self { kernel, n, n_features, turned: turned(values, n, n_features) })
     }
 
     /// How alike each row is to each vector.
@@ -65,11 +64,14 @@ impl Vectors {
         let mut alike = vec![0.0; crate::onnx::tensor::Shape::new(&[n_rows, self.n])?.n_values()];
         if let Kernel::Radial { gamma } = self.kernel {
             for (row, alike) in rows.chunks_exact(self.n_features).zip(alike.chunks_exact_mut(self.n)) {
-                for (vector, alike) in self.values.chunks_exact(self.n_features).zip(alike) {
-                    let differences = row.iter().zip(vector).map(|(a, b)| a - b);
-                    let sum = differences.fold(0.0, |sum, difference| sum + difference * difference);
-                    *alike = (-gamma * sum).exp();
+                // Column after column, so that all vectors are compared side by side.
+                for (value, column) in row.iter().zip(self.turned.chunks_exact(self.n)) {
+                    for (sum, of_vector) in alike.iter_mut().zip(column) {
+                        let difference = value - of_vector;
+                        *sum += difference * difference;
+                    }
                 }
+                alike.iter_mut().for_each(|sum| *sum = (-gamma * *sum).exp());
             }
             return Ok((n_rows, alike));
         }
