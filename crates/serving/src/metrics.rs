@@ -28,6 +28,9 @@ pub(crate) struct Counts {
     duration_nanoseconds: AtomicU64,
     rows: AtomicU64,
     predict_nanoseconds: AtomicU64,
+    /// Batches of requests that waited to be joined, by how many rows they had.
+    batches: [AtomicU64; BATCH_BOUNDS.len() + 1],
+    batch_rows: AtomicU64,
 }
 
 /// The counts of all cores together, as they were at a moment.
@@ -38,6 +41,8 @@ pub(crate) struct Sums {
     pub(crate) duration_nanoseconds: u64,
     pub(crate) rows: u64,
     pub(crate) predict_nanoseconds: u64,
+    pub(crate) batches: [u64; BATCH_BOUNDS.len() + 1],
+    pub(crate) batch_rows: u64,
 }
 
 /// What happened to a request.
@@ -57,6 +62,9 @@ const DURATION_BOUNDS: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     2_500_000, 10_000_000,
 ];
+
+/// Upper bounds of the histogram of joined batches, in rows.
+const BATCH_BOUNDS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 // === impl Metrics ===
 
@@ -104,6 +112,8 @@ impl Counts {
             duration_nanoseconds: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             predict_nanoseconds: AtomicU64::new(0),
+            batches: Default::default(),
+            batch_rows: AtomicU64::new(0),
         }
     }
 
@@ -121,6 +131,14 @@ impl Counts {
     pub(crate) fn count_prediction(&self, n_rows: usize, took: Duration) {
         add_to(&self.rows, n_rows as u64);
         add_to(&self.predict_nanoseconds, nanoseconds(took));
+    }
+
+    /// Counts a batch of requests that waited to be joined.
+    pub(crate) fn count_batch(&self, n_rows: usize) {
+        let n_rows = n_rows as u64;
+        let bucket = BATCH_BOUNDS.iter().position(|&bound| n_rows <= bound).unwrap_or(BATCH_BOUNDS.len());
+        add_to(&self.batches[bucket], 1);
+        add_to(&self.batch_rows, n_rows);
     }
 }
 
@@ -144,6 +162,8 @@ impl Sums {
         self.duration_nanoseconds += counts.duration_nanoseconds.load(Relaxed);
         self.rows += counts.rows.load(Relaxed);
         self.predict_nanoseconds += counts.predict_nanoseconds.load(Relaxed);
+        add(&mut self.batches, &counts.batches);
+        self.batch_rows += counts.batch_rows.load(Relaxed);
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use models::{Batch, Columns, Field, Inputs, LoadError, Method, Model, PredictError, Values};
+use models::{Batch, Batching, Columns, Field, Inputs, LoadError, Method, Model, PredictError, Values};
 use net::Bytes;
+use tracing::info;
 
 use crate::Settings;
 use crate::compute::Pace;
@@ -108,6 +109,8 @@ pub(crate) struct Ready {
     /// How long it took for the first row.
     pub(crate) pace: Pace,
     pub(crate) loaded_at: Timestamp,
+    /// How requests for it are joined, if they are.
+    pub(crate) batching: Option<Batching>,
 }
 
 // === impl LoadedModel ===
@@ -286,7 +289,17 @@ impl Ready {
         let schema = Schema::new(model.signature(), settings.lenient_column_names);
         let schema = if takes_columns_in_order(&model, method) { schema.in_order() } else { schema };
         let pace = first_pace(&model, method);
-        Self { model, schema, method, pace, loaded_at }
+        let batching = model.description().batching.or(settings.batching);
+        let batching = batching.filter(|batching| batching.max_rows > 1);
+        if batching.is_some() && !model.rows_are_independent() {
+            let class = model.description().parts.first().map(|part| part.class.as_str());
+            info!(
+                class,
+                "requests for this model are not joined, because rows may depend on each other in it"
+            );
+        }
+        let batching = batching.filter(|_| model.rows_are_independent());
+        Self { model, schema, method, pace, loaded_at, batching }
     }
 }
 

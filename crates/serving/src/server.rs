@@ -12,11 +12,11 @@ use net::{Bytes, CollectError, Handler, LOADING, Request, Response, StatusCode};
 use tracing::error;
 
 use crate::Settings;
+use crate::batching::{self, may_join};
 use crate::call::{Asked, Call, Predict, Question, percent_decoded};
 use crate::compute::{Compute, Overloaded};
 use crate::content::Content;
 use crate::content_encoding::Encoding;
-use crate::decode::Decoded;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
@@ -37,7 +37,7 @@ pub struct Server {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    compute: Compute,
+    pub(crate) compute: Compute,
     pub(crate) metrics: Metrics,
     pub(crate) models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
@@ -281,6 +281,14 @@ impl Core {
         };
         let pace = &view.paces[model];
         let done = match asked {
+            Some(asked)
+                if let Some(batching) = ready.batching
+                    && may_join(batching, &asked) =>
+            {
+                let joined = batching::predict(shared, view, model, batching, asked).await;
+                let (asked, prediction) = joined?;
+                return guarded(|| Ok(told(entry, inquiry.predict, &asked, &[prediction])));
+            }
             Some(asked) if pace.get().is_short(asked.n_predictions()) => {
                 guarded(|| finish(entry, ready, inquiry.predict, &asked))?
             }
@@ -336,13 +344,20 @@ impl Inquiry {
 
 /// Predicts what is asked, and tells it.
 fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Result<Done, Fault> {
-    let Decoded { batch, ignored, .. } = &asked.decoded;
+    let batch = &asked.decoded.batch;
     let start = Instant::now();
     let predictions = asked.outputs.iter().map(|output| ready.model.predict(output.method, batch));
     let predictions: Result<Vec<Prediction>, _> = predictions.collect();
     let predictions = predictions.map_err(|error| Fault::of_prediction(error, &asked.decoded))?;
     let took = start.elapsed();
-    let mut reply = (predict.tell)(entry, asked, &predictions);
+    let reply = told(entry, predict, asked, &predictions);
+    Ok(Done { reply, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
+}
+
+/// The answer in the protocol of the question.
+fn told(entry: &Entry, predict: Predict, asked: &Asked, predictions: &[Prediction]) -> Reply {
+    let mut reply = (predict.tell)(entry, asked, predictions);
+    let ignored = &asked.decoded.ignored;
     if !ignored.is_empty() {
         let ignored = list(ignored.iter().map(String::as_str));
         reply = reply.with_field(
@@ -350,7 +365,7 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
             format!("ignored, because the model does not know them: {ignored}"),
         );
     }
-    Ok(Done { reply, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
+    reply
 }
 
 /// The answer to a request that has none, in the shape of its protocol.
@@ -370,7 +385,8 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, F
     })
 }
 
-fn ready(entry: &Entry) -> Result<&Ready, Fault> {
+/// The model, when it is there.
+pub(crate) fn ready(entry: &Entry) -> Result<&Ready, Fault> {
     let (cause, problem) = match &entry.state {
         EntryState::Ready(ready) => return Ok(ready),
         EntryState::Loading => (Cause::Loading, "is still loading"),
@@ -388,7 +404,7 @@ fn not_collected(error: CollectError) -> Fault {
     }
 }
 
-fn overloaded() -> Fault {
+pub(crate) fn overloaded() -> Fault {
     Fault::new(Cause::Unavailable, "too many predictions are waiting").with_help("try again in a moment")
 }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use models::Batching;
 use net::{Drain, Limits};
 use serving::{LoadedModel, ModelState, Repository, ServedModel, Server, Style};
 
 use super::End;
+use crate::duration;
 use crate::globals::Globals;
 use crate::memory;
 use crate::model_repository::ModelRepository;
@@ -71,6 +73,14 @@ pub(crate) struct Options {
     /// Take `fixed_acidity` for a column `fixed acidity`
     #[arg(long)]
     lenient_column_names: bool,
+
+    /// Predict requests for one model together that wait at the same time, up to so many rows [default: each alone]
+    #[arg(long, value_name = "ROWS")]
+    batch_size: Option<usize>,
+
+    /// How long a request may wait for others to be predicted with, for example 2ms
+    #[arg(long, value_name = "TIME", default_value = "0", requires = "batch_size", value_parser = duration::parse)]
+    batch_delay: Duration,
 
     /// Folder of copies of remote models [default: $XDG_CACHE_HOME/forebay/models]
     #[arg(long, value_name = "DIR", env = "FOREBAY_MODEL_CACHE")]
@@ -176,6 +186,8 @@ fn settings(options: &Options) -> serving::Settings {
         lenient_column_names: options.lenient_column_names,
         ..serving::Settings::default()
     };
+    settings.batching =
+        options.batch_size.map(|max_rows| Batching { max_rows, max_delay: options.batch_delay });
     if let Some(body_limit) = options.body_limit {
         settings.body_limit = body_limit;
     }

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{DURATION_BOUNDS, STATUS_CLASSES, Sums};
+use super::{BATCH_BOUNDS, DURATION_BOUNDS, STATUS_CLASSES, Sums};
 use crate::model_set::ModelSet;
 use crate::protocols::PROTOCOLS;
 
@@ -114,6 +114,8 @@ impl Collector for Scrape {
                 .encode_family(&[("model", model)])?
                 .encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
         }
+        let help = "Rows that were predicted together, of requests that waited to be joined";
+        self.batches(describe(&mut encoder, "batch_rows", help, None, MetricType::Histogram)?)?;
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
         let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
         for versions in self.models.chunk_by(|a, b| a.name == b.name) {
@@ -150,6 +152,18 @@ impl Scrape {
             let seconds = sums.duration_nanoseconds as f64 / NANOSECONDS;
             let labels = [("model", model.as_str())];
             encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn batches(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = BATCH_BOUNDS.iter().map(|&bound| bound as f64).chain([f64::INFINITY]);
+        for (model, sums) in self.asked().filter(|(_, sums)| sums.batch_rows > 0) {
+            let buckets: Vec<(f64, u64)> = bounds.clone().zip(sums.batches).collect();
+            let count = sums.batches.iter().sum();
+            let rows = sums.batch_rows as f64;
+            let labels = [("model", model)];
+            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(rows, count, &buckets, None)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The model server as its clients see it: requests in, responses out, on real models.
 
 #[cfg(test)]
+mod batching;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod compressed;
