@@ -10,6 +10,7 @@
 //! This crate knows nothing of load balancers, Kubernetes, or where models are kept.
 
 mod batching;
+mod cache;
 mod call;
 mod compute;
 mod content;

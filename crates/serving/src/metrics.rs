@@ -31,6 +31,9 @@ pub(crate) struct Counts {
     /// Batches of requests that waited to be joined, by how many rows they had.
     batches: [AtomicU64; BATCH_BOUNDS.len() + 1],
     batch_rows: AtomicU64,
+    /// Answers that were kept, and those that were not.
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
 }
 
 /// The counts of all cores together, as they were at a moment.
@@ -43,6 +46,8 @@ pub(crate) struct Sums {
     pub(crate) predict_nanoseconds: u64,
     pub(crate) batches: [u64; BATCH_BOUNDS.len() + 1],
     pub(crate) batch_rows: u64,
+    pub(crate) cache_hits: u64,
+    pub(crate) cache_misses: u64,
 }
 
 /// What happened to a request.
@@ -114,6 +119,8 @@ impl Counts {
             predict_nanoseconds: AtomicU64::new(0),
             batches: Default::default(),
             batch_rows: AtomicU64::new(0),
+            cache_hits: AtomicU64::new(0),
+            cache_misses: AtomicU64::new(0),
         }
     }
 
@@ -140,6 +147,11 @@ impl Counts {
         add_to(&self.batches[bucket], 1);
         add_to(&self.batch_rows, n_rows);
     }
+
+    /// Counts a search for an answer that was kept.
+    pub(crate) fn count_lookup(&self, is_hit: bool) {
+        add_to(if is_hit { &self.cache_hits } else { &self.cache_misses }, 1);
+    }
 }
 
 /// Adds to a count that no other thread writes.
@@ -164,6 +176,8 @@ impl Sums {
         self.predict_nanoseconds += counts.predict_nanoseconds.load(Relaxed);
         add(&mut self.batches, &counts.batches);
         self.batch_rows += counts.batch_rows.load(Relaxed);
+        self.cache_hits += counts.cache_hits.load(Relaxed);
+        self.cache_misses += counts.cache_misses.load(Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -111,6 +112,8 @@ pub(crate) struct Ready {
     pub(crate) loaded_at: Timestamp,
     /// How requests for it are joined, if they are.
     pub(crate) batching: Option<Batching>,
+    /// Counts the models that this process has loaded: no two have one number.
+    pub(crate) number: u64,
 }
 
 // === impl LoadedModel ===
@@ -282,6 +285,8 @@ impl Entry {
 
 // === impl Ready ===
 
+static N_LOADED: AtomicU64 = AtomicU64::new(0);
+
 impl Ready {
     fn new(loaded: LoadedModel, method: Option<Method>, settings: &Settings) -> Self {
         let LoadedModel { model, loaded_at } = loaded;
@@ -299,7 +304,8 @@ impl Ready {
             );
         }
         let batching = batching.filter(|_| model.rows_are_independent());
-        Self { model, schema, method, pace, loaded_at, batching }
+        let number = N_LOADED.fetch_add(1, Ordering::Relaxed);
+        Self { model, schema, method, pace, loaded_at, batching, number }
     }
 }
 

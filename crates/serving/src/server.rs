@@ -13,6 +13,7 @@ use tracing::error;
 
 use crate::Settings;
 use crate::batching::{self, may_join};
+use crate::cache::{self, Cache};
 use crate::call::{Asked, Call, Predict, Question, percent_decoded};
 use crate::compute::{Compute, Overloaded};
 use crate::content::Content;
@@ -56,10 +57,15 @@ pub struct ServerHandler {
 struct Core {
     shared: Arc<Shared>,
     view: RefCell<Rc<View>>,
+    /// The answers that are kept, if any are.
+    cache: Option<RefCell<Cache>>,
 }
 
 /// Bodies longer than this are read, and compressed, on a compute thread, because that takes as long as a long prediction.
 const INLINE_BODY: usize = 64 * 1024;
+
+/// The header field that says whether an answer was kept from an earlier request. Long bodies are not looked up.
+const CACHE: &str = "x-forebay-cache";
 
 // === impl Server ===
 
@@ -113,7 +119,9 @@ impl Server {
     #[must_use]
     pub fn handler(&self) -> ServerHandler {
         let view = RefCell::new(Rc::new(View::new(&self.shared, None)));
-        ServerHandler { core: Rc::new(Core { shared: Arc::clone(&self.shared), view }) }
+        let size = self.shared.settings.cache_bytes_per_core;
+        let cache = (size > 0).then(|| RefCell::new(Cache::new(size)));
+        ServerHandler { core: Rc::new(Core { shared: Arc::clone(&self.shared), view, cache }) }
     }
 }
 
@@ -213,6 +221,7 @@ struct Answered {
 /// A prediction that was told, and what it took.
 struct Done {
     reply: Reply,
+    predictions: Vec<Prediction>,
     n_rows: usize,
     n_predictions: usize,
     took: Duration,
@@ -279,18 +288,33 @@ impl Core {
             0..=INLINE_BODY => Some(guarded(|| inquiry.read(entry, ready))?),
             _ => None,
         };
+        let key = match (&self.cache, &asked) {
+            (Some(cache), Some(asked)) => {
+                let key = cache::key(ready.number, asked);
+                let kept = cache.borrow_mut().get(&key);
+                view.counts_of(Some(model)).count_lookup(kept.is_some());
+                if let Some(predictions) = kept {
+                    let reply = guarded(|| Ok(told(entry, inquiry.predict, asked, &predictions)))?;
+                    return Ok(reply.with_field(CACHE, "hit"));
+                }
+                Some((cache, key))
+            }
+            _ => None,
+        };
         let pace = &view.paces[model];
-        let done = match asked {
+        let (reply, predictions) = match asked {
             Some(asked)
                 if let Some(batching) = ready.batching
                     && may_join(batching, &asked) =>
             {
                 let joined = batching::predict(shared, view, model, batching, asked).await;
                 let (asked, prediction) = joined?;
-                return guarded(|| Ok(told(entry, inquiry.predict, &asked, &[prediction])));
+                let predictions = vec![prediction];
+                (guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?, predictions)
             }
             Some(asked) if pace.get().is_short(asked.n_predictions()) => {
-                guarded(|| finish(entry, ready, inquiry.predict, &asked))?
+                let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
+                done.noted(view, model)
             }
             asked => {
                 let models = Arc::clone(&view.models);
@@ -302,14 +326,13 @@ impl Core {
                         finish(entry, ready, inquiry.predict, &asked)
                     })
                 };
-                shared.compute.run(work).await.map_err(|Overloaded| overloaded())??
+                let done = shared.compute.run(work).await.map_err(|Overloaded| overloaded())??;
+                done.noted(view, model)
             }
         };
-        let mut newer = pace.get();
-        newer.learn(done.n_predictions, done.took);
-        pace.set(newer);
-        view.counts_of(Some(model)).count_prediction(done.n_rows, done.took);
-        Ok(done.reply)
+        let Some((cache, key)) = key else { return Ok(reply) };
+        cache.borrow_mut().insert(key, predictions.into());
+        Ok(reply.with_field(CACHE, "miss"))
     }
 
     /// What a body stands for, which may be much more than it is: it is decompressed elsewhere.
@@ -335,6 +358,18 @@ impl Core {
     }
 }
 
+impl Done {
+    /// The answer, when it is noted how long it took.
+    fn noted(self, view: &View, model: usize) -> (Reply, Vec<Prediction>) {
+        let pace = &view.paces[model];
+        let mut newer = pace.get();
+        newer.learn(self.n_predictions, self.took);
+        pace.set(newer);
+        view.counts_of(Some(model)).count_prediction(self.n_rows, self.took);
+        (self.reply, self.predictions)
+    }
+}
+
 impl Inquiry {
     /// Reads the body.
     fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
@@ -351,7 +386,7 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
     let predictions = predictions.map_err(|error| Fault::of_prediction(error, &asked.decoded))?;
     let took = start.elapsed();
     let reply = told(entry, predict, asked, &predictions);
-    Ok(Done { reply, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
+    Ok(Done { reply, predictions, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
 }
 
 /// The answer in the protocol of the question.

@@ -19,6 +19,8 @@ pub struct Settings {
     /// How requests for one model that wait at the same time are joined, if they are, unless the model's folder says it.
     /// Handlers must be run on a [`tokio::task::LocalSet`] then, as [`net::serve`] does.
     pub batching: Option<Batching>,
+    /// Bytes of answers that each core keeps for those who ask the same again; 0 for none.
+    pub cache_bytes_per_core: usize,
 }
 
 impl Default for Settings {
@@ -31,6 +33,7 @@ impl Default for Settings {
             compute_threads: n_cores,
             compute_queue: 64 * n_cores,
             batching: None,
+            cache_bytes_per_core: 0,
         }
     }
 }

@@ -82,6 +82,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "0", requires = "batch_size", value_parser = duration::parse)]
     batch_delay: Duration,
 
+    /// Keep answers for those who ask the same again, in so many bytes [default: none]
+    #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
+    cache_size: usize,
+
     /// Folder of copies of remote models [default: $XDG_CACHE_HOME/forebay/models]
     #[arg(long, value_name = "DIR", env = "FOREBAY_MODEL_CACHE")]
     model_cache: Option<PathBuf>,
@@ -188,10 +192,16 @@ fn settings(options: &Options) -> serving::Settings {
     };
     settings.batching =
         options.batch_size.map(|max_rows| Batching { max_rows, max_delay: options.batch_delay });
+    settings.cache_bytes_per_core = options.cache_size / n_threads(options);
     if let Some(body_limit) = options.body_limit {
         settings.body_limit = body_limit;
     }
     settings
+}
+
+/// How many threads answer requests.
+fn n_threads(options: &Options) -> usize {
+    options.threads.map_or_else(net::n_cores, usize::from)
 }
 
 /// Where requests are taken, and what ends that.
@@ -204,7 +214,7 @@ struct Listening {
 /// Opens the ports and starts a thread per core.
 fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let ip = if options.public { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { options.address };
-    let n_threads = options.threads.map_or_else(net::n_cores, usize::from);
+    let n_threads = n_threads(options);
     let sockets = net::bind(SocketAddr::new(ip, options.port), n_threads)?;
     let address = sockets.first().context("no threads")?.local_addr()?;
     let grpc_sockets = match options.grpc_port {

@@ -116,6 +116,8 @@ impl Collector for Scrape {
         }
         let help = "Rows that were predicted together, of requests that waited to be joined";
         self.batches(describe(&mut encoder, "batch_rows", help, None, MetricType::Histogram)?)?;
+        let help = "Searches for an answer that was kept from an earlier request";
+        self.lookups(describe(&mut encoder, "cache_lookups", help, None, MetricType::Counter)?)?;
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
         let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
         for versions in self.models.chunk_by(|a, b| a.name == b.name) {
@@ -164,6 +166,19 @@ impl Scrape {
             let rows = sums.batch_rows as f64;
             let labels = [("model", model)];
             encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(rows, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn lookups(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (model, sums) in self.asked() {
+            for (result, count) in [("hit", sums.cache_hits), ("miss", sums.cache_misses)] {
+                // Without a cache nothing is searched for.
+                if sums.cache_hits + sums.cache_misses > 0 {
+                    let labels = [("model", model), ("result", result)];
+                    encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+            }
         }
         Ok(())
     }

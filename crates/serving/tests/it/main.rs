@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod batching;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod compressed;
