@@ -10,7 +10,8 @@ use crate::content::Content;
 use crate::content_encoding::Encoding;
 use crate::decode::Schema;
 use crate::grpc::INFER;
-use crate::json::Reader;
+use crate::json::{BYTE_ORDER_MARK, Reader};
+use crate::prediction_log::one_line;
 use crate::protocols::PROTOCOLS;
 use crate::route::{Answer, Verb, find};
 
@@ -66,6 +67,15 @@ pub fn compressed(data: &[u8]) {
     if let Ok(plain) = encoding.decode(bytes, LIMIT) {
         assert!(plain.len() <= LIMIT);
     }
+}
+
+/// Bodies on their way into the log: what is taken for JSON is one line, and the same to whoever else reads it.
+pub fn logged_json(data: &[u8]) {
+    let Some(line) = one_line(data) else { return };
+    assert!(line.len() <= data.len() && !line.contains('\n'));
+    let parse = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    assert_eq!(parse(data), parse(line.as_bytes()));
 }
 
 /// Paths.
@@ -202,7 +212,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_do_harm(data in prop_oneof![nearly_a_body(), prop::collection::vec(any::<u8>(), 0..64)]) {
-            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path] {
+            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path, logged_json] {
                 read(&data);
             }
         }

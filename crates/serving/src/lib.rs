@@ -27,6 +27,7 @@ mod json;
 mod metrics;
 mod model_set;
 mod openapi;
+mod prediction_log;
 mod protocols;
 mod reply;
 mod repository;
@@ -38,6 +39,7 @@ mod view;
 
 pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
+pub use prediction_log::{LogTarget, NotASink, PredictionLog, Sink};
 pub use repository::{Repository, RepositoryError};
 pub use server::{Server, ServerHandler};
 pub use settings::Settings;

@@ -3,11 +3,12 @@
 mod exposition;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use net::StatusCode;
 
+use crate::prediction_log::LogCounts;
 use crate::protocols::PROTOCOLS;
 
 pub(crate) use exposition::{Exposition, text};
@@ -16,6 +17,7 @@ pub(crate) use exposition::{Exposition, text};
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     counts: Mutex<Vec<(String, Arc<Counts>)>>,
+    log: OnceLock<Arc<LogCounts>>,
 }
 
 /// What one core counts about one model. Only that core writes, and the others read.
@@ -85,6 +87,16 @@ impl Metrics {
         let counts = Arc::new(Counts::new());
         all.push((model.to_owned(), Arc::clone(&counts)));
         counts
+    }
+
+    /// Tells what is counted of a log from now on.
+    pub(crate) fn count_log(&self, log: Arc<LogCounts>) {
+        let _ = self.log.set(log);
+    }
+
+    /// Predictions that were logged, and those that were to be and were not; `None` without a log.
+    pub(crate) fn logged(&self) -> Option<[u64; 2]> {
+        self.log.get().map(|log| [log.written.load(Relaxed), log.dropped.load(Relaxed)])
     }
 
     /// The sums of all cores, by the names of the models, which are in order. Requests that ask no model have no name.

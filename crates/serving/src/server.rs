@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use models::{Method, Prediction};
@@ -21,6 +21,7 @@ use crate::content_encoding::Encoding;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
+use crate::prediction_log::PredictionLog;
 use crate::protocols::{FALLBACK, PROTOCOLS};
 use crate::reply::Reply;
 use crate::repository::{self, Change, Loader, Repository};
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) compute: Compute,
     pub(crate) metrics: Metrics,
+    log: OnceLock<PredictionLog>,
     pub(crate) models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
     pub(crate) loader: Option<Loader>,
@@ -98,6 +100,7 @@ impl Server {
         let shared = Shared {
             compute: Compute::start(settings.compute_threads, settings.compute_queue),
             metrics: Metrics::default(),
+            log: OnceLock::new(),
             models: RwLock::new(Arc::new(ModelSet::new(models, &settings)?)),
             generation: AtomicU64::new(0),
             loader,
@@ -113,6 +116,12 @@ impl Server {
     pub fn replace_models(&self, models: Vec<ServedModel>) -> Result<(), DuplicateName> {
         self.shared.replace(ModelSet::new(models, &self.shared.settings)?);
         Ok(())
+    }
+
+    /// Logs predictions from now on, unless they are logged already.
+    pub fn log_predictions(&self, log: PredictionLog) {
+        self.shared.metrics.count_log(Arc::clone(log.counts()));
+        let _ = self.shared.log.set(log);
     }
 
     /// What answers requests on one core. Make one on each, and clone it for its connections.
@@ -209,6 +218,8 @@ pub(crate) struct Inquiry {
     /// What the query says the model is asked for.
     pub(crate) method: Option<Method>,
     pub(crate) body: Bytes,
+    /// What the client calls it in the log, if it is logged.
+    pub(crate) event_id: Option<String>,
 }
 
 /// A reply, and who gave it.
@@ -275,12 +286,24 @@ impl Core {
         let encoding = Encoding::of(call.fields)?;
         let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
         let body = self.plain(encoding, body).await?;
-        let inquiry = Inquiry { predict, content, method, body };
+        let event_id = self.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
+        let inquiry = Inquiry { predict, content, method, body, event_id };
         self.predict(view, model, inquiry).await
     }
 
-    /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
+    /// Answers what a model is asked, and logs it when that is wanted.
     async fn predict(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
+        let Some(log) = self.shared.log.get() else { return self.reply(view, model, inquiry).await };
+        let sampled = log.sample(inquiry.event_id.as_deref(), inquiry.content, &inquiry.body);
+        let reply = self.reply(view, model, inquiry).await?;
+        if let Some(sampled) = sampled {
+            log.enter(sampled, &view.models.entries()[model], &reply);
+        }
+        Ok(reply)
+    }
+
+    /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
+    async fn reply(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
         let shared = &self.shared;
         let entry = &view.models.entries()[model];
         let ready = ready(entry)?;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use models::Batching;
 use net::{Drain, Limits};
-use serving::{LoadedModel, ModelState, Repository, ServedModel, Server, Style};
+use serving::{
+    LoadedModel, LogTarget, ModelState, NotASink, PredictionLog, Repository, ServedModel, Server, Style,
+};
 
 use super::End;
 use crate::duration;
@@ -86,6 +88,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
     cache_size: usize,
 
+    /// Log what models are asked and answer, as CloudEvents: lines at the end of a file, or POSTs to an http URL
+    #[arg(long, value_name = "FILE|URL", value_parser = log_target)]
+    log_predictions: Option<LogTarget>,
+
+    /// Share of requests to log, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "log_predictions", value_parser = share)]
+    log_sample: f64,
+
     /// Folder of copies of remote models [default: $XDG_CACHE_HOME/forebay/models]
     #[arg(long, value_name = "DIR", env = "FOREBAY_MODEL_CACHE")]
     model_cache: Option<PathBuf>,
@@ -121,8 +131,27 @@ impl std::str::FromStr for NamedModel {
     }
 }
 
+/// Where predictions are logged to.
+fn log_target(text: &str) -> Result<LogTarget, String> {
+    match text {
+        "" => Err("a log is a file or an http URL".to_owned()),
+        _ if text.contains("://") => {
+            text.parse().map(LogTarget::Http).map_err(|error: NotASink| error.to_string())
+        }
+        path => Ok(LogTarget::File(path.into())),
+    }
+}
+
+/// A share of a whole.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("`{text}` is no number from 0 to 1"))
+}
+
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take then to write what is still to be logged.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(serve(options, globals))
@@ -146,6 +175,11 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         }
         _ => Server::new(loading, settings)?,
     };
+    let log = options.log_predictions.clone().map(|target| PredictionLog::start(target, options.log_sample));
+    let log = log.transpose().context("cannot open the log of predictions")?;
+    if let Some(log) = &log {
+        server.log_predictions(log.clone());
+    }
     let Listening { address, grpc_address, drain } = listen(options, &server)?;
 
     let storage = Storage {
@@ -181,6 +215,9 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     memory::forget_the_start();
     let end = end.await;
     drain.finish(DRAIN_PATIENCE).await;
+    if let Some(log) = log {
+        log.flush(LOG_PATIENCE).await;
+    }
     Ok(end)
 }
 

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{BATCH_BOUNDS, DURATION_BOUNDS, STATUS_CLASSES, Sums};
+use super::{BATCH_BOUNDS, DURATION_BOUNDS, Metrics, STATUS_CLASSES, Sums};
 use crate::model_set::ModelSet;
 use crate::protocols::PROTOCOLS;
 
@@ -23,6 +23,7 @@ pub(crate) enum Exposition {
 #[derive(Debug)]
 struct Scrape {
     sums: Vec<(String, Sums)>,
+    logged: Option<[u64; 2]>,
     models: Vec<ModelInfo>,
 }
 
@@ -54,7 +55,7 @@ impl Exposition {
 }
 
 /// The text of all counts.
-pub(crate) fn text(sums: Vec<(String, Sums)>, models: &ModelSet, exposition: Exposition) -> String {
+pub(crate) fn text(metrics: &Metrics, models: &ModelSet, exposition: Exposition) -> String {
     let models = models.entries().iter().map(|entry| ModelInfo {
         name: entry.name.clone(),
         version: entry.version.clone().unwrap_or_default(),
@@ -62,7 +63,8 @@ pub(crate) fn text(sums: Vec<(String, Sums)>, models: &ModelSet, exposition: Exp
         is_ready: entry.ready().is_some(),
     });
     let mut registry = Registry::with_prefix("forebay_model");
-    registry.register_collector(Box::new(Scrape { sums, models: models.collect() }));
+    let scrape = Scrape { sums: metrics.sums(), logged: metrics.logged(), models: models.collect() };
+    registry.register_collector(Box::new(scrape));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a String takes every text");
     match exposition {
@@ -118,6 +120,13 @@ impl Collector for Scrape {
         self.batches(describe(&mut encoder, "batch_rows", help, None, MetricType::Histogram)?)?;
         let help = "Searches for an answer that was kept from an earlier request";
         self.lookups(describe(&mut encoder, "cache_lookups", help, None, MetricType::Counter)?)?;
+        let help = "Predictions that were to be logged, and whether they were";
+        let mut logged = describe(&mut encoder, "log_exchanges", help, None, MetricType::Counter)?;
+        for (result, count) in ["written", "dropped"].iter().zip(self.logged.iter().flatten()) {
+            logged
+                .encode_family(&[("result", *result)])?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
         let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
         for versions in self.models.chunk_by(|a, b| a.name == b.name) {

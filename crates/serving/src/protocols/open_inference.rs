@@ -22,7 +22,7 @@ use crate::reply::Reply;
 use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
 
-pub(crate) use id::new_id;
+pub(crate) use id::{new_id, random};
 pub(crate) use infer::{Answered, answers, asked, bytes_of};
 pub(crate) use request::{
     LONGEST_ID, MOST_DIMENSIONS, Request, more_dimensions, more_outputs, no_length, wrong_id,

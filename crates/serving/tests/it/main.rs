@@ -15,6 +15,8 @@ mod fixture;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod prediction_log;
+#[cfg(test)]
 mod recorded;
 #[cfg(test)]
 mod repository;
