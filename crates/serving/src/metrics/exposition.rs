@@ -1,6 +1,7 @@
 //! Counts as Prometheus reads them: OpenMetrics 1.0, or the text format 0.0.4 that came before it.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -33,6 +34,7 @@ struct ModelInfo {
     version: String,
     sha256: String,
     is_ready: bool,
+    warm_up: Option<Duration>,
 }
 
 const NANOSECONDS: f64 = 1e9;
@@ -61,6 +63,7 @@ pub(crate) fn text(metrics: &Metrics, models: &ModelSet, exposition: Exposition)
         version: entry.version.clone().unwrap_or_default(),
         sha256: entry.ready().map(|ready| ready.model.description().sha256.clone()).unwrap_or_default(),
         is_ready: entry.ready().is_some(),
+        warm_up: entry.ready().map(|ready| ready.warm_up),
     });
     let mut registry = Registry::with_prefix("forebay_model");
     let scrape = Scrape { sums: metrics.sums(), logged: metrics.logged(), models: models.collect() };
@@ -128,6 +131,14 @@ impl Collector for Scrape {
                 .encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
+        let help = "Time that the first prediction took, of the example and before the model was ready";
+        let mut warm_up = describe(&mut encoder, "warm_up", help, seconds, MetricType::Gauge)?;
+        for model in &self.models {
+            let labels = [("model", model.name.as_str()), ("version", model.version.as_str())];
+            if let Some(took) = model.warm_up {
+                warm_up.encode_family(&labels)?.encode_gauge(&took.as_secs_f64())?;
+            }
+        }
         let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
         for versions in self.models.chunk_by(|a, b| a.name == b.name) {
             let is_ready = i64::from(versions.iter().all(|model| model.is_ready));

@@ -63,6 +63,13 @@ fn a_model_is_read_again_with_all_its_versions() {
     let metrics = get(&handler, "/metrics");
     let ready = metrics.text().lines().filter(|line| line.starts_with("forebay_model_ready{"));
     assert_eq!(ready.count(), 2);
+    let mut warm_ups =
+        metrics.text().lines().filter(|line| line.starts_with("forebay_model_warm_up_seconds{"));
+    assert!(
+        warm_ups.clone().count() == 3 && warm_ups.all(|line| !line.ends_with(" 0.0")),
+        "{}",
+        metrics.text()
+    );
 }
 
 #[test]
