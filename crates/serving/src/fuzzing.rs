@@ -13,6 +13,7 @@ use crate::grpc::INFER;
 use crate::json::{BYTE_ORDER_MARK, Reader};
 use crate::prediction_log::one_line;
 use crate::protocols::PROTOCOLS;
+use crate::protocols::open_inference::read_index_request;
 use crate::route::{Answer, Verb, find};
 
 /// How many values may come of a byte. One is read from it, and one may be filled in.
@@ -76,6 +77,11 @@ pub fn logged_json(data: &[u8]) {
     let parse = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
     let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
     assert_eq!(parse(data), parse(line.as_bytes()));
+}
+
+/// Bodies of `/v2/repository/index`.
+pub fn repository_index(data: &[u8]) {
+    let _ = read_index_request(data);
 }
 
 /// Paths.
@@ -212,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_do_harm(data in prop_oneof![nearly_a_body(), prop::collection::vec(any::<u8>(), 0..64)]) {
-            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path, logged_json] {
+            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path, logged_json, repository_index] {
                 read(&data);
             }
         }

@@ -258,6 +258,10 @@ impl Core {
         let call = Call { models, metrics, target: &target, fields: &fields, captures };
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
+            Answer::Read(page) => {
+                let body = self.body(&call, body).await;
+                (None, body.and_then(|body| page(&call, &body)))
+            }
             Answer::Change(change) => {
                 let name = call.captures.model.map(percent_decoded).unwrap_or_default();
                 let done = repository::change(&self.shared, &name, *change).await;
@@ -283,12 +287,17 @@ impl Core {
         let settings = &self.shared.settings;
         ready(&view.models.entries()[model])?;
         let (content, method) = (Content::of(call.fields, settings)?, call.method()?);
-        let encoding = Encoding::of(call.fields)?;
-        let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
-        let body = self.plain(encoding, body).await?;
+        let body = self.body(call, body).await?;
         let event_id = self.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
         let inquiry = Inquiry { predict, content, method, body, event_id };
         self.predict(view, model, inquiry).await
+    }
+
+    /// The whole body of a request, as it was before it was compressed.
+    async fn body(&self, call: &Call<'_>, body: net::Body) -> Result<Bytes, Fault> {
+        let encoding = Encoding::of(call.fields)?;
+        let body = body.collect(self.shared.settings.body_limit).await.map_err(not_collected)?;
+        self.plain(encoding, body).await
     }
 
     /// Answers what a model is asked, and logs it when that is wanted.
