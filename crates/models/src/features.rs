@@ -164,7 +164,8 @@ pub(crate) fn parse(text: &str) -> Result<Settings, String> {
 /// Requests for one model wait for others no longer than this.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// What `max_batch_size` and `max_batch_time` say, which MLServer's settings have too.
+/// What `max_batch_size` and `max_batch_time` say, which MLServer's settings have too. MLServer joins nothing when the time
+/// is 0; here those requests are joined then that wait anyway.
 ///
 /// # Errors
 /// The problem, in words, when the time is none.

@@ -9,6 +9,8 @@
 //! together, only rows whose columns are alike are joined, and when a batch is refused each request is asked alone, so
 //! that a bad row is the trouble of whoever sent it.
 //!
+//! Bodies that are long enough to be read on a compute thread wait for nobody.
+//!
 //! This is what MLServer calls adaptive batching and Triton dynamic batching. It is worth its while for models that do
 //! much the same work for many rows as for one; a model of a microsecond is better asked at once.
 
@@ -79,9 +81,19 @@ pub(crate) async fn predict(
     Ok((asked, prediction?))
 }
 
+/// Leads a queue, and is missed by nobody when it ends: the next request sets off another.
+struct Leader<'q>(&'q Queue);
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        self.0.is_led.set(false);
+    }
+}
+
 /// Predicts batch after batch until nobody waits.
 async fn lead(shared: Arc<Shared>, view: Rc<View>, model: usize, batching: Batching) {
     let queue = &view.queues[model];
+    let _leader = Leader(queue);
     while let Some(first) = queue.first() {
         // The notice may be one of a batch that is gone.
         let is_full = async {
@@ -97,7 +109,6 @@ async fn lead(shared: Arc<Shared>, view: Rc<View>, model: usize, batching: Batch
             work(&shared, &view, model, batch).await;
         }
     }
-    queue.is_led.set(false);
 }
 
 /// Predicts a batch, here when that is short, else on a compute thread, and hands out the answers.

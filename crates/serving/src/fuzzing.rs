@@ -11,7 +11,7 @@ use crate::content_encoding::Encoding;
 use crate::decode::Schema;
 use crate::grpc::INFER;
 use crate::json::{BYTE_ORDER_MARK, Reader};
-use crate::prediction_log::one_line;
+use crate::prediction_log::{Sink, one_line};
 use crate::protocols::PROTOCOLS;
 use crate::protocols::open_inference::read_index_request;
 use crate::route::{Answer, Verb, find};
@@ -82,6 +82,14 @@ pub fn logged_json(data: &[u8]) {
 /// Bodies of `/v2/repository/index`.
 pub fn repository_index(data: &[u8]) {
     let _ = read_index_request(data);
+}
+
+/// URLs that events are sent to.
+pub fn sink(data: &[u8]) {
+    let Some(sink) = std::str::from_utf8(data).ok().and_then(|text| text.parse::<Sink>().ok()) else {
+        return;
+    };
+    assert_eq!(sink.to_string().parse(), Ok(sink));
 }
 
 /// Paths.
@@ -250,6 +258,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_urls_do_harm(url in "(http://)?[a-c@:%/?# \\[\\].0-9]{0,12}") {
+            sink(url.as_bytes());
+        }
+
         #[test]
         fn no_messages_do_harm(data in prop::collection::vec(any::<u8>(), 0..64)) {
             grpc_message(&data);

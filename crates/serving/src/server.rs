@@ -124,7 +124,8 @@ impl Server {
         let _ = self.shared.log.set(log);
     }
 
-    /// What answers requests on one core. Make one on each, and clone it for its connections.
+    /// What answers requests on one core. Make one on each, and clone it for its connections. It is run on a
+    /// [`tokio::task::LocalSet`], as [`net::serve`] does.
     #[must_use]
     pub fn handler(&self) -> ServerHandler {
         let view = RefCell::new(Rc::new(View::new(&self.shared, None)));

@@ -17,7 +17,6 @@ pub struct Settings {
     /// Predictions that may wait for a compute thread. When as many wait, further ones are answered with 503.
     pub compute_queue: usize,
     /// How requests for one model that wait at the same time are joined, if they are, unless the model's folder says it.
-    /// Handlers must be run on a [`tokio::task::LocalSet`] then, as [`net::serve`] does.
     pub batching: Option<Batching>,
     /// Bytes of answers that each core keeps for those who ask the same again; 0 for none.
     pub cache_bytes_per_core: usize,

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use tokio::sync::mpsc::Receiver;
@@ -11,8 +12,9 @@ use tracing::error;
 use super::cloud_event::Event;
 use super::{Entered, Exchange, LogCounts};
 
+/// Opens the file at its end. One that is new is for its owner alone: what people ask is their own business.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// Writes until nobody is left to log. What was written goes to the file whenever nothing waits.
