@@ -260,8 +260,7 @@ impl Core {
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
             Answer::Read(page) => {
-                let body = self.body(&call, body).await;
-                (None, body.and_then(|body| page(&call, &body)))
+                (None, Box::pin(self.read(&call, body)).await.and_then(|body| page(&call, &body)))
             }
             Answer::Change(change) => {
                 let name = call.captures.model.map(percent_decoded).unwrap_or_default();
@@ -288,84 +287,124 @@ impl Core {
         let settings = &self.shared.settings;
         ready(&view.models.entries()[model])?;
         let (content, method) = (Content::of(call.fields, settings)?, call.method()?);
-        let body = self.body(call, body).await?;
+        let encoding = Encoding::of(call.fields)?;
+        let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
+        let body = self.plain(encoding, body).await?;
         let event_id = self.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
         let inquiry = Inquiry { predict, content, method, body, event_id };
         self.predict(view, model, inquiry).await
     }
 
     /// The whole body of a request, as it was before it was compressed.
-    async fn body(&self, call: &Call<'_>, body: net::Body) -> Result<Bytes, Fault> {
+    async fn read(&self, call: &Call<'_>, body: net::Body) -> Result<Bytes, Fault> {
         let encoding = Encoding::of(call.fields)?;
         let body = body.collect(self.shared.settings.body_limit).await.map_err(not_collected)?;
         self.plain(encoding, body).await
     }
 
-    /// Answers what a model is asked, and logs it when that is wanted.
+    /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
+    ///
+    /// What is not on this way for everybody is boxed, so that a short request has a small future.
     async fn predict(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
-        let Some(log) = self.shared.log.get() else { return self.reply(view, model, inquiry).await };
+        let entry = &view.models.entries()[model];
+        let ready = ready(entry)?;
+        if self.cache.is_some() || ready.batching.is_some() || self.shared.log.get().is_some() {
+            return Box::pin(self.logged(view, model, inquiry)).await;
+        }
+        let asked = inquiry.read_if_short(entry, ready)?;
+        match asked {
+            Some(asked) if view.paces[model].get().is_short(asked.n_predictions()) => {
+                let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
+                done.note(view, model);
+                Ok(done.reply)
+            }
+            asked => Ok(Box::pin(self.elsewhere(view, model, inquiry, asked)).await?.reply),
+        }
+    }
+
+    /// The same on a compute thread.
+    async fn elsewhere(
+        &self,
+        view: &Rc<View>,
+        model: usize,
+        inquiry: Inquiry,
+        asked: Option<Asked>,
+    ) -> Result<Done, Fault> {
+        let models = Arc::clone(&view.models);
+        let work = move || {
+            let entry = &models.entries()[model];
+            let ready = ready(entry)?;
+            guarded(|| {
+                let asked = asked.map_or_else(|| inquiry.read(entry, ready), Ok)?;
+                finish(entry, ready, inquiry.predict, &asked)
+            })
+        };
+        let done = self.shared.compute.run(work).await.map_err(|Overloaded| overloaded())??;
+        done.note(view, model);
+        Ok(done)
+    }
+
+    /// The same, logged when that is wanted.
+    async fn logged(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
+        let Some(log) = self.shared.log.get() else { return self.kept(view, model, inquiry).await };
         let sampled = log.sample(inquiry.event_id.as_deref(), inquiry.content, &inquiry.body);
-        let reply = self.reply(view, model, inquiry).await?;
+        let reply = self.kept(view, model, inquiry).await?;
         if let Some(sampled) = sampled {
             log.enter(sampled, &view.models.entries()[model], &reply);
         }
         Ok(reply)
     }
 
-    /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
-    async fn reply(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
-        let shared = &self.shared;
+    /// The same, from what is kept and to be kept, when that is wanted.
+    async fn kept(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
         let entry = &view.models.entries()[model];
         let ready = ready(entry)?;
-        let asked = match inquiry.body.len() {
-            0..=INLINE_BODY => Some(guarded(|| inquiry.read(entry, ready))?),
-            _ => None,
+        let asked = inquiry.read_if_short(entry, ready)?;
+        let (cache, asked) = match (&self.cache, asked) {
+            (Some(cache), Some(asked)) => (cache, asked),
+            (_, asked) => return Ok(self.joined(view, model, inquiry, asked).await?.0),
         };
-        let key = match (&self.cache, &asked) {
-            (Some(cache), Some(asked)) => {
-                let key = cache::key(ready.number, asked);
-                let kept = cache.borrow_mut().get(&key);
-                view.counts_of(Some(model)).count_lookup(kept.is_some());
-                if let Some(predictions) = kept {
-                    let reply = guarded(|| Ok(told(entry, inquiry.predict, asked, &predictions)))?;
-                    return Ok(reply.with_field(CACHE, "hit"));
-                }
-                Some((cache, key))
-            }
-            _ => None,
-        };
-        let pace = &view.paces[model];
-        let (reply, predictions) = match asked {
+        let key = cache::key(ready.number, &asked);
+        let kept = cache.borrow_mut().get(&key);
+        view.counts_of(Some(model)).count_lookup(kept.is_some());
+        if let Some(predictions) = kept {
+            let reply = guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?;
+            return Ok(reply.with_field(CACHE, "hit"));
+        }
+        let (reply, predictions) = self.joined(view, model, inquiry, Some(asked)).await?;
+        cache.borrow_mut().insert(key, predictions.into());
+        Ok(reply.with_field(CACHE, "miss"))
+    }
+
+    /// The same, together with others when that is wanted.
+    async fn joined(
+        &self,
+        view: &Rc<View>,
+        model: usize,
+        inquiry: Inquiry,
+        asked: Option<Asked>,
+    ) -> Result<(Reply, Vec<Prediction>), Fault> {
+        let entry = &view.models.entries()[model];
+        let ready = ready(entry)?;
+        let done = match asked {
             Some(asked)
                 if let Some(batching) = ready.batching
                     && may_join(batching, &asked) =>
             {
-                let joined = batching::predict(shared, view, model, batching, asked).await;
+                let joined = batching::predict(&self.shared, view, model, batching, asked).await;
                 let (asked, prediction) = joined?;
                 let predictions = vec![prediction];
-                (guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?, predictions)
+                let reply = guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?;
+                return Ok((reply, predictions));
             }
-            Some(asked) if pace.get().is_short(asked.n_predictions()) => {
+            Some(asked) if view.paces[model].get().is_short(asked.n_predictions()) => {
                 let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
-                done.noted(view, model)
+                done.note(view, model);
+                done
             }
-            asked => {
-                let models = Arc::clone(&view.models);
-                let work = move || {
-                    let entry = &models.entries()[model];
-                    let ready = self::ready(entry)?;
-                    guarded(|| {
-                        let asked = asked.map_or_else(|| inquiry.read(entry, ready), Ok)?;
-                        finish(entry, ready, inquiry.predict, &asked)
-                    })
-                };
-                let done = shared.compute.run(work).await.map_err(|Overloaded| overloaded())??;
-                done.noted(view, model)
-            }
+            asked => self.elsewhere(view, model, inquiry, asked).await?,
         };
-        let Some((cache, key)) = key else { return Ok(reply) };
-        cache.borrow_mut().insert(key, predictions.into());
-        Ok(reply.with_field(CACHE, "miss"))
+        Ok((done.reply, done.predictions))
     }
 
     /// What a body stands for, which may be much more than it is: it is decompressed elsewhere.
@@ -392,18 +431,25 @@ impl Core {
 }
 
 impl Done {
-    /// The answer, when it is noted how long it took.
-    fn noted(self, view: &View, model: usize) -> (Reply, Vec<Prediction>) {
+    /// Notes how long it took.
+    fn note(&self, view: &View, model: usize) {
         let pace = &view.paces[model];
         let mut newer = pace.get();
         newer.learn(self.n_predictions, self.took);
         pace.set(newer);
         view.counts_of(Some(model)).count_prediction(self.n_rows, self.took);
-        (self.reply, self.predictions)
     }
 }
 
 impl Inquiry {
+    /// Reads the body, unless that takes long.
+    fn read_if_short(&self, entry: &Entry, ready: &Ready) -> Result<Option<Asked>, Fault> {
+        match self.body.len() {
+            0..=INLINE_BODY => guarded(|| self.read(entry, ready)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Reads the body.
     fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
         (self.predict.ask)(&Question::new(entry, ready, self.content, &self.body, self.method))
