@@ -9,6 +9,7 @@ mod duration;
 mod endpoints;
 mod findings;
 mod following;
+mod given_models;
 mod globals;
 mod manifests;
 mod memory;

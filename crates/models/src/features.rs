@@ -4,6 +4,8 @@
 //! ```yaml
 //! name: retail-sales
 //! version: v1.0
+//! max_batch_size: 64      # rows of requests that wait at the same time and are predicted together
+//! max_batch_time: 0.002   # seconds that the first of them may wait for others
 //! example: {columns: [store_id, price], data: [[4, 13.9]]}
 //! features:
 //!   - {name: store_id, type: long}
@@ -20,13 +22,14 @@ mod expression;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::example::{self, Saved};
 use crate::load::{MAX_SETTINGS_BYTES, read_within};
 use crate::rows::{Cell, Column, short};
-use crate::{Batch, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
+use crate::{Batch, Batching, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
 use date::{DatePart, PARTS};
 use expression::Expression;
 
@@ -41,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) features: Option<Features>,
     /// Rows to try the model with.
     pub(crate) example: Option<Batch>,
+    pub(crate) batching: Option<Batching>,
 }
 
 /// Columns that are given, and columns that are made of them.
@@ -104,6 +108,10 @@ struct File {
     features: Vec<Feature>,
     #[serde(default)]
     example: Option<Saved>,
+    #[serde(default)]
+    max_batch_size: Option<usize>,
+    #[serde(default)]
+    max_batch_time: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,7 +157,25 @@ pub(crate) fn parse(text: &str) -> Result<Settings, String> {
     let features = if file.features.is_empty() { None } else { Some(Features::new(&file.features)?) };
     let no_rows = "`example` must have rows of one length, whose columns are of one type each";
     let example = file.example.map(|saved| example::batch(saved, None).ok_or(no_rows)).transpose()?;
-    Ok(Settings { name: file.name, version: file.version, features, example })
+    let batching = batching(file.max_batch_size, file.max_batch_time)?;
+    Ok(Settings { name: file.name, version: file.version, features, example, batching })
+}
+
+/// Requests for one model wait for others no longer than this.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// What `max_batch_size` and `max_batch_time` say, which MLServer's settings have too. MLServer joins nothing when the time
+/// is 0; here those requests are joined then that wait anyway.
+///
+/// # Errors
+/// The problem, in words, when the time is none.
+pub(crate) fn batching(size: Option<usize>, seconds: Option<f64>) -> Result<Option<Batching>, String> {
+    let seconds = seconds.unwrap_or(0.0);
+    let max_delay = Duration::try_from_secs_f64(seconds).ok().filter(|delay| *delay <= LONGEST_DELAY);
+    let Some(max_delay) = max_delay else {
+        return Err(format!("`max_batch_time`: expected seconds, from 0 to 60, got {seconds}"));
+    };
+    Ok(size.map(|max_rows| Batching { max_rows, max_delay }))
 }
 
 /// Reads an expression and computes it of ones, which is what fuzzers do.

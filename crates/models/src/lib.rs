@@ -43,6 +43,6 @@ mod xgboost;
 pub use batch::{Batch, Column, Columns, Texts, Values};
 pub use error::{InputError, InputProblem, LoadError, PredictError};
 pub use load::load;
-pub use model::{Description, Model, Part};
+pub use model::{Batching, Description, Model, Part};
 pub use prediction::{Data, Method, Prediction, Shape};
 pub use signature::{DataType, Field, Inputs, Scalar, Signature};

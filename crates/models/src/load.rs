@@ -35,6 +35,10 @@ struct ModelSettings {
     name: Option<String>,
     #[serde(default)]
     parameters: Option<ModelParameters>,
+    #[serde(default)]
+    max_batch_size: Option<usize>,
+    #[serde(default)]
+    max_batch_time: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +68,10 @@ fn load_folder(folder: &Path) -> Result<Model, LoadError> {
     let mut settings = features::read(folder)?;
     let model_settings = read_model_settings(folder)?;
     settings.name = settings.name.or(model_settings.name);
+    let batching = features::batching(model_settings.max_batch_size, model_settings.max_batch_time);
+    let batching =
+        batching.map_err(|problem| LoadError::Settings { path: folder.join(MODEL_SETTINGS), problem })?;
+    settings.batching = settings.batching.or(batching);
     let parameters = model_settings.parameters.unwrap_or_default();
     settings.version = settings.version.or(parameters.version);
 
@@ -179,6 +187,7 @@ fn load_file(
         file: path.to_owned(),
         file_bytes: bytes.len() as u64,
         sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        batching: settings.batching,
     };
     let (signature, example, method) = match mlflow {
         Some(mlflow) => (mlflow.signature, mlflow.example, mlflow.method),

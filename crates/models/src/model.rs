@@ -5,6 +5,7 @@ mod entry;
 mod evaluator;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::estimator::Step;
 use crate::{Batch, Data, Method, PredictError, Prediction, Signature};
@@ -42,6 +43,17 @@ pub struct Description {
     pub file_bytes: u64,
     /// SHA-256 of the model file, in lower-case hexadecimal.
     pub sha256: String,
+    /// How requests for it may be joined, if its folder says.
+    pub batching: Option<Batching>,
+}
+
+/// How requests that wait at the same time may be joined, in the words of MLServer's `model-settings.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Rows that are predicted together, at most (`max_batch_size`). One or none: requests are not joined.
+    pub max_rows: usize,
+    /// How long the first request may wait for others (`max_batch_time`).
+    pub max_delay: Duration,
 }
 
 /// An estimator of a model.
@@ -101,6 +113,12 @@ impl Model {
     #[must_use]
     pub fn example(&self) -> &Batch {
         &self.example
+    }
+
+    /// Whether a row is answered alone as it is among others. Of an ONNX graph, for example, nobody knows.
+    #[must_use]
+    pub fn rows_are_independent(&self) -> bool {
+        self.evaluator.step.rows_are_independent()
     }
 
     /// Answers for every row of a batch.

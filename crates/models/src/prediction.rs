@@ -131,6 +131,21 @@ impl Prediction {
         Self::rows(width, data)
     }
 
+    /// The answers for the first rows, for those after them, and so on; `None` unless that is all rows there are.
+    #[must_use]
+    pub fn split(self, n_rows: &[usize]) -> Option<Vec<Self>> {
+        let Shape { n_rows: all_rows, n_columns } = self.shape;
+        let width = n_columns.unwrap_or(1);
+        if n_rows.iter().sum::<usize>() != all_rows || all_rows * width != self.data.len() {
+            return None;
+        }
+        let lengths = n_rows.iter().map(|n_rows| n_rows * width);
+        let parts = self.data.split(lengths);
+        let part =
+            |(n_rows, data): (&usize, Data)| Self { shape: Shape { n_rows: *n_rows, n_columns }, data };
+        Some(n_rows.iter().zip(parts).map(part).collect())
+    }
+
     /// Adds the rows of a further part of the same answer.
     pub(crate) fn append(&mut self, more: Self) {
         self.shape.n_rows += more.shape.n_rows;
@@ -170,6 +185,26 @@ impl Data {
         }
     }
 
+    /// Parts of these lengths, one after another.
+    fn split(self, lengths: impl Iterator<Item = usize>) -> Vec<Self> {
+        fn parts<T>(
+            values: Vec<T>,
+            lengths: impl Iterator<Item = usize>,
+            part: fn(Vec<T>) -> Data,
+        ) -> Vec<Data> {
+            let mut values = values.into_iter();
+            lengths.map(|length| part(values.by_ref().take(length).collect())).collect()
+        }
+        match self {
+            Self::Double(values) => parts(values, lengths, Self::Double),
+            Self::Float(values) => parts(values, lengths, Self::Float),
+            Self::Long(values) => parts(values, lengths, Self::Long),
+            Self::Integer(values) => parts(values, lengths, Self::Integer),
+            Self::Boolean(values) => parts(values, lengths, Self::Boolean),
+            Self::Text(values) => parts(values, lengths, Self::Text),
+        }
+    }
+
     fn append(&mut self, other: Self) {
         match (self, other) {
             (Self::Double(values), Self::Double(more)) => values.extend(more),
@@ -180,5 +215,22 @@ impl Data {
             (Self::Text(values), Self::Text(more)) => values.extend(more),
             _ => unreachable!("one method of one model answers in one type"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_split_by_rows() {
+        let answer = || Prediction::rows(2, Data::Long(vec![1, 2, 3, 4, 5, 6]));
+        let parts = answer().split(&[1, 0, 2]).unwrap();
+        assert_eq!(parts[0], Prediction::rows(2, Data::Long(vec![1, 2])));
+        assert_eq!(parts[1].shape, Shape { n_rows: 0, n_columns: Some(2) });
+        assert_eq!(parts[2], Prediction::rows(2, Data::Long(vec![3, 4, 5, 6])));
+        assert_eq!(answer().split(&[1, 1]), None);
+        let texts = Prediction::flat(Data::Text(vec!["a".into(), "b".into()]));
+        assert_eq!(texts.split(&[1, 1]).unwrap()[1], Prediction::flat(Data::Text(vec!["b".into()])));
     }
 }

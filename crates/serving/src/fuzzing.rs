@@ -10,8 +10,10 @@ use crate::content::Content;
 use crate::content_encoding::Encoding;
 use crate::decode::Schema;
 use crate::grpc::INFER;
-use crate::json::Reader;
+use crate::json::{BYTE_ORDER_MARK, Reader};
+use crate::prediction_log::{Sink, one_line};
 use crate::protocols::PROTOCOLS;
+use crate::protocols::open_inference::read_index_request;
 use crate::route::{Answer, Verb, find};
 
 /// How many values may come of a byte. One is read from it, and one may be filled in.
@@ -66,6 +68,28 @@ pub fn compressed(data: &[u8]) {
     if let Ok(plain) = encoding.decode(bytes, LIMIT) {
         assert!(plain.len() <= LIMIT);
     }
+}
+
+/// Bodies on their way into the log: what is taken for JSON is one line, and the same to whoever else reads it.
+pub fn logged_json(data: &[u8]) {
+    let Some(line) = one_line(data) else { return };
+    assert!(line.len() <= data.len() && !line.contains('\n'));
+    let parse = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    assert_eq!(parse(data), parse(line.as_bytes()));
+}
+
+/// Bodies of `/v2/repository/index`.
+pub fn repository_index(data: &[u8]) {
+    let _ = read_index_request(data);
+}
+
+/// URLs that events are sent to.
+pub fn sink(data: &[u8]) {
+    let Some(sink) = std::str::from_utf8(data).ok().and_then(|text| text.parse::<Sink>().ok()) else {
+        return;
+    };
+    assert_eq!(sink.to_string().parse(), Ok(sink));
 }
 
 /// Paths.
@@ -202,7 +226,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_do_harm(data in prop_oneof![nearly_a_body(), prop::collection::vec(any::<u8>(), 0..64)]) {
-            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path] {
+            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path, logged_json, repository_index] {
                 read(&data);
             }
         }
@@ -234,6 +258,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_urls_do_harm(url in "(http://)?[a-c@:%/?# \\[\\].0-9]{0,12}") {
+            sink(url.as_bytes());
+        }
+
         #[test]
         fn no_messages_do_harm(data in prop::collection::vec(any::<u8>(), 0..64)) {
             grpc_message(&data);

@@ -9,6 +9,8 @@
 //!
 //! This crate knows nothing of load balancers, Kubernetes, or where models are kept.
 
+mod batching;
+mod cache;
 mod call;
 mod compute;
 mod content;
@@ -25,6 +27,7 @@ mod json;
 mod metrics;
 mod model_set;
 mod openapi;
+mod prediction_log;
 mod protocols;
 mod reply;
 mod repository;
@@ -36,6 +39,7 @@ mod view;
 
 pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
+pub use prediction_log::{LogTarget, NotASink, PredictionLog, Sink};
 pub use repository::{Repository, RepositoryError};
 pub use server::{Server, ServerHandler};
 pub use settings::Settings;

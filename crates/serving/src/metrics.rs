@@ -3,11 +3,12 @@
 mod exposition;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use net::StatusCode;
 
+use crate::prediction_log::LogCounts;
 use crate::protocols::PROTOCOLS;
 
 pub(crate) use exposition::{Exposition, text};
@@ -16,6 +17,7 @@ pub(crate) use exposition::{Exposition, text};
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     counts: Mutex<Vec<(String, Arc<Counts>)>>,
+    log: OnceLock<Arc<LogCounts>>,
 }
 
 /// What one core counts about one model. Only that core writes, and the others read.
@@ -28,6 +30,12 @@ pub(crate) struct Counts {
     duration_nanoseconds: AtomicU64,
     rows: AtomicU64,
     predict_nanoseconds: AtomicU64,
+    /// Batches of requests that waited to be joined, by how many rows they had.
+    batches: [AtomicU64; BATCH_BOUNDS.len() + 1],
+    batch_rows: AtomicU64,
+    /// Answers that were kept, and those that were not.
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
 }
 
 /// The counts of all cores together, as they were at a moment.
@@ -38,6 +46,10 @@ pub(crate) struct Sums {
     pub(crate) duration_nanoseconds: u64,
     pub(crate) rows: u64,
     pub(crate) predict_nanoseconds: u64,
+    pub(crate) batches: [u64; BATCH_BOUNDS.len() + 1],
+    pub(crate) batch_rows: u64,
+    pub(crate) cache_hits: u64,
+    pub(crate) cache_misses: u64,
 }
 
 /// What happened to a request.
@@ -58,6 +70,9 @@ const DURATION_BOUNDS: [u64; 16] = [
     2_500_000, 10_000_000,
 ];
 
+/// Upper bounds of the histogram of joined batches, in rows.
+const BATCH_BOUNDS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
 // === impl Metrics ===
 
 impl Metrics {
@@ -72,6 +87,16 @@ impl Metrics {
         let counts = Arc::new(Counts::new());
         all.push((model.to_owned(), Arc::clone(&counts)));
         counts
+    }
+
+    /// Tells what is counted of a log from now on.
+    pub(crate) fn count_log(&self, log: Arc<LogCounts>) {
+        let _ = self.log.set(log);
+    }
+
+    /// Predictions that were logged, and those that were to be and were not; `None` without a log.
+    pub(crate) fn logged(&self) -> Option<[u64; 2]> {
+        self.log.get().map(|log| [log.written.load(Relaxed), log.dropped.load(Relaxed)])
     }
 
     /// The sums of all cores, by the names of the models, which are in order. Requests that ask no model have no name.
@@ -104,6 +129,10 @@ impl Counts {
             duration_nanoseconds: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             predict_nanoseconds: AtomicU64::new(0),
+            batches: Default::default(),
+            batch_rows: AtomicU64::new(0),
+            cache_hits: AtomicU64::new(0),
+            cache_misses: AtomicU64::new(0),
         }
     }
 
@@ -121,6 +150,19 @@ impl Counts {
     pub(crate) fn count_prediction(&self, n_rows: usize, took: Duration) {
         add_to(&self.rows, n_rows as u64);
         add_to(&self.predict_nanoseconds, nanoseconds(took));
+    }
+
+    /// Counts a batch of requests that waited to be joined.
+    pub(crate) fn count_batch(&self, n_rows: usize) {
+        let n_rows = n_rows as u64;
+        let bucket = BATCH_BOUNDS.iter().position(|&bound| n_rows <= bound).unwrap_or(BATCH_BOUNDS.len());
+        add_to(&self.batches[bucket], 1);
+        add_to(&self.batch_rows, n_rows);
+    }
+
+    /// Counts a search for an answer that was kept.
+    pub(crate) fn count_lookup(&self, is_hit: bool) {
+        add_to(if is_hit { &self.cache_hits } else { &self.cache_misses }, 1);
     }
 }
 
@@ -144,6 +186,10 @@ impl Sums {
         self.duration_nanoseconds += counts.duration_nanoseconds.load(Relaxed);
         self.rows += counts.rows.load(Relaxed);
         self.predict_nanoseconds += counts.predict_nanoseconds.load(Relaxed);
+        add(&mut self.batches, &counts.batches);
+        self.batch_rows += counts.batch_rows.load(Relaxed);
+        self.cache_hits += counts.cache_hits.load(Relaxed);
+        self.cache_misses += counts.cache_misses.load(Relaxed);
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use models::{Batch, Columns, Field, Inputs, LoadError, Method, Model, PredictError, Values};
+use models::{Batch, Batching, Columns, Field, Inputs, LoadError, Method, Model, PredictError, Values};
 use net::Bytes;
+use tracing::info;
 
 use crate::Settings;
 use crate::compute::Pace;
@@ -107,7 +109,13 @@ pub(crate) struct Ready {
     pub(crate) method: Method,
     /// How long it took for the first row.
     pub(crate) pace: Pace,
+    /// How long it took to predict the example for the first time.
+    pub(crate) warm_up: Duration,
     pub(crate) loaded_at: Timestamp,
+    /// How requests for it are joined, if they are.
+    pub(crate) batching: Option<Batching>,
+    /// Counts the models that this process has loaded: no two have one number.
+    pub(crate) number: u64,
 }
 
 // === impl LoadedModel ===
@@ -279,14 +287,27 @@ impl Entry {
 
 // === impl Ready ===
 
+static N_LOADED: AtomicU64 = AtomicU64::new(0);
+
 impl Ready {
     fn new(loaded: LoadedModel, method: Option<Method>, settings: &Settings) -> Self {
         let LoadedModel { model, loaded_at } = loaded;
         let method = method.unwrap_or_else(|| model.default_method());
         let schema = Schema::new(model.signature(), settings.lenient_column_names);
         let schema = if takes_columns_in_order(&model, method) { schema.in_order() } else { schema };
-        let pace = first_pace(&model, method);
-        Self { model, schema, method, pace, loaded_at }
+        let (warm_up, pace) = warm_up(&model, method);
+        let batching = model.description().batching.or(settings.batching);
+        let batching = batching.filter(|batching| batching.max_rows > 1);
+        if batching.is_some() && !model.rows_are_independent() {
+            let class = model.description().parts.first().map(|part| part.class.as_str());
+            info!(
+                class,
+                "requests for this model are not joined, because rows may depend on each other in it"
+            );
+        }
+        let batching = batching.filter(|_| model.rows_are_independent());
+        let number = N_LOADED.fetch_add(1, Ordering::Relaxed);
+        Self { model, schema, method, pace, warm_up, loaded_at, batching, number }
     }
 }
 
@@ -316,8 +337,9 @@ fn takes_columns_in_order(model: &Model, method: Method) -> bool {
     model.predict(method, &Batch::matrix(n_columns, example.clone())).is_ok() && (0..n_columns).all(is_blamed)
 }
 
-/// Predicts on the example, twice so that caches are warm, and says how long a row took.
-fn first_pace(model: &Model, method: Method) -> Pace {
+/// Predicts the example before anybody asks, twice so that caches are warm, and says how long the first time took and then
+/// a row.
+fn warm_up(model: &Model, method: Method) -> (Duration, Pace) {
     let example = model.example();
     let measure = || {
         let start = Instant::now();
@@ -326,5 +348,6 @@ fn first_pace(model: &Model, method: Method) -> Pace {
         start.elapsed()
     };
     let first = measure();
-    Pace::new(first.min(measure()) / u32::try_from(example.n_rows.max(1)).unwrap_or(u32::MAX))
+    let n_rows = u32::try_from(example.n_rows.max(1)).unwrap_or(u32::MAX);
+    (first, Pace::new(first.min(measure()) / n_rows))
 }

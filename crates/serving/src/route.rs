@@ -34,6 +34,8 @@ pub(crate) enum Verb {
 pub(crate) enum Answer {
     /// What the server knows, at once.
     Page(fn(&Call<'_>) -> Result<Reply, Fault>),
+    /// What the server knows, as the body says.
+    Read(fn(&Call<'_>, &[u8]) -> Result<Reply, Fault>),
     /// A model.
     Predict(Predict),
     /// A change of the models.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use models::{Method, Prediction};
@@ -12,14 +12,16 @@ use net::{Bytes, CollectError, Handler, LOADING, Request, Response, StatusCode};
 use tracing::error;
 
 use crate::Settings;
+use crate::batching::{self, may_join};
+use crate::cache::{self, Cache};
 use crate::call::{Asked, Call, Predict, Question, percent_decoded};
 use crate::compute::{Compute, Overloaded};
 use crate::content::Content;
 use crate::content_encoding::Encoding;
-use crate::decode::Decoded;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
+use crate::prediction_log::PredictionLog;
 use crate::protocols::{FALLBACK, PROTOCOLS};
 use crate::reply::Reply;
 use crate::repository::{self, Change, Loader, Repository};
@@ -37,8 +39,9 @@ pub struct Server {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    compute: Compute,
+    pub(crate) compute: Compute,
     pub(crate) metrics: Metrics,
+    log: OnceLock<PredictionLog>,
     pub(crate) models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
     pub(crate) loader: Option<Loader>,
@@ -56,10 +59,15 @@ pub struct ServerHandler {
 struct Core {
     shared: Arc<Shared>,
     view: RefCell<Rc<View>>,
+    /// The answers that are kept, if any are.
+    cache: Option<RefCell<Cache>>,
 }
 
 /// Bodies longer than this are read, and compressed, on a compute thread, because that takes as long as a long prediction.
 const INLINE_BODY: usize = 64 * 1024;
+
+/// The header field that says whether an answer was kept from an earlier request. Long bodies are not looked up.
+const CACHE: &str = "x-forebay-cache";
 
 // === impl Server ===
 
@@ -92,6 +100,7 @@ impl Server {
         let shared = Shared {
             compute: Compute::start(settings.compute_threads, settings.compute_queue),
             metrics: Metrics::default(),
+            log: OnceLock::new(),
             models: RwLock::new(Arc::new(ModelSet::new(models, &settings)?)),
             generation: AtomicU64::new(0),
             loader,
@@ -109,11 +118,20 @@ impl Server {
         Ok(())
     }
 
-    /// What answers requests on one core. Make one on each, and clone it for its connections.
+    /// Logs predictions from now on, unless they are logged already.
+    pub fn log_predictions(&self, log: PredictionLog) {
+        self.shared.metrics.count_log(Arc::clone(log.counts()));
+        let _ = self.shared.log.set(log);
+    }
+
+    /// What answers requests on one core. Make one on each, and clone it for its connections. It is run on a
+    /// [`tokio::task::LocalSet`], as [`net::serve`] does.
     #[must_use]
     pub fn handler(&self) -> ServerHandler {
         let view = RefCell::new(Rc::new(View::new(&self.shared, None)));
-        ServerHandler { core: Rc::new(Core { shared: Arc::clone(&self.shared), view }) }
+        let size = self.shared.settings.cache_bytes_per_core;
+        let cache = (size > 0).then(|| RefCell::new(Cache::new(size)));
+        ServerHandler { core: Rc::new(Core { shared: Arc::clone(&self.shared), view, cache }) }
     }
 }
 
@@ -201,6 +219,8 @@ pub(crate) struct Inquiry {
     /// What the query says the model is asked for.
     pub(crate) method: Option<Method>,
     pub(crate) body: Bytes,
+    /// What the client calls it in the log, if it is logged.
+    pub(crate) event_id: Option<String>,
 }
 
 /// A reply, and who gave it.
@@ -213,6 +233,7 @@ struct Answered {
 /// A prediction that was told, and what it took.
 struct Done {
     reply: Reply,
+    predictions: Vec<Prediction>,
     n_rows: usize,
     n_predictions: usize,
     took: Duration,
@@ -238,6 +259,9 @@ impl Core {
         let call = Call { models, metrics, target: &target, fields: &fields, captures };
         let (model, reply) = match &route.answer {
             Answer::Page(page) => (None, page(&call)),
+            Answer::Read(page) => {
+                (None, Box::pin(self.read(&call, body)).await.and_then(|body| page(&call, &body)))
+            }
             Answer::Change(change) => {
                 let name = call.captures.model.map(percent_decoded).unwrap_or_default();
                 let done = repository::change(&self.shared, &name, *change).await;
@@ -266,42 +290,121 @@ impl Core {
         let encoding = Encoding::of(call.fields)?;
         let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
         let body = self.plain(encoding, body).await?;
-        let inquiry = Inquiry { predict, content, method, body };
+        let event_id = self.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
+        let inquiry = Inquiry { predict, content, method, body, event_id };
         self.predict(view, model, inquiry).await
     }
 
+    /// The whole body of a request, as it was before it was compressed.
+    async fn read(&self, call: &Call<'_>, body: net::Body) -> Result<Bytes, Fault> {
+        let encoding = Encoding::of(call.fields)?;
+        let body = body.collect(self.shared.settings.body_limit).await.map_err(not_collected)?;
+        self.plain(encoding, body).await
+    }
+
     /// Reads what a model is asked, predicts, and tells: here when that is short, else on a compute thread.
+    ///
+    /// What is not on this way for everybody is boxed, so that a short request has a small future.
     async fn predict(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
-        let shared = &self.shared;
         let entry = &view.models.entries()[model];
         let ready = ready(entry)?;
-        let asked = match inquiry.body.len() {
-            0..=INLINE_BODY => Some(guarded(|| inquiry.read(entry, ready))?),
-            _ => None,
+        if self.cache.is_some() || ready.batching.is_some() || self.shared.log.get().is_some() {
+            return Box::pin(self.logged(view, model, inquiry)).await;
+        }
+        let asked = inquiry.read_if_short(entry, ready)?;
+        match asked {
+            Some(asked) if view.paces[model].get().is_short(asked.n_predictions()) => {
+                let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
+                done.note(view, model);
+                Ok(done.reply)
+            }
+            asked => Ok(Box::pin(self.elsewhere(view, model, inquiry, asked)).await?.reply),
+        }
+    }
+
+    /// The same on a compute thread.
+    async fn elsewhere(
+        &self,
+        view: &Rc<View>,
+        model: usize,
+        inquiry: Inquiry,
+        asked: Option<Asked>,
+    ) -> Result<Done, Fault> {
+        let models = Arc::clone(&view.models);
+        let work = move || {
+            let entry = &models.entries()[model];
+            let ready = ready(entry)?;
+            guarded(|| {
+                let asked = asked.map_or_else(|| inquiry.read(entry, ready), Ok)?;
+                finish(entry, ready, inquiry.predict, &asked)
+            })
         };
-        let pace = &view.paces[model];
+        let done = self.shared.compute.run(work).await.map_err(|Overloaded| overloaded())??;
+        done.note(view, model);
+        Ok(done)
+    }
+
+    /// The same, logged when that is wanted.
+    async fn logged(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
+        let Some(log) = self.shared.log.get() else { return self.kept(view, model, inquiry).await };
+        let sampled = log.sample(inquiry.event_id.as_deref(), inquiry.content, &inquiry.body);
+        let reply = self.kept(view, model, inquiry).await?;
+        if let Some(sampled) = sampled {
+            log.enter(sampled, &view.models.entries()[model], &reply);
+        }
+        Ok(reply)
+    }
+
+    /// The same, from what is kept and to be kept, when that is wanted.
+    async fn kept(&self, view: &Rc<View>, model: usize, inquiry: Inquiry) -> Result<Reply, Fault> {
+        let entry = &view.models.entries()[model];
+        let ready = ready(entry)?;
+        let asked = inquiry.read_if_short(entry, ready)?;
+        let (cache, asked) = match (&self.cache, asked) {
+            (Some(cache), Some(asked)) => (cache, asked),
+            (_, asked) => return Ok(self.joined(view, model, inquiry, asked).await?.0),
+        };
+        let key = cache::key(ready.number, &asked);
+        let kept = cache.borrow_mut().get(&key);
+        view.counts_of(Some(model)).count_lookup(kept.is_some());
+        if let Some(predictions) = kept {
+            let reply = guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?;
+            return Ok(reply.with_field(CACHE, "hit"));
+        }
+        let (reply, predictions) = self.joined(view, model, inquiry, Some(asked)).await?;
+        cache.borrow_mut().insert(key, predictions.into());
+        Ok(reply.with_field(CACHE, "miss"))
+    }
+
+    /// The same, together with others when that is wanted.
+    async fn joined(
+        &self,
+        view: &Rc<View>,
+        model: usize,
+        inquiry: Inquiry,
+        asked: Option<Asked>,
+    ) -> Result<(Reply, Vec<Prediction>), Fault> {
+        let entry = &view.models.entries()[model];
+        let ready = ready(entry)?;
         let done = match asked {
-            Some(asked) if pace.get().is_short(asked.n_predictions()) => {
-                guarded(|| finish(entry, ready, inquiry.predict, &asked))?
+            Some(asked)
+                if let Some(batching) = ready.batching
+                    && may_join(batching, &asked) =>
+            {
+                let joined = batching::predict(&self.shared, view, model, batching, asked).await;
+                let (asked, prediction) = joined?;
+                let predictions = vec![prediction];
+                let reply = guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?;
+                return Ok((reply, predictions));
             }
-            asked => {
-                let models = Arc::clone(&view.models);
-                let work = move || {
-                    let entry = &models.entries()[model];
-                    let ready = self::ready(entry)?;
-                    guarded(|| {
-                        let asked = asked.map_or_else(|| inquiry.read(entry, ready), Ok)?;
-                        finish(entry, ready, inquiry.predict, &asked)
-                    })
-                };
-                shared.compute.run(work).await.map_err(|Overloaded| overloaded())??
+            Some(asked) if view.paces[model].get().is_short(asked.n_predictions()) => {
+                let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
+                done.note(view, model);
+                done
             }
+            asked => self.elsewhere(view, model, inquiry, asked).await?,
         };
-        let mut newer = pace.get();
-        newer.learn(done.n_predictions, done.took);
-        pace.set(newer);
-        view.counts_of(Some(model)).count_prediction(done.n_rows, done.took);
-        Ok(done.reply)
+        Ok((done.reply, done.predictions))
     }
 
     /// What a body stands for, which may be much more than it is: it is decompressed elsewhere.
@@ -327,7 +430,26 @@ impl Core {
     }
 }
 
+impl Done {
+    /// Notes how long it took.
+    fn note(&self, view: &View, model: usize) {
+        let pace = &view.paces[model];
+        let mut newer = pace.get();
+        newer.learn(self.n_predictions, self.took);
+        pace.set(newer);
+        view.counts_of(Some(model)).count_prediction(self.n_rows, self.took);
+    }
+}
+
 impl Inquiry {
+    /// Reads the body, unless that takes long.
+    fn read_if_short(&self, entry: &Entry, ready: &Ready) -> Result<Option<Asked>, Fault> {
+        match self.body.len() {
+            0..=INLINE_BODY => guarded(|| self.read(entry, ready)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Reads the body.
     fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
         (self.predict.ask)(&Question::new(entry, ready, self.content, &self.body, self.method))
@@ -336,13 +458,20 @@ impl Inquiry {
 
 /// Predicts what is asked, and tells it.
 fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Result<Done, Fault> {
-    let Decoded { batch, ignored, .. } = &asked.decoded;
+    let batch = &asked.decoded.batch;
     let start = Instant::now();
     let predictions = asked.outputs.iter().map(|output| ready.model.predict(output.method, batch));
     let predictions: Result<Vec<Prediction>, _> = predictions.collect();
     let predictions = predictions.map_err(|error| Fault::of_prediction(error, &asked.decoded))?;
     let took = start.elapsed();
-    let mut reply = (predict.tell)(entry, asked, &predictions);
+    let reply = told(entry, predict, asked, &predictions);
+    Ok(Done { reply, predictions, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
+}
+
+/// The answer in the protocol of the question.
+fn told(entry: &Entry, predict: Predict, asked: &Asked, predictions: &[Prediction]) -> Reply {
+    let mut reply = (predict.tell)(entry, asked, predictions);
+    let ignored = &asked.decoded.ignored;
     if !ignored.is_empty() {
         let ignored = list(ignored.iter().map(String::as_str));
         reply = reply.with_field(
@@ -350,7 +479,7 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
             format!("ignored, because the model does not know them: {ignored}"),
         );
     }
-    Ok(Done { reply, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })
+    reply
 }
 
 /// The answer to a request that has none, in the shape of its protocol.
@@ -370,7 +499,8 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, F
     })
 }
 
-fn ready(entry: &Entry) -> Result<&Ready, Fault> {
+/// The model, when it is there.
+pub(crate) fn ready(entry: &Entry) -> Result<&Ready, Fault> {
     let (cause, problem) = match &entry.state {
         EntryState::Ready(ready) => return Ok(ready),
         EntryState::Loading => (Cause::Loading, "is still loading"),
@@ -388,7 +518,7 @@ fn not_collected(error: CollectError) -> Fault {
     }
 }
 
-fn overloaded() -> Fault {
+pub(crate) fn overloaded() -> Fault {
     Fault::new(Cause::Unavailable, "too many predictions are waiting").with_help("try again in a moment")
 }
 

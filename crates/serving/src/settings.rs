@@ -1,5 +1,7 @@
 //! What an operator may change about a model server.
 
+use models::Batching;
+
 /// What an operator may change about a model server. Every limit has a default; none is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -14,6 +16,10 @@ pub struct Settings {
     pub compute_threads: usize,
     /// Predictions that may wait for a compute thread. When as many wait, further ones are answered with 503.
     pub compute_queue: usize,
+    /// How requests for one model that wait at the same time are joined, if they are, unless the model's folder says it.
+    pub batching: Option<Batching>,
+    /// Bytes of answers that each core keeps for those who ask the same again; 0 for none.
+    pub cache_bytes_per_core: usize,
 }
 
 impl Default for Settings {
@@ -25,6 +31,8 @@ impl Default for Settings {
             lenient_column_names: false,
             compute_threads: n_cores,
             compute_queue: 64 * n_cores,
+            batching: None,
+            cache_bytes_per_core: 0,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use crate::batching::Queue;
 use crate::compute::Pace;
 use crate::metrics::Counts;
 use crate::model_set::{Entry, ModelSet};
@@ -20,6 +21,8 @@ pub(crate) struct View {
     counts: Vec<Arc<Counts>>,
     /// By the index of the model.
     pub(crate) paces: Vec<Cell<Pace>>,
+    /// The requests that wait to be joined, by the index of the model.
+    pub(crate) queues: Vec<Queue>,
 }
 
 impl View {
@@ -43,7 +46,8 @@ impl View {
             Cell::new(entry.ready().map_or_else(|| Pace::new(Duration::ZERO), |ready| ready.pace))
         };
         let paces = models.entries().iter().map(pace).collect();
-        Self { generation, models, counts, paces }
+        let queues = models.entries().iter().map(|_| Queue::default()).collect();
+        Self { generation, models, counts, paces, queues }
     }
 
     fn counts_by_name(&self) -> HashMap<&str, &Arc<Counts>> {

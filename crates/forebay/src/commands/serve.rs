@@ -1,15 +1,18 @@
 //! `forebay serve`: only the model server.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use models::Batching;
 use net::{Drain, Limits};
-use serving::{LoadedModel, ModelState, Repository, ServedModel, Server, Style};
+use serving::{LoadedModel, LogTarget, ModelState, NotASink, PredictionLog, Repository, ServedModel, Server};
 
 use super::End;
+use crate::duration;
+use crate::given_models::{Given, GivenModels, NamedModel, served};
 use crate::globals::Globals;
 use crate::memory;
 use crate::model_repository::ModelRepository;
@@ -36,8 +39,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     model_repository: Option<PathBuf>,
 
-    /// Let every client load and unload the models of that folder: POST /v2/repository/models/NAME/load
-    #[arg(long, requires = "model_repository")]
+    /// Let every client load and unload these models: POST /v2/repository/models/NAME/load
+    #[arg(long)]
     model_control: bool,
 
     /// Port to listen on; 0 for any free one
@@ -72,6 +75,26 @@ pub(crate) struct Options {
     #[arg(long)]
     lenient_column_names: bool,
 
+    /// Predict requests for one model together that wait at the same time, up to so many rows [default: each alone]
+    #[arg(long, value_name = "ROWS")]
+    batch_size: Option<usize>,
+
+    /// How long a request may wait for others to be predicted with, for example 2ms
+    #[arg(long, value_name = "TIME", default_value = "0", requires = "batch_size", value_parser = duration::parse)]
+    batch_delay: Duration,
+
+    /// Keep answers for those who ask the same again, in so many bytes [default: none]
+    #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
+    cache_size: usize,
+
+    /// Log what models are asked and answer, as CloudEvents: lines at the end of a file, or POSTs to an http URL
+    #[arg(long, value_name = "FILE|URL", value_parser = log_target)]
+    log_predictions: Option<LogTarget>,
+
+    /// Share of requests to log, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "log_predictions", value_parser = share)]
+    log_sample: f64,
+
     /// Folder of copies of remote models [default: $XDG_CACHE_HOME/forebay/models]
     #[arg(long, value_name = "DIR", env = "FOREBAY_MODEL_CACHE")]
     model_cache: Option<PathBuf>,
@@ -81,34 +104,27 @@ pub(crate) struct Options {
     stop_when_stdin_closes: bool,
 }
 
-/// A model on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct NamedModel {
-    name: Option<String>,
-    uri: String,
+/// Where predictions are logged to.
+fn log_target(text: &str) -> Result<LogTarget, String> {
+    match text {
+        "" => Err("a log is a file or an http URL".to_owned()),
+        _ if text.contains("://") => {
+            text.parse().map(LogTarget::Http).map_err(|error: NotASink| error.to_string())
+        }
+        path => Ok(LogTarget::File(path.into())),
+    }
 }
 
-impl std::str::FromStr for NamedModel {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        };
-        match text.split_once('=') {
-            Some((name, "")) if is_name(name) => Err(format!("`{text}` names no model after the `=`")),
-            Some((name, uri)) if is_name(name) => {
-                Ok(Self { name: Some(name.to_owned()), uri: uri.to_owned() })
-            }
-            _ if text.is_empty() => Err("a model is a file, a folder or a URI".to_owned()),
-            _ => Ok(Self { name: None, uri: text.to_owned() }),
-        }
-    }
+/// A share of a whole.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("`{text}` is no number from 0 to 1"))
 }
 
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take then to write what is still to be logged.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(serve(options, globals))
@@ -126,12 +142,16 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         let wanted = NamedModel { name: Some(name.clone()), uri: name.clone() };
         served(&wanted, None, ModelState::Loading)
     }));
-    let server = match &repository {
-        Some(repository) if options.model_control => {
-            Server::with_repository(loading, settings, Arc::clone(repository) as Arc<dyn Repository>)?
-        }
-        _ => Server::new(loading, settings)?,
+    let given = Arc::new(GivenModels::new(repository.clone()));
+    let server = match options.model_control {
+        true => Server::with_repository(loading, settings, Arc::clone(&given) as Arc<dyn Repository>)?,
+        false => Server::new(loading, settings)?,
     };
+    let log = options.log_predictions.clone().map(|target| PredictionLog::start(target, options.log_sample));
+    let log = log.transpose().context("cannot open the log of predictions")?;
+    if let Some(log) = &log {
+        server.log_predictions(log.clone());
+    }
     let Listening { address, grpc_address, drain } = listen(options, &server)?;
 
     let storage = Storage {
@@ -142,7 +162,8 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     // One listener from here to the end: a signal that comes between two of them would be lost.
     let mut end = std::pin::pin!(signals::end(options.stop_when_stdin_closes));
     let load = async {
-        let mut models = load_all(&wanted, &storage).await?;
+        let (mut models, found) = load_all(&wanted, &storage).await?;
+        given.found(found);
         if let Some(repository) = repository {
             models.extend(load_repository(repository, names).await?);
         }
@@ -167,6 +188,9 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     memory::forget_the_start();
     let end = end.await;
     drain.finish(DRAIN_PATIENCE).await;
+    if let Some(log) = log {
+        log.flush(LOG_PATIENCE).await;
+    }
     Ok(end)
 }
 
@@ -176,10 +200,18 @@ fn settings(options: &Options) -> serving::Settings {
         lenient_column_names: options.lenient_column_names,
         ..serving::Settings::default()
     };
+    settings.batching =
+        options.batch_size.map(|max_rows| Batching { max_rows, max_delay: options.batch_delay });
+    settings.cache_bytes_per_core = options.cache_size / n_threads(options);
     if let Some(body_limit) = options.body_limit {
         settings.body_limit = body_limit;
     }
     settings
+}
+
+/// How many threads answer requests.
+fn n_threads(options: &Options) -> usize {
+    options.threads.map_or_else(net::n_cores, usize::from)
 }
 
 /// Where requests are taken, and what ends that.
@@ -192,7 +224,7 @@ struct Listening {
 /// Opens the ports and starts a thread per core.
 fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let ip = if options.public { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { options.address };
-    let n_threads = options.threads.map_or_else(net::n_cores, usize::from);
+    let n_threads = n_threads(options);
     let sockets = net::bind(SocketAddr::new(ip, options.port), n_threads)?;
     let address = sockets.first().context("no threads")?.local_addr()?;
     let grpc_sockets = match options.grpc_port {
@@ -224,18 +256,23 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     Ok(Listening { address, grpc_address, drain })
 }
 
-/// Fetches and loads all models. The first that cannot be loaded is the error.
-async fn load_all(wanted: &[NamedModel], storage: &Storage) -> anyhow::Result<Vec<ServedModel>> {
+/// Fetches and loads all models, and says where each was found. The first that cannot be loaded is the error.
+async fn load_all(
+    wanted: &[NamedModel],
+    storage: &Storage,
+) -> anyhow::Result<(Vec<ServedModel>, Vec<Given>)> {
     let base = std::env::current_dir().context("cannot tell the current folder")?;
-    let mut models = Vec::with_capacity(wanted.len());
+    let (mut models, mut found) = (Vec::with_capacity(wanted.len()), Vec::with_capacity(wanted.len()));
     for model in wanted {
         let path = storage.fetch(&model.uri, &base).await?;
         let shown = path.clone();
         let loaded = tokio::task::spawn_blocking(move || LoadedModel::load(&path)).await?;
         let loaded = loaded.with_context(|| format!("cannot load the model at `{}`", shown.display()))?;
-        models.push(served(model, Some(&shown), ModelState::Ready(Box::new(loaded))));
+        let served = served(model, Some(&shown), ModelState::Ready(Box::new(loaded)));
+        found.push(Given { model: model.clone(), path: shown, name: served.name.clone() });
+        models.push(served);
     }
-    Ok(models)
+    Ok((models, found))
 }
 
 /// Loads all models of the repository. The first that cannot be loaded is the error.
@@ -251,59 +288,4 @@ async fn load_repository(
         anyhow::Ok(models)
     };
     tokio::task::spawn_blocking(load).await?
-}
-
-/// How a model is served: under the name it was given, and under the one it gives itself.
-fn served(wanted: &NamedModel, path: Option<&Path>, state: ModelState) -> ServedModel {
-    let description = match &state {
-        ModelState::Ready(loaded) => Some(loaded.model.description()),
-        ModelState::Loading | ModelState::Failed => None,
-    };
-    let own_name = description.and_then(|description| description.name.clone());
-    let name = wanted.name.clone().or_else(|| own_name.clone()).unwrap_or_else(|| name_of(path, &wanted.uri));
-    ServedModel {
-        aliases: own_name.into_iter().filter(|own| *own != name).collect(),
-        version: description.and_then(|description| description.version.clone()),
-        style: Style::default(),
-        method: None,
-        state,
-        name,
-    }
-}
-
-/// The name of a model that has none: that of its file or folder, or of the folder around a file called `model.*`.
-fn name_of(path: Option<&Path>, uri: &str) -> String {
-    let path =
-        path.map_or_else(|| PathBuf::from(uri), |path| std::fs::canonicalize(path).unwrap_or(path.into()));
-    let is_file = path.extension().is_some();
-    let stem = path.file_stem().filter(|stem| !is_file || *stem != "model");
-    let name = stem.or_else(|| path.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "model".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_may_have_a_name_before_it() {
-        let parse = |text: &str| text.parse::<NamedModel>().map(|model| (model.name, model.uri));
-        assert_eq!(parse("iris=s3://a/b=c"), Ok((Some("iris".into()), "s3://a/b=c".into())));
-        assert_eq!(parse("s3://a/b=c"), Ok((None, "s3://a/b=c".into())));
-        assert_eq!(parse("./model.joblib"), Ok((None, "./model.joblib".into())));
-        assert!(parse("iris=").is_err() && parse("").is_err());
-    }
-
-    #[test]
-    fn a_model_without_a_name_has_that_of_its_file_or_folder() {
-        for (uri, name) in [
-            ("/a/iris/model.joblib", "iris"),
-            ("/a/wine", "wine"),
-            ("/a/iris.pkl", "iris"),
-            ("s3://b/models/rf", "rf"),
-            ("model.pkl", "model"),
-        ] {
-            assert_eq!(name_of(None, uri), name, "{uri}");
-        }
-    }
 }

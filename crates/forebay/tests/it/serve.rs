@@ -117,6 +117,60 @@ fn grpc_is_spoken_on_a_port_of_its_own() {
 }
 
 #[test]
+fn a_model_of_the_command_line_is_loaded_again_from_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.joblib");
+    std::fs::copy(project("fixtures/models/iris-svc/model.joblib"), &file).unwrap();
+    let serving = Serving::start(&[&format!("iris={}", file.display()), "--model-control"]);
+    let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
+    let predict = || serving.post("/v1/models/iris:predict", body);
+    assert_eq!(serving.post("/v2/repository/models/iris/unload", "").0, 200);
+    assert_eq!(predict().0, 404);
+    let index = |body: &str| serving.post("/v2/repository/index", body).1;
+    assert!(index("").contains("unloaded"));
+    assert_eq!(index(r#"{"ready":true}"#), "[]");
+    std::fs::copy(project("fixtures/models/iris-strlabels/model.joblib"), &file).unwrap();
+    assert_eq!(serving.post("/v2/repository/models/iris/load", "").0, 200);
+    assert_eq!(predict(), (200, r#"{"predictions":["versicolor"]}"#.to_owned()));
+    std::fs::write(&file, "no model").unwrap();
+    let (status, text) = serving.post("/v2/repository/models/iris/load", "");
+    assert!(status == 400 && text.contains("model `iris` cannot be loaded: "), "{status} {text}");
+    assert_eq!(predict().0, 200);
+    assert_eq!(serving.post("/v2/repository/models/rose/load", "").0, 404);
+}
+
+#[test]
+fn predictions_are_logged_before_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("predictions.jsonl").display().to_string();
+    let model = format!("iris={}", project("examples/iris/model"));
+    let options = ["--log-predictions", &path, "--cache-size", "1000000", "--batch-size", "8"];
+    let mut serving = Serving::start(&[&[model.as_str()], &options[..]].concat());
+    let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
+    for _ in 0..3 {
+        assert_eq!(serving.post("/v1/models/iris:predict", body), (200, r#"{"predictions":[1]}"#.to_owned()));
+    }
+    assert!(Command::new("kill").arg(serving.child.id().to_string()).status().unwrap().success());
+    assert!(serving.child.wait().unwrap().success());
+    let log = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains(r#""data":{"predictions":[1]}"#)).count(), 3, "{log}");
+}
+
+#[test]
+fn options_that_mean_nothing_are_refused() {
+    for (options, words) in [
+        (["--log-predictions", "https://broker"], "is no http URL"),
+        (["--log-sample", "0.5"], "--log-predictions"),
+        (["--batch-delay", "2ms"], "--batch-size"),
+    ] {
+        let output = run(FOREBAY, &[&["serve", "model.pkl"], &options[..]].concat());
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{problem}");
+        assert!(problem.contains(words), "{problem}");
+    }
+}
+
+#[test]
 fn clients_change_nothing_unless_they_may() {
     let model = format!("iris={}", project("examples/iris/model"));
     let serving = Serving::start(&[&model]);

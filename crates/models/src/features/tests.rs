@@ -240,3 +240,16 @@ features:
     let rows = batch(vec![("price", texts(&[Some("cheap")])), ("date", texts(&[None]))]);
     check(&step, &rows, expect![[r#"Some(0) Some("price"): expected a number, got the text `cheap`"#]]);
 }
+
+#[test]
+fn the_file_may_say_how_requests_are_joined() {
+    let batching = |text: &str| parse(text).map(|settings| settings.batching);
+    let joined = Batching { max_rows: 64, max_delay: Duration::from_millis(2) };
+    assert_eq!(batching("max_batch_size: 64\nmax_batch_time: 0.002"), Ok(Some(joined)));
+    assert_eq!(batching("max_batch_size: 64"), Ok(Some(Batching { max_delay: Duration::ZERO, ..joined })));
+    assert_eq!(batching("name: a"), Ok(None));
+    for seconds in ["-1", "61", ".nan", "1e300"] {
+        let problem = batching(&format!("max_batch_time: {seconds}")).unwrap_err();
+        assert!(problem.starts_with("`max_batch_time`: expected seconds, from 0 to 60"), "{problem}");
+    }
+}

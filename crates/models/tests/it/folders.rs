@@ -81,13 +81,15 @@ fn a_folder_without_a_model_says_what_was_looked_for() {
 
 #[test]
 fn mlserver_settings_name_the_model_its_version_and_its_file() {
-    let settings =
-        r#"{"name": "iris", "implementation": "x", "parameters": {"uri": "./b.pkl", "version": "v3"}}"#;
+    let settings = r#"{"name": "iris", "implementation": "x", "max_batch_size": 8, "max_batch_time": 0.5,
+            "parameters": {"uri": "./b.pkl", "version": "v3"}}"#;
     let folder = folder(&[("a.pkl", Text("")), ("b.pkl", svc()), ("model-settings.json", Text(settings))]);
     let model = models::load(folder.path()).unwrap();
     let description = model.description();
     assert_eq!((description.name.as_deref(), description.version.as_deref()), (Some("iris"), Some("v3")));
     assert_eq!(description.file.file_name().unwrap(), "b.pkl");
+    let max_delay = std::time::Duration::from_millis(500);
+    assert_eq!(description.batching, Some(models::Batching { max_rows: 8, max_delay }));
 }
 
 #[test]

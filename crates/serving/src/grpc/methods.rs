@@ -72,8 +72,8 @@ pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Byte
         Answer::Infer => match asked_model(view.models(), &message) {
             Err(fault) => (None, Err(fault)),
             Ok(model) => {
-                let inquiry =
-                    Inquiry { predict: INFER, content: Content::Message, method: None, body: message };
+                let (predict, content) = (INFER, Content::Message);
+                let inquiry = Inquiry { predict, content, method: None, body: message, event_id: None };
                 (Some(model), handler.predict(&view, model, inquiry).await)
             }
         },

@@ -234,7 +234,8 @@ mod tests {
         check_double(1e16, "1e+16", "1e16");
         check_double(123_456_789_012_345_680.0, "1.2345678901234568e+17", "1.2345678901234568e17");
         check_double(5e-324, "5e-324", "5e-324");
-        check_double(655_351_658_754_154.25, "655351658754154.2", "655351658754154.2");
+        // A quarter, which both .2 and .3 are as near to.
+        check_double(2_621_406_635_016_617.0 / 4.0, "655351658754154.2", "655351658754154.2");
         check_double(f64::MAX, "1.7976931348623157e+308", "1.7976931348623157e308");
         check_double(f64::NAN, "NaN", "null");
         check_double(f64::NEG_INFINITY, "-Infinity", "null");

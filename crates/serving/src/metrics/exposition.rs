@@ -1,6 +1,7 @@
 //! Counts as Prometheus reads them: OpenMetrics 1.0, or the text format 0.0.4 that came before it.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -8,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{DURATION_BOUNDS, STATUS_CLASSES, Sums};
+use super::{BATCH_BOUNDS, DURATION_BOUNDS, Metrics, STATUS_CLASSES, Sums};
 use crate::model_set::ModelSet;
 use crate::protocols::PROTOCOLS;
 
@@ -23,6 +24,7 @@ pub(crate) enum Exposition {
 #[derive(Debug)]
 struct Scrape {
     sums: Vec<(String, Sums)>,
+    logged: Option<[u64; 2]>,
     models: Vec<ModelInfo>,
 }
 
@@ -32,6 +34,7 @@ struct ModelInfo {
     version: String,
     sha256: String,
     is_ready: bool,
+    warm_up: Option<Duration>,
 }
 
 const NANOSECONDS: f64 = 1e9;
@@ -54,15 +57,17 @@ impl Exposition {
 }
 
 /// The text of all counts.
-pub(crate) fn text(sums: Vec<(String, Sums)>, models: &ModelSet, exposition: Exposition) -> String {
+pub(crate) fn text(metrics: &Metrics, models: &ModelSet, exposition: Exposition) -> String {
     let models = models.entries().iter().map(|entry| ModelInfo {
         name: entry.name.clone(),
         version: entry.version.clone().unwrap_or_default(),
         sha256: entry.ready().map(|ready| ready.model.description().sha256.clone()).unwrap_or_default(),
         is_ready: entry.ready().is_some(),
+        warm_up: entry.ready().map(|ready| ready.warm_up),
     });
     let mut registry = Registry::with_prefix("forebay_model");
-    registry.register_collector(Box::new(Scrape { sums, models: models.collect() }));
+    let scrape = Scrape { sums: metrics.sums(), logged: metrics.logged(), models: models.collect() };
+    registry.register_collector(Box::new(scrape));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a String takes every text");
     match exposition {
@@ -114,7 +119,26 @@ impl Collector for Scrape {
                 .encode_family(&[("model", model)])?
                 .encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
         }
+        let help = "Rows that were predicted together, of requests that waited to be joined";
+        self.batches(describe(&mut encoder, "batch_rows", help, None, MetricType::Histogram)?)?;
+        let help = "Searches for an answer that was kept from an earlier request";
+        self.lookups(describe(&mut encoder, "cache_lookups", help, None, MetricType::Counter)?)?;
+        let help = "Predictions that were to be logged, and whether they were";
+        let mut logged = describe(&mut encoder, "log_exchanges", help, None, MetricType::Counter)?;
+        for (result, count) in ["written", "dropped"].iter().zip(self.logged.iter().flatten()) {
+            logged
+                .encode_family(&[("result", *result)])?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
+        let help = "Time that the first prediction took, of the example and before the model was ready";
+        let mut warm_up = describe(&mut encoder, "warm_up", help, seconds, MetricType::Gauge)?;
+        for model in &self.models {
+            let labels = [("model", model.name.as_str()), ("version", model.version.as_str())];
+            if let Some(took) = model.warm_up {
+                warm_up.encode_family(&labels)?.encode_gauge(&took.as_secs_f64())?;
+            }
+        }
         let mut ready = describe(&mut encoder, "ready", "Whether a model answers", None, MetricType::Gauge)?;
         for versions in self.models.chunk_by(|a, b| a.name == b.name) {
             let is_ready = i64::from(versions.iter().all(|model| model.is_ready));
@@ -150,6 +174,31 @@ impl Scrape {
             let seconds = sums.duration_nanoseconds as f64 / NANOSECONDS;
             let labels = [("model", model.as_str())];
             encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn batches(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = BATCH_BOUNDS.iter().map(|&bound| bound as f64).chain([f64::INFINITY]);
+        for (model, sums) in self.asked().filter(|(_, sums)| sums.batch_rows > 0) {
+            let buckets: Vec<(f64, u64)> = bounds.clone().zip(sums.batches).collect();
+            let count = sums.batches.iter().sum();
+            let rows = sums.batch_rows as f64;
+            let labels = [("model", model)];
+            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(rows, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn lookups(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (model, sums) in self.asked() {
+            for (result, count) in [("hit", sums.cache_hits), ("miss", sums.cache_misses)] {
+                // Without a cache nothing is searched for.
+                if sums.cache_hits + sums.cache_misses > 0 {
+                    let labels = [("model", model), ("result", result)];
+                    encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+            }
         }
         Ok(())
     }

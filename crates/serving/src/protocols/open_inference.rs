@@ -3,11 +3,10 @@
 //! The protocol leaves open what outputs are called and how a flat answer is shaped; [`crate::Style`] chooses whose way.
 
 mod id;
+mod index;
 mod infer;
 mod request;
 mod response;
-
-use std::sync::Arc;
 
 use models::{DataType, Field, Inputs};
 use net::StatusCode;
@@ -17,12 +16,13 @@ use crate::call::{Call, Predict};
 use crate::example;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::write::{Dialect, Writer};
-use crate::model_set::{Entry, ModelSet, Ready};
+use crate::model_set::{Entry, Ready};
 use crate::reply::Reply;
 use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
 
-pub(crate) use id::new_id;
+pub(crate) use id::{new_id, random};
+pub(crate) use index::{Indexed, index, read_index_request};
 pub(crate) use infer::{Answered, answers, asked, bytes_of};
 pub(crate) use request::{
     LONGEST_ID, MOST_DIMENSIONS, Request, more_dimensions, more_outputs, no_length, wrong_id,
@@ -99,8 +99,8 @@ pub(super) const PROTOCOL: Protocol = Protocol {
         Route {
             verb: Verb::Post,
             pattern: "/v2/repository/index",
-            doc: "The models and their states, as MLServer and Triton list them.",
-            answer: Answer::Page(repository_index),
+            doc: "The models and their states, as MLServer and Triton list them; of `{\"ready\": true}` those that answer.",
+            answer: Answer::Read(index::page),
         },
         Route {
             verb: Verb::Post,
@@ -277,41 +277,6 @@ pub(crate) fn datatype_of(datatype: DataType) -> &'static str {
         DataType::Double | DataType::Any => "FP64",
         DataType::String | DataType::Binary | DataType::Datetime => "BYTES",
     }
-}
-
-/// A model as the repository lists it.
-pub(crate) struct Indexed {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) state: &'static str,
-    pub(crate) reason: String,
-}
-
-/// The models and their states.
-pub(crate) fn index(models: &ModelSet, is_ready_only: bool) -> Vec<Indexed> {
-    let entries = models.entries().iter().filter(|entry| !is_ready_only || entry.ready().is_some());
-    let indexed = |entry: &Arc<Entry>| Indexed {
-        name: entry.name.clone(),
-        version: entry.version.clone().unwrap_or_default(),
-        state: if entry.ready().is_some() { "READY" } else { "UNAVAILABLE" },
-        reason: String::new(),
-    };
-    let unloaded = models.unloaded().iter().filter(|_| !is_ready_only).map(|name| Indexed {
-        name: name.clone(),
-        version: String::new(),
-        state: "UNAVAILABLE",
-        reason: "unloaded".to_owned(),
-    });
-    entries.map(indexed).chain(unloaded).collect()
-}
-
-fn repository_index(call: &Call<'_>) -> Result<Reply, Fault> {
-    let mut json = Writer::new(Dialect::Compact, 128);
-    json.list(index(call.models, false), |json, Indexed { name, version, state, reason }| {
-        json.raw("{\"name\":").text(&name).raw(",\"version\":").text(&version);
-        json.raw(",\"state\":").text(state).raw(",\"reason\":").text(&reason).raw("}");
-    });
-    Ok(Reply::json(StatusCode::OK, json))
 }
 
 fn example(ready: &Ready) -> String {

@@ -64,7 +64,7 @@ fn ready(call: &Call<'_>) -> Result<Reply, Fault> {
 
 fn metrics(call: &Call<'_>) -> Result<Reply, Fault> {
     let exposition = Exposition::of(call.fields.text("accept"));
-    let text = metrics::text(call.metrics.sums(), call.models, exposition);
+    let text = metrics::text(call.metrics, call.models, exposition);
     Ok(Reply::new(StatusCode::OK, exposition.content_type(), text))
 }
 

@@ -73,28 +73,36 @@ pub(crate) fn ask(
     fields: &[(String, String)],
     body: &[u8],
 ) -> Answer {
+    let request = request(method, path, fields, body);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(answer(handler, request))
+}
+
+/// A request.
+pub(crate) fn request(method: &str, path: &str, fields: &[(String, String)], body: &[u8]) -> Request {
     let mut request_fields = Fields::new();
     for (name, value) in fields {
         request_fields.push(name, value);
     }
     let address = "127.0.0.1:1".parse().unwrap();
-    let request = Request {
+    Request {
         method: Method::from_bytes(method.as_bytes()).unwrap(),
         target: Target::new(path),
         version: Version::HTTP_11,
         fields: request_fields,
         body: Body::from(body.to_vec()),
         connection: Connection { peer: address, local: address, is_tls: false },
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        let response = handler.handle(request).await;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let fields = response.fields.iter().map(|(name, value)| (text(name), text(value))).collect();
-        let status = response.status.as_u16();
-        let body = response.body.collect(100_000_000).await.unwrap();
-        Answer { status, fields, body: body.to_vec() }
-    })
+    }
+}
+
+/// What a handler answers.
+pub(crate) async fn answer(handler: &ServerHandler, request: Request) -> Answer {
+    let response = handler.handle(request).await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let fields = response.fields.iter().map(|(name, value)| (text(name), text(value))).collect();
+    let status = response.status.as_u16();
+    let body = response.body.collect(100_000_000).await.unwrap();
+    Answer { status, fields, body: body.to_vec() }
 }
 
 /// Asks a handler for a page.

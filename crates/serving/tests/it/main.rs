@@ -1,6 +1,10 @@
 //! The model server as its clients see it: requests in, responses out, on real models.
 
 #[cfg(test)]
+mod batching;
+#[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod compressed;
@@ -10,6 +14,8 @@ mod examples;
 mod fixture;
 #[cfg(test)]
 mod grpc;
+#[cfg(test)]
+mod prediction_log;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]

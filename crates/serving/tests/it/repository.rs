@@ -63,6 +63,13 @@ fn a_model_is_read_again_with_all_its_versions() {
     let metrics = get(&handler, "/metrics");
     let ready = metrics.text().lines().filter(|line| line.starts_with("forebay_model_ready{"));
     assert_eq!(ready.count(), 2);
+    let mut warm_ups =
+        metrics.text().lines().filter(|line| line.starts_with("forebay_model_warm_up_seconds{"));
+    assert!(
+        warm_ups.clone().count() == 3 && warm_ups.all(|line| !line.ends_with(" 0.0")),
+        "{}",
+        metrics.text()
+    );
 }
 
 #[test]
@@ -75,6 +82,17 @@ fn an_unloaded_model_is_gone_until_it_is_loaded() {
         200,
         r#"[{"name":"wine","version":"v1","state":"READY","reason":""},{"name":"iris","version":"","state":"UNAVAILABLE","reason":"unloaded"}]"#,
     );
+    for (body, expected) in [
+        (r#"{"ready": true}"#, r#"[{"name":"wine","version":"v1","state":"READY","reason":""}]"#),
+        (r#"{"ready": 1}"#, r#"{"error":"$.ready: expected `true` or `false`, got a number"}"#),
+        (r#"[true]"#, r#"{"error":"expected an object, got a list"}"#),
+    ] {
+        let status = if expected.starts_with('[') { 200 } else { 400 };
+        check(&post(&handler, "/v2/repository/index", body), status, expected);
+    }
+    for all in [r#"{"ready": false}"#, r#"{"ready": null, "more": [1]}"#, " "] {
+        assert!(post(&handler, "/v2/repository/index", all).text().contains("unloaded"), "{all}");
+    }
     assert_eq!(get(&handler, "/readyz").status, 200);
     check(
         &post(&handler, "/v2/repository/models/iris/unload", "{}"),

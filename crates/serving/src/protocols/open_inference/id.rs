@@ -9,7 +9,7 @@ thread_local! {
 
 /// A new UUID of version 4 (RFC 9562 §5.4). It is unlike any other, and no secret.
 pub(crate) fn new_id() -> String {
-    let random = u128::from(next()) << 64 | u128::from(next());
+    let random = u128::from(random()) << 64 | u128::from(random());
     let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let mut id = String::with_capacity(36);
     for place in (0..32u32).rev() {
@@ -22,8 +22,8 @@ pub(crate) fn new_id() -> String {
     id
 }
 
-/// SplitMix64, which begins at a random number on each thread.
-fn next() -> u64 {
+/// A random number, which is no secret: SplitMix64, which begins at a random number on each thread.
+pub(crate) fn random() -> u64 {
     STATE.with(|state| {
         let mut value = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
         state.set(value);

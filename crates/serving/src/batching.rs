@@ -1,0 +1,225 @@
+//! Requests for one model that wait at the same time, predicted together.
+//!
+//! Each core joins the requests of its own connections, so nothing is shared and nothing is locked: a queue per core and
+//! model, and a task that leads it as long as somebody waits. One batch of a queue is at work at a time; what comes
+//! meanwhile is the next batch. So with no delay at all requests are joined exactly when the model is the bottleneck, and
+//! a delay adds to that a bounded wait for company.
+//!
+//! Every request gets the answer it would get alone, bit by bit: only models whose rows are independent are asked
+//! together, only rows whose columns are alike are joined, and when a batch is refused each request is asked alone, so
+//! that a bad row is the trouble of whoever sent it.
+//!
+//! Bodies that are long enough to be read on a compute thread wait for nobody.
+//!
+//! This is what MLServer calls adaptive batching and Triton dynamic batching. It is worth its while for models that do
+//! much the same work for many rows as for one; a model of a microsecond is better asked at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use models::{Batch, Batching, Method, Prediction};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use crate::call::Asked;
+use crate::compute::Overloaded;
+use crate::fault::Fault;
+use crate::model_set::Ready;
+use crate::server::{Shared, guarded, overloaded, ready};
+use crate::view::View;
+
+/// The requests for one model that wait on one core.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: RefCell<VecDeque<Waiting>>,
+    n_rows: Cell<usize>,
+    /// Whether a task leads it.
+    is_led: Cell<bool>,
+    arrived: Notify,
+}
+
+/// A request that waits, and where its answer goes.
+#[derive(Debug)]
+struct Waiting {
+    asked: Asked,
+    since: tokio::time::Instant,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What was asked comes back with its answer, for it says how that is told.
+type Answer = (Asked, Result<Prediction, Fault>);
+
+/// Whether a request may wait for others: it asks one thing of fewer rows than make a batch.
+pub(crate) fn may_join(batching: Batching, asked: &Asked) -> bool {
+    asked.outputs.len() == 1 && (1..batching.max_rows).contains(&asked.decoded.batch.n_rows)
+}
+
+/// Waits for company, and predicts. Must be called on a [`tokio::task::LocalSet`].
+pub(crate) async fn predict(
+    shared: &Arc<Shared>,
+    view: &Rc<View>,
+    model: usize,
+    batching: Batching,
+    asked: Asked,
+) -> Result<(Asked, Prediction), Fault> {
+    let queue = &view.queues[model];
+    if queue.waiting.borrow().len() >= shared.settings.compute_queue {
+        return Err(overloaded());
+    }
+    let (answer, answered) = oneshot::channel();
+    queue.push(Waiting { asked, since: tokio::time::Instant::now(), answer });
+    if !queue.is_led.replace(true) {
+        tokio::task::spawn_local(lead(Arc::clone(shared), Rc::clone(view), model, batching));
+    } else if queue.n_rows.get() >= batching.max_rows {
+        queue.arrived.notify_one();
+    }
+    // The sender is dropped unused only when there was no place for the batch on the compute threads.
+    let (asked, prediction) = answered.await.map_err(|_| overloaded())?;
+    Ok((asked, prediction?))
+}
+
+/// Leads a queue, and is missed by nobody when it ends: the next request sets off another.
+struct Leader<'q>(&'q Queue);
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        self.0.is_led.set(false);
+    }
+}
+
+/// Predicts batch after batch until nobody waits.
+async fn lead(shared: Arc<Shared>, view: Rc<View>, model: usize, batching: Batching) {
+    let queue = &view.queues[model];
+    let _leader = Leader(queue);
+    while let Some(first) = queue.first() {
+        // The notice may be one of a batch that is gone.
+        let is_full = async {
+            while queue.n_rows.get() < batching.max_rows {
+                queue.arrived.notified().await;
+            }
+        };
+        if !batching.max_delay.is_zero() {
+            let _ = timeout(batching.max_delay.saturating_sub(first.elapsed()), is_full).await;
+        }
+        let batch = queue.take(batching.max_rows);
+        if !batch.is_empty() {
+            work(&shared, &view, model, batch).await;
+        }
+    }
+}
+
+/// Predicts a batch, here when that is short, else on a compute thread, and hands out the answers.
+async fn work(shared: &Arc<Shared>, view: &Rc<View>, model: usize, batch: Vec<Waiting>) {
+    let (asked, answers): (Vec<Asked>, Vec<_>) =
+        batch.into_iter().map(|waiting| (waiting.asked, waiting.answer)).unzip();
+    let n_rows = asked.iter().map(|asked| asked.decoded.batch.n_rows).sum();
+    let pace = &view.paces[model];
+    let done = if pace.get().is_short(n_rows) {
+        ready(&view.models.entries()[model]).map(|ready| timed(ready, asked))
+    } else {
+        let models = Arc::clone(&view.models);
+        let work = move || ready(&models.entries()[model]).map(|ready| timed(ready, asked));
+        match shared.compute.run(work).await {
+            Ok(done) => done,
+            Err(Overloaded) => return,
+        }
+    };
+    // A model that is not there was refused before anything waited for it.
+    let Ok((done, took)) = done else { return };
+    let mut newer = pace.get();
+    newer.learn(n_rows, took);
+    pace.set(newer);
+    let counts = view.counts_of(Some(model));
+    counts.count_prediction(n_rows, took);
+    counts.count_batch(n_rows);
+    for (answer, asked) in answers.into_iter().zip(done) {
+        // Who is not there any more needs no answer.
+        let _ = answer.send(asked);
+    }
+}
+
+fn timed(ready: &Ready, asked: Vec<Asked>) -> (Vec<Answer>, Duration) {
+    let start = Instant::now();
+    let answers = answers(ready, asked);
+    (answers, start.elapsed())
+}
+
+/// The answer to each: from one prediction when that goes well, else from one for each.
+fn answers(ready: &Ready, asked: Vec<Asked>) -> Vec<Answer> {
+    if let Some(predictions) = together(ready, &asked) {
+        return asked.into_iter().zip(predictions.into_iter().map(Ok)).collect();
+    }
+    let alone = |asked: Asked| {
+        let answer = guarded(|| {
+            let Some(output) = asked.outputs.first() else { return Err(overloaded()) };
+            let prediction = ready.model.predict(output.method, &asked.decoded.batch);
+            prediction.map_err(|error| Fault::of_prediction(error, &asked.decoded))
+        });
+        (asked, answer)
+    };
+    asked.into_iter().map(alone).collect()
+}
+
+/// The answers of one prediction; `None` when there is only one request, or the model refuses some of the rows.
+fn together(ready: &Ready, asked: &[Asked]) -> Option<Vec<Prediction>> {
+    let [first, others @ ..] = asked else { return None };
+    if others.is_empty() {
+        return None;
+    }
+    let mut batch: Batch = first.decoded.batch.clone();
+    others.iter().for_each(|other| batch.append(&other.decoded.batch));
+    let n_rows: Vec<usize> = asked.iter().map(|asked| asked.decoded.batch.n_rows).collect();
+    let method = method(first)?;
+    guarded(|| Ok(ready.model.predict(method, &batch).ok())).ok()??.split(&n_rows)
+}
+
+fn method(asked: &Asked) -> Option<Method> {
+    asked.outputs.first().map(|output| output.method)
+}
+
+// === impl Queue ===
+
+impl Queue {
+    fn push(&self, waiting: Waiting) {
+        self.n_rows.update(|n_rows| n_rows + waiting.asked.decoded.batch.n_rows);
+        self.waiting.borrow_mut().push_back(waiting);
+    }
+
+    /// Since when the first one waits.
+    fn first(&self) -> Option<tokio::time::Instant> {
+        self.waiting.borrow().front().map(|waiting| waiting.since)
+    }
+
+    /// Takes out the first request and those that can be joined with it, as far as there is room. Requests whose clients
+    /// have left are dropped on the way; the others keep their order.
+    fn take(&self, max_rows: usize) -> Vec<Waiting> {
+        let (mut batch, mut n_rows) = (Vec::<Waiting>::new(), 0);
+        let mut others = VecDeque::new();
+        for waiting in self.waiting.take() {
+            let rows = &waiting.asked.decoded.batch;
+            let fits = match batch.first() {
+                None => true,
+                Some(Waiting { asked: first, .. }) => {
+                    n_rows + rows.n_rows <= max_rows
+                        && method(first) == method(&waiting.asked)
+                        && first.decoded.batch.is_like(rows)
+                }
+            };
+            if waiting.answer.is_closed() {
+                continue;
+            }
+            if fits {
+                n_rows += rows.n_rows;
+                batch.push(waiting);
+            } else {
+                others.push_back(waiting);
+            }
+        }
+        self.n_rows.set(others.iter().map(|waiting| waiting.asked.decoded.batch.n_rows).sum());
+        *self.waiting.borrow_mut() = others;
+        batch
+    }
+}
