@@ -68,7 +68,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
         } else if path.is_dir() {
             let files = manifests_in(path)?;
             if files.is_empty() {
-                bail!("`{}` holds no *.yaml, *.yml or *.json", path.display());
+                bail!("`{}` holds no *.yaml, *.yml or *.json{}", path.display(), folders_that_do(path));
             }
             files.iter().for_each(|file| manifests.add_file(file, plain_text_of(file)));
         } else {
@@ -79,6 +79,15 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
     }
     manifests.findings.extend(manifest::replaced(&manifests.objects));
     Ok(manifests)
+}
+
+/// The folders in a folder that hold manifests, as a hint.
+fn folders_that_do(folder: &Path) -> String {
+    let folders = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let holds = |path: &PathBuf| path.is_dir() && manifests_in(path).is_ok_and(|files| !files.is_empty());
+    let mut names: Vec<String> = folders.filter(holds).map(|path| format!("`{}`", path.display())).collect();
+    names.sort();
+    if names.is_empty() { String::new() } else { format!("; these do: {}", names.join(", ")) }
 }
 
 fn manifests_in(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
@@ -188,6 +197,18 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         let base = fs::canonicalize(folder.path()).unwrap();
         assert_eq!(manifests.objects[0].annotation(BASE_DIRECTORY), base.to_str());
+    }
+
+    #[test]
+    fn a_folder_of_folders_says_where_manifests_are() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("wine/model")).unwrap();
+        fs::write(folder.path().join("wine/a.yaml"), POD).unwrap();
+        let error = read(&[folder.path().to_owned()]).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(&format!("; these do: `{}`", folder.path().join("wine").display())),
+            "{error}"
+        );
     }
 
     #[test]

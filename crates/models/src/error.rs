@@ -57,7 +57,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// A folder has several files that could be its model.
-    #[error("`{path}` has several model files: `{}`; leave one, or call one of them `model.*`", found.join("`, `"))]
+    #[error("`{path}` has several model files: `{}`; name the one you mean, or leave one in the folder", found.join("`, `"))]
     Ambiguous {
         /// The folder.
         path: PathBuf,

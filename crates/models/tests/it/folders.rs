@@ -60,7 +60,7 @@ fn several_models_are_refused_by_name() {
     check_refused(
         several.path(),
         expect![
-            "`DIR` has several model files: `a.pkl`, `b.joblib`; leave one, or call one of them `model.*`"
+            "`DIR` has several model files: `a.pkl`, `b.joblib`; name the one you mean, or leave one in the folder"
         ],
     );
     let several = folder(&[("model.pkl", svc()), ("model.joblib", svc())]);
