@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 /// Cases that agree to the last bit, and must go on to: those without logarithms, exponentials or sums whose order a
 /// library for linear algebra chooses.
-const BIT_EQUAL: &str = "\
+pub(crate) const BIT_EQUAL: &str = "\
     iris-rf legacy-sk0203-gbr legacy-sk0203-iris-rf legacy-sk0203-retail-pipeline legacy-sk0242-gbr \
     legacy-sk0242-hgb legacy-sk0242-iris-rf legacy-sk0242-retail-pipeline legacy-sk122-gbr \
     legacy-sk122-hgb legacy-sk122-iris-rf legacy-sk122-retail-pipeline mlflow-retail-pipeline retail-gbr \
@@ -68,7 +68,7 @@ pub(crate) struct Case {
     pub(crate) files: BTreeMap<String, PathBuf>,
     pub(crate) input: Batch,
     expected: Json,
-    tolerance: f64,
+    pub(crate) tolerance: f64,
 }
 
 impl Case {

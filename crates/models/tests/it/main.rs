@@ -10,3 +10,5 @@ mod folders;
 mod malicious;
 #[cfg(test)]
 mod onnx;
+#[cfg(test)]
+mod table;

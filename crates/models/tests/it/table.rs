@@ -1,0 +1,86 @@
+//! `docs/models.md` says of every class what it was compared in. It is written by this test (`UPDATE_EXPECT=1`), never by
+//! hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::cases::{BIT_EQUAL, Case, fixtures};
+
+const HEAD: &str = "\
+# What models are compared with
+
+Every line is a class of which files are among the fixtures: how many, in which formats, written by which versions of the
+library, and how near Forebay's answers to all methods are to those of Python. *Equal* means to the last bit in every file;
+otherwise the number is the largest difference that the tests let pass, relative to what is greater than one: differences
+come from sums, logarithms and exponentials that Python's libraries compute in another order. A class inside of a pipeline
+counts with its pipeline. Classes that are served and are not here (`forebay model inspect` names what it does not know) have
+no file of their own among the fixtures.
+
+This page is written by a test of `crates/models` from the fixtures.
+
+| class | files | formats | versions | difference |
+|---|---|---|---|---|
+";
+
+/// What is known of a class.
+#[derive(Default)]
+struct Line {
+    n_files: usize,
+    formats: BTreeSet<String>,
+    versions: BTreeSet<String>,
+    tolerance: f64,
+}
+
+#[test]
+fn the_page_of_models_is_what_the_fixtures_say() {
+    let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+    for folder in
+        fixtures().read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    {
+        let case = Case::read(&folder);
+        let is_equal = BIT_EQUAL.split_whitespace().any(|name| name == case.name);
+        for file in case.files.values() {
+            let model = models::load(file).unwrap();
+            let description = model.description();
+            let classes: BTreeSet<String> =
+                description.parts.iter().map(|part| public_path(&part.class)).collect();
+            for class in classes {
+                let library = class.split('.').next().unwrap().replace("sklearn", "scikit-learn");
+                let line = lines.entry(class).or_default();
+                line.n_files += 1;
+                line.formats.insert(format_of(&description.format));
+                let versions = description.libraries.iter().filter(|(name, _)| *name == library);
+                line.versions.extend(versions.map(|(_, version)| version.clone()));
+                line.tolerance = if is_equal { line.tolerance } else { line.tolerance.max(case.tolerance) };
+            }
+        }
+    }
+    let mut page = HEAD.to_owned();
+    for (class, line) in &lines {
+        let [formats, versions] =
+            [&line.formats, &line.versions].map(|set| set.iter().cloned().collect::<Vec<_>>().join(", "));
+        let difference = match line.tolerance {
+            0.0 => "equal".to_owned(),
+            tolerance => format!("{tolerance:e}"),
+        };
+        writeln!(page, "| `{class}` | {} | {formats} | {versions} | {difference} |", line.n_files).unwrap();
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/models.md");
+    expect_test::expect_file![path].assert_eq(&page);
+}
+
+/// `sklearn.svm._classes.SVC` → `sklearn.svm.SVC`
+fn public_path(class: &str) -> String {
+    let segments: Vec<&str> = class.split('.').collect();
+    match &segments[..] {
+        [library, package, .., name] if segments.len() > 3 => format!("{library}.{package}.{name}"),
+        _ => class.to_owned(),
+    }
+}
+
+/// `joblib, zlib` → `joblib`
+fn format_of(format: &str) -> String {
+    let word = if format.starts_with("MLflow") { "MLflow" } else { format.split(',').next().unwrap() };
+    word.to_owned()
+}
