@@ -78,11 +78,14 @@ impl Remote {
     /// What there is: the object of that name, or all objects under it.
     pub(crate) async fn list(&self) -> anyhow::Result<Listing> {
         match self.store.head(&self.prefix).await {
-            Ok(meta) => {
-                let name = self.prefix.filename().unwrap_or("model").to_owned();
-                return Ok(Listing { files: vec![File::new(meta, name.into())], is_single: true });
+            Ok(meta) => return Ok(self.single(meta)),
+            Err(error @ object_store::Error::NotFound { .. }) if self.is_http => return Err(error.into()),
+            Err(object_store::Error::NotFound { .. }) => {}
+            // Not every web server answers HEAD.
+            Err(error) if self.is_http => {
+                let found = self.store.get(&self.prefix).await.map_err(|_| error)?;
+                return Ok(self.single(found.meta));
             }
-            Err(object_store::Error::NotFound { .. }) if !self.is_http => {}
             Err(error) => return Err(error.into()),
         }
         let mut listed = self.store.list(Some(&self.prefix));
@@ -102,6 +105,12 @@ impl Remote {
         }
         files.sort_by(|a, b| a.relative.cmp(&b.relative));
         Ok(Listing { files, is_single: false })
+    }
+
+    /// The object that the URI names.
+    fn single(&self, meta: ObjectMeta) -> Listing {
+        let name = self.prefix.filename().unwrap_or("model").to_owned();
+        Listing { files: vec![File::new(meta, name.into())], is_single: true }
     }
 
     /// Copies one object into a file.

@@ -54,6 +54,9 @@ fn answer(request: &Request, objects: &BTreeMap<String, String>, count: &RefCell
         return Response::with_body(StatusCode::OK, "application/xml", body);
     }
     let key = request.target.path().trim_start_matches('/').trim_start_matches("bucket/");
+    if request.method == Method::HEAD && key.starts_with("no-head/") {
+        return Response::new(StatusCode::NOT_IMPLEMENTED);
+    }
     let Some(text) = objects.get(key) else { return Response::new(StatusCode::NOT_FOUND) };
     *count.borrow_mut() += usize::from(request.method == Method::GET);
     Response::with_body(StatusCode::OK, "application/octet-stream", text.clone())
@@ -108,6 +111,22 @@ fn acc_s2_38_a_file_behind_http_is_copied_once_until_it_changes() {
         server.objects.borrow_mut().insert("models/model.joblib".into(), "two".into());
         let second = storage.fetch(&uri, Path::new("/")).await.unwrap();
         assert_eq!(fs::read_to_string(second).unwrap(), "two");
+    });
+}
+
+#[test]
+fn a_server_that_does_not_know_head_is_asked_for_the_file() {
+    run(async {
+        let server = start();
+        server.objects.borrow_mut().insert("no-head/model.pkl".to_owned(), "one".to_owned());
+        let cache = tempfile::tempdir().unwrap();
+        // What a process that is no more has left behind goes.
+        let stale = cache.path().join("unfinished-999999999");
+        fs::create_dir_all(&stale).unwrap();
+        let uri = format!("http://{}/no-head/model.pkl", server.address);
+        let path = storage(cache.path(), &server).fetch(&uri, Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "one");
+        assert!(!stale.exists());
     });
 }
 
