@@ -177,3 +177,35 @@ fn acc_s4_79_a_folder_is_applied_in_the_right_order_and_twice_is_as_once() {
     let logs = platform.ok(&["logs", "deploy/retail-forecast-api", "-n", "mlops"]);
     assert!(logs.contains("serving retail-forecast"), "{logs}");
 }
+
+#[test]
+fn acc_s0_10_acc_s0_12_acc_s0_19_acc_s0_32_the_sample_inputs_fit_the_model() {
+    let platform = bundled();
+    let (gateway, host) = platform.endpoint("mlflow-wine-classifier");
+    for (path, file, answer) in [
+        ("/invocations", "input_invocations.json", "/predictions/0"),
+        ("/v2/models/wine-quality-elasticnet/infer", "input.json", "/outputs/0/data/0"),
+    ] {
+        let body = std::fs::read_to_string(project(&format!("examples/wine/test/{file}"))).unwrap();
+        let reply = Request::post(gateway, path, &body).host(&host).send();
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        assert!(reply.json().pointer(answer).is_some_and(Value::is_f64), "{path}: {}", reply.text);
+    }
+}
+
+#[test]
+fn acc_s0_64_acc_s1_01_acc_s3_01_acc_s3_07_acc_s3_89_acc_s3_120_what_is_applied_gets_a_load_balancer() {
+    let platform = bundled();
+    let table = platform.ok(&["get", "svc", "-n", "mlops"]);
+    let (header, line) = row(&table, "retail-forecast-nlb");
+    let external = header.iter().position(|column| *column == "EXTERNAL-IP").unwrap();
+    let (address, _) = platform.endpoint("retail-forecast-nlb");
+    assert_eq!(line[external], address.ip().to_string());
+    let pods = platform.ok(&["get", "pods", "-n", "mlops", "-l", "app=retail-forecast-api", "-o", "name"]);
+    assert_eq!(pods.lines().count(), 2, "{pods}");
+    let applied = platform.ok(&["apply", "-f", &project("examples/retail/03-ingress-alb.yaml")]);
+    assert!(applied.starts_with("ingress.networking.k8s.io/retail-forecast-alb-ingress "), "{applied}");
+    let body = r#"{"features":{"store_id":1,"product_id":123}}"#;
+    let answer = Request::post(address, "/predict", body).send();
+    assert!(answer.json()["prediction"].is_f64(), "{}", answer.text);
+}
