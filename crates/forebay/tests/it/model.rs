@@ -47,3 +47,12 @@ fn a_model_is_looked_at_without_serving_it() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("os.system"));
 }
+
+#[test]
+fn predict_is_what_the_model_was_saved_for() {
+    let case = |file: &str| project(&format!("fixtures/models/mlflow-wine-classifier-proba/{file}"));
+    let (model, input, expected) = (case("model"), case("input.json"), case("expected.json"));
+    let output =
+        run(FOREBAY, &["model", "verify", &model, "--input", &input, "--expected", &expected, "-o", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
