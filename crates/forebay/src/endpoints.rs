@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use control::store::LabelSelector;
 use manifest::{Object, Objects};
 use plan::health::TargetState;
 use plan::{
     Condition, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, ServicePort, TargetGroup, Values,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// One way in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -242,22 +243,18 @@ fn failed_pod(objects: &Objects, balancer: &LoadBalancer) -> Option<String> {
         let ServicePort { namespace, name, .. } = &group.service;
         objects.of_kind("Service").find(|service| service.namespace == *namespace && service.name == *name)
     };
-    let services: Vec<_> = balancer.target_groups.iter().filter_map(service).collect();
+    let selector = |group: &TargetGroup| {
+        let service = service(group)?;
+        Some((service.namespace.as_str(), LabelSelector::from_map(&service.value["spec"]["selector"])))
+    };
+    let selectors = balancer.target_groups.iter().filter_map(selector);
+    let selectors: Vec<_> = selectors.filter(|(_, selector)| !selector.is_empty()).collect();
     let is_behind = |pod: &Object| {
-        services.iter().any(|service| {
-            let selector = service.value.pointer("/spec/selector").and_then(Value::as_object);
-            service.namespace == pod.namespace
-                && selector
-                    .is_some_and(|selector| is_selected(selector, pod.value.pointer("/metadata/labels")))
-        })
+        let labels = pod.labels();
+        selectors.iter().any(|(namespace, selector)| *namespace == pod.namespace && selector.matches(&labels))
     };
     let pods = objects.of_kind("Pod").map(AsRef::as_ref).filter(|pod: &&Object| is_behind(pod));
     pods.filter_map(failure_of_pod).next()
-}
-
-fn is_selected(selector: &Map<String, Value>, labels: Option<&Value>) -> bool {
-    let has = |(key, value): (&String, &Value)| labels.and_then(|labels| labels.get(key)) == Some(value);
-    !selector.is_empty() && selector.iter().all(has)
 }
 
 fn failure_of_pod(pod: &Object) -> Option<String> {

@@ -77,19 +77,23 @@ fn at(file: &str, line: u32, column: u32, text: &str) -> Location {
     Location { file: file.to_owned(), line, column, text: beginning(text).to_owned() }
 }
 
+/// Where the fields of a document stand in its file.
+fn source(file: &str, document: &Document<'_>, places: Places) -> Source {
+    Source {
+        file: file.to_owned(),
+        places: places.shifted(document.first_line - 1),
+        text: document.text.into(),
+        first_line: document.first_line,
+    }
+}
+
 // === impl Read ===
 
 impl Read {
     fn add_yaml(&mut self, file: &str, document: &Document<'_>) {
         match yaml::parse(document.text) {
             Ok((value, places)) => {
-                let source = Source {
-                    file: file.to_owned(),
-                    places: places.shifted(document.first_line - 1),
-                    text: document.text.into(),
-                    first_line: document.first_line,
-                };
-                self.add(value, source);
+                self.add(value, source(file, document, places));
             }
             Err(error) => self.fail_at(file, document, error),
         }
@@ -122,15 +126,7 @@ impl Read {
                 (value, parsed) => (value, parsed.map(|(_, places)| places).unwrap_or_default()),
             };
             match value {
-                Ok(value) => {
-                    let source = Source {
-                        file: file.to_owned(),
-                        places: places.shifted(inside.first_line - 1),
-                        text: inside.text.into(),
-                        first_line: inside.first_line,
-                    };
-                    self.add(value, source);
-                }
+                Ok(value) => self.add(value, source(file, &inside, places)),
                 Err(error) => self.fail_at(file, &inside, error),
             }
         }

@@ -264,9 +264,12 @@ impl Director {
     fn eject_unreachable(&mut self) {
         for watched in self.watched.values() {
             if watched.target.take_unreachable() {
-                let is_new = watched.tracker.borrow_mut().eject("Connections are refused".to_owned());
+                let is_new = watched
+                    .tracker
+                    .borrow_mut()
+                    .eject("Connections are refused, or its model is still loading".to_owned());
                 if is_new {
-                    warn!(target = %watched.target.address(), "target ejected: it takes no connections");
+                    warn!(target = %watched.target.address(), "target ejected: it takes no connections, or no requests yet");
                 }
                 watched.target.set_state(watched.tracker.borrow().state());
                 watched.is_ejected.set(true);

@@ -314,9 +314,7 @@ impl Core {
         let asked = inquiry.read_if_short(entry, ready)?;
         match asked {
             Some(asked) if view.paces[model].get().is_short(asked.n_predictions()) => {
-                let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
-                done.note(view, model);
-                Ok(done.reply)
+                Ok(here(view, model, ready, inquiry.predict, &asked)?.reply)
             }
             asked => Ok(Box::pin(self.elsewhere(view, model, inquiry, asked)).await?.reply),
         }
@@ -398,9 +396,7 @@ impl Core {
                 return Ok((reply, predictions));
             }
             Some(asked) if view.paces[model].get().is_short(asked.n_predictions()) => {
-                let done = guarded(|| finish(entry, ready, inquiry.predict, &asked))?;
-                done.note(view, model);
-                done
+                here(view, model, ready, inquiry.predict, &asked)?
             }
             asked => self.elsewhere(view, model, inquiry, asked).await?,
         };
@@ -454,6 +450,14 @@ impl Inquiry {
     fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
         (self.predict.ask)(&Question::new(entry, ready, self.content, &self.body, self.method))
     }
+}
+
+/// Predicts on this core.
+#[inline]
+fn here(view: &View, model: usize, ready: &Ready, predict: Predict, asked: &Asked) -> Result<Done, Fault> {
+    let done = guarded(|| finish(&view.models.entries()[model], ready, predict, asked))?;
+    done.note(view, model);
+    Ok(done)
 }
 
 /// Predicts what is asked, and tells it.

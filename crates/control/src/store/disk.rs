@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -66,10 +67,13 @@ pub enum OpenError {
         /// Its schema.
         found: u64,
     },
-    /// It cannot be read or written.
+    /// What is in it makes no sense.
     #[error(
-        "cannot open the object store: `objects.redb` is damaged, or not a store; move it away to begin with an empty one"
+        "the object store `objects.redb` is damaged, or is none: move it away to begin with an empty one"
     )]
+    Damaged(#[source] Box<redb::Error>),
+    /// It cannot be read or written.
+    #[error("cannot open the object store")]
     Database(#[source] Box<redb::Error>),
 }
 
@@ -210,6 +214,12 @@ fn object_key(reference: &ObjectRef) -> String {
 
 impl OpenError {
     pub(super) fn database(error: impl Into<redb::Error>) -> Self {
-        Self::Database(Box::new(error.into()))
+        match error.into() {
+            error @ redb::Error::Corrupted(_) => Self::Damaged(Box::new(error)),
+            redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                Self::Damaged(Box::new(redb::Error::Io(error)))
+            }
+            error => Self::Database(Box::new(error)),
+        }
     }
 }

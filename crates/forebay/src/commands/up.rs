@@ -12,7 +12,7 @@ use control::api;
 use control::local::{Local, LocalSettings, Logs};
 use control::store::{DeleteOptions, Mode, Store};
 use control::{Binding, Control};
-use manifest::{Defaults, Object};
+use manifest::{Defaults, Finding, Object, Objects};
 use net::{Drain, Limits};
 use plan::ObjectRef;
 use serde_json::json;
@@ -87,12 +87,6 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let start = Instant::now();
     let state_dir = globals.state_dir();
     let manifests = read_manifests(options, &state_dir)?;
-    let mut found = manifests.findings.clone();
-    let objects = manifests.objects.iter().cloned().collect();
-    let compiled = manifest::compile(&objects, &defaults(options));
-    found.extend(compiled.findings.into_iter().chain(compiled.findings_here));
-    manifest::sort(&mut found);
-    findings::print(&found, globals);
 
     let settings = LocalSettings {
         state_folder: state_dir.clone(),
@@ -137,7 +131,8 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     ));
 
     let ports = Ports::open(options, &admin, logs, &state_dir)?;
-    apply(&store, manifests.objects);
+    apply(&store, manifests.objects.clone());
+    findings::print(&all_findings(manifests, &store, &defaults(options)), globals);
     let end = tokio::select! {
         end = report_and_wait(options, globals, &admin, &ports.platform, start) => end,
         end = signals::end(false) => Ok(end),
@@ -230,6 +225,19 @@ impl Ports {
         platform.announce(state_dir)?;
         Ok(Self { platform, drain })
     }
+}
+
+/// What there is to say of the files, among all the objects that there are. Those of the files know their lines.
+fn all_findings(manifests: Manifests, store: &Store, defaults: &Defaults) -> Vec<Finding> {
+    let mut objects = Objects::clone(&store.objects());
+    for object in manifests.objects {
+        objects.insert(object);
+    }
+    let compiled = manifest::compile(&objects, defaults);
+    let mut findings = manifests.findings;
+    findings.extend(compiled.findings.into_iter().chain(compiled.findings_here));
+    manifest::sort(&mut findings);
+    findings
 }
 
 /// Opens a port on loopback. The error says how to choose another.

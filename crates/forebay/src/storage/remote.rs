@@ -82,10 +82,7 @@ impl Remote {
             Err(error @ object_store::Error::NotFound { .. }) if self.is_http => return Err(error.into()),
             Err(object_store::Error::NotFound { .. }) => {}
             // Not every web server answers HEAD.
-            Err(error) if self.is_http => {
-                let found = self.store.get(&self.prefix).await.map_err(|_| error)?;
-                return Ok(self.single(found.meta));
-            }
+            Err(_) if self.is_http => return Ok(self.single(self.store.get(&self.prefix).await?.meta)),
             Err(error) => return Err(error.into()),
         }
         let mut listed = self.store.list(Some(&self.prefix));

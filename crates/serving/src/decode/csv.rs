@@ -25,15 +25,15 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
     let mut lines = Lines { rest: text, line: 1 };
     let mut names = Names::new(schema);
     let mut positions = Vec::new();
-    let mut header = Vec::new();
+    let mut first_line = FirstLine::default();
     if !lines.is_at_end() {
         lines.fields(|index, name| {
-            header.push(name.trim().to_owned());
+            first_line.add(name.trim());
             positions.push(names.place(name.trim(), index, form)?);
             Ok(())
         })?;
     }
-    if are_values(&header) && schema.matrix().is_some() {
+    if first_line.is_values() && schema.matrix().is_some() {
         let fault = Fault::new(Cause::Format, "expected the names of the columns, got numbers").at("line 1");
         return Err(fault.with_help("begin with a header, such as `a,b,c`"));
     }
@@ -50,11 +50,23 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
     table.finish(form)
 }
 
-/// Whether a line that should be a header has a row of numbers. Whole numbers may be names: pandas calls columns 0, 1, 2
-/// if nobody else does.
-fn are_values(header: &[String]) -> bool {
-    let is_number = |text: &String| text.parse::<f64>().is_ok();
-    header.iter().all(is_number) && header.iter().any(|text| text.parse::<u32>().is_err())
+/// What the fields of the first line are. Whole numbers may be names: pandas calls columns 0, 1, 2 if nobody else does.
+#[derive(Default)]
+struct FirstLine {
+    has_words: bool,
+    has_fractions: bool,
+}
+
+impl FirstLine {
+    fn add(&mut self, field: &str) {
+        self.has_words |= field.parse::<f64>().is_err();
+        self.has_fractions |= field.parse::<u32>().is_err();
+    }
+
+    /// Whether they are a row of numbers where the names of the columns should be.
+    fn is_values(&self) -> bool {
+        self.has_fractions && !self.has_words
+    }
 }
 
 /// Reads all lines into columns of text.
