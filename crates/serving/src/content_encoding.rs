@@ -57,9 +57,14 @@ impl Encoding {
         let found = ENCODINGS.iter().find(|known| plain_name.eq_ignore_ascii_case(known.name));
         found.map(Some).ok_or_else(|| {
             let problem = format!("the content encoding {} is not read here", quoted(name));
-            let names = list(ENCODINGS.iter().map(|encoding| encoding.name));
+            let names = list(Self::names());
             Fault::new(Cause::ContentType, problem).with_help(format!("send {names}, or the body as it is"))
         })
+    }
+
+    /// What header fields call those that are known, the best liked first.
+    pub(crate) fn names() -> impl ExactSizeIterator<Item = &'static str> {
+        ENCODINGS.iter().map(|encoding| encoding.name)
     }
 
     /// What compressed bytes stand for.

@@ -47,9 +47,6 @@ const MOST_RESETS: usize = 200;
 /// Time a connection may be silent before it is asked whether it is still there, and time for its answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// The ways in which a message may be compressed, for those who sent it in another one.
-const ACCEPTED: &str = "identity,gzip,zstd,deflate";
-
 /// Serves the Open Inference Protocol over gRPC, and `grpc.health.v1`, on a listening socket until `drain` says to end.
 /// Must run on a [`tokio::task::LocalSet`].
 ///
@@ -189,7 +186,11 @@ fn respond(answer: Result<Reply, Fault>) -> Response {
             frame::write(&reply.body)
         }
         Err(fault) => {
-            headers.insert("grpc-accept-encoding", HeaderValue::from_static(ACCEPTED));
+            // For those who compressed their message in another way.
+            let accepted: Vec<&str> = std::iter::once("identity").chain(Encoding::names()).collect();
+            let accepted = HeaderValue::try_from(accepted.join(","));
+            headers
+                .extend(accepted.ok().map(|names| (HeaderName::from_static("grpc-accept-encoding"), names)));
             trailers.insert("grpc-status", HeaderValue::from(fault.cause.grpc_code()));
             let message = HeaderValue::try_from(percent_encoded(&fault.to_string()));
             trailers.insert("grpc-message", message.expect("only plain letters are left"));

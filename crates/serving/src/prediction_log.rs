@@ -7,9 +7,9 @@
 //!                    one thread → a file of JSON lines, or POSTs to a sink
 //! ```
 //!
-//! No request waits for it, and what may wait is bounded in number and in bytes. Only
-//! predictions that were answered are logged, each as two events with one id: what came in, and what went out. A client
-//! may choose the id with the field `ce-id`.
+//! No request waits for it, and what may wait is bounded in number and in bytes. Only predictions that were answered are
+//! logged, each as two events with one id: what came in, and what went out. A client may choose the id with the field
+//! `ce-id`.
 
 mod cloud_event;
 mod file;
