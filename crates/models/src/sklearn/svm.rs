@@ -4,6 +4,8 @@ use super::Kind;
 use crate::classifier::{Scores, pick};
 use crate::estimator::{Part, Predictor, Step, predictor};
 use crate::fault::Fault;
+use crate::numeric::exp::exp_each;
+use crate::numeric::vectors::in_vectors;
 use crate::numeric::{argmax, dot};
 use crate::object::{Grid, Object};
 use crate::rows::{Refusal, Rows, Takes};
@@ -23,7 +25,10 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.svm.OneClassSVM", ignores: &[FIT, REGRESSION, "offset_"], compile: one_class },
 ];
 
-/// Kernel values between a row and all support vectors.
+/// Rows that are compared with all support vectors at once.
+const ROWS: usize = 8;
+
+/// Support vectors, and sums of the kernel values between them and a row.
 #[derive(Debug)]
 struct Machine {
     name: String,
@@ -32,6 +37,15 @@ struct Machine {
     n_columns: usize,
     /// The support vectors, column after column: what is summed up for one is summed up for its neighbours at once.
     columns: Vec<f64>,
+    sums: Vec<Sum>,
+}
+
+/// A weighted sum of kernel values.
+#[derive(Debug)]
+struct Sum {
+    /// Each with the place of the support vector that the first weight belongs to, in the order of summing up.
+    runs: Vec<(usize, Vec<f64>)>,
+    intercept: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,26 +57,18 @@ enum Kernel {
 }
 
 #[derive(Debug)]
-struct Regressor {
-    machine: Machine,
-    weights: Vec<f64>,
-    intercept: f64,
-}
+struct Regressor(Machine);
 
 /// A sum that is above zero for what is like the rows of fitting.
 #[derive(Debug)]
-struct OneClass(Regressor);
+struct OneClass(Machine);
 
 #[derive(Debug)]
 struct Classifier {
+    /// With a sum for every pair of classes.
     machine: Machine,
+    /// At least two.
     classes: Data,
-    /// Where the support vectors of each class begin, and where the last ones end.
-    starts: Vec<usize>,
-    /// For each class but one: a weight per support vector.
-    weights: Grid,
-    /// One per pair of classes.
-    intercepts: Vec<f64>,
     /// Platt's A and B per pair of classes.
     platt: Option<Vec<[f64; 2]>>,
     /// How the scores of pairs are gathered into one per class, if they are.
@@ -81,36 +87,31 @@ enum Gathering {
 }
 
 fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
-    let (machine, weights, intercept) = one_sum(object)?;
-    Ok(predictor(Regressor { machine, weights, intercept }))
-}
-
-/// A machine with one weight per support vector, and what is added to their sum.
-fn one_sum(object: &Object<'_>) -> Result<(Machine, Vec<f64>, f64), Fault> {
-    let machine = machine(object)?;
-    let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
-    if weights.n_rows != 1 || weights.n_columns != machine.n_vectors {
-        return Err(object.problem("there is not one weight per support vector"));
-    }
-    let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
-    Ok((machine, weights.values, intercept))
+    Ok(predictor(Regressor(machine_of_one(object)?)))
 }
 
 fn one_class(object: &Object<'_>) -> Result<Step, Fault> {
-    let (machine, weights, intercept) = one_sum(object)?;
-    Ok(predictor(OneClass(Regressor { machine, weights, intercept })))
+    Ok(predictor(OneClass(machine_of_one(object)?)))
+}
+
+/// A machine with one weight per support vector.
+fn machine_of_one(object: &Object<'_>) -> Result<Machine, Fault> {
+    let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
+    let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
+    let n_rows = weights.n_rows;
+    let machine = machine(object, vec![Sum { runs: vec![(0, weights.values)], intercept }])?;
+    if n_rows != 1 || machine.sums[0].runs[0].1.len() != machine.n_vectors {
+        return Err(object.problem("there is not one weight per support vector"));
+    }
+    Ok(machine)
 }
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
-    let machine = machine(object)?;
     let classes = object.get("classes_")?.labels()?;
-    let n_pairs = classes.len() * classes.len().saturating_sub(1) / 2;
-    let weights = object.get("_dual_coef_")?.grid()?;
-    if weights.n_rows + 1 != classes.len() || weights.n_columns != machine.n_vectors {
-        return Err(object.problem("the weights are not one per support vector and further class"));
+    if classes.len() < 2 {
+        return Err(object.problem("there are not two classes"));
     }
-    let starts = starts(object, classes.len(), machine.n_vectors)?;
-    let intercepts = object.get("_intercept_")?.n_numbers(n_pairs)?;
+    let sums = sums_of_pairs(object, classes.len())?;
     let shape = object.get("decision_function_shape")?;
     let is_old = object.sklearn_version().is_some_and(|version| version < (0, 21));
     let scores_per_class = match shape.text()?.as_ref() {
@@ -122,17 +123,14 @@ fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
     };
     Ok(predictor(Classifier {
         breaks_ties: object.flag_or("break_ties", false)? && scores_per_class.is_some(),
-        platt: platt(object, n_pairs)?,
-        machine,
+        platt: platt(object, sums.len())?,
+        machine: machine(object, sums)?,
         classes,
-        starts,
-        weights,
-        intercepts,
         scores_per_class,
     }))
 }
 
-fn machine(object: &Object<'_>) -> Result<Machine, Fault> {
+fn machine(object: &Object<'_>, sums: Vec<Sum>) -> Result<Machine, Fault> {
     let number = |key| object.get(key)?.number();
     let kernel = object.get("kernel")?;
     let (gamma, coef0) = (number("_gamma")?, number("coef0")?);
@@ -152,6 +150,9 @@ fn machine(object: &Object<'_>) -> Result<Machine, Fault> {
         _ => return Err(kernel.unsupported("kernels are `linear`, `poly`, `rbf` and `sigmoid`")),
     };
     let vectors = object.get("support_vectors_")?.grid()?;
+    if vectors.n_columns == 0 {
+        return Err(object.problem("the support vectors have no columns"));
+    }
     let column = |column: usize| vectors.rows().map(move |vector| vector[column]);
     Ok(Machine {
         name: object.name().to_owned(),
@@ -159,7 +160,34 @@ fn machine(object: &Object<'_>) -> Result<Machine, Fault> {
         n_vectors: vectors.n_rows,
         n_columns: vectors.n_columns,
         columns: (0..vectors.n_columns).flat_map(column).collect(),
+        sums,
     })
+}
+
+/// What decides between every two of the classes: above zero the first one wins.
+fn sums_of_pairs(object: &Object<'_>, n_classes: usize) -> Result<Vec<Sum>, Fault> {
+    let n_vectors = object.get("support_vectors_")?.grid()?.n_rows;
+    let weights = object.get("_dual_coef_")?.grid()?;
+    if weights.n_rows + 1 != n_classes || weights.n_columns != n_vectors {
+        return Err(object.problem("the weights are not one per support vector and further class"));
+    }
+    let starts = starts(object, n_classes, n_vectors)?;
+    let intercepts = object.get("_intercept_")?.n_numbers(n_classes * (n_classes - 1) / 2)?;
+    // A support vector has its weight against another class in the row of that class, of those that are not its own.
+    let run = |class: usize, row: usize| {
+        let vectors = starts[class]..starts[class + 1];
+        (vectors.start, weights.values[row * n_vectors..][vectors].to_vec())
+    };
+    let sum = |((first, second), intercept)| Sum {
+        runs: vec![run(first, second - 1), run(second, first)],
+        intercept,
+    };
+    Ok(pairs(n_classes).zip(intercepts).map(sum).collect())
+}
+
+/// All pairs of classes, in libsvm's order.
+fn pairs(n_classes: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n_classes).flat_map(move |first| (first + 1..n_classes).map(move |second| (first, second)))
 }
 
 fn starts(object: &Object<'_>, n_classes: usize, n_vectors: usize) -> Result<Vec<usize>, Fault> {
@@ -211,7 +239,7 @@ impl Gathering {
 
 impl Kernel {
     /// What a column adds to the sum of a support vector.
-    #[inline]
+    #[inline(always)]
     fn term(self, a: f64, b: f64) -> f64 {
         match self {
             Self::Rbf { .. } => (a - b) * (a - b),
@@ -219,14 +247,20 @@ impl Kernel {
         }
     }
 
-    /// The value of the kernel, of the sum over all columns.
-    #[inline]
-    fn value(self, sum: f64) -> f64 {
+    /// Makes values of the kernel of sums over all columns.
+    fn finish(self, sums: &mut [f64]) {
         match self {
-            Self::Linear => sum,
-            Self::Poly { gamma, coef0, degree } => power(gamma * sum + coef0, degree),
-            Self::Rbf { gamma } => (-gamma * sum).exp(),
-            Self::Sigmoid { gamma, coef0 } => (gamma * sum + coef0).tanh(),
+            Self::Linear => {}
+            Self::Poly { gamma, coef0, degree } => {
+                sums.iter_mut().for_each(|sum| *sum = power(gamma * *sum + coef0, degree));
+            }
+            Self::Rbf { gamma } => {
+                sums.iter_mut().for_each(|sum| *sum *= -gamma);
+                exp_each(sums);
+            }
+            Self::Sigmoid { gamma, coef0 } => {
+                sums.iter_mut().for_each(|sum| *sum = (gamma * *sum + coef0).tanh());
+            }
         }
     }
 }
@@ -247,19 +281,62 @@ fn power(base: f64, times: u32) -> f64 {
 // === impl Machine ===
 
 impl Machine {
-    /// Calls `each` with the kernel values of every row.
-    fn for_rows(&self, rows: Rows<'_>, mut each: impl FnMut(&[f64])) -> Result<(), Refusal> {
+    /// All sums of every row, row after row.
+    fn sums(&self, rows: Rows<'_>) -> Result<Vec<f64>, Refusal> {
         let matrix = rows.into_matrix(Takes::Finite, &self.name)?;
-        let mut values = vec![0.0; self.n_vectors];
-        for row in matrix.rows() {
-            values.fill(0.0);
-            for (a, column) in row.iter().zip(self.columns.chunks_exact(self.n_vectors.max(1))) {
-                values.iter_mut().zip(column).for_each(|(sum, b)| *sum += self.kernel.term(*a, *b));
-            }
-            values.iter_mut().for_each(|sum| *sum = self.kernel.value(*sum));
-            each(&values);
+        let mut sums = Vec::with_capacity(matrix.n_rows * self.sums.len());
+        let groups = matrix.values.chunks_exact(ROWS * self.n_columns);
+        let rest = groups.remainder().chunks_exact(self.n_columns);
+        if groups.len() > 0 {
+            let mut alike = vec![[0.0; ROWS]; self.n_vectors];
+            groups.for_each(|group| self.sum_rows(group, &mut alike, &mut sums));
         }
-        Ok(())
+        let mut alike = vec![[0.0]; self.n_vectors];
+        rest.for_each(|row| self.sum_rows(row, &mut alike, &mut sums));
+        Ok(sums)
+    }
+
+    /// Adds the sums of some rows, which are side by side in `alike`.
+    fn sum_rows<const N: usize>(&self, rows: &[f64], alike: &mut [[f64; N]], sums: &mut Vec<f64>) {
+        in_vectors(
+            #[inline(always)]
+            || self.compare(rows, alike),
+        );
+        self.kernel.finish(alike.as_flattened_mut());
+        let start = sums.len();
+        sums.resize(start + N * self.sums.len(), 0.0);
+        in_vectors(
+            #[inline(always)]
+            || self.weigh(alike, &mut sums[start..]),
+        );
+    }
+
+    /// What the kernel makes a value of, for each support vector and row.
+    #[inline(always)]
+    fn compare<const N: usize>(&self, rows: &[f64], alike: &mut [[f64; N]]) {
+        alike.fill([0.0; N]);
+        let columns = self.columns.chunks_exact(self.n_vectors.max(1));
+        for (index, column) in columns.enumerate() {
+            let values: [f64; N] = std::array::from_fn(|row| rows[row * self.n_columns + index]);
+            for (sums, b) in alike.iter_mut().zip(column) {
+                sums.iter_mut().zip(values).for_each(|(sum, a)| *sum += self.kernel.term(a, *b));
+            }
+        }
+    }
+
+    /// Sums kernel values up, in the order of the support vectors.
+    #[inline(always)]
+    fn weigh<const N: usize>(&self, alike: &[[f64; N]], results: &mut [f64]) {
+        for (index, sum) in self.sums.iter().enumerate() {
+            let mut totals = [0.0; N];
+            for (start, weights) in &sum.runs {
+                for (weight, alike) in weights.iter().zip(&alike[*start..]) {
+                    totals.iter_mut().zip(alike).for_each(|(total, value)| *total += weight * value);
+                }
+            }
+            let places = results[index..].iter_mut().step_by(self.sums.len());
+            places.zip(totals).for_each(|(place, total)| *place = total + sum.intercept);
+        }
     }
 }
 
@@ -267,7 +344,7 @@ impl Machine {
 
 impl Part for Regressor {
     fn n_inputs(&self) -> Option<usize> {
-        Some(self.machine.n_columns)
+        Some(self.0.n_columns)
     }
 }
 
@@ -277,15 +354,7 @@ impl Predictor for Regressor {
     }
 
     fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
-        Ok(Prediction::flat(Data::Double(self.sums(rows)?)))
-    }
-}
-
-impl Regressor {
-    fn sums(&self, rows: Rows<'_>) -> Result<Vec<f64>, Refusal> {
-        let mut sums = Vec::with_capacity(rows.n_rows());
-        self.machine.for_rows(rows, |kernel| sums.push(dot(&self.weights, kernel) + self.intercept))?;
-        Ok(sums)
+        Ok(Prediction::flat(Data::Double(self.0.sums(rows)?)))
     }
 }
 
@@ -293,7 +362,7 @@ impl Regressor {
 
 impl Part for OneClass {
     fn n_inputs(&self) -> Option<usize> {
-        self.0.n_inputs()
+        Some(self.0.n_columns)
     }
 }
 
@@ -341,13 +410,13 @@ impl Predictor for Classifier {
             (Method::PredictProba, Some(platt)) => self.probabilities(rows, platt),
             _ if self.breaks_ties => Ok(self.scores(rows)?.pick(&self.classes)),
             _ => {
-                let mut winners = Vec::with_capacity(rows.n_rows());
+                let sums = self.machine.sums(rows)?;
                 let mut votes = vec![0.0; self.n_classes()];
-                self.for_pairs(rows, |pairs| {
+                let winners = sums.chunks_exact(self.n_pairs()).map(|pairs| {
                     self.count_votes(pairs, &mut votes);
-                    winners.push(argmax(&votes));
-                })?;
-                Ok(pick(&self.classes, winners.into_iter()))
+                    argmax(&votes)
+                });
+                Ok(pick(&self.classes, winners))
             }
         }
     }
@@ -358,72 +427,39 @@ impl Classifier {
         self.classes.len()
     }
 
-    /// All pairs of classes, in libsvm's order.
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let n_classes = self.n_classes();
-        (0..n_classes).flat_map(move |first| (first + 1..n_classes).map(move |second| (first, second)))
+    fn n_pairs(&self) -> usize {
+        self.machine.sums.len()
     }
 
-    /// Calls `each` with the score of every pair of classes, for every row; above zero the first one wins.
-    fn for_pairs(&self, rows: Rows<'_>, mut each: impl FnMut(&[f64])) -> Result<(), Refusal> {
-        let mut scores = Vec::with_capacity(self.intercepts.len());
-        self.machine.for_rows(rows, |kernel| {
-            scores.clear();
-            let pairs = self.pairs().zip(&self.intercepts);
-            scores.extend(
-                pairs.map(|((first, second), intercept)| self.score(kernel, first, second) + intercept),
-            );
-            each(&scores);
-        })
-    }
-
-    /// The weighted kernel values of the support vectors of two classes.
-    fn score(&self, kernel: &[f64], first: usize, second: usize) -> f64 {
-        let weights =
-            |of: usize| &self.weights.values[of * self.weights.n_columns..][..self.weights.n_columns];
-        let of_first = self.starts[first]..self.starts[first + 1];
-        let of_second = self.starts[second]..self.starts[second + 1];
-        let mut sum = 0.0;
-        for (weight, kernel) in weights(second - 1)[of_first.clone()].iter().zip(&kernel[of_first]) {
-            sum += weight * kernel;
-        }
-        for (weight, kernel) in weights(first)[of_second.clone()].iter().zip(&kernel[of_second]) {
-            sum += weight * kernel;
-        }
-        sum
-    }
-
-    fn count_votes(&self, pairs: &[f64], votes: &mut [f64]) {
+    fn count_votes(&self, sums: &[f64], votes: &mut [f64]) {
         votes.fill(0.0);
-        for ((first, second), score) in self.pairs().zip(pairs) {
-            votes[if *score > 0.0 { first } else { second }] += 1.0;
+        for ((first, second), sum) in pairs(self.n_classes()).zip(sums) {
+            votes[if *sum > 0.0 { first } else { second }] += 1.0;
         }
     }
 
     /// `decision_function`: scores of pairs, or of classes.
     fn scores(&self, rows: Rows<'_>) -> Result<Scores, Refusal> {
-        let mut values = Vec::new();
-        let Some(gathering) = self.scores_per_class else {
-            self.for_pairs(rows, |pairs| match pairs {
-                // For two classes the sign is that of the second one.
-                [score] => values.push(-score),
-                pairs => values.extend_from_slice(pairs),
-            })?;
-            return Ok(Scores { per_row: self.intercepts.len(), values });
-        };
+        let mut sums = self.machine.sums(rows)?;
         let n_classes = self.n_classes();
-        let mut votes = Vec::new();
-        self.for_pairs(rows, |pairs| {
-            let start = values.len();
-            values.resize(start + n_classes, 0.0);
-            votes.resize(start + n_classes, 0.0);
-            for ((first, second), score) in self.pairs().zip(pairs) {
-                values[start + first] += score;
-                values[start + second] -= score;
-                // Here, unlike in `predict`, a score of exactly zero is a vote for the first.
-                votes[start + if *score < 0.0 { second } else { first }] += 1.0;
+        let Some(gathering) = self.scores_per_class else {
+            if n_classes == 2 {
+                // The sign is that of the second class.
+                sums.iter_mut().for_each(|sum| *sum = -*sum);
             }
-        })?;
+            return Ok(Scores { per_row: self.n_pairs(), values: sums });
+        };
+        let n_rows = sums.len() / self.n_pairs();
+        let (mut values, mut votes) = (vec![0.0; n_rows * n_classes], vec![0.0; n_rows * n_classes]);
+        let of_rows = values.chunks_exact_mut(n_classes).zip(votes.chunks_exact_mut(n_classes));
+        for ((values, votes), sums) in of_rows.zip(sums.chunks_exact(self.n_pairs())) {
+            for ((first, second), sum) in pairs(n_classes).zip(sums) {
+                values[first] += sum;
+                values[second] -= sum;
+                // Here, unlike in `predict`, a sum of exactly zero is a vote for the first.
+                votes[if *sum < 0.0 { second } else { first }] += 1.0;
+            }
+        }
         gathering.add(&votes, &mut values);
         Ok(Scores { per_row: n_classes, values })
     }
@@ -433,17 +469,18 @@ impl Classifier {
         const MIN_PROBABILITY: f64 = 1e-7;
 
         let n_classes = self.n_classes();
-        let mut values = Vec::with_capacity(rows.n_rows() * n_classes);
-        self.for_pairs(rows, |pairs| {
-            let mut pairwise =
-                Grid { n_rows: n_classes, n_columns: n_classes, values: vec![0.0; n_classes * n_classes] };
-            for (((first, second), score), [a, b]) in self.pairs().zip(pairs).zip(platt) {
-                let probability = sigmoid(score * a + b).clamp(MIN_PROBABILITY, 1.0 - MIN_PROBABILITY);
+        let sums = self.machine.sums(rows)?;
+        let mut values = Vec::with_capacity(sums.len() / self.n_pairs() * n_classes);
+        let mut pairwise =
+            Grid { n_rows: n_classes, n_columns: n_classes, values: vec![0.0; n_classes * n_classes] };
+        for sums in sums.chunks_exact(self.n_pairs()) {
+            for (((first, second), sum), [a, b]) in pairs(n_classes).zip(sums).zip(platt) {
+                let probability = sigmoid(sum * a + b).clamp(MIN_PROBABILITY, 1.0 - MIN_PROBABILITY);
                 pairwise.values[first * n_classes + second] = probability;
                 pairwise.values[second * n_classes + first] = 1.0 - probability;
             }
             values.extend(couple(&pairwise));
-        })?;
+        }
         Ok(Prediction::rows(n_classes, Data::Double(values)))
     }
 }

@@ -2,6 +2,7 @@
 //! number.
 
 use super::views::{Key, Missing, Rank, Views};
+use crate::numeric::vectors::in_vectors;
 
 /// Rows whose bits are made together.
 const BLOCK_ROWS: usize = 128;
@@ -103,7 +104,10 @@ impl Oblivious {
             self.views.rank_columns(rows, n_features, &mut ranks);
             match n_rows {
                 1 => self.add_row(&ranks, sums),
-                _ => self.add_block(&ranks, sums),
+                _ => in_vectors(
+                    #[inline(always)]
+                    || self.add_block(&ranks, sums),
+                ),
             }
         }
     }
@@ -121,28 +125,9 @@ impl Oblivious {
         }
     }
 
-    /// Rows side by side. Where the processor has vectors of 256 bits, the same code is compiled a second time for those.
-    fn add_block(&self, ranks: &[Rank], sums: &mut [f64]) {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            #[expect(unsafe_code, reason = "what is compiled for an instruction may run only where it is")]
-            // SAFETY: the processor was just asked whether it has the instructions.
-            unsafe {
-                self.add_block_in_vectors(ranks, sums);
-            }
-            return;
-        }
-        self.add_block_plainly(ranks, sums);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn add_block_in_vectors(&self, ranks: &[Rank], sums: &mut [f64]) {
-        self.add_block_plainly(ranks, sums);
-    }
-
+    /// Rows side by side.
     #[inline(always)]
-    fn add_block_plainly(&self, ranks: &[Rank], sums: &mut [f64]) {
+    fn add_block(&self, ranks: &[Rank], sums: &mut [f64]) {
         let n_rows = sums.len() / self.width;
         let mut levels = &self.levels[..];
         let mut leaves = [[0_u16; BLOCK_ROWS]; TREES];

@@ -1,7 +1,9 @@
 //! Products of matrices: multiplied and added in one rounding, in the order of the shared dimension.
 //!
 //! The same sum comes out wherever this runs and however many rows are asked about at once. Where the processor has
-//! such an instruction, and vectors of 256 bits, the same code is compiled a second time for those.
+//! such an instruction, and vectors of 256 bits, it runs in those.
+
+use crate::numeric::vectors::in_vectors;
 
 /// Numbers of the shared dimension that are summed up before they are added to the result.
 const BLOCK: usize = 128;
@@ -43,26 +45,14 @@ pub(super) struct Size {
 pub(super) fn add_product<T: Real>(a: &[T], b: &[T], size: Size, result: &mut [T]) {
     assert!(a.len() == size.rows * size.shared && b.len() == size.shared * size.columns);
     assert_eq!(result.len(), size.rows * size.columns);
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        #[expect(unsafe_code, reason = "what is compiled for an instruction may run only where it is")]
-        // SAFETY: the processor was just asked whether it has the instructions.
-        unsafe {
-            add_product_in_vectors(a, b, size, result);
-        }
-        return;
-    }
-    add_product_plainly(a, b, size, result);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn add_product_in_vectors<T: Real>(a: &[T], b: &[T], size: Size, result: &mut [T]) {
-    add_product_plainly(a, b, size, result);
+    in_vectors(
+        #[inline(always)]
+        || add_blocks(a, b, size, result),
+    );
 }
 
 #[inline(always)]
-fn add_product_plainly<T: Real>(a: &[T], b: &[T], size: Size, result: &mut [T]) {
+fn add_blocks<T: Real>(a: &[T], b: &[T], size: Size, result: &mut [T]) {
     for start in (0..size.shared).step_by(BLOCK) {
         let block = start..size.shared.min(start + BLOCK);
         let mut row = 0;
