@@ -16,6 +16,7 @@
 //! reader.end()?;
 //! ```
 
+mod matrix;
 mod number;
 pub(crate) mod write;
 

@@ -201,6 +201,15 @@ fn numbers(
     let mut numbers = Vec::with_capacity(n_columns.unwrap_or(0).min(MOST_EXPECTED_COLUMNS));
     let mut n_rows = 0;
     let is_double = datatype == DataType::Double;
+    let are_in_order = places.is_none_or(|(positions, n_columns)| {
+        positions.len() == n_columns && positions.iter().copied().eq((0..n_columns).map(Some))
+    });
+    if is_double
+        && are_in_order
+        && let Some((n_columns, numbers)) = reader.plain_rows(length)
+    {
+        return Ok(Batch::matrix(n_columns, numbers));
+    }
     let mut items = begin_rows(reader, form)?;
     while items.next(reader)? {
         let start = numbers.len();

@@ -3,7 +3,7 @@
 mod data;
 mod datatype;
 
-use models::Batch;
+use models::{Batch, DataType};
 
 use super::column::number;
 use super::names::Names;
@@ -63,6 +63,13 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         table.end_rows(n_rows, n_columns, Form::Tensors)?;
         return table.finish(Form::Tensors);
     };
+    if let Some(numbers) = data::plain_numbers(tensor)
+        && datatype == DataType::Double
+        && n_rows > 0
+    {
+        let batch = Batch::matrix(n_columns, numbers);
+        return Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new() });
+    }
     let mut numbers = Vec::new();
     data::read(tensor, 0, |index, value| {
         numbers.push(number(datatype, &value).map_err(|misfit| misfit.fault(data::place(0, index)))?);

@@ -7,7 +7,7 @@ use net::Bytes;
 use super::super::column::Misfit;
 use super::super::rows::single;
 use super::Tensor;
-use super::datatype::Datatype;
+use super::datatype::{Datatype, Float};
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::{Kind, Reader, Scalar};
 
@@ -54,6 +54,25 @@ pub(super) fn read<'a>(
         Data::Raw(bytes) => read_raw(bytes, tensor, input, take),
         Data::Lists(lists) => read_lists(lists, &tensor.shape, input, take),
     }
+}
+
+/// The numbers of a tensor of floats, when all of them are written plainly and are as many as
+/// its shape says; otherwise they are to be [`read`] one by one.
+pub(super) fn plain_numbers(tensor: &Tensor<'_>) -> Option<Vec<f64>> {
+    let (Data::Json(reader), Datatype::Float(float)) = (&tensor.data, tensor.elements.datatype) else {
+        return None;
+    };
+    let mut numbers = match *tensor.shape.as_slice() {
+        [_, n_columns] => {
+            let rows = reader.clone().plain_rows(Some(n_columns)).map(|(_, numbers)| numbers);
+            rows.or_else(|| reader.clone().plain_list())?
+        }
+        _ => reader.clone().plain_list()?,
+    };
+    if float != Float::Fp64 {
+        numbers.iter_mut().for_each(|number| *number = float.nearest(*number));
+    }
+    (n_elements(&tensor.shape) == Some(numbers.len())).then_some(numbers)
 }
 
 /// The place of an element in the request.

@@ -152,7 +152,7 @@ fn holds(n_bytes: u8, is_signed: bool, number: i64) -> bool {
 
 impl Float {
     /// The number of this type that is nearest to a number.
-    fn nearest(self, number: f64) -> f64 {
+    pub(super) fn nearest(self, number: f64) -> f64 {
         match self {
             Self::Fp64 => number,
             Self::Fp32 => f64::from(number as f32),
