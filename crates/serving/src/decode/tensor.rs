@@ -10,7 +10,7 @@ use super::names::Names;
 use super::{Decoded, Form, Schema, Table};
 use crate::fault::Fault;
 
-pub(crate) use data::{Data, Lists};
+pub(crate) use data::{Data, Json, Lists};
 pub(crate) use datatype::{Datatype, Elements};
 
 /// A tensor whose data is still to be read.

@@ -8,7 +8,7 @@ struct Scan<'a> {
     at: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Reads a list of rows of plain numbers, each as long as the others and as `n_columns` says. Says how many columns
     /// there are, and the numbers of all rows. `None`, and nothing read, for everything else, be it JSON or not: then the
     /// values are to be read one by one.
@@ -32,12 +32,12 @@ impl Reader<'_> {
 
     /// Reads a list of plain numbers, or nothing as [`Reader::plain_rows`] does.
     pub(crate) fn plain_list(&mut self) -> Option<Vec<f64>> {
-        self.all_at_once(|scan, numbers| scan.row(numbers)).map(|((), numbers)| numbers)
+        self.all_at_once(Scan::row).map(|((), numbers)| numbers)
     }
 
     fn all_at_once<T>(
         &mut self,
-        read: impl FnOnce(&mut Scan<'_>, &mut Vec<f64>) -> Option<T>,
+        read: impl FnOnce(&mut Scan<'a>, &mut Vec<f64>) -> Option<T>,
     ) -> Option<(T, Vec<f64>)> {
         if self.depth + 2 > MAX_DEPTH {
             return None;

@@ -7,19 +7,28 @@ use net::Bytes;
 use super::super::column::Misfit;
 use super::super::rows::single;
 use super::Tensor;
-use super::datatype::{Datatype, Float};
+use super::datatype::Datatype;
 use crate::fault::{Cause, Fault, quoted};
-use crate::json::{Kind, Reader, Scalar};
+use crate::json::{JsonError, Kind, Reader, Scalar};
 
 /// The data of a tensor, still to be read.
 #[derive(Debug, Clone)]
 pub(crate) enum Data<'a> {
     /// A list in JSON, flat or nested.
-    Json(Reader<'a>),
+    Json(Json<'a>),
     /// Elements in little-endian bytes, row after row; each of `BYTES` after its length in 4 bytes.
     Raw(&'a [u8]),
     /// The lists of a message, of which one has the elements.
     Lists(Lists<'a>),
+}
+
+/// A list in JSON that was passed over, with its numbers if they could be read at once on the way.
+#[derive(Debug, Clone)]
+pub(crate) struct Json<'a> {
+    reader: Reader<'a>,
+    plain: Option<Vec<f64>>,
+    /// How many columns the plain numbers have, if they are nested.
+    n_columns: Option<usize>,
 }
 
 /// The lists of a message, one for each kind of elements.
@@ -42,37 +51,34 @@ pub(super) fn read<'a>(
     mut take: impl FnMut(usize, Scalar<'a>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let elements = tensor.elements;
-    let take = |index: usize, value: Scalar<'a>| {
+    let mut take = |index: usize, value: Scalar<'a>| {
         let value = elements.admit(value).map_err(|misfit| misfit.fault(place(input, index)))?;
         take(index, value)
     };
+    if let Some(numbers) = plain_numbers(tensor) {
+        let mut numbers = numbers.into_iter().map(Scalar::Double).enumerate();
+        return numbers.try_for_each(|(index, number)| take(index, number));
+    }
     match &tensor.data {
-        Data::Json(reader) => {
-            let is_float = matches!(elements.datatype, Datatype::Float(_));
-            read_json(reader.clone(), &tensor.shape, input, is_float, take)
-        }
+        Data::Json(Json { reader, .. }) => read_json(reader.clone(), &tensor.shape, input, take),
         Data::Raw(bytes) => read_raw(bytes, tensor, input, take),
         Data::Lists(lists) => read_lists(lists, &tensor.shape, input, take),
     }
 }
 
-/// The numbers of a tensor of floats, when all of them are written plainly and are as many as
-/// its shape says; otherwise they are to be [`read`] one by one.
+/// The numbers of a tensor of floats, when all of them are written plainly and as its shape says; otherwise they are to be
+/// [`read`] one by one.
 pub(super) fn plain_numbers(tensor: &Tensor<'_>) -> Option<Vec<f64>> {
-    let (Data::Json(reader), Datatype::Float(float)) = (&tensor.data, tensor.elements.datatype) else {
+    let (Data::Json(Json { plain: Some(numbers), n_columns, .. }), Datatype::Float(float)) =
+        (&tensor.data, tensor.elements.datatype)
+    else {
         return None;
     };
-    let mut numbers = match *tensor.shape.as_slice() {
-        [_, n_columns] => {
-            let rows = reader.clone().plain_rows(Some(n_columns)).map(|(_, numbers)| numbers);
-            rows.or_else(|| reader.clone().plain_list())?
-        }
-        _ => reader.clone().plain_list()?,
+    let is_as_said = match (*n_columns, tensor.shape.as_slice()) {
+        (Some(n_columns), shape) => shape == [numbers.len() / n_columns, n_columns],
+        (None, shape) => n_elements(shape) == Some(numbers.len()),
     };
-    if float != Float::Fp64 {
-        numbers.iter_mut().for_each(|number| *number = float.nearest(*number));
-    }
-    (n_elements(&tensor.shape) == Some(numbers.len())).then_some(numbers)
+    is_as_said.then(|| numbers.iter().map(|number| float.nearest(*number)).collect())
 }
 
 /// The place of an element in the request.
@@ -85,16 +91,20 @@ fn n_elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length))
 }
 
-/// The next element. Nearly all are plain numbers.
-#[inline]
-fn element<'a>(
-    reader: &mut Reader<'a>,
-    is_float: bool,
-    place: impl FnOnce() -> String,
-) -> Result<Scalar<'a>, Fault> {
-    match is_float.then(|| reader.plain_number()).flatten() {
-        Some(number) => Ok(Scalar::Double(number)),
-        None => single(reader, place),
+// === impl Json ===
+
+impl<'a> Json<'a> {
+    /// Passes over the next value.
+    pub(crate) fn take(reader: &mut Reader<'a>) -> Result<Self, JsonError> {
+        let start = reader.clone();
+        if let Some((n_columns, numbers)) = reader.plain_rows(None) {
+            return Ok(Self { reader: start, plain: Some(numbers), n_columns: Some(n_columns) });
+        }
+        let plain = reader.plain_list();
+        if plain.is_none() {
+            reader.skip()?;
+        }
+        Ok(Self { reader: start, plain, n_columns: None })
     }
 }
 
@@ -102,7 +112,6 @@ fn read_json<'a>(
     mut reader: Reader<'a>,
     shape: &[usize],
     input: usize,
-    is_float: bool,
     mut take: impl FnMut(usize, Scalar<'a>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let is_nested = {
@@ -112,12 +121,12 @@ fn read_json<'a>(
     };
     let mut n_read = 0;
     if is_nested {
-        return read_nested(&mut reader, shape, input, is_float, &mut n_read, &mut take);
+        return read_nested(&mut reader, shape, input, &mut n_read, &mut take);
     }
     let expected = n_elements(shape);
     let mut items = reader.array()?;
     while items.next(&mut reader)? {
-        let value = element(&mut reader, is_float, || place(input, n_read))?;
+        let value = single(&mut reader, || place(input, n_read))?;
         if Some(n_read) == expected {
             return Err(wrong_shape(input, shape, "more"));
         }
@@ -131,12 +140,11 @@ fn read_nested<'a>(
     reader: &mut Reader<'a>,
     shape: &[usize],
     input: usize,
-    is_float: bool,
     n_read: &mut usize,
     take: &mut impl FnMut(usize, Scalar<'a>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let [length, inner @ ..] = shape else {
-        let value = element(reader, is_float, || format!("$.inputs[{input}].data"))?;
+        let value = single(reader, || format!("$.inputs[{input}].data"))?;
         take(*n_read, value)?;
         *n_read += 1;
         return Ok(());
@@ -147,7 +155,7 @@ fn read_nested<'a>(
         if n_items == *length {
             return Err(wrong_shape(input, shape, "more"));
         }
-        read_nested(reader, inner, input, is_float, n_read, take)?;
+        read_nested(reader, inner, input, n_read, take)?;
         n_items += 1;
     }
     if n_items == *length { Ok(()) } else { Err(wrong_shape(input, shape, "fewer")) }

@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::{check_decoded, schema};
-use crate::decode::{Data, Datatype, Elements, Tensor};
+use crate::decode::{Data, Datatype, Elements, Json, Tensor};
 use crate::fault::Fault;
 use crate::json::Reader;
 
@@ -14,7 +14,7 @@ fn check_tensors(columns: &str, text: &str, expected: &Expect) {
         let [name, shape, datatype, data] = line.splitn(4, ' ').collect::<Vec<_>>().try_into().unwrap();
         let shape = shape.split('x').map(|length| length.parse().unwrap()).collect();
         let elements = Elements { datatype: Datatype::parse(datatype, index)?, is_base64: false };
-        let data = Data::Json(Reader::new(data.as_bytes()));
+        let data = Data::Json(Json::take(&mut Reader::new(data.as_bytes())).unwrap());
         Ok(Tensor { name: name.to_owned(), shape, elements, is_column, data })
     };
     let lines = text.to_owned().leak().lines().enumerate();

@@ -2,7 +2,7 @@
 
 use super::id::new_id;
 use super::{ContentType, Wanted};
-use crate::decode::{Data, Datatype, Elements, Tensor, describe};
+use crate::decode::{Data, Datatype, Elements, Json, Tensor, describe};
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::{Kind, Reader, Scalar};
 use models::Method;
@@ -143,10 +143,7 @@ fn read_input<'a>(reader: &mut Reader<'a>, index: usize) -> Result<Input<'a>, Fa
                 let read = read_parameters(reader, "$.inputs[*].parameters")?;
                 once(&mut parameters, read, "$.inputs[*].parameters")?;
             }
-            "data" => {
-                once(&mut data, reader.clone(), "$.inputs[*].data")?;
-                reader.skip()?;
-            }
+            "data" => once(&mut data, Json::take(reader)?, "$.inputs[*].data")?,
             _ => reader.skip()?,
         }
     }
