@@ -125,6 +125,14 @@ pub(super) fn bench(wanted: &[String]) -> Result<Table, String> {
     Ok(table)
 }
 
+/// Trains the model of this name, unless it is there, and says in which folder it is.
+pub(super) fn trained(name: &str) -> Result<PathBuf, String> {
+    let story = STORIES.iter().find(|story| story.name == name);
+    let story = story.ok_or_else(|| format!("there is no model `{name}`"))?;
+    ENVIRONMENT.install()?;
+    story.make()
+}
+
 // === impl Story ===
 
 impl Story {

@@ -45,6 +45,14 @@ pub(super) const MLSERVER_MLFLOW: Peer = Peer {
     command: |place| mlserver(place, "wine", "mlserver_mlflow.MLflowRuntime", place.model),
 };
 
+pub(super) const MLSERVER_XGBOOST: Peer = Peer {
+    name: "MLServer, XGBoost",
+    environment: Environment("mlserver"),
+    command: |place| {
+        mlserver(place, "xgboost", "mlserver_xgboost.XGBoostModel", &place.model.join("model.ubj"))
+    },
+};
+
 pub(super) const MLFLOW: Peer = Peer {
     name: "mlflow models serve",
     environment: Environment("mlflow"),

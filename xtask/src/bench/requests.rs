@@ -1,9 +1,12 @@
 //! The bodies that are posted: the requests of the bundled stories, with as many rows as wanted.
 
+use std::fmt::Display;
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::folder;
 use crate::tools::root;
 
 /// Irises in the protocol KServe V1.
@@ -13,10 +16,7 @@ pub(super) fn iris_v1(n_rows: usize) -> Result<Value, String> {
 
 /// Irises in the Open Inference Protocol V2.
 pub(super) fn iris_v2(n_rows: usize) -> Result<Value, String> {
-    let rows = irises(n_rows)?;
-    let n_columns = rows.first().and_then(Value::as_array).map_or(0, Vec::len);
-    let input = json!({"name": "predict", "shape": [n_rows, n_columns], "datatype": "FP64", "data": rows});
-    Ok(json!({"inputs": [input]}))
+    Ok(matrix_v2("FP64", &irises(n_rows)?))
 }
 
 /// Wines as MLflow's `dataframe_split`.
@@ -32,6 +32,17 @@ pub(super) fn retail(_: usize) -> Result<Value, String> {
     example("examples/retail/test/data.json")
 }
 
+/// Rows that the model `xgboost` of `bench models` was not trained on, in the Open Inference Protocol V2.
+pub(super) fn xgboost_v2(n_rows: usize) -> Result<Value, String> {
+    let rows = again(&read(&folder("models")?.join("xgboost/rows.json"))?["data"], n_rows)?;
+    Ok(matrix_v2("FP32", &rows))
+}
+
+fn matrix_v2(datatype: &str, rows: &[Value]) -> Value {
+    let n_columns = rows.first().and_then(Value::as_array).map_or(0, Vec::len);
+    json!({"inputs": [{"name": "predict", "shape": [rows.len(), n_columns], "datatype": datatype, "data": rows}]})
+}
+
 fn irises(n_rows: usize) -> Result<Vec<Value>, String> {
     again(&example("examples/iris/test/input.json")?["instances"], n_rows)
 }
@@ -43,9 +54,13 @@ fn again(rows: &Value, n_rows: usize) -> Result<Vec<Value>, String> {
 }
 
 fn example(path: &str) -> Result<Value, String> {
-    let text =
-        fs::read_to_string(root().join(path)).map_err(|error| format!("cannot read {path}: {error}"))?;
-    serde_json::from_str(&text).map_err(|error| format!("cannot read {path}: {error}"))
+    read(&root().join(path))
+}
+
+fn read(path: &Path) -> Result<Value, String> {
+    let problem = |error: &dyn Display| format!("cannot read {}: {error}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| problem(&error))?;
+    serde_json::from_str(&text).map_err(|error| problem(&error))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::load::Load;
 use super::peers::{self, Peer};
 use super::report::{Case, Report, median};
 use super::server::{Server, free_address, pinned};
-use super::{Forebay, SERVER_CORE, constant_server, requests};
+use super::{Forebay, SERVER_CORE, constant_server, models, requests};
 use crate::tools::root;
 
 const CONNECTIONS: usize = 16;
@@ -31,8 +31,8 @@ const TOLERANCE: f64 = 1e-9;
 /// A model that is asked in one protocol.
 struct Story {
     name: &'static str,
-    /// `NAME=FOLDER`, as `forebay serve` takes it.
-    model: (&'static str, &'static str),
+    model: &'static str,
+    files: Files,
     path: &'static str,
     body: fn(usize) -> Result<Value, String>,
     /// Rows of a request, one case each.
@@ -40,10 +40,19 @@ struct Story {
     peers: &'static [Peer],
 }
 
+/// Where a model is.
+enum Files {
+    /// In this folder of the project.
+    Here(&'static str),
+    /// It is the file of this name that the model of `bench models` is trained into, in a folder of its own.
+    Trained(&'static str),
+}
+
 const STORIES: &[Story] = &[
     Story {
         name: "iris, KServe V1",
-        model: ("iris", "examples/iris/model"),
+        model: "iris",
+        files: Files::Here("examples/iris/model"),
         path: "/v1/models/iris:predict",
         body: requests::iris_v1,
         n_rows: &[1],
@@ -51,7 +60,8 @@ const STORIES: &[Story] = &[
     },
     Story {
         name: "iris, V2",
-        model: ("iris", "examples/iris/model"),
+        model: "iris",
+        files: Files::Here("examples/iris/model"),
         path: "/v2/models/iris/infer",
         body: requests::iris_v2,
         n_rows: &[1, 100],
@@ -59,7 +69,8 @@ const STORIES: &[Story] = &[
     },
     Story {
         name: "wine, /invocations",
-        model: ("wine", "examples/wine/model"),
+        model: "wine",
+        files: Files::Here("examples/wine/model"),
         path: "/invocations",
         body: requests::wine,
         n_rows: &[1, 100],
@@ -67,18 +78,29 @@ const STORIES: &[Story] = &[
     },
     Story {
         name: "retail, /predict",
-        model: ("retail-forecast", "examples/retail/model"),
+        model: "retail-forecast",
+        files: Files::Here("examples/retail/model"),
         path: "/predict",
         body: requests::retail,
         n_rows: &[1],
         peers: &[peers::FASTAPI],
+    },
+    Story {
+        name: "XGBoost, V2",
+        model: "xgboost",
+        files: Files::Trained("model.ubj"),
+        path: "/v2/models/xgboost/infer",
+        body: requests::xgboost_v2,
+        n_rows: &[1, 100],
+        peers: &[peers::MLSERVER_XGBOOST],
     },
 ];
 
 pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
     let mut report = Report::new("serving");
     for story in STORIES {
-        let contenders = story.start(forebays, &mut report)?;
+        let folder = &story.folder()?;
+        let contenders = story.start(folder, forebays, &mut report)?;
         for &n_rows in story.n_rows {
             report.cases.push(story.measure(n_rows, &contenders)?);
         }
@@ -90,17 +112,21 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
 
 impl Story {
     /// Starts ours and the peers. One that cannot be had is told in the report.
-    fn start(&self, forebays: &[Forebay], report: &mut Report) -> Result<Vec<Contender>, String> {
+    fn start(
+        &self,
+        folder: &Path,
+        forebays: &[Forebay],
+        report: &mut Report,
+    ) -> Result<Vec<Contender>, String> {
         let mut contenders = Vec::new();
         for forebay in forebays {
-            let command = |address| Ok(self.forebay(&forebay.path, address));
+            let command = |address| Ok(self.forebay(&forebay.path, folder, address));
             contenders.push(self.contender(&forebay.name, command)?);
         }
-        let model = self.folder();
         for peer in self.peers {
             let contender = peer.environment.install().and_then(|()| {
                 report.tell_version(peer.environment.version()?);
-                self.contender(peer.name, |address| peer.command(&model, address))
+                self.contender(peer.name, |address| peer.command(folder, address))
             });
             match contender {
                 Ok(contender) => contenders.push(contender),
@@ -156,15 +182,22 @@ impl Story {
         }
     }
 
-    fn forebay(&self, program: &Path, address: SocketAddr) -> Command {
+    fn forebay(&self, program: &Path, folder: &Path, address: SocketAddr) -> Command {
         let mut command = pinned(SERVER_CORE, program);
-        let model = format!("{}={}", self.model.0, self.folder().display());
+        let path = match self.files {
+            Files::Here(_) => folder.to_owned(),
+            Files::Trained(file) => folder.join(file),
+        };
+        let model = format!("{}={}", self.model, path.display());
         command.args(["serve", &model, "--threads", "1", "--port", &address.port().to_string()]);
         command
     }
 
-    fn folder(&self) -> PathBuf {
-        root().join(self.model.1)
+    fn folder(&self) -> Result<PathBuf, String> {
+        match self.files {
+            Files::Here(folder) => Ok(root().join(folder)),
+            Files::Trained(_) => models::trained(self.model),
+        }
     }
 
     fn request(&self, n_rows: usize) -> Result<Request, String> {
@@ -212,9 +245,12 @@ mod tests {
     #[test]
     fn every_story_has_a_model_and_a_request() {
         for story in STORIES {
-            assert!(story.folder().is_dir(), "{}", story.name);
-            for &n_rows in story.n_rows {
-                assert!((story.body)(n_rows).is_ok(), "{}", story.name);
+            if let Files::Here(folder) = story.files {
+                let folder = root().join(folder);
+                assert!(folder.is_dir(), "{}", story.name);
+                for &n_rows in story.n_rows {
+                    assert!((story.body)(n_rows).is_ok(), "{}", story.name);
+                }
             }
             for peer in story.peers {
                 assert!(peer.environment.requirements().is_file(), "{}", peer.name);

@@ -206,7 +206,7 @@ fn numbers(
     });
     if is_double
         && are_in_order
-        && let Some((n_columns, numbers)) = reader.plain_rows(length)
+        && let Some((n_columns, numbers)) = reader.number_rows(length)
     {
         return Ok(Batch::matrix(n_columns, numbers));
     }

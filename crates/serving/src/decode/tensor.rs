@@ -63,7 +63,7 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         table.end_rows(n_rows, n_columns, Form::Tensors)?;
         return table.finish(Form::Tensors);
     };
-    if let Some(numbers) = data::plain_numbers(tensor)
+    if let Some(numbers) = data::numbers_of(tensor)
         && datatype == DataType::Double
         && n_rows > 0
     {

@@ -26,8 +26,8 @@ pub(crate) enum Data<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Json<'a> {
     reader: Reader<'a>,
-    plain: Option<Vec<f64>>,
-    /// How many columns the plain numbers have, if they are nested.
+    numbers: Option<Vec<f64>>,
+    /// How many columns the numbers have, if they are nested.
     n_columns: Option<usize>,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn read<'a>(
         let value = elements.admit(value).map_err(|misfit| misfit.fault(place(input, index)))?;
         take(index, value)
     };
-    if let Some(numbers) = plain_numbers(tensor) {
+    if let Some(numbers) = numbers_of(tensor) {
         let mut numbers = numbers.into_iter().map(Scalar::Double).enumerate();
         return numbers.try_for_each(|(index, number)| take(index, number));
     }
@@ -66,10 +66,10 @@ pub(super) fn read<'a>(
     }
 }
 
-/// The numbers of a tensor of floats, when all of them are written plainly and as its shape says; otherwise they are to be
+/// The numbers of a tensor of floats, when it has nothing else and as many as its shape says; otherwise they are to be
 /// [`read`] one by one.
-pub(super) fn plain_numbers(tensor: &Tensor<'_>) -> Option<Vec<f64>> {
-    let (Data::Json(Json { plain: Some(numbers), n_columns, .. }), Datatype::Float(float)) =
+pub(super) fn numbers_of(tensor: &Tensor<'_>) -> Option<Vec<f64>> {
+    let (Data::Json(Json { numbers: Some(numbers), n_columns, .. }), Datatype::Float(float)) =
         (&tensor.data, tensor.elements.datatype)
     else {
         return None;
@@ -97,14 +97,14 @@ impl<'a> Json<'a> {
     /// Passes over the next value.
     pub(crate) fn take(reader: &mut Reader<'a>) -> Result<Self, JsonError> {
         let start = reader.clone();
-        if let Some((n_columns, numbers)) = reader.plain_rows(None) {
-            return Ok(Self { reader: start, plain: Some(numbers), n_columns: Some(n_columns) });
+        if let Some((n_columns, numbers)) = reader.number_rows(None) {
+            return Ok(Self { reader: start, numbers: Some(numbers), n_columns: Some(n_columns) });
         }
-        let plain = reader.plain_list();
-        if plain.is_none() {
+        let numbers = reader.number_list();
+        if numbers.is_none() {
             reader.skip()?;
         }
-        Ok(Self { reader: start, plain, n_columns: None })
+        Ok(Self { reader: start, numbers, n_columns: None })
     }
 }
 
