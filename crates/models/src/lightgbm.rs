@@ -101,9 +101,12 @@ impl Part for Model {
 
 impl Predictor for Model {
     fn methods(&self) -> Vec<Method> {
-        match self.booster.objective.tells_classes() {
-            false => vec![Method::Predict],
-            true => vec![Method::Predict, Method::PredictProba],
+        match &self.role {
+            Role::Classifier { .. } => vec![Method::Predict, Method::PredictProba, Method::DecisionFunction],
+            Role::Booster if self.booster.objective.tells_classes() => {
+                vec![Method::Predict, Method::PredictProba]
+            }
+            Role::Booster => vec![Method::Predict],
         }
     }
 
@@ -118,7 +121,10 @@ impl Predictor for Model {
         let matrix = categories::encode(rows, &self.booster.categories, Unknown::Missing, LIBRARY)?;
         let n_outputs = self.booster.n_outputs();
         let mut answers = self.booster.raw_scores(&matrix);
-        self.booster.objective.apply(&mut answers, n_outputs);
+        // `decision_function` of LightGBM 4.7 answers the scores as they are.
+        if method != Method::DecisionFunction {
+            self.booster.objective.apply(&mut answers, n_outputs);
+        }
         Ok(match (&self.role, method) {
             (_, Method::PredictProba) if n_outputs == 1 => two_probabilities(answers.into_iter()),
             (Role::Classifier { classes }, Method::Predict) => match n_outputs {

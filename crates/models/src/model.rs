@@ -135,7 +135,7 @@ impl Model {
     }
 
     /// The same as [`Model::predict`], by up to so many threads, the caller's own among them. Batches of a few hundred
-    /// rows are answered by one.
+    /// rows, and those that take no longer than to start a thread, are answered by one.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Batches in, answers out.
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::entry::Entry;
 use crate::estimator::Step;
@@ -15,6 +16,12 @@ const ROWS_AT_ONCE: usize = 12;
 
 /// Numbers that these rows have on their way, where one-hot columns make them wide.
 const BLOCK_VALUES: usize = 1 << 20;
+
+/// Rows that are answered first, to see how long the others will take.
+const SAMPLE_ROWS: usize = 2 * ROWS_AT_ONCE;
+
+/// Work that takes longer than this is shared out. To start a thread takes a tenth of it.
+const WORTH_SHARING: Duration = Duration::from_micros(200);
 
 /// An estimator, and how a batch gets to it.
 #[derive(Debug)]
@@ -70,14 +77,38 @@ impl Evaluator {
             Some(block_rows) if block_rows < n_rows => block_rows,
             _ => return self.answer(method, rows).map_err(|refusal| self.input_error(refusal, 0)),
         };
-        let Shares { block_rows, n_rows_each } = Shares::new(n_rows, block_rows, n_threads);
-        let mut shares = (0..n_rows).step_by(n_rows_each).map(|start| start..n_rows.min(start + n_rows_each));
+        if n_threads < 2 {
+            return self.answer_blocks(method, &rows, 0..n_rows, block_rows);
+        }
+        let began = Instant::now();
+        let n_first = SAMPLE_ROWS.min(block_rows);
+        let first = self.answer_blocks(method, &rows, 0..n_first, block_rows)?;
+        let of_others = began.elapsed().as_secs_f64() * (n_rows - n_first) as f64 / n_first as f64;
+        let n_threads = if of_others < WORTH_SHARING.as_secs_f64() { 1 } else { n_threads };
+        self.share_out(method, &rows, first, block_rows, n_threads)
+    }
+
+    /// Adds the answers for the rest of the rows to those for the first ones, by so many threads.
+    fn share_out(
+        &self,
+        method: Method,
+        rows: &Rows<'_>,
+        first: Prediction,
+        block_rows: usize,
+        n_threads: usize,
+    ) -> Result<Prediction, InputError> {
+        let (start, end) = (first.shape.n_rows, rows.n_rows());
+        let Shares { block_rows, n_rows_each } = Shares::new(end - start, block_rows, n_threads);
+        let mut shares = (start..end).step_by(n_rows_each).map(|start| start..end.min(start + n_rows_each));
         let own = shares.next().expect("there are rows");
-        let rows = &rows;
         std::thread::scope(|scope| {
             let answer = |share| self.answer_blocks(method, rows, share, block_rows);
             let others: Vec<_> = shares.map(|share| scope.spawn(move || answer(share))).collect();
-            let mut whole = answer(own);
+            let mut whole = answer(own).map(|part| {
+                let mut whole = first;
+                whole.append(part);
+                whole
+            });
             for other in others {
                 let part = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 if let Ok(whole) = &mut whole {
