@@ -31,14 +31,14 @@ fn acc_s0_31_a_model_is_served_without_any_host_and_ends_when_told() {
 }
 
 /// `forebay serve` with these arguments, on a free port. It ends with the test.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Serving {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(FOREBAY);
         command.args(["serve", "--port", "0"]).args(arguments).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -51,6 +51,12 @@ impl Serving {
     /// The next line it says.
     fn line(&mut self) -> String {
         read_line(&mut self.stderr)
+    }
+
+    /// Where it speaks gRPC, as its next line says.
+    pub(crate) fn grpc_address(&mut self) -> SocketAddr {
+        let line = self.line();
+        line.trim().strip_prefix("gRPC on ").expect(&line).parse().unwrap()
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, String) {
@@ -105,9 +111,7 @@ fn a_folder_of_models_is_served_in_all_versions_and_read_again_when_told() {
 fn grpc_is_spoken_on_a_port_of_its_own() {
     let model = format!("iris={}", project("examples/iris/model"));
     let mut serving = Serving::start(&[&model, "--grpc-port", "0"]);
-    let line = serving.line();
-    let address: SocketAddr = line.trim().strip_prefix("gRPC on ").expect(&line).parse().unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = TcpStream::connect(serving.grpc_address()).unwrap();
     // The preface of HTTP/2, and SETTINGS that are empty (RFC 9113 §3.4).
     let empty_settings = b"\0\0\0\x04\0\0\0\0\0";
     stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), empty_settings].concat()).unwrap();

@@ -109,7 +109,12 @@ fn server_ready(models: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(Truth { truth: models.is_ready() }.encode_to_vec())
 }
 
+/// A model that was unloaded is not ready, as Triton has it; of one that was never here nothing can be said.
 fn model_ready(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+    let ModelName { name, .. } = read(message)?;
+    if models.position(&name).is_none() && models.unloaded().contains(&name) {
+        return Ok(Truth { truth: false }.encode_to_vec());
+    }
     let entry = &models.entries()[asked_model(models, message)?];
     Ok(Truth { truth: entry.ready().is_some() }.encode_to_vec())
 }

@@ -325,6 +325,11 @@ fn models_are_loaded_and_unloaded() {
         let unload = format!("{SERVICE}/RepositoryModelUnload");
         client.call::<_, Empty>(&unload, model("iris")).await.unwrap();
         assert_eq!(client.infer(version("")).await.unwrap_err().code(), Code::NotFound);
+        let ready = |name: &str| ModelName { name: name.to_owned(), version: String::new() };
+        let method = format!("{SERVICE}/ModelReady");
+        let unloaded: Truth = client.call(&method, ready("iris")).await.unwrap();
+        let never_here = client.call::<_, Truth>(&method, ready("rose")).await.unwrap_err();
+        assert_eq!((unloaded.truth, never_here.code()), (false, Code::NotFound));
         let index: Index =
             client.call(&format!("{SERVICE}/RepositoryIndex"), IndexRequest { ready: false }).await.unwrap();
         let states: Vec<_> =

@@ -1,0 +1,80 @@
+//! Clients that others wrote, against `forebay serve`: the assertions are in Python, in `tests/clients`.
+//!
+//! They are installed from PyPI, so these tests do something only where that is wanted: with `FOREBAY_TEST_PYPI=1`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use crate::project;
+use crate::serve::Serving;
+
+/// Says that packages may be installed, and the network used for it.
+const SWITCH: &str = "FOREBAY_TEST_PYPI";
+
+#[test]
+fn acc_s0_32_tritonclient_is_answered_over_http_and_grpc() {
+    let Some(python) = python("tritonclient") else { return };
+    let models = [
+        ("iris", "iris-svc/model.joblib"),
+        ("labels", "iris-strlabels/model.joblib"),
+        ("texts", "sk-tfidf-logreg/model.joblib"),
+    ];
+    let models = models.map(|(name, path)| format!("{name}={}", project(&format!("fixtures/models/{path}"))));
+    let [iris, labels, texts] = models.each_ref().map(String::as_str);
+    let mut serving = Serving::start(&[iris, labels, texts, "--grpc-port", "0", "--model-control"]);
+    let grpc_address = serving.grpc_address().to_string();
+    run(python, "triton.py", &[&serving.address.to_string(), &grpc_address]);
+}
+
+#[test]
+fn acc_s0_16_clients_of_mlflow_are_answered() {
+    let Some(python) = python("mlflow") else { return };
+    let serving = Serving::start(&[&project("fixtures/models/mlflow-retail-pipeline/model")]);
+    run(python, "mlflow_scoring.py", &[&serving.address.to_string()]);
+}
+
+/// The Python that has the clients; `None` where nothing may be installed, which is said even when output is captured.
+fn python(client: &str) -> Option<&'static Path> {
+    static PYTHON: LazyLock<PathBuf> = LazyLock::new(install);
+    if std::env::var_os(SWITCH).is_none_or(|value| value != "1") {
+        let _ = writeln!(std::io::stderr(), "skipped: {client} is installed and tried only with {SWITCH}=1");
+        return None;
+    }
+    Some(&PYTHON)
+}
+
+/// Makes a virtual environment with the packages, unless there is one.
+fn install() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
+    let python = folder.join("bin/python");
+    let wanted = std::fs::read_to_string(script("requirements.txt")).unwrap();
+    let installed = folder.join("installed.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return python;
+    }
+    let done = |command: &mut Command| {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}: {problem}");
+    };
+    done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    done(Command::new(&python).args(pip).arg(script("requirements.txt")));
+    std::fs::write(installed, wanted).unwrap();
+    python
+}
+
+fn script(name: &str) -> String {
+    project(&format!("crates/forebay/tests/clients/{name}"))
+}
+
+/// Runs a script, whose assertions are the test. What it saw is shown with `--nocapture`.
+fn run(python: &Path, name: &str, arguments: &[&str]) {
+    let output = Command::new(python).arg("-B").arg(script(name)).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    assert!(output.status.success(), "{name}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("ok: "), "{name} has seen nothing");
+}
