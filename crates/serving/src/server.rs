@@ -170,7 +170,7 @@ impl Handler for ServerHandler {
         let accepted = Encoding::accepted(&request.fields);
         let Answered { protocol, model, reply } = self.core.answer(&view, request).await;
         let reply = self.core.compressed(reply, accepted).await;
-        let outcome = Outcome { protocol, status: reply.status, duration: start.elapsed() };
+        let outcome = Outcome { protocol, status: reply.status, start, duration: start.elapsed() };
         view.counts_of(model).count_request(outcome);
         reply.into_response()
     }
@@ -362,9 +362,10 @@ impl Core {
             (Some(cache), Some(asked)) => (cache, asked),
             (_, asked) => return Ok(self.joined(view, model, inquiry, asked).await?.0),
         };
+        let start = Instant::now();
         let key = cache::key(ready.number, &asked);
         let kept = cache.borrow_mut().get(&key);
-        view.counts_of(Some(model)).count_lookup(kept.is_some());
+        view.counts_of(Some(model)).count_lookup(kept.is_some(), start.elapsed());
         if let Some(predictions) = kept {
             let reply = guarded(|| Ok(told(entry, inquiry.predict, &asked, &predictions)))?;
             return Ok(reply.with_field(CACHE, "hit"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::batching::Queue;
 use crate::compute::Pace;
-use crate::metrics::Counts;
+use crate::metrics::{Counted, Counts};
 use crate::model_set::{Entry, ModelSet};
 use crate::server::Shared;
 
@@ -35,13 +35,11 @@ impl View {
     pub(crate) fn new(shared: &Shared, before: Option<&Self>) -> Self {
         let generation = shared.generation.load(Ordering::Acquire);
         let models = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
-        let names = || models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
-        let known: HashMap<&str, &Arc<Counts>> = before.map(Self::counts_by_name).unwrap_or_default();
-        let counts = names().map(|name| match known.get(name) {
-            Some(counts) => Arc::clone(counts),
-            None => shared.metrics.counts(name),
-        });
-        let counts = counts.collect();
+        let mut known = before.map(Self::counts_by_version).unwrap_or_default();
+        let mut counts_of =
+            |counted| known.remove(&counted).unwrap_or_else(|| shared.metrics.counts(&counted));
+        let entries = models.entries().iter().map(|entry| Counted::of(entry));
+        let counts = entries.chain([Counted::default()]).map(&mut counts_of).collect();
         let pace = |entry: &Arc<Entry>| {
             Cell::new(entry.ready().map_or_else(|| Pace::new(Duration::ZERO), |ready| ready.pace))
         };
@@ -50,9 +48,9 @@ impl View {
         Self { generation, models, counts, paces, queues }
     }
 
-    fn counts_by_name(&self) -> HashMap<&str, &Arc<Counts>> {
-        let names = self.models.entries().iter().map(|entry| entry.name.as_str()).chain([""]);
-        names.zip(&self.counts).collect()
+    fn counts_by_version(&self) -> HashMap<Counted, Arc<Counts>> {
+        let entries = self.models.entries().iter().map(|entry| Counted::of(entry));
+        entries.chain([Counted::default()]).zip(self.counts.iter().cloned()).collect()
     }
 
     /// What is counted of a model, or of requests that ask none.

@@ -79,7 +79,7 @@ pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Byte
         },
     };
     let status = reply.as_ref().map_or_else(|fault| fault.cause.status(), |reply| reply.status);
-    view.counts_of(model).count_request(Outcome { protocol: GRPC, status, duration: start.elapsed() });
+    view.counts_of(model).count_request(Outcome { protocol: GRPC, status, start, duration: start.elapsed() });
     reply
 }
 

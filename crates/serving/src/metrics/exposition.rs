@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{BATCH_BOUNDS, DURATION_BOUNDS, Metrics, STATUS_CLASSES, Sums};
+use super::{BATCH_BOUNDS, Counted, DURATION_BOUNDS, Metrics, STATUS_CLASSES, Sums};
 use crate::model_set::ModelSet;
 use crate::protocols::PROTOCOLS;
 
@@ -23,7 +23,7 @@ pub(crate) enum Exposition {
 /// What is exposed: the sums, and what models there are.
 #[derive(Debug)]
 struct Scrape {
-    sums: Vec<(String, Sums)>,
+    sums: Vec<(Counted, Sums)>,
     logged: Option<[u64; 2]>,
     models: Vec<ModelInfo>,
 }
@@ -107,17 +107,14 @@ impl Collector for Scrape {
         let seconds = Some(&Unit::Seconds);
         self.durations(describe(&mut encoder, "request_duration", help, seconds, MetricType::Histogram)?)?;
         let mut rows = describe(&mut encoder, "rows", "Rows predicted", None, MetricType::Counter)?;
-        for (model, sums) in self.asked() {
-            rows.encode_family(&[("model", model)])?
-                .encode_counter::<NoLabelSet, _, u64>(&sums.rows, None)?;
+        for (counted, sums) in self.asked() {
+            rows.encode_family(&labels(counted))?.encode_counter::<NoLabelSet, _, u64>(&sums.rows, None)?;
         }
         let help = "Time spent in models";
         let mut predict = describe(&mut encoder, "predict", help, seconds, MetricType::Counter)?;
-        for (model, sums) in self.asked() {
+        for (counted, sums) in self.asked() {
             let seconds = sums.predict_nanoseconds as f64 / NANOSECONDS;
-            predict
-                .encode_family(&[("model", model)])?
-                .encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
+            predict.encode_family(&labels(counted))?.encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
         }
         let help = "Rows that were predicted together, of requests that waited to be joined";
         self.batches(describe(&mut encoder, "batch_rows", help, None, MetricType::Histogram)?)?;
@@ -150,15 +147,19 @@ impl Collector for Scrape {
 
 impl Scrape {
     /// The models that were asked, and what was counted of them.
-    fn asked(&self) -> impl Iterator<Item = (&str, &Sums)> {
-        self.sums.iter().map(|(model, sums)| (model.as_str(), sums)).filter(|(model, _)| !model.is_empty())
+    fn asked(&self) -> impl Iterator<Item = (&Counted, &Sums)> {
+        self.sums
+            .iter()
+            .map(|(counted, sums)| (counted, sums))
+            .filter(|(counted, _)| !counted.model.is_empty())
     }
 
     fn requests(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (model, sums) in &self.sums {
+        for (counted, sums) in &self.sums {
+            let [model, version] = labels(counted);
             for (protocol, classes) in PROTOCOLS.iter().zip(&sums.requests) {
                 for (class, count) in STATUS_CLASSES.iter().zip(classes).filter(|(_, count)| **count > 0) {
-                    let labels = [("model", model.as_str()), ("protocol", protocol.name), ("status", class)];
+                    let labels = [model, version, ("protocol", protocol.name), ("status", class)];
                     encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
                 }
             }
@@ -168,34 +169,37 @@ impl Scrape {
 
     fn durations(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = DURATION_BOUNDS.iter().map(|&bound| bound as f64 / MICROSECONDS).chain([f64::INFINITY]);
-        for (model, sums) in &self.sums {
+        for (counted, sums) in &self.sums {
             let buckets: Vec<(f64, u64)> = bounds.clone().zip(sums.durations).collect();
             let count = sums.durations.iter().sum();
             let seconds = sums.duration_nanoseconds as f64 / NANOSECONDS;
-            let labels = [("model", model.as_str())];
-            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+            encoder
+                .encode_family(&labels(counted))?
+                .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
         }
         Ok(())
     }
 
     fn batches(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = BATCH_BOUNDS.iter().map(|&bound| bound as f64).chain([f64::INFINITY]);
-        for (model, sums) in self.asked().filter(|(_, sums)| sums.batch_rows > 0) {
+        for (counted, sums) in self.asked().filter(|(_, sums)| sums.batch_rows > 0) {
             let buckets: Vec<(f64, u64)> = bounds.clone().zip(sums.batches).collect();
             let count = sums.batches.iter().sum();
             let rows = sums.batch_rows as f64;
-            let labels = [("model", model)];
-            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(rows, count, &buckets, None)?;
+            encoder
+                .encode_family(&labels(counted))?
+                .encode_histogram::<NoLabelSet>(rows, count, &buckets, None)?;
         }
         Ok(())
     }
 
     fn lookups(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        for (model, sums) in self.asked() {
+        for (counted, sums) in self.asked() {
+            let [model, version] = labels(counted);
             for (result, count) in [("hit", sums.cache_hits), ("miss", sums.cache_misses)] {
                 // Without a cache nothing is searched for.
                 if sums.cache_hits + sums.cache_misses > 0 {
-                    let labels = [("model", model), ("result", result)];
+                    let labels = [model, version, ("result", result)];
                     encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
                 }
             }
@@ -214,6 +218,11 @@ impl Scrape {
         }
         Ok(())
     }
+}
+
+/// The labels of what is counted of a version of a model.
+fn labels(counted: &Counted) -> [(&str, &str); 2] {
+    [("model", counted.model.as_str()), ("version", counted.version.as_str())]
 }
 
 fn describe<'e>(

@@ -50,7 +50,7 @@ fn rows(fixture: &str) -> Vec<Value> {
 fn batches(handler: &ServerHandler, model: &str) -> (u64, u64) {
     let metrics = get(handler, "/metrics");
     let value = |name: &str| {
-        let line = format!("forebay_model_batch_rows_{name}{{model=\"{model}\"}} ");
+        let line = format!("forebay_model_batch_rows_{name}{{model=\"{model}\",version=\"v1\"}} ");
         let value = metrics.text().lines().find_map(|known| known.strip_prefix(&line));
         value.map_or(0, |value| value.parse::<f64>().unwrap() as u64)
     };

@@ -37,8 +37,8 @@ fn the_same_question_has_the_same_answer_however_it_is_written() {
     assert_ne!(answer.text(), one);
     let metrics = get(&handler, "/metrics");
     for line in [
-        r#"forebay_model_cache_lookups_total{model="iris",result="hit"} 2"#,
-        r#"forebay_model_cache_lookups_total{model="iris",result="miss"} 3"#,
+        r#"forebay_model_cache_lookups_total{model="iris",version="v1",result="hit"} 2"#,
+        r#"forebay_model_cache_lookups_total{model="iris",version="v1",result="miss"} 3"#,
     ] {
         assert!(metrics.text().lines().any(|known| known == line), "{line}\n{}", metrics.text());
     }

@@ -73,12 +73,12 @@ fn acc_s3_69_what_happened_is_counted() {
     assert_eq!(answer.field("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     for line in [
         "# TYPE forebay_model_requests_total counter",
-        "forebay_model_requests_total{model=\"iris\",protocol=\"kserve_v1\",status=\"2xx\"} 1",
-        "forebay_model_requests_total{model=\"iris\",protocol=\"kserve_v1\",status=\"4xx\"} 1",
-        "forebay_model_requests_total{model=\"\",protocol=\"platform\",status=\"4xx\"} 1",
-        "forebay_model_rows_total{model=\"iris\"} 2",
-        "forebay_model_request_duration_seconds_count{model=\"iris\"} 2",
-        "forebay_model_request_duration_seconds_bucket{le=\"+Inf\",model=\"iris\"} 2",
+        "forebay_model_requests_total{model=\"iris\",version=\"v1\",protocol=\"kserve_v1\",status=\"2xx\"} 1",
+        "forebay_model_requests_total{model=\"iris\",version=\"v1\",protocol=\"kserve_v1\",status=\"4xx\"} 1",
+        "forebay_model_requests_total{model=\"\",version=\"\",protocol=\"platform\",status=\"4xx\"} 1",
+        "forebay_model_rows_total{model=\"iris\",version=\"v1\"} 2",
+        "forebay_model_request_duration_seconds_count{model=\"iris\",version=\"v1\"} 2",
+        "forebay_model_request_duration_seconds_bucket{le=\"+Inf\",model=\"iris\",version=\"v1\"} 2",
         "forebay_model_ready{model=\"wine\"} 1",
     ] {
         assert!(answer.text().lines().any(|known| known == line), "{line}\n{}", answer.text());

@@ -383,6 +383,7 @@ fn calls_are_counted_with_all_requests() {
         serving.await.unwrap().unwrap();
     });
     let metrics = get(&handler, "/metrics");
-    let line = "forebay_model_requests_total{model=\"iris\",protocol=\"grpc\",status=\"2xx\"} 1";
+    let line =
+        "forebay_model_requests_total{model=\"iris\",version=\"v1\",protocol=\"grpc\",status=\"2xx\"} 1";
     assert!(metrics.text().lines().any(|known| known == line), "{}", metrics.text());
 }

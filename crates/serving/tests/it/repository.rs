@@ -61,6 +61,12 @@ fn a_model_is_read_again_with_all_its_versions() {
     check(&get(&handler, "/v2/models"), 200, r#"{"models":["iris","wine"]}"#);
     assert!(get(&handler, "/v2/models/iris").text().contains(r#""versions":["2","1"]"#));
     let metrics = get(&handler, "/metrics");
+    for (version, count) in [("1", 2), ("2", 1)] {
+        let line = format!(
+            "forebay_model_requests_total{{model=\"iris\",version=\"{version}\",protocol=\"open_inference\",status=\"2xx\"}} {count}"
+        );
+        assert!(metrics.text().lines().any(|known| known == line), "{line}\n{}", metrics.text());
+    }
     let ready = metrics.text().lines().filter(|line| line.starts_with("forebay_model_ready{"));
     assert_eq!(ready.count(), 2);
     let mut warm_ups =

@@ -57,8 +57,8 @@ fn models_change_under_a_handler_that_stays() {
     assert_eq!(post(&handler, "/v1/models/iris:predict", row).status, 200);
     let metrics = get(&handler, "/metrics");
     for line in [
-        "forebay_model_requests_total{model=\"iris\",protocol=\"kserve_v1\",status=\"2xx\"} 2",
-        "forebay_model_requests_total{model=\"iris\",protocol=\"kserve_v1\",status=\"5xx\"} 1",
+        "forebay_model_requests_total{model=\"iris\",version=\"v1\",protocol=\"kserve_v1\",status=\"2xx\"} 2",
+        "forebay_model_requests_total{model=\"iris\",version=\"v1\",protocol=\"kserve_v1\",status=\"5xx\"} 1",
     ] {
         assert!(metrics.text().lines().any(|known| known == line), "{line}\n{}", metrics.text());
     }
