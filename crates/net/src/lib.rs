@@ -17,7 +17,7 @@ mod message;
 mod server;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
-pub use bytes::Bytes;
+pub use bytes::{Bytes, BytesMut};
 pub use clock::recently;
 pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};

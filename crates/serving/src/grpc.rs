@@ -6,12 +6,16 @@
 //! ```text
 //! /inference.GRPCInferenceService/ModelInfer → message → Tensor… → models::Batch → predict → message → grpc-status: 0
 //! ```
+//!
+//! One method answers a stream of messages: see [`stream`].
 
 mod frame;
 mod infer;
 #[doc(hidden)]
 pub mod messages;
 mod methods;
+mod stream;
+mod triton;
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -23,7 +27,7 @@ use std::time::Duration;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::combinators::WithTrailers;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -38,7 +42,7 @@ use crate::fault::{Cause, Fault, quoted};
 use crate::reply::Reply;
 
 pub(crate) use infer::INFER;
-use methods::METHODS;
+use methods::{METHODS, Method};
 
 /// Calls of one connection at a time.
 const MOST_STREAMS: u32 = 100;
@@ -107,7 +111,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 }
 
 type Trailers = std::future::Ready<Option<Result<HeaderMap, Infallible>>>;
-type Response = http::Response<WithTrailers<Full<Bytes>, Trailers>>;
+type Response = http::Response<Either<WithTrailers<Full<Bytes>, Trailers>, stream::Answers>>;
 
 async fn answer(handler: &ServerHandler, request: http::Request<Incoming>, patience: Duration) -> Response {
     let is_grpc = request
@@ -119,39 +123,61 @@ async fn answer(handler: &ServerHandler, request: http::Request<Incoming>, patie
         *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
-    respond(call(handler, request, patience).await)
+    match open(request) {
+        Err(fault) => respond(Err(fault)),
+        Ok(opened) if opened.method.is_stream => streamed(stream::answer(handler.clone(), opened, patience)),
+        Ok(opened) => respond(call(handler, opened, patience).await),
+    }
 }
 
-/// Makes a call: finds its method, reads its message, and answers.
-async fn call(
-    handler: &ServerHandler,
-    request: http::Request<Incoming>,
-    patience: Duration,
-) -> Result<Reply, Fault> {
+/// A call whose head was read.
+struct Opened {
+    method: &'static Method,
+    encoding: Option<&'static Encoding>,
+    body: Incoming,
+}
+
+/// Finds the method of a call, and how its messages are compressed if they are.
+fn open(request: http::Request<Incoming>) -> Result<Opened, Fault> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
-    let method = METHODS
-        .iter()
-        .find(|method| method.path == path)
+    let method = METHODS.iter().find(|method| method.path == path);
+    let method = method
         .ok_or_else(|| Fault::new(Cause::NotSupported, format!("there is no method {}", quoted(path))))?;
     let encoding = head.headers.get("grpc-encoding").and_then(|name| name.to_str().ok());
-    let encoding = encoding.map_or(Ok(None), Encoding::named)?;
+    Ok(Opened { method, encoding: encoding.map_or(Ok(None), Encoding::named)?, body })
+}
+
+/// Makes a call: reads its one message, and answers it.
+async fn call(handler: &ServerHandler, opened: Opened, patience: Duration) -> Result<Reply, Fault> {
+    let Opened { method, encoding, body } = opened;
     let limit = handler.body_limit();
     let body = collect(body, limit, patience).await?;
     let (is_compressed, bytes) = frame::read(&body, limit)?;
+    let message = plain(handler, encoding, is_compressed, bytes).await?;
+    methods::call(handler, method, message).await
+}
+
+/// A message as it was before it was compressed.
+async fn plain(
+    handler: &ServerHandler,
+    encoding: Option<&'static Encoding>,
+    is_compressed: bool,
+    bytes: Bytes,
+) -> Result<Bytes, Fault> {
     if is_compressed && encoding.is_none() {
         return Err(Fault::new(Cause::Format, "a compressed message needs `grpc-encoding`"));
     }
-    let message = handler.plain(encoding.filter(|_| is_compressed), bytes).await?;
-    methods::call(handler, method, message).await
+    handler.plain(encoding.filter(|_| is_compressed), bytes).await
+}
+
+fn unfinished(problem: &dyn Display) -> Fault {
+    Fault::new(Cause::Format, format!("the message did not come to its end: {problem}"))
 }
 
 /// The body of a call: a message of at most so many bytes, of which no two are further apart than `patience`. One that
 /// says it is longer is not waited for.
 async fn collect(body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Fault> {
-    let unfinished = |problem: &dyn Display| {
-        Fault::new(Cause::Format, format!("the message did not come to its end: {problem}"))
-    };
     let mut body = Limited::new(body, limit.saturating_add(frame::HEAD));
     let mut collected = Vec::new();
     loop {
@@ -173,34 +199,53 @@ async fn collect(body: Incoming, limit: usize, patience: Duration) -> Result<Byt
 
 /// The response to a call: the message that answers it, and then its status.
 fn respond(answer: Result<Reply, Fault>) -> Response {
-    let mut headers = HeaderMap::with_capacity(2);
-    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-    let mut trailers = HeaderMap::with_capacity(2);
+    let trailers = trailers(answer.as_ref().err());
+    let mut headers = headers();
     let body = match answer {
         Ok(reply) => {
             for (name, value) in &reply.fields {
                 let value = HeaderValue::from_bytes(value.as_bytes());
                 headers.extend(value.ok().map(|value| (HeaderName::from_static(name), value)));
             }
-            trailers.insert("grpc-status", HeaderValue::from_static("0"));
             frame::write(&reply.body)
         }
-        Err(fault) => {
+        Err(_) => {
             // For those who compressed their message in another way.
             let accepted: Vec<&str> = std::iter::once("identity").chain(Encoding::names()).collect();
             let accepted = HeaderValue::try_from(accepted.join(","));
             headers
                 .extend(accepted.ok().map(|names| (HeaderName::from_static("grpc-accept-encoding"), names)));
-            trailers.insert("grpc-status", HeaderValue::from(fault.cause.grpc_code()));
-            let message = HeaderValue::try_from(percent_encoded(&fault.to_string()));
-            trailers.insert("grpc-message", message.expect("only plain letters are left"));
             Bytes::new()
         }
     };
     let body = Full::new(body).with_trailers(std::future::ready(Some(Ok(trailers))));
-    let mut response = http::Response::new(body);
+    let mut response = http::Response::new(Either::Left(body));
     *response.headers_mut() = headers;
     response
+}
+
+/// The response to a call whose answers are still to come.
+fn streamed(answers: stream::Answers) -> Response {
+    let mut response = http::Response::new(Either::Right(answers));
+    *response.headers_mut() = headers();
+    response
+}
+
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    headers
+}
+
+/// The status that ends a call.
+fn trailers(fault: Option<&Fault>) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert("grpc-status", HeaderValue::from(fault.map_or(0, |fault| fault.cause.grpc_code())));
+    if let Some(fault) = fault {
+        let message = HeaderValue::try_from(percent_encoded(&fault.to_string()));
+        trailers.insert("grpc-message", message.expect("only plain letters are left"));
+    }
+    trailers
 }
 
 /// A text as `grpc-message` has it.

@@ -236,6 +236,12 @@ fn nanoseconds(duration: Duration) -> u64 {
 // === impl Sums ===
 
 impl Sums {
+    /// Requests that were answered.
+    pub(crate) fn n_successes(&self) -> u64 {
+        const SUCCESS: usize = 1;
+        self.requests.iter().map(|classes| classes[SUCCESS]).sum()
+    }
+
     fn add(&mut self, counts: &Counts) {
         for (sums, counts) in self.requests.iter_mut().zip(&counts.requests) {
             add(sums, counts);

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use models::{Batch, Batching, Columns, Field, Inputs, LoadError, Method, Model, PredictError, Values};
+use models::{
+    Batch, Batching, Columns, Data, DataType, Field, Inputs, LoadError, Method, Model, PredictError, Values,
+};
 use net::Bytes;
 use tracing::info;
 
@@ -114,8 +116,19 @@ pub(crate) struct Ready {
     pub(crate) loaded_at: Timestamp,
     /// How requests for it are joined, if they are.
     pub(crate) batching: Option<Batching>,
+    /// What its answers to the example are like, by method; known when somebody has asked.
+    outputs: OnceLock<Vec<OutputKind>>,
     /// Counts the models that this process has loaded: no two have one number.
     pub(crate) number: u64,
+}
+
+/// What the answers of a model to one method are like.
+#[derive(Debug)]
+pub(crate) struct OutputKind {
+    pub(crate) method: Method,
+    pub(crate) datatype: DataType,
+    /// `None` for one value per row.
+    pub(crate) n_columns: Option<usize>,
 }
 
 // === impl LoadedModel ===
@@ -307,7 +320,30 @@ impl Ready {
         }
         let batching = batching.filter(|_| model.rows_are_independent());
         let number = N_LOADED.fetch_add(1, Ordering::Relaxed);
-        Self { model, schema, method, pace, warm_up, loaded_at, batching, number }
+        let outputs = OnceLock::new();
+        Self { model, schema, method, pace, warm_up, loaded_at, batching, outputs, number }
+    }
+
+    /// What its answers are like: that which comes unasked, then the others. Found out by asking it for its example.
+    pub(crate) fn outputs(&self) -> &[OutputKind] {
+        let others = self.model.methods().iter().copied().filter(|method| *method != self.method);
+        let kind = |method| {
+            let prediction = self.model.predict(method, self.model.example()).ok()?;
+            let datatype = datatype(&prediction.data);
+            Some(OutputKind { method, datatype, n_columns: prediction.shape.n_columns })
+        };
+        self.outputs.get_or_init(|| [self.method].into_iter().chain(others).filter_map(kind).collect())
+    }
+}
+
+fn datatype(data: &Data) -> DataType {
+    match data {
+        Data::Double(_) => DataType::Double,
+        Data::Float(_) => DataType::Float,
+        Data::Long(_) => DataType::Long,
+        Data::Integer(_) => DataType::Integer,
+        Data::Boolean(_) => DataType::Boolean,
+        Data::Text(_) => DataType::String,
     }
 }
 

@@ -182,6 +182,11 @@ impl ServerHandler {
         self.core.view()
     }
 
+    /// What was counted so far.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.core.shared.metrics
+    }
+
     /// Bytes of a request body, at most.
     pub(crate) fn body_limit(&self) -> usize {
         self.core.shared.settings.body_limit

@@ -5,6 +5,7 @@ usage: triton.py HTTP_ADDRESS GRPC_ADDRESS, of a server of the models `iris`, `l
 
 import sys
 
+import grpc
 import numpy as np
 import tritonclient.grpc
 import tritonclient.http
@@ -109,9 +110,39 @@ def check_http(address):
         assert answers == [answers_of("iris-svc")] * 20
         seen("http: texts, and 20 requests at once")
 
+        config = client.get_model_config("labels")
+        assert config["input"] == [{"name": "input-0", "data_type": "TYPE_FP64", "dims": [-1, 4]}]
+        names = {output["name"]: (output["data_type"], output["dims"]) for output in config["output"]}
+        assert names["predict_proba"] == ("TYPE_FP64", [-1, 3]) and names["predict"] == ("TYPE_STRING", [-1, 1])
+        # What a configuration names can be asked for.
+        outputs = [of.InferRequestedOutput(name) for name in names]
+        assert client.infer("labels", inputs, outputs=outputs).as_numpy("predict_proba").shape == (N_ROWS, 3)
+        everything = client.get_inference_statistics()["model_stats"]
+        assert {model["name"] for model in everything} == {"iris", "labels", "texts"}
+        [labels] = client.get_inference_statistics("labels")["model_stats"]
+        assert labels["inference_count"] == 2 * N_ROWS and labels["execution_count"] == 2
+        assert labels["inference_stats"]["success"]["count"] == 2 and labels["last_inference"] > 0
+        seen("http: configuration and statistics")
+
         check_errors(client, of, "http")
         states = lambda index: [(model["name"], model["state"]) for model in index]
         check_repository(client, of, "http", states)
+
+
+def check_stream(address):
+    """`ModelStreamInfer` with the messages of MLServer, which `tritonclient` has and does not stream."""
+    request = tritonclient.grpc.service_pb2.ModelInferRequest(model_name="iris", raw_input_contents=[IRIS.tobytes()])
+    request.inputs.add(name="x", datatype="FP64", shape=IRIS.shape)
+    with grpc.insecure_channel(address) as channel:
+        stream = channel.stream_stream(
+            "/inference.GRPCInferenceService/ModelStreamInfer",
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=tritonclient.grpc.service_pb2.ModelInferResponse.FromString,
+        )
+        answers = list(stream(iter([request] * 5)))
+    labels = [np.frombuffer(answer.raw_output_contents[0], dtype=np.int64).tolist() for answer in answers]
+    assert labels == [answers_of("iris-svc")] * 5
+    seen("grpc: a stream of five requests")
 
 
 def check_grpc(address):
@@ -145,6 +176,17 @@ def check_grpc(address):
         assert client.infer("texts", [tensor(of, "x", texts, "BYTES")]).as_numpy("predict").shape == (2, 1)
         seen("grpc: texts")
 
+        config = client.get_model_config("labels").config
+        assert [list(tensor.dims) for tensor in config.input] == [[-1, 4]]
+        assert client.get_model_config("labels", as_json=True)["config"]["output"][0]["data_type"] == "TYPE_STRING"
+        before = client.get_inference_statistics("labels").model_stats[0]
+        client.infer("labels", inputs)
+        after = client.get_inference_statistics("labels").model_stats[0]
+        assert after.inference_count == before.inference_count + N_ROWS
+        assert after.inference_stats.compute_infer.ns > before.inference_stats.compute_infer.ns
+        seen("grpc: configuration and statistics")
+
+        check_stream(address)
         check_errors(client, of, "grpc")
         states = lambda index: [(model.name, model.state) for model in index.models]
         check_repository(client, of, "grpc", states)

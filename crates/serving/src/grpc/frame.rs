@@ -1,6 +1,6 @@
 //! The five bytes before each message.
 
-use net::Bytes;
+use net::{Bytes, BytesMut};
 
 use crate::fault::{Cause, Fault};
 
@@ -13,22 +13,37 @@ pub(super) fn announced(body: &[u8]) -> Option<usize> {
     Some(u32::from_be_bytes([a, b, c, d]) as usize)
 }
 
-/// The one message of a call, and whether it is compressed.
-pub(super) fn read(body: &Bytes, limit: usize) -> Result<(bool, Bytes), Fault> {
-    let (Some(length), Some((&[flag, ..], message))) = (announced(body), body.split_first_chunk::<HEAD>())
-    else {
-        return Err(broken("the message ends in the bytes before it"));
-    };
+/// Takes out the first message of several, and says whether it is compressed; `None` as long as it is not whole.
+pub(super) fn take(collected: &mut BytesMut, limit: usize) -> Result<Option<(bool, Bytes)>, Fault> {
+    let Some((is_compressed, length)) = head(collected, limit)? else { return Ok(None) };
+    if collected.len() < HEAD + length {
+        return Ok(None);
+    }
+    let message = collected.split_to(HEAD + length).freeze();
+    Ok(Some((is_compressed, message.slice(HEAD..))))
+}
+
+/// What the bytes before a message say: whether it is compressed, and how long it is.
+fn head(body: &[u8], limit: usize) -> Result<Option<(bool, usize)>, Fault> {
+    let (Some(length), Some(&flag)) = (announced(body), body.first()) else { return Ok(None) };
     if length > limit {
         return Err(too_large(limit));
     }
     if flag > 1 {
         return Err(broken("a message is compressed or not"));
     }
+    Ok(Some((flag == 1, length)))
+}
+
+/// The one message of a call, and whether it is compressed.
+pub(super) fn read(body: &Bytes, limit: usize) -> Result<(bool, Bytes), Fault> {
+    let (is_compressed, length) =
+        head(body, limit)?.ok_or_else(|| broken("the message ends in the bytes before it"))?;
+    let message = body.slice(HEAD..);
     if message.len() != length {
         return Err(broken(&format!("expected one message of {length} bytes, got {}", message.len())));
     }
-    Ok((flag == 1, body.slice(HEAD..)))
+    Ok((is_compressed, message))
 }
 
 /// A message after its five bytes.
@@ -65,5 +80,19 @@ mod tests {
         assert_eq!(problem(b"\0\0\0\0\x01ab"), "expected one message of 1 bytes, got 2");
         assert_eq!(problem(b"\x02\0\0\0\0"), "a message is compressed or not");
         assert_eq!(read(&write(b"abcd"), 3).unwrap_err().cause, Cause::TooLarge);
+    }
+
+    #[test]
+    fn of_several_messages_one_is_taken_when_it_is_whole() {
+        let both = [write(b"abc"), write(b"")].concat();
+        let mut collected = BytesMut::new();
+        let mut taken = Vec::new();
+        for byte in both {
+            collected.extend_from_slice(&[byte]);
+            taken.extend(take(&mut collected, 3).unwrap());
+        }
+        assert_eq!(taken, [(false, Bytes::from("abc")), (false, Bytes::new())]);
+        collected.extend_from_slice(b"\0\0\0\0\x04");
+        assert_eq!(take(&mut collected, 3).unwrap_err().cause, Cause::TooLarge);
     }
 }

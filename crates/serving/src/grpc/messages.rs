@@ -2,6 +2,8 @@
 //!
 //! Fields that are read nowhere are left out: what a message has beyond this is passed over.
 
+pub mod triton;
+
 use std::collections::HashMap;
 
 use prost::Message;

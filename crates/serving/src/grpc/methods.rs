@@ -10,11 +10,12 @@ use super::messages::{
     Health, HealthRequest, Index, IndexRequest, IndexedModel, ModelMetadata, ModelName, RepositoryModel,
     ServerMetadata, TensorMetadata, Truth,
 };
+use super::triton;
 use crate::ServerHandler;
 use crate::call::find_model;
 use crate::content::Content;
 use crate::fault::{Cause, Fault, quoted};
-use crate::metrics::Outcome;
+use crate::metrics::{Metrics, Outcome};
 use crate::model_set::ModelSet;
 use crate::protocols::open_inference::{
     Described, EXTENSIONS, Indexed, SERVER_NAME, index, inputs_of, outputs_of,
@@ -27,28 +28,42 @@ use crate::server::Inquiry;
 /// A method that may be called.
 pub(super) struct Method {
     pub(super) path: &'static str,
+    /// Whether messages come one after another, each with an answer of its own.
+    pub(super) is_stream: bool,
     answer: Answer,
 }
 
 /// What answers a method.
 enum Answer {
     /// What the server knows, at once.
-    Page(fn(&ModelSet, &[u8]) -> Result<Vec<u8>, Fault>),
+    Page(fn(&ModelSet, &[u8]) -> Written),
+    /// What was counted.
+    Counts(fn(&ModelSet, &Metrics, &[u8]) -> Written),
     /// A model.
     Infer,
     /// A change of the models.
     Change(Change),
 }
 
+/// A message that answers.
+pub(super) type Written = Result<Vec<u8>, Fault>;
+
 const SERVICE: &str = "inference.GRPCInferenceService";
 
 pub(super) static METHODS: &[Method] = &[
     method("/inference.GRPCInferenceService/ModelInfer", Answer::Infer),
+    Method {
+        path: "/inference.GRPCInferenceService/ModelStreamInfer",
+        is_stream: true,
+        answer: Answer::Infer,
+    },
     method("/inference.GRPCInferenceService/ServerLive", Answer::Page(server_live)),
     method("/inference.GRPCInferenceService/ServerReady", Answer::Page(server_ready)),
     method("/inference.GRPCInferenceService/ModelReady", Answer::Page(model_ready)),
     method("/inference.GRPCInferenceService/ServerMetadata", Answer::Page(server_metadata)),
     method("/inference.GRPCInferenceService/ModelMetadata", Answer::Page(model_metadata)),
+    method("/inference.GRPCInferenceService/ModelConfig", Answer::Page(triton::model_config)),
+    method("/inference.GRPCInferenceService/ModelStatistics", Answer::Counts(triton::model_statistics)),
     method("/inference.GRPCInferenceService/RepositoryIndex", Answer::Page(repository_index)),
     method("/inference.GRPCInferenceService/RepositoryModelLoad", Answer::Change(Change::Load)),
     method("/inference.GRPCInferenceService/RepositoryModelUnload", Answer::Change(Change::Unload)),
@@ -56,17 +71,20 @@ pub(super) static METHODS: &[Method] = &[
 ];
 
 const fn method(path: &'static str, answer: Answer) -> Method {
-    Method { path, answer }
+    Method { path, is_stream: false, answer }
 }
 
-/// Answers a call, and counts it.
+/// Answers a message, and counts it.
 pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Bytes) -> Result<Reply, Fault> {
     let start = Instant::now();
     let view = handler.view();
     let (model, reply) = match method.answer {
         Answer::Page(page) => {
-            let reply = page(view.models(), &message).map(|answer| Reply::new(StatusCode::OK, BYTES, answer));
-            (None, reply)
+            (None, page(view.models(), &message).map(|answer| Reply::new(StatusCode::OK, BYTES, answer)))
+        }
+        Answer::Counts(page) => {
+            let answer = page(view.models(), handler.metrics(), &message);
+            (None, answer.map(|answer| Reply::new(StatusCode::OK, BYTES, answer)))
         }
         Answer::Change(change) => (None, self::change(handler, change, &message).await),
         Answer::Infer => match asked_model(view.models(), &message) {
@@ -95,22 +113,28 @@ async fn change(handler: &ServerHandler, change: Change, message: &[u8]) -> Resu
 }
 
 /// The position of the model that a message names.
-fn asked_model(models: &ModelSet, message: &[u8]) -> Result<usize, Fault> {
-    let ModelName { name, version } = read(message)?;
-    let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    find_model(models, given(name).as_deref(), given(version).as_deref())
+pub(super) fn asked_model(models: &ModelSet, message: &[u8]) -> Result<usize, Fault> {
+    let (name, version) = named(message)?;
+    find_model(models, name.as_deref(), version.as_deref())
 }
 
-fn server_live(_: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
+/// The model and the version that a message names. What is empty is not named.
+pub(super) fn named(message: &[u8]) -> Result<(Option<String>, Option<String>), Fault> {
+    let ModelName { name, version } = read(message)?;
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok((given(name), given(version)))
+}
+
+fn server_live(_: &ModelSet, _: &[u8]) -> Written {
     Ok(Truth { truth: true }.encode_to_vec())
 }
 
-fn server_ready(models: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
+fn server_ready(models: &ModelSet, _: &[u8]) -> Written {
     Ok(Truth { truth: models.is_ready() }.encode_to_vec())
 }
 
 /// A model that was unloaded is not ready, as Triton has it; of one that was never here nothing can be said.
-fn model_ready(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+fn model_ready(models: &ModelSet, message: &[u8]) -> Written {
     let ModelName { name, .. } = read(message)?;
     if models.position(&name).is_none() && models.unloaded().contains(&name) {
         return Ok(Truth { truth: false }.encode_to_vec());
@@ -119,13 +143,13 @@ fn model_ready(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(Truth { truth: entry.ready().is_some() }.encode_to_vec())
 }
 
-fn server_metadata(_: &ModelSet, _: &[u8]) -> Result<Vec<u8>, Fault> {
+fn server_metadata(_: &ModelSet, _: &[u8]) -> Written {
     let extensions = EXTENSIONS.iter().map(|extension| (*extension).to_owned()).collect();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(ServerMetadata { name: SERVER_NAME.to_owned(), version, extensions }.encode_to_vec())
 }
 
-fn model_metadata(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+fn model_metadata(models: &ModelSet, message: &[u8]) -> Written {
     let entry = &models.entries()[asked_model(models, message)?];
     let tensors = |tensors: Vec<Described>| {
         let tensor = |Described { name, datatype, shape }: Described| TensorMetadata {
@@ -145,7 +169,7 @@ fn model_metadata(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(metadata.encode_to_vec())
 }
 
-fn repository_index(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+fn repository_index(models: &ModelSet, message: &[u8]) -> Written {
     let IndexRequest { ready } = read(message)?;
     let indexed = |Indexed { name, version, state, reason }: Indexed| IndexedModel {
         name,
@@ -157,7 +181,7 @@ fn repository_index(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault>
 }
 
 /// `grpc.health.v1`: the server, or its one service.
-fn health(models: &ModelSet, message: &[u8]) -> Result<Vec<u8>, Fault> {
+fn health(models: &ModelSet, message: &[u8]) -> Written {
     let HealthRequest { service } = read(message)?;
     if !service.is_empty() && service != SERVICE {
         return Err(Fault::new(Cause::NotFound, format!("there is no service {}", quoted(&service))));

@@ -2,11 +2,13 @@
 //!
 //! The protocol leaves open what outputs are called and how a flat answer is shaped; [`crate::Style`] chooses whose way.
 
+mod config;
 mod id;
 mod index;
 mod infer;
 mod request;
 mod response;
+mod statistics;
 
 use models::{DataType, Field, Inputs};
 use net::StatusCode;
@@ -21,6 +23,7 @@ use crate::reply::Reply;
 use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
 
+pub(crate) use config::{ModelConfig, config, triton_type};
 pub(crate) use id::{new_id, random};
 pub(crate) use index::{Indexed, index, read_index_request};
 pub(crate) use infer::{Answered, answers, asked, bytes_of};
@@ -28,6 +31,7 @@ pub(crate) use request::{
     LONGEST_ID, MOST_DIMENSIONS, Request, more_dimensions, more_outputs, no_length, wrong_id,
 };
 pub(crate) use response::JSON_LENGTH;
+pub(crate) use statistics::{ModelStatistics, Timed, statistics};
 
 const INFER: Predict = Predict { ask: infer::ask, tell: infer::tell, example };
 
@@ -71,6 +75,36 @@ pub(super) const PROTOCOL: Protocol = Protocol {
             pattern: "/v2/models",
             doc: "The names of the models.",
             answer: Answer::Page(models),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/v2/models/stats",
+            doc: "Counts and times of all models, as Triton tells them.",
+            answer: Answer::Page(statistics::page),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/v2/models/{model}/stats",
+            doc: "Counts and times of a model, as Triton tells them.",
+            answer: Answer::Page(statistics::page),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/v2/models/{model}/versions/{version}/stats",
+            doc: "Counts and times of a version of a model, as Triton tells them.",
+            answer: Answer::Page(statistics::page),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/v2/models/{model}/config",
+            doc: "What a model takes and gives, in the words of Triton's configuration.",
+            answer: Answer::Page(config::page),
+        },
+        Route {
+            verb: Verb::Get,
+            pattern: "/v2/models/{model}/versions/{version}/config",
+            doc: "What a version of a model takes and gives, in the words of Triton's configuration.",
+            answer: Answer::Page(config::page),
         },
         Route {
             verb: Verb::Get,
@@ -152,7 +186,8 @@ pub(crate) struct Wanted {
 pub(crate) const SERVER_NAME: &str = "forebay";
 
 /// The extensions of the protocol that this server has.
-pub(crate) const EXTENSIONS: &[&str] = &["binary_tensor_data", "model_repository"];
+pub(crate) const EXTENSIONS: &[&str] =
+    &["binary_tensor_data", "model_configuration", "model_repository", "statistics"];
 
 // === impl ContentType ===
 

@@ -6,18 +6,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
+use models::Batching;
 use net::{Bytes, Drain, Limits, bind};
 use prost::Message;
+use serving::grpc::messages::triton::{ConfigInput, ConfigResponse, StatisticsResponse};
 use serving::grpc::messages::{
     Contents, Empty, Health, HealthRequest, Index, IndexRequest, InferRequest, InferResponse, InputTensor,
     ModelMetadata, ModelName, Parameter, RepositoryModel, RequestedOutput, ServerMetadata, Truth, Value,
 };
 use serving::{ModelState, ServedModel, Server, Settings, serve_grpc};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::fixture::{get, post, served, server};
@@ -45,6 +48,41 @@ impl Client {
 
     async fn infer(&self, question: InferRequest) -> Result<InferResponse, Status> {
         self.call(&format!("{SERVICE}/ModelInfer"), question).await
+    }
+
+    /// Asks, and tells whether the answer was kept, as the metadata say.
+    async fn infer_and_kept(&self, question: InferRequest) -> (InferResponse, Option<String>) {
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        let codec: ProstCodec<InferRequest, InferResponse> = ProstCodec::new();
+        let path = format!("/{SERVICE}/ModelInfer").parse().unwrap();
+        let answer = client.unary(tonic::Request::new(question), path, codec).await.unwrap();
+        let kept = answer.metadata().get("x-forebay-cache").map(|kept| kept.to_str().unwrap().to_owned());
+        (answer.into_inner(), kept)
+    }
+
+    /// Sends questions as they come from a channel, and gives the answers as they come.
+    async fn stream(
+        &self,
+        questions: mpsc::UnboundedReceiver<InferRequest>,
+    ) -> Result<Streaming<InferResponse>, Status> {
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        let codec: ProstCodec<InferRequest, InferResponse> = ProstCodec::new();
+        let path = format!("/{SERVICE}/ModelStreamInfer").parse().unwrap();
+        let answers = client.streaming(tonic::Request::new(Questions(questions)), path, codec).await;
+        answers.map(tonic::Response::into_inner)
+    }
+}
+
+/// Questions as they come from a channel.
+struct Questions(mpsc::UnboundedReceiver<InferRequest>);
+
+impl Stream for Questions {
+    type Item = InferRequest;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<InferRequest>> {
+        self.0.poll_recv(context)
     }
 }
 
@@ -221,7 +259,7 @@ fn faults_are_told_as_over_rest() {
             "$.inputs[0].data: expected the values of shape [9223372036854775807, 4], got fewer",
         )
         .await;
-        for method in ["ModelStreamInfer", "RepositoryModelLoad"] {
+        for method in ["TraceSetting", "RepositoryModelLoad"] {
             let status = client.call::<_, Empty>(&format!("{SERVICE}/{method}"), Empty {}).await.unwrap_err();
             assert_eq!(status.code(), Code::Unimplemented);
         }
@@ -279,6 +317,143 @@ fn a_compressed_message_is_read() {
 }
 
 #[test]
+fn answers_are_kept_for_grpc_and_rest_alike() {
+    let settings = Settings { cache_bytes_per_core: 100_000, ..settings() };
+    with_client(vec![served("iris")], settings, |client| async move {
+        let ask = |id: &str| InferRequest { id: id.to_owned(), ..question("iris", vec![doubles()]) };
+        let (first, miss) = client.infer_and_kept(ask("a")).await;
+        let (second, hit) = client.infer_and_kept(ask("b")).await;
+        assert_eq!((miss.as_deref(), hit.as_deref()), (Some("miss"), Some("hit")));
+        assert_eq!((first.id.as_str(), second.id.as_str()), ("a", "b"));
+        assert_eq!(first.outputs, second.outputs);
+        let all: StatisticsResponse =
+            client.call(&format!("{SERVICE}/ModelStatistics"), ModelName::default()).await.unwrap();
+        let statistics = all.model_stats[0].inference_stats.unwrap();
+        let counts = [statistics.cache_hit, statistics.cache_miss].map(|timed| timed.unwrap().count);
+        assert_eq!(counts, [1, 1]);
+    });
+}
+
+#[test]
+fn calls_that_wait_at_the_same_time_are_joined() {
+    let max_delay = Duration::from_millis(100);
+    let settings = Settings { batching: Some(Batching { max_rows: 1000, max_delay }), ..settings() };
+    let server = server(vec![served("iris")], settings);
+    let handler = server.handler();
+    with_client_of(&server, |client| async move {
+        let client = std::rc::Rc::new(client);
+        let ask = |_| {
+            let client = std::rc::Rc::clone(&client);
+            tokio::task::spawn_local(async move { client.infer(question("iris", vec![doubles()])).await })
+        };
+        let asked: Vec<_> = (0..6).map(ask).collect();
+        for answer in asked {
+            let answer = answer.await.unwrap().unwrap();
+            assert_eq!(answer.outputs[0].contents.as_ref().unwrap().longs, [1, 1]);
+        }
+        let all: StatisticsResponse =
+            client.call(&format!("{SERVICE}/ModelStatistics"), ModelName::default()).await.unwrap();
+        let model = &all.model_stats[0];
+        assert_eq!(model.inference_count, 12);
+        assert!(model.execution_count < 6, "{model:?}");
+    });
+    let metrics = get(&handler, "/metrics");
+    let line = "forebay_model_batch_rows_sum{model=\"iris\",version=\"v1\"} 12.0";
+    assert!(metrics.text().lines().any(|known| known == line), "{}", metrics.text());
+}
+
+#[test]
+fn a_stream_of_questions_is_answered_one_by_one() {
+    with_client(vec![served("iris"), served("labels")], settings(), |client| async move {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let mut answers = client.stream(asked).await.unwrap();
+        // Each is answered before the next one is sent.
+        for (id, model) in [("a", "iris"), ("b", "labels"), ("c", "iris")] {
+            questions.send(InferRequest { id: id.to_owned(), ..question(model, vec![doubles()]) }).unwrap();
+            let answer = answers.message().await.unwrap().unwrap();
+            assert_eq!((answer.id.as_str(), answer.model_name.as_str()), (id, model));
+        }
+        // And several may be sent at once.
+        for id in 0..20 {
+            questions.send(InferRequest { id: id.to_string(), ..question("iris", vec![doubles()]) }).unwrap();
+        }
+        for id in 0..20 {
+            assert_eq!(answers.message().await.unwrap().unwrap().id, id.to_string());
+        }
+        drop(questions);
+        assert!(answers.message().await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_stream_ends_with_the_first_question_that_has_no_answer() {
+    with_client(vec![served("iris")], settings(), |client| async move {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let mut answers = client.stream(asked).await.unwrap();
+        questions.send(question("iris", vec![doubles()])).unwrap();
+        questions.send(question("rose", vec![doubles()])).unwrap();
+        questions.send(question("iris", vec![doubles()])).unwrap();
+        assert_eq!(answers.message().await.unwrap().unwrap().model_name, "iris");
+        let status = answers.message().await.unwrap_err();
+        let expected = (Code::NotFound, "no model is called `rose`; served here: `iris`");
+        assert_eq!((status.code(), status.message()), expected);
+    });
+}
+
+#[test]
+fn a_stream_that_is_silent_ends() {
+    let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
+    with_limits(&server(vec![served("iris")], settings()), limits, |client| async move {
+        let (_questions, asked) = mpsc::unbounded_channel();
+        let mut answers = client.stream(asked).await.unwrap();
+        let status = answers.message().await.unwrap_err();
+        let expected = (Code::Unavailable, "the stream ends, for nothing came for 20ms");
+        assert_eq!((status.code(), status.message()), expected);
+    });
+}
+
+#[test]
+fn models_are_described_and_counted_as_triton_does() {
+    with_client(vec![served("labels"), served("retail")], settings(), |client| async move {
+        let name = |name: &str| ModelName { name: name.to_owned(), version: String::new() };
+        let answer: ConfigResponse =
+            client.call(&format!("{SERVICE}/ModelConfig"), name("labels")).await.unwrap();
+        let config = answer.config.unwrap();
+        assert_eq!((config.name.as_str(), config.backend.as_str()), ("labels", "forebay"));
+        assert_eq!((config.max_batch_size, &config.dynamic_batching), (0, &None));
+        let input = ConfigInput { name: "input-0".to_owned(), data_type: 12, dims: vec![-1, 4] };
+        assert_eq!(config.input, [input]);
+        let outputs: Vec<_> = config
+            .output
+            .iter()
+            .map(|output| (output.name.as_str(), output.data_type, output.dims.as_slice()))
+            .collect();
+        assert_eq!(outputs[..2], [("predict", 13, &[-1, 1][..]), ("predict_proba", 12, &[-1, 3][..])]);
+        let method = format!("{SERVICE}/ModelStatistics");
+        client.infer(question("labels", vec![doubles()])).await.unwrap();
+        client
+            .infer(question("labels", vec![InputTensor { shape: vec![3, 4], ..doubles() }]))
+            .await
+            .unwrap_err();
+        let all: StatisticsResponse = client.call(&method, ModelName::default()).await.unwrap();
+        let names: Vec<&str> = all.model_stats.iter().map(|model| model.name.as_str()).collect();
+        assert_eq!(names, ["labels", "retail"]);
+        assert_eq!((all.model_stats[1].last_inference, all.model_stats[1].execution_count), (0, 0));
+        let one: StatisticsResponse = client.call(&method, name("labels")).await.unwrap();
+        let [labels] = one.model_stats.as_slice() else { panic!("{one:?}") };
+        assert_eq!((labels.version.as_str(), labels.inference_count, labels.execution_count), ("v1", 2, 1));
+        let statistics = labels.inference_stats.unwrap();
+        let counts = [statistics.success, statistics.fail, statistics.compute_infer];
+        assert_eq!(counts.map(|timed| timed.unwrap().count), [1, 1, 1]);
+        assert!(statistics.success.unwrap().ns >= statistics.compute_infer.unwrap().ns);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert!(now.as_millis() - u128::from(labels.last_inference) < 60_000, "{labels:?}");
+        let unknown = client.call::<_, StatisticsResponse>(&method, name("rose")).await.unwrap_err();
+        assert_eq!(unknown.code(), Code::NotFound);
+    });
+}
+
+#[test]
 fn the_server_and_its_models_say_what_they_are() {
     let models = vec![served("iris"), ServedModel { state: ModelState::Loading, ..served("wine") }];
     with_client(models, settings(), |client| async move {
@@ -290,7 +465,7 @@ fn the_server_and_its_models_say_what_they_are() {
         let wine: Truth = client.call(&method("ModelReady"), name("wine")).await.unwrap();
         assert_eq!([live.truth, ready.truth, iris.truth, wine.truth], [true, false, true, false]);
         let server: ServerMetadata = client.call(&method("ServerMetadata"), Empty {}).await.unwrap();
-        assert_eq!((server.name.as_str(), server.extensions.len()), ("forebay", 2));
+        assert_eq!((server.name.as_str(), server.extensions.len()), ("forebay", 4));
         let metadata: ModelMetadata = client.call(&method("ModelMetadata"), name("iris")).await.unwrap();
         assert_eq!((metadata.versions[0].as_str(), metadata.inputs[0].datatype.as_str()), ("v1", "FP64"));
         assert_eq!(metadata.inputs[0].shape, [-1, 4]);
