@@ -32,6 +32,8 @@ pub(crate) enum Cause {
     Format,
     /// The values do not fit the model.
     Input,
+    /// Not for this client, or not here.
+    Forbidden,
     /// No such path or model.
     NotFound,
     /// The path takes other methods.
@@ -62,6 +64,7 @@ impl Cause {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Format | Self::Input => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -77,6 +80,7 @@ impl Cause {
         match self {
             Self::Format | Self::Input => 3,
             Self::NotFound => 5,
+            Self::Forbidden => 7,
             Self::TooLarge => 8,
             Self::ContentType | Self::Method | Self::NotSupported => 12,
             Self::Internal => 13,

@@ -14,6 +14,7 @@ use crate::json::{BYTE_ORDER_MARK, Reader};
 use crate::prediction_log::{Sink, one_line};
 use crate::protocols::PROTOCOLS;
 use crate::protocols::open_inference::read_index_request;
+use crate::repository::check_parameters;
 use crate::route::{Answer, Verb, find};
 
 /// How many values may come of a byte. One is read from it, and one may be filled in.
@@ -79,9 +80,10 @@ pub fn logged_json(data: &[u8]) {
     assert_eq!(parse(data), parse(line.as_bytes()));
 }
 
-/// Bodies of `/v2/repository/index`.
+/// Bodies of `/v2/repository/index`, and of requests to load and unload models.
 pub fn repository_index(data: &[u8]) {
     let _ = read_index_request(data);
+    let _ = check_parameters(data);
 }
 
 /// URLs that events are sent to.

@@ -9,6 +9,7 @@
 //!
 //! This crate knows nothing of load balancers, Kubernetes, or where models are kept.
 
+mod admin;
 mod batching;
 mod cache;
 mod call;

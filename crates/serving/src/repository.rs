@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::compute::{Compute, Overloaded};
 use crate::fault::{Cause, Fault, quoted};
+use crate::json::{Kind, Reader};
 use crate::model_set::ServedModel;
 use crate::server::{Shared, guarded};
 
@@ -76,6 +77,54 @@ pub(crate) async fn change(shared: &Arc<Shared>, name: &str, change: Change) -> 
         Fault::new(Cause::Unavailable, "too many models are waiting to be loaded")
             .with_help("try again in a moment")
     })?
+}
+
+/// The parameter of Triton's clients that says whether what depends on a model goes with it. Here nothing does.
+const WITHOUT_EFFECT: &str = "unload_dependents";
+
+/// Refuses a parameter that would change how a model is served, or which: it is served as its folder says.
+pub(crate) fn check_parameter(name: &str) -> Result<(), Fault> {
+    if name == WITHOUT_EFFECT {
+        return Ok(());
+    }
+    let problem = format!("{} is not taken: a model is loaded as it is in its folder", quoted(name));
+    Err(Fault::input("$.parameters", problem)
+        .with_help("change its `forebay.yaml` or `model-settings.json`, and load it again"))
+}
+
+/// Checks the body of a request to load or unload a model: nothing, or an object, of which `parameters` are looked at.
+pub(crate) fn check_parameters(body: &[u8]) -> Result<(), Fault> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(());
+    }
+    let mut reader = Reader::new(body);
+    let kind = reader.peek()?;
+    if kind != Kind::Object {
+        return Err(Fault::new(Cause::Format, format!("expected an object, got {kind}")));
+    }
+    let mut members = reader.object()?;
+    while let Some(key) = members.next(&mut reader)? {
+        if key != "parameters" {
+            reader.skip()?;
+            continue;
+        }
+        match reader.peek()? {
+            Kind::Null => reader.skip()?,
+            Kind::Object => {
+                let mut parameters = reader.object()?;
+                while let Some(name) = parameters.next(&mut reader)? {
+                    check_parameter(&name)?;
+                    reader.skip()?;
+                }
+            }
+            kind => {
+                let problem = format!("expected an object, got {kind}");
+                return Err(Fault::new(Cause::Format, problem).at("$.parameters"));
+            }
+        }
+    }
+    reader.end()?;
+    Ok(())
 }
 
 fn load(shared: &Shared, repository: &dyn Repository, name: &str) -> Result<(), Fault> {

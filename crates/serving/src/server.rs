@@ -1,6 +1,7 @@
 //! The server: a request in, the answer of a model out.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use net::{Bytes, CollectError, Handler, LOADING, Request, Response, StatusCode};
 use tracing::error;
 
 use crate::Settings;
+use crate::admin::{self, AdminAddress};
 use crate::batching::{self, may_join};
 use crate::cache::{self, Cache};
 use crate::call::{Asked, Call, Predict, Question, percent_decoded};
@@ -45,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
     pub(crate) loader: Option<Loader>,
+    /// Where they may do so.
+    pub(crate) admin_address: OnceLock<AdminAddress>,
     /// Counts the sets of models, so that a core sees without a lock that there is another one.
     pub(crate) generation: AtomicU64,
 }
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub struct ServerHandler {
     core: Rc<Core>,
+    /// Whether its clients may change the models.
+    is_admin: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +86,7 @@ impl Server {
         Self::with_loader(models, settings, None)
     }
 
-    /// The same, where clients may load and unload the models of a repository.
+    /// The same, where clients of the admin address may load and unload the models of a repository.
     ///
     /// # Errors
     /// When two models have one name.
@@ -104,6 +110,7 @@ impl Server {
             models: RwLock::new(Arc::new(ModelSet::new(models, &settings)?)),
             generation: AtomicU64::new(0),
             loader,
+            admin_address: OnceLock::new(),
             settings,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -124,6 +131,17 @@ impl Server {
         let _ = self.shared.log.set(log);
     }
 
+    /// Says where clients may load and unload models; it is told those who ask elsewhere. The first time counts.
+    pub fn set_admin_address(&self, address: SocketAddr) {
+        let _ = self.shared.admin_address.set(AdminAddress(address));
+    }
+
+    /// What answers requests that come over the admin address: as [`Self::handler`], and it changes the models.
+    #[must_use]
+    pub fn admin_handler(&self) -> ServerHandler {
+        ServerHandler { is_admin: true, ..self.handler() }
+    }
+
     /// What answers requests on one core. Make one on each, and clone it for its connections. It is run on a
     /// [`tokio::task::LocalSet`], as [`net::serve`] does.
     #[must_use]
@@ -131,7 +149,10 @@ impl Server {
         let view = RefCell::new(Rc::new(View::new(&self.shared, None)));
         let size = self.shared.settings.cache_bytes_per_core;
         let cache = (size > 0).then(|| RefCell::new(Cache::new(size)));
-        ServerHandler { core: Rc::new(Core { shared: Arc::clone(&self.shared), view, cache }) }
+        ServerHandler {
+            core: Rc::new(Core { shared: Arc::clone(&self.shared), view, cache }),
+            is_admin: false,
+        }
     }
 }
 
@@ -168,7 +189,7 @@ impl Handler for ServerHandler {
         let start = Instant::now();
         let view = self.core.view();
         let accepted = Encoding::accepted(&request.fields);
-        let Answered { protocol, model, reply } = self.core.answer(&view, request).await;
+        let Answered { protocol, model, reply } = self.core.answer(&view, request, self.is_admin).await;
         let reply = self.core.compressed(reply, accepted).await;
         let outcome = Outcome { protocol, status: reply.status, start, duration: start.elapsed() };
         view.counts_of(model).count_request(outcome);
@@ -203,6 +224,7 @@ impl ServerHandler {
 
     /// See [`repository::change`].
     pub(crate) async fn change(&self, name: &str, change: Change) -> Result<(), Fault> {
+        admin::check(&self.core.shared, self.is_admin, None)?;
         repository::change(&self.core.shared, name, change).await
     }
 
@@ -246,7 +268,7 @@ struct Done {
 
 impl Core {
     /// Finds the route, then the model, then reads, predicts and tells; every fault is told by the protocol of the path.
-    async fn answer(&self, view: &Rc<View>, request: Request) -> Answered {
+    async fn answer(&self, view: &Rc<View>, request: Request, is_admin: bool) -> Answered {
         let Request { method, target, fields, body, .. } = request;
         let (models, metrics) = (&view.models, &self.shared.metrics);
         let (protocol, route, captures) = match find(Verb::of(&method), target.path()) {
@@ -268,8 +290,7 @@ impl Core {
                 (None, Box::pin(self.read(&call, body)).await.and_then(|body| page(&call, &body)))
             }
             Answer::Change(change) => {
-                let name = call.captures.model.map(percent_decoded).unwrap_or_default();
-                let done = repository::change(&self.shared, &name, *change).await;
+                let done = Box::pin(self.change(&call, *change, body, is_admin)).await;
                 (None, done.map(|()| Reply::empty(StatusCode::OK)))
             }
             Answer::Predict(predict) => match call.position() {
@@ -298,6 +319,21 @@ impl Core {
         let event_id = self.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
         let inquiry = Inquiry { predict, content, method, body, event_id };
         self.predict(view, model, inquiry).await
+    }
+
+    /// Loads or unloads the model of the path.
+    async fn change(
+        &self,
+        call: &Call<'_>,
+        change: Change,
+        body: net::Body,
+        is_admin: bool,
+    ) -> Result<(), Fault> {
+        admin::check(&self.shared, is_admin, Some(call.fields))?;
+        let body = self.read(call, body).await?;
+        repository::check_parameters(&body)?;
+        let name = call.captures.model.map(percent_decoded).unwrap_or_default();
+        repository::change(&self.shared, &name, change).await
     }
 
     /// The whole body of a request, as it was before it was compressed.

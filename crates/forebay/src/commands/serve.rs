@@ -39,9 +39,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     model_repository: Option<PathBuf>,
 
-    /// Let every client load and unload these models: POST /v2/repository/models/NAME/load
-    #[arg(long)]
-    model_control: bool,
+    /// Where clients may load and unload these models, a port of loopback or an address with one: POST
+    /// /v2/repository/models/NAME/load [default: nowhere]
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = admin_address)]
+    admin_address: Option<AdminAddress>,
 
     /// Port to listen on; 0 for any free one
     #[arg(short, long, default_value_t = 8080)]
@@ -104,6 +105,31 @@ pub(crate) struct Options {
     stop_when_stdin_closes: bool,
 }
 
+/// Where models are loaded and unloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AdminAddress {
+    /// A port of the loopback address that is served.
+    Loopback(u16),
+    Given(SocketAddr),
+}
+
+impl AdminAddress {
+    /// The address, of a server at this one. Replicas have a loopback address each, and so an admin port each.
+    fn beside(self, served: IpAddr) -> SocketAddr {
+        match self {
+            Self::Given(address) => address,
+            Self::Loopback(port) if served.is_loopback() => SocketAddr::new(served, port),
+            Self::Loopback(port) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+        }
+    }
+}
+
+fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    let port = text.parse().map(AdminAddress::Loopback).ok();
+    let address = || text.parse().map(AdminAddress::Given).ok();
+    port.or_else(address).ok_or_else(|| format!("`{text}` is neither a port nor an address with one"))
+}
+
 /// Where predictions are logged to.
 fn log_target(text: &str) -> Result<LogTarget, String> {
     match text {
@@ -143,16 +169,16 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         served(&wanted, None, ModelState::Loading)
     }));
     let given = Arc::new(GivenModels::new(repository.clone()));
-    let server = match options.model_control {
-        true => Server::with_repository(loading, settings, Arc::clone(&given) as Arc<dyn Repository>)?,
-        false => Server::new(loading, settings)?,
+    let server = match options.admin_address {
+        Some(_) => Server::with_repository(loading, settings, Arc::clone(&given) as Arc<dyn Repository>)?,
+        None => Server::new(loading, settings)?,
     };
     let log = options.log_predictions.clone().map(|target| PredictionLog::start(target, options.log_sample));
     let log = log.transpose().context("cannot open the log of predictions")?;
     if let Some(log) = &log {
         server.log_predictions(log.clone());
     }
-    let Listening { address, grpc_address, drain } = listen(options, &server)?;
+    let Listening { address, grpc_address, admin_address, drain } = listen(options, &server)?;
 
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
@@ -183,6 +209,9 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
         if let Some(grpc_address) = grpc_address {
             eprintln!("gRPC on {grpc_address}");
+        }
+        if let Some(admin_address) = admin_address {
+            eprintln!("admin on http://{admin_address}");
         }
     }
     memory::forget_the_start();
@@ -218,6 +247,7 @@ fn n_threads(options: &Options) -> usize {
 struct Listening {
     address: SocketAddr,
     grpc_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
     drain: Drain,
 }
 
@@ -232,7 +262,19 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
         Some(port) => net::bind(SocketAddr::new(ip, port), n_threads)?,
     };
     let grpc_address = grpc_sockets.first().map(TcpListener::local_addr).transpose()?;
-    let (drain, _watch) = Drain::new();
+    let admin_socket = options.admin_address.map(|address| open_admin(address, ip)).transpose()?;
+    let admin_address = admin_socket.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (drain, watch) = Drain::new();
+    if let (Some(socket), Some(address)) = (admin_socket, admin_address) {
+        server.set_admin_address(address);
+        let server = server.clone();
+        net::spawn_core("serve-admin", move || async move {
+            let served = net::serve(socket, server.admin_handler(), Limits::default(), watch).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "cannot accept connections of administrators");
+            }
+        })?;
+    }
     let mut grpc_sockets = grpc_sockets.into_iter();
     for (index, socket) in sockets.into_iter().enumerate() {
         let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
@@ -253,7 +295,12 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
             }
         })?;
     }
-    Ok(Listening { address, grpc_address, drain })
+    Ok(Listening { address, grpc_address, admin_address, drain })
+}
+
+fn open_admin(address: AdminAddress, served: IpAddr) -> anyhow::Result<TcpListener> {
+    let sockets = net::bind(address.beside(served), 1).context("cannot open the admin port")?;
+    sockets.into_iter().next().context("no socket")
 }
 
 /// Fetches and loads all models, and says where each was found. The first that cannot be loaded is the error.
@@ -288,4 +335,24 @@ async fn load_repository(
         anyhow::Ok(models)
     };
     tokio::task::spawn_blocking(load).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_port_is_on_loopback_unless_an_address_is_given() {
+        let beside = |text: &str, served: &str| {
+            admin_address(text).map(|address| address.beside(served.parse().unwrap()).to_string())
+        };
+        assert_eq!(beside("8081", "127.78.0.3"), Ok("127.78.0.3:8081".to_owned()));
+        assert_eq!(beside("8081", "0.0.0.0"), Ok("127.0.0.1:8081".to_owned()));
+        assert_eq!(beside("8081", "10.0.0.1"), Ok("127.0.0.1:8081".to_owned()));
+        assert_eq!(beside("10.0.0.1:8081", "0.0.0.0"), Ok("10.0.0.1:8081".to_owned()));
+        assert_eq!(beside("[::1]:8081", "0.0.0.0"), Ok("[::1]:8081".to_owned()));
+        for wrong in ["", "80810", "localhost:8081", "10.0.0.1", ":8081"] {
+            assert!(admin_address(wrong).is_err(), "{wrong}");
+        }
+    }
 }

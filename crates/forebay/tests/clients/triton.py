@@ -1,6 +1,6 @@
 """`tritonclient` against `forebay serve`: each call that its clients have and the server answers, over HTTP and gRPC.
 
-usage: triton.py HTTP_ADDRESS GRPC_ADDRESS, of a server of the models `iris`, `labels` and `texts` that clients may load.
+usage: triton.py HTTP_ADDRESS GRPC_ADDRESS ADMIN_ADDRESS, of a server of the models `iris`, `labels` and `texts`.
 """
 
 import sys
@@ -42,20 +42,34 @@ def check_errors(client, of, protocol):
     seen(f"{protocol}: what is wrong is told in words")
 
 
-def check_repository(client, of, protocol, names):
-    """`names` gives the names and states of an index."""
+def check_repository(client, admin, protocol, names):
+    """What one client sees when another changes the models. `names` gives the names and states of an index."""
+    failed = InferenceServerException
+    refused(failed, lambda: client.unload_model("iris"), "not loaded and unloaded on this port", "http://")
+    refused(failed, lambda: client.load_model("iris"), "not loaded and unloaded on this port")
     assert dict(names(client.get_model_repository_index()))["iris"] == "READY"
-    client.unload_model("iris")
+    admin.unload_model("iris")
     assert dict(names(client.get_model_repository_index()))["iris"] == "UNAVAILABLE"
     assert client.is_model_ready("labels") and not client.is_model_ready("iris")
-    client.load_model("iris")
-    answer = client.infer("iris", [tensor(of, "x", IRIS, "FP64")])
-    assert answer.as_numpy("predict").ravel().tolist() == answers_of("iris-svc")
-    refused(InferenceServerException, lambda: client.load_model("rose"), "no model `rose`")
-    seen(f"{protocol}: models are listed, unloaded and loaded")
+    admin.load_model("iris")
+    assert dict(names(client.get_model_repository_index()))["iris"] == "READY"
+    assert client.is_model_ready("iris")
+    seen(f"{protocol}: models are listed, and loaded and unloaded on the admin address alone")
 
 
-def check_http(address):
+def check_admin(address):
+    with tritonclient.http.InferenceServerClient(address) as admin:
+        failed = InferenceServerException
+        refused(failed, lambda: admin.load_model("rose"), "no model `rose`")
+        refused(failed, lambda: admin.load_model("iris", config='{"max_batch_size": 8}'), "`config` is not taken")
+        admin.unload_model("iris", unload_dependents=True)
+        admin.load_model("iris")
+        answer = admin.infer("iris", [tensor(tritonclient.http, "x", IRIS, "FP64")])
+        assert answer.as_numpy("predict").ravel().tolist() == answers_of("iris-svc")
+        seen("admin: models are loaded as they are, and answer")
+
+
+def check_http(address, admin):
     of = tritonclient.http
     with of.InferenceServerClient(address) as client:
         check_state(client, "http")
@@ -126,7 +140,7 @@ def check_http(address):
 
         check_errors(client, of, "http")
         states = lambda index: [(model["name"], model["state"]) for model in index]
-        check_repository(client, of, "http", states)
+        check_repository(client, admin, "http", states)
 
 
 def check_stream(address):
@@ -145,7 +159,7 @@ def check_stream(address):
     seen("grpc: a stream of five requests")
 
 
-def check_grpc(address):
+def check_grpc(address, admin):
     of = tritonclient.grpc
     with of.InferenceServerClient(address) as client:
         check_state(client, "grpc")
@@ -189,10 +203,12 @@ def check_grpc(address):
         check_stream(address)
         check_errors(client, of, "grpc")
         states = lambda index: [(model.name, model.state) for model in index.models]
-        check_repository(client, of, "grpc", states)
+        check_repository(client, admin, "grpc", states)
 
 
 if __name__ == "__main__":
-    http_address, grpc_address = sys.argv[1:]
-    check_http(http_address)
-    check_grpc(grpc_address)
+    http_address, grpc_address, admin_address = sys.argv[1:]
+    with tritonclient.http.InferenceServerClient(admin_address) as admin:
+        check_http(http_address, admin)
+        check_grpc(grpc_address, admin)
+    check_admin(admin_address)

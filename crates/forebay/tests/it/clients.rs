@@ -23,9 +23,10 @@ fn acc_s0_32_tritonclient_is_answered_over_http_and_grpc() {
     ];
     let models = models.map(|(name, path)| format!("{name}={}", project(&format!("fixtures/models/{path}"))));
     let [iris, labels, texts] = models.each_ref().map(String::as_str);
-    let mut serving = Serving::start(&[iris, labels, texts, "--grpc-port", "0", "--model-control"]);
+    let mut serving = Serving::start(&[iris, labels, texts, "--grpc-port", "0", "--admin-address", "0"]);
     let grpc_address = serving.grpc_address().to_string();
-    run(python, "triton.py", &[&serving.address.to_string(), &grpc_address]);
+    let admin_address = serving.admin_address().to_string();
+    run(python, "triton.py", &[&serving.address.to_string(), &grpc_address, &admin_address]);
 }
 
 #[test]

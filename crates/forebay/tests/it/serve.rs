@@ -59,6 +59,12 @@ impl Serving {
         line.trim().strip_prefix("gRPC on ").expect(&line).parse().unwrap()
     }
 
+    /// Where models are loaded and unloaded, as its next line says.
+    pub(crate) fn admin_address(&mut self) -> SocketAddr {
+        let line = self.line();
+        line.trim().strip_prefix("admin on http://").expect(&line).parse().unwrap()
+    }
+
     fn post(&self, path: &str, body: &str) -> (u16, String) {
         let answer = Request::post(self.address, path, body).send();
         (answer.status, answer.text)
@@ -88,7 +94,9 @@ fn a_folder_of_models_is_served_in_all_versions_and_read_again_when_told() {
     };
     add("1");
     let path = folder.path().display().to_string();
-    let serving = Serving::start(&["--model-repository", &path, "--model-control"]);
+    let mut serving = Serving::start(&["--model-repository", &path, "--admin-address", "0"]);
+    let admin = serving.admin_address();
+    let change = |path: &str| Request::post(admin, path, "{}").send().status;
     let body =
         r#"{"id":"a","inputs":[{"name":"x","shape":[1,4],"datatype":"FP64","data":[6.8,2.8,4.8,1.4]}]}"#;
     let asked_version = |path: &str| {
@@ -99,11 +107,11 @@ fn a_folder_of_models_is_served_in_all_versions_and_read_again_when_told() {
     assert_eq!(asked_version("/v2/models/iris/infer"), (200, Some("1".to_owned())));
     add("2");
     assert_eq!(asked_version("/v2/models/iris/versions/2/infer"), (404, None));
-    assert_eq!(serving.post("/v2/repository/models/iris/load", "{}").0, 200);
+    assert_eq!(change("/v2/repository/models/iris/load"), 200);
     assert_eq!(asked_version("/v2/models/iris/infer"), (200, Some("2".to_owned())));
     assert_eq!(asked_version("/v2/models/iris/versions/1/infer"), (200, Some("1".to_owned())));
-    assert_eq!(serving.post("/v2/repository/models/..%2firis/load", "{}").0, 404);
-    assert_eq!(serving.post("/v2/repository/models/iris/unload", "{}").0, 200);
+    assert_eq!(change("/v2/repository/models/..%2firis/load"), 404);
+    assert_eq!(change("/v2/repository/models/iris/unload"), 200);
     assert_eq!(asked_version("/v2/models/iris/infer"), (404, None));
 }
 
@@ -125,22 +133,27 @@ fn a_model_of_the_command_line_is_loaded_again_from_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.joblib");
     std::fs::copy(project("fixtures/models/iris-svc/model.joblib"), &file).unwrap();
-    let serving = Serving::start(&[&format!("iris={}", file.display()), "--model-control"]);
+    let mut serving = Serving::start(&[&format!("iris={}", file.display()), "--admin-address", "0"]);
+    let admin = serving.admin_address();
+    let change = |path: &str| {
+        let answer = Request::post(admin, path, "").send();
+        (answer.status, answer.text)
+    };
     let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
     let predict = || serving.post("/v1/models/iris:predict", body);
-    assert_eq!(serving.post("/v2/repository/models/iris/unload", "").0, 200);
+    assert_eq!(change("/v2/repository/models/iris/unload").0, 200);
     assert_eq!(predict().0, 404);
     let index = |body: &str| serving.post("/v2/repository/index", body).1;
     assert!(index("").contains("unloaded"));
     assert_eq!(index(r#"{"ready":true}"#), "[]");
     std::fs::copy(project("fixtures/models/iris-strlabels/model.joblib"), &file).unwrap();
-    assert_eq!(serving.post("/v2/repository/models/iris/load", "").0, 200);
+    assert_eq!(change("/v2/repository/models/iris/load").0, 200);
     assert_eq!(predict(), (200, r#"{"predictions":["versicolor"]}"#.to_owned()));
     std::fs::write(&file, "no model").unwrap();
-    let (status, text) = serving.post("/v2/repository/models/iris/load", "");
+    let (status, text) = change("/v2/repository/models/iris/load");
     assert!(status == 400 && text.contains("model `iris` cannot be loaded: "), "{status} {text}");
     assert_eq!(predict().0, 200);
-    assert_eq!(serving.post("/v2/repository/models/rose/load", "").0, 404);
+    assert_eq!(change("/v2/repository/models/rose/load").0, 404);
 }
 
 #[test]
@@ -177,10 +190,20 @@ fn options_that_mean_nothing_are_refused() {
 #[test]
 fn clients_change_nothing_unless_they_may() {
     let model = format!("iris={}", project("examples/iris/model"));
+    let predict =
+        |serving: &Serving| serving.post("/v1/models/iris:predict", r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#);
     let serving = Serving::start(&[&model]);
-    assert_eq!(serving.post("/v2/repository/models/iris/unload", "{}").0, 501);
-    let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
-    assert_eq!(serving.post("/v1/models/iris:predict", body), (200, r#"{"predictions":[1]}"#.to_owned()));
+    assert_eq!(serving.post("/v2/repository/models/iris/unload", "{}").0, 403);
+    assert_eq!(predict(&serving), (200, r#"{"predictions":[1]}"#.to_owned()));
+    // With an admin address they are told where.
+    let mut serving = Serving::start(&[&model, "--admin-address", "0"]);
+    let admin = serving.admin_address();
+    assert!(admin.ip().is_loopback() && admin.port() != serving.address.port());
+    let (status, text) = serving.post("/v2/repository/models/iris/unload", "{}");
+    assert!(status == 403 && text.contains(&format!("http://{admin}")), "{status} {text}");
+    assert_eq!(predict(&serving), (200, r#"{"predictions":[1]}"#.to_owned()));
+    assert_eq!(Request::post(admin, "/v2/repository/models/iris/unload", "{}").send().status, 200);
+    assert_eq!(predict(&serving).0, 404);
 }
 
 #[test]

@@ -261,11 +261,14 @@ pub struct IndexedModel {
 }
 
 /// `RepositoryModelLoadRequest`, `RepositoryModelUnloadRequest`
-#[derive(Clone, PartialEq, Eq, Message)]
+#[derive(Clone, PartialEq, Message)]
 pub struct RepositoryModel {
     /// The name of the model.
     #[prost(string, tag = "2")]
     pub name: String,
+    /// How it is to be loaded or unloaded; only the names are looked at.
+    #[prost(map = "string, message", tag = "3")]
+    pub parameters: HashMap<String, Empty>,
 }
 
 /// `grpc.health.v1.HealthCheckRequest`

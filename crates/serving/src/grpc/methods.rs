@@ -22,7 +22,7 @@ use crate::protocols::open_inference::{
 };
 use crate::protocols::{GRPC, datatype_of};
 use crate::reply::{BYTES, Reply};
-use crate::repository::Change;
+use crate::repository::{Change, check_parameter};
 use crate::server::Inquiry;
 
 /// A method that may be called.
@@ -107,7 +107,8 @@ fn read<M: Message + Default>(bytes: &[u8]) -> Result<M, Fault> {
 
 /// Loads or unloads the model that a message names.
 async fn change(handler: &ServerHandler, change: Change, message: &[u8]) -> Result<Reply, Fault> {
-    let RepositoryModel { name } = read(message)?;
+    let RepositoryModel { name, parameters } = read(message)?;
+    parameters.keys().try_for_each(|name| check_parameter(name))?;
     handler.change(&name, change).await?;
     Ok(Reply::empty(StatusCode::OK))
 }

@@ -148,6 +148,7 @@ fn refuse(fault: &Fault) -> Reply {
     let code = match fault.cause {
         Cause::Format | Cause::Method | Cause::TooLarge | Cause::ContentType => "BAD_REQUEST",
         Cause::Input => "INVALID_PARAMETER_VALUE",
+        Cause::Forbidden => "PERMISSION_DENIED",
         Cause::NotFound => "RESOURCE_DOES_NOT_EXIST",
         Cause::Internal => "INTERNAL_ERROR",
         Cause::NotSupported => "NOT_IMPLEMENTED",

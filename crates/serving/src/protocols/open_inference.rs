@@ -139,13 +139,13 @@ pub(super) const PROTOCOL: Protocol = Protocol {
         Route {
             verb: Verb::Post,
             pattern: "/v2/repository/models/{model}/load",
-            doc: "Reads a model of the repository, once more if it is there, when clients may do so.",
+            doc: "Reads a model of the repository, once more if it is there; on the admin address only.",
             answer: Answer::Change(Change::Load),
         },
         Route {
             verb: Verb::Post,
             pattern: "/v2/repository/models/{model}/unload",
-            doc: "Ends serving a model of the repository, when clients may do so.",
+            doc: "Ends serving a model of the repository; on the admin address only.",
             answer: Answer::Change(Change::Unload),
         },
     ],

@@ -14,7 +14,7 @@ use serving::grpc::messages::{
     Contents, Empty, Health, HealthRequest, Index, IndexRequest, InferRequest, InferResponse, InputTensor,
     ModelMetadata, ModelName, Parameter, RepositoryModel, RequestedOutput, ServerMetadata, Truth, Value,
 };
-use serving::{ModelState, ServedModel, Server, Settings, serve_grpc};
+use serving::{ModelState, ServedModel, Server, ServerHandler, Settings, serve_grpc};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tonic::client::Grpc;
@@ -102,13 +102,21 @@ fn with_client_of<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Cli
 
 /// Runs a test against a server with these limits.
 fn with_limits<F: Future<Output = ()>>(server: &Server, limits: Limits, test: impl FnOnce(Client) -> F) {
+    with_handler(|| server.handler(), limits, test);
+}
+
+/// Runs a test against what a handler answers.
+fn with_handler<F: Future<Output = ()>>(
+    handler: impl FnOnce() -> ServerHandler,
+    limits: Limits,
+    test: impl FnOnce(Client) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address: SocketAddr = listener.local_addr().unwrap();
-        let handler = server.handler();
         let (drain, watch) = Drain::new();
-        let serving = tokio::task::spawn_local(serve_grpc(listener, handler, limits, watch));
+        let serving = tokio::task::spawn_local(serve_grpc(listener, handler(), limits, watch));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         test(Client { channel: endpoint.connect().await.unwrap() }).await;
         drain.begin();
@@ -259,9 +267,11 @@ fn faults_are_told_as_over_rest() {
             "$.inputs[0].data: expected the values of shape [9223372036854775807, 4], got fewer",
         )
         .await;
-        for method in ["TraceSetting", "RepositoryModelLoad"] {
+        for (method, code) in
+            [("TraceSetting", Code::Unimplemented), ("RepositoryModelLoad", Code::PermissionDenied)]
+        {
             let status = client.call::<_, Empty>(&format!("{SERVICE}/{method}"), Empty {}).await.unwrap_err();
-            assert_eq!(status.code(), Code::Unimplemented);
+            assert_eq!(status.code(), code);
         }
     });
 }
@@ -483,33 +493,59 @@ fn the_server_and_its_models_say_what_they_are() {
 
 #[test]
 fn models_are_loaded_and_unloaded() {
+    let server = crate::repository::server();
+    with_handler(
+        || server.admin_handler(),
+        Limits::default(),
+        |client| async move {
+            let model = |name: &str| RepositoryModel { name: name.to_owned(), ..RepositoryModel::default() };
+            let version = |version: &str| InferRequest {
+                model_version: version.to_owned(),
+                ..question("iris", vec![doubles()])
+            };
+            assert_eq!(client.infer(version("2")).await.unwrap_err().code(), Code::NotFound);
+            let load = format!("{SERVICE}/RepositoryModelLoad");
+            client.call::<_, Empty>(&load, model("iris")).await.unwrap();
+            assert_eq!(client.infer(version("")).await.unwrap().model_version, "2");
+            assert_eq!(client.infer(version("1")).await.unwrap().model_version, "1");
+            let unknown = client.call::<_, Empty>(&load, model("rose")).await.unwrap_err();
+            let expected = (Code::NotFound, "the repository has no model `rose`");
+            assert_eq!((unknown.code(), unknown.message()), expected);
+            let config =
+                RepositoryModel { parameters: [("config".to_owned(), Empty {})].into(), ..model("iris") };
+            let refused = client.call::<_, Empty>(&load, config).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
+            assert!(refused.message().contains("`config` is not taken"), "{}", refused.message());
+            let unload = format!("{SERVICE}/RepositoryModelUnload");
+            client.call::<_, Empty>(&unload, model("iris")).await.unwrap();
+            assert_eq!(client.infer(version("")).await.unwrap_err().code(), Code::NotFound);
+            let ready = |name: &str| ModelName { name: name.to_owned(), version: String::new() };
+            let method = format!("{SERVICE}/ModelReady");
+            let unloaded: Truth = client.call(&method, ready("iris")).await.unwrap();
+            let never_here = client.call::<_, Truth>(&method, ready("rose")).await.unwrap_err();
+            assert_eq!((unloaded.truth, never_here.code()), (false, Code::NotFound));
+            let index: Index = client
+                .call(&format!("{SERVICE}/RepositoryIndex"), IndexRequest { ready: false })
+                .await
+                .unwrap();
+            let states: Vec<_> =
+                index.models.iter().map(|model| (model.state.as_str(), model.reason.as_str())).collect();
+            assert_eq!(states, [("READY", ""), ("UNAVAILABLE", "unloaded")]);
+        },
+    );
+}
+
+#[test]
+fn models_are_not_loaded_on_the_port_of_predictions() {
     with_client_of(&crate::repository::server(), |client| async move {
-        let model = |name: &str| RepositoryModel { name: name.to_owned() };
-        let version = |version: &str| InferRequest {
-            model_version: version.to_owned(),
-            ..question("iris", vec![doubles()])
-        };
-        assert_eq!(client.infer(version("2")).await.unwrap_err().code(), Code::NotFound);
-        let load = format!("{SERVICE}/RepositoryModelLoad");
-        client.call::<_, Empty>(&load, model("iris")).await.unwrap();
-        assert_eq!(client.infer(version("")).await.unwrap().model_version, "2");
-        assert_eq!(client.infer(version("1")).await.unwrap().model_version, "1");
-        let unknown = client.call::<_, Empty>(&load, model("rose")).await.unwrap_err();
-        let expected = (Code::NotFound, "the repository has no model `rose`");
-        assert_eq!((unknown.code(), unknown.message()), expected);
-        let unload = format!("{SERVICE}/RepositoryModelUnload");
-        client.call::<_, Empty>(&unload, model("iris")).await.unwrap();
-        assert_eq!(client.infer(version("")).await.unwrap_err().code(), Code::NotFound);
-        let ready = |name: &str| ModelName { name: name.to_owned(), version: String::new() };
-        let method = format!("{SERVICE}/ModelReady");
-        let unloaded: Truth = client.call(&method, ready("iris")).await.unwrap();
-        let never_here = client.call::<_, Truth>(&method, ready("rose")).await.unwrap_err();
-        assert_eq!((unloaded.truth, never_here.code()), (false, Code::NotFound));
-        let index: Index =
-            client.call(&format!("{SERVICE}/RepositoryIndex"), IndexRequest { ready: false }).await.unwrap();
-        let states: Vec<_> =
-            index.models.iter().map(|model| (model.state.as_str(), model.reason.as_str())).collect();
-        assert_eq!(states, [("READY", ""), ("UNAVAILABLE", "unloaded")]);
+        let model = RepositoryModel { name: "iris".to_owned(), ..RepositoryModel::default() };
+        for method in ["RepositoryModelLoad", "RepositoryModelUnload"] {
+            let method = format!("{SERVICE}/{method}");
+            let refused = client.call::<_, Empty>(&method, model.clone()).await.unwrap_err();
+            let expected = "models are not loaded and unloaded on this port; ask the admin address over HTTP, http://127.0.0.1:8081";
+            assert_eq!((refused.code(), refused.message()), (Code::PermissionDenied, expected));
+        }
+        client.infer(question("iris", vec![doubles()])).await.unwrap();
     });
 }
 

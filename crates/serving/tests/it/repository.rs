@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serving::{Repository, RepositoryError, ServedModel, Server, ServerHandler, Settings};
 
-use crate::fixture::{Answer, get, post, served};
+use crate::fixture::{Answer, ask, get, served};
 
 /// A repository of the iris model in two versions, of which there are no others.
 #[derive(Debug)]
@@ -26,10 +26,20 @@ fn version(version: &str) -> ServedModel {
     ServedModel { version: Some(version.to_owned()), ..served("iris") }
 }
 
-/// A server of two models, of which clients may load and unload the first.
+/// A server of two models, of which clients of its admin address may load and unload the first.
 pub(crate) fn server() -> Server {
     let settings = Settings { compute_threads: 1, ..Settings::default() };
-    Server::with_repository(vec![version("1"), served("wine")], settings, Arc::new(Fixtures)).unwrap()
+    let models = vec![version("1"), served("wine")];
+    let server = Server::with_repository(models, settings, Arc::new(Fixtures)).unwrap();
+    server.set_admin_address("127.0.0.1:8081".parse().unwrap());
+    server
+}
+
+/// Sends JSON to a handler as somebody on this machine does.
+fn post(handler: &ServerHandler, path: &str, body: &str) -> Answer {
+    let fields = [("content-type", "application/json"), ("host", "localhost:8081")];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ask(handler, "POST", path, &fields, body.as_bytes())
 }
 
 const ROW: &str = r#"{"id": "a", "inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [6.8, 2.8, 4.8, 1.4]}]}"#;
@@ -48,7 +58,7 @@ fn asked_version(handler: &ServerHandler, path: &str) -> String {
 
 #[test]
 fn a_model_is_read_again_with_all_its_versions() {
-    let handler = server().handler();
+    let handler = server().admin_handler();
     assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "1");
     check(&post(&handler, "/v2/repository/models/iris/load", ""), 200, "");
     assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "2");
@@ -80,7 +90,7 @@ fn a_model_is_read_again_with_all_its_versions() {
 
 #[test]
 fn an_unloaded_model_is_gone_until_it_is_loaded() {
-    let handler = server().handler();
+    let handler = server().admin_handler();
     check(&post(&handler, "/v2/repository/models/iris/unload", "{}"), 200, "");
     assert_eq!(post(&handler, "/v2/models/iris/infer", ROW).status, 404);
     check(
@@ -112,7 +122,7 @@ fn an_unloaded_model_is_gone_until_it_is_loaded() {
 
 #[test]
 fn a_model_that_cannot_be_read_leaves_what_is_there() {
-    let handler = server().handler();
+    let handler = server().admin_handler();
     check(
         &post(&handler, "/v2/repository/models/rose/load", ""),
         404,
@@ -127,14 +137,63 @@ fn a_model_that_cannot_be_read_leaves_what_is_there() {
 }
 
 #[test]
-fn models_stay_as_they_are_unless_clients_may_change_them() {
+fn models_stay_as_they_are_on_other_ports_than_the_admin_one() {
+    let path = "/v2/repository/models/iris/unload";
+    check(
+        &post(&server().handler(), path, ""),
+        403,
+        r#"{"error":"models are not loaded and unloaded on this port; ask the admin address over HTTP, http://127.0.0.1:8081"}"#,
+    );
     let settings = Settings { compute_threads: 1, ..Settings::default() };
     let handler = crate::fixture::server(vec![served("iris")], settings).handler();
     check(
-        &post(&handler, "/v2/repository/models/iris/unload", ""),
-        501,
-        r#"{"error":"models are not loaded and unloaded by clients here"}"#,
+        &post(&handler, path, ""),
+        403,
+        r#"{"error":"models are not loaded and unloaded by clients here; a server with an admin address does it there"}"#,
     );
+    // Predictions are answered on both.
+    assert_eq!(asked_version(&server().handler(), "/v2/models/iris/infer"), "1");
+    assert_eq!(asked_version(&server().admin_handler(), "/v2/models/iris/infer"), "1");
+}
+
+#[test]
+fn a_page_of_somebody_else_changes_nothing() {
+    let handler = server().admin_handler();
+    for fields in [
+        vec![("host", "evil.example:8081")],
+        vec![("host", "127.0.0.1:8081"), ("origin", "http://evil.example")],
+        vec![],
+    ] {
+        let fields: Vec<_> =
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let answer = ask(&handler, "POST", "/v2/repository/models/iris/unload", &fields, b"");
+        assert_eq!(answer.status, 403, "{fields:?}");
+    }
+    assert_eq!(asked_version(&handler, "/v2/models/iris/infer"), "1");
+}
+
+#[test]
+fn parameters_that_would_be_ignored_are_refused() {
+    let handler = server().admin_handler();
+    let load = |body: &str| post(&handler, "/v2/repository/models/iris/load", body);
+    check(
+        &load(r#"{"parameters": {"config": "{\"max_batch_size\": 8}"}}"#),
+        400,
+        r#"{"error":"$.parameters: `config` is not taken: a model is loaded as it is in its folder; change its `forebay.yaml` or `model-settings.json`, and load it again"}"#,
+    );
+    assert_eq!(load(r#"{"parameters": {"file:1/model.onnx": "AAAA"}}"#).status, 400);
+    check(
+        &load(r#"{"parameters": 1}"#),
+        400,
+        r#"{"error":"$.parameters: expected an object, got a number"}"#,
+    );
+    check(&load("[]"), 400, r#"{"error":"expected an object, got a list"}"#);
+    assert_eq!(load("{").status, 400);
+    for body in ["", " ", "{}", r#"{"parameters": null, "other": [1]}"#, r#"{"parameters": {}}"#] {
+        assert_eq!(load(body).status, 200, "{body}");
+    }
+    let body = r#"{"parameters": {"unload_dependents": false}}"#;
+    check(&post(&handler, "/v2/repository/models/iris/unload", body), 200, "");
 }
 
 #[test]
@@ -143,7 +202,7 @@ fn no_request_is_lost_while_a_model_is_read_again() {
     let loads = {
         let server = server.clone();
         std::thread::spawn(move || {
-            let handler = server.handler();
+            let handler = server.admin_handler();
             (0..5).for_each(|_| check(&post(&handler, "/v2/repository/models/iris/load", ""), 200, ""));
         })
     };
