@@ -40,7 +40,7 @@ mod view;
 
 pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
-pub use prediction_log::{LogTarget, NotASink, PredictionLog, Sink};
+pub use prediction_log::{LogMode, LogSettings, LogTarget, NotASink, PredictionLog, Sink};
 pub use repository::{Repository, RepositoryError};
 pub use server::{Server, ServerHandler};
 pub use settings::Settings;

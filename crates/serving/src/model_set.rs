@@ -11,7 +11,7 @@ use models::{
     Batch, Batching, Columns, Data, DataType, Field, Inputs, LoadError, Method, Model, PredictError, Values,
 };
 use net::Bytes;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::Settings;
 use crate::compute::Pace;
@@ -310,6 +310,9 @@ impl Ready {
         let schema = if takes_columns_in_order(&model, method) { schema.in_order() } else { schema };
         let (warm_up, pace) = warm_up(&model, method);
         let batching = model.description().batching.or(settings.batching);
+        if settings.batching.is_some() && batching != settings.batching {
+            warn!(?batching, "requests are joined as the model's folder says, not as the server was told");
+        }
         let batching = batching.filter(|batching| batching.max_rows > 1);
         if batching.is_some() && !model.rows_are_independent() {
             let class = model.description().parts.first().map(|part| part.class.as_str());

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! No request waits for it, and what may wait is bounded in number and in bytes. Only predictions that were answered are
-//! logged, each as two events with one id: what came in, and what went out. A client may choose the id with the field
+//! logged, each as two events with one id, what came in and what went out, or as one of them. A client may choose the id with the field
 //! `ce-id`.
 
 mod cloud_event;
@@ -18,6 +18,7 @@ mod one_line;
 
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -43,6 +44,29 @@ pub enum LogTarget {
     File(PathBuf),
     /// POSTs in binary mode.
     Http(Sink),
+}
+
+/// What is logged of a prediction, by KServe's names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogMode {
+    /// What came in and what went out.
+    #[default]
+    All,
+    /// What came in.
+    Request,
+    /// What went out.
+    Response,
+}
+
+/// Which predictions are logged, and where to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogSettings {
+    /// Where to.
+    pub target: LogTarget,
+    /// What of each.
+    pub mode: LogMode,
+    /// The share of requests that are logged, from 0 to 1.
+    pub sample: f64,
 }
 
 /// A log of predictions, and the thread that writes it. A clone is another handle to the same.
@@ -89,11 +113,12 @@ const ALL: f64 = 18_446_744_073_709_551_616.0;
 // === impl PredictionLog ===
 
 impl PredictionLog {
-    /// Opens a log and starts its thread. `sample` is the share of requests that are logged, from 0 to 1.
+    /// Opens a log and starts its thread.
     ///
     /// # Errors
-    /// When the file cannot be opened, or there is no thread to be had.
-    pub fn start(target: LogTarget, sample: f64) -> io::Result<Self> {
+    /// When the file cannot be opened, or there is no thread to be had, or no certificates to trust for `https`.
+    pub fn start(settings: LogSettings) -> io::Result<Self> {
+        let LogSettings { target, mode, sample } = settings;
         let (queue, entered) = mpsc::channel(MOST_WAITING);
         let counts = Arc::new(LogCounts::default());
         let thread = std::thread::Builder::new().name("prediction-log".to_owned());
@@ -101,13 +126,13 @@ impl PredictionLog {
         match target {
             LogTarget::File(path) => {
                 let file = file::open(&path)?;
-                thread.spawn(move || file::write_all(file, &path, entered, &shared))?;
+                thread.spawn(move || file::write_all(file, &path, mode, entered, &shared))?;
             }
             LogTarget::Http(sink) => {
                 let runtime = net::runtime()?;
+                let client = http_sink::client()?;
                 thread.spawn(move || {
-                    let sending = http_sink::send_all(&sink, entered, &shared);
-                    tokio::task::LocalSet::new().block_on(&runtime, sending);
+                    runtime.block_on(http_sink::send_all(&client, &sink, mode, entered, &shared));
                 })?;
             }
         }
@@ -163,6 +188,21 @@ impl PredictionLog {
         if !is_entered {
             self.counts.n_waiting_bytes.fetch_sub(n_bytes, Ordering::Relaxed);
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+// === impl LogMode ===
+
+impl FromStr for LogMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "request" => Ok(Self::Request),
+            "response" => Ok(Self::Response),
+            _ => Err(format!("`{text}` is none of all, request, response")),
         }
     }
 }

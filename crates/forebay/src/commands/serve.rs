@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use models::Batching;
 use net::{Drain, Limits};
-use serving::{LoadedModel, LogTarget, ModelState, NotASink, PredictionLog, Repository, ServedModel, Server};
+use serving::{
+    LoadedModel, LogMode, LogSettings, LogTarget, ModelState, NotASink, PredictionLog, Repository,
+    ServedModel, Server,
+};
 
 use super::End;
 use crate::duration;
@@ -88,9 +91,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
     cache_size: usize,
 
-    /// Log what models are asked and answer, as CloudEvents: lines at the end of a file, or POSTs to an http URL
+    /// Log what models are asked and answer, as CloudEvents: lines at the end of a file, or POSTs to an http or https URL
     #[arg(long, value_name = "FILE|URL", value_parser = log_target)]
     log_predictions: Option<LogTarget>,
+
+    /// What to log of each prediction: all, request or response
+    #[arg(long, value_name = "WHAT", default_value = "all", requires = "log_predictions")]
+    log_mode: LogMode,
 
     /// Share of requests to log, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "log_predictions", value_parser = share)]
@@ -173,7 +180,10 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         Some(_) => Server::with_repository(loading, settings, Arc::clone(&given) as Arc<dyn Repository>)?,
         None => Server::new(loading, settings)?,
     };
-    let log = options.log_predictions.clone().map(|target| PredictionLog::start(target, options.log_sample));
+    let log = options.log_predictions.clone().map(|target| {
+        let (mode, sample) = (options.log_mode, options.log_sample);
+        PredictionLog::start(LogSettings { target, mode, sample })
+    });
     let log = log.transpose().context("cannot open the log of predictions")?;
     if let Some(log) = &log {
         server.log_predictions(log.clone());

@@ -56,7 +56,7 @@ fn install() -> PathBuf {
         return python;
     }
     let done = |command: &mut Command| {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = command.output().unwrap();
         let problem = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?}: {problem}");
     };

@@ -39,8 +39,14 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = Command::new(FOREBAY);
         command.args(["serve", "--port", "0"]).args(arguments).stderr(Stdio::piped());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let line = read_line(&mut stderr);
@@ -65,7 +71,7 @@ impl Serving {
         line.trim().strip_prefix("admin on http://").expect(&line).parse().unwrap()
     }
 
-    fn post(&self, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
         let answer = Request::post(self.address, path, body).send();
         (answer.status, answer.text)
     }
@@ -176,7 +182,8 @@ fn predictions_are_logged_before_it_ends() {
 #[test]
 fn options_that_mean_nothing_are_refused() {
     for (options, words) in [
-        (["--log-predictions", "https://broker"], "is no http URL"),
+        (["--log-predictions", "ftp://broker"], "is no http URL"),
+        (["--log-mode", "request"], "--log-predictions"),
         (["--log-sample", "0.5"], "--log-predictions"),
         (["--batch-delay", "2ms"], "--batch-size"),
     ] {

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use net::{Bytes, Fields};
+use net::Bytes;
 
-use super::one_line;
+use super::{LogMode, one_line};
 use crate::content::Content;
 use crate::json::write::{Dialect, Writer};
 
@@ -44,8 +44,8 @@ const JSON: &str = "application/json";
 // === impl Exchange ===
 
 impl Exchange {
-    /// What came in, and what went out.
-    pub(super) fn events(&self) -> [Event<'_>; 2] {
+    /// What came in, and what went out, or the one of them that is wanted.
+    pub(super) fn events(&self, mode: LogMode) -> impl Iterator<Item = Event<'_>> {
         let is_message = self.content == Content::Message;
         let asked_type = match self.content {
             Content::Json => JSON,
@@ -54,15 +54,11 @@ impl Exchange {
             Content::Message => PROTOBUF,
         };
         let event = |kind, time, content_type, data| Event { kind, exchange: self, time, content_type, data };
-        [
-            event(REQUEST, self.asked_at, asked_type, &self.question),
-            event(
-                RESPONSE,
-                self.answered_at,
-                if is_message { PROTOBUF } else { self.answer_type },
-                &self.answer,
-            ),
-        ]
+        let answered_type = if is_message { PROTOBUF } else { self.answer_type };
+        let request = event(REQUEST, self.asked_at, asked_type, &self.question);
+        let response = event(RESPONSE, self.answered_at, answered_type, &self.answer);
+        let request = (mode != LogMode::Response).then_some(request);
+        request.into_iter().chain((mode != LogMode::Request).then_some(response))
     }
 }
 
@@ -105,12 +101,13 @@ impl Event<'_> {
     }
 
     /// The header fields of the event in binary mode (CloudEvents HTTP Protocol Binding 1.0 §3.1).
-    pub(super) fn to_fields(&self, fields: &mut Fields) {
-        fields.push("content-type", self.content_type);
-        fields.push("ce-specversion", "1.0");
-        for (name, value) in self.attributes() {
-            fields.push(&format!("ce-{name}"), percent_encoded(&value, |_| true));
-        }
+    pub(super) fn fields(&self) -> impl Iterator<Item = (String, String)> {
+        let attributes =
+            self.attributes().map(|(name, value)| (format!("ce-{name}"), percent_encoded(&value, |_| true)));
+        [("content-type", self.content_type), ("ce-specversion", "1.0")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .chain(attributes)
     }
 }
 
@@ -150,7 +147,7 @@ mod tests {
     #[test]
     fn an_exchange_is_two_lines() {
         let exchange = exchange(Content::Json, "{\n  \"instances\": [[1, \"a b\"]]\n}");
-        let lines: Vec<u8> = exchange.events().iter().flat_map(Event::to_line).collect();
+        let lines: Vec<u8> = exchange.events(LogMode::All).flat_map(|event| event.to_line()).collect();
         expect![[r#"
             {"specversion":"1.0","id":"7","source":"/v2/models/%C3%A4%20b","type":"org.kubeflow.serving.inference.request","time":"2024-01-01T12:00:00.5Z","inferenceservicename":"ä b","component":"predictor","modelversion":"v1","datacontenttype":"application/json","data":{"instances":[[1,"a b"]]}}
             {"specversion":"1.0","id":"7","source":"/v2/models/%C3%A4%20b","type":"org.kubeflow.serving.inference.response","time":"2024-01-01T12:00:00.5Z","inferenceservicename":"ä b","component":"predictor","modelversion":"v1","datacontenttype":"application/json","data":{"predictions":[1]}}
@@ -162,7 +159,8 @@ mod tests {
     fn what_is_no_json_is_text_or_bytes() {
         let line = |content: Content, question: &'static str| {
             let exchange = exchange(content, question);
-            let line = String::from_utf8(exchange.events()[0].to_line()).unwrap();
+            let line =
+                String::from_utf8(exchange.events(LogMode::Request).next().unwrap().to_line()).unwrap();
             line.split("\"datacontenttype\":").nth(1).unwrap().trim_end().to_owned()
         };
         assert_eq!(line(Content::Csv, "a,b\n1,2\n"), r#""text/csv","data":"a,b\n1,2\n"}"#);
@@ -173,11 +171,22 @@ mod tests {
     #[test]
     fn in_binary_mode_attributes_are_fields() {
         let exchange = exchange(Content::Json, "{}");
-        let mut fields = Fields::new();
-        exchange.events()[0].to_fields(&mut fields);
-        assert_eq!(fields.text("ce-type"), Some(REQUEST));
-        assert_eq!(fields.text("ce-inferenceservicename"), Some("%C3%A4%20b"));
-        assert_eq!(fields.text("ce-id"), Some("7"));
-        assert_eq!(fields.text("content-type"), Some(JSON));
+        let event = exchange.events(LogMode::All).next().unwrap();
+        let fields: Vec<_> = event.fields().collect();
+        let text =
+            |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!(text("ce-type"), Some(REQUEST));
+        assert_eq!(text("ce-inferenceservicename"), Some("%C3%A4%20b"));
+        assert_eq!(text("ce-id"), Some("7"));
+        assert_eq!(text("content-type"), Some(JSON));
+    }
+
+    #[test]
+    fn one_of_both_may_be_wanted() {
+        let exchange = exchange(Content::Json, "{}");
+        let kinds = |mode| exchange.events(mode).map(|event| event.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(LogMode::All), [REQUEST, RESPONSE]);
+        assert_eq!(kinds(LogMode::Request), [REQUEST]);
+        assert_eq!(kinds(LogMode::Response), [RESPONSE]);
     }
 }

@@ -9,8 +9,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tracing::error;
 
-use super::cloud_event::Event;
-use super::{Entered, Exchange, LogCounts};
+use super::{Entered, Exchange, LogCounts, LogMode};
 
 /// Opens the file at its end. One that is new is for its owner alone: what people ask is their own business.
 pub(super) fn open(path: &Path) -> io::Result<File> {
@@ -18,7 +17,13 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Writes until nobody is left to log. What was written goes to the file whenever nothing waits.
-pub(super) fn write_all(file: File, path: &Path, mut entered: Receiver<Entered>, counts: &LogCounts) {
+pub(super) fn write_all(
+    file: File,
+    path: &Path,
+    mode: LogMode,
+    mut entered: Receiver<Entered>,
+    counts: &LogCounts,
+) {
     let mut file = BufWriter::new(file);
     let mut is_well = true;
     loop {
@@ -31,7 +36,7 @@ pub(super) fn write_all(file: File, path: &Path, mut entered: Receiver<Entered>,
         };
         match next {
             Some(Entered::Exchange(exchange)) => {
-                let written = write(&mut file, &exchange);
+                let written = write(&mut file, &exchange, mode);
                 counts.done(&exchange, written.is_ok());
                 note(&mut is_well, &written, path);
             }
@@ -44,8 +49,8 @@ pub(super) fn write_all(file: File, path: &Path, mut entered: Receiver<Entered>,
     }
 }
 
-fn write(file: &mut BufWriter<File>, exchange: &Exchange) -> io::Result<()> {
-    let lines: Vec<u8> = exchange.events().iter().flat_map(Event::to_line).collect();
+fn write(file: &mut BufWriter<File>, exchange: &Exchange, mode: LogMode) -> io::Result<()> {
+    let lines: Vec<u8> = exchange.events(mode).flat_map(|event| event.to_line()).collect();
     file.write_all(&lines)
 }
 

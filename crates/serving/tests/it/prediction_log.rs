@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use serde_json::Value;
-use serving::{LogTarget, PredictionLog, ServerHandler, Settings};
+use serving::{LogMode, LogSettings, LogTarget, PredictionLog, ServerHandler, Settings};
 
 use crate::fixture::{ask, get, post, served, server};
 
@@ -16,7 +16,7 @@ const BODY: &str = "{\"instances\":\n [[6.8, 2.8, 4.8, 1.4]]}";
 /// A server of the iris model that logs.
 fn logging(target: LogTarget, sample: f64) -> (ServerHandler, PredictionLog) {
     let server = server(vec![served("iris")], Settings { compute_threads: 1, ..Settings::default() });
-    let log = PredictionLog::start(target, sample).unwrap();
+    let log = PredictionLog::start(LogSettings { target, sample, mode: LogMode::All }).unwrap();
     server.log_predictions(log.clone());
     (server.handler(), log)
 }
@@ -81,7 +81,8 @@ fn a_sample_is_a_part_of_all() {
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(PredictionLog::start(LogTarget::File(folder.path().to_owned()), 1.0).is_err());
+    let target = LogTarget::File(folder.path().to_owned());
+    assert!(PredictionLog::start(LogSettings { target, sample: 1.0, mode: LogMode::All }).is_err());
 }
 
 /// Answers so many requests on one connection with a status, and gives their heads and bodies.
