@@ -17,6 +17,7 @@ pub(crate) mod names;
 mod network;
 mod optimise;
 mod rules;
+mod serving_options;
 mod target_group;
 mod without_tls;
 pub(crate) mod world;
@@ -24,6 +25,8 @@ pub(crate) mod world;
 use std::collections::BTreeMap;
 
 use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
+
+pub use serving_options::names as serving_option_names;
 
 use application::Built;
 use without_tls::without_tls;

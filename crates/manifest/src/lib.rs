@@ -37,7 +37,7 @@ mod wire;
 mod workload;
 
 pub use annotations::{Annotation, On, annotations};
-pub use compile::{Compiled, Route, compile};
+pub use compile::{Compiled, Route, compile, serving_option_names};
 pub use defaults::{Defaults, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use kinds::validation::{Violation, violations};

@@ -7,6 +7,7 @@ mod docs;
 mod failures;
 mod manifests;
 mod model;
+mod options;
 mod rows;
 mod serve;
 mod stories;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::children;
+use super::serving_options::Reading;
 use crate::finding::nearest;
 use crate::kinds::inference_service::{InferenceService, Model, Predictor};
 use crate::kinds::{self};
@@ -170,6 +171,9 @@ impl Draft<'_> {
             return None;
         }
         if !spec.predictor.containers.is_empty() {
+            let Predictor { batcher, logger, .. } = &spec.predictor;
+            let mut reading = Reading { object: self.object, findings: self.findings };
+            reading.none_for_containers(batcher.as_ref(), logger.as_ref());
             let containers = spec.predictor.containers.clone();
             let port = containers.iter().find_map(|it| it.pointer("/ports/0/containerPort")?.as_u64());
             let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT);
@@ -281,10 +285,16 @@ impl Draft<'_> {
             self.wrong(path, "the model has no `storageUri`".to_owned());
             return None;
         };
+        let mut arguments = vec!["serve".to_owned(), format!("{}={}", self.object.name, storage_uri.trim())];
+        arguments.extend(["--port".to_owned(), PORT.to_string()]);
+        let Predictor { batcher, logger, .. } = &self.wire.spec.predictor;
+        let mut reading = Reading { object: self.object, findings: self.findings };
+        reading.variables(path, &model.env);
+        arguments.extend(reading.options(path, &model.args, batcher.as_ref(), logger.as_ref()));
         let mut container = json!({
             "name": "kserve-container",
             "image": "forebay",
-            "args": ["serve", format!("{}={}", self.object.name, storage_uri.trim()), "--port", PORT.to_string()],
+            "args": arguments,
             "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
             "readinessProbe": model.readiness_probe.unwrap_or_else(|| children::probe(PORT, "/v2/health/ready")),
             "livenessProbe": model.liveness_probe.unwrap_or_else(|| children::probe(PORT, "/v2/health/live")),

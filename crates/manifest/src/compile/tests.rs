@@ -198,3 +198,33 @@ fn a_mistyped_format_is_said_once_and_corrected() {
         assert_eq!((finding.message.as_str(), finding.suggestion.as_deref()), (message, Some(suggestion)));
     }
 }
+
+#[test]
+fn batcher_logger_and_args_are_options_of_the_model_server() {
+    let arguments = |predictor: &str| {
+        let text = ISVC.replace("{sklearn: {storageUri: model.pkl}}", predictor);
+        let compiled = compiled(&text.replace("NAMESPACE", "a").replace("NAME", "iris"));
+        let deployment = compiled.children.iter().find(|child| child.kind.kind == "Deployment").unwrap();
+        let arguments = &deployment.value["spec"]["template"]["spec"]["containers"][0]["args"];
+        let words: Vec<&str> =
+            arguments.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        words.join(" ").replace("serve iris=model.pkl --port 8080", "…")
+    };
+    assert_eq!(arguments("{sklearn: {storageUri: model.pkl}}"), "…");
+    assert_eq!(
+        arguments(
+            "{batcher: {maxBatchSize: 64, maxLatency: 5}, logger: {url: 'http://a/b', mode: response}, sklearn: {storageUri: model.pkl}}"
+        ),
+        "… --batch-size 64 --batch-delay 5ms --log-predictions http://a/b --log-mode response"
+    );
+    assert_eq!(
+        arguments("{batcher: {}, logger: {url: 'https://a'}, sklearn: {storageUri: model.pkl}}"),
+        "… --batch-size 32 --log-predictions https://a"
+    );
+    assert_eq!(
+        arguments(
+            "{batcher: {maxBatchSize: 64}, sklearn: {storageUri: model.pkl, args: [--workers=2, --unknown, x, --batch-size, '8']}}"
+        ),
+        "… --threads 2 --batch-size 8"
+    );
+}

@@ -53,8 +53,8 @@ pub(crate) struct Predictor {
     scale_metric: NoEffect,
     scale_metric_type: NoEffect,
     auto_scaling: NoEffect,
-    logger: NoEffect,
-    batcher: NoEffect,
+    pub(crate) logger: Option<Logger>,
+    pub(crate) batcher: Option<Batcher>,
     pub(crate) termination_grace_period_seconds: Option<u32>,
     service_account_name: Kept,
     image_pull_secrets: Kept,
@@ -90,6 +90,29 @@ pub(crate) struct Predictor {
     volumes: NoEffect,
 }
 
+/// Which requests are predicted together.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Batcher {
+    /// Rows.
+    pub(crate) max_batch_size: Option<i64>,
+    /// Milliseconds.
+    pub(crate) max_latency: Option<i64>,
+    timeout: NoEffect,
+}
+
+/// Where requests and answers are logged to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Logger {
+    pub(crate) url: Option<String>,
+    pub(crate) mode: Option<String>,
+    metadata_headers: NoEffect,
+    metadata_annotations: NoEffect,
+    storage: NoEffect,
+    batch: NoEffect,
+}
+
 /// A model and how it is run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -109,7 +132,7 @@ pub(crate) struct Model {
     protocol_version: Kept,
     runtime_version: Kept,
     name: Kept,
-    args: NoEffect,
+    pub(crate) args: Vec<String>,
     image: NoEffect,
     image_pull_policy: Kept,
     ports: NoEffect,
