@@ -15,6 +15,7 @@ mod inference;
 mod ingress;
 pub(crate) mod names;
 mod network;
+mod not_spoken;
 mod optimise;
 mod rules;
 mod serving_options;
@@ -95,6 +96,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
             let checks = &built.target_groups.pod_health_checks;
             let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
             without_tls(&mut here, &world, &mut findings_here);
+            not_spoken::warn(&here, &world, &mut findings_here);
             plan.load_balancers.push(here);
             plan_on_aws.load_balancers.push(built.load_balancer);
         }

@@ -228,3 +228,41 @@ fn batcher_logger_and_args_are_options_of_the_model_server() {
         "… --threads 2 --batch-size 8"
     );
 }
+
+#[test]
+fn what_is_not_spoken_with_targets_is_said_where_it_is_asked_for() {
+    let said = |ingress: &str, service: &str| -> Vec<String> {
+        let manifests = format!(
+            "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: a, annotations: {{{ingress}}}}}
+spec: {{ingressClassName: alb, defaultBackend: {{service: {{name: api, port: {{number: 80}}}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: api, annotations: {{{service}}}}}
+spec: {{type: NodePort, ports: [{{port: 80}}]}}
+"
+        );
+        let findings = compiled(&manifests).findings_here.into_iter();
+        let show = |finding: Finding| {
+            let object = finding.object.map(|object| object.kind).unwrap_or_default();
+            format!("{object} {:?} {}: {}", finding.severity, finding.code, &finding.message[..24])
+        };
+        findings.map(show).collect()
+    };
+    let version = |version: &str| format!("alb.ingress.kubernetes.io/backend-protocol-version: {version}");
+    let tls = "alb.ingress.kubernetes.io/backend-protocol: HTTPS";
+    assert_eq!(
+        said(&version("GRPC"), ""),
+        ["Ingress Warning protocol-unsupported: gRPC is not carried by a"]
+    );
+    assert_eq!(
+        said("", &version("HTTP2")),
+        ["Service Warning protocol-unsupported: targets are spoken with "]
+    );
+    assert_eq!(said(tls, ""), ["Ingress Warning protocol-unsupported: targets are spoken with "]);
+    assert_eq!(said(&version("HTTP1"), ""), Vec::<String>::new());
+    // What the Service says counts more.
+    assert_eq!(said(&version("GRPC"), &version("HTTP1")), Vec::<String>::new());
+}
