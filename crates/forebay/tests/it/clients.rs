@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use crate::grpc::behind_a_network_load_balancer;
 use crate::project;
 use crate::serve::Serving;
 
@@ -27,6 +28,13 @@ fn acc_s0_32_tritonclient_is_answered_over_http_and_grpc() {
     let grpc_address = serving.grpc_address().to_string();
     let admin_address = serving.admin_address().to_string();
     run(python, "triton.py", &[&serving.address.to_string(), &grpc_address, &admin_address]);
+}
+
+#[test]
+fn tritonclient_is_answered_through_a_network_load_balancer() {
+    let Some(python) = python("tritonclient") else { return };
+    let (_platform, _folder, address) = behind_a_network_load_balancer();
+    run(python, "triton_behind.py", &[&address.to_string()]);
 }
 
 #[test]

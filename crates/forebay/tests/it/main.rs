@@ -5,6 +5,7 @@ mod clients;
 mod commands;
 mod docs;
 mod failures;
+mod grpc;
 mod manifests;
 mod model;
 mod options;

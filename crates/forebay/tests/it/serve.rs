@@ -1,11 +1,12 @@
 //! `forebay serve` on its own.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use testkit::{Request, run};
 
+use crate::grpc::speaks_http2;
 use crate::{FOREBAY, folder, project};
 
 #[test]
@@ -125,13 +126,7 @@ fn a_folder_of_models_is_served_in_all_versions_and_read_again_when_told() {
 fn grpc_is_spoken_on_a_port_of_its_own() {
     let model = format!("iris={}", project("examples/iris/model"));
     let mut serving = Serving::start(&[&model, "--grpc-port", "0"]);
-    let mut stream = TcpStream::connect(serving.grpc_address()).unwrap();
-    // The preface of HTTP/2, and SETTINGS that are empty (RFC 9113 §3.4).
-    let empty_settings = b"\0\0\0\x04\0\0\0\0\0";
-    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), empty_settings].concat()).unwrap();
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).unwrap();
-    assert_eq!(head[3], 0x04, "{head:?} begins no SETTINGS");
+    assert!(speaks_http2(serving.grpc_address()));
 }
 
 #[test]
