@@ -1,6 +1,6 @@
 //! The models that are served, and the names they are served under.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -79,8 +79,8 @@ pub(crate) struct ModelSet {
     entries: Vec<Arc<Entry>>,
     /// By name, the version that is asked when a request names none: the first.
     positions: HashMap<String, usize>,
-    /// Models that were unloaded.
-    unloaded: Vec<String>,
+    /// The names of all models in order, those that were unloaded included, so that they find their places again.
+    order: Vec<String>,
     openapi: Bytes,
 }
 
@@ -152,7 +152,17 @@ impl ModelSet {
         Self::of(entries.collect(), Vec::new())
     }
 
-    fn of(entries: Vec<Arc<Entry>>, unloaded: Vec<String>) -> Result<Self, DuplicateName> {
+    /// The set of these models, in the order of the names as far as it is known.
+    fn of(mut entries: Vec<Arc<Entry>>, mut order: Vec<String>) -> Result<Self, DuplicateName> {
+        let mut places: HashMap<String, usize> =
+            order.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect();
+        for entry in &entries {
+            places.entry(entry.name.clone()).or_insert_with(|| {
+                order.push(entry.name.clone());
+                order.len() - 1
+            });
+        }
+        entries.sort_by_key(|entry| places.get(&entry.name).copied());
         let mut positions = HashMap::new();
         for (position, entry) in entries.iter().enumerate() {
             let first = *positions.entry(entry.name.clone()).or_insert(position);
@@ -169,7 +179,7 @@ impl ModelSet {
             }
         }
         let openapi = openapi::document(&entries).into();
-        Ok(Self { entries, positions, unloaded, openapi })
+        Ok(Self { entries, positions, order, openapi })
     }
 
     /// The same set with these versions of a model instead of those it has.
@@ -179,13 +189,9 @@ impl ModelSet {
         models: Vec<ServedModel>,
         settings: &Settings,
     ) -> Result<Self, DuplicateName> {
-        let is_other = |entry: &&Arc<Entry>| entry.name != name;
-        let position = self.entries.iter().take_while(is_other).count();
-        let mut entries: Vec<Arc<Entry>> = self.entries.iter().filter(is_other).cloned().collect();
+        let others = self.entries.iter().filter(|entry| entry.name != name).cloned();
         let newer = models.into_iter().map(|model| Arc::new(Entry::new(model, settings)));
-        entries.splice(position..position, newer);
-        let unloaded = self.unloaded.iter().filter(|unloaded| *unloaded != name).cloned().collect();
-        Self::of(entries, unloaded)
+        Self::of(others.chain(newer).collect(), self.order.clone())
     }
 
     /// The same set without a model; none if it has no such model.
@@ -194,13 +200,13 @@ impl ModelSet {
         if others.len() == self.entries.len() {
             return None;
         }
-        let unloaded = self.unloaded.iter().cloned().chain([name.to_owned()]).collect();
-        Some(Self::of(others, unloaded).expect("a part of a set has no name twice"))
+        Some(Self::of(others, self.order.clone()).expect("a part of a set has no name twice"))
     }
 
-    /// The models that were unloaded.
-    pub(crate) fn unloaded(&self) -> &[String] {
-        &self.unloaded
+    /// The names of the models that were unloaded.
+    pub(crate) fn unloaded(&self) -> impl Iterator<Item = &String> {
+        let there: HashSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        self.order.iter().filter(move |name| !there.contains(name.as_str()))
     }
 
     /// A model in all its versions, the default one first.

@@ -137,7 +137,7 @@ fn server_ready(models: &ModelSet, _: &[u8]) -> Written {
 /// A model that was unloaded is not ready, as Triton has it; of one that was never here nothing can be said.
 fn model_ready(models: &ModelSet, message: &[u8]) -> Written {
     let ModelName { name, .. } = read(message)?;
-    if models.position(&name).is_none() && models.unloaded().contains(&name) {
+    if models.position(&name).is_none() && models.unloaded().any(|unloaded| *unloaded == name) {
         return Ok(Truth { truth: false }.encode_to_vec());
     }
     let entry = &models.entries()[asked_model(models, message)?];

@@ -121,6 +121,17 @@ fn an_unloaded_model_is_gone_until_it_is_loaded() {
 }
 
 #[test]
+fn the_model_that_is_asked_without_a_name_is_the_same_when_it_was_away() {
+    let handler = server().admin_handler();
+    let names = || get(&handler, "/v2/models").text().to_owned();
+    assert_eq!(names(), r#"{"models":["iris","wine"]}"#);
+    check(&post(&handler, "/v2/repository/models/iris/unload", ""), 200, "");
+    assert_eq!(names(), r#"{"models":["wine"]}"#);
+    check(&post(&handler, "/v2/repository/models/iris/load", ""), 200, "");
+    assert_eq!(names(), r#"{"models":["iris","wine"]}"#);
+}
+
+#[test]
 fn a_model_that_cannot_be_read_leaves_what_is_there() {
     let handler = server().admin_handler();
     check(

@@ -28,7 +28,7 @@ pub(crate) fn index(models: &ModelSet, is_ready_only: bool) -> Vec<Indexed> {
         state: if entry.ready().is_some() { "READY" } else { "UNAVAILABLE" },
         reason: String::new(),
     };
-    let unloaded = models.unloaded().iter().filter(|_| !is_ready_only).map(|name| Indexed {
+    let unloaded = models.unloaded().filter(|_| !is_ready_only).map(|name| Indexed {
         name: name.clone(),
         version: String::new(),
         state: "UNAVAILABLE",
