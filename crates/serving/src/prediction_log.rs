@@ -129,8 +129,8 @@ impl PredictionLog {
                 thread.spawn(move || file::write_all(file, &path, mode, entered, &shared))?;
             }
             LogTarget::Http(sink) => {
+                let client = http_sink::client(&sink)?;
                 let runtime = net::runtime()?;
-                let client = http_sink::client()?;
                 thread.spawn(move || {
                     runtime.block_on(http_sink::send_all(&client, &sink, mode, entered, &shared));
                 })?;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -141,6 +142,25 @@ fn events_are_sent_over_tls_to_whom_the_system_trusts() {
     let line = "forebay_model_log_exchanges_total{result=\"dropped\"} 1";
     testkit::wait_until("the event is dropped", || dropped().lines().any(|known| known == line));
     assert!(sink.requests.try_recv().is_err());
+}
+
+#[test]
+fn without_certificates_only_http_is_logged_to() {
+    let sink = Sink::start(None);
+    let model = format!("iris={}", project("examples/iris/model"));
+    let nothing = || ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, "/nowhere".to_owned()));
+    let options = |scheme: &str| {
+        [model.clone(), "--log-predictions".to_owned(), format!("{scheme}://{}", sink.address)]
+    };
+    let serving = Serving::start_with(&options("http").each_ref().map(String::as_str), &nothing());
+    assert_eq!(serving.post("/v1/models/iris:predict", BODY), (200, ANSWER.to_owned()));
+    assert_eq!(sink.next().1, BODY);
+    let mut command = Command::new(FOREBAY);
+    let output =
+        command.args(["serve", "--port", "0"]).args(options("https")).envs(nothing()).output().unwrap();
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{problem}");
+    assert!(problem.starts_with("error: cannot open the log of predictions"), "{problem}");
 }
 
 /// The table of options that a manifest may name is in another crate than the options.

@@ -63,15 +63,19 @@ impl fmt::Display for Sink {
 }
 
 /// A client that sends events: it follows nobody elsewhere, and trusts whom the system trusts.
-pub(super) fn client() -> io::Result<Client> {
-    let client = Client::builder()
+pub(super) fn client(sink: &Sink) -> io::Result<Client> {
+    let mut client = Client::builder()
         .connect_timeout(PATIENCE)
         .timeout(PATIENCE)
         .redirect(Policy::none())
         .no_proxy()
         .pool_max_idle_per_host(1)
         .user_agent(concat!("forebay/", env!("CARGO_PKG_VERSION")));
-    client.build().map_err(io::Error::other)
+    if !sink.url.starts_with("https:") {
+        // A system without certificates can log all the same.
+        client = client.tls_certs_only([]);
+    }
+    client.build().map_err(|error| io::Error::other(chain(&error)))
 }
 
 /// Sends until nobody is left to log. What cannot be sent is dropped: a sink that is away must not fill the memory.
