@@ -29,6 +29,8 @@ const FORMATS: &[Format] = &[
     Format { begins: catboost::is_likely, read: |data, _| catboost::load_cbm(data) },
     Format { begins: lightgbm::is_likely, read: lightgbm::load },
     Format { begins: onnx::is_likely, read: |data, _| onnx::load(data) },
+    // Before pickles: without its magic such a file may begin with any byte.
+    Format { begins: xgboost::is_binary, read: xgboost::load_binary },
     Format { begins: pickle::is_likely, read: |data, _| load_pickle(data) },
     Format {
         begins: document::json::is_likely,
@@ -67,11 +69,7 @@ pub(crate) fn read(file: &[u8], class: Option<&str>) -> Result<Content, Fault> {
 const KNOWN_BY_NAME: &[(&str, &[u8])] = &[
     ("an HDF5 file (Keras?)", b"\x89HDF\r\n\x1a\n"),
     (
-        "an XGBoost file of the old binary format; load it in Python with XGBoost before 3.1 and `save_model(\"model.ubj\")`",
-        b"binf",
-    ),
-    (
-        "an XGBoost file of the old binary format; load it in Python with XGBoost before 3.1 and `save_model(\"model.ubj\")`",
+        "an XGBoost file in Base64; load it in Python with XGBoost before 0.80 and save it in its binary format",
         b"bs64",
     ),
     ("a zip archive that is not skops (PyTorch?)", b"PK\x03\x04"),

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::formats::numpy::npy;
 use crate::formats::{self, Content, document};
 use crate::model::Assembly;
-use crate::{Description, catboost, features, lightgbm};
+use crate::{Description, catboost, features, lightgbm, xgboost};
 
 /// Reads bytes as a model file of any format, and asks the model if there is one.
 pub fn model_file(data: &[u8]) {
@@ -29,6 +29,11 @@ pub fn json(data: &[u8]) {
 /// Reads bytes as a UBJSON file of a boosting library, and asks the model if there is one.
 pub fn ubjson(data: &[u8]) {
     ask(document::ubjson::read(data).and_then(|document| formats::load_document(&document, "UBJSON", None)));
+}
+
+/// Reads bytes as a binary file of XGBoost, and asks the model if there is one.
+pub fn xgboost_binary(data: &[u8]) {
+    ask(xgboost::load_binary(data, None));
 }
 
 /// Reads bytes as a text file of LightGBM, and asks the model if there is one.

@@ -1,8 +1,9 @@
-//! Models of XGBoost, from its JSON and UBJSON files and from pickles.
+//! Models of XGBoost, from its files - JSON, UBJSON and the older binary ones - and from pickles.
 //!
 //! A file that was saved by one of the scikit-learn classes says so, and answers as that class does. Any other answers as
 //! `Booster.predict`: for `binary:logistic` that is one probability per row.
 
+mod binary;
 mod booster;
 mod objective;
 mod sklearn;
@@ -17,7 +18,7 @@ use crate::numeric::argmax_of;
 use crate::object::Outline;
 use crate::rows::{Matrix, Refusal, Rows, Takes};
 use crate::{Data, Method, Prediction};
-use booster::Booster;
+use booster::{Booster, Use};
 use objective::Link;
 
 pub(crate) use sklearn::KINDS;
@@ -52,13 +53,23 @@ pub(crate) fn is_own(document: &Document) -> bool {
     document.find("learner").is_some() || document.find("Model").is_some()
 }
 
+/// Whether bytes are a file of the older binary format.
+pub(crate) fn is_binary(data: &[u8]) -> bool {
+    binary::is_likely(data)
+}
+
+/// Makes a model of a file of the older binary format.
+pub(crate) fn load_binary(data: &[u8], class: Option<&str>) -> Result<Content, Fault> {
+    load(&binary::read(data)?, "binary", class)
+}
+
 /// Makes a model of a file. `class` is what the folder around it says it was saved from.
 pub(crate) fn load(document: &Document, format: &str, class: Option<&str>) -> Result<Content, Fault> {
     let place = booster::root(document);
     let own_class = sklearn::saved_class(&place.get("learner")?)?;
     let class = class.or(own_class).unwrap_or(BOOSTER);
-    let is_sklearn = class != BOOSTER;
-    let booster = Booster::read(&place, is_sklearn)?;
+    let used = if class == BOOSTER { Use::All } else { Use::Best { n_trees: None } };
+    let booster = Booster::read(&place, used)?;
     let role = match sklearn::is_classifier(class) {
         true => Role::Classifier { classes: booster.classes() },
         false => Role::Booster,
@@ -130,6 +141,10 @@ impl Part for Model {
 
     fn hint(&self, column: usize) -> Hint {
         self.booster.hint(column)
+    }
+
+    fn names(&self) -> Option<&[String]> {
+        self.booster.names.as_deref()
     }
 }
 

@@ -328,7 +328,7 @@ impl<'m, 'a> Machine<'m, 'a> {
                 let arguments = self.records.add(Record::Tuple(vec![state]))?;
                 self.instance(class, arguments)
             }
-            ("_codecs.encode", [text, _encoding]) => {
+            ("_codecs.encode" | "builtins.bytearray", [text, _encoding]) => {
                 let bytes = self.records.text(*text).and_then(latin1);
                 let bytes = bytes.ok_or_else(|| self.damaged("bytes are encoded from what is no text"))?;
                 self.count_encoded(bytes.len())?;

@@ -69,7 +69,7 @@ fn fixtures() -> PathBuf {
 /// Model files of the fixtures that are small.
 fn small_models() -> Vec<Vec<u8>> {
     const MAX_BYTES: u64 = 16 << 10;
-    const EXTENSIONS: &[&str] = &["cbm", "joblib", "json", "pkl", "skops", "txt", "ubj"];
+    const EXTENSIONS: &[&str] = &["bst", "cbm", "joblib", "json", "pkl", "skops", "txt", "ubj"];
     let files = |folder: PathBuf| folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let all = files(fixtures()).flat_map(files).filter(|path| {
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -237,6 +237,7 @@ proptest! {
         cbm(&[b"CBM1", &data[..]].concat());
         lightgbm(&[b"tree\n", &data[..]].concat());
         npy(&[b"\x93NUMPY\x01\x00", &data[..]].concat());
+        xgboost_binary(&data);
     }
 
     #[test]

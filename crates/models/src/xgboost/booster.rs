@@ -51,11 +51,31 @@ pub(super) fn root(document: &Document) -> Place<'_> {
     place.find("Model").unwrap_or(place)
 }
 
-/// Whether a file is of a version that keeps quantiles from crossing.
-fn sorts_quantiles(root: &Place<'_>) -> bool {
-    const SINCE: [f64; 2] = [3.0, 4.0];
-    let version = root.find("version").and_then(|version| version.numbers().ok());
-    version.and_then(|version| version.get(..2)).is_some_and(|version| *version >= SINCE[..])
+/// Which trees answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Use {
+    All,
+    /// Those until training was to be stopped early, as the scikit-learn classes have it. Until 1.3 only the object
+    /// around the booster knows how many these are, per output.
+    Best {
+        n_trees: Option<usize>,
+    },
+}
+
+/// Whether a file was written before a version. One that does not say is taken to be new.
+fn is_before(root: &Place<'_>, version: [f64; 2]) -> bool {
+    let own = root.find("version").and_then(|own| own.numbers().ok()).and_then(|own| own.get(..2));
+    own.is_some_and(|own| *own < version[..])
+}
+
+/// What `base_score` is an answer of. Before 1.0 it was saved as a margin; and until 1.2 one objective took a probability,
+/// although it answers with margins.
+fn link_of_base(root: &Place<'_>, objective: &str, link: Link) -> Link {
+    match objective {
+        _ if is_before(root, [1.0, 0.0]) => Link::Identity,
+        "binary:logitraw" if is_before(root, [1.0, 3.0]) => Link::Logistic,
+        _ => link,
+    }
 }
 
 /// Refuses a map with a key that is not on the list: it may change answers.
@@ -72,8 +92,7 @@ pub(super) fn check_keys(place: &Place<'_>, known: &[&str]) -> Result<(), Fault>
 // === impl Booster ===
 
 impl Booster {
-    /// Reads a model. `is_sklearn`: its class uses the best iteration only, if training was stopped early.
-    pub(super) fn read(root: &Place<'_>, is_sklearn: bool) -> Result<Self, Fault> {
+    pub(super) fn read(root: &Place<'_>, used: Use) -> Result<Self, Fault> {
         let learner = &root.get("learner")?;
         check_keys(learner, LEARNER_KEYS)?;
         let parameters = learner.get("learner_model_param")?;
@@ -96,10 +115,12 @@ impl Booster {
         }
         let objective = learner.get("objective")?.get("name")?;
         let link = match Link::read(&objective)? {
-            Link::Sorted if !sorts_quantiles(root) => Link::Identity,
+            // Quantiles that cross are put in order since then.
+            Link::Sorted if is_before(root, [3.0, 4.0]) => Link::Identity,
             link => link,
         };
-        let base = base_margins(&parameters.get("base_score")?, link, n_outputs)?;
+        let base_link = link_of_base(root, objective.text()?, link);
+        let base = base_margins(&parameters.get("base_score")?, base_link, n_outputs)?;
 
         let gradient_booster = learner.get("gradient_booster")?;
         check_keys(&gradient_booster, BOOSTER_KEYS)?;
@@ -120,8 +141,11 @@ impl Booster {
             "gbtree" | "dart" => {
                 check_keys(&model, TREES_KEYS)?;
                 let weights = gradient_booster.find("weight_drop").or(model.find("weight_drop"));
-                let best = best_iteration(learner).filter(|_| is_sklearn);
-                booster.learned = Learned::Trees(booster.read_trees(&model, weights, best)?);
+                let n_used = match used {
+                    Use::All => None,
+                    Use::Best { n_trees } => booster.n_best_trees(learner, &model, n_trees)?,
+                };
+                booster.learned = Learned::Trees(booster.read_trees(&model, weights, n_used)?);
                 booster.categories = match model.find("cats") {
                     Some(categories) => read_categories(&categories, n_features)?,
                     None => Vec::new(),
@@ -142,7 +166,7 @@ impl Booster {
         &self,
         model: &Place<'_>,
         weights: Option<Place<'_>>,
-        best_iteration: Option<usize>,
+        n_used: Option<usize>,
     ) -> Result<Forest<f32>, Fault> {
         let trees = model.get("trees")?;
         let n_trees = trees.items()?.len();
@@ -150,10 +174,7 @@ impl Booster {
         outputs.n_numbers(n_trees)?;
         let outputs = outputs.counts()?;
         let weights = weights.map(|weights| weights.n_numbers(n_trees)).transpose()?;
-        let n_used = match best_iteration {
-            None => n_trees,
-            Some(best) => self.n_trees_until(model, best)?.min(n_trees),
-        };
+        let n_used = n_used.unwrap_or(n_trees);
 
         let mut builder: Option<(usize, Builder<f32>)> = None;
         for (index, tree) in trees.items()?.take(n_used).enumerate() {
@@ -173,15 +194,23 @@ impl Booster {
         Ok(builder.finish())
     }
 
-    /// How many trees there are up to the end of an iteration.
-    fn n_trees_until(&self, model: &Place<'_>, iteration: usize) -> Result<usize, Fault> {
-        if let Some(ends) = model.find("iteration_indptr") {
-            let ends = ends.counts()?;
-            return Ok(ends.get(iteration.saturating_add(1)).copied().unwrap_or(usize::MAX));
+    /// How many trees there are up to the best iteration, if there is one and it is known how many.
+    fn n_best_trees(
+        &self,
+        learner: &Place<'_>,
+        model: &Place<'_>,
+        per_output: Option<usize>,
+    ) -> Result<Option<usize>, Fault> {
+        let attribute = |key| learner.find("attributes")?.find(key)?.count().ok();
+        let best = attribute("best_iteration");
+        if let (Some(best), Some(ends)) = (best, model.find("iteration_indptr")) {
+            return Ok(ends.counts()?.get(best.saturating_add(1)).copied());
         }
-        let parameters = model.get("gbtree_model_param")?;
-        let n_parallel = parameters.find("num_parallel_tree").map_or(Ok(1), |n| n.count())?.max(1);
-        Ok(iteration.saturating_add(1).saturating_mul(n_parallel).saturating_mul(self.n_outputs()))
+        let n_parallel = model.find("gbtree_model_param").and_then(|it| it.find("num_parallel_tree"));
+        let n_parallel = n_parallel.map(|n_parallel| n_parallel.count()).transpose()?;
+        let counted = best.zip(n_parallel).map(|(best, n)| best.saturating_add(1).saturating_mul(n.max(1)));
+        let n = counted.or(per_output).or(attribute("best_ntree_limit"));
+        Ok(n.map(|n| n.saturating_mul(self.n_outputs())))
     }
 
     pub(super) fn n_outputs(&self) -> usize {
@@ -225,10 +254,6 @@ impl Booster {
         }
         margins
     }
-}
-
-fn best_iteration(learner: &Place<'_>) -> Option<usize> {
-    learner.find("attributes")?.find("best_iteration")?.count().ok()
 }
 
 /// `base_score`: a number, or since 3.1 a list of them, mostly as a text.

@@ -1,7 +1,7 @@
 //! The scikit-learn classes of XGBoost, which are pickled with the booster as UBJSON inside.
 
-use super::booster::{self, Booster};
-use super::{BOOSTER, Role, step};
+use super::booster::{self, Booster, Use};
+use super::{Role, binary, step};
 use crate::estimator::Step;
 use crate::fault::Fault;
 use crate::formats::document::{Document, Place, json, ubjson};
@@ -16,7 +16,7 @@ const FIT: &str = "\
     max_delta_step max_depth max_leaves min_child_weight monotone_constraints multi_strategy n_estimators nthread \
     num_parallel_tree objective predictor reg_alpha reg_lambda sampling_method scale_pos_weight seed silent \
     subsample tree_method use_label_encoder validate_parameters _estimator_type best_score best_ntree_limit \
-    best_iteration";
+    best_iteration _features_count";
 
 pub(crate) const KINDS: &[Kind] = &[
     Kind { path: "xgboost.sklearn.XGBClassifier", ignores: &[FIT], compile: classifier },
@@ -26,7 +26,7 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind { path: "xgboost.sklearn.XGBRanker", ignores: &[FIT, "n_classes_"], compile: regressor },
     Kind {
         path: "xgboost.core.Booster",
-        ignores: &["feature_names feature_types best_iteration best_score best_ntree_limit"],
+        ignores: &["best_iteration best_score booster feature_types"],
         compile: plain,
     },
 ];
@@ -48,8 +48,7 @@ pub(super) fn is_classifier(class: &str) -> bool {
 }
 
 fn plain(object: &Object<'_>) -> Result<Step, Fault> {
-    let document = document(object)?;
-    step(Booster::read(&booster::root(&document), false)?, Role::Booster, None)
+    step(saved(object, false)?, Role::Booster, None)
 }
 
 fn regressor(object: &Object<'_>) -> Result<Step, Fault> {
@@ -81,8 +80,21 @@ fn inner(object: &Object<'_>) -> Result<Booster, Fault> {
     if value.is_none() {
         return Err(object.problem("`_Booster` is missing; was the model fitted?"));
     }
-    let document = document(&value.object()?)?;
-    Booster::read(&booster::root(&document), true)
+    saved(&value.object()?, true)
+}
+
+/// The booster that a pickled one holds.
+fn saved(object: &Object<'_>, is_sklearn: bool) -> Result<Booster, Fault> {
+    let document = document(object)?;
+    let best = object.some("best_ntree_limit").map(|n_trees| n_trees.count()).transpose()?;
+    let used = if is_sklearn { Use::Best { n_trees: best } } else { Use::All };
+    let mut booster = Booster::read(&booster::root(&document), used)?;
+    // Until 1.3 names are beside what is saved, and made up where there are none.
+    let names = object.some("feature_names").map(|names| names.texts()).transpose()?;
+    let is_made_up =
+        |names: &[String]| names.iter().enumerate().all(|(place, name)| *name == format!("f{place}"));
+    booster.names = booster.names.or(names.filter(|names| !is_made_up(names)));
+    Ok(booster)
 }
 
 fn document(object: &Object<'_>) -> Result<Document, Fault> {
@@ -91,12 +103,7 @@ fn document(object: &Object<'_>) -> Result<Document, Fault> {
     match bytes {
         bytes if ubjson::is_likely(bytes) => ubjson::read(bytes),
         bytes if json::is_likely(bytes) => json::read(bytes),
-        _ => Err(Fault::Unsupported {
-            what: format!("`{BOOSTER}` in the old binary format"),
-            help: Some(
-                "load it in Python with XGBoost before 3.1 and `save_model(\"model.ubj\")`".to_owned(),
-            ),
-        }),
+        _ => binary::read(bytes),
     }
 }
 
