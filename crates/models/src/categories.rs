@@ -40,7 +40,7 @@ impl Codes {
     pub(crate) fn hint(&self) -> Hint {
         match self {
             Self::Texts { first, .. } => {
-                Hint { datatype: DataType::String, example: Scalar::Text(first.clone()), is_used: true }
+                Hint { datatype: DataType::String, example: Scalar::Text(first.clone()), ..Hint::default() }
             }
             Self::Numbers(codes) => Hint::number(codes.first().map_or(0.0, |(number, _)| *number)),
         }

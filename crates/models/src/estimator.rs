@@ -101,6 +101,8 @@ pub(crate) struct Hint {
     pub(crate) example: Scalar,
     /// Whether the answer can depend on it.
     pub(crate) is_used: bool,
+    /// Whether its library takes rows that do not have it.
+    pub(crate) is_optional: bool,
 }
 
 impl Default for Hint {
@@ -113,7 +115,12 @@ impl Hint {
     /// A number, and one that is near to what the model was fitted with.
     pub(crate) fn number(near: f64) -> Self {
         let example = if near.is_finite() { (near * 100.0).round() / 100.0 } else { 0.0 };
-        Self { datatype: DataType::Double, example: Scalar::Double(example), is_used: true }
+        Self {
+            datatype: DataType::Double,
+            example: Scalar::Double(example),
+            is_used: true,
+            is_optional: false,
+        }
     }
 
     /// What is known of a column that several parts take.

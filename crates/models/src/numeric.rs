@@ -1,6 +1,8 @@
 //! Small sums that several estimators share, in the order in which scikit-learn does them.
 
 pub(crate) mod exp;
+pub(crate) mod gamma;
+pub(crate) mod inverse;
 pub(crate) mod normal;
 pub(crate) mod vectors;
 

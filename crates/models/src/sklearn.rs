@@ -30,6 +30,7 @@ mod neighbors;
 mod neural_network;
 mod pipeline;
 mod preprocessing;
+mod semi_supervised;
 mod svm;
 mod tree;
 
@@ -78,6 +79,7 @@ const KINDS: &[&[Kind]] = &[
     neural_network::KINDS,
     pipeline::KINDS,
     preprocessing::KINDS,
+    semi_supervised::KINDS,
     svm::KINDS,
     tree::KINDS,
     xgboost::KINDS,

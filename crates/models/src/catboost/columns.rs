@@ -40,7 +40,12 @@ impl Columns {
         let is_used = self.one_hot.iter().any(|(used, _)| *used == column);
         match self.kinds[column] {
             Kind::Number => Hint::default(),
-            Kind::Category => Hint { datatype: DataType::Any, example: Scalar::Text(String::new()), is_used },
+            Kind::Category => Hint {
+                datatype: DataType::Any,
+                example: Scalar::Text(String::new()),
+                is_used,
+                ..Hint::default()
+            },
         }
     }
 

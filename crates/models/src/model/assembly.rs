@@ -111,7 +111,8 @@ fn require_columns(evaluator: &mut Evaluator, method: Method, hints: &[Hint], de
     let entry = &mut evaluator.entry;
     let Some(columns) = &mut entry.columns else { return };
     for ((column, is_needed), hint) in columns.iter_mut().zip(needed).zip(hints) {
-        column.is_required = is_needed || is_declared_required(&column.name).unwrap_or(hint.is_used);
+        column.is_required =
+            is_needed || is_declared_required(&column.name).unwrap_or(hint.is_used && !hint.is_optional);
     }
     if let Some(features) = &mut entry.features {
         let required = columns.iter().filter(|column| column.is_required).map(|column| &*column.name);

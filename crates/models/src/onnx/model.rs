@@ -309,7 +309,7 @@ impl Input {
             Data::Boolean(_) => (DataType::Boolean, Scalar::Boolean(false)),
             Data::Text(_) => (DataType::String, Scalar::Text(String::new())),
         };
-        Hint { datatype, example, is_used: true }
+        Hint { datatype, example, ..Hint::default() }
     }
 
     fn shape(&self, n_rows: usize, n_columns: usize) -> Result<Shape, super::problem::Problem> {

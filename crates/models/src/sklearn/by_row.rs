@@ -6,7 +6,7 @@ use crate::classifier::Scores;
 use crate::estimator::{Hint, Part, Predictor, Step, Transformer, predictor, transformer};
 use crate::object::Object;
 use crate::rows::{Refusal, Rows, Takes};
-use crate::{Data, Method, Prediction};
+use crate::{Data, InputProblem, Method, Prediction};
 
 /// A change of each row of numbers by itself.
 pub(super) trait RowTransformer: Debug + Send + Sync + 'static {
@@ -20,6 +20,11 @@ pub(super) trait RowTransformer: Debug + Send + Sync + 'static {
 
     fn hint(&self, _column: usize) -> Hint {
         Hint::default()
+    }
+
+    /// The first column whose number it does not take, though it is one, and what it takes instead.
+    fn refuses(&self, _row: &[f64]) -> Option<(usize, &'static str)> {
+        None
     }
 
     /// Adds what becomes of a row of [`RowTransformer::n_inputs`] numbers: always [`RowTransformer::n_outputs`].
@@ -75,6 +80,11 @@ struct AnswersRows<P> {
     by_row: P,
 }
 
+/// What [`RowTransformer::refuses`] of estimators that take no negative numbers.
+pub(super) fn refuses_negative(row: &[f64]) -> Option<(usize, &'static str)> {
+    row.iter().position(|number| *number < 0.0).map(|column| (column, "a number that is not negative"))
+}
+
 /// A step of a [`RowTransformer`].
 pub(super) fn transforms_rows(object: &Object<'_>, by_row: impl RowTransformer) -> Step {
     transformer(TransformsRows { name: object.name().to_owned(), by_row })
@@ -126,7 +136,11 @@ impl<T: RowTransformer> Transformer for TransformsRows<T> {
         let matrix = rows.into_matrix(self.by_row.takes(), &self.name)?;
         let n_outputs = self.by_row.n_outputs();
         let mut transformed = Vec::with_capacity(matrix.n_rows * n_outputs);
-        for row in matrix.rows() {
+        for (index, row) in matrix.rows().enumerate() {
+            if let Some((column, expected)) = self.by_row.refuses(row) {
+                let problem = InputProblem::WrongType { expected, got: row[column].to_string() };
+                return Err(Refusal::at(index, column, problem));
+            }
             self.by_row.transform(row, &mut transformed);
         }
         Ok(Rows::matrix(matrix.n_rows, n_outputs, transformed))

@@ -1,5 +1,8 @@
 //! Clusters: the nearest of some centers (`sklearn/cluster/_kmeans.py`).
 
+mod agglomeration;
+mod bisecting;
+
 use super::Kind;
 use super::by_row::{Answers, Predict, RowPredictor, answers_rows};
 use crate::estimator::{Hint, Step};
@@ -11,13 +14,27 @@ use crate::{Data, Method};
 /// How the centers were found.
 const FIT: &str = "\
     algorithm _algorithm batch_size _batch_size bisecting_strategy compute_labels copy_x _counts counts_ \
-    _ewa_inertia _ewa_inertia_min inertia_ init _init_size init_size init_size_ labels_ max_no_improvement n_clusters \
+    _ewa_inertia _ewa_inertia_min inertia_ init _init_size _kmeans_single init_size init_size_ labels_ max_no_improvement n_clusters \
     _n_features_out n_init _n_init n_steps_ _n_since_last_reassign _n_threads _no_improvement \
     precompute_distances _random_state random_state_ reassignment_ratio _tol";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.cluster.KMeans", ignores: &[FIT], compile: k_means },
     Kind { path: "sklearn.cluster.MiniBatchKMeans", ignores: &[FIT], compile: k_means },
+    Kind { path: "sklearn.cluster.BisectingKMeans", ignores: &[FIT], compile: bisecting::bisecting },
+    Kind {
+        path: "sklearn.cluster.Birch",
+        ignores: &[
+            "branching_factor compute_labels _deprecated_fit dummy_leaf_ labels_ n_clusters _n_features_out partial_fit_ root_ \
+             _subcluster_norms threshold",
+        ],
+        compile: birch,
+    },
+    Kind {
+        path: "sklearn.cluster.FeatureAgglomeration",
+        ignores: &[agglomeration::FIT],
+        compile: agglomeration::agglomeration,
+    },
     Kind {
         path: "sklearn.cluster.MeanShift",
         ignores: &["bandwidth bin_seeding cluster_all labels_ min_bin_freq seeds"],
@@ -55,9 +72,24 @@ fn nearest_center(object: &Object<'_>) -> Result<Step, Fault> {
     ))
 }
 
+/// Many small clusters, of which several may have the same label.
+fn birch(object: &Object<'_>) -> Result<Step, Fault> {
+    let centers = Centers::of(object, object.get("subcluster_centers_")?.grid()?)?;
+    let labels = object.get("subcluster_labels_")?;
+    let of_centers = labels.labels()?;
+    if of_centers.len() != centers.squares.len() {
+        return Err(labels.problem("are not one per center"));
+    }
+    let methods = vec![Method::Predict, Method::Transform];
+    Ok(answers_rows(object, Answers { methods, predict: Predict::Label(of_centers) }, centers))
+}
+
 impl Centers {
     fn read(object: &Object<'_>) -> Result<Self, Fault> {
-        let centers = object.get("cluster_centers_")?.grid()?;
+        Self::of(object, object.get("cluster_centers_")?.grid()?)
+    }
+
+    fn of(object: &Object<'_>, centers: Grid) -> Result<Self, Fault> {
         if centers.n_rows == 0 {
             return Err(object.problem("it has no centers"));
         }

@@ -1,7 +1,7 @@
 //! Partial least squares (`sklearn/cross_decomposition/_pls.py`).
 
 use super::Kind;
-use super::by_row::{Answers, Predict, RowPredictor, answers_rows};
+use super::by_row::{Answers, Predict, RowPredictor, RowTransformer, answers_rows, transforms_rows};
 use crate::Method;
 use crate::estimator::{Hint, Step};
 use crate::fault::Fault;
@@ -17,6 +17,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.cross_decomposition.PLSRegression", ignores: &[FIT], compile: least_squares },
     Kind { path: "sklearn.cross_decomposition.PLSCanonical", ignores: &[FIT], compile: least_squares },
     Kind { path: "sklearn.cross_decomposition.CCA", ignores: &[FIT], compile: least_squares },
+    Kind { path: "sklearn.cross_decomposition.PLSSVD", ignores: &[FIT], compile: singular },
 ];
 
 #[derive(Debug)]
@@ -47,6 +48,42 @@ fn least_squares(object: &Object<'_>) -> Result<Step, Fault> {
     let predict = if is_flat { Predict::Number } else { Predict::Targets };
     let answers = Answers { methods: vec![Method::Predict, Method::Transform], predict };
     Ok(answers_rows(object, answers, LeastSquares { means, scales, weights, intercepts, directions }))
+}
+
+/// The directions in which columns and targets vary together most.
+#[derive(Debug)]
+struct Singular {
+    means: Vec<f64>,
+    scales: Vec<f64>,
+    /// One row per direction.
+    directions: Grid,
+}
+
+fn singular(object: &Object<'_>) -> Result<Step, Fault> {
+    let directions = object.get("x_weights_")?.grid()?.transposed();
+    let means = object.get_any(&["_x_mean", "x_mean_"])?.n_numbers(directions.n_columns)?;
+    let scales = object.get_any(&["_x_std", "x_std_"])?.n_numbers(directions.n_columns)?;
+    Ok(transforms_rows(object, Singular { means, scales, directions }))
+}
+
+impl RowTransformer for Singular {
+    fn n_inputs(&self) -> usize {
+        self.directions.n_columns
+    }
+
+    fn n_outputs(&self) -> usize {
+        self.directions.n_rows
+    }
+
+    fn hint(&self, column: usize) -> Hint {
+        Hint::number(self.means.get(column).copied().unwrap_or_default())
+    }
+
+    fn transform(&self, row: &[f64], transformed: &mut Vec<f64>) {
+        let scaled = row.iter().zip(&self.means).zip(&self.scales);
+        let scaled: Vec<f64> = scaled.map(|((x, mean), scale)| (x - mean) / scale).collect();
+        transformed.extend(self.directions.rows().map(|direction| dot(&scaled, direction)));
+    }
 }
 
 impl RowPredictor for LeastSquares {

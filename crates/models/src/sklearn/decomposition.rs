@@ -1,10 +1,14 @@
 //! Fewer columns: projections onto directions that were found in fitting (`sklearn/decomposition`).
 
+mod factors;
+mod topics;
+
 use super::Kind;
 use super::by_row::{RowTransformer, transforms_rows};
 use crate::estimator::{Hint, Step};
 use crate::fault::Fault;
 use crate::numeric::dot;
+use crate::numeric::inverse::inverse;
 use crate::object::{Grid, Object};
 
 /// What fitting was told and found besides.
@@ -20,6 +24,29 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.decomposition.TruncatedSVD", ignores: &[FIT], compile: truncated_svd },
     Kind { path: "sklearn.decomposition.FastICA", ignores: &[FIT], compile: fast_ica },
     Kind {
+        path: "sklearn.decomposition.FactorAnalysis",
+        ignores: &[FIT, "loglike_ noise_variance_init rotation"],
+        compile: factor_analysis,
+    },
+    Kind { path: "sklearn.decomposition.SparsePCA", ignores: &[FIT, SPARSE], compile: sparse_pca },
+    Kind { path: "sklearn.decomposition.MiniBatchSparsePCA", ignores: &[FIT, SPARSE], compile: sparse_pca },
+    Kind { path: "sklearn.decomposition.NMF", ignores: &[FIT, factors::FIT], compile: factors::factors },
+    Kind {
+        path: "sklearn.decomposition.MiniBatchNMF",
+        ignores: &[FIT, factors::FIT],
+        compile: factors::factors_of_batches,
+    },
+    Kind {
+        path: "sklearn.decomposition.LatentDirichletAllocation",
+        ignores: &[FIT, topics::FIT],
+        compile: topics::topics,
+    },
+    Kind {
+        path: "sklearn.neighbors.NeighborhoodComponentsAnalysis",
+        ignores: &["callback init n_components n_features_in_ _n_features_out random_state_"],
+        compile: truncated_svd,
+    },
+    Kind {
         path: "sklearn.random_projection.GaussianRandomProjection",
         ignores: &[FIT, RANDOM],
         compile: truncated_svd,
@@ -30,6 +57,10 @@ pub(super) const KINDS: &[Kind] = &[
         compile: truncated_svd,
     },
 ];
+
+/// How sparse directions were found.
+const SPARSE: &str = "\
+    alpha callback error_ max_no_improvement method n_steps_ normalize_components shuffle U_init V_init";
 
 /// How random directions were drawn.
 const RANDOM: &str = "compute_inverse_components dense_output density density_ eps";
@@ -66,6 +97,40 @@ fn fast_ica(object: &Object<'_>) -> Result<Step, Fault> {
     let mean = object.some("mean_").filter(|_| is_whitened);
     let mean = mean.map(|mean| mean.n_numbers(directions.n_columns)).transpose()?;
     projection(object, directions, mean, None)
+}
+
+/// The expected values of what is behind the columns, which have noise of their own.
+fn factor_analysis(object: &Object<'_>) -> Result<Step, Fault> {
+    let components = object.get("components_")?.grid()?;
+    let noise = object.get("noise_variance_")?.n_numbers(components.n_columns)?;
+    let mean = object.get("mean_")?.n_numbers(components.n_columns)?;
+    let mut weighted = components.clone();
+    for row in weighted.values.chunks_exact_mut(noise.len().max(1)) {
+        row.iter_mut().zip(&noise).for_each(|(x, noise)| *x /= noise);
+    }
+    let directions = unmixed(object, &weighted, &components, 1.0)?;
+    projection(object, directions, Some(mean), None)
+}
+
+/// A ridge regression of each row on the components.
+fn sparse_pca(object: &Object<'_>) -> Result<Step, Fault> {
+    let components = object.get("components_")?.grid()?;
+    let mean = object.get("mean_")?.n_numbers(components.n_columns)?;
+    let alpha = object.get("ridge_alpha")?.number()?;
+    let directions = unmixed(object, &components, &components, alpha)?;
+    projection(object, directions, Some(mean), None)
+}
+
+/// `(a · bᵀ + diagonal)⁻¹ · a`
+fn unmixed(object: &Object<'_>, a: &Grid, b: &Grid, diagonal: f64) -> Result<Grid, Fault> {
+    let n = a.n_rows;
+    let products = a.rows().flat_map(|a| b.rows().map(|b| dot(a, b)));
+    let mut mixed = Grid { n_rows: n, n_columns: n, values: products.collect() };
+    (0..n).for_each(|index| mixed.values[index * (n + 1)] += diagonal);
+    let unmixing = inverse(mixed).ok_or_else(|| object.problem("its components do not differ"))?;
+    let columns = a.transposed();
+    let values = unmixing.rows().flat_map(|row| columns.rows().map(|column| dot(row, column))).collect();
+    Ok(Grid { n_rows: n, n_columns: a.n_columns, values })
 }
 
 fn projection(

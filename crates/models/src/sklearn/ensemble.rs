@@ -2,6 +2,7 @@
 
 mod adaboost;
 mod bagging;
+mod embedding;
 mod isolation;
 mod voting;
 
@@ -21,6 +22,11 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.ensemble.RandomForestRegressor", ignores: &[FIT, tree::FIT], compile: regressor },
     Kind { path: "sklearn.ensemble.ExtraTreesClassifier", ignores: &[FIT, tree::FIT], compile: classifier },
     Kind { path: "sklearn.ensemble.ExtraTreesRegressor", ignores: &[FIT, tree::FIT], compile: regressor },
+    Kind {
+        path: "sklearn.ensemble.RandomTreesEmbedding",
+        ignores: &[FIT, tree::FIT, "_n_features_out"],
+        compile: embedding::embedding,
+    },
     Kind {
         path: "sklearn.ensemble.AdaBoostClassifier",
         ignores: &[adaboost::FIT],

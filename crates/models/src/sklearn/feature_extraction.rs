@@ -2,6 +2,7 @@
 
 mod analyzer;
 mod characters;
+mod dict;
 mod hashing;
 mod weighting;
 
@@ -35,6 +36,11 @@ pub(super) const KINDS: &[Kind] = &[
         path: "sklearn.feature_extraction.HashingVectorizer",
         ignores: &["dtype", analyzer::FIT],
         compile: hashing_vectorizer,
+    },
+    Kind {
+        path: "sklearn.feature_extraction.DictVectorizer",
+        ignores: &[dict::FIT],
+        compile: dict::dict_vectorizer,
     },
     Kind {
         path: "sklearn.feature_extraction.TfidfTransformer",
@@ -147,7 +153,7 @@ impl Part for Vectorizer {
             Columns::Hashed { .. } => None,
         };
         let example = Scalar::Text(term.unwrap_or_else(|| "text".to_owned()));
-        Hint { datatype: DataType::String, example, is_used: true }
+        Hint { datatype: DataType::String, example, ..Hint::default() }
     }
 }
 

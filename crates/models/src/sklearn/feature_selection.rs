@@ -19,6 +19,11 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.feature_selection.SelectFpr", ignores: &["score_func scores_"], compile: fpr },
     Kind { path: "sklearn.feature_selection.SelectFdr", ignores: &["score_func scores_"], compile: fdr },
     Kind { path: "sklearn.feature_selection.SelectFwe", ignores: &["score_func scores_"], compile: fwe },
+    Kind {
+        path: "sklearn.feature_selection.GenericUnivariateSelect",
+        ignores: &["score_func scores_ pvalues_"],
+        compile: any_of_these,
+    },
     Kind { path: "sklearn.feature_selection.VarianceThreshold", ignores: &[], compile: variance_threshold },
     Kind { path: "sklearn.feature_selection.RFE", ignores: &[FIT, "estimator_"], compile: by_support },
     Kind {
@@ -48,8 +53,12 @@ fn selection(object: &Object<'_>, mask: &[bool], takes: Takes) -> Step {
 }
 
 fn k_best(object: &Object<'_>) -> Result<Step, Fault> {
+    k_best_by(object, "k")
+}
+
+fn k_best_by(object: &Object<'_>, key: &'static str) -> Result<Step, Fault> {
     let scores = scores(object)?;
-    let k = object.get("k")?;
+    let k = object.get(key)?;
     if k.is_text("all") {
         return Ok(selection(object, &vec![true; scores.len()], Takes::Finite));
     }
@@ -63,8 +72,12 @@ fn k_best(object: &Object<'_>) -> Result<Step, Fault> {
 }
 
 fn percentile(object: &Object<'_>) -> Result<Step, Fault> {
+    percentile_by(object, "percentile")
+}
+
+fn percentile_by(object: &Object<'_>, key: &'static str) -> Result<Step, Fault> {
     let scores = scores(object)?;
-    let percentile = object.get("percentile")?.number()?;
+    let percentile = object.get(key)?.number()?;
     let threshold = quantile(&scores, (100.0 - percentile) / 100.0);
     let mut mask: Vec<bool> = scores.iter().map(|score| *score > threshold || percentile == 100.0).collect();
     if percentile > 0.0 && percentile < 100.0 {
@@ -99,13 +112,21 @@ fn quantile(values: &[f64], share: f64) -> f64 {
 }
 
 fn fpr(object: &Object<'_>) -> Result<Step, Fault> {
-    let alpha = object.get("alpha")?.number()?;
+    fpr_by(object, "alpha")
+}
+
+fn fpr_by(object: &Object<'_>, key: &'static str) -> Result<Step, Fault> {
+    let alpha = object.get(key)?.number()?;
     let mask: Vec<bool> = object.get("pvalues_")?.numbers()?.iter().map(|p| *p < alpha).collect();
     Ok(selection(object, &mask, Takes::Finite))
 }
 
 fn fdr(object: &Object<'_>) -> Result<Step, Fault> {
-    let alpha = object.get("alpha")?.number()?;
+    fdr_by(object, "alpha")
+}
+
+fn fdr_by(object: &Object<'_>, key: &'static str) -> Result<Step, Fault> {
+    let alpha = object.get(key)?.number()?;
     let p_values = object.get("pvalues_")?.numbers()?;
     let mut sorted = p_values.clone();
     sorted.sort_by(f64::total_cmp);
@@ -117,10 +138,28 @@ fn fdr(object: &Object<'_>) -> Result<Step, Fault> {
 }
 
 fn fwe(object: &Object<'_>) -> Result<Step, Fault> {
-    let alpha = object.get("alpha")?.number()?;
+    fwe_by(object, "alpha")
+}
+
+fn fwe_by(object: &Object<'_>, key: &'static str) -> Result<Step, Fault> {
+    let alpha = object.get(key)?.number()?;
     let p_values = object.get("pvalues_")?.numbers()?;
     let mask: Vec<bool> = p_values.iter().map(|p| *p < alpha / p_values.len() as f64).collect();
     Ok(selection(object, &mask, Takes::Finite))
+}
+
+/// One of the selections above, by its name.
+fn any_of_these(object: &Object<'_>) -> Result<Step, Fault> {
+    const PARAMETER: &str = "param";
+    let mode = object.get("mode")?;
+    match mode.text()?.as_ref() {
+        "k_best" => k_best_by(object, PARAMETER),
+        "percentile" => percentile_by(object, PARAMETER),
+        "fpr" => fpr_by(object, PARAMETER),
+        "fdr" => fdr_by(object, PARAMETER),
+        "fwe" => fwe_by(object, PARAMETER),
+        _ => Err(mode.unsupported("it is `k_best`, `percentile`, `fpr`, `fdr` or `fwe`")),
+    }
 }
 
 fn variance_threshold(object: &Object<'_>) -> Result<Step, Fault> {

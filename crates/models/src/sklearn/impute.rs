@@ -157,7 +157,7 @@ impl Part for SimpleImputer {
         match self.fills.get(column) {
             Some(Some(Scalar::Double(number))) => Hint::number(*number),
             Some(Some(Scalar::Text(text))) => {
-                Hint { datatype: DataType::String, example: Scalar::Text(text.clone()), is_used: true }
+                Hint { datatype: DataType::String, example: Scalar::Text(text.clone()), ..Hint::default() }
             }
             _ => Hint::default(),
         }

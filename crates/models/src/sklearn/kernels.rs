@@ -1,5 +1,6 @@
 //! Answers by how similar a row is to those of fitting.
 
+mod chi2;
 mod gaussian_process;
 mod pairwise;
 mod process_kernel;
@@ -27,6 +28,9 @@ pub(super) const KINDS: &[Kind] = &[
         ignores: &[FIT, "_gamma _random_state"],
         compile: rbf_sampler,
     },
+    Kind { path: "sklearn.kernel_approximation.AdditiveChi2Sampler", ignores: &[], compile: chi2::additive },
+    Kind { path: "sklearn.kernel_approximation.SkewedChi2Sampler", ignores: &[FIT], compile: chi2::skewed },
+    Kind { path: "sklearn.preprocessing.KernelCenterer", ignores: &[], compile: kernel_centerer },
     Kind {
         path: "sklearn.gaussian_process.GaussianProcessRegressor",
         ignores: &[gaussian_process::FIT],
@@ -96,11 +100,10 @@ fn kernel_pca(object: &Object<'_>) -> Result<Step, Fault> {
     let points = object.get("X_fit_")?.grid()?;
     let values = object.get_any(&["eigenvalues_", "lambdas_"])?.numbers()?;
     let vectors = object.get_any(&["eigenvectors_", "alphas_"])?.grid()?;
-    let centerer = object.get("_centerer")?.object()?;
-    let center = Center {
-        of_points: centerer.get("K_fit_rows_")?.n_numbers(points.n_rows)?,
-        of_all: centerer.get("K_fit_all_")?.number()?,
-    };
+    let center = Center::read(&object.get("_centerer")?.object()?)?;
+    if center.of_points.len() != points.n_rows {
+        return Err(object.problem("its center is not that of its points"));
+    }
     if vectors.n_rows != points.n_rows || vectors.n_columns != values.len() {
         return Err(object.problem("its directions do not fit the rows of fitting"));
     }
@@ -114,6 +117,11 @@ fn kernel_pca(object: &Object<'_>) -> Result<Step, Fault> {
     // Without `gamma` it is found in fitting since 1.2, and before it was one over the number of columns.
     let kernel = Pairwise::read(object, points.n_columns)?;
     Ok(transforms_rows(object, Projected { kernel, points, center: Some(center), directions }))
+}
+
+/// Takes similarities, and makes them those of rows whose mean is zero.
+fn kernel_centerer(object: &Object<'_>) -> Result<Step, Fault> {
+    Ok(transforms_rows(object, Center::read(object)?))
 }
 
 fn nystroem(object: &Object<'_>) -> Result<Step, Fault> {
@@ -167,11 +175,40 @@ impl RowTransformer for Projected {
     fn transform(&self, row: &[f64], transformed: &mut Vec<f64>) {
         let mut similar: Vec<f64> = self.points.rows().map(|point| self.kernel.of(row, point)).collect();
         if let Some(center) = &self.center {
-            let mean = similar.iter().sum::<f64>() / similar.len() as f64;
-            let points = similar.iter_mut().zip(&center.of_points);
-            points.for_each(|(x, of_point)| *x = *x - of_point - mean + center.of_all);
+            center.apply(&mut similar);
         }
         transformed.extend(self.directions.rows().map(|direction| dot(&similar, direction)));
+    }
+}
+
+// === impl Center ===
+
+impl Center {
+    fn read(centerer: &Object<'_>) -> Result<Self, Fault> {
+        let of_points = centerer.get("K_fit_rows_")?.numbers()?;
+        Ok(Self { of_points, of_all: centerer.get("K_fit_all_")?.number()? })
+    }
+
+    fn apply(&self, similar: &mut [f64]) {
+        let mean = similar.iter().sum::<f64>() / similar.len() as f64;
+        let points = similar.iter_mut().zip(&self.of_points);
+        points.for_each(|(x, of_point)| *x = *x - of_point - mean + self.of_all);
+    }
+}
+
+impl RowTransformer for Center {
+    fn n_inputs(&self) -> usize {
+        self.of_points.len()
+    }
+
+    fn n_outputs(&self) -> usize {
+        self.of_points.len()
+    }
+
+    fn transform(&self, row: &[f64], transformed: &mut Vec<f64>) {
+        let mut similar = row.to_vec();
+        self.apply(&mut similar);
+        transformed.append(&mut similar);
     }
 }
 

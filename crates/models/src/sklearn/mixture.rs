@@ -6,6 +6,7 @@ use super::Kind;
 use super::by_row::{Answers, Predict, RowPredictor, answers_rows, outlier_scores};
 use crate::estimator::{Hint, Step};
 use crate::fault::Fault;
+use crate::numeric::gamma::digamma;
 use crate::numeric::{dot, log_sum_exp};
 use crate::object::{Grid, Object};
 use crate::{Data, Method};
@@ -16,8 +17,14 @@ const FIT: &str = "\
     means_init n_components n_init precisions_ precisions_init raw_covariance_ raw_location_ raw_support_ \
     reg_covar store_precision support_ support_fraction verbose_interval weights_init assume_centered";
 
+/// What was believed before the rows were seen, and what became of the sizes of clouds.
+const PRIORS: &str = "\
+    covariance_prior covariance_prior_ degrees_of_freedom_prior degrees_of_freedom_prior_ mean_precision_prior \
+    mean_precision_prior_ mean_prior mean_prior_ weight_concentration_prior weight_concentration_prior_ weights_";
+
 pub(super) const KINDS: &[Kind] = &[
-    Kind { path: "sklearn.mixture.GaussianMixture", ignores: &[FIT], compile: mixture },
+    Kind { path: "sklearn.mixture.GaussianMixture", ignores: &[FIT], compile: gaussian },
+    Kind { path: "sklearn.mixture.BayesianGaussianMixture", ignores: &[FIT, PRIORS], compile: bayesian },
     Kind { path: "sklearn.covariance.EllipticEnvelope", ignores: &[FIT], compile: envelope },
 ];
 
@@ -44,9 +51,61 @@ struct Envelope {
     offset: f64,
 }
 
-fn mixture(object: &Object<'_>) -> Result<Step, Fault> {
+fn gaussian(object: &Object<'_>) -> Result<Step, Fault> {
+    let weights = object.get("weights_")?.numbers()?;
+    mixture(object, &weights.iter().map(|weight| weight.ln()).collect::<Vec<f64>>())
+}
+
+/// A mixture whose weights and sizes are not numbers but distributions of those (`_estimate_log_weights`,
+/// `_estimate_log_prob`).
+fn bayesian(object: &Object<'_>) -> Result<Step, Fault> {
+    let concentrations = object.get("weight_concentration_")?;
+    let prior = object.get("weight_concentration_prior_type")?;
+    let weights: Vec<f64> = match prior.text()?.as_ref() {
+        "dirichlet_process" => {
+            let [first, second] = concentrations.items()?[..] else {
+                return Err(concentrations.problem("is no pair"));
+            };
+            let first = first.numbers()?;
+            let second = second.n_numbers(first.len())?;
+            let mut rest = 0.0;
+            let weight = |(a, b): (&f64, &f64)| {
+                let both = digamma(a + b);
+                let weight = digamma(*a) - both + rest;
+                rest += digamma(*b) - both;
+                weight
+            };
+            first.iter().zip(&second).map(weight).collect()
+        }
+        "dirichlet_distribution" => {
+            let numbers = concentrations.numbers()?;
+            let all = digamma(numbers.iter().sum());
+            numbers.iter().map(|number| digamma(*number) - all).collect()
+        }
+        _ => return Err(prior.unsupported("it is `dirichlet_process` or `dirichlet_distribution`")),
+    };
+    let n_columns = object.get("means_")?.grid()?.n_columns;
+    let freedoms = object.get("degrees_of_freedom_")?;
+    let freedoms = match freedoms.number() {
+        Ok(one) => vec![one; weights.len()],
+        Err(_) => freedoms.n_numbers(weights.len())?,
+    };
+    let precisions = object.get("mean_precision_")?.n_numbers(weights.len())?;
+    let n = n_columns as f64;
+    let size = |(freedom, precision): (&f64, &f64)| {
+        let gammas: f64 = (0..n_columns).map(|column| digamma(0.5 * (freedom - column as f64))).sum();
+        0.5 * (n * 2.0_f64.ln() + gammas - n / precision - n * freedom.ln())
+    };
+    let sizes = freedoms.iter().zip(&precisions).map(size);
+    mixture(object, &weights.iter().zip(sizes).map(|(weight, size)| weight + size).collect::<Vec<f64>>())
+}
+
+/// Clouds, with the logarithms of their weights.
+fn mixture(object: &Object<'_>, weights: &[f64]) -> Result<Step, Fault> {
     let means = object.get("means_")?.grid()?;
-    let weights = object.get("weights_")?.n_numbers(means.n_rows)?;
+    if weights.len() != means.n_rows {
+        return Err(object.problem("its weights are not one per cloud"));
+    }
     let saved = object.get("precisions_cholesky_")?;
     let (n_clouds, n_columns) = (means.n_rows, means.n_columns);
     let kind = object.get("covariance_type")?;
@@ -82,10 +141,10 @@ fn mixture(object: &Object<'_>) -> Result<Step, Fault> {
     let cloud = |(index, (mean, weight)): (usize, (&[f64], &f64))| {
         let axes = axes(index);
         let log_size: f64 = (0..n_columns).map(|column| axes.values[column * (n_columns + 1)].ln()).sum();
-        let offset = weight.ln() + log_size - 0.5 * n_columns as f64 * (2.0 * PI).ln();
+        let offset = weight + log_size - 0.5 * n_columns as f64 * (2.0 * PI).ln();
         Cloud { middle: axes.rows().map(|axis| dot(mean, axis)).collect(), axes, offset }
     };
-    let clouds: Vec<Cloud> = means.rows().zip(&weights).enumerate().map(cloud).collect();
+    let clouds: Vec<Cloud> = means.rows().zip(weights).enumerate().map(cloud).collect();
     let labels = Data::Long((0..).take(n_clouds).collect());
     let methods = vec![Method::Predict, Method::PredictProba];
     let answers = Answers { methods, predict: Predict::Label(labels) };

@@ -6,8 +6,8 @@ use super::inner::{Combine, Inner, around};
 use crate::classifier::{Scores, pick};
 use crate::estimator::Step;
 use crate::fault::Fault;
-use crate::numeric::argmax;
-use crate::object::Object;
+use crate::numeric::{argmax, dot};
+use crate::object::{Grid, Object};
 use crate::rows::{Refusal, Rows};
 use crate::{Data, Method, Prediction};
 
@@ -21,6 +21,11 @@ pub(super) const KINDS: &[Kind] = &[
         path: "sklearn.multiclass.OneVsOneClassifier",
         ignores: &["estimator n_classes_ pairwise_indices_"],
         compile: one_versus_one,
+    },
+    Kind {
+        path: "sklearn.multiclass.OutputCodeClassifier",
+        ignores: &["code_size estimator"],
+        compile: output_code,
     },
     Kind { path: "sklearn.multiclass._ConstantPredictor", ignores: &[], compile: constant },
 ];
@@ -41,6 +46,14 @@ struct OneVersusRest {
 struct OneVersusOne {
     classes: Data,
     asks: Method,
+}
+
+/// Each class has a code, and each estimator tells one of its digits.
+#[derive(Debug)]
+struct OutputCode {
+    classes: Data,
+    /// One row per class.
+    codes: Grid,
 }
 
 /// Stands for a class that all rows of fitting had, or none.
@@ -82,6 +95,16 @@ fn one_versus_one(object: &Object<'_>) -> Result<Step, Fault> {
     }
     let asks = asked(object, &inner)?;
     Ok(around(inner, None, OneVersusOne { classes, asks }))
+}
+
+fn output_code(object: &Object<'_>) -> Result<Step, Fault> {
+    let classes = object.get("classes_")?.labels()?;
+    let codes = object.get("code_book_")?.grid()?;
+    let inner = Inner::read_all(&object.get("estimators_")?)?;
+    if codes.n_rows != classes.len() || codes.n_columns != inner.len() {
+        return Err(object.problem("its codes do not fit its classes and estimators"));
+    }
+    Ok(around(inner, None, OutputCode { classes, codes }))
 }
 
 /// What is a score of a classifier of two classes: `decision_function`, or else a probability.
@@ -240,5 +263,28 @@ impl Combine for OneVersusOne {
             (_, 2) => pick(&self.classes, second().map(|score| usize::from(score > threshold))),
             _ => pick(&self.classes, values.chunks_exact(n_classes).map(argmax)),
         })
+    }
+}
+
+// === impl OutputCode ===
+
+impl Combine for OutputCode {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Predict]
+    }
+
+    fn classes(&self) -> Option<&Data> {
+        Some(&self.classes)
+    }
+
+    fn combine(&self, _method: Method, rows: Rows<'_>, inner: &[Inner]) -> Result<Prediction, Refusal> {
+        let digits: Vec<Vec<f64>> =
+            inner.iter().map(|inner| inner.binary_scores(&rows)).collect::<Result<_, _>>()?;
+        let nearest = |row: usize| {
+            let own: Vec<f64> = digits.iter().map(|digits| digits[row]).collect();
+            let nearness = |code: &[f64]| 2.0 * dot(&own, code) - dot(code, code);
+            argmax(&self.codes.rows().map(nearness).collect::<Vec<f64>>())
+        };
+        Ok(pick(&self.classes, (0..rows.n_rows()).map(nearest)))
     }
 }

@@ -1,7 +1,7 @@
 //! Answers of what is near: `sklearn/neighbors`.
 
 mod centroid;
-mod index;
+pub(super) mod index;
 
 use super::Kind;
 use super::by_row::{Answers, RowPredictor, answers_rows, outlier_scores};

@@ -1,11 +1,11 @@
 //! Multi-layer perceptrons (`sklearn/neural_network/_multilayer_perceptron.py`).
 
 use super::Kind;
-use super::by_row::{Answers, Predict, RowPredictor, answers_rows};
+use super::by_row::{Answers, Predict, RowPredictor, RowTransformer, answers_rows, transforms_rows};
 use crate::Method;
 use crate::estimator::{Part, Predictor, Step, predictor};
 use crate::fault::Fault;
-use crate::numeric::{expit, softmax};
+use crate::numeric::{dot, expit, softmax};
 use crate::object::{Grid, Object};
 use crate::rows::{Refusal, Rows, Takes};
 use crate::{Data, Prediction};
@@ -20,6 +20,11 @@ const FIT: &str = "\
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.neural_network.MLPClassifier", ignores: &[FIT], compile: classifier },
     Kind { path: "sklearn.neural_network.MLPRegressor", ignores: &[FIT], compile: regressor },
+    Kind {
+        path: "sklearn.neural_network.BernoulliRBM",
+        ignores: &[FIT, "h_samples_ intercept_visible_ n_components _n_features_out n_iter"],
+        compile: boltzmann,
+    },
 ];
 
 #[derive(Debug)]
@@ -51,6 +56,35 @@ enum Activation {
 struct ManyLabels {
     classes: Data,
     network: Network,
+}
+
+/// The hidden units of a restricted Boltzmann machine.
+#[derive(Debug)]
+struct Boltzmann {
+    /// One row per unit.
+    weights: Grid,
+    offsets: Vec<f64>,
+}
+
+fn boltzmann(object: &Object<'_>) -> Result<Step, Fault> {
+    let weights = object.get("components_")?.grid()?;
+    let offsets = object.get("intercept_hidden_")?.n_numbers(weights.n_rows)?;
+    Ok(transforms_rows(object, Boltzmann { weights, offsets }))
+}
+
+impl RowTransformer for Boltzmann {
+    fn n_inputs(&self) -> usize {
+        self.weights.n_columns
+    }
+
+    fn n_outputs(&self) -> usize {
+        self.weights.n_rows
+    }
+
+    fn transform(&self, row: &[f64], transformed: &mut Vec<f64>) {
+        let units = self.weights.rows().zip(&self.offsets);
+        transformed.extend(units.map(|(weights, offset)| expit(dot(row, weights) + offset)));
+    }
 }
 
 fn regressor(object: &Object<'_>) -> Result<Step, Fault> {

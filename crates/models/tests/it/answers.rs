@@ -178,6 +178,28 @@ fn a_column_without_any_value_is_filled_in_its_type() {
 }
 
 #[test]
+fn a_key_that_is_not_there_is_like_one_without_a_value() {
+    let model = model("sk19-maps/model.joblib");
+    let columns = [("kind", text("toys")), ("month", Values::Long(vec![3]))];
+    let holes = [("price", Values::Double(vec![f64::NAN])), ("store", Values::Double(vec![f64::NAN]))];
+    let all: Vec<(&str, Values)> = columns.iter().chain(&holes).cloned().collect();
+    let answer = |batch: &Batch| model.predict(Method::Predict, batch).unwrap().data;
+    assert_eq!(answer(&table(&columns)), answer(&table(&all)));
+    assert!(model.predict(Method::Predict, model.example()).is_ok());
+}
+
+#[test]
+fn what_may_not_be_negative_is_refused_with_its_place() {
+    let batch = Batch::matrix(8, vec![1.0, 1.0, 1.0, -2.5, 1.0, 1.0, 1.0, 1.0]);
+    let model = model("sk19-factors/model.joblib");
+    check(
+        &model,
+        &batch,
+        expect![[r#"row Some(0), column Some("3"): expected a number that is not negative, got -2.5"#]],
+    );
+}
+
+#[test]
 fn a_method_that_is_not_there_is_refused_with_those_that_are() {
     let svc = model("iris-svc/model.joblib");
     let error = svc.predict(Method::PredictProba, &Batch::matrix(4, vec![1.0; 4])).unwrap_err();

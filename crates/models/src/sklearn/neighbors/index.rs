@@ -9,7 +9,7 @@ use crate::object::{Grid, Object, Value};
 
 /// The points of fitting, ready to be searched.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(in crate::sklearn) struct Index {
     points: Grid,
     metric: Metric,
     search: Search,
@@ -17,9 +17,9 @@ pub(super) struct Index {
 
 /// A point that is near.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Neighbor {
-    pub(super) point: usize,
-    pub(super) distance: f64,
+pub(in crate::sklearn) struct Neighbor {
+    pub(in crate::sklearn) point: usize,
+    pub(in crate::sklearn) distance: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,7 +76,7 @@ struct Nearest {
 // === impl Index ===
 
 impl Index {
-    pub(super) fn read(object: &Object<'_>) -> Result<Self, Fault> {
+    pub(in crate::sklearn) fn read(object: &Object<'_>) -> Result<Self, Fault> {
         let metric = Metric::read(object)?;
         let points = object.get("_fit_X")?.grid()?;
         object.find("n_samples_fit_");
@@ -96,11 +96,11 @@ impl Index {
         Ok(Self { points, metric, search })
     }
 
-    pub(super) fn n_columns(&self) -> usize {
+    pub(in crate::sklearn) fn n_columns(&self) -> usize {
         self.points.n_columns
     }
 
-    pub(super) fn n_points(&self) -> usize {
+    pub(in crate::sklearn) fn n_points(&self) -> usize {
         self.points.n_rows
     }
 
@@ -109,7 +109,7 @@ impl Index {
     }
 
     /// The nearest points, the nearest first.
-    pub(super) fn nearest(&self, row: &[f64], n_neighbors: usize) -> Vec<Neighbor> {
+    pub(in crate::sklearn) fn nearest(&self, row: &[f64], n_neighbors: usize) -> Vec<Neighbor> {
         let mut nearest = Nearest::new(n_neighbors.min(self.points.n_rows));
         match &self.search {
             Search::Products { squares } => {

@@ -99,7 +99,7 @@ impl Categories {
             Scalar::Boolean(_) => DataType::Boolean,
             Scalar::Text(_) => DataType::String,
         };
-        Hint { datatype, example, is_used: true }
+        Hint { datatype, example, ..Hint::default() }
     }
 }
 
