@@ -171,6 +171,8 @@ fn public_path(class: &str) -> String {
 fn check_inputs(object: &Object<'_>, step: &Step, names: Option<&[String]>) -> Result<(), Fault> {
     // What was called `n_features_` is something else where there is the newer name.
     let (new, old) = (object.some("n_features_in_"), object.some("n_features_"));
+    // Selections call so what they let through.
+    let old = old.filter(|_| !matches!(object.name(), "RFE" | "RFECV"));
     let said = new.or(old);
     let Some(n_inputs) = step.part().n_inputs() else { return Ok(()) };
     if n_inputs > MAX_COLUMNS {

@@ -25,7 +25,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         path: "sklearn.cluster.Birch",
         ignores: &[
-            "branching_factor compute_labels _deprecated_fit dummy_leaf_ labels_ n_clusters _n_features_out partial_fit_ root_ \
+            "branching_factor compute_labels _deprecated_fit _deprecated_partial_fit dummy_leaf_ fit_ labels_ n_clusters _n_features_out partial_fit_ root_ \
              _subcluster_norms threshold",
         ],
         compile: birch,

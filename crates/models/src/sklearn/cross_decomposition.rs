@@ -10,8 +10,8 @@ use crate::object::{Grid, Object};
 
 /// How the directions were found, and those of the targets.
 const FIT: &str = "\
-    algorithm deflation_mode mode n_components _n_features_out _norm_y_weights scale x_loadings_ _x_scores x_scores_ \
-    x_weights_ y_loadings_ _y_mean y_rotations_ _y_scores y_scores_ _y_std y_weights_";
+    algorithm deflation_mode mode n_components _n_features_out norm_y_weights _norm_y_weights scale x_loadings_ _x_scores x_scores_ \
+    x_weights_ y_loadings_ _y_mean y_mean_ y_std_ y_rotations_ _y_scores y_scores_ _y_std y_weights_";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.cross_decomposition.PLSRegression", ignores: &[FIT], compile: least_squares },
@@ -32,14 +32,21 @@ struct LeastSquares {
 }
 
 fn least_squares(object: &Object<'_>) -> Result<Step, Fault> {
-    if object.sklearn_version().is_some_and(|version| version < (1, 5)) {
-        let what = format!("`{}` as it was before 1.5", object.class());
-        return Err(Fault::Unsupported { what, help: Some("fit it with a later version".to_owned()) });
+    let intercepts = object.some("intercept_");
+    // Until 1.0 there was a column per target, and until 1.4 they were for columns that are scaled.
+    let mut weights = object.get_any(&["_coef_", "coef_"])?.grid()?;
+    if intercepts.is_none() {
+        weights = weights.transposed();
     }
-    let weights = object.get("coef_")?.grid()?;
-    let means = object.get("_x_mean")?.n_numbers(weights.n_columns)?;
-    let scales = object.get("_x_std")?.n_numbers(weights.n_columns)?;
-    let intercepts = object.get("intercept_")?.n_numbers(weights.n_rows)?;
+    let means = object.get_any(&["_x_mean", "x_mean_"])?.n_numbers(weights.n_columns)?;
+    let scales = object.get_any(&["_x_std", "x_std_"])?.n_numbers(weights.n_columns)?;
+    if object.sklearn_version().is_some_and(|version| version < (1, 5)) {
+        for weights in weights.values.chunks_exact_mut(scales.len().max(1)) {
+            weights.iter_mut().zip(&scales).for_each(|(weight, scale)| *weight /= scale);
+        }
+    }
+    let intercepts = intercepts.map_or_else(|| object.get_any(&["_y_mean", "y_mean_"]), Ok)?;
+    let intercepts = intercepts.n_numbers(weights.n_rows)?;
     let directions = object.get("x_rotations_")?.grid()?.transposed();
     if directions.n_columns != weights.n_columns {
         return Err(object.problem("its directions do not fit its weights"));

@@ -115,6 +115,9 @@ fn factor_analysis(object: &Object<'_>) -> Result<Step, Fault> {
 /// A ridge regression of each row on the components.
 fn sparse_pca(object: &Object<'_>) -> Result<Step, Fault> {
     let components = object.get("components_")?.grid()?;
+    if let (Some(normalizes), None) = (object.find("normalize_components"), object.find("mean_")) {
+        return Err(normalizes.unsupported("it is True, which is what later versions do"));
+    }
     let mean = object.get("mean_")?.n_numbers(components.n_columns)?;
     let alpha = object.get("ridge_alpha")?.number()?;
     let directions = unmixed(object, &components, &components, alpha)?;

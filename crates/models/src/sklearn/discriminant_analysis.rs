@@ -11,7 +11,7 @@ use crate::object::{Grid, Object, Value};
 /// What fitting was told and found besides.
 const FIT: &str = "\
     covariance_ covariance_estimator explained_variance_ratio_ _max_components means_ n_components \
-    _n_features_out priors priors_ reg_param shrinkage store_covariance xbar_";
+    _n_features_out priors priors_ reg_param shrinkage store_covariance store_covariances _store_covariances xbar_";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -31,6 +31,8 @@ struct Linear {
     weights: Grid,
     intercepts: Vec<f64>,
     projection: Option<Projection>,
+    /// Until 0.20 probabilities of more than two classes were those of each against the rest.
+    is_one_versus_rest: bool,
 }
 
 /// To the directions in which classes differ most.
@@ -66,10 +68,11 @@ fn linear(object: &Object<'_>) -> Result<Step, Fault> {
     }
     let intercepts = object.get("intercept_")?.n_numbers(weights.n_rows)?;
     let projection = projection(object, weights.n_columns)?;
+    let is_one_versus_rest = object.sklearn_version().is_some_and(|version| version < (0, 21));
     let mut methods = vec![Method::PredictProba, Method::DecisionFunction];
     methods.extend(projection.as_ref().map(|_| Method::Transform));
     let answers = Answers::class(classes, &methods);
-    Ok(answers_rows(object, answers, Linear { weights, intercepts, projection }))
+    Ok(answers_rows(object, answers, Linear { weights, intercepts, projection, is_one_versus_rest }))
 }
 
 fn projection(object: &Object<'_>, n_columns: usize) -> Result<Option<Projection>, Fault> {
@@ -131,6 +134,11 @@ impl RowPredictor for Linear {
                 let of_second = expit(*score);
                 *score = 1.0 - of_second;
                 numbers.push(of_second);
+            }
+            (Method::PredictProba, scores) if self.is_one_versus_rest => {
+                scores.iter_mut().for_each(|score| *score = expit(*score));
+                let sum: f64 = scores.iter().sum();
+                scores.iter_mut().for_each(|score| *score /= sum);
             }
             (Method::PredictProba, scores) => softmax(scores),
             _ => {}

@@ -12,7 +12,7 @@ use crate::{Data, Method, Prediction};
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         path: "sklearn.dummy.DummyClassifier",
-        ignores: &["n_classes_ sparse_output_"],
+        ignores: &["n_classes_ output_2d_ sparse_output_"],
         compile: classifier,
     },
     Kind {

@@ -1,5 +1,6 @@
 //! Some of the columns (`sklearn/feature_selection`).
 
+mod elimination;
 mod importances;
 
 use super::{Kind, compile};
@@ -25,11 +26,15 @@ pub(super) const KINDS: &[Kind] = &[
         compile: any_of_these,
     },
     Kind { path: "sklearn.feature_selection.VarianceThreshold", ignores: &[], compile: variance_threshold },
-    Kind { path: "sklearn.feature_selection.RFE", ignores: &[FIT, "estimator_"], compile: by_support },
+    Kind {
+        path: "sklearn.feature_selection.RFE",
+        ignores: &[FIT, "estimator_"],
+        compile: elimination::elimination,
+    },
     Kind {
         path: "sklearn.feature_selection.RFECV",
-        ignores: &[FIT, "estimator_ grid_scores_"],
-        compile: by_support,
+        ignores: &[FIT, "classes_ estimator_ grid_scores_"],
+        compile: elimination::elimination,
     },
     Kind {
         path: "sklearn.feature_selection.SequentialFeatureSelector",
@@ -46,10 +51,16 @@ struct Selection {
     takes: Takes,
 }
 
+impl Selection {
+    fn new(object: &Object<'_>, mask: &[bool], takes: Takes) -> Self {
+        let kept = (0..mask.len()).filter(|column| mask[*column]).collect();
+        object.find("n_features_in_");
+        Self { n_columns: mask.len(), kept, takes }
+    }
+}
+
 fn selection(object: &Object<'_>, mask: &[bool], takes: Takes) -> Step {
-    let kept = (0..mask.len()).filter(|column| mask[*column]).collect();
-    object.find("n_features_in_");
-    transformer(Selection { n_columns: mask.len(), kept, takes })
+    transformer(Selection::new(object, mask, takes))
 }
 
 fn k_best(object: &Object<'_>) -> Result<Step, Fault> {
@@ -169,8 +180,12 @@ fn variance_threshold(object: &Object<'_>) -> Result<Step, Fault> {
 }
 
 fn by_support(object: &Object<'_>) -> Result<Step, Fault> {
-    let mask: Vec<bool> = object.get("support_")?.integers()?.iter().map(|flag| *flag == 1).collect();
-    Ok(selection(object, &mask, Takes::Missing))
+    Ok(selection(object, &support(object)?, Takes::Missing))
+}
+
+/// Which columns are kept, where it is saved so.
+fn support(object: &Object<'_>) -> Result<Vec<bool>, Fault> {
+    Ok(object.get("support_")?.integers()?.iter().map(|flag| *flag == 1).collect())
 }
 
 /// The columns whose importance to an estimator is at least a threshold.

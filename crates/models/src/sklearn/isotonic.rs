@@ -10,7 +10,7 @@ use crate::{Data, InputProblem, Method, Prediction};
 
 pub(super) const KINDS: &[Kind] = &[Kind {
     path: "sklearn.isotonic.IsotonicRegression",
-    ignores: &["f_ increasing increasing_ y_max y_min"],
+    ignores: &["f_ increasing increasing_ _X_ y_max y_min _y_"],
     compile: |object| Ok(predictor(Isotonic { curve: Curve::read(object)? })),
 }];
 

@@ -15,8 +15,7 @@ use crate::{Data, Method, Prediction};
 
 /// How a linear model was fitted.
 const FIT: &str = "fit_intercept intercept_scaling C dual penalty solver solver_ loss";
-const REGRESSION: &str =
-    "alpha eps_ positive l1_ratio precompute selection dual_gap_ rank_ singular_ normalize";
+const REGRESSION: &str = "alpha eps_ positive l1_ratio precompute selection dual_gap_ rank_ singular_ normalize _normalize residues_ _residues";
 /// How the best strength was searched for.
 const SEARCH: &str = "\
     alpha_ alpha_per_target alphas alphas_ _alphas best_score_ C_ Cs Cs_ coefs_paths_ cv cv_results_ \
@@ -38,7 +37,8 @@ const OTHER: &str = "\
     standard_coef_ standard_intercept_ average_coef_ average_intercept_ _average_coef _average_intercept \
     _standard_coef _standard_intercept C_ _expanded_class_weight loss_function_ _loss_function_ criterion \
     criterion_ noise_variance noise_variance_ random_state_ tol_ max_iter_ sparse_coef_ n_features_ alpha_ \
-    alphas n_alphas cv cv_alphas_ mse_path_ cv_mse_path_ eta0_";
+    alphas n_alphas cv cv_alphas_ mse_path_ cv_mse_path_ eta0_ _max_iter \
+    _max_subpopulation _normalize _tol";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.linear_model.LinearRegression", ignores: &[FIT, REGRESSION], compile: regressor },
@@ -116,17 +116,17 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.linear_model.ARDRegression", ignores: &[FIT, REGRESSION, OTHER], compile: ard },
     Kind {
         path: "sklearn.linear_model.PoissonRegressor",
-        ignores: &[FIT, REGRESSION, "_base_loss"],
+        ignores: &[FIT, REGRESSION, "_base_loss _family_instance _link_instance"],
         compile: generalized::logarithmic,
     },
     Kind {
         path: "sklearn.linear_model.GammaRegressor",
-        ignores: &[FIT, REGRESSION, "_base_loss"],
+        ignores: &[FIT, REGRESSION, "_base_loss _family_instance _link_instance"],
         compile: generalized::logarithmic,
     },
     Kind {
         path: "sklearn.linear_model.TweedieRegressor",
-        ignores: &[FIT, REGRESSION, "_base_loss"],
+        ignores: &[FIT, REGRESSION, "_base_loss _family_instance _link_instance"],
         compile: generalized::tweedie,
     },
     Kind { path: "sklearn.linear_model.RANSACRegressor", ignores: &[RANSAC], compile: ransac },

@@ -46,6 +46,8 @@ struct OneVersusRest {
 struct OneVersusOne {
     classes: Data,
     asks: Method,
+    /// Until 0.20 scores depended on those of the other rows, though the class did not.
+    has_scores: bool,
 }
 
 /// Each class has a code, and each estimator tells one of its digits.
@@ -94,7 +96,8 @@ fn one_versus_one(object: &Object<'_>) -> Result<Step, Fault> {
         return Err(object.problem("its estimators are not one per pair of classes"));
     }
     let asks = asked(object, &inner)?;
-    Ok(around(inner, None, OneVersusOne { classes, asks }))
+    let has_scores = object.sklearn_version().is_none_or(|version| version >= (0, 21));
+    Ok(around(inner, None, OneVersusOne { classes, asks, has_scores }))
 }
 
 fn output_code(object: &Object<'_>) -> Result<Step, Fault> {
@@ -245,7 +248,10 @@ impl OneVersusOne {
 
 impl Combine for OneVersusOne {
     fn methods(&self) -> Vec<Method> {
-        vec![Method::Predict, Method::DecisionFunction]
+        match self.has_scores {
+            true => vec![Method::Predict, Method::DecisionFunction],
+            false => vec![Method::Predict],
+        }
     }
 
     fn classes(&self) -> Option<&Data> {

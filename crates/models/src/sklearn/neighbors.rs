@@ -17,7 +17,7 @@ use index::{Index, Neighbor};
 /// How neighbors were prepared; the tree and the effective metric say what became of it.
 const FIT: &str = "\
     algorithm leaf_size metric metric_params n_neighbors outlier_label outputs_2d_ p radius n_outputs_";
-const OUTLIERS: &str = "contamination negative_outlier_factor_ n_neighbors novelty";
+const OUTLIERS: &str = "contamination _contamination negative_outlier_factor_ n_neighbors novelty";
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.neighbors.KNeighborsClassifier", ignores: &[FIT], compile: classifier },

@@ -11,6 +11,8 @@ const PACKAGES: &[&str] = &[
 /// Single names of Python's own library that are data.
 const NAMES: &[&str] = &[
     "_codecs.encode",
+    "builtins.DeprecationWarning",
+    "builtins.FutureWarning",
     "builtins.bool",
     "builtins.bytearray",
     "builtins.bytes",
@@ -63,6 +65,9 @@ const MAKERS: &[&str] = &[
     "sklearn.neighbors._ball_tree.newObj",
     "sklearn.neighbors._dist_metrics.newObj",
     "sklearn.neighbors._kd_tree.newObj",
+    "sklearn.neighbors.ball_tree.newObj",
+    "sklearn.neighbors.dist_metrics.newObj",
+    "sklearn.neighbors.kd_tree.newObj",
 ];
 
 /// Whether a file may name this class or function, given as `module.name`.
@@ -84,6 +89,7 @@ pub(super) fn modern_module(module: &str) -> &str {
     match module {
         "__builtin__" => "builtins",
         "copy_reg" => "copyreg",
+        "exceptions" => "builtins",
         module => module,
     }
 }

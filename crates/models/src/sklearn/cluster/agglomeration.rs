@@ -8,7 +8,7 @@ use crate::sklearn::by_row::{RowTransformer, transforms_rows};
 /// How columns were found to be alike.
 pub(super) const FIT: &str = "\
     affinity children_ compute_distances compute_full_tree connectivity distance_threshold distances_ linkage memory \
-    metric n_clusters n_clusters_ n_components n_connected_components_ n_leaves_ _n_features_out";
+    metric _metric n_clusters n_clusters_ n_components n_components_ n_connected_components_ n_leaves_ _n_features_out";
 
 /// Makes one number of those of columns that are alike.
 type Pool = fn(&mut [f64]) -> f64;

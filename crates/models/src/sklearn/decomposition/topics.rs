@@ -8,6 +8,7 @@ use crate::sklearn::by_row::{RowTransformer, refuses_negative, transforms_rows};
 /// How topics were found.
 pub(super) const FIT: &str = "\
     bound_ components_ doc_topic_prior evaluate_every learning_decay learning_method learning_offset n_batch_iter_ \
+    _n_components \
     n_topics n_jobs perp_tol random_state_ topic_word_prior topic_word_prior_ total_samples";
 
 /// Rounds for one text; each looks at all of its words.

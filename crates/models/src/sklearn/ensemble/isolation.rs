@@ -11,7 +11,7 @@ use crate::{Data, Method, Prediction};
 
 /// How the trees were grown, and what follows from them.
 pub(super) const FIT: &str = "\
-    _average_path_length_per_tree behaviour contamination _decision_path_lengths max_samples_ threshold_";
+    _average_path_length_per_tree contamination _contamination _decision_path_lengths max_samples_ threshold_";
 
 /// The Euler–Mascheroni constant.
 const GAMMA: f64 = 0.577_215_664_901_532_9;
@@ -24,6 +24,8 @@ struct Isolation {
     /// The depth that all trees together have for a row that is neither.
     usual_depth: f64,
     offset: f64,
+    /// What scores of inliers are not below.
+    threshold: f64,
 }
 
 pub(super) fn isolation_forest(object: &Object<'_>) -> Result<Step, Fault> {
@@ -34,6 +36,11 @@ pub(super) fn isolation_forest(object: &Object<'_>) -> Result<Step, Fault> {
     if trees.len() != features.len() || trees.is_empty() {
         return Err(object.problem("its columns are not those of its trees"));
     }
+    let lengths = if object.sklearn_version().is_some_and(|version| version < (0, 21)) {
+        lengths_before
+    } else {
+        lengths
+    };
     let mut builder = Builder::new(n_columns, 1);
     for (tree, features) in trees.iter().zip(&features) {
         let picked = bagging::columns(&features.integers()?, n_columns)?;
@@ -41,18 +48,22 @@ pub(super) fn isolation_forest(object: &Object<'_>) -> Result<Step, Fault> {
         let tree = member(tree, |tree| Isolator::read(&tree.get("tree_")?))?;
         let nodes =
             tree.nodes(picked.as_deref()).ok_or_else(|| object.problem("a tree has other columns"))?;
-        let depths = tree.depths();
+        let depths = tree.depths(lengths);
         let added = builder.add(&nodes, 0, |node, leaves| leaves.push(depths[node]));
         added.map_err(|problem| object.problem(problem))?;
     }
     let n_samples = object.get_any(&["_max_samples", "max_samples_"])?.number()?;
     object.find("max_samples_");
     let takes_missing = object.sklearn_version().is_some_and(|version| version >= (1, 6));
+    // Until 0.21 the share of outliers could be told by another threshold, rather than another offset.
+    let is_old = object.some("behaviour").is_some_and(|behaviour| behaviour.is_text("old"));
+    let threshold = object.some("_threshold_").filter(|_| is_old);
     Ok(predictor(Isolation {
         n_columns,
+        threshold: threshold.map_or(Ok(0.0), |threshold| threshold.number())?,
         takes: if takes_missing { Takes::Missing } else { Takes::Finite },
         forest: builder.finish(),
-        usual_depth: trees.len() as f64 * average_path_length(n_samples),
+        usual_depth: trees.len() as f64 * lengths(n_samples),
         offset: object.get("offset_")?.number()?,
     }))
 }
@@ -84,7 +95,7 @@ impl Isolator {
     }
 
     /// For each node that is a leaf: its depth, with that of the splits that its rows would still have needed.
-    fn depths(&self) -> Vec<f64> {
+    fn depths(&self, lengths: fn(f64) -> f64) -> Vec<f64> {
         let mut n_above = vec![0.0; self.tree.nodes.len()];
         // Children come after their parents.
         for (index, node) in self.tree.nodes.iter().enumerate() {
@@ -95,17 +106,26 @@ impl Isolator {
                 }
             }
         }
-        let depth = |(above, n_samples): (f64, &f64)| (above + 1.0) + average_path_length(*n_samples) - 1.0;
+        let depth = |(above, n_samples): (f64, &f64)| (above + 1.0) + lengths(*n_samples) - 1.0;
         n_above.into_iter().zip(&self.n_samples).map(depth).collect()
     }
 }
 
 /// The mean depth at which a row is found in a random tree of so many.
-fn average_path_length(n_samples: f64) -> f64 {
+fn lengths(n_samples: f64) -> f64 {
     match n_samples {
         n if n <= 1.0 => 0.0,
         2.0 => 1.0,
         n => 2.0 * ((n - 1.0).ln() + GAMMA) - 2.0 * (n - 1.0) / n,
+    }
+}
+
+/// [`lengths`] until 0.20.
+fn lengths_before(n_samples: f64) -> f64 {
+    match n_samples {
+        n if n <= 1.0 => 1.0,
+        2.0 => 2.0 * GAMMA - 1.0,
+        n => lengths(n),
     }
 }
 
@@ -134,7 +154,7 @@ impl Predictor for Isolation {
         let scores = depths.into_iter().map(|depth| -(-share(depth)).exp2() - self.offset);
         Ok(Prediction::flat(match method {
             Method::DecisionFunction => Data::Double(scores.collect()),
-            _ => Data::Long(scores.map(|score| if score < 0.0 { -1 } else { 1 }).collect()),
+            _ => Data::Long(scores.map(|score| if score < self.threshold { -1 } else { 1 }).collect()),
         }))
     }
 }

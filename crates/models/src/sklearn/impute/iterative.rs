@@ -67,6 +67,8 @@ pub(super) fn iterative_imputer(object: &Object<'_>) -> Result<Step, Fault> {
         return Err(saved.problem("are not as many in each round"));
     }
     let limit = |saved: &'static str, plain: &'static str, default: f64| match object.find(saved) {
+        // Until 0.22 it was one for all columns.
+        Some(limit) if limit.number().is_ok() => Ok(vec![limit.number()?; n_columns]),
         Some(numbers) => numbers.n_numbers(n_columns),
         None => object
             .some(plain)

@@ -34,7 +34,8 @@ pub(super) fn additive(object: &Object<'_>) -> Result<Step, Fault> {
     if n_steps.saturating_mul(2).saturating_mul(n_columns) > MAX_COLUMNS {
         return Err(Fault::TooLarge { what: "columns", limit: MAX_COLUMNS as u64 });
     }
-    let interval = object.some("sample_interval_").or(object.some("sample_interval"));
+    let keys = ["sample_interval_", "_sample_interval", "sample_interval"];
+    let interval = keys.into_iter().map(|key| object.some(key)).fold(None, Option::or);
     let interval = match (interval, n_steps) {
         (Some(interval), _) => interval.number()?,
         (None, 1) => 0.8,
@@ -42,7 +43,6 @@ pub(super) fn additive(object: &Object<'_>) -> Result<Step, Fault> {
         (None, 3) => 0.4,
         (None, _) => return Err(steps.unsupported("more than 3 steps have a `sample_interval`")),
     };
-    object.find("sample_interval");
     Ok(transforms_rows(object, Additive { n_columns, n_steps, interval }))
 }
 

@@ -12,6 +12,10 @@ use crate::{Data, Method, Prediction};
 struct Exponential(Linear);
 
 pub(super) fn logarithmic(object: &Object<'_>) -> Result<Step, Fault> {
+    // Until 1.0 it said so itself.
+    if let Some(link) = object.some("link").filter(|link| !link.is_text("log") && !link.is_text("auto")) {
+        return Err(link.unsupported("it is the logarithm"));
+    }
     let linear = linear(object)?;
     if linear.weights.n_rows != 1 {
         return Err(object.problem("it has several targets"));

@@ -1,8 +1,9 @@
 //! `KBinsDiscretizer` and `Binarizer`: numbers by the range they fall in.
 
-use crate::estimator::{Hint, Step};
+use crate::estimator::{Hint, Part, Step, Transformer, transformer};
 use crate::fault::Fault;
 use crate::object::Object;
+use crate::rows::{Refusal, Rows, Takes};
 use crate::sklearn::by_row::{RowTransformer, transforms_rows};
 
 /// What fitting was told.
@@ -14,19 +15,18 @@ struct Bins {
     edges: Vec<Vec<f64>>,
     /// Whether each bin is a column that is one or zero.
     is_one_hot: bool,
+    /// Until 1.0 numbers that are hardly below an edge were above it.
+    is_lenient: bool,
 }
 
 #[derive(Debug)]
 struct Threshold {
-    n_columns: usize,
+    n_columns: Option<usize>,
     threshold: f64,
 }
 
 pub(super) fn discretizer(object: &Object<'_>) -> Result<Step, Fault> {
-    if object.sklearn_version().is_some_and(|version| version < (1, 1)) {
-        let what = format!("`{}` as it was before 1.1", object.class());
-        return Err(Fault::Unsupported { what, help: Some("fit it with a later version".to_owned()) });
-    }
+    let is_lenient = object.sklearn_version().is_some_and(|version| version < (1, 1));
     let encode = object.get("encode")?;
     let is_one_hot = match encode.text()?.as_ref() {
         "onehot" | "onehot-dense" => true,
@@ -44,14 +44,12 @@ pub(super) fn discretizer(object: &Object<'_>) -> Result<Step, Fault> {
     if edges.iter().any(|edges| !edges.is_sorted()) {
         return Err(saved.problem("are not in order"));
     }
-    Ok(transforms_rows(object, Bins { edges, is_one_hot }))
+    Ok(transforms_rows(object, Bins { edges, is_one_hot, is_lenient }))
 }
 
 pub(super) fn binarizer(object: &Object<'_>) -> Result<Step, Fault> {
     let n_columns = object.n_columns(&["n_features_in_"])?;
-    let n_columns = n_columns.ok_or_else(|| object.problem("it does not say how many columns it takes"))?;
-    let threshold = object.get("threshold")?.number()?;
-    Ok(transforms_rows(object, Threshold { n_columns, threshold }))
+    Ok(transformer(Threshold { n_columns, threshold: object.get("threshold")?.number()? }))
 }
 
 impl RowTransformer for Bins {
@@ -73,7 +71,8 @@ impl RowTransformer for Bins {
 
     fn transform(&self, row: &[f64], transformed: &mut Vec<f64>) {
         for (x, edges) in row.iter().zip(&self.edges) {
-            let bin = edges.partition_point(|edge| edge <= x);
+            let x = if self.is_lenient { x + (1e-8 + 1e-5 * x.abs()) } else { *x };
+            let bin = edges.partition_point(|edge| *edge <= x);
             if self.is_one_hot {
                 transformed.extend((0..=edges.len()).map(|index| f64::from(index == bin)));
             } else {
@@ -83,16 +82,20 @@ impl RowTransformer for Bins {
     }
 }
 
-impl RowTransformer for Threshold {
-    fn n_inputs(&self) -> usize {
+impl Part for Threshold {
+    fn n_inputs(&self) -> Option<usize> {
         self.n_columns
     }
+}
 
-    fn n_outputs(&self) -> usize {
-        self.n_columns
+impl Transformer for Threshold {
+    fn n_outputs(&self, n_inputs: usize) -> usize {
+        n_inputs
     }
 
-    fn transform(&self, row: &[f64], transformed: &mut Vec<f64>) {
-        transformed.extend(row.iter().map(|x| f64::from(*x > self.threshold)));
+    fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
+        let mut matrix = rows.into_matrix(Takes::Finite, "Binarizer")?;
+        matrix.values.to_mut().iter_mut().for_each(|x| *x = f64::from(*x > self.threshold));
+        Ok(Rows::Matrix(matrix))
     }
 }

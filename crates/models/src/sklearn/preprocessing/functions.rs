@@ -7,7 +7,8 @@ use crate::record::Record;
 use crate::rows::{Refusal, Rows, Takes};
 
 /// What has to do with the way back, or with names.
-pub(super) const FIT: &str = "accept_sparse check_inverse feature_names_out inv_kw_args inverse_func pass_y";
+pub(super) const FIT: &str =
+    "accept_sparse check_inverse feature_names_out inv_kw_args inverse_func pass_y _validate";
 
 /// Where numpy keeps its functions.
 const MODULES: &[&str] = &[

@@ -91,7 +91,10 @@ impl RowTransformer for Splines {
 
 impl Spline {
     fn read(value: &Value<'_>) -> Result<Self, Fault> {
-        let object = value.object()?;
+        // Since 1.18 scipy keeps what it computes with in an object inside, first of two.
+        let inner = value.state_items().ok().and_then(|parts| parts.first().copied());
+        let inner = inner.filter(|inner| inner.class_name().is_some());
+        let object = inner.unwrap_or(*value).object()?;
         let knots = object.get_any(&["_t", "t"])?.numbers()?;
         let weights = object.get_any(&["_c", "c"])?.grid()?;
         let degree = object.get("k")?.count()?;

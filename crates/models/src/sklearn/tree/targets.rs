@@ -19,6 +19,8 @@ struct ManyTargets {
     classes: Vec<Data>,
     /// Values per target in a leaf: as many as the target with most classes has.
     width: usize,
+    /// Until 0.20 numbers of classes became floats.
+    gives_doubles: bool,
 }
 
 /// A classifier whose `classes_` are those of several targets.
@@ -42,7 +44,15 @@ pub(in crate::sklearn) fn many_targets(object: &Object<'_>, trees: &[Value<'_>])
         added.map_err(|problem| object.problem(problem))?;
     }
     let forest = builder.finish();
-    Ok(predictor(ManyTargets { name: object.name().to_owned(), n_features, takes, forest, classes, width }))
+    Ok(predictor(ManyTargets {
+        name: object.name().to_owned(),
+        n_features,
+        takes,
+        forest,
+        classes,
+        width,
+        gives_doubles: object.sklearn_version().is_some_and(|version| version < (0, 21)),
+    }))
 }
 
 impl Part for ManyTargets {
@@ -69,7 +79,11 @@ impl Predictor for ManyTargets {
         sums.iter_mut().for_each(|sum| *sum /= n_trees);
         let of_target = |(target, classes): (usize, &Data)| {
             let shares = sums.chunks_exact(n_values).map(|row| &row[target * self.width..][..classes.len()]);
-            pick(classes, shares.map(argmax)).data
+            match pick(classes, shares.map(argmax)).data {
+                Data::Text(texts) => Data::Text(texts),
+                data if self.gives_doubles => Data::Double(data.to_doubles()),
+                data => data,
+            }
         };
         let columns: Vec<Data> = self.classes.iter().enumerate().map(of_target).collect();
         Ok(Prediction::columns(&columns))
