@@ -5,6 +5,7 @@
 
 mod by_row;
 mod calibration;
+mod category_encoders;
 mod cluster;
 mod compose;
 mod cross_decomposition;
@@ -53,6 +54,7 @@ pub(crate) struct Kind {
 /// All classes, by package.
 const KINDS: &[&[Kind]] = &[
     calibration::KINDS,
+    category_encoders::KINDS,
     cluster::KINDS,
     catboost::KINDS,
     compose::KINDS,

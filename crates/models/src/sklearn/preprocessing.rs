@@ -11,6 +11,7 @@ mod scalers;
 mod splines;
 
 use super::Kind;
+pub(super) use encoders::categories;
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {

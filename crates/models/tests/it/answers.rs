@@ -178,6 +178,41 @@ fn a_column_without_any_value_is_filled_in_its_type() {
 }
 
 #[test]
+fn an_encoder_refuses_what_it_was_told_to() {
+    let model = model("sk19-categories-strict/model.joblib");
+    let row = |kind: Option<&str>, store: i64| {
+        table(&[
+            ("store", Values::Long(vec![store])),
+            ("kind", Values::Text([kind].into_iter().collect())),
+            ("price", Values::Double(vec![5.0])),
+            ("month", Values::Long(vec![2])),
+        ])
+    };
+    check(&model, &row(Some("toys"), 3), expect!["Double([6.0, 4.0, 5.0, 2.0])"]);
+    check(
+        &model,
+        &row(Some("garden"), 3),
+        expect![[
+            r#"row Some(0), column Some("kind"): `garden` is not one of the 4 categories the model was fitted with"#
+        ]],
+    );
+    check(
+        &model,
+        &row(None, 3),
+        expect![[
+            r#"row Some(0), column Some("kind"): a missing value where OrdinalEncoder takes only finite numbers"#
+        ]],
+    );
+    check(
+        &model,
+        &row(Some("toys"), 99),
+        expect![[
+            r#"row Some(0), column Some("store"): `99` is not one of the 8 categories the model was fitted with"#
+        ]],
+    );
+}
+
+#[test]
 fn a_key_that_is_not_there_is_like_one_without_a_value() {
     let model = model("sk19-maps/model.joblib");
     let columns = [("kind", text("toys")), ("month", Values::Long(vec![3]))];

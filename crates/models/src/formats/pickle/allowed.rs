@@ -5,7 +5,17 @@
 
 /// Packages of data: whatever is in them may be named. `_loss` is what scikit-learn's compiled losses call themselves.
 const PACKAGES: &[&str] = &[
-    "_loss", "catboost", "imblearn", "joblib", "lightgbm", "numpy", "pandas", "scipy", "sklearn", "xgboost",
+    "_loss",
+    "catboost",
+    "category_encoders",
+    "imblearn",
+    "joblib",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "xgboost",
 ];
 
 /// Single names of Python's own library that are data.

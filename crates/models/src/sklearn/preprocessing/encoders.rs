@@ -1,6 +1,6 @@
 //! `OneHotEncoder` and `OrdinalEncoder`: categories to numbers (`sklearn/preprocessing/_encoders.py`).
 
-mod categories;
+pub(in crate::sklearn) mod categories;
 pub(super) mod target;
 
 use crate::InputProblem;

@@ -12,24 +12,28 @@ use crate::{DataType, InputProblem, Scalar};
 
 /// The categories of a column, each with its number. As in Python, `1`, `1.0` and `True` are the same one.
 #[derive(Debug)]
-pub(super) struct Categories {
+pub(in crate::sklearn) struct Categories {
     texts: HashMap<String, usize>,
     /// Whole numbers, exactly, in order.
     longs: Vec<(i64, usize)>,
     /// Other numbers, in order.
     doubles: Vec<(f64, usize)>,
     /// Python tells None from NaN. Here a missing value is None where that is known, and else NaN.
-    pub(super) none: Option<usize>,
-    pub(super) nan: Option<usize>,
+    pub(in crate::sklearn) none: Option<usize>,
+    pub(in crate::sklearn) nan: Option<usize>,
     first: Option<Scalar>,
-    pub(super) n_categories: usize,
+    pub(in crate::sklearn) n_categories: usize,
 }
 
 // === impl Categories ===
 
 impl Categories {
-    pub(super) fn read(value: &Value<'_>) -> Result<Self, Fault> {
-        let list = list(value)?;
+    pub(in crate::sklearn) fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        Ok(Self::of(list(value)?))
+    }
+
+    /// The categories of a list; `None` is Python's None.
+    pub(in crate::sklearn) fn of(list: Vec<Option<Scalar>>) -> Self {
         let mut categories = Self {
             texts: HashMap::new(),
             longs: Vec::new(),
@@ -58,11 +62,11 @@ impl Categories {
         }
         categories.longs.sort_unstable();
         categories.doubles.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
-        Ok(categories)
+        categories
     }
 
     /// The number of a category, if it is known.
-    pub(super) fn find(&self, cell: Cell<'_>) -> Option<usize> {
+    pub(in crate::sklearn) fn find(&self, cell: Cell<'_>) -> Option<usize> {
         match cell {
             Cell::Missing => self.none.or(self.nan),
             Cell::Text(text) => self.texts.get(text).copied(),
@@ -84,12 +88,12 @@ impl Categories {
     }
 
     /// The refusal of a category that is not known.
-    pub(super) fn unknown(&self, cell: Cell<'_>, row: usize, column: usize) -> Refusal {
+    pub(in crate::sklearn) fn unknown(&self, cell: Cell<'_>, row: usize, column: usize) -> Refusal {
         let problem = InputProblem::UnknownCategory { value: cell.show(), n_known: self.n_categories };
         Refusal::at(row, column, problem)
     }
 
-    pub(super) fn hint(&self) -> Hint {
+    pub(in crate::sklearn) fn hint(&self) -> Hint {
         let Some(example) = self.first.clone() else {
             return Hint { datatype: DataType::Any, ..Hint::default() };
         };
@@ -104,7 +108,7 @@ impl Categories {
 }
 
 /// The elements of an array of categories; `None` is Python's None.
-fn list(value: &Value<'_>) -> Result<Vec<Option<Scalar>>, Fault> {
+pub(in crate::sklearn) fn list(value: &Value<'_>) -> Result<Vec<Option<Scalar>>, Fault> {
     let array = value.array()?;
     let (longs, doubles) = (array.longs(), array.doubles());
     Ok(match (array.kind(), longs, doubles) {
