@@ -43,6 +43,16 @@ pub(super) const KINDS: &[Kind] = &[
         compile: encoders::target::target_encoder,
     },
     Kind {
+        path: "sklearn.preprocessing.LabelEncoder",
+        ignores: &[encoders::label::FIT],
+        compile: encoders::label::encoder,
+    },
+    Kind {
+        path: "sklearn.preprocessing.LabelBinarizer",
+        ignores: &[encoders::label::FIT],
+        compile: encoders::label::binarizer,
+    },
+    Kind {
         path: "sklearn.preprocessing.PolynomialFeatures",
         ignores: &[polynomial::FIT],
         compile: polynomial::polynomial,

@@ -1,6 +1,7 @@
 //! `OneHotEncoder` and `OrdinalEncoder`: categories to numbers (`sklearn/preprocessing/_encoders.py`).
 
 pub(in crate::sklearn) mod categories;
+pub(super) mod label;
 pub(super) mod target;
 
 use crate::InputProblem;
