@@ -97,7 +97,7 @@ impl Case {
     }
 
     /// The largest difference of any answer of this file, if none is beyond the tolerance.
-    fn check(&self, file: &Path) -> Result<f64, String> {
+    pub(crate) fn check(&self, file: &Path) -> Result<f64, String> {
         let model = models::load(file).map_err(|error| error.to_string())?;
         if let Some(classes) = self.expected.get("classes") {
             let known = model.classes().ok_or("it has no classes")?;
@@ -164,7 +164,8 @@ impl Case {
     }
 }
 
-/// The largest difference between answers and what is expected; texts, truth values and whole numbers must be equal.
+/// The largest difference between answers and what is expected, relative to what is greater than one; texts, truth values
+/// and whole numbers must be equal.
 fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
     let mut flat = Vec::new();
     flatten(expected, &mut flat);
@@ -175,11 +176,11 @@ fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
     for (index, expected) in flat.into_iter().enumerate() {
         let is_equal = match (got, expected) {
             (Data::Float(values), Json::Number(expected)) => {
-                largest = largest.max((f64::from(values[index]) - expected.as_f64().unwrap()).abs());
+                largest = largest.max(difference(f64::from(values[index]), expected.as_f64().unwrap()));
                 true
             }
             (Data::Double(values), Json::Number(expected)) => {
-                largest = largest.max((values[index] - expected.as_f64().unwrap()).abs());
+                largest = largest.max(difference(values[index], expected.as_f64().unwrap()));
                 !values[index].is_nan()
             }
             (Data::Double(values), Json::String(text)) if text == "NaN" => values[index].is_nan(),
@@ -196,6 +197,10 @@ fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
         }
     }
     Ok(largest)
+}
+
+fn difference(got: f64, expected: f64) -> f64 {
+    (got - expected).abs() / expected.abs().max(1.0)
 }
 
 /// Whether values are equal, NaN to NaN too.
