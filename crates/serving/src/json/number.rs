@@ -22,7 +22,7 @@ const EXACT_POWERS: [f64; 23] = [
 /// The greatest whole number up to which doubles hold all.
 const EXACT_DIGITS: u64 = 1 << 53;
 /// How many digits a double holds exactly whatever they are.
-const PLAIN_DIGITS: usize = 15;
+const F64_DIGITS: usize = 15;
 /// How many digits a `u64` holds whatever they are.
 const U64_DIGITS: usize = 19;
 
@@ -64,7 +64,7 @@ pub(super) fn read<'a>(bytes: &[u8]) -> Result<(Scalar<'a>, usize), (usize, Prob
     Ok((Scalar::Double(value), span.length))
 }
 
-/// Reads a number of at most [`PLAIN_DIGITS`] digits and without an exponent, and says how many bytes it has; `None` for
+/// Reads a number of at most [`U64_DIGITS`] digits and without an exponent, and says how many bytes it has; `None` for
 /// everything else, be it a number or not. What both read, this and [`read`] read alike.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> Option<(f64, usize)> {
@@ -83,13 +83,35 @@ pub(super) fn plain(bytes: &[u8]) -> Option<(f64, usize)> {
     let n_digits = n_integer_digits + n_fraction_digits;
     let has_needless_zero = n_integer_digits > 1 && bytes[start] == b'0';
     let goes_on = matches!(bytes.get(length), Some(b'e' | b'E'));
-    if n_integer_digits == 0 || n_digits > PLAIN_DIGITS || has_needless_zero || goes_on {
+    // A zero before the point takes no room.
+    let n_digits = n_digits - usize::from(bytes.get(start) == Some(&b'0') && n_digits > 0);
+    if n_integer_digits == 0 || n_digits > U64_DIGITS || has_needless_zero || goes_on {
         return None;
     }
-    let value = digits as f64 / EXACT_POWERS[n_fraction_digits];
+    let value = match n_digits <= F64_DIGITS {
+        true => digits as f64 / EXACT_POWERS[n_fraction_digits],
+        false => quotient(digits, n_fraction_digits),
+    };
     // A whole zero has no sign.
     let is_negative = start == 1 && (digits != 0 || n_fraction_digits > 0);
     Some((if is_negative { -value } else { value }, length))
+}
+
+/// `digits / 10ⁿ`, rounded once. There are at most 19 digits after the point.
+fn quotient(digits: u64, n: usize) -> f64 {
+    let divisor = 10_u64.pow(n as u32);
+    let (digits_shift, divisor_shift) = (digits.leading_zeros(), divisor.leading_zeros());
+    if digits == 0 {
+        return 0.0;
+    }
+    // Both begin with their highest bit, so the quotient has 63 or 64 bits: more than a double, and what is left over is
+    // told by the lowest of them.
+    let (dividend, divisor) =
+        (u128::from(digits << digits_shift) << 63, u128::from(divisor << divisor_shift));
+    let (quotient, rest) = (dividend / divisor, dividend % divisor);
+    let rounded = (quotient as u64 | u64::from(rest != 0)) as f64;
+    let exponent = 1023 - 63 + u64::from(divisor_shift) - u64::from(digits_shift);
+    rounded * f64::from_bits(exponent << 52)
 }
 
 /// Passes over a number; `None` if there is no digit where one must be at first.
@@ -152,9 +174,47 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn many_digits_are_rounded_once() {
+        for text in [
+            "0.1234567890123456789",
+            "9007199254740993",
+            "9007199254740992.5",
+            "9007199254740993.5",
+            "0.0000000000000000001",
+            "9999999999999999999",
+            "1844674407370955161",
+            "1.797693134862315708",
+            "4503599627370496.5",
+            "4503599627370497.5",
+            "0.30000000000000004",
+            "123456789012345.6789",
+        ] {
+            let expected: f64 = text.parse().unwrap();
+            assert_eq!(plain(text.as_bytes()), Some((expected, text.len())), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn a_plain_number_is_read_as_any_other(text in "-?[0-9]{0,17}(\\.[0-9]{0,17})?([eE][+-]?[0-9]{0,3})?[,\\] ]?") {
+        fn a_double_reads_back(bits in any::<u64>()) {
+            let value = f64::from_bits(bits % (1 << 62)) * 1e-6;
+            let text = format!("{value}");
+            if let Some((read, length)) = plain(text.as_bytes()) {
+                prop_assert_eq!((read.to_bits(), length), (value.to_bits(), text.len()));
+            }
+        }
+
+        #[test]
+        fn a_double_of_usual_size_reads_back(value in -1e3..1e3_f64) {
+            let text = format!("{value}");
+            if let Some((read, length)) = plain(text.as_bytes()) {
+                prop_assert_eq!((read.to_bits(), length), (value.to_bits(), text.len()));
+            }
+        }
+
+        #[test]
+        fn a_plain_number_is_read_as_any_other(text in "-?[0-9]{0,20}(\\.[0-9]{0,20})?([eE][+-]?[0-9]{0,3})?[,\\] ]?") {
             if let Some((value, length)) = plain(text.as_bytes()) {
                 let (read, read_length) = read(text.as_bytes()).unwrap();
                 let as_double = match read {
