@@ -161,6 +161,12 @@ fn scan(bytes: &[u8]) -> Result<Option<Span>, (usize, Problem)> {
 #[inline]
 fn take_digits(bytes: &[u8], number: &mut u64) -> usize {
     let mut n_digits = 0;
+    while let Some(word) = bytes[n_digits..].first_chunk()
+        && let Some(eight) = eight_digits(u64::from_le_bytes(*word))
+    {
+        *number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+        n_digits += 8;
+    }
     while let Some(digit @ b'0'..=b'9') = bytes.get(n_digits) {
         *number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
         n_digits += 1;
@@ -168,11 +174,44 @@ fn take_digits(bytes: &[u8], number: &mut u64) -> usize {
     n_digits
 }
 
+/// The number that eight letters are, of which the first is the lowest byte, if all are digits. They are worked on in pairs,
+/// then in pairs of pairs.
+#[inline]
+fn eight_digits(letters: u64) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+
+    // Both the letter and the sixth after it begin with a three if it is a digit, and no other letter's do.
+    let sixth_after = letters.wrapping_add(0x0606_0606_0606_0606);
+    if letters & HIGH_HALVES != ZEROS || sixth_after & HIGH_HALVES != ZEROS {
+        return None;
+    }
+    let digits = letters - ZEROS;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn eight_letters_are_digits_or_not() {
+        let read = |text: &[u8; 8]| eight_digits(u64::from_le_bytes(*text));
+        assert_eq!(read(b"12345678"), Some(12_345_678));
+        assert_eq!(read(b"00000009"), Some(9));
+        assert_eq!(read(b"99999999"), Some(99_999_999));
+        for place in 0..8 {
+            for letter in 0..=u8::MAX {
+                let mut text = *b"90909090";
+                text[place] = letter;
+                assert_eq!(read(&text).is_some(), letter.is_ascii_digit(), "{letter} at {place}");
+            }
+        }
+    }
 
     #[test]
     fn many_digits_are_rounded_once() {
