@@ -123,7 +123,7 @@ impl Predictor for Model {
         let mut answers = self.booster.raw_scores(&matrix);
         // `decision_function` of LightGBM 4.7 answers the scores as they are.
         if method != Method::DecisionFunction {
-            self.booster.objective.apply(&mut answers, n_outputs);
+            self.booster.finish(&mut answers);
         }
         Ok(match (&self.role, method) {
             (_, Method::PredictProba) if n_outputs == 1 => two_probabilities(answers.into_iter()),

@@ -121,10 +121,15 @@ impl Booster {
                 }
             }
         }
-        if let Some(divisor) = self.divisor {
-            sums.iter_mut().for_each(|sum| *sum /= divisor);
-        }
         sums
+    }
+
+    /// What raw scores mean: the average of a random forest, in the words of the objective.
+    pub(super) fn finish(&self, scores: &mut [f64]) {
+        if let Some(divisor) = self.divisor {
+            scores.iter_mut().for_each(|score| *score /= divisor);
+        }
+        self.objective.apply(scores, self.n_outputs);
     }
 }
 
