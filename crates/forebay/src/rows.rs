@@ -1,32 +1,61 @@
 //! Rows and predictions as JSON files have them: `{"columns": […], "data": [[…]]}` and `{"predict": […]}`.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
-use models::{Batch, Column, Data, Prediction, Texts, Values};
+use anyhow::{Context, anyhow, bail, ensure};
+use models::{Batch, Column, Data, InputError, Method, Model, PredictError, Prediction, Texts, Values};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Rows in a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Written {
     columns: Vec<String>,
     data: Vec<Vec<Value>>,
 }
 
 /// Reads rows from a file; `-` is standard input. `null` is a missing value.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Batch> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?
+    let (name, text) = if path == Path::new("-") {
+        ("standard input".to_owned(), read_bounded(io::stdin()))
     } else {
-        std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?
+        (format!("`{}`", path.display()), File::open(path).and_then(read_bounded))
     };
-    parse(&text).with_context(|| format!("`{}` has no rows that a model could take", path.display()))
+    let text = text.with_context(|| format!("cannot read {name}"))?;
+    parse(&text).with_context(|| format!("{name} has no rows that a model could take"))
+}
+
+/// How many bytes of rows are read.
+const MAX_BYTES: u64 = 1 << 28;
+
+fn read_bounded(source: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    source.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is longer than {MAX_BYTES} bytes"),
+        ));
+    }
+    Ok(text)
+}
+
+/// Predictions for rows of a file, or what is wrong in which row and column.
+pub(crate) fn predict(model: &Model, method: Method, batch: &Batch) -> anyhow::Result<Prediction> {
+    model.predict(method, batch).map_err(|error| {
+        let PredictError::Input(InputError { row, column, .. }) = &error else { return error.into() };
+        let row = row.map(|row| format!("data[{row}]"));
+        let column = column.as_ref().map(|column| format!("column `{column}`"));
+        let place: Vec<String> = row.into_iter().chain(column).collect();
+        if place.is_empty() { error.into() } else { anyhow!("{}: {error}", place.join(", ")) }
+    })
 }
 
 fn parse(text: &str) -> anyhow::Result<Batch> {
-    let File { columns, data } = serde_json::from_str(text)?;
+    let Written { columns, data } = serde_json::from_str(text)?;
     for (row, cells) in data.iter().enumerate() {
         let (n_cells, n_columns) = (cells.len(), columns.len());
         ensure!(n_cells == n_columns, "data[{row}]: expected {n_columns} values, got {n_cells}");

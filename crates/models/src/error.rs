@@ -108,7 +108,8 @@ pub enum PredictError {
     Input(#[from] InputError),
 }
 
-/// What is wrong with a batch, and where.
+/// What is wrong with a batch, and where. Its text does not say where, for whoever sent the batch names places in their own
+/// way.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{problem}")]
 pub struct InputError {

@@ -55,7 +55,7 @@ pub(crate) fn load(file: &[u8], class: Option<&str>) -> Result<Content, Fault> {
     let booster = Booster::read(text, None)?;
     let names = booster.names.clone();
     let (class, role) = match class {
-        None if booster.objective.tells_classes() => {
+        None if booster.objective.learned_classes() => {
             let n_classes = booster.n_outputs().max(2) as i64;
             (CLASSIFIER, Role::Classifier { classes: Data::Long((0..n_classes).collect()) })
         }

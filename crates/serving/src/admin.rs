@@ -32,12 +32,13 @@ impl AdminAddress {
     /// made to lead to this machine (DNS rebinding).
     fn check_browser(self, fields: &Fields) -> Result<(), Fault> {
         let host = fields.text("host").unwrap_or_default();
-        let is_foreign = fields.text("origin").is_some_and(|origin| {
+        let foreign = fields.text("origin").filter(|&origin| {
             let origin = origin.split_once("://").map_or(origin, |(_, authority)| authority);
             !origin.eq_ignore_ascii_case(host)
         });
-        if is_foreign || (self.0.ip().is_loopback() && !is_loopback(host)) {
-            let problem = format!("models are not loaded and unloaded for pages of {}", quoted(host));
+        let rebound = Some(host).filter(|host| self.0.ip().is_loopback() && !is_loopback(host));
+        if let Some(page) = foreign.or(rebound) {
+            let problem = format!("models are not loaded and unloaded for pages of {}", quoted(page));
             return Err(Fault::new(Cause::Forbidden, problem));
         }
         Ok(())

@@ -80,6 +80,11 @@ impl Objective {
         matches!(self.link, Link::Logistic(_) | Link::OneVsAll(_) | Link::Softmax)
     }
 
+    /// Whether what was learned were classes, and not numbers between zero and one.
+    pub(super) fn learned_classes(&self) -> bool {
+        self.tells_classes() && !self.text.starts_with("cross_entropy")
+    }
+
     /// Makes answers of raw scores, of which each row has `n_outputs`.
     pub(super) fn apply(&self, scores: &mut [f64], n_outputs: usize) {
         let convert: &dyn Fn(f64) -> f64 = match self.link {

@@ -96,10 +96,11 @@ fn one_class(object: &Object<'_>) -> Result<Step, Fault> {
 
 /// A machine with one weight per support vector.
 fn machine_of_one(object: &Object<'_>) -> Result<Machine, Fault> {
+    let kernel = kernel(object)?;
     let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
     let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
     let n_rows = weights.n_rows;
-    let machine = machine(object, vec![Sum { runs: vec![(0, weights.values)], intercept }])?;
+    let machine = machine(object, kernel, vec![Sum { runs: vec![(0, weights.values)], intercept }])?;
     if n_rows != 1 || machine.sums[0].runs[0].1.len() != machine.n_vectors {
         return Err(object.problem("there is not one weight per support vector"));
     }
@@ -107,6 +108,7 @@ fn machine_of_one(object: &Object<'_>) -> Result<Machine, Fault> {
 }
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
+    let kernel = kernel(object)?;
     let classes = object.get("classes_")?.labels()?;
     if classes.len() < 2 {
         return Err(object.problem("there are not two classes"));
@@ -124,31 +126,35 @@ fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
     Ok(predictor(Classifier {
         breaks_ties: object.flag_or("break_ties", false)? && scores_per_class.is_some(),
         platt: platt(object, sums.len())?,
-        machine: machine(object, sums)?,
+        machine: machine(object, kernel, sums)?,
         classes,
         scores_per_class,
     }))
 }
 
-fn machine(object: &Object<'_>, sums: Vec<Sum>) -> Result<Machine, Fault> {
+fn kernel(object: &Object<'_>) -> Result<Kernel, Fault> {
     let number = |key| object.get(key)?.number();
     let kernel = object.get("kernel")?;
     let (gamma, coef0) = (number("_gamma")?, number("coef0")?);
     let degree = object.get("degree")?;
-    let kernel = match kernel.text() {
-        Ok(name) if name == "linear" => Kernel::Linear,
-        Ok(name) if name == "rbf" => Kernel::Rbf { gamma },
-        Ok(name) if name == "sigmoid" => Kernel::Sigmoid { gamma, coef0 },
+    match kernel.text() {
+        Ok(name) if name == "linear" => Ok(Kernel::Linear),
+        Ok(name) if name == "rbf" => Ok(Kernel::Rbf { gamma }),
+        Ok(name) if name == "sigmoid" => Ok(Kernel::Sigmoid { gamma, coef0 }),
         Ok(name) if name == "poly" => {
             // libsvm cuts the degree to a whole number.
             let degree = degree.number()?;
             if !(0.0..=1e6).contains(&degree) {
                 return Err(object.get("degree")?.problem("is no degree"));
             }
-            Kernel::Poly { gamma, coef0, degree: degree as u32 }
+            Ok(Kernel::Poly { gamma, coef0, degree: degree as u32 })
         }
-        _ => return Err(kernel.unsupported("kernels are `linear`, `poly`, `rbf` and `sigmoid`")),
-    };
+        _ => Err(kernel.unsupported("kernels are `linear`, `poly`, `rbf` and `sigmoid`")),
+    }
+}
+
+/// A machine with sums that were read for so many support vectors.
+fn machine(object: &Object<'_>, kernel: Kernel, sums: Vec<Sum>) -> Result<Machine, Fault> {
     let vectors = object.get("support_vectors_")?.grid()?;
     if vectors.n_columns == 0 {
         return Err(object.problem("the support vectors have no columns"));

@@ -139,14 +139,22 @@ pub(super) fn number(datatype: DataType, value: &Scalar<'_>) -> Result<f64, Misf
     }
 }
 
+/// Exactly the doubles that are whole and fit: casting saturates, and casting back then differs.
+fn whole(number: f64) -> Option<i64> {
+    (number.abs() < 2f64.powi(63) && number.fract() == 0.0).then_some(number as i64)
+}
+
 fn whole_number(datatype: DataType, value: &Scalar<'_>) -> Result<i64, Misfit> {
     let misfit = || Misfit::new("a whole number", value);
     let number = match value {
         Scalar::Long(number) => *number,
-        // Exactly the doubles that are whole and fit: casting saturates, and casting back then differs.
-        Scalar::Double(number) if number.abs() < 2f64.powi(63) && number.fract() == 0.0 => *number as i64,
+        Scalar::Double(number) if whole(*number).is_some() => *number as i64,
         Scalar::Boolean(truth) => (*truth).into(),
-        Scalar::Text(text) => text.trim().parse().map_err(|_| misfit())?,
+        // CSV may write them as `1.0`.
+        Scalar::Text(text) => {
+            let as_double = || text.trim().parse().ok().and_then(whole);
+            text.trim().parse().ok().or_else(as_double).ok_or_else(misfit)?
+        }
         Scalar::Null => {
             let help =
                 "whole numbers cannot be missing: declare the column as double in the model's signature";
@@ -243,7 +251,12 @@ mod tests {
 
     #[test]
     fn whole_numbers_stay_whole() {
-        check(DataType::Long, "[1, 2.0, \"3\", 9007199254740993]", "Long([1, 2, 3, 9007199254740993])");
+        check(
+            DataType::Long,
+            "[1, 2.0, \"3\", \"4.0\", 9007199254740993]",
+            "Long([1, 2, 3, 4, 9007199254740993])",
+        );
+        check(DataType::Long, "[\"1.5\"]", "expected a whole number, got the text `1.5`");
         check(DataType::Long, "[1.5]", "expected a whole number, got the number 1.5");
         check(DataType::Long, "[null]", "expected a whole number, got null");
         check(

@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     let model = load(&options.model)?;
     let batch = rows::read(&options.input)?;
     let method = options.method.unwrap_or_else(|| model.default_method());
-    let answers = rows::prediction(&model.predict(meant(&model, method), &batch)?);
+    let answers = rows::prediction(&rows::predict(&model, meant(&model, method), &batch)?);
     let text = match options.output {
         Output::Json => {
             Value::Object(Map::from_iter([(method.as_str().to_owned(), answers)])).to_string() + "\n"

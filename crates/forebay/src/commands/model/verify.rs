@@ -83,7 +83,7 @@ fn read_expected(path: &Path) -> anyhow::Result<Map<String, Value>> {
 }
 
 fn difference(model: &Model, method: Method, batch: &Batch, expected: &Value) -> anyhow::Result<Difference> {
-    let got = rows::prediction(&model.predict(meant(model, method), batch)?);
+    let got = rows::prediction(&rows::predict(model, meant(model, method), batch)?);
     let (mut got_values, mut expected_values) = (Vec::new(), Vec::new());
     flatten(&got, &mut got_values);
     flatten(expected, &mut expected_values);

@@ -112,6 +112,9 @@ pub(in crate::sklearn) fn list(value: &Value<'_>) -> Result<Vec<Option<Scalar>>,
     let array = value.array()?;
     let (longs, doubles) = (array.longs(), array.doubles());
     Ok(match (array.kind(), longs, doubles) {
+        (Kind::Opaque | Kind::Struct, ..) => {
+            return Err(value.unsupported("categories are texts, numbers and truth values, but no times"));
+        }
         (Kind::Object, ..) => value.items()?.iter().map(object).collect::<Result<_, _>>()?,
         (Kind::Bool, Some(flags), _) => {
             flags.into_iter().map(|flag| Some(Scalar::Boolean(flag == 1))).collect()
