@@ -1,11 +1,12 @@
 //! Models of CatBoost, from its `cbm` and JSON files and from pickles.
 //!
 //! What was learned tells which Python class answers: a model of a classification loss answers as `CatBoostClassifier`,
-//! any other as `CatBoostRegressor`. Statistics over categories (CTR), texts and embeddings are refused by name.
+//! any other as `CatBoostRegressor`. Texts and embeddings are refused by name.
 
 mod cbm;
 mod city;
 mod columns;
+mod ctr;
 mod flat;
 mod json;
 mod loss;

@@ -1,5 +1,7 @@
-//! What trees see of a row: numbers of 32 bits, and for each category that a test asks for, whether it is that one.
+//! What trees see of a row: numbers of 32 bits, for each category that a test asks for, whether it is that one, and
+//! statistics over categories.
 
+use super::ctr::Statistics;
 use super::{LIBRARY, city};
 use crate::estimator::Hint;
 use crate::rows::{Cell, Matrix, Refusal, Rows, Takes};
@@ -13,8 +15,11 @@ pub(super) struct Columns {
     pub(super) kinds: Vec<Kind>,
     /// Which columns are numbers, in the order in which trees count them.
     pub(super) numbers: Vec<usize>,
-    /// Tests by category: the column, and the hash of the category.
+    /// Which columns of categories are looked at.
+    pub(super) hashed: Vec<usize>,
+    /// Tests by category: the place of the column in `hashed`, and the hash of the category.
     pub(super) one_hot: Vec<(usize, i32)>,
+    pub(super) statistics: Statistics,
 }
 
 /// What is in a column.
@@ -33,11 +38,11 @@ impl Columns {
 
     /// How many numbers trees see.
     pub(super) fn n_encoded(&self) -> usize {
-        self.numbers.len() + self.one_hot.len()
+        self.numbers.len() + self.one_hot.len() + self.statistics.len()
     }
 
     pub(super) fn hint(&self, column: usize) -> Hint {
-        let is_used = self.one_hot.iter().any(|(used, _)| *used == column);
+        let is_used = self.hashed.contains(&column);
         match self.kinds[column] {
             Kind::Number => Hint::default(),
             Kind::Category => Hint {
@@ -65,17 +70,16 @@ impl Columns {
         })?;
         let n_rows = rows.n_rows();
         let mut values = Vec::with_capacity(n_rows * self.n_encoded());
+        let mut hashes = Vec::with_capacity(self.hashed.len());
         for (row, numbers) in numbers.rows().enumerate() {
+            let start = values.len();
             values.extend(numbers.iter().map(|value| f64::from(*value as f32)));
-            let mut last = None;
-            for (column, wanted) in &self.one_hot {
-                let hash = match last {
-                    Some((known, hash)) if known == *column => hash,
-                    _ => self.hash(&rows, row, *column)?,
-                };
-                last = Some((*column, hash));
-                values.push(f64::from(hash == *wanted));
+            hashes.clear();
+            for column in &self.hashed {
+                hashes.push(self.hash(&rows, row, *column)?);
             }
+            values.extend(self.one_hot.iter().map(|(place, wanted)| f64::from(hashes[*place] == *wanted)));
+            self.statistics.add_to(&hashes, start, &mut values);
         }
         let matrix = Matrix { n_rows, n_columns: self.n_encoded(), values: values.into() };
         Ok(matrix)

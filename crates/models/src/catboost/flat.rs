@@ -67,6 +67,10 @@ impl<'f> Table<'f> {
         self.place(field).map(|place| array(self.data, place).map(i32::from_le_bytes)).transpose()
     }
 
+    pub(super) fn float(&self, field: usize) -> Result<Option<f32>, Fault> {
+        self.place(field).map(|place| array(self.data, place).map(f32::from_le_bytes)).transpose()
+    }
+
     pub(super) fn double(&self, field: usize) -> Result<Option<f64>, Fault> {
         self.place(field).map(|place| array(self.data, place).map(f64::from_le_bytes)).transpose()
     }
@@ -94,6 +98,19 @@ impl<'f> Table<'f> {
     pub(super) fn text(&self, field: usize) -> Result<&'f str, Fault> {
         let bytes = self.vector(field, 1)?;
         std::str::from_utf8(bytes.bytes).map_err(|_| Fault::damaged(bytes.start, "a text that is not UTF-8"))
+    }
+
+    /// The first of a list of texts, if there is one.
+    pub(super) fn first_text(&self, field: usize) -> Result<Option<&'f str>, Fault> {
+        let Vector { data, start, bytes } = self.vector(field, 4)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let place = follow(data, start)?;
+        let n_bytes = u32::from_le_bytes(array(data, place)?) as usize;
+        let end = place.saturating_add(4).saturating_add(n_bytes);
+        let text = data.get(place.saturating_add(4)..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        text.map(Some).ok_or_else(|| Fault::damaged(place, "a text that is not UTF-8"))
     }
 
     /// A list of tables.

@@ -1,6 +1,7 @@
 //! What files of both forms say, and how it becomes a [`Model`].
 
 use super::columns::{Columns, Kind};
+use super::ctr::{MAX_ELEMENTS, MAX_STATISTICS, Statistic, Statistics, Table};
 use super::loss::Loss;
 use super::{LIBRARY, Model, Trees};
 use crate::Data;
@@ -15,6 +16,10 @@ pub(super) struct Saved {
     pub(super) floats: Vec<Float>,
     pub(super) categories: Vec<Column>,
     pub(super) one_hot: Vec<(usize, i32)>,
+    pub(super) statistics: Vec<Statistic>,
+    pub(super) tables: Vec<Table>,
+    /// Of all statistics together.
+    n_elements: usize,
     pub(super) trees: Vec<SavedTree>,
     pub(super) scale: f64,
     pub(super) bias: Vec<f64>,
@@ -44,11 +49,12 @@ pub(super) struct About {
     pub(super) border: f64,
 }
 
-/// A test: of a number, or whether a category is one that is asked for. Both count from 0 by themselves.
+/// A test: of a number, whether a category is one that is asked for, or of a statistic. Each counts from 0 by itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Split {
     Float { index: usize, border: f32 },
     OneHot(usize),
+    Statistic { index: usize, border: f32 },
 }
 
 #[derive(Debug)]
@@ -77,7 +83,31 @@ impl Saved {
         Fault::inconsistent(LIBRARY, problem)
     }
 
-    pub(super) fn finish(self) -> Result<Model, Fault> {
+    /// Adds a statistic.
+    pub(super) fn add_statistic(&mut self, statistic: Statistic) -> Result<(), Fault> {
+        self.n_elements += statistic.combination.n_elements() + statistic.borders.len();
+        if self.statistics.len() == MAX_STATISTICS {
+            return Err(Fault::TooLarge { what: "statistics", limit: MAX_STATISTICS as u64 });
+        }
+        if self.n_elements > MAX_ELEMENTS {
+            return Err(Fault::TooLarge { what: "parts of statistics", limit: MAX_ELEMENTS as u64 });
+        }
+        self.statistics.push(statistic);
+        Ok(())
+    }
+
+    /// All tests, as trees number them: first those of numbers, then those of categories and of statistics.
+    pub(super) fn tests(&self) -> Vec<Split> {
+        let floats = self.floats.iter().enumerate().flat_map(|(index, float)| {
+            float.borders.iter().map(move |border| Split::Float { index, border: *border })
+        });
+        let statistics = self.statistics.iter().enumerate().flat_map(|(index, statistic)| {
+            statistic.borders.iter().map(move |border| Split::Statistic { index, border: *border })
+        });
+        floats.chain((0..self.one_hot.len()).map(Split::OneHot)).chain(statistics).collect()
+    }
+
+    pub(super) fn finish(mut self) -> Result<Model, Fault> {
         let n_outputs = self.bias.len();
         let columns = self.columns()?;
         let trees = self.trees(columns.n_encoded().max(1))?;
@@ -101,7 +131,7 @@ impl Saved {
         Ok(Model { columns, trees, scale: self.scale, bias: self.bias, loss, classes, border })
     }
 
-    fn columns(&self) -> Result<Columns, Fault> {
+    fn columns(&mut self) -> Result<Columns, Fault> {
         let floats = self.floats.iter().map(|float| (&float.column, Kind::Number));
         let categories = self.categories.iter().map(|column| (column, Kind::Category));
         let all: Vec<(&Column, Kind)> = floats.chain(categories).collect();
@@ -121,16 +151,30 @@ impl Saved {
         };
         let are_named = ordered.iter().enumerate().all(is_named);
         let names = are_named.then(|| ordered.iter().map(|(column, _)| column.name.clone()).collect());
-        Ok(Columns {
-            names,
-            kinds: ordered.iter().map(|(_, kind)| *kind).collect(),
-            numbers: self.floats.iter().map(|float| float.column.place).collect(),
-            one_hot: self
-                .one_hot
-                .iter()
-                .map(|(category, hash)| (self.categories[*category].place, *hash))
-                .collect(),
-        })
+        let kinds = ordered.iter().map(|(_, kind)| *kind).collect();
+
+        let combinations = self.statistics.iter().map(|statistic| &statistic.combination);
+        let combined = combinations.flat_map(|combination| {
+            let one_hot = combination.one_hot.iter().map(|(category, _)| *category);
+            combination.categories.iter().copied().chain(one_hot)
+        });
+        let mut hashed: Vec<usize> =
+            self.one_hot.iter().map(|(category, _)| *category).chain(combined).collect();
+        hashed.sort_unstable();
+        hashed.dedup();
+        let missing: Vec<Missing> = self.floats.iter().map(|float| float.missing).collect();
+        let tables = std::mem::take(&mut self.tables);
+        let statistics = Statistics::new(&self.statistics, tables, &hashed, &missing)?;
+        let one_hot = self.one_hot.iter().map(|(category, hash)| {
+            let place = hashed.binary_search(category).expect("all categories of tests are hashed");
+            (place, *hash)
+        });
+        let one_hot = one_hot.collect();
+        let place = |category: &usize| self.categories.get(*category).map(|column| column.place);
+        let hashed: Option<Vec<usize>> = hashed.iter().map(place).collect();
+        let hashed = hashed.ok_or_else(|| Self::problem("a statistic looks at no column"))?;
+        let numbers = self.floats.iter().map(|float| float.column.place).collect();
+        Ok(Columns { names, kinds, numbers, hashed, one_hot, statistics })
     }
 
     /// The column, among those that trees see, and the threshold and missing rule of a test.
@@ -146,6 +190,10 @@ impl Saved {
                 Ok(Level { feature, threshold: 0.5, missing: Missing::Left })
             }
             Split::OneHot(_) => Err(Self::problem("a test asks for no category")),
+            Split::Statistic { index, border } => {
+                let feature = self.floats.len() + self.one_hot.len() + index;
+                Ok(Level { feature, threshold: f64::from(border), missing: Missing::Left })
+            }
         }
     }
 
