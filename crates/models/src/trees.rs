@@ -4,32 +4,43 @@
 //! exceeds. That is exact whatever the numbers are, decides once where missing values go ([`views`]), and makes a node
 //! 8 bytes. The two children of a node lie side by side, so a step is one comparison added to an index, without a branch.
 //! A leaf leads to itself, so several walks can go on together until the last one has arrived: many trees for one row,
-//! or many rows for one tree. Each walk waits for memory while the others go on; that is where the time goes.
+//! or many rows for one tree. Each walk waits for memory while the others go on; that is where the time goes. Many rows
+//! do not walk the first levels of a tree: those are few nodes, and all of them are compared at once ([`top`]).
 
 mod layout;
 mod oblivious;
+mod top;
 mod views;
 
 use std::ops::AddAssign;
 
 pub(crate) use layout::{Builder, Categories, Node, Test};
 pub(crate) use oblivious::{Level, Oblivious, ObliviousBuilder};
+use top::{TILE, Top};
 pub(crate) use views::Missing;
 use views::{Rank, Views};
 
-/// Walks that go on together: as many as the processor has registers for.
+use crate::numeric::vectors::in_vectors;
+
+/// Trees that one row walks together: as many as the processor has registers for.
 const WALKS: usize = 12;
 
+/// Rows that walk one tree together: half a tile.
+const GROUP: usize = 8;
+
 /// Rows that go through all trees before the next ones do, so that they and their sums stay near.
-const BLOCK_ROWS: usize = 20 * WALKS;
+const BLOCK_ROWS: usize = 16 * TILE;
+
+/// Steps of a group before the first look at whether all walks have arrived.
+const FEW_STEPS: u32 = 4;
 
 /// Steps between two looks at whether all walks have arrived.
-const STEPS: usize = 2;
+const STEPS: u32 = 2;
 
 /// Bit of [`Packed::view`]: the test is a set of categories.
 const BY_CATEGORY: u16 = 1 << 15;
 
-/// Views of one row that need no allocation: as many as a byte tells apart.
+/// Views that are looked up faster, and for one row without allocation: as many as a byte tells apart.
 const FEW_VIEWS: usize = 1 << u8::BITS;
 
 /// What leaves hold and sums add up: `f64`, or `f32` where the library computes so.
@@ -52,6 +63,8 @@ struct Part<S> {
     views: Views,
     nodes: Vec<Packed>,
     trees: Vec<Tree>,
+    /// One for each tree.
+    tops: Vec<Top>,
     leaves: Leaves<S>,
     sets: Vec<u32>,
 }
@@ -80,13 +93,6 @@ struct Leaves<S> {
     /// Where the values of a node begin; empty if each node has just one.
     starts: Vec<u32>,
     values: Vec<S>,
-}
-
-/// Rows that go through the trees together, and where their leaves are added.
-struct Block<'b, S> {
-    ranks: &'b [Rank],
-    sums: &'b mut [S],
-    n_outputs: usize,
 }
 
 /// Which way a walk goes from a node. There are two so that trees without categories do not pay for those.
@@ -133,27 +139,53 @@ impl<S: Sum> Part<S> {
         n_features: usize,
         sums: &mut [S],
         n_outputs: usize,
-        ranks: &mut Vec<Rank>,
+        ranks: &mut Vec<[Rank; TILE]>,
     ) {
+        let n_together = rows.len() / n_features / GROUP * GROUP;
+        let (together, rest) = rows.split_at(n_together * n_features);
+        let (together_sums, rest_sums) = sums.split_at_mut(n_together * n_outputs);
+        if n_together > 0 {
+            let n_views = self.views.len();
+            // Behind the last tile there is room for as many views as are looked up.
+            ranks.resize(n_together.div_ceil(TILE) * n_views + FEW_VIEWS, [0; TILE]);
+            self.views.rank_tiles(together, n_features, ranks);
+            let (ranks, sums) = (&ranks[..], together_sums);
+            in_vectors(
+                #[inline(always)]
+                || match n_views <= FEW_VIEWS {
+                    true => {
+                        let tile = |tile: usize| {
+                            ranks[tile * n_views..].first_chunk::<FEW_VIEWS>().expect("there is room")
+                        };
+                        self.add_rows::<W, _>(ranks, sums, n_outputs, tile, |tile, view| {
+                            &tile[usize::from(view as u8)]
+                        });
+                    }
+                    false => {
+                        let tile = |tile: usize| &ranks[tile * n_views..];
+                        self.add_rows::<W, _>(ranks, sums, n_outputs, tile, |tile, view| {
+                            &tile[usize::from(view)]
+                        });
+                    }
+                },
+            );
+        }
+        for (row, sums) in rest.chunks_exact(n_features).zip(rest_sums.chunks_exact_mut(n_outputs)) {
+            self.rank_and_add_row::<W>(row, sums);
+        }
+    }
+
+    fn rank_and_add_row<W: Way>(&self, row: &[f64], sums: &mut [S]) {
         let n_views = self.views.len();
-        let n_rows = rows.len() / n_features;
-        if n_rows == 1 && n_views <= FEW_VIEWS {
+        if n_views <= FEW_VIEWS {
             let mut few = [0; FEW_VIEWS];
-            self.views.rank_row(rows, &mut few[..n_views]);
+            self.views.rank_row(row, &mut few[..n_views]);
             // There are not more views than a byte tells apart, so none needs to be looked for beyond the end.
             return self.add_row::<W>(|view| few[usize::from(view as u8)], sums);
         }
-        ranks.resize(n_rows * n_views, 0);
-        self.views.rank_rows(rows, n_features, ranks);
-        let n_together = n_rows / WALKS * WALKS;
-        let (together, rest) = ranks.split_at(n_together * n_views);
-        let (together_sums, rest_sums) = sums.split_at_mut(n_together * n_outputs);
-        if n_together > 0 {
-            self.add_rows::<W>(Block { ranks: together, sums: together_sums, n_outputs });
-        }
-        for (ranks, sums) in rest.chunks_exact(n_views).zip(rest_sums.chunks_exact_mut(n_outputs)) {
-            self.add_row::<W>(|view| ranks[usize::from(view)], sums);
-        }
+        let mut ranks = vec![0; n_views];
+        self.views.rank_row(row, &mut ranks);
+        self.add_row::<W>(|view| ranks[usize::from(view)], sums);
     }
 
     /// One row, many trees at a time.
@@ -163,39 +195,73 @@ impl<S: Sum> Part<S> {
             for (place, tree) in places.iter_mut().zip(trees) {
                 *place = tree.root;
             }
-            self.walk::<W>(&mut places, |_, view| rank(view));
+            self.walk::<W, WALKS>(&mut places, u32::MAX, |_, view| rank(view));
             for (place, tree) in places.iter().zip(trees) {
                 self.leaves.add_to(*place, &mut sums[tree.output as usize..]);
             }
         }
     }
 
-    /// Many rows at a time, one tree after another.
-    fn add_rows<W: Way>(&self, block: Block<'_, S>) {
-        let Block { ranks, sums, n_outputs } = block;
+    /// Many rows at a time, one tree after another. `tile` is asked for the ranks of a tile, `column` for those in a view.
+    #[inline(always)]
+    fn add_rows<'r, W: Way, T: Copy>(
+        &self,
+        ranks: &[[Rank; TILE]],
+        sums: &mut [S],
+        n_outputs: usize,
+        tile: impl Fn(usize) -> T,
+        column: impl Fn(T, u16) -> &'r [Rank; TILE],
+    ) {
         let n_views = self.views.len();
-        for tree in &self.trees {
-            let groups = ranks.chunks_exact(n_views * WALKS).zip(sums.chunks_exact_mut(n_outputs * WALKS));
-            for (ranks, sums) in groups {
-                let mut places = [tree.root; WALKS];
-                let row = |walk: usize| &ranks[walk * n_views..(walk + 1) * n_views];
-                self.walk::<W>(&mut places, |walk, view| row(walk)[usize::from(view)]);
-                for (place, sums) in places.iter().zip(sums.chunks_exact_mut(n_outputs)) {
-                    self.leaves.add_to(*place, &mut sums[tree.output as usize..]);
+        let mut starts = [[0; TILE]; BLOCK_ROWS / TILE];
+        for (tree, top) in self.trees.iter().zip(&self.tops) {
+            let output = tree.output as usize;
+            if self.nodes[tree.root as usize].left == tree.root {
+                let rows = sums.chunks_exact_mut(n_outputs);
+                rows.for_each(|sums| self.leaves.add_to(tree.root, &mut sums[output..]));
+                continue;
+            }
+            let n_tiles = sums.len().div_ceil(n_outputs * TILE);
+            top.find(ranks, n_views, &mut starts[..n_tiles]);
+            for (index, (starts, sums)) in starts.iter().zip(sums.chunks_mut(n_outputs * TILE)).enumerate() {
+                let tile = tile(index);
+                let groups =
+                    starts.as_chunks::<GROUP>().0.iter().zip(sums.chunks_exact_mut(n_outputs * GROUP));
+                for (group, (starts, sums)) in groups.enumerate() {
+                    let mut places = starts.map(|start| top.place(start));
+                    let rank = |walk, view| column(tile, view)[group * GROUP + walk];
+                    self.walk_on::<W>(&mut places, top.n_steps, rank);
+                    self.leaves.add_group(&places, output, sums, n_outputs);
                 }
             }
         }
     }
 
-    /// Moves all walks until none moves any more.
-    fn walk<W: Way>(&self, places: &mut [u32; WALKS], rank: impl Fn(usize, u16) -> Rank) {
-        loop {
+    /// Moves all walks, at most `n_steps`; those that have arrived stay.
+    #[inline(always)]
+    fn walk_on<W: Way>(&self, places: &mut [u32; GROUP], n_steps: u32, rank: impl Fn(usize, u16) -> Rank) {
+        for _ in 0..n_steps.min(FEW_STEPS) {
+            for (walk, place) in places.iter_mut().enumerate() {
+                *place = self.next::<W>(*place, |view| rank(walk, view));
+            }
+        }
+        self.walk::<W, GROUP>(places, n_steps.saturating_sub(FEW_STEPS), rank);
+    }
+
+    /// Moves all walks until none moves any more, which is after `n_steps` at the latest.
+    #[inline(always)]
+    fn walk<W: Way, const N: usize>(
+        &self,
+        places: &mut [u32; N],
+        n_steps: u32,
+        rank: impl Fn(usize, u16) -> Rank,
+    ) {
+        for _ in 0..n_steps.div_ceil(STEPS) {
             let mut moved = 0;
-            for step in 0..STEPS {
+            for step in 1..=STEPS {
                 for (walk, place) in places.iter_mut().enumerate() {
-                    let node = self.nodes[*place as usize];
-                    let next = node.left + u32::from(W::is_right(self, node, |view| rank(walk, view)));
-                    if step == STEPS - 1 {
+                    let next = self.next::<W>(*place, |view| rank(walk, view));
+                    if step == STEPS {
                         moved |= next ^ *place;
                     }
                     *place = next;
@@ -206,9 +272,31 @@ impl<S: Sum> Part<S> {
             }
         }
     }
+
+    /// Where a walk goes.
+    #[inline(always)]
+    fn next<W: Way>(&self, place: u32, rank: impl Fn(u16) -> Rank) -> u32 {
+        let node = self.nodes[place as usize];
+        node.left + u32::from(W::is_right(self, node, rank))
+    }
 }
 
 impl<S: Sum> Leaves<S> {
+    /// For a group of rows.
+    #[inline(always)]
+    fn add_group(&self, places: &[u32; GROUP], output: usize, sums: &mut [S], n_outputs: usize) {
+        if self.starts.is_empty() {
+            for (place, sum) in places.iter().zip(sums[output..].iter_mut().step_by(n_outputs)) {
+                *sum += self.values[*place as usize];
+            }
+            return;
+        }
+        for (place, sums) in places.iter().zip(sums.chunks_exact_mut(n_outputs)) {
+            self.add_to(*place, &mut sums[output..]);
+        }
+    }
+
+    /// For one row.
     fn add_to(&self, place: u32, sums: &mut [S]) {
         if self.starts.is_empty() {
             sums[0] += self.values[place as usize];
@@ -224,12 +312,14 @@ impl<S: Sum> Leaves<S> {
 // === impl Way ===
 
 impl Way for Compare {
+    #[inline(always)]
     fn is_right<S>(_part: &Part<S>, node: Packed, rank: impl Fn(u16) -> Rank) -> bool {
         rank(node.view) > node.rank
     }
 }
 
 impl Way for AnyTest {
+    #[inline(always)]
     fn is_right<S>(part: &Part<S>, node: Packed, rank: impl Fn(u16) -> Rank) -> bool {
         let rank = rank(node.view & !BY_CATEGORY);
         if node.view & BY_CATEGORY == 0 {

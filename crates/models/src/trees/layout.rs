@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::top::Top;
 use super::views::{Key, Missing, Rank, Views};
 use super::{BY_CATEGORY, Forest, Leaves, Packed, Part, Sum, Tree};
 
@@ -239,9 +240,10 @@ impl<S: Sum> Draft<S> {
                 Packed { left, view: view | BY_CATEGORY, rank: flags }
             }
         };
-        let nodes = self.nodes.iter().map(pack).collect();
+        let nodes: Vec<Packed> = self.nodes.iter().map(pack).collect();
+        let tops = self.trees.iter().map(|tree| Top::new(&nodes, tree.root)).collect();
         let leaves = Leaves { width, starts: self.starts, values: self.values };
-        Part { nodes, trees: self.trees, leaves, sets: self.sets, views }
+        Part { nodes, trees: self.trees, tops, leaves, sets: self.sets, views }
     }
 }
 

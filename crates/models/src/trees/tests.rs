@@ -84,7 +84,7 @@ fn tree() -> impl Strategy<Value = Vec<Node>> {
 }
 
 fn rows() -> impl Strategy<Value = Vec<[f64; N_FEATURES]>> {
-    prop::collection::vec(prop::array::uniform5(cell()), 1..150)
+    prop::collection::vec(prop::array::uniform5(cell()), 1..300)
 }
 
 proptest! {
@@ -186,8 +186,35 @@ fn very_many_thresholds_and_columns_are_exact() {
     let mut builder = Builder::new(n_columns, 1);
     (0..n_columns).for_each(|column| builder.add(&stump(column, 0.5), 0, leaf).unwrap());
     let forest = builder.finish();
-    let row: Vec<f64> = (0..n_columns).map(|column| (column % 3) as f64).collect();
-    let mut sums = [0.0];
-    forest.add_to(&row, n_columns, &mut sums, 1);
-    assert_eq!(sums, [26_666.0]);
+    // As many rows as go together, and some more.
+    for n_rows in [1, GROUP + 1] {
+        let rows: Vec<f64> =
+            (0..n_rows).flat_map(|_| (0..n_columns).map(|column| (column % 3) as f64)).collect();
+        let mut sums = vec![0.0; n_rows];
+        forest.add_to(&rows, n_columns, &mut sums, 1);
+        assert_eq!(sums, vec![26_666.0; n_rows]);
+    }
+}
+
+/// A tree that is a chain is walked to its end, even if its levels are not counted.
+#[test]
+fn very_deep_trees_are_walked_to_the_end() {
+    let n_levels = 1000;
+    let mut nodes = Vec::new();
+    for level in 0..n_levels {
+        let test = Test::AtMost { threshold: level as f64, missing: Missing::Left };
+        nodes.extend([
+            Node::Split { feature: 0, test, left: level * 2 + 1, right: level * 2 + 2 },
+            Node::Leaf,
+        ]);
+    }
+    nodes.push(Node::Leaf);
+    let mut builder = Builder::new(1, 1);
+    builder.add(&nodes, 0, |node, leaves: &mut Vec<f64>| leaves.push(node as f64)).unwrap();
+    let forest = builder.finish();
+    let rows: Vec<f64> = (0..300).map(|row| f64::from(row) * 3.7 - 50.0).collect();
+    let expected: Vec<f64> = rows.iter().map(|row| walk_plainly(&nodes, &[*row]) as f64).collect();
+    let mut sums = vec![0.0; rows.len()];
+    forest.add_to(&rows, 1, &mut sums, 1);
+    assert_eq!(sums, expected);
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::top::TILE;
+
 /// How many thresholds a number exceeds, or the code of a category.
 pub(super) type Rank = u16;
 
@@ -148,12 +150,14 @@ impl Views {
         }
     }
 
-    /// The ranks of rows, row after row.
-    pub(super) fn rank_rows(&self, rows: &[f64], n_features: usize, ranks: &mut [Rank]) {
-        for (index, view) in self.0.iter().enumerate() {
-            let values = rows.iter().skip(view.key.feature()).step_by(n_features);
-            for (value, rank) in values.zip(ranks.iter_mut().skip(index).step_by(self.len())) {
-                *rank = view.rank(*value);
+    /// The ranks of rows, tile after tile, and in each view after view.
+    pub(super) fn rank_tiles(&self, rows: &[f64], n_features: usize, ranks: &mut [[Rank; TILE]]) {
+        for (rows, ranks) in rows.chunks(n_features * TILE).zip(ranks.chunks_exact_mut(self.len())) {
+            for (view, ranks) in self.0.iter().zip(ranks) {
+                let values = rows.iter().skip(view.key.feature()).step_by(n_features);
+                for (value, rank) in values.zip(ranks) {
+                    *rank = view.rank(*value);
+                }
             }
         }
     }
