@@ -209,9 +209,7 @@ fn files_that_are_no_models_are_named() {
 
     refused(
         b"\x80\x02csklearn.svm._classes\nSVC\n)\x81.",
-        expect![
-            "`sklearn.svm._classes.SVC` in `DIR/model.pkl` is inconsistent: `classes_` is missing; was the model fitted?"
-        ],
+        expect!["`sklearn.svm._classes.SVC` in `DIR/model.pkl` is inconsistent: `kernel` is missing"],
     );
 }
 
