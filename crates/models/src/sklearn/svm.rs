@@ -96,24 +96,23 @@ fn one_class(object: &Object<'_>) -> Result<Step, Fault> {
 
 /// A machine with one weight per support vector.
 fn machine_of_one(object: &Object<'_>) -> Result<Machine, Fault> {
-    let kernel = kernel(object)?;
+    let mut machine = machine(object)?;
     let weights = object.get_any(&["_dual_coef_", "dual_coef_"])?.grid()?;
-    let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
-    let n_rows = weights.n_rows;
-    let machine = machine(object, kernel, vec![Sum { runs: vec![(0, weights.values)], intercept }])?;
-    if n_rows != 1 || machine.sums[0].runs[0].1.len() != machine.n_vectors {
+    if weights.n_rows != 1 || weights.n_columns != machine.n_vectors {
         return Err(object.problem("there is not one weight per support vector"));
     }
+    let intercept = object.get_any(&["_intercept_", "intercept_"])?.n_numbers(1)?[0];
+    machine.sums = vec![Sum { runs: vec![(0, weights.values)], intercept }];
     Ok(machine)
 }
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
-    let kernel = kernel(object)?;
+    let mut machine = machine(object)?;
     let classes = object.get("classes_")?.labels()?;
     if classes.len() < 2 {
         return Err(object.problem("there are not two classes"));
     }
-    let sums = sums_of_pairs(object, classes.len())?;
+    machine.sums = sums_of_pairs(object, classes.len(), machine.n_vectors)?;
     let shape = object.get("decision_function_shape")?;
     let is_old = object.sklearn_version().is_some_and(|version| version < (0, 21));
     let scores_per_class = match shape.text()?.as_ref() {
@@ -125,8 +124,8 @@ fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
     };
     Ok(predictor(Classifier {
         breaks_ties: object.flag_or("break_ties", false)? && scores_per_class.is_some(),
-        platt: platt(object, sums.len())?,
-        machine: machine(object, kernel, sums)?,
+        platt: platt(object, machine.sums.len())?,
+        machine,
         classes,
         scores_per_class,
     }))
@@ -153,8 +152,9 @@ fn kernel(object: &Object<'_>) -> Result<Kernel, Fault> {
     }
 }
 
-/// A machine with sums that were read for so many support vectors.
-fn machine(object: &Object<'_>, kernel: Kernel, sums: Vec<Sum>) -> Result<Machine, Fault> {
+/// The support vectors, whose sums are still to be read.
+fn machine(object: &Object<'_>) -> Result<Machine, Fault> {
+    let kernel = kernel(object)?;
     let vectors = object.get("support_vectors_")?.grid()?;
     if vectors.n_columns == 0 {
         return Err(object.problem("the support vectors have no columns"));
@@ -166,13 +166,12 @@ fn machine(object: &Object<'_>, kernel: Kernel, sums: Vec<Sum>) -> Result<Machin
         n_vectors: vectors.n_rows,
         n_columns: vectors.n_columns,
         columns: (0..vectors.n_columns).flat_map(column).collect(),
-        sums,
+        sums: Vec::new(),
     })
 }
 
 /// What decides between every two of the classes: above zero the first one wins.
-fn sums_of_pairs(object: &Object<'_>, n_classes: usize) -> Result<Vec<Sum>, Fault> {
-    let n_vectors = object.get("support_vectors_")?.grid()?.n_rows;
+fn sums_of_pairs(object: &Object<'_>, n_classes: usize, n_vectors: usize) -> Result<Vec<Sum>, Fault> {
     let weights = object.get("_dual_coef_")?.grid()?;
     if weights.n_rows + 1 != n_classes || weights.n_columns != n_vectors {
         return Err(object.problem("the weights are not one per support vector and further class"));

@@ -96,14 +96,15 @@ impl Case {
         }
     }
 
-    /// The largest difference of any answer of this file, if none is beyond the tolerance.
+    /// The largest difference of any answer of this file, relative to what is greater than one, if none is beyond the
+    /// tolerance by itself.
     pub(crate) fn check(&self, file: &Path) -> Result<f64, String> {
         let model = models::load(file).map_err(|error| error.to_string())?;
         if let Some(classes) = self.expected.get("classes") {
             let known = model.classes().ok_or("it has no classes")?;
             compare(known, classes)?;
         }
-        let mut largest = 0.0_f64;
+        let mut largest = Difference::default();
         let answers = self.expected.as_object().unwrap().iter();
         for (name, expected) in answers.filter(|(name, _)| !NO_METHODS.contains(&name.as_str())) {
             // What a file is saved for (`predict_fn`) is what MLflow's `predict` answers.
@@ -122,18 +123,19 @@ impl Case {
             if is_flat != prediction.shape.n_columns.is_none() {
                 return Err(format!("{name}: the shape is {:?}", prediction.shape));
             }
-            largest = largest
-                .max(compare(&prediction.data, expected).map_err(|problem| format!("{name}: {problem}"))?);
+            let difference =
+                compare(&prediction.data, expected).map_err(|problem| format!("{name}: {problem}"))?;
+            largest = largest.max(difference);
             if !DEPENDS_ON_BATCH.contains(&self.name.as_str()) {
                 self.check_row_by_row(&model, method, &prediction.data)?;
             }
         }
         let bound =
             if BIT_EQUAL.split_whitespace().any(|name| name == self.name) { 0.0 } else { self.tolerance };
-        if largest <= bound {
-            Ok(largest)
+        if largest.absolute <= bound {
+            Ok(largest.relative)
         } else {
-            Err(format!("difference {largest:e} is beyond {bound:e}"))
+            Err(format!("difference {:e} is beyond {bound:e}", largest.absolute))
         }
     }
 
@@ -164,23 +166,42 @@ impl Case {
     }
 }
 
-/// The largest difference between answers and what is expected, relative to what is greater than one; texts, truth values
-/// and whole numbers must be equal.
-fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
+/// How far answers are from what is expected.
+#[derive(Clone, Copy, Default)]
+struct Difference {
+    absolute: f64,
+    /// To what is greater than one.
+    relative: f64,
+}
+
+impl Difference {
+    fn between(got: f64, expected: f64) -> Self {
+        let absolute = (got - expected).abs();
+        Self { absolute, relative: absolute / expected.abs().max(1.0) }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { absolute: self.absolute.max(other.absolute), relative: self.relative.max(other.relative) }
+    }
+}
+
+/// The largest difference between answers and what is expected; texts, truth values and whole numbers must be equal.
+fn compare(got: &Data, expected: &Json) -> Result<Difference, String> {
     let mut flat = Vec::new();
     flatten(expected, &mut flat);
     if flat.len() != got.len() {
         return Err(format!("{} values instead of {}", got.len(), flat.len()));
     }
-    let mut largest = 0.0_f64;
+    let mut largest = Difference::default();
     for (index, expected) in flat.into_iter().enumerate() {
         let is_equal = match (got, expected) {
             (Data::Float(values), Json::Number(expected)) => {
-                largest = largest.max(difference(f64::from(values[index]), expected.as_f64().unwrap()));
+                largest =
+                    largest.max(Difference::between(f64::from(values[index]), expected.as_f64().unwrap()));
                 true
             }
             (Data::Double(values), Json::Number(expected)) => {
-                largest = largest.max(difference(values[index], expected.as_f64().unwrap()));
+                largest = largest.max(Difference::between(values[index], expected.as_f64().unwrap()));
                 !values[index].is_nan()
             }
             (Data::Double(values), Json::String(text)) if text == "NaN" => values[index].is_nan(),
@@ -197,10 +218,6 @@ fn compare(got: &Data, expected: &Json) -> Result<f64, String> {
         }
     }
     Ok(largest)
-}
-
-fn difference(got: f64, expected: f64) -> f64 {
-    (got - expected).abs() / expected.abs().max(1.0)
 }
 
 /// Whether values are equal, NaN to NaN too.

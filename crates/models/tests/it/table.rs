@@ -14,8 +14,8 @@ Every line is a class of which files are among the fixtures: how many, in which 
 library, and how near Forebay's answers to all methods are to those of Python. *Equal* means to the last bit in every file;
 otherwise no answer differed by more than the number, relative to what is greater than one: differences come from sums,
 logarithms and exponentials that Python's libraries compute in another order, and in 32 bits where a library does. A class
-inside of a pipeline counts with its pipeline. Classes that are served and are not here (`forebay model inspect` names what it does not know) have
-no file of their own among the fixtures.
+inside of a pipeline counts with its pipeline. Classes that are served and are not here (`forebay model inspect` names what
+it does not know) have no file of their own among the fixtures.
 
 Three things to know:
 

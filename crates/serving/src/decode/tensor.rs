@@ -63,9 +63,9 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         table.end_rows(n_rows, n_columns, Form::Tensors)?;
         return table.finish(Form::Tensors);
     };
-    if let Some(numbers) = data::numbers_of(tensor)
-        && datatype == DataType::Double
+    if datatype == DataType::Double
         && n_rows > 0
+        && let Some(numbers) = data::numbers_of(tensor)
     {
         let batch = Batch::matrix(n_columns, numbers);
         return Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new() });
