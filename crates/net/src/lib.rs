@@ -15,6 +15,8 @@ mod handler;
 mod listener;
 mod message;
 mod server;
+mod stream;
+mod tls;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use bytes::{Bytes, BytesMut};
@@ -28,7 +30,9 @@ pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};
 pub use listener::{BindError, bind, port_owner};
 pub use message::{Connection, LOADING, Request, Response, Target};
-pub use server::{Limits, LiveLimits, accept, serve};
+pub use server::{Limits, LiveLimits, accept, serve, serve_tls};
+pub use stream::Stream;
+pub use tls::{Authorities, Certificates, Identity, TlsError};
 
 /// What the fuzz targets run, and the tests with them.
 #[doc(hidden)]

@@ -5,10 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use crate::{Connection, Drain, DrainWatch, Handler, clock, h1};
+use crate::tls::Opening;
+use crate::{Certificates, Connection, Drain, DrainWatch, Handler, Request, Response, clock, h1};
 
 /// What a client may ask of a connection. Every limit has a default; none is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +77,57 @@ pub async fn serve<H: Handler>(
         move |peer| handler.admits(peer)
     };
     accept(listener, limits.clone(), drain, admit, move |stream, connection, drain| {
-        h1::server::drive(stream, connection, handler.clone(), limits.0.get(), drain)
+        h1::server::drive(stream.into(), connection, handler.clone(), limits.0.get(), drain)
     })
     .await
+}
+
+/// Serves HTTP inside TLS on a listening socket, as [`serve`] does without. A client that speaks without TLS is told so.
+///
+/// # Errors
+/// When the socket cannot be registered with the runtime.
+pub async fn serve_tls<H: Handler>(
+    listener: TcpListener,
+    certificates: Certificates,
+    handler: H,
+    limits: impl Into<LiveLimits>,
+    drain: DrainWatch,
+) -> std::io::Result<()> {
+    let limits = limits.into();
+    let admit = {
+        let handler = handler.clone();
+        move |peer| handler.admits(peer)
+    };
+    accept(listener, limits.clone(), drain, admit, move |stream, connection, mut drain| {
+        let (handler, certificates, limits) = (handler.clone(), certificates.clone(), limits.0.get());
+        async move {
+            let opening = tokio::select! {
+                biased;
+                opening = certificates.accept(stream) => opening,
+                () = drain.draining() => return,
+            };
+            clock::refresh();
+            match opening {
+                Ok(Opening::Tls(stream)) => {
+                    let connection = Connection { is_tls: true, ..connection };
+                    h1::server::drive(stream, connection, handler, limits, drain).await;
+                }
+                Ok(Opening::NoTls(stream)) => {
+                    h1::server::drive(stream.into(), connection, refuse_without_tls, limits, drain).await;
+                }
+                Err(error) => debug!(peer = %connection.peer, %error, "no TLS handshake"),
+            }
+        }
+    })
+    .await
+}
+
+/// Answers whoever speaks HTTP where TLS is spoken. Nothing of a body is read.
+async fn refuse_without_tls(_: Request) -> Response {
+    const TEXT: &str = "this port speaks https: ask it again with https:// in front\n";
+    let mut response = Response::with_body(StatusCode::BAD_REQUEST, "text/plain", TEXT);
+    response.close = true;
+    response
 }
 
 /// Accepts connections until `drain` says to end, and gives each that `admit` lets in a task of its own, with a watch that

@@ -16,7 +16,7 @@ use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, ResponseHead};
 use crate::h1::io::{Io, IoBody};
 use crate::h1::writer::{self, Transfer, WriteError};
-use crate::{Body, BodyError, BodyStream, Fields, Response};
+use crate::{Authorities, Body, BodyError, BodyStream, Fields, Response, Stream};
 
 /// A connection to a server, with no request on it.
 pub struct ClientConnection {
@@ -92,14 +92,37 @@ impl ClientConnection {
     /// # Errors
     /// When the server refuses it or does not answer within `timeout`.
     pub async fn open(address: SocketAddr, timeout: Duration) -> Result<Self, ConnectError> {
-        let connecting = tokio::time::timeout(timeout, TcpStream::connect(address)).await;
-        let stream = match connecting {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(problem)) => return Err(ConnectError::Refused { address, problem }),
-            Err(_) => return Err(ConnectError::TimedOut { address }),
-        };
-        let _ = stream.set_nodelay(true);
-        Ok(Self { io: Rc::new(Io::new(stream, timeout)), is_used: false })
+        Self::open_with(address, timeout, async |stream| Ok(Stream::Plain(stream))).await
+    }
+
+    /// Opens a connection inside TLS to a server that has to prove `name` to one of the authorities.
+    ///
+    /// # Errors
+    /// When the server refuses it, is not who it should be, or does not answer within `timeout`.
+    pub async fn open_tls(
+        address: SocketAddr,
+        name: &str,
+        authorities: &Authorities,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        Self::open_with(address, timeout, async |stream| authorities.connect(stream, name).await).await
+    }
+
+    async fn open_with(
+        address: SocketAddr,
+        timeout: Duration,
+        secure: impl AsyncFnOnce(TcpStream) -> io::Result<Stream>,
+    ) -> Result<Self, ConnectError> {
+        let connecting = tokio::time::timeout(timeout, async {
+            let stream = TcpStream::connect(address).await?;
+            let _ = stream.set_nodelay(true);
+            secure(stream).await
+        });
+        match connecting.await {
+            Ok(Ok(stream)) => Ok(Self { io: Rc::new(Io::new(stream, timeout)), is_used: false }),
+            Ok(Err(problem)) => Err(ConnectError::Refused { address, problem }),
+            Err(_) => Err(ConnectError::TimedOut { address }),
+        }
     }
 
     /// Whether the server still holds the connection open, as far as the system has heard.

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::h1::deadline::Deadline;
 use crate::h1::framing::{BodyReader, Piece};
-use crate::{BodyError, BodyStream};
+use crate::{BodyError, BodyStream, Stream};
 
 /// Bytes that were read and not yet used. Holds no memory while it is empty.
 #[derive(Debug, Default)]
@@ -60,7 +59,7 @@ impl Buffer {
 
 /// One connection, shared between the loop that drives it and the body that is read from it.
 pub(crate) struct Io {
-    stream: RefCell<TcpStream>,
+    stream: RefCell<Stream>,
     pub(crate) buffer: RefCell<Buffer>,
     /// The body that is being read.
     pub(crate) body: RefCell<BodyReader>,
@@ -79,7 +78,7 @@ thread_local! {
 }
 
 impl Io {
-    pub(crate) fn new(stream: TcpStream, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: Stream, idle_timeout: Duration) -> Self {
         Self {
             stream: RefCell::new(stream),
             buffer: RefCell::default(),
@@ -126,16 +125,7 @@ impl Io {
         while !bytes.is_empty() {
             let written = poll_fn(|cx| {
                 let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes);
-                if written.is_pending() {
-                    if !waiting {
-                        waiting = true;
-                        self.set_deadline(self.idle_timeout());
-                    }
-                    if self.poll_expired(cx).is_ready() {
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
-                }
-                written
+                if written.is_pending() { self.poll_patience(cx, &mut waiting) } else { written }
             });
             let written = written.await?;
             if written == 0 {
@@ -144,7 +134,20 @@ impl Io {
             waiting = false;
             bytes = &bytes[written..];
         }
-        Ok(())
+        poll_fn(|cx| {
+            let flushed = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx);
+            if flushed.is_pending() { self.poll_patience(cx, &mut waiting) } else { flushed }
+        })
+        .await
+    }
+
+    /// Waits for the other side to take bytes. Ready with an error when it has taken none for too long.
+    fn poll_patience<T>(&self, cx: &mut Context<'_>, waiting: &mut bool) -> Poll<io::Result<T>> {
+        if !std::mem::replace(waiting, true) {
+            self.set_deadline(self.idle_timeout());
+        }
+        ready!(self.poll_expired(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Says that nothing more will be written.
@@ -163,7 +166,7 @@ impl Io {
             }
             if self.owes_continue.replace(false) {
                 // A few bytes on a socket that has just been read from: they fit, or the client is gone.
-                let _ = self.stream.borrow().try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
+                let _ = self.stream.borrow_mut().try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => {

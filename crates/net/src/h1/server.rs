@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::clock;
@@ -15,11 +14,11 @@ use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, Rejection, RequestHead};
 use crate::h1::io::{Io, IoBody};
 use crate::h1::writer::{self, Close, Transfer, WriteError};
-use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response};
+use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response, Stream};
 
 /// Serves one connection to its end.
 pub(crate) async fn drive<H: Handler>(
-    stream: TcpStream,
+    stream: Stream,
     connection: Connection,
     handler: H,
     limits: Limits,
