@@ -77,6 +77,37 @@ impl Body {
         }
     }
 
+    /// Takes in what is there already, without waiting: a body that turns out to be whole, or to be none, is known to be
+    /// so before anything is done with it.
+    ///
+    /// # Errors
+    /// When what is there is not the beginning of a body.
+    pub async fn begin(&mut self) -> Result<(), BodyError> {
+        let Self::Stream(stream) = self else { return Ok(()) };
+        let mut begun = Bytes::new();
+        loop {
+            match poll_fn(|cx| Poll::Ready(stream.poll_chunk(cx))).await {
+                Poll::Ready(Some(Ok(chunk))) if begun.is_empty() => begun = chunk,
+                Poll::Ready(Some(Ok(chunk))) => begun = [begun, chunk].concat().into(),
+                Poll::Ready(Some(Err(error))) => return Err(error),
+                Poll::Ready(None) => {
+                    *self = begun.into();
+                    return Ok(());
+                }
+                Poll::Pending => break,
+            }
+            if begun.len() >= BEGUN_BYTES {
+                break;
+            }
+        }
+        if !begun.is_empty()
+            && let Self::Stream(rest) = std::mem::take(self)
+        {
+            *self = Self::Stream(Box::new(Begun { begun, rest }));
+        }
+        Ok(())
+    }
+
     /// How many bytes are still to come, when that is known.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
@@ -108,6 +139,28 @@ impl Body {
             all.extend_from_slice(&chunk);
         }
         Ok(all.freeze())
+    }
+}
+
+/// As much of a body is taken in at its beginning before it is passed on.
+const BEGUN_BYTES: usize = 16 * 1024;
+
+/// A body whose first piece was read already.
+struct Begun {
+    begun: Bytes,
+    rest: Box<dyn BodyStream>,
+}
+
+impl BodyStream for Begun {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match std::mem::take(&mut self.begun) {
+            begun if begun.is_empty() => self.rest.poll_chunk(cx),
+            begun => Poll::Ready(Some(Ok(begun))),
+        }
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.rest.remaining().map(|rest| rest + self.begun.len() as u64)
     }
 }
 

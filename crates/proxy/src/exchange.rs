@@ -47,7 +47,7 @@ impl Handler for Exchange {
 async fn route(
     slot: &ListenerSlot,
     listener: &WorkerListener,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Response> {
     if request.method == Method::TRACE {
         return Err(respond::to(Cause::MethodNotAllowed));
@@ -55,6 +55,7 @@ async fn route(
     if headers::too_many_forwarded_for(&request.fields) {
         return Err(respond::to(Cause::TooManyForwardedFor));
     }
+    headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
     let host = normalise_host(request.authority());
     let head = RequestHead {
         method: request.method.as_str(),

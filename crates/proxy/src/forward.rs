@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::{
-    Body, BodyError, BodyStream, Bytes, ClientConnection, ConnectError, LOADING, Method, Outgoing, Request,
+    Body, BodyError, BodyStream, Bytes, ClientConnection, CollectError, ConnectError, LOADING, Method, Outgoing, Request,
     Response, SendError, StatusCode,
 };
 use plan::Replay;
@@ -46,7 +46,8 @@ pub(crate) async fn forward(
     let settings = &listener.snapshot.settings;
     headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
     let body = std::mem::take(&mut request.body);
-    let mut body = Replayable::prepare(body).await.map_err(|_| respond::to(Cause::ClientBody))?;
+    let prepared = Replayable::prepare(body).await;
+    let mut body = prepared.map_err(|error| respond::to(Cause::of_client_body(&error)))?;
 
     let mut choice = Choice {
         slot,
@@ -60,11 +61,11 @@ pub(crate) async fn forward(
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
         let in_flight = InFlight::begin(&target.shared, listener.worker.index);
-        let Some(body) = body.next() else { break };
-        let failure = match attempt_once(&target, &choice.group, &request, body, settings.idle_timeout).await
-        {
-            Ok(response) => return Ok(finish(response, in_flight)),
-            Err(failure) => failure,
+        let asked = ask(&target, &choice.group, &request, &mut body, settings.idle_timeout).await;
+        let failure = match asked {
+            Some(Ok(response)) => return Ok(finish(response, in_flight)),
+            Some(Err(failure)) => failure,
+            None => break,
         };
         if let Failure::NotSent(_) | Failure::NotReady(_) = failure {
             target.shared.report_unreachable();
@@ -133,19 +134,39 @@ enum Failure {
     NotReady(Response),
 }
 
-async fn attempt_once(
+/// Asks one target; `None` when the body is gone. A target may close a connection that is kept at the very moment at
+/// which it is used again, which says nothing about the target: what may be repeated goes to it over a new one.
+async fn ask(
+    target: &Rc<WorkerTarget>,
+    group: &WorkerGroup,
+    request: &Request,
+    body: &mut Replayable,
+    timeout: Duration,
+) -> Option<Result<Response, Failure>> {
+    if let Some(kept) = target.take_idle() {
+        let answer = ask_over(kept, target, group, request, body.next()?, timeout).await;
+        let is_stale = matches!(answer, Err(Failure::Sent(SendError::Closed { was_used: true })));
+        let may_repeat = is_repeatable(group.group.replay, &request.method) && body.is_kept();
+        if !is_stale || !may_repeat {
+            return Some(answer);
+        }
+        group.group.metrics.retries.inc();
+    }
+    let opened = ClientConnection::open(target.shared.address(), CONNECT_TIMEOUT).await;
+    Some(match opened {
+        Ok(connection) => ask_over(connection, target, group, request, body.next()?, timeout).await,
+        Err(error) => Err(Failure::NotSent(error)),
+    })
+}
+
+async fn ask_over(
+    connection: ClientConnection,
     target: &Rc<WorkerTarget>,
     group: &WorkerGroup,
     request: &Request,
     body: Body,
     timeout: Duration,
 ) -> Result<Response, Failure> {
-    let connection = match target.take_idle() {
-        Some(connection) => connection,
-        None => ClientConnection::open(target.shared.address(), CONNECT_TIMEOUT)
-            .await
-            .map_err(Failure::NotSent)?,
-    };
     let outgoing = Outgoing {
         method: &request.method,
         target: request.target.as_str(),
@@ -161,9 +182,15 @@ async fn attempt_once(
     if is_ours && is_loading(&response) {
         return Err(Failure::NotReady(response));
     }
-    if is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
-        let held = response.body.collect(usize::MAX).await;
-        response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
+    // The answer to HEAD has a length, and no body to look at.
+    if request.method != Method::HEAD {
+        let is_held = is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES);
+        if is_held {
+            let held = std::mem::take(&mut response.body).collect(usize::MAX).await;
+            response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
+        } else {
+            response.body.begin().await.map_err(Failure::of_answer)?;
+        }
     }
     group.group.metrics.count_answer(response.status, net::recently() - sent);
     headers::rewrite_response(&mut response.fields);
@@ -178,15 +205,28 @@ fn is_loading(response: &Response) -> bool {
 
 /// Whether a request may be sent to another target after this failure (RFC 9110 §9.2.2).
 fn may_replay(failure: &Failure, replay: Replay, method: &Method) -> bool {
-    let is_repeatable = replay == Replay::Everything || method.is_idempotent();
     match failure {
         Failure::NotSent(_) | Failure::NotReady(_) => true,
-        Failure::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable,
+        Failure::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable(replay, method),
         Failure::Sent(SendError::TimedOut | SendError::Malformed(_) | SendError::Body(_)) => false,
     }
 }
 
+/// Whether doing it twice is doing it once: our own predictions are, whatever their method.
+fn is_repeatable(replay: Replay, method: &Method) -> bool {
+    replay == Replay::Everything || method.is_idempotent()
+}
+
 impl Failure {
+    /// An answer whose body is broken from its beginning, before anything was passed on.
+    fn of_answer(error: BodyError) -> Self {
+        Self::Sent(match error {
+            BodyError::Malformed(problem) => SendError::Malformed(problem),
+            BodyError::Closed => SendError::Truncated,
+            BodyError::TimedOut => SendError::TimedOut,
+        })
+    }
+
     /// The answer to the client, if nobody else has a better one.
     fn into_response(self) -> Response {
         respond::to(match self {
@@ -196,7 +236,7 @@ impl Failure {
             Self::Sent(SendError::Closed { .. } | SendError::Truncated) => Cause::TargetClosed,
             Self::Sent(SendError::TimedOut) => Cause::TargetTimeout,
             Self::Sent(SendError::Malformed(_)) => Cause::TargetMalformed,
-            Self::Sent(SendError::Body(_)) => Cause::ClientBody,
+            Self::Sent(SendError::Body(error)) => Cause::of_client_body(&error),
         })
     }
 }
@@ -208,15 +248,24 @@ enum Replayable {
 }
 
 impl Replayable {
-    async fn prepare(body: Body) -> Result<Self, net::CollectError> {
+    async fn prepare(body: Body) -> Result<Self, BodyError> {
         match body {
             Body::Empty => Ok(Self::Kept(Bytes::new())),
             Body::Full(bytes) => Ok(Self::Kept(bytes)),
             Body::Stream(_) if body.remaining().is_some_and(|remaining| remaining <= REPLAY_BYTES) => {
-                body.collect(usize::MAX).await.map(Self::Kept)
+                match body.collect(usize::MAX).await {
+                    Ok(bytes) => Ok(Self::Kept(bytes)),
+                    Err(CollectError::Body(error)) => Err(error),
+                    Err(CollectError::TooLarge { .. }) => Err(BodyError::Malformed("too long")),
+                }
             }
             Body::Stream(_) => Ok(Self::Once(Some(body))),
         }
+    }
+
+    /// Whether it can be sent as often as it takes.
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept(_))
     }
 
     /// The body for the next attempt; `None` when it is gone.

@@ -1,11 +1,13 @@
 //! Header fields on their way through: what is taken away, what is added.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use net::{Connection, Fields};
 
 use crate::random::Random;
+use crate::respond;
 use crate::snapshot::{ForwardedFor, ListenerSettings};
 
 /// `X-Forwarded-For` may name this many addresses; more are refused with 463.
@@ -18,8 +20,23 @@ pub(crate) fn too_many_forwarded_for(fields: &Fields) -> bool {
     addresses.sum::<usize>() > FORWARDED_FOR_LIMIT
 }
 
+/// Gives a request without `Host`, which HTTP/1.0 allows, the address it came to: rules, redirects and the target see it.
+pub(crate) fn ensure_host(fields: &mut Fields, connection: &Connection, listener_port: &str) {
+    if fields.contains("host") {
+        return;
+    }
+    let ip = match connection.local.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    fields.push("host", if has_default_port(listener_port) { ip } else { format!("{ip}:{listener_port}") });
+}
+
 /// Makes a client's fields those of the request to the target (ALB user guide, "HTTP headers and Application Load
 /// Balancers"). All that goes, goes in one pass; what replaces it is added at the end.
+///
+/// Servers that pass fields on as variables (CGI, WSGI) do not tell `X_Forwarded_For` from `X-Forwarded-For`, so what is
+/// replaced or taken away is so in both spellings. `Host` goes whatever `Connection` says of it.
 pub(crate) fn rewrite_request(
     fields: &mut Fields,
     connection: &Connection,
@@ -32,11 +49,13 @@ pub(crate) fn rewrite_request(
     let named = named_by_connection(fields);
     let keeps_forwarded_for = settings.forwarded_for == ForwardedFor::Preserve;
     fields.retain(|name, _| {
-        let is_replaced = eq(name, "x-forwarded-proto")
-            || eq(name, "x-forwarded-port")
-            || eq(name, "x-amzn-trace-id")
-            || (eq(name, "x-forwarded-for") && !keeps_forwarded_for)
-            || (eq(name, "host") && host.is_some());
+        if is(name, "host") {
+            return host.is_none();
+        }
+        let is_replaced = is(name, "x-forwarded-proto")
+            || is(name, "x-forwarded-port")
+            || is(name, "x-amzn-trace-id")
+            || (is(name, "x-forwarded-for") && !keeps_forwarded_for);
         let is_invalid = settings.drops_invalid_fields
             && !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
         !is_replaced && !is_invalid && !is_hop_by_hop(name, &named)
@@ -52,20 +71,28 @@ pub(crate) fn rewrite_request(
     fields.push("x-amzn-trace-id", trace_id);
 }
 
-/// Makes a target's fields those of the response to the client.
+/// Makes a target's fields those of the response to the client. Reasons are a load balancer's to give.
 pub(crate) fn rewrite_response(fields: &mut Fields) {
     let named = named_by_connection(fields);
-    fields.retain(|name, _| !is_hop_by_hop(name, &named));
+    fields.retain(|name, _| !is(name, respond::REASON_FIELD) && !is_hop_by_hop(name, &named));
 }
 
-fn eq(name: &[u8], known: &str) -> bool {
-    name.eq_ignore_ascii_case(known.as_bytes())
+/// Whether a field is meant by a name: in any case, with `_` for `-`.
+fn is(name: &[u8], known: &str) -> bool {
+    means_the_same(name, known.as_bytes())
 }
 
-/// Whether a field concerns one connection only (RFC 9110 §7.6.1), or is `Expect`, which is met here already.
+fn means_the_same(one: &[u8], other: &[u8]) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| plain(*one) == plain(*other))
+}
+
+/// Whether a field concerns one connection only (RFC 9110 §7.6.1), or is `Expect`, which is met here already. Fields of
+/// framing are written anew for every message; here go those that only look like them.
 fn is_hop_by_hop(name: &[u8], named: &[Vec<u8>]) -> bool {
-    const HOP_BY_HOP: [&str; 9] = [
+    const HOP_BY_HOP: [&str; 11] = [
         "connection",
+        "content-length",
         "expect",
         "keep-alive",
         "proxy-authenticate",
@@ -73,10 +100,10 @@ fn is_hop_by_hop(name: &[u8], named: &[Vec<u8>]) -> bool {
         "proxy-connection",
         "te",
         "trailer",
+        "transfer-encoding",
         "upgrade",
     ];
-    HOP_BY_HOP.iter().any(|known| eq(name, known))
-        || named.iter().any(|named| name.eq_ignore_ascii_case(named))
+    HOP_BY_HOP.iter().any(|known| is(name, known)) || named.iter().any(|named| means_the_same(name, named))
 }
 
 /// The fields that `Connection` names as concerning this connection only.
@@ -88,12 +115,17 @@ fn named_by_connection(fields: &Fields) -> Vec<Vec<u8>> {
     names.map(<[u8]>::to_vec).collect()
 }
 
+/// Whether `Host` names no port.
+fn has_default_port(listener_port: &str) -> bool {
+    matches!(listener_port, "80" | "443")
+}
+
 /// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there. `None` when it is so already.
 fn rewritten_host(fields: &Fields, listener_port: &str) -> Option<String> {
     let host = fields.text("host")?;
     let end_of_literal = host.rfind(']').map_or(0, |at| at + 1);
     let colon = host[end_of_literal..].find(':').map(|at| end_of_literal + at);
-    match (colon, matches!(listener_port, "80" | "443")) {
+    match (colon, has_default_port(listener_port)) {
         (Some(colon), true) => Some(host[..colon].to_owned()),
         (None, false) if !host.is_empty() => Some(format!("{host}:{listener_port}")),
         _ => None,
@@ -236,6 +268,65 @@ mod tests {
                 x-amzn-trace-id: Self=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx;Root=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx;Extra=1
             "#]],
         );
+    }
+
+    #[test]
+    fn a_field_that_connection_names_goes_in_none_of_its_spellings_and_host_stays() {
+        for options in ["host, x-secret", "HOST,X_Secret", "close, \tHost\t ,, x-SECRET"] {
+            check(
+                &settings(),
+                80,
+                &[
+                    ("Host", "a"),
+                    ("Connection", options),
+                    ("X-Secret", "1"),
+                    ("x_secret", "2"),
+                    ("X-SECRET", "3"),
+                    ("X-Secrets", "4"),
+                    ("Proxy_Connection", "keep-alive"),
+                    ("Content_Length", "5"),
+                    ("Transfer_Encoding", "chunked"),
+                    ("X_Forwarded_For", "10.0.0.1"),
+                ],
+                &expect![[r#"
+                    Host: a
+                    X-Secrets: 4
+                    x-forwarded-for: 203.0.113.7
+                    x-forwarded-proto: http
+                    x-forwarded-port: 80
+                    x-amzn-trace-id: Root=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+                "#]],
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_without_host_gets_the_address_it_came_to() {
+        let host = |local: &str, port: &str, fields: &[(&str, &str)]| {
+            let mut all = Fields::new();
+            for (name, value) in fields {
+                all.push(name, value);
+            }
+            let peer = "203.0.113.7:50000".parse().unwrap();
+            let connection = Connection { peer, local: local.parse().unwrap(), is_tls: false };
+            ensure_host(&mut all, &connection, port);
+            assert_eq!(all.all("host").count(), 1);
+            all.text("host").unwrap().to_owned()
+        };
+        assert_eq!(host("127.77.0.2:8080", "80", &[]), "127.77.0.2");
+        assert_eq!(host("127.77.0.2:8080", "8080", &[]), "127.77.0.2:8080");
+        assert_eq!(host("[::1]:443", "443", &[]), "[::1]");
+        assert_eq!(host("127.77.0.2:80", "80", &[("HOST", "a")]), "a");
+    }
+
+    #[test]
+    fn a_target_does_not_give_the_load_balancer_s_reasons() {
+        let mut fields = Fields::new();
+        for name in ["X-Forebay-Reason", "x_forebay_reason", "X-A", "X-Hop", "Connection"] {
+            fields.push(name, "x-hop");
+        }
+        rewrite_response(&mut fields);
+        assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), [b"X-A"]);
     }
 
     #[test]

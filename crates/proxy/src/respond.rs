@@ -1,6 +1,9 @@
 //! The answers a load balancer gives itself: the one place that knows which cause has which status.
 
-use net::{Body, Response, StatusCode};
+use net::{Body, BodyError, Response, StatusCode};
+
+/// The field that tells the reason of an answer that a load balancer gave itself.
+pub(crate) const REASON_FIELD: &str = net::LOADING.0;
 
 /// Why a request is not answered by a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +13,11 @@ pub(crate) enum Cause {
     /// TRACE is not forwarded (ALB user guide, "HTTP 405").
     MethodNotAllowed,
     /// The client's body did not come to its end.
-    ClientBody,
+    IncompleteBody,
+    /// The client's body is not as its framing says.
+    MalformedBody,
+    /// The client did not send its body in time.
+    BodyTimeout,
     /// `X-Forwarded-For` names more than 30 addresses.
     TooManyForwardedFor,
     /// The target group has no registered targets.
@@ -30,12 +37,23 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// What is wrong with a client's body.
+    pub(crate) fn of_client_body(error: &BodyError) -> Self {
+        match error {
+            BodyError::Closed => Self::IncompleteBody,
+            BodyError::Malformed(_) => Self::MalformedBody,
+            BodyError::TimedOut => Self::BodyTimeout,
+        }
+    }
+
     /// The status, the reason in `x-forebay-reason`, and whether the client's connection must end.
     fn answer(self) -> (StatusCode, &'static str, bool) {
         match self {
             Self::Refused(rejection) => (rejection.status, rejection.reason, true),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", false),
-            Self::ClientBody => (StatusCode::BAD_REQUEST, "incomplete-body", true),
+            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete-body", true),
+            Self::MalformedBody => (StatusCode::BAD_REQUEST, "malformed-body", true),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", true),
             Self::TooManyForwardedFor => (non_standard(463), "too-many-forwarded-for", false),
             Self::NoTargets => (StatusCode::SERVICE_UNAVAILABLE, "no-targets", false),
             Self::NoWeight => (StatusCode::SERVICE_UNAVAILABLE, "no-weight", false),
@@ -67,7 +85,7 @@ pub(crate) fn no_route(host: &str, path: &str, known_hosts: Option<&[String]>) -
         text.push_str(&format!("hosts served here: {}\n", known_hosts.join(", ")));
     }
     Response::with_body(StatusCode::NOT_FOUND, "text/plain", text)
-        .with_field("x-forebay-reason", "no-route")
+        .with_field(REASON_FIELD, "no-route")
         .with_field("server", SERVER)
 }
 
@@ -77,7 +95,7 @@ pub(crate) fn fixed(response: &plan::FixedResponse) -> Response {
     let content_type = response.content_type.as_deref().unwrap_or("text/plain");
     let body = response.message_body.clone().map_or(Body::Empty, Body::from);
     Response::with_body(status, content_type, body)
-        .with_field("x-forebay-reason", "fixed-response")
+        .with_field(REASON_FIELD, "fixed-response")
         .with_field("server", SERVER)
 }
 
@@ -96,7 +114,7 @@ fn page(status: StatusCode, reason: &str) -> Response {
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
     );
     Response::with_body(status, "text/html", body)
-        .with_field("x-forebay-reason", reason)
+        .with_field(REASON_FIELD, reason)
         .with_field("server", SERVER)
 }
 

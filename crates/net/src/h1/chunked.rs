@@ -3,17 +3,25 @@
 use bytes::Bytes;
 
 use crate::BodyError;
+use crate::fields::{is_field_content, is_token};
 use crate::h1::framing::Piece;
 use crate::h1::io::Buffer;
 
 /// Bytes of chunk extensions and trailers that one body may have; all of them are dropped.
 const OVERHEAD_LIMIT: usize = 16 * 1024;
 
+/// Fields that one trailer section may have.
+const TRAILER_FIELDS: usize = 100;
+
 /// Takes chunks apart, wherever the reads happen to cut them.
+///
+/// Trailer fields are dropped (RFC 9112 §7.1.2 allows it), and still have to be fields as strictly as those of a head:
+/// what another reader could take for the next message ends this one in an error.
 #[derive(Debug)]
 pub(crate) struct ChunkedDecoder {
     state: State,
     overhead: usize,
+    n_trailers: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +38,10 @@ enum State {
     DataEnd { seen_cr: bool },
     /// At the start of a trailer line, or of the empty line that ends the body.
     TrailerStart,
-    /// In a trailer line.
-    Trailer,
+    /// In the name of a trailer field.
+    TrailerName,
+    /// In the value of a trailer field.
+    TrailerValue,
     /// After the CR that ends a trailer line.
     TrailerEnd,
     /// After the CR of the last, empty line.
@@ -40,7 +50,7 @@ enum State {
 
 impl ChunkedDecoder {
     pub(crate) fn new() -> Self {
-        Self { state: State::Size { digits: 0, size: 0 }, overhead: 0 }
+        Self { state: State::Size { digits: 0, size: 0 }, overhead: 0, n_trailers: 0 }
     }
 
     /// Takes the next piece of data out of the buffer.
@@ -89,11 +99,27 @@ impl ChunkedDecoder {
             (State::DataEnd { seen_cr: false }, b'\r') => State::DataEnd { seen_cr: true },
             (State::DataEnd { seen_cr: true }, b'\n') => State::Size { digits: 0, size: 0 },
             (State::TrailerStart, b'\r') => State::LastEnd,
-            (State::Trailer, b'\r') => State::TrailerEnd,
-            (State::TrailerEnd, b'\n') => State::TrailerStart,
-            (State::TrailerStart | State::Trailer, byte) if byte != b'\n' && byte != 0 => {
+            (State::TrailerStart, byte) if is_token(byte) => {
+                self.n_trailers += 1;
+                if self.n_trailers > TRAILER_FIELDS {
+                    return Err(BodyError::Malformed("too many trailer fields"));
+                }
                 self.spend_overhead()?;
-                State::Trailer
+                State::TrailerName
+            }
+            (State::TrailerName, byte) if is_token(byte) => {
+                self.spend_overhead()?;
+                State::TrailerName
+            }
+            (State::TrailerName, b':') => State::TrailerValue,
+            (State::TrailerValue, b'\r') => State::TrailerEnd,
+            (State::TrailerValue, byte) if is_field_content(byte) => {
+                self.spend_overhead()?;
+                State::TrailerValue
+            }
+            (State::TrailerEnd, b'\n') => State::TrailerStart,
+            (State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerEnd, _) => {
+                return Err(BodyError::Malformed("trailer section"));
             }
             (State::LastEnd, b'\n') => return Ok(None),
             _ => return Err(BodyError::Malformed("chunked coding")),
@@ -103,7 +129,7 @@ impl ChunkedDecoder {
 
     fn spend_overhead(&mut self) -> Result<(), BodyError> {
         self.overhead += 1;
-        if self.overhead > OVERHEAD_LIMIT { Err(BodyError::Malformed("chunk extensions")) } else { Ok(()) }
+        if self.overhead > OVERHEAD_LIMIT { Err(BodyError::Malformed("chunk extensions or trailers too long")) } else { Ok(()) }
     }
 }
 
@@ -137,7 +163,7 @@ mod tests {
     #[test]
     fn chunks_extensions_and_trailers_are_taken_apart() {
         let input =
-            b"4;name=value\r\nWiki\r\n6\r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX-Sum: 1\r\n\r\nGET";
+            b"4;name=value\r\nWiki\r\n6\r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX-Sum: 1\r\nx!y:\r\n\r\nGET";
         for step in 1..input.len() {
             let (data, end) = decode(input, step).unwrap();
             assert_eq!(data, b"Wikipedia in \r\n\r\nchunks.");
@@ -163,6 +189,17 @@ mod tests {
             "0\r\n\n",
             "0\r\nX: 1\n\r\n",
             "0\r\nX: 1\r\r\n",
+            "0\r\nGET /x HTTP/1.1\r\n\r\n",
+            "0\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\nX : 1\r\n\r\n",
+            "0\r\n: 1\r\n\r\n",
+            "0\r\n X: 1\r\n\r\n",
+            "0\r\nX: 1\r\n folded\r\n\r\n",
+            "0\r\nX: \0\r\n\r\n",
+            "0\r\nX: \x7f\r\n\r\n",
+            "0\r\nX: 1\n\r\n",
+            "0\r\nX: 1\r\n\n",
         ] {
             assert!(decode(bad.as_bytes(), 1).is_err(), "{bad:?} should be refused");
         }
@@ -170,7 +207,14 @@ mod tests {
 
     #[test]
     fn endless_extensions_and_trailers_are_refused() {
-        for endless in [format!("1;{}", "a".repeat(20_000)), format!("0\r\nX: {}", "a".repeat(20_000))] {
+        let many = "X:\r\n".repeat(TRAILER_FIELDS);
+        assert!(decode(format!("0\r\n{many}\r\n").as_bytes(), 100).is_ok());
+        for endless in [
+            format!("1;{}", "a".repeat(20_000)),
+            format!("0\r\nX: {}", "a".repeat(20_000)),
+            format!("0\r\n{}", "a".repeat(20_000)),
+            format!("0\r\n{many}X:\r\n\r\n"),
+        ] {
             assert!(decode(endless.as_bytes(), 1000).is_err());
         }
     }

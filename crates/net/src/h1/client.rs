@@ -179,10 +179,11 @@ impl ClientConnection {
         if head.keep_alive && sending.is_whole() {
             give_back(self);
         }
-        let body = match framing {
-            Some(Framing::Length(length @ 1..)) => Body::Stream(Box::new(UnsentBody(length))),
-            _ => Body::Empty,
+        let length = match framing {
+            Some(Framing::Length(length)) => Some(length),
+            Some(Framing::Chunked | Framing::UntilClose) | None => None,
         };
+        let body = Body::Stream(Box::new(UnsentBody(length)));
         Response { status: head.status, fields: head.fields, body, close: false }
     }
 
@@ -325,8 +326,8 @@ impl ResponseReading<'_> {
     }
 }
 
-/// The body of an answer to HEAD: it has a length and no bytes.
-struct UnsentBody(u64);
+/// The body of an answer to HEAD: it has no bytes, and a length if the server told one.
+struct UnsentBody(Option<u64>);
 
 impl BodyStream for UnsentBody {
     fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -334,7 +335,7 @@ impl BodyStream for UnsentBody {
     }
 
     fn remaining(&self) -> Option<u64> {
-        Some(self.0)
+        self.0
     }
 }
 

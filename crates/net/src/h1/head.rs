@@ -109,7 +109,7 @@ pub(crate) fn parse_request(head: &[u8], max_fields: usize) -> Result<RequestHea
     let method = request.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let method = method.ok_or(Rejection::bad("malformed-method"))?;
     let mut fields = copy_fields(head, request.headers);
-    let target = read_target(request.path.unwrap_or_default(), &method, &mut fields)?;
+    let target = read_target(request.path.unwrap_or_default(), &method, version, &mut fields)?;
     check_host(&fields, version)?;
     let framing = Framing::declared(&fields, version == Version::HTTP_10).map_err(refuse_framing)?;
     let options = ConnectionOptions::of(&fields);
@@ -158,7 +158,12 @@ fn copy_fields(head: &[u8], headers: &[httparse::Header<'_>]) -> Fields {
 }
 
 /// Reads the request target (RFC 9112 §3.2). The host of an absolute one takes the place of `Host`.
-fn read_target(target: &str, method: &Method, fields: &mut Fields) -> Result<Target, Rejection> {
+fn read_target(
+    target: &str,
+    method: &Method,
+    version: Version,
+    fields: &mut Fields,
+) -> Result<Target, Rejection> {
     let is_visible = |byte: u8| (b'!'..=b'~').contains(&byte) && byte != b'#';
     if !target.bytes().all(is_visible) {
         return Err(Rejection::bad("malformed-target"));
@@ -177,9 +182,8 @@ fn read_target(target: &str, method: &Method, fields: &mut Fields) -> Result<Tar
     if authority.is_empty() {
         return Err(Rejection::bad("malformed-target"));
     }
-    if fields.all("host").count() > 1 {
-        return Err(Rejection::bad("several-hosts"));
-    }
+    // HTTP/1.1 has to have the field all the same, so it is looked at before it is replaced.
+    check_host(fields, version)?;
     fields.set("host", authority);
     Ok(Target::new(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }))
 }
@@ -191,7 +195,8 @@ fn check_host(fields: &Fields, version: Version) -> Result<(), Rejection> {
         (None, _) if version == Version::HTTP_10 => Ok(()),
         (None, _) => Err(Rejection::bad("no-host")),
         (Some(_), Some(_)) => Err(Rejection::bad("several-hosts")),
-        (Some(host), None) if host.iter().all(|byte| is_authority_byte(*byte)) => Ok(()),
+        // Without a name it would lead to whatever a server takes for its default.
+        (Some(host), None) if !host.is_empty() && host.iter().all(|byte| is_authority_byte(*byte)) => Ok(()),
         (Some(_), None) => Err(Rejection::bad("malformed-host")),
     }
 }

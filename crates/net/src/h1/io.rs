@@ -155,6 +155,11 @@ impl Io {
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await
     }
 
+    /// Has the connection end in a reset, so that nobody takes what was written for all there was to be.
+    pub(crate) fn abort(&self) {
+        let _ = self.stream.borrow().set_zero_linger();
+    }
+
     /// The next piece of the body that is being read.
     fn poll_body(&self, cx: &mut Context<'_>, waiting: &mut bool) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
@@ -169,8 +174,11 @@ impl Io {
                 let _ = self.stream.borrow_mut().try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             match self.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    return Poll::Ready(self.body.borrow_mut().close().err().map(Err));
+                Poll::Ready(Ok(0)) => return Poll::Ready(self.body.borrow_mut().close().err().map(Err)),
+                // A reset is no end, not even of a body that lasts until the connection is closed (RFC 9112 §8).
+                Poll::Ready(Err(_)) => {
+                    *self.body.borrow_mut() = BodyReader::Done;
+                    return Poll::Ready(Some(Err(BodyError::Closed)));
                 }
                 Poll::Ready(Ok(_)) => *waiting = false,
                 Poll::Pending => {

@@ -207,7 +207,12 @@ async fn write_response(
     };
     let mut out = Vec::with_capacity(512);
     writer::response_head(&mut out, response.status, &response.fields, transfer, close);
-    writer::write_message(io, out, transfer, response.body).await.map(|()| close)
+    let written = writer::write_message(io, out, transfer, response.body).await;
+    if written.is_err() && transfer == Transfer::UntilClose {
+        // Here the end of the connection would say that the body is whole.
+        io.abort();
+    }
+    written.map(|()| close)
 }
 
 async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection) {

@@ -245,3 +245,64 @@ fn acc_s3_64_least_outstanding_requests_avoids_the_busy_target() {
         slow.await.unwrap();
     });
 }
+
+/// A target that answers GET and closes its connection at random moments after an answer, without having said so.
+async fn forgetful() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::task::spawn_local(async move {
+        // A linear congruential generator, so that every run closes at the same moments.
+        let mut random = 1_u64;
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (n_answers, patience) = (1 + (random >> 60), Duration::from_micros((random >> 40) % 2000));
+            tokio::task::spawn_local(async move {
+                for _ in 0..n_answers {
+                    let mut bytes = [0; 4096];
+                    let n_bytes = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await.unwrap_or(0);
+                    if !bytes[..n_bytes].ends_with(b"\r\n\r\n") {
+                        return;
+                    }
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                    let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+                }
+                tokio::time::sleep(patience).await;
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_target_that_closes_idle_connections_at_random_moments_costs_no_get() {
+    run(async {
+        let target = forgetful().await;
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[target])]);
+        let world = World::start(plan_of(&balancer)).await;
+        let address = balancer.listeners[0].addresses[0];
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                tokio::task::spawn_local(async move {
+                    let client = Client::new(address);
+                    let mut others = Vec::new();
+                    for _ in 0..250 {
+                        let answer = client.get("/").await;
+                        if answer.text != "ok" {
+                            others.push((
+                                answer.status,
+                                answer.fields.text("x-forebay-reason").map(str::to_owned),
+                            ));
+                        }
+                    }
+                    others
+                })
+            })
+            .collect();
+        for client in clients {
+            assert_eq!(client.await.unwrap(), []);
+        }
+        let metrics = world.metrics.encode();
+        assert!(!metrics.contains("forebay_retries_total{load_balancer=\"lb\",target_group=\"g\"} 0"), "{metrics}");
+    });
+}

@@ -50,6 +50,9 @@ fn what_could_be_read_in_two_ways_is_refused() {
         (with("Host: user@a\r\n"), "malformed-host"),
         (with("Host: a/b\r\n"), "malformed-host"),
         (with("Host: a b\r\n"), "malformed-host"),
+        (with("Host:\r\n"), "malformed-host"),
+        ("GET http://a/ HTTP/1.1\r\n\r\n".into(), "no-host"),
+        ("GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".into(), "several-hosts"),
         ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n".into(), "malformed-target"),
         ("GET a HTTP/1.1\r\nHost: a\r\n\r\n".into(), "malformed-target"),
         ("GET * HTTP/1.1\r\nHost: a\r\n\r\n".into(), "malformed-target"),
@@ -71,6 +74,8 @@ fn an_absolute_target_names_the_host() {
     let head = parse("GET http://B.example.com:8080?q HTTP/1.1\r\nHost: a.example.com\r\n\r\n").unwrap();
     assert_eq!(head.target.as_str(), "/?q");
     assert_eq!(head.fields.all("host").collect::<Vec<_>>(), [b"B.example.com:8080"]);
+    let old = parse("GET http://b/x HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(old.fields.all("host").collect::<Vec<_>>(), [b"b"]);
 }
 
 #[test]
