@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Rejection, Request, Response};
+use crate::{Connection, Rejection, Request, Response};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
@@ -14,8 +14,11 @@ pub trait Handler: Clone + 'static {
         true
     }
 
+    /// Hears that a connection has been opened. What it returns is dropped when the connection has ended.
+    fn connection_opened(&self, _connection: &Connection) -> impl Sized + 'static {}
+
     /// Words the answer to something that is no request. The connection ends with it.
-    fn reject(&self, rejection: Rejection) -> Response {
+    fn reject(&self, rejection: Rejection, _connection: &Connection) -> Response {
         Response::with_body(rejection.status, "text/plain", format!("{}\n", rejection.reason))
     }
 }

@@ -1,5 +1,6 @@
 //! Requests and responses, independent of the HTTP version that carries them.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use http::{Method, StatusCode, Version};
@@ -48,7 +49,6 @@ pub const LOADING: (&str, &str) = ("x-forebay-reason", "loading");
 /// A response on its way out.
 ///
 /// `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` are written by whoever sends it.
-#[derive(Debug)]
 pub struct Response {
     /// The status code.
     pub status: StatusCode,
@@ -58,6 +58,44 @@ pub struct Response {
     pub body: Body,
     /// Whether the connection ends with this response.
     pub close: bool,
+    /// Who wants to know when the response is out and how that went. Dropped uncalled when the client left before.
+    pub when_sent: Option<WhenSent>,
+}
+
+/// Told once how the sending of a response ended.
+pub type WhenSent = Box<dyn FnOnce(Sent)>;
+
+/// What one exchange took, and how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Bytes of the request that were read, head and framing included.
+    pub received: u64,
+    /// Bytes of the response that were written, head and framing included.
+    pub sent: u64,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How the sending of a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All of it was written.
+    Whole,
+    /// Its body did not come to its end.
+    Broken,
+    /// The client left, or took nothing more.
+    ClientLeft,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("fields", &self.fields)
+            .field("body", &self.body)
+            .field("close", &self.close)
+            .finish_non_exhaustive()
+    }
 }
 
 // === impl Target ===
@@ -106,7 +144,7 @@ impl Response {
     /// A response without fields and body.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        Self { status, fields: Fields::new(), body: Body::Empty, close: false }
+        Self { status, fields: Fields::new(), body: Body::Empty, close: false, when_sent: None }
     }
 
     /// A response with a body of this media type.
@@ -114,7 +152,7 @@ impl Response {
     pub fn with_body(status: StatusCode, content_type: &str, body: impl Into<Body>) -> Self {
         let mut fields = Fields::with_capacity(4, 128);
         fields.push("content-type", content_type);
-        Self { status, fields, body: body.into(), close: false }
+        Self { status, fields, body: body.into(), close: false, when_sent: None }
     }
 
     /// The same response with one more field.

@@ -27,6 +27,15 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// Has the connection end in a reset once it is dropped.
+    pub(crate) fn abort(&self) {
+        let socket = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        let _ = socket.set_zero_linger();
+    }
+
     /// Writes a few bytes if the socket takes them now; nobody is woken when it does not.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Self::Plain(stream) = self {

@@ -1,7 +1,8 @@
 //! The director: from one plan to the next, and the health of every target.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +43,10 @@ pub(crate) struct Director {
     listeners: BTreeMap<ListenerKey, ListenerState>,
     watched: HashMap<TargetKey, Watched>,
     draining: Vec<Draining>,
+    /// Load balancer and target group of the targets that were counted last.
+    counted: BTreeSet<(String, String)>,
+    /// The states of targets, as they were told last.
+    told_states: BTreeMap<TargetKey, TargetState>,
     /// Told by the checks when the health of a target is another.
     health_changed: Rc<Notify>,
 }
@@ -95,6 +100,8 @@ impl Director {
             listeners: BTreeMap::new(),
             watched: HashMap::new(),
             draining: Vec::new(),
+            counted: BTreeSet::new(),
+            told_states: BTreeMap::new(),
             health_changed: Rc::default(),
         }
     }
@@ -134,7 +141,9 @@ impl Director {
                 }
             };
             if is_news {
-                tell(&observed, self.observe());
+                let now = self.observe();
+                self.count(&now);
+                tell(&observed, now);
             }
         }
         self.close_all().await;
@@ -181,15 +190,27 @@ impl Director {
     async fn open_new_listeners(&mut self) -> bool {
         let (snapshot, mut is_news) = (Arc::clone(&self.snapshot), false);
         self.listeners.retain(|key, _| snapshot.listeners.iter().any(|listener| listener.key == *key));
+        let mut states: BTreeMap<ListenerKey, (SocketAddr, ListenerState)> = BTreeMap::new();
         for (address, open_as) in wanted_addresses(&snapshot) {
-            if self.open.contains_key(&address) {
-                continue;
-            }
             let key = open_as.listener.clone();
-            let state = match self.open_listener(address, open_as).await {
-                Ok(()) => ListenerState::Open,
-                Err(problem) => ListenerState::Failed(problem),
+            let state = if self.open.contains_key(&address) {
+                ListenerState::Open
+            } else {
+                match self.open_listener(address, open_as).await {
+                    Ok(()) => ListenerState::Open,
+                    Err(problem) => ListenerState::Failed(problem),
+                }
             };
+            // A listener is open when it is at all of its addresses.
+            match states.entry(key) {
+                Entry::Vacant(vacant) => drop(vacant.insert((address, state))),
+                Entry::Occupied(mut known) if known.get().1 == ListenerState::Open => {
+                    known.insert((address, state));
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+        for (key, (address, state)) in states {
             let is_new = self.listeners.get(&key) != Some(&state);
             if let ListenerState::Failed(problem) = &state
                 && is_new
@@ -308,6 +329,36 @@ impl Director {
             (draining.target.key.clone(), health)
         });
         Observed { targets: draining.chain(watched).collect(), listeners: self.listeners.clone() }
+    }
+}
+
+impl Director {
+    /// Counts targets by their states, and changes of their health.
+    fn count(&mut self, now: &Observed) {
+        let told =
+            |(key, health): (&TargetKey, &TargetHealth)| self.told_states.get(key) == Some(&health.state);
+        if self.told_states.len() == now.targets.len() && now.targets.iter().all(told) {
+            return;
+        }
+        let snapshot = Arc::clone(&self.snapshot);
+        let names: HashMap<&str, &str> = snapshot
+            .groups
+            .iter()
+            .map(|group| (group.load_balancer.as_str(), group.load_balancer_name.as_str()))
+            .collect();
+        let name = |key: &TargetKey| names.get(key.load_balancer.as_str()).copied();
+        for (key, health) in &now.targets {
+            let before = self.told_states.get(key).copied();
+            let is_change = before != Some(health.state) && health.state != TargetState::Initial;
+            if let (true, Some(load_balancer)) = (is_change, name(key)) {
+                self.metrics.health_changed(load_balancer, &key.target_group, health.state);
+            }
+        }
+        self.told_states = now.targets.iter().map(|(key, health)| (key.clone(), health.state)).collect();
+        let targets = now.targets.iter();
+        let counted =
+            targets.filter_map(|(key, health)| Some((name(key)?, key.target_group.as_str(), health.state)));
+        self.metrics.set_targets(counted, &mut self.counted);
     }
 }
 

@@ -1,60 +1,180 @@
-//! The way of one request, from its head to its answer.
+//! The way of one request, from its head to the end of its answer.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
-use net::{Fields, Handler, Method, Rejection, Request, Response};
+use jiff::Timestamp;
+use net::{Body, Connection, End, Fields, Handler, Method, Rejection, Request, Response, Sent};
 use plan::{Action, Condition, HeaderFields, RequestHead, Values, normalise_host};
+use tokio::time::Instant;
 
-use crate::respond::{self, Cause};
+use crate::access_log::{self, Line};
+use crate::respond::{self, OwnAnswer, Reason};
+use crate::target::InFlight;
 use crate::worker::{ListenerSlot, WorkerForward, WorkerListener};
 use crate::{forward, headers};
 
 /// Answers the requests of one listener.
 #[derive(Clone)]
-pub(crate) struct Exchange {
+pub(crate) struct Exchanges {
     slot: Rc<ListenerSlot>,
 }
 
-impl Exchange {
+/// One request and what becomes of it. However it ends, it ends in its drop: there the answer is counted, the line of the
+/// access log is written, and the target is free of it.
+pub(crate) struct Exchange {
+    /// The listener of the moment of arrival, kept to the end.
+    pub(crate) listener: Rc<WorkerListener>,
+    client: SocketAddr,
+    started: Instant,
+    /// The part of the line that the request says, when lines are written.
+    asked: Option<Vec<u8>>,
+    trace_id: Option<String>,
+    /// The target that was asked last.
+    pub(crate) target: Option<SocketAddr>,
+    /// How long the target took to begin its answer.
+    pub(crate) target_took: Option<Duration>,
+    /// Counts at the target for as long as it works on the request.
+    pub(crate) in_flight: Option<InFlight>,
+    /// The status, once there is an answer.
+    status: Option<u16>,
+    /// Why the answer is our own, when it is.
+    reason: Option<&'static str>,
+    sent: Sent,
+}
+
+// === impl Exchanges ===
+
+impl Exchanges {
     pub(crate) fn new(slot: Rc<ListenerSlot>) -> Self {
         Self { slot }
     }
 }
 
-impl Handler for Exchange {
+impl Handler for Exchanges {
     async fn handle(&self, request: Request) -> Response {
         // The plan of this moment, kept to the end of the exchange.
         let listener = self.slot.current();
-        let answer = route(&self.slot, &listener, request).await;
-        answer.unwrap_or_else(|own| {
-            listener.metrics.own_answers.inc();
-            own
-        })
+        let asked = listener.worker.lines.is_some().then(|| access_log::asked(&request));
+        let mut exchange = Exchange::begin(listener, &request.connection, asked);
+        let answer = route(&self.slot, &mut exchange, request).await;
+        exchange.answer(answer)
     }
 
     fn admits(&self, peer: SocketAddr) -> bool {
         self.slot.admits(peer.ip())
     }
 
-    fn reject(&self, rejection: Rejection) -> Response {
-        self.slot.current().metrics.own_answers.inc();
-        respond::to(Cause::Refused(rejection))
+    fn connection_opened(&self, _: &Connection) -> impl Sized + 'static {
+        self.slot.current().metrics.open_connection()
+    }
+
+    fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
+        let listener = self.slot.current();
+        let asked = listener.worker.lines.is_some().then(Vec::new);
+        Exchange::begin(listener, connection, asked).answer(Err(respond::refuse(rejection)))
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    fn begin(listener: Rc<WorkerListener>, connection: &Connection, asked: Option<Vec<u8>>) -> Self {
+        Self {
+            listener,
+            client: connection.peer,
+            started: net::recently(),
+            asked,
+            trace_id: None,
+            target: None,
+            target_took: None,
+            in_flight: None,
+            status: None,
+            reason: None,
+            sent: Sent { received: 0, sent: 0, end: End::ClientLeft },
+        }
+    }
+
+    /// Takes in the request's fields as the target gets them.
+    pub(crate) fn forwarded(&mut self, fields: &Fields) {
+        if self.asked.is_some() {
+            self.trace_id = fields.text("x-amzn-trace-id").map(str::to_owned);
+        }
+    }
+
+    /// Gives the answer away. The exchange ends when it is out; where nobody needs to know when that is, at once.
+    fn answer(mut self, answer: Result<Response, OwnAnswer>) -> Response {
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(own) => {
+                self.reason = Some(own.reason);
+                own.response
+            }
+        };
+        self.status = Some(response.status.as_u16());
+        if self.asked.is_some() || matches!(response.body, Body::Stream(_)) {
+            response.when_sent = Some(Box::new(move |sent| self.end(sent)));
+        } else {
+            self.sent.end = End::Whole;
+        }
+        response
+    }
+
+    /// Ends it, with what came of the answer.
+    fn end(mut self, sent: Sent) {
+        self.sent = sent;
+    }
+
+    /// The status and the reason that are told.
+    fn outcome(&self) -> (u16, Option<&'static str>) {
+        match (self.status, self.sent.end) {
+            (None, _) => (Reason::CLIENT_LEFT.status().as_u16(), Some(Reason::CLIENT_LEFT.name)),
+            (Some(status), End::ClientLeft) => (status, Some(Reason::CLIENT_LEFT.name)),
+            (Some(status), End::Broken) => (status, Some(Reason::ANSWER_BROKEN.name)),
+            (Some(status), End::Whole) => (status, self.reason),
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let (Some(status), Some(reason)) = (self.status, self.reason) {
+            self.listener.metrics.count_own_answer(status, reason);
+        }
+        let (Some(lines), Some(asked)) = (&self.listener.worker.lines, &self.asked) else { return };
+        let (status, reason) = self.outcome();
+        lines.add(&Line {
+            time: Timestamp::now(),
+            load_balancer: &self.listener.snapshot.load_balancer,
+            port: self.listener.snapshot.key.port,
+            client: self.client,
+            asked,
+            status,
+            reason,
+            target: self.target,
+            received: self.sent.received,
+            sent: self.sent.sent,
+            took: net::recently().saturating_duration_since(self.started),
+            target_took: self.target_took,
+            trace_id: self.trace_id.as_deref(),
+        });
     }
 }
 
 /// Decides by the rules and does it. The error is an answer of our own.
 async fn route(
     slot: &ListenerSlot,
-    listener: &WorkerListener,
+    exchange: &mut Exchange,
     mut request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, OwnAnswer> {
     if request.method == Method::TRACE {
-        return Err(respond::to(Cause::MethodNotAllowed));
+        return Err(respond::to(Reason::METHOD_NOT_ALLOWED));
     }
     if headers::too_many_forwarded_for(&request.fields) {
-        return Err(respond::to(Cause::TooManyForwardedFor));
+        return Err(respond::to(Reason::TOO_MANY_FORWARDED_FOR));
     }
+    let listener = Rc::clone(&exchange.listener);
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
     let host = normalise_host(request.authority());
     let head = RequestHead {
@@ -70,8 +190,8 @@ async fn route(
     match decision.action {
         Action::Forward(_) => {
             let group = listener.forward_of(&decision).and_then(WorkerForward::choose);
-            let group = group.ok_or_else(|| respond::to(Cause::NoWeight))?;
-            forward::forward(slot, listener, group, request).await
+            let group = group.ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
+            forward::forward(slot, exchange, group, request).await
         }
         Action::Redirect(redirect) => {
             let location = redirect.location(&head, request.connection.is_tls, rules.port);

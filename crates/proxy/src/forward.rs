@@ -2,21 +2,21 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use net::{
-    Body, BodyError, BodyStream, Bytes, ClientConnection, CollectError, ConnectError, LOADING, Method, Outgoing, Request,
+    Body, BodyError, Bytes, ClientConnection, CollectError, ConnectError, LOADING, Method, Outgoing, Request,
     Response, SendError, StatusCode,
 };
 use plan::Replay;
 use tokio::time::Instant;
 
+use crate::exchange::Exchange;
 use crate::headers;
 use crate::random::Random;
-use crate::respond::{self, Cause};
+use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::InFlight;
-use crate::worker::{ListenerSlot, WorkerGroup, WorkerListener, WorkerTarget};
+use crate::worker::{ListenerSlot, WorkerGroup, WorkerTarget};
 
 /// How often one request is sent, at most.
 const ATTEMPTS: usize = 4;
@@ -39,15 +39,16 @@ const HOLD_INTERVAL: Duration = Duration::from_millis(10);
 /// Sends a request to a target of the group. The error is an answer of our own.
 pub(crate) async fn forward(
     slot: &ListenerSlot,
-    listener: &WorkerListener,
+    exchange: &mut Exchange,
     group: Rc<WorkerGroup>,
     mut request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, OwnAnswer> {
+    let listener = Rc::clone(&exchange.listener);
     let settings = &listener.snapshot.settings;
     headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
-    let body = std::mem::take(&mut request.body);
-    let prepared = Replayable::prepare(body).await;
-    let mut body = prepared.map_err(|error| respond::to(Cause::of_client_body(&error)))?;
+    exchange.forwarded(&request.fields);
+    let prepared = Replayable::prepare(std::mem::take(&mut request.body)).await;
+    let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {
         slot,
@@ -60,27 +61,30 @@ pub(crate) async fn forward(
     let mut refusal = None;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
-        let in_flight = InFlight::begin(&target.shared, listener.worker.index);
-        let asked = ask(&target, &choice.group, &request, &mut body, settings.idle_timeout).await;
-        let failure = match asked {
-            Some(Ok(response)) => return Ok(finish(response, in_flight)),
+        exchange.target = Some(target.shared.address());
+        exchange.in_flight = Some(InFlight::begin(&target.shared, listener.worker.index));
+        let attempt_at = Attempt { target: &target, group: &choice.group, request: &request, exchange };
+        let failure = match attempt_at.ask(&mut body, settings.idle_timeout).await {
+            Some(Ok(response)) => return Ok(response),
             Some(Err(failure)) => failure,
             None => break,
         };
+        exchange.in_flight = None;
         if let Failure::NotSent(_) | Failure::NotReady(_) = failure {
             target.shared.report_unreachable();
         }
         choice.has_failed = true;
         let may_go_on = attempt < ATTEMPTS || choice.may_wait();
         let may_replay = may_replay(&failure, choice.group.group.replay, &request.method);
-        refusal = Some(failure.into_response());
+        refusal = Some(failure.into_answer());
         if !may_go_on || !may_replay {
             break;
         }
         choice.group.group.metrics.retries.inc();
         choice.tried.push(target.shared.address());
     }
-    Err(refusal.unwrap_or_else(|| respond::to(Cause::NoTargets)))
+    exchange.in_flight = None;
+    Err(refusal.unwrap_or_else(|| respond::to(Reason::NO_TARGETS)))
 }
 
 /// Choosing targets for one request, one after the other.
@@ -134,67 +138,70 @@ enum Failure {
     NotReady(Response),
 }
 
-/// Asks one target; `None` when the body is gone. A target may close a connection that is kept at the very moment at
-/// which it is used again, which says nothing about the target: what may be repeated goes to it over a new one.
-async fn ask(
-    target: &Rc<WorkerTarget>,
-    group: &WorkerGroup,
-    request: &Request,
-    body: &mut Replayable,
-    timeout: Duration,
-) -> Option<Result<Response, Failure>> {
-    if let Some(kept) = target.take_idle() {
-        let answer = ask_over(kept, target, group, request, body.next()?, timeout).await;
-        let is_stale = matches!(answer, Err(Failure::Sent(SendError::Closed { was_used: true })));
-        let may_repeat = is_repeatable(group.group.replay, &request.method) && body.is_kept();
-        if !is_stale || !may_repeat {
-            return Some(answer);
-        }
-        group.group.metrics.retries.inc();
-    }
-    let opened = ClientConnection::open(target.shared.address(), CONNECT_TIMEOUT).await;
-    Some(match opened {
-        Ok(connection) => ask_over(connection, target, group, request, body.next()?, timeout).await,
-        Err(error) => Err(Failure::NotSent(error)),
-    })
+/// A request on its way to one target.
+struct Attempt<'a> {
+    target: &'a Rc<WorkerTarget>,
+    group: &'a WorkerGroup,
+    request: &'a Request,
+    exchange: &'a mut Exchange,
 }
 
-async fn ask_over(
-    connection: ClientConnection,
-    target: &Rc<WorkerTarget>,
-    group: &WorkerGroup,
-    request: &Request,
-    body: Body,
-    timeout: Duration,
-) -> Result<Response, Failure> {
-    let outgoing = Outgoing {
-        method: &request.method,
-        target: request.target.as_str(),
-        fields: &request.fields,
-        body,
-        timeout,
-    };
-    let pool = Rc::clone(target);
-    let sent = net::recently();
-    let mut response =
-        connection.send(outgoing, move |connection| pool.keep(connection)).await.map_err(Failure::Sent)?;
-    let is_ours = group.group.replay == Replay::Everything;
-    if is_ours && is_loading(&response) {
-        return Err(Failure::NotReady(response));
-    }
-    // The answer to HEAD has a length, and no body to look at.
-    if request.method != Method::HEAD {
-        let is_held = is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES);
-        if is_held {
-            let held = std::mem::take(&mut response.body).collect(usize::MAX).await;
-            response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
-        } else {
-            response.body.begin().await.map_err(Failure::of_answer)?;
+impl Attempt<'_> {
+    /// Asks the target; `None` when the body is gone. A target may close a connection that is kept at the very moment at
+    /// which it is used again, which says nothing about the target: what may be repeated goes to it over a new one.
+    async fn ask(mut self, body: &mut Replayable, timeout: Duration) -> Option<Result<Response, Failure>> {
+        if let Some(kept) = self.target.take_idle() {
+            let answer = self.ask_over(kept, body.next()?, timeout).await;
+            let is_stale = matches!(answer, Err(Failure::Sent(SendError::Closed { was_used: true })));
+            let replay = self.group.group.replay;
+            if !is_stale || !body.is_kept() || !is_repeatable(replay, &self.request.method) {
+                return Some(answer);
+            }
+            self.group.group.metrics.retries.inc();
         }
+        let opened = ClientConnection::open(self.target.shared.address(), CONNECT_TIMEOUT).await;
+        Some(match opened {
+            Ok(connection) => self.ask_over(connection, body.next()?, timeout).await,
+            Err(error) => Err(Failure::NotSent(error)),
+        })
     }
-    group.group.metrics.count_answer(response.status, net::recently() - sent);
-    headers::rewrite_response(&mut response.fields);
-    Ok(response)
+
+    async fn ask_over(
+        &mut self,
+        connection: ClientConnection,
+        body: Body,
+        timeout: Duration,
+    ) -> Result<Response, Failure> {
+        let Request { method, target, fields, .. } = self.request;
+        let outgoing = Outgoing { method, target: target.as_str(), fields, body, timeout };
+        let pool = Rc::clone(self.target);
+        let sent = net::recently();
+        let answer = connection.send(outgoing, move |connection| pool.keep(connection)).await;
+        let mut response = answer.map_err(Failure::Sent)?;
+        let is_ours = self.group.group.replay == Replay::Everything;
+        if is_ours && is_loading(&response) {
+            return Err(Failure::NotReady(response));
+        }
+        // The answer to HEAD has a length, and no body to look at.
+        if *method != Method::HEAD {
+            begin_answer(&mut response, is_ours).await?;
+        }
+        let took = net::recently() - sent;
+        self.exchange.target_took = Some(took);
+        self.group.group.metrics.count_answer(response.status, took);
+        headers::rewrite_response(&mut response.fields);
+        Ok(response)
+    }
+}
+
+/// Takes in as much of an answer as may still be replaced by another: of our own replicas all of a small one.
+async fn begin_answer(response: &mut Response, is_ours: bool) -> Result<(), Failure> {
+    if is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
+        let held = std::mem::take(&mut response.body).collect(usize::MAX).await;
+        response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
+        return Ok(());
+    }
+    response.body.begin().await.map_err(|error| Failure::of_answer(&error))
 }
 
 /// Whether the answer says that nothing was done with the request yet.
@@ -219,7 +226,7 @@ fn is_repeatable(replay: Replay, method: &Method) -> bool {
 
 impl Failure {
     /// An answer whose body is broken from its beginning, before anything was passed on.
-    fn of_answer(error: BodyError) -> Self {
+    fn of_answer(error: &BodyError) -> Self {
         Self::Sent(match error {
             BodyError::Malformed(problem) => SendError::Malformed(problem),
             BodyError::Closed => SendError::Truncated,
@@ -228,15 +235,15 @@ impl Failure {
     }
 
     /// The answer to the client, if nobody else has a better one.
-    fn into_response(self) -> Response {
+    fn into_answer(self) -> OwnAnswer {
         respond::to(match self {
-            Self::NotReady(response) => return response,
-            Self::NotSent(ConnectError::Refused { .. }) => Cause::Unreachable,
-            Self::NotSent(ConnectError::TimedOut { .. }) => Cause::ConnectTimeout,
-            Self::Sent(SendError::Closed { .. } | SendError::Truncated) => Cause::TargetClosed,
-            Self::Sent(SendError::TimedOut) => Cause::TargetTimeout,
-            Self::Sent(SendError::Malformed(_)) => Cause::TargetMalformed,
-            Self::Sent(SendError::Body(error)) => Cause::of_client_body(&error),
+            Self::NotReady(response) => return respond::loading(response),
+            Self::NotSent(ConnectError::Refused { .. }) => Reason::TARGET_UNREACHABLE,
+            Self::NotSent(ConnectError::TimedOut { .. }) => Reason::TARGET_CONNECT_TIMEOUT,
+            Self::Sent(SendError::Closed { .. } | SendError::Truncated) => Reason::TARGET_CLOSED,
+            Self::Sent(SendError::TimedOut) => Reason::TARGET_TIMEOUT,
+            Self::Sent(SendError::Malformed(_)) => Reason::TARGET_MALFORMED,
+            Self::Sent(SendError::Body(error)) => Reason::of_client_body(&error),
         })
     }
 }
@@ -274,28 +281,5 @@ impl Replayable {
             Self::Kept(bytes) => Some(bytes.clone().into()),
             Self::Once(body) => body.take(),
         }
-    }
-}
-
-/// Counts the request as in flight until the last byte of its answer has been read.
-fn finish(mut response: Response, in_flight: InFlight) -> Response {
-    if let Body::Stream(body) = response.body {
-        response.body = Body::Stream(Box::new(CountedBody { body, _in_flight: in_flight }));
-    }
-    response
-}
-
-struct CountedBody {
-    body: Box<dyn BodyStream>,
-    _in_flight: InFlight,
-}
-
-impl BodyStream for CountedBody {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.body.poll_chunk(cx)
-    }
-
-    fn remaining(&self) -> Option<u64> {
-        self.body.remaining()
     }
 }

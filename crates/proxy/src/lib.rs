@@ -6,8 +6,8 @@
 //!
 //! [`exchange`] reads like the way of one request; [`respond`] alone knows which cause has which status.
 
+mod access_log;
 mod check;
-
 mod director;
 mod exchange;
 mod forward;
@@ -26,6 +26,7 @@ use net::{Drain, DrainWatch};
 use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
 
+pub use access_log::{AccessLog, AccessLogWriter, Sink};
 pub use metrics::Metrics;
 
 /// How the data plane runs.
@@ -33,12 +34,23 @@ pub use metrics::Metrics;
 pub struct Settings {
     /// Threads that carry traffic.
     pub n_cores: usize,
+    /// Where a line is written for every request, if anywhere.
+    pub access_log: Option<AccessLog>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { n_cores: net::n_cores() }
+        Self { n_cores: net::n_cores(), access_log: None }
     }
+}
+
+/// Opens an access log, whose dropped lines these metrics count. The log ends once the data plane has; then wait for the
+/// writer.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn open_access_log(sink: Sink, metrics: &Metrics) -> std::io::Result<(AccessLog, AccessLogWriter)> {
+    AccessLog::start(sink, metrics.dropped_lines.clone())
 }
 
 /// Commands that may wait for a core. A core takes them between two requests, so they never pile up.
@@ -63,11 +75,14 @@ pub async fn run(
     let mut commands = Vec::new();
     for index in 0..settings.n_cores {
         let (sender, receiver) = mpsc::channel(COMMAND_QUEUE);
-        let (metrics, watch) = (metrics.clone(), cores_drain.watch());
-        net::spawn_core(&format!("core-{index}"), move || worker::run(index, receiver, metrics, watch))?;
+        let (metrics, access_log, watch) =
+            (metrics.clone(), settings.access_log.clone(), cores_drain.watch());
+        net::spawn_core(&format!("core-{index}"), move || {
+            worker::run(index, receiver, metrics, access_log, watch)
+        })?;
         commands.push(sender);
     }
-    drop(first_watch);
+    drop((first_watch, settings));
     director::Director::new(commands, metrics, wake).run(plans, observed, drain.clone()).await;
     cores_drain.finish(DRAIN_PATIENCE).await;
     // Whoever waits for the end waits for the cores too.

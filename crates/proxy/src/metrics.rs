@@ -1,10 +1,13 @@
 //! What the data plane counts. Counters are found once per plan, and only added to on the way of a request.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use plan::health::TargetState;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,9 +22,12 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     retries: Family<GroupLabels, Counter>,
     response_time: Family<GroupLabels, Latency>,
-    own_answers: Family<ListenerLabels, Counter>,
+    own_answers: Family<OwnAnswerLabels, Counter>,
     connections: Family<ListenerLabels, Counter>,
     open_connections: Family<ListenerLabels, Gauge>,
+    targets: Family<TargetLabels, Gauge>,
+    health_changes: Family<TargetLabels, Counter>,
+    pub(crate) dropped_lines: Counter,
 }
 
 /// The counters of one target group.
@@ -33,13 +39,21 @@ pub(crate) struct GroupMetrics {
     pub(crate) response_time: Latency,
 }
 
-/// The counters of one listener.
-#[derive(Debug, Clone)]
+/// The counters of one listener, on one core.
+#[derive(Debug)]
 pub(crate) struct ListenerMetrics {
-    /// Answers that the load balancer gave itself.
-    pub(crate) own_answers: Counter,
-    pub(crate) connections: Counter,
-    pub(crate) open_connections: Gauge,
+    connections: Counter,
+    open_connections: Gauge,
+    own_answers: Family<OwnAnswerLabels, Counter>,
+    labels: ListenerLabels,
+    /// Counters that were needed already: finding one among all of them takes a lock.
+    known: RefCell<Vec<((u16, &'static str), Counter)>>,
+}
+
+/// A connection that is counted as open for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct OpenConnection {
+    open: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +75,21 @@ struct ListenerLabels {
     port: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OwnAnswerLabels {
+    load_balancer: String,
+    port: u16,
+    code: u16,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    load_balancer: String,
+    target_group: String,
+    state: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let (requests, retries, response_time) = (Family::default(), Family::default(), Family::default());
@@ -68,7 +97,11 @@ impl Default for Metrics {
             (Family::default(), Family::default(), Family::default());
         let mut registry = Registry::with_prefix("forebay");
         registry.register("requests", "Requests that a target answered", Family::clone(&requests));
-        registry.register("retries", "Requests that were sent to another target", Family::clone(&retries));
+        registry.register(
+            "retries",
+            "Requests that were sent again, to another target or over another connection",
+            Family::clone(&retries),
+        );
         registry.register_with_unit(
             "target_response",
             "Time from sending a request to the head of its response",
@@ -77,13 +110,37 @@ impl Default for Metrics {
         );
         registry.register(
             "load_balancer_answers",
-            "Requests that the load balancer answered itself",
+            "Requests that the load balancer answered itself, by status code and x-forebay-reason",
             Family::clone(&own_answers),
         );
         registry.register("connections", "Connections accepted", Family::clone(&connections));
         registry.register("open_connections", "Connections open now", Family::clone(&open_connections));
+        let (targets, health_changes) = (Family::default(), Family::default());
+        registry.register("targets", "Registered targets by their state", Family::clone(&targets));
+        registry.register(
+            "target_health_changes",
+            "Changes of the health of targets, by the state that they came to",
+            Family::clone(&health_changes),
+        );
+        let dropped_lines = Counter::default();
+        registry.register(
+            "access_log_dropped_lines",
+            "Lines of the access log that could not be written",
+            Counter::clone(&dropped_lines),
+        );
         let registry = Arc::new(registry);
-        Self { registry, requests, retries, response_time, own_answers, connections, open_connections }
+        Self {
+            registry,
+            requests,
+            retries,
+            response_time,
+            own_answers,
+            connections,
+            open_connections,
+            targets,
+            health_changes,
+            dropped_lines,
+        }
     }
 }
 
@@ -91,8 +148,16 @@ impl Metrics {
     /// All counters in the OpenMetrics text format.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.encode_with("")
+    }
+
+    /// All counters, and before their end metrics of somebody else in the same format.
+    #[must_use]
+    pub fn encode_with(&self, others: &str) -> String {
         let mut out = String::new();
-        text::encode(&mut out, &self.registry).expect("writing to a String does not fail");
+        text::encode_registry(&mut out, &self.registry).expect("writing to a String does not fail");
+        out.push_str(others);
+        text::encode_eof(&mut out).expect("writing to a String does not fail");
         out
     }
 
@@ -114,10 +179,88 @@ impl Metrics {
     pub(crate) fn listener(&self, load_balancer: &str, port: u16) -> ListenerMetrics {
         let labels = ListenerLabels { load_balancer: load_balancer.to_owned(), port };
         ListenerMetrics {
-            own_answers: self.own_answers.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),
             open_connections: self.open_connections.get_or_create_owned(&labels),
+            own_answers: Family::clone(&self.own_answers),
+            labels,
+            known: RefCell::default(),
         }
+    }
+
+    /// Tells how many targets of each group are in which state; groups that are gone are told of no more.
+    pub(crate) fn set_targets<'a>(
+        &self,
+        targets: impl Iterator<Item = (&'a str, &'a str, TargetState)>,
+        before: &mut BTreeSet<(String, String)>,
+    ) {
+        let mut counts: BTreeMap<(&str, &str), [i64; STATES.len()]> = BTreeMap::new();
+        for (load_balancer, target_group, state) in targets {
+            let counts = counts.entry((load_balancer, target_group)).or_default();
+            if let Some(index) = STATES.iter().position(|known| *known == state) {
+                counts[index] += 1;
+            }
+        }
+        let labels = |load_balancer: &str, target_group: &str, state: TargetState| TargetLabels {
+            load_balancer: load_balancer.to_owned(),
+            target_group: target_group.to_owned(),
+            state: state.as_str(),
+        };
+        for ((load_balancer, target_group), counts) in &counts {
+            for (state, count) in STATES.into_iter().zip(*counts) {
+                self.targets.get_or_create_owned(&labels(load_balancer, target_group, state)).set(count);
+            }
+            before.remove(&((*load_balancer).to_owned(), (*target_group).to_owned()));
+        }
+        for (load_balancer, target_group) in &*before {
+            for state in STATES {
+                self.targets.remove(&labels(load_balancer, target_group, state));
+            }
+        }
+        *before =
+            counts.into_keys().map(|(balancer, group)| (balancer.to_owned(), group.to_owned())).collect();
+    }
+
+    /// Counts that a target came to another state.
+    pub(crate) fn health_changed(&self, load_balancer: &str, target_group: &str, state: TargetState) {
+        let labels = TargetLabels {
+            load_balancer: load_balancer.to_owned(),
+            target_group: target_group.to_owned(),
+            state: state.as_str(),
+        };
+        self.health_changes.get_or_create_owned(&labels).inc();
+    }
+}
+
+/// States that targets are counted in.
+const STATES: [TargetState; 4] =
+    [TargetState::Initial, TargetState::Healthy, TargetState::Unhealthy, TargetState::Draining];
+
+impl ListenerMetrics {
+    /// Counts a connection, and that it is open.
+    pub(crate) fn open_connection(&self) -> OpenConnection {
+        self.connections.inc();
+        self.open_connections.inc();
+        OpenConnection { open: self.open_connections.clone() }
+    }
+
+    /// Counts an answer that the load balancer gave itself.
+    pub(crate) fn count_own_answer(&self, code: u16, reason: &'static str) {
+        let mut known = self.known.borrow_mut();
+        if let Some((_, counter)) = known.iter().find(|(key, _)| *key == (code, reason)) {
+            counter.inc();
+            return;
+        }
+        let ListenerLabels { load_balancer, port } = self.labels.clone();
+        let counter =
+            self.own_answers.get_or_create_owned(&OwnAnswerLabels { load_balancer, port, code, reason });
+        counter.inc();
+        known.push(((code, reason), counter));
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.open.dec();
     }
 }
 

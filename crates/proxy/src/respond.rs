@@ -1,112 +1,164 @@
 //! The answers a load balancer gives itself: the one place that knows which cause has which status.
 
-use net::{Body, BodyError, Response, StatusCode};
+use net::{Body, BodyError, Rejection, Response, StatusCode};
 
 /// The field that tells the reason of an answer that a load balancer gave itself.
 pub(crate) const REASON_FIELD: &str = net::LOADING.0;
 
-/// Why a request is not answered by a target.
+/// Why a request is not answered by a target, or not to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// What came is no request; the connection layer says which status.
-    Refused(net::Rejection),
-    /// TRACE is not forwarded (ALB user guide, "HTTP 405").
-    MethodNotAllowed,
-    /// The client's body did not come to its end.
-    IncompleteBody,
-    /// The client's body is not as its framing says.
-    MalformedBody,
-    /// The client did not send its body in time.
-    BodyTimeout,
-    /// `X-Forwarded-For` names more than 30 addresses.
-    TooManyForwardedFor,
-    /// The target group has no registered targets.
-    NoTargets,
-    /// All weights of the forward action are zero.
-    NoWeight,
-    /// No target takes a connection.
-    Unreachable,
-    /// The target did not take the connection in time.
-    ConnectTimeout,
-    /// The target closed the connection without an answer, or within it.
-    TargetClosed,
-    /// What the target sent is no response.
-    TargetMalformed,
-    /// The target did not answer in time.
-    TargetTimeout,
+pub(crate) struct Reason {
+    /// Stable, kebab-case.
+    pub(crate) name: &'static str,
+    /// The status it has; 0 where something else decides that.
+    status: u16,
+    /// Whether the client's connection ends with it.
+    closes: bool,
+    /// A sentence for people.
+    meaning: &'static str,
 }
 
-impl Cause {
+macro_rules! reasons {
+    ($($name:ident = $status:literal $reason:literal $($closes:ident)? $meaning:literal;)*) => {
+        impl Reason {
+            $(
+                #[doc = $meaning]
+                pub(crate) const $name: Self = Self {
+                    name: $reason,
+                    status: $status,
+                    closes: reasons!(@closes $($closes)?),
+                    meaning: $meaning,
+                };
+            )*
+
+            /// All but those of requests that are none, which [`Rejection::ALL`] has.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+    (@closes) => { false };
+    (@closes closes) => { true };
+}
+
+reasons! {
+    ANSWER_BROKEN = 0 "answer-broken"
+        "The target's answer broke off after its beginning had been passed on, so the client's connection was cut. Only in the access log.";
+    BODY_TIMEOUT = 408 "body-timeout" closes
+        "The client did not send its body in time.";
+    CLIENT_LEFT = 460 "client-left"
+        "The client closed its connection before it had its answer. Only in the access log.";
+    FIXED_RESPONSE = 0 "fixed-response"
+        "A rule's action is this answer.";
+    INCOMPLETE_BODY = 400 "incomplete-body" closes
+        "The client closed its connection before its body was complete.";
+    LOADING = 503 "loading"
+        "Every replica still loads its model.";
+    MALFORMED_BODY = 400 "malformed-body" closes
+        "The client's body is not what its framing says: a chunk or a trailer field is malformed.";
+    METHOD_NOT_ALLOWED = 405 "method-not-allowed"
+        "TRACE is not forwarded.";
+    NO_ROUTE = 404 "no-route"
+        "No rule matches, and no other default action is configured.";
+    NO_TARGETS = 503 "no-targets"
+        "The target group has no registered target, or none that could be asked.";
+    NO_WEIGHT = 503 "no-weight"
+        "All target groups of the rule have weight 0.";
+    REDIRECT = 0 "redirect"
+        "A rule's action is a redirect.";
+    TARGET_CLOSED = 502 "target-closed"
+        "The target closed the connection without an answer, or within it.";
+    TARGET_CONNECT_TIMEOUT = 504 "target-connect-timeout"
+        "The target did not take the connection in time.";
+    TARGET_MALFORMED = 502 "target-malformed"
+        "What the target sent is no HTTP response.";
+    TARGET_TIMEOUT = 504 "target-timeout"
+        "The target did not answer in time.";
+    TARGET_UNREACHABLE = 502 "target-unreachable"
+        "The target takes no connection.";
+    TOO_MANY_FORWARDED_FOR = 463 "too-many-forwarded-for"
+        "`X-Forwarded-For` names more than 30 addresses.";
+}
+
+/// An answer of our own, and why it is one.
+pub(crate) struct OwnAnswer {
+    pub(crate) response: Response,
+    pub(crate) reason: &'static str,
+}
+
+// === impl Reason ===
+
+impl Reason {
     /// What is wrong with a client's body.
     pub(crate) fn of_client_body(error: &BodyError) -> Self {
         match error {
-            BodyError::Closed => Self::IncompleteBody,
-            BodyError::Malformed(_) => Self::MalformedBody,
-            BodyError::TimedOut => Self::BodyTimeout,
+            BodyError::Closed => Self::INCOMPLETE_BODY,
+            BodyError::Malformed(_) => Self::MALFORMED_BODY,
+            BodyError::TimedOut => Self::BODY_TIMEOUT,
         }
     }
 
-    /// The status, the reason in `x-forebay-reason`, and whether the client's connection must end.
-    fn answer(self) -> (StatusCode, &'static str, bool) {
-        match self {
-            Self::Refused(rejection) => (rejection.status, rejection.reason, true),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", false),
-            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete-body", true),
-            Self::MalformedBody => (StatusCode::BAD_REQUEST, "malformed-body", true),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body-timeout", true),
-            Self::TooManyForwardedFor => (non_standard(463), "too-many-forwarded-for", false),
-            Self::NoTargets => (StatusCode::SERVICE_UNAVAILABLE, "no-targets", false),
-            Self::NoWeight => (StatusCode::SERVICE_UNAVAILABLE, "no-weight", false),
-            Self::Unreachable => (StatusCode::BAD_GATEWAY, "target-unreachable", false),
-            Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "target-connect-timeout", false),
-            Self::TargetClosed => (StatusCode::BAD_GATEWAY, "target-closed", false),
-            Self::TargetMalformed => (StatusCode::BAD_GATEWAY, "target-malformed", false),
-            Self::TargetTimeout => (StatusCode::GATEWAY_TIMEOUT, "target-timeout", false),
-        }
+    /// The status, where the reason has one.
+    pub(crate) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
-/// The answer for a cause, in the load balancer's words.
-pub(crate) fn to(cause: Cause) -> Response {
-    let (status, reason, close) = cause.answer();
-    let mut response = page(status, reason);
-    response.close = close;
+/// The answer for a reason, in the load balancer's words.
+pub(crate) fn to(reason: Reason) -> OwnAnswer {
+    let status = reason.status();
+    let mut response = page(status, reason.name);
+    response.close = reason.closes;
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.fields.push("retry-after", "1");
     }
-    response
+    OwnAnswer { response, reason: reason.name }
+}
+
+/// The answer to what is no request.
+pub(crate) fn refuse(rejection: Rejection) -> OwnAnswer {
+    let mut response = page(rejection.status, rejection.reason);
+    response.close = true;
+    OwnAnswer { response, reason: rejection.reason }
+}
+
+/// The answer of a replica of ours that loads its model, when no other has a better one.
+pub(crate) fn loading(response: Response) -> OwnAnswer {
+    OwnAnswer { response, reason: Reason::LOADING.name }
 }
 
 /// The answer when no rule matches and nothing else is configured. Callers on this machine are told which hosts there are.
-pub(crate) fn no_route(host: &str, path: &str, known_hosts: Option<&[String]>) -> Response {
-    let Some(known_hosts) = known_hosts else { return page(StatusCode::NOT_FOUND, "no-route") };
+pub(crate) fn no_route(host: &str, path: &str, known_hosts: Option<&[String]>) -> OwnAnswer {
+    let Some(known_hosts) = known_hosts else { return to(Reason::NO_ROUTE) };
     let mut text = format!("no rule matches host `{host}` and path `{path}`\n");
     if !known_hosts.is_empty() {
         text.push_str(&format!("hosts served here: {}\n", known_hosts.join(", ")));
     }
-    Response::with_body(StatusCode::NOT_FOUND, "text/plain", text)
-        .with_field(REASON_FIELD, "no-route")
-        .with_field("server", SERVER)
+    let response = Response::with_body(Reason::NO_ROUTE.status(), "text/plain", text);
+    signed(response, Reason::NO_ROUTE)
 }
 
 /// A fixed response of a rule.
-pub(crate) fn fixed(response: &plan::FixedResponse) -> Response {
+pub(crate) fn fixed(response: &plan::FixedResponse) -> OwnAnswer {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = response.content_type.as_deref().unwrap_or("text/plain");
     let body = response.message_body.clone().map_or(Body::Empty, Body::from);
-    Response::with_body(status, content_type, body)
-        .with_field(REASON_FIELD, "fixed-response")
-        .with_field("server", SERVER)
+    signed(Response::with_body(status, content_type, body), Reason::FIXED_RESPONSE)
 }
 
 /// A redirect of a rule.
-pub(crate) fn redirect(status: u16, location: &str) -> Response {
+pub(crate) fn redirect(status: u16, location: &str) -> OwnAnswer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
-    page(status, "redirect").with_field("location", location)
+    let response = page(status, Reason::REDIRECT.name).with_field("location", location);
+    OwnAnswer { response, reason: Reason::REDIRECT.name }
 }
 
 /// What load balancers call themselves in answers of their own.
 const SERVER: &str = "forebay";
+
+fn signed(response: Response, reason: Reason) -> OwnAnswer {
+    let response = response.with_field(REASON_FIELD, reason.name).with_field("server", SERVER);
+    OwnAnswer { response, reason: reason.name }
+}
 
 fn page(status: StatusCode, reason: &str) -> Response {
     let title = format!("{} {}", status.as_str(), status.canonical_reason().unwrap_or_default());
@@ -118,6 +170,30 @@ fn page(status: StatusCode, reason: &str) -> Response {
         .with_field("server", SERVER)
 }
 
-fn non_standard(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect_file;
+
+    /// `UPDATE_EXPECT=1 cargo test -p proxy reasons` writes the page anew.
+    #[test]
+    fn every_reason_is_on_its_page() {
+        let own = Reason::ALL.iter().map(|reason| (reason.name, reason.status, reason.meaning));
+        let refused = Rejection::ALL
+            .iter()
+            .map(|rejection| (rejection.reason, rejection.status.as_u16(), rejection.meaning));
+        let mut all: Vec<_> = own.chain(refused).collect();
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0].0 != pair[1].0), "a reason has one meaning");
+        let mut page = String::from(
+            "# Reasons\n\nAn answer that a load balancer gives itself carries `x-forebay-reason`. So do the access log \
+             (`forebay up --access-log -`) and\nthe label `reason` of `forebay_load_balancer_answers_total`. \
+             A field of this name in a target's answer is not passed on.\n\n| reason | status | means |\n|---|---|---|\n",
+        );
+        for (reason, status, meaning) in all {
+            let status = if status == 0 { "–".to_owned() } else { status.to_string() };
+            page.push_str(&format!("| `{reason}` | {status} | {meaning} |\n"));
+        }
+        expect_file!["../../../docs/reasons.md"].assert_eq(&page);
+    }
 }

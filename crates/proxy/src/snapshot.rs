@@ -25,6 +25,8 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct ListenerSnapshot {
     pub(crate) key: ListenerKey,
+    /// The name of the load balancer, which metrics and the access log tell.
+    pub(crate) load_balancer: String,
     pub(crate) listener: plan::Listener,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) settings: ListenerSettings,
@@ -59,6 +61,7 @@ pub(crate) enum ForwardedFor {
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) load_balancer: String,
+    pub(crate) load_balancer_name: String,
     pub(crate) key: String,
     pub(crate) health_check: HealthCheck,
     pub(crate) algorithm: Algorithm,
@@ -108,6 +111,7 @@ impl Snapshot {
             for listener in &load_balancer.listeners {
                 snapshot.listeners.push(Arc::new(ListenerSnapshot {
                     key: ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port },
+                    load_balancer: load_balancer.name.clone(),
                     listener: listener.clone(),
                     groups: groups.clone(),
                     settings: ListenerSettings::new(load_balancer, listener),
@@ -141,6 +145,7 @@ impl Group {
         let changed = before.filter(same_targets).map_or_else(Instant::now, |before| before.changed);
         Self {
             load_balancer: load_balancer.id.clone(),
+            load_balancer_name: load_balancer.name.clone(),
             key: target_group.key.clone(),
             health_check: target_group.health_check.clone(),
             algorithm: Algorithm::of(attributes),

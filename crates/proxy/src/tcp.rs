@@ -36,8 +36,7 @@ pub(crate) async fn serve(
 /// Passes one connection through to a target. A target that does not answer is passed over.
 async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, drain: DrainWatch) {
     let listener = slot.current();
-    let metrics = &listener.metrics;
-    metrics.connections.inc();
+    let open = listener.metrics.open_connection();
     let Some(group) = listener.default_forward().and_then(WorkerForward::choose) else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
@@ -52,14 +51,11 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, dr
         tried.push(target.shared.address());
     };
     let in_flight = InFlight::begin(&target.shared, listener.worker.index);
-    metrics.open_connections.inc();
     let idle_timeout = listener.snapshot.settings.idle_timeout;
-    let open_connections = metrics.open_connections.clone();
     // The plan of the moment of arrival is not kept: a flow may outlive many.
     drop(listener);
     copy_both_ways(client, server, idle_timeout, drain).await;
-    open_connections.dec();
-    drop(in_flight);
+    drop((in_flight, open));
 }
 
 async fn connect(target: &WorkerTarget) -> Option<TcpStream> {

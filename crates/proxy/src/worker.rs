@@ -13,8 +13,9 @@ use plan::{Action, ListenerKey, TargetKey};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::access_log::{AccessLog, Lines};
 use crate::director::Command;
-use crate::exchange::Exchange;
+use crate::exchange::Exchanges;
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::random::Random;
 use crate::snapshot::{Group, ListenerSnapshot, Snapshot};
@@ -26,9 +27,11 @@ pub(crate) async fn run(
     index: usize,
     mut commands: mpsc::Receiver<Command>,
     metrics: Metrics,
+    access_log: Option<AccessLog>,
     drain: DrainWatch,
 ) {
-    let worker = Rc::new(Worker { index, random: Random::default() });
+    let lines = access_log.map(Lines::new).map(Rc::new);
+    let worker = Rc::new(Worker { index, random: Random::default(), lines: lines.clone() });
     let mut listeners = Listeners {
         worker,
         metrics,
@@ -50,6 +53,9 @@ pub(crate) async fn run(
     for closing in listeners.open.into_values().chain(listeners.closing) {
         closing.finish(crate::DRAIN_PATIENCE).await;
     }
+    if let Some(lines) = lines {
+        lines.finish().await;
+    }
     drop(drain);
 }
 
@@ -60,6 +66,8 @@ const POOL_SWEEP: Duration = Duration::from_secs(5);
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) random: Random,
+    /// Lines of the access log, if there is one.
+    pub(crate) lines: Option<Rc<Lines>>,
 }
 
 /// The listeners of a worker.
@@ -139,7 +147,7 @@ impl Listeners {
                 self.open.insert(address, drain);
                 let limits = slot.limits.clone();
                 if slot.current().snapshot.listener.protocol.is_http() {
-                    tokio::task::spawn_local(net::serve(socket, Exchange::new(slot), limits, watch));
+                    tokio::task::spawn_local(net::serve(socket, Exchanges::new(slot), limits, watch));
                 } else {
                     tokio::task::spawn_local(tcp::serve(socket, slot, limits, watch));
                 }
@@ -201,7 +209,7 @@ impl Listeners {
         WorkerListener {
             forwards: actions.map(forward).collect(),
             groups,
-            metrics: self.metrics.listener(&snapshot.key.load_balancer, snapshot.key.port),
+            metrics: self.metrics.listener(&snapshot.load_balancer, snapshot.key.port),
             snapshot: Arc::clone(snapshot),
             worker: Rc::clone(&self.worker),
         }

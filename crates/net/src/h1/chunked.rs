@@ -129,7 +129,11 @@ impl ChunkedDecoder {
 
     fn spend_overhead(&mut self) -> Result<(), BodyError> {
         self.overhead += 1;
-        if self.overhead > OVERHEAD_LIMIT { Err(BodyError::Malformed("chunk extensions or trailers too long")) } else { Ok(()) }
+        if self.overhead > OVERHEAD_LIMIT {
+            Err(BodyError::Malformed("chunk extensions or trailers too long"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use http::{Method, StatusCode, Version};
 
 use crate::fields::Entry;
 use crate::h1::framing::{Framing, FramingError};
+use crate::h1::rejection::Rejection;
 use crate::{Fields, Target};
 
 /// A request's head, as far as everybody must agree on it.
@@ -30,25 +31,6 @@ pub(crate) struct ResponseHead {
     pub(crate) keep_alive: bool,
 }
 
-/// Why a request is refused before anybody has looked at what it asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rejection {
-    /// The status that tells the client.
-    pub status: StatusCode,
-    /// Stable, kebab-case, for example `content-length-and-transfer-encoding`.
-    pub reason: &'static str,
-}
-
-impl Rejection {
-    pub(crate) const fn new(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason }
-    }
-
-    const fn bad(reason: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, reason)
-    }
-}
-
 /// Looks for the end of a head, over several reads, without looking at a byte twice.
 #[derive(Debug, Default)]
 pub(crate) struct HeadScan {
@@ -64,13 +46,13 @@ impl HeadScan {
         while let Some(offset) = memchr::memchr(b'\n', &bytes[self.scanned..]) {
             let line_feed = self.scanned + offset;
             let line = &bytes[self.line_start..line_feed];
-            let Some(line) = line.strip_suffix(b"\r") else { return Err(Rejection::bad("bare-line-feed")) };
+            let Some(line) = line.strip_suffix(b"\r") else { return Err(Rejection::BARE_LINE_FEED) };
             let is_first_line = self.line_start == 0;
             self.scanned = line_feed + 1;
             self.line_start = self.scanned;
             if line.is_empty() {
                 return if is_first_line {
-                    Err(Rejection::bad("empty-request-line"))
+                    Err(Rejection::EMPTY_REQUEST_LINE)
                 } else {
                     Ok(Some(self.scanned))
                 };
@@ -96,18 +78,18 @@ pub(crate) fn parse_request(head: &[u8], max_fields: usize) -> Result<RequestHea
     let slots = &mut slots[..max_fields.min(MAX_FIELDS)];
     match request.parse_with_uninit_headers(head, slots) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-        Ok(_) => return Err(Rejection::bad("malformed-head")),
+        Ok(_) => return Err(Rejection::MALFORMED_HEAD),
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(Rejection::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too-many-fields"));
+            return Err(Rejection::TOO_MANY_FIELDS);
         }
         Err(httparse::Error::Version) => {
-            return Err(Rejection::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "unknown-version"));
+            return Err(Rejection::UNKNOWN_VERSION);
         }
-        Err(_) => return Err(Rejection::bad("malformed-head")),
+        Err(_) => return Err(Rejection::MALFORMED_HEAD),
     }
     let version = if request.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let method = request.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
-    let method = method.ok_or(Rejection::bad("malformed-method"))?;
+    let method = method.ok_or(Rejection::MALFORMED_METHOD)?;
     let mut fields = copy_fields(head, request.headers);
     let target = read_target(request.path.unwrap_or_default(), &method, version, &mut fields)?;
     check_host(&fields, version)?;
@@ -166,10 +148,10 @@ fn read_target(
 ) -> Result<Target, Rejection> {
     let is_visible = |byte: u8| (b'!'..=b'~').contains(&byte) && byte != b'#';
     if !target.bytes().all(is_visible) {
-        return Err(Rejection::bad("malformed-target"));
+        return Err(Rejection::MALFORMED_TARGET);
     }
     if *method == Method::CONNECT {
-        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "connect-not-served"));
+        return Err(Rejection::CONNECT_NOT_SERVED);
     }
     if target.starts_with('/') || (target == "*" && *method == Method::OPTIONS) {
         return Ok(Target::new(target));
@@ -177,10 +159,10 @@ fn read_target(
     let absolute = target
         .split_once("://")
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
-    let Some((_, rest)) = absolute else { return Err(Rejection::bad("malformed-target")) };
+    let Some((_, rest)) = absolute else { return Err(Rejection::MALFORMED_TARGET) };
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if authority.is_empty() {
-        return Err(Rejection::bad("malformed-target"));
+        return Err(Rejection::MALFORMED_TARGET);
     }
     // HTTP/1.1 has to have the field all the same, so it is looked at before it is replaced.
     check_host(fields, version)?;
@@ -193,11 +175,11 @@ fn check_host(fields: &Fields, version: Version) -> Result<(), Rejection> {
     let mut hosts = fields.all("host");
     match (hosts.next(), hosts.next()) {
         (None, _) if version == Version::HTTP_10 => Ok(()),
-        (None, _) => Err(Rejection::bad("no-host")),
-        (Some(_), Some(_)) => Err(Rejection::bad("several-hosts")),
+        (None, _) => Err(Rejection::NO_HOST),
+        (Some(_), Some(_)) => Err(Rejection::SEVERAL_HOSTS),
         // Without a name it would lead to whatever a server takes for its default.
         (Some(host), None) if !host.is_empty() && host.iter().all(|byte| is_authority_byte(*byte)) => Ok(()),
-        (Some(_), None) => Err(Rejection::bad("malformed-host")),
+        (Some(_), None) => Err(Rejection::MALFORMED_HOST),
     }
 }
 
@@ -210,18 +192,16 @@ fn expects_continue(fields: &Fields) -> Result<bool, Rejection> {
     match fields.get("expect") {
         None => Ok(false),
         Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
-        Some(_) => Err(Rejection::new(StatusCode::EXPECTATION_FAILED, "unknown-expectation")),
+        Some(_) => Err(Rejection::UNKNOWN_EXPECTATION),
     }
 }
 
 fn refuse_framing(error: FramingError) -> Rejection {
     match error {
-        FramingError::ContentLength => Rejection::bad("malformed-content-length"),
-        FramingError::Both => Rejection::bad("content-length-and-transfer-encoding"),
-        FramingError::TransferEncoding => Rejection::bad("malformed-transfer-encoding"),
-        FramingError::UnknownCoding => {
-            Rejection::new(StatusCode::NOT_IMPLEMENTED, "unknown-transfer-encoding")
-        }
+        FramingError::ContentLength => Rejection::MALFORMED_CONTENT_LENGTH,
+        FramingError::Both => Rejection::BOTH_FRAMINGS,
+        FramingError::TransferEncoding => Rejection::MALFORMED_TRANSFER_ENCODING,
+        FramingError::UnknownCoding => Rejection::UNKNOWN_TRANSFER_ENCODING,
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{BodyError, BodyStream, Stream};
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
+    /// How many bytes were ever taken out.
+    consumed: u64,
 }
 
 impl Buffer {
@@ -36,7 +38,13 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes were ever used.
+    pub(crate) fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
     pub(crate) fn consume(&mut self, n_bytes: usize) {
+        self.consumed += n_bytes as u64;
         self.start += n_bytes;
         if self.start >= self.bytes.len() {
             self.bytes = Vec::new();
@@ -48,6 +56,7 @@ impl Buffer {
     pub(crate) fn take(&mut self, limit: usize) -> Bytes {
         let n_bytes = self.unread().len().min(limit);
         if n_bytes == self.unread().len() {
+            self.consumed += n_bytes as u64;
             let start = std::mem::take(&mut self.start);
             return Bytes::from(std::mem::take(&mut self.bytes)).slice(start..);
         }
@@ -65,6 +74,8 @@ pub(crate) struct Io {
     pub(crate) body: RefCell<BodyReader>,
     /// Whether the other side waits for `100 Continue` before it sends the body.
     pub(crate) owes_continue: Cell<bool>,
+    /// How many bytes were ever written.
+    sent: Cell<u64>,
     deadline: RefCell<Deadline>,
     idle_timeout: Cell<Duration>,
 }
@@ -84,9 +95,15 @@ impl Io {
             buffer: RefCell::default(),
             body: RefCell::new(BodyReader::Done),
             owes_continue: Cell::new(false),
+            sent: Cell::new(0),
             deadline: RefCell::new(Deadline::new(idle_timeout)),
             idle_timeout: Cell::new(idle_timeout),
         }
+    }
+
+    /// How many bytes were ever written.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.get()
     }
 
     /// Gives the connection this long from now until [`Self::poll_expired`] says so.
@@ -132,6 +149,7 @@ impl Io {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             waiting = false;
+            self.sent.set(self.sent.get() + written as u64);
             bytes = &bytes[written..];
         }
         poll_fn(|cx| {
@@ -157,7 +175,7 @@ impl Io {
 
     /// Has the connection end in a reset, so that nobody takes what was written for all there was to be.
     pub(crate) fn abort(&self) {
-        let _ = self.stream.borrow().set_zero_linger();
+        self.stream.borrow().abort();
     }
 
     /// The next piece of the body that is being read.

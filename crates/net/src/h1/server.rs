@@ -6,14 +6,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Method, StatusCode, Version};
+use http::{Method, Version};
 use tracing::debug;
 
 use crate::clock;
 use crate::h1::framing::{BodyReader, Framing};
-use crate::h1::head::{self, HeadScan, Rejection, RequestHead};
+use crate::h1::head::{self, HeadScan, RequestHead};
 use crate::h1::io::{Io, IoBody};
+use crate::h1::rejection::Rejection;
 use crate::h1::writer::{self, Close, Transfer, WriteError};
+use crate::message::{End, Sent};
 use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response, Stream};
 
 /// Serves one connection to its end.
@@ -25,6 +27,7 @@ pub(crate) async fn drive<H: Handler>(
     mut drain: DrainWatch,
 ) {
     let io = Rc::new(Io::new(stream, limits.idle_timeout));
+    let _open = handler.connection_opened(&connection);
     let mut drained = pin!(async move { drain.draining().await });
     let mut is_draining = false;
     let opened = clock::recently();
@@ -33,14 +36,15 @@ pub(crate) async fn drive<H: Handler>(
             is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
             is_draining
         };
+        let before = Traffic::of(&io);
         let head = match next_head(&io, &limits, &mut poll_drained).await {
             Arrival::Head(head) => head,
             Arrival::Nothing => return,
-            Arrival::Rejected(rejection) => return reject(&io, &handler, rejection).await,
+            Arrival::Rejected(rejection) => return reject(&io, &handler, rejection, &connection).await,
         };
         let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
         let request = begin_request(&io, head, connection);
-        let Some(response) = until_client_leaves(&io, &limits, handler.handle(request)).await else {
+        let Some(mut response) = until_client_leaves(&io, &limits, handler.handle(request)).await else {
             debug!(peer = %connection.peer, "the client left before its answer");
             return;
         };
@@ -49,8 +53,13 @@ pub(crate) async fn drive<H: Handler>(
         let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(&io);
         let is_old = clock::recently() > opened + limits.max_age;
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
+        let when_sent = response.when_sent.take();
         let writing = write_response(&io, response, &method, version, close);
-        let close = match until_client_leaves(&io, &limits, writing).await {
+        let written = until_client_leaves(&io, &limits, writing).await;
+        if let Some(when_sent) = when_sent {
+            when_sent(before.until(&io, end_of(written.as_ref())));
+        }
+        let close = match written {
             Some(Ok(close)) => close,
             Some(Err(error)) => {
                 debug!(peer = %connection.peer, %error, "the response could not be written whole");
@@ -104,7 +113,7 @@ async fn next_head(
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Nothing),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending if io.poll_expired(cx).is_ready() => {
-                    let timeout = Rejection::new(StatusCode::REQUEST_TIMEOUT, "head-timeout");
+                    let timeout = Rejection::HEAD_TIMEOUT;
                     return Poll::Ready(if has_begun {
                         Arrival::Rejected(timeout)
                     } else {
@@ -143,11 +152,7 @@ fn take_head(io: &Io, scan: &mut HeadScan, limits: &Limits) -> Result<Option<Req
 }
 
 fn too_long(scan: &HeadScan) -> Rejection {
-    if scan.in_first_line() {
-        Rejection::new(StatusCode::URI_TOO_LONG, "request-line-too-long")
-    } else {
-        Rejection::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-long")
-    }
+    if scan.in_first_line() { Rejection::REQUEST_LINE_TOO_LONG } else { Rejection::HEAD_TOO_LONG }
 }
 
 /// Makes the request, with its body from the buffer when all of it is there already.
@@ -215,10 +220,43 @@ async fn write_response(
     written.map(|()| close)
 }
 
-async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection) {
-    let response = handler.reject(rejection);
-    if write_response(io, response, &Method::GET, Version::HTTP_11, true).await.is_ok() {
+async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connection: &Connection) {
+    let before = Traffic::of(io);
+    let mut response = handler.reject(rejection, connection);
+    let when_sent = response.when_sent.take();
+    let written = write_response(io, response, &Method::GET, Version::HTTP_11, true).await;
+    if let Some(when_sent) = when_sent {
+        when_sent(before.until(io, end_of(Some(&written))));
+    }
+    if written.is_ok() {
         linger(io).await;
+    }
+}
+
+/// Bytes that a connection had carried at some moment.
+struct Traffic {
+    received: u64,
+    sent: u64,
+}
+
+impl Traffic {
+    fn of(io: &Io) -> Self {
+        Self { received: io.buffer.borrow().consumed(), sent: io.sent() }
+    }
+
+    /// What it has carried since, and how that ended.
+    fn until(&self, io: &Io, end: End) -> Sent {
+        let now = Self::of(io);
+        Sent { received: now.received - self.received, sent: now.sent - self.sent, end }
+    }
+}
+
+/// How a response ended, by how its writing did; nothing when the client left.
+fn end_of(written: Option<&Result<Close, WriteError>>) -> End {
+    match written {
+        Some(Ok(_)) => End::Whole,
+        Some(Err(WriteError::Body(_))) => End::Broken,
+        Some(Err(WriteError::Io(_))) | None => End::ClientLeft,
     }
 }
 

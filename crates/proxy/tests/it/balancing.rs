@@ -303,6 +303,9 @@ fn a_target_that_closes_idle_connections_at_random_moments_costs_no_get() {
             assert_eq!(client.await.unwrap(), []);
         }
         let metrics = world.metrics.encode();
-        assert!(!metrics.contains("forebay_retries_total{load_balancer=\"lb\",target_group=\"g\"} 0"), "{metrics}");
+        assert!(
+            !metrics.contains("forebay_retries_total{load_balancer=\"lb\",target_group=\"g\"} 0"),
+            "{metrics}"
+        );
     });
 }

@@ -68,7 +68,10 @@ fn an_answer_that_lasts_to_the_end_of_its_connection_ends_only_with_a_proper_end
     run(async {
         let endless = b"HTTP/1.1 200 OK\r\n\r\nhalf of it";
         let (answer, _) = answer_to(GET, endless, false).await;
-        assert!(answer.ends_with("a\r\nhalf of it\r\n0\r\n\r\n") || answer.ends_with("half of it"), "{answer}");
+        assert!(
+            answer.ends_with("a\r\nhalf of it\r\n0\r\n\r\n") || answer.ends_with("half of it"),
+            "{answer}"
+        );
         let (answer, _) = answer_to(GET, endless, true).await;
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("half of it"), "{answer}");
         assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");

@@ -85,7 +85,7 @@ fn rules_lead_to_target_groups_redirects_and_fixed_responses() {
         let metrics = world.metrics.encode();
         assert!(
             metrics.contains(
-                r#"forebay_load_balancer_answers_total{load_balancer="ingress:test/lb",port="80"} 3"#
+                r#"forebay_load_balancer_answers_total{load_balancer="lb",port="80",code="503",reason="fixed-response"} 1"#
             ),
             "{metrics}"
         );

@@ -39,7 +39,8 @@ impl World {
         let (plans, plans_receiver) = watch::channel(Arc::new(plan));
         let (observed_sender, observed) = watch::channel(Arc::default());
         let (drain, watch) = Drain::new();
-        let (metrics, settings) = (proxy::Metrics::default(), proxy::Settings { n_cores: 2 });
+        let (metrics, settings) =
+            (proxy::Metrics::default(), proxy::Settings { n_cores: 2, access_log: None });
         tokio::task::spawn_local(proxy::run(
             plans_receiver,
             observed_sender,
