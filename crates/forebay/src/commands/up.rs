@@ -62,6 +62,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     cores: Option<u16>,
 
+    /// Write a line for every request: to the end of this file, or - for standard output (standard error with -o json)
+    #[arg(long, value_name = "FILE|-")]
+    access_log: Option<String>,
+
     /// What is printed when it is ready
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
@@ -78,6 +82,9 @@ const COMPLETE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it may take then to write what is still to be logged.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(up(options, globals))
@@ -108,7 +115,8 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
     let (proxy_drain, proxy_watch) = Drain::new();
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
-    let proxy_settings = proxy::Settings { n_cores };
+    let (access_log, access_log_writer) = open_access_log(options, &admin.metrics)?.unzip();
+    let proxy_settings = proxy::Settings { n_cores, access_log };
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         observations,
@@ -144,12 +152,32 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     Platform::withdraw(&state_dir);
     proxy_drain.finish(DRAIN_PATIENCE).await;
+    if let Some(writer) = access_log_writer
+        && !tokio::task::spawn_blocking(|| writer.finish(LOG_PATIENCE)).await?
+    {
+        tracing::warn!("the last lines of the access log could not be written");
+    }
     control_drain.begin();
     if !control.is_finished() {
         control.await.context("the control loop failed")?;
     }
     ports.drain.finish(Duration::from_secs(1)).await;
     end
+}
+
+/// Opens the access log, if there is to be one. What is on standard output stays readable for who asked for JSON.
+fn open_access_log(
+    options: &Options,
+    metrics: &proxy::Metrics,
+) -> anyhow::Result<Option<(proxy::AccessLog, proxy::AccessLogWriter)>> {
+    let Some(to) = &options.access_log else { return Ok(None) };
+    let sink = match (to.as_str(), options.output) {
+        ("-", Output::Text) => proxy::Sink::Stdout,
+        ("-", Output::Json) => proxy::Sink::Stderr,
+        (path, _) => proxy::Sink::File(path.into()),
+    };
+    let opened = proxy::open_access_log(sink, metrics);
+    opened.map(Some).with_context(|| format!("cannot open the access log `{to}`"))
 }
 
 /// Waits for a part of the platform to end that should go on for as long as the platform does, and says so. A platform
