@@ -1,5 +1,5 @@
-//! The protobuf bodies of `kubectl create namespace`, `configmap`, `secret` and `serviceaccount`, which newer kubectl
-//! sends in no other form.
+//! The protobuf bodies of ConfigMaps, Namespaces, Secrets and ServiceAccounts, which newer kubectl and controllers send in
+//! no other form, and of the options of a deletion.
 //!
 //! A kind that can be read is a table of fields, with the numbers that Kubernetes publishes in its `.proto` files. A field
 //! that is not in it is refused, never dropped.
@@ -20,6 +20,7 @@ enum Holds {
     Text,
     Texts,
     Switch,
+    Number,
     /// Text by text.
     TextMap,
     /// Bytes by text; in JSON they are in base64.
@@ -35,14 +36,28 @@ const METADATA: &[Field] = &[
     (2, "generateName", Holds::Text),
     (3, "namespace", Holds::Text),
     (4, "selfLink", Holds::Ignored),
-    (5, "uid", Holds::Ignored),
-    (6, "resourceVersion", Holds::Ignored),
+    // Both say which version of an object a change was made from; a stale one is refused.
+    (5, "uid", Holds::Text),
+    (6, "resourceVersion", Holds::Text),
     (7, "generation", Holds::Ignored),
     (8, "creationTimestamp", Holds::Ignored),
+    (9, "deletionTimestamp", Holds::Ignored),
+    (10, "deletionGracePeriodSeconds", Holds::Ignored),
     (11, "labels", Holds::TextMap),
     (12, "annotations", Holds::TextMap),
+    (13, "ownerReferences", Holds::Messages(OWNER)),
     (14, "finalizers", Holds::Texts),
+    (17, "managedFields", Holds::Ignored),
 ];
+const OWNER: &[Field] = &[
+    (1, "kind", Holds::Text),
+    (3, "name", Holds::Text),
+    (4, "uid", Holds::Text),
+    (5, "apiVersion", Holds::Text),
+    (6, "controller", Holds::Switch),
+    (7, "blockOwnerDeletion", Holds::Switch),
+];
+const PRECONDITIONS: &[Field] = &[(1, "uid", Holds::Text), (2, "resourceVersion", Holds::Text)];
 const REFERENCE: &[Field] = &[(1, "name", Holds::Text)];
 
 /// Every kind that can be read.
@@ -54,6 +69,16 @@ const KINDS: &[(&str, &[Field])] = &[
             (2, "data", Holds::TextMap),
             (3, "binaryData", Holds::BytesMap),
             (4, "immutable", Holds::Switch),
+        ],
+    ),
+    (
+        "DeleteOptions",
+        &[
+            (1, "gracePeriodSeconds", Holds::Number),
+            (2, "preconditions", Holds::Message(PRECONDITIONS)),
+            (3, "orphanDependents", Holds::Switch),
+            (4, "propagationPolicy", Holds::Text),
+            (5, "dryRun", Holds::Texts),
         ],
     ),
     (
@@ -155,6 +180,11 @@ fn message(bytes: &[u8], known: &'static [Field]) -> Result<Map<String, Value>, 
             Holds::Switch => {
                 let Wire::Number(number) = wire else { return Err(Problem::Broken) };
                 value.insert((*name).to_owned(), json!(number != 0));
+            }
+            Holds::Number => {
+                let Wire::Number(number) = wire else { return Err(Problem::Broken) };
+                // Negative numbers are written as the two's complement of 64 bits.
+                value.insert((*name).to_owned(), json!(number.cast_signed()));
             }
             Holds::TextMap => drop(map_entry(false).ok_or(Problem::Broken)?),
             Holds::BytesMap => drop(map_entry(true).ok_or(Problem::Broken)?),
@@ -282,6 +312,28 @@ mod tests {
         let expected = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"key": "/wA="}, "immutable": true,
             "metadata": {"name": "s", "labels": {"a": "b"}, "finalizers": ["f/x"]}});
         assert_eq!(decode(&body("Secret", &raw)).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_version_that_a_change_was_made_from_is_read() {
+        let owner =
+            [field(1, b"Pod"), field(3, b"p"), field(4, b"u-2"), field(5, b"v1"), vec![6 << 3, 1]].concat();
+        // The numbers of fields above 15 take two bytes.
+        let managed = vec![0x8a, 0x01, 1, b'x'];
+        let metadata =
+            [field(1, b"c"), field(5, b"u-1"), field(6, b"12"), field(13, &owner), managed].concat();
+        let value = decode(&body("ConfigMap", &field(1, &metadata))).unwrap();
+        assert_eq!(
+            value["metadata"],
+            json!({"name": "c", "uid": "u-1", "resourceVersion": "12",
+                "ownerReferences": [{"kind": "Pod", "name": "p", "uid": "u-2", "apiVersion": "v1", "controller": true}]})
+        );
+        let options = [vec![1 << 3, 5], field(2, &field(1, b"u-1"))].concat();
+        let value = decode(&body("DeleteOptions", &options)).unwrap();
+        assert_eq!(
+            (&value["gracePeriodSeconds"], &value["preconditions"]),
+            (&json!(5), &json!({"uid": "u-1"}))
+        );
     }
 
     #[test]
