@@ -6,18 +6,11 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use manifest::{Finding, Location, Object, codes};
+use manifest::{BASE_DIRECTORY, Finding, Location, Object, codes};
 use serde_json::json;
 
-/// The annotation that keeps the folder of an object's manifest, where its relative paths start.
-pub(crate) const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
-
-/// Where the annotations stand that go with each kind of replica.
-const ANNOTATED: [(&str, &[&str]); 3] = [
-    ("Deployment", &["spec", "template", "metadata", "annotations"]),
-    ("InferenceService", &["metadata", "annotations"]),
-    ("Pod", &["metadata", "annotations"]),
-];
+/// The kinds that start replicas, and so may name paths.
+const WITH_PATHS: [&str; 3] = ["Deployment", "InferenceService", "Pod"];
 
 /// The largest manifest that is read, in bytes.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -154,22 +147,18 @@ fn text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
     Ok((text, folder.parent().unwrap_or(Path::new("/")).to_owned()))
 }
 
-/// Keeps the folder of a manifest with the replicas it asks for, unless somebody has done so before.
+/// Keeps the folder of a manifest beside the object that may name paths in it, unless somebody has done so before.
 fn remember_folder(mut object: Object, folder: &Path) -> Object {
-    let Some((_, path)) = ANNOTATED.iter().find(|(kind, _)| *kind == object.kind.kind) else { return object };
-    let mut value = &mut object.value;
-    for key in *path {
-        if value[key].is_null() {
-            value[key] = json!({});
-        }
-        value = &mut value[key];
-        if !value.is_object() {
-            // What stands there is wrong, and has a finding of its own.
-            return object;
-        }
+    if !WITH_PATHS.contains(&object.kind.kind) {
+        return object;
     }
-    if value[BASE_DIRECTORY].is_null() {
-        value[BASE_DIRECTORY] = json!(folder);
+    let annotations = &mut object.value["metadata"]["annotations"];
+    if annotations.is_null() {
+        *annotations = json!({});
+    }
+    // What is no map is wrong, and has a finding of its own.
+    if annotations.is_object() && annotations[BASE_DIRECTORY].is_null() {
+        annotations[BASE_DIRECTORY] = json!(folder);
     }
     object
 }

@@ -26,7 +26,8 @@ use crate::finding::{Code, nearest};
 use crate::{Finding, Object, Severity, codes};
 
 pub(crate) use ingress_load_balancer::{group_name, load_balancer_name};
-pub(crate) use ours::{BASE_DIRECTORY, REPLAY, SYNTHETIC};
+pub use ours::BASE_DIRECTORY;
+pub(crate) use ours::{REPLAY, SYNTHETIC};
 pub(crate) use settings::{
     HealthCheckPortSetting, HealthCheckSettings, IngressSettings, Map, ServiceSettings, TargetGroupSettings,
     WebAcl,

@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 
 use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
 
+pub(crate) use inference::MODEL_KEYS;
+pub(crate) use serving_options::is_switch as is_serving_switch;
 pub use serving_options::names as serving_option_names;
 
 use application::Built;

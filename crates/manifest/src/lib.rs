@@ -36,7 +36,7 @@ mod read;
 mod wire;
 mod workload;
 
-pub use annotations::{Annotation, On, annotations};
+pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations};
 pub use compile::{Compiled, Route, compile, serving_option_names};
 pub use defaults::{Defaults, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};

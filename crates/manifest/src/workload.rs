@@ -4,6 +4,7 @@ mod environment;
 mod probe;
 mod program;
 mod quantity;
+pub(crate) mod relative_path;
 mod rollout;
 mod template;
 
@@ -186,8 +187,14 @@ fn is_owned(object: &Object) -> bool {
     owners.is_some_and(|owners| !owners.is_empty())
 }
 
+/// Whether a container runs our own program.
+pub(crate) fn runs_ours(container: &crate::kinds::pod::Container) -> bool {
+    let program = program::of(&container.image, container.command.clone(), container.args.clone());
+    matches!(program, Some(Program::Forebay { .. }))
+}
+
 /// Whether an image is our model server: its last path segment, without tag and digest, is `forebay`.
-pub(crate) fn is_our_image(image: &str) -> bool {
+fn is_our_image(image: &str) -> bool {
     let last = image.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     last.split(':').next() == Some("forebay")
 }

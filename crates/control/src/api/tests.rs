@@ -532,7 +532,7 @@ fn acc_s1_47_delete_says_what_is_gone() {
 #[test]
 fn what_ends_gracefully_is_told_with_its_end() {
     let api = api();
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "x"}]}});
     write(&api, "POST /api/v1/namespaces/default/pods", JSON, &pod);
     let path = "/api/v1/namespaces/default/pods/p";
     let (_, ending) = write(&api, &format!("DELETE {path}"), JSON, &json!({}));
@@ -548,7 +548,7 @@ fn what_ends_gracefully_is_told_with_its_end() {
 fn logs_are_those_of_a_container() {
     let api = api();
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
-        "spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
+        "spec": {"containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}]}});
     write(&api, "POST /api/v1/namespaces/default/pods", JSON, &pod);
     let log =
         |query: &str| get(&api, &format!("/api/v1/namespaces/default/pods/p/log?{query}"))["message"].clone();

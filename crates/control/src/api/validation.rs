@@ -28,7 +28,16 @@ pub(super) fn check(object: &Object) -> Result<(), Status> {
 }
 
 fn cause(violation: Violation) -> Cause {
-    let is_missing = violation.message == "Required value";
-    let reason = if is_missing { "FieldValueRequired" } else { "FieldValueInvalid" };
+    let reason = REASONS.iter().find(|(words, _)| violation.message.starts_with(words));
+    let reason = reason.map_or("FieldValueInvalid", |(_, reason)| *reason);
     Cause { reason, message: violation.message, field: violation.field }
 }
+
+/// What a message begins with, and the reason that goes with it; any other is `FieldValueInvalid`.
+const REASONS: &[(&str, &str)] = &[
+    ("Required value", "FieldValueRequired"),
+    ("Duplicate value", "FieldValueDuplicate"),
+    ("Unsupported value", "FieldValueNotSupported"),
+    ("Forbidden", "FieldValueForbidden"),
+    ("Not found", "FieldValueNotFound"),
+];

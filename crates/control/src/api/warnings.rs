@@ -1,6 +1,8 @@
 //! What there is to say about an object to the one who writes it: `Warning` fields, which kubectl prints, or findings as
 //! JSON for a client that knows the file they are about.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, HeaderValue, header};
 use manifest::{Defaults, Finding, Object, Objects, Severity, codes};
 use serde_json::json;
@@ -38,7 +40,15 @@ pub(super) fn about(object: &Object, all: &Objects, defaults: &Defaults) -> Vec<
 pub(super) fn write(answer: &mut HeaderMap, findings: &[Finding], sentences: &[String], request: &HeaderMap) {
     let is_worth_saying =
         |finding: &&Finding| finding.severity != Severity::Info || IGNORED.contains(&finding.code);
-    let findings = findings.iter().filter(is_worth_saying).take(SENTENCES);
+    // One thing may be found in several ways: for each rule of a load balancer, or for a load balancer and its own part.
+    let mut said = BTreeSet::new();
+    let worth_saying: Vec<&Finding> = findings
+        .iter()
+        .filter(is_worth_saying)
+        .filter(|finding| said.insert((finding.field.as_deref(), finding.message.as_str())))
+        .take(SENTENCES)
+        .collect();
+    let findings = worth_saying.into_iter();
     if request.contains_key(FINDINGS_FIELD) {
         for value in findings.filter_map(as_json) {
             answer.append(FINDING_FIELD, value);
@@ -51,7 +61,8 @@ pub(super) fn write(answer: &mut HeaderMap, findings: &[Finding], sentences: &[S
 }
 
 fn append_warnings<'a>(answer: &mut HeaderMap, sentences: impl Iterator<Item = &'a str>) {
-    for sentence in sentences.take(SENTENCES) {
+    let mut said = BTreeSet::new();
+    for sentence in sentences.filter(|sentence| said.insert(*sentence)).take(SENTENCES) {
         if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{}\"", quotable(sentence)).as_bytes()) {
             answer.append(header::WARNING, value);
         }
@@ -123,6 +134,19 @@ mod tests {
             299 - "[ssl-redirect-without-http FB014] alb.ingress.kubernetes.io/ssl-redirect: there is no \"HTTP\" listener to redirect; listen-ports: '[{\"HTTP\": 80}]'"
             299 - "[field-no-effect] `a` has no effect""#]]
         .assert_eq(&written(&HeaderMap::new(), "warning").join("\n"));
+    }
+
+    #[test]
+    fn what_is_the_same_is_said_once() {
+        let mut answer = HeaderMap::new();
+        let sentence = "a sentence".to_owned();
+        write(
+            &mut answer,
+            &[finding(), finding(), finding()],
+            &[sentence.clone(), sentence],
+            &HeaderMap::new(),
+        );
+        assert_eq!(answer.get_all("warning").iter().count(), 2);
     }
 
     #[test]

@@ -64,7 +64,8 @@ pub(super) fn launch(
         program,
         arguments,
         environment: environment.collect(),
-        working_directory: folder.map(Path::to_owned),
+        // Never the folder in which the platform happens to have been started.
+        working_directory: Some(folder.unwrap_or(Path::new("/")).to_owned()),
     }
 }
 

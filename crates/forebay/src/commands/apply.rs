@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use manifest::{CODES, Finding, Object, Severity};
+use manifest::{BASE_DIRECTORY, CODES, Finding, Object, Severity};
 use net::Method;
 use serde_json::{Value, json};
 
@@ -11,8 +11,7 @@ use control::store::LAST_APPLIED;
 use super::End;
 use crate::client::{self, Ask, Client, JSON, MERGE_PATCH, Written, collection, path_of, with_query};
 use crate::globals::Globals;
-use crate::manifests::{self, BASE_DIRECTORY};
-use crate::{findings, output, resource, runtime};
+use crate::{findings, manifests, output, resource, runtime};
 
 /// Apply manifests to the running platform, as kubectl apply does
 #[derive(Debug, clap::Args)]
@@ -100,6 +99,19 @@ async fn apply_one(client: &Client, object: Object, options: &Options) -> anyhow
             applied => return applied.map(|applied| (object, applied)),
         }
     }
+}
+
+/// An object as it is, if it is there, and as it would be after being applied.
+pub(super) async fn tried(
+    client: &Client,
+    object: Object,
+    namespace: Option<&str>,
+) -> anyhow::Result<(Option<Value>, Value)> {
+    let object = in_namespace(object, namespace)?;
+    let live = client.find_object(&path_of(&object)).await?;
+    let applied = try_to_apply(client, &object, DryRun::Server).await?;
+    let after = applied.written.map(|written| written.object).unwrap_or_default();
+    Ok((live, after))
 }
 
 fn in_namespace(mut object: Object, asked: Option<&str>) -> anyhow::Result<Object> {

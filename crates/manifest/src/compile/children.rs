@@ -40,11 +40,8 @@ fn deployment(owner: &Object, predictor: &Predictor, containers: &[Value]) -> Ob
     labels.insert("app".to_owned(), json!(app(owner)));
     labels.insert("component".to_owned(), json!("predictor"));
     labels.insert(INFERENCE_SERVICE.to_owned(), json!(owner.name));
-    let mut annotations: Map<String, Value> =
+    let annotations: Map<String, Value> =
         predictor.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-    if let Some(folder) = owner.annotation(BASE_DIRECTORY) {
-        annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
-    }
     let mut pod = json!({ "containers": containers });
     if let Some(seconds) = predictor.termination_grace_period_seconds {
         pod["terminationGracePeriodSeconds"] = json!(seconds);
@@ -57,7 +54,11 @@ fn deployment(owner: &Object, predictor: &Predictor, containers: &[Value]) -> Ob
     if let Some(strategy) = &predictor.deployment_strategy {
         spec["strategy"] = strategy.clone();
     }
-    child(owner, "apps", "Deployment", &predictor_name(&owner.name), &spec)
+    let mut deployment = child(owner, "apps", "Deployment", &predictor_name(&owner.name), &spec);
+    if let Some(folder) = owner.annotation(BASE_DIRECTORY) {
+        deployment.value["metadata"]["annotations"] = json!({ BASE_DIRECTORY: folder });
+    }
+    deployment
 }
 
 fn service(owner: &Object, name: &str, port: u16) -> Object {

@@ -27,7 +27,7 @@ pub(super) struct Inference {
 /// Formats that the model server reads.
 const FORMATS: &[&str] = &["sklearn", "xgboost", "lightgbm", "mlflow", "onnx"];
 /// The keys of a predictor that can hold its model.
-const MODEL_KEYS: &[&str] = &["model", "sklearn", "xgboost", "lightgbm", "onnx"];
+pub(crate) const MODEL_KEYS: &[&str] = &["model", "sklearn", "xgboost", "lightgbm", "onnx"];
 /// The port of the model server.
 const PORT: u16 = 8080;
 /// The longest name: the Services' names are made of it, and they are DNS labels.

@@ -65,6 +65,14 @@ pub fn names() -> Vec<&'static str> {
     OPTIONS.iter().map(|option| option.name).collect()
 }
 
+/// Switches of the model server that do not stand in a model's `args`.
+const OTHER_SWITCHES: &[&str] = &["--public", "--quiet", "--verbose", "-q", "-v", "-vv"];
+
+/// Whether an option of the model server takes no value.
+pub(crate) fn is_switch(name: &str) -> bool {
+    OPTIONS.iter().any(|option| option.name == name && !option.has_value) || OTHER_SWITCHES.contains(&name)
+}
+
 /// Where an InferenceService says something, and what is found there.
 pub(super) struct Reading<'a> {
     pub(super) object: &'a Object,

@@ -11,7 +11,7 @@ use crate::kinds::pod::{Deployment, Pod, PodSpec};
 use crate::kinds::selector::has_all;
 use crate::kinds::service::{Service, ServicePort, ServiceSpec};
 use crate::kinds::{self};
-use crate::workload::is_our_image;
+use crate::workload::runs_ours;
 use crate::{Defaults, Finding, Object, Objects, codes};
 
 /// Namespace and name.
@@ -210,7 +210,7 @@ impl<'a> World<'a> {
     }
 
     fn add_pods(&mut self, namespace: &str, labels: BTreeMap<String, String>, spec: &PodSpec) {
-        let is_ours = !spec.containers.is_empty() && spec.containers.iter().all(|it| is_our_image(&it.image));
+        let is_ours = !spec.containers.is_empty() && spec.containers.iter().all(runs_ours);
         self.pods.push(PodLabels { namespace: namespace.to_owned(), labels, is_ours });
     }
 }

@@ -78,6 +78,7 @@ table! {
     MUTUAL_AUTHENTICATION_INVALID = Error "mutual-authentication-invalid": "Client certificate settings that a load balancer would not take.";
     NAME_TAKEN = Error "name-taken": "An object has the name that is needed for one that Forebay makes.";
     PATH_INVALID = Error "path-invalid": "A path that cannot be matched as its type says.";
+    PATH_RELATIVE = Error "path-relative": "A relative path of an object that came without the folder in which it starts.";
     PORT_CONFLICT = Error "port-conflict": "One port is wanted for two things.";
     PROTOCOL_UNSUPPORTED = Error "protocol-unsupported": "A protocol that this build does not carry.";
     PROXY_PROTOCOL_INVALID = Error "proxy-protocol-invalid": "A proxy protocol setting other than `*`.";

@@ -1,15 +1,18 @@
 //! What Kubernetes refuses of an object besides fields of the wrong type: numbers out of bounds, texts that are none, and
 //! parts that have to be there.
 //!
-//! Rows of tables: a field is one line. It is *not* the place for what only makes no sense together.
+//! Rows of tables: a field is one line. What only makes no sense together is in [`together`].
+
+mod together;
 
 use std::net::IpAddr;
 
 use base64::Engine;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pod::MAX_REPLICAS;
 use crate::read::key_path;
+use crate::workload::relative_path;
 use crate::{Finding, Object, codes};
 
 /// Something in an object that an API server refuses.
@@ -135,6 +138,14 @@ pub fn violations(object: &Object) -> Vec<Violation> {
         let message = format!("Invalid value: {address}: {why}");
         found.push(Violation { field, is_undecodable: false, message });
     });
+    for (field, path) in relative_path::without_a_start(object) {
+        let message =
+            format!("Invalid value: {}: {}: use {}", json!(path), relative_path::PROBLEM, relative_path::FIX);
+        found.push(Violation { field, is_undecodable: false, message });
+    }
+    if let Some((_, pod)) = PODS.iter().find(|(of, _)| *of == kind) {
+        together::check(kind, value, pod, &mut found);
+    }
     for map in rows(TEXTS, kind) {
         check_texts(kind, map, value, &mut found);
     }
@@ -183,6 +194,10 @@ pub(crate) fn findings(object: &Object) -> Vec<Finding> {
         let message = format!("`{field}` is {address}: it {why}");
         found.push(Finding::new(&codes::FIELD_INVALID, message).at(object, &field));
     });
+    for (field, path) in relative_path::without_a_start(object) {
+        let finding = Finding::new(&codes::PATH_RELATIVE, format!("`{path}` {}", relative_path::PROBLEM));
+        found.push(finding.at(object, &field).suggest(relative_path::FIX));
+    }
     check_numbers(object, &mut |field, value, why| {
         let message = format!("`{field}` is `{}`: it {why}", value.to_string().trim_matches('"'));
         found.push(Finding::new(&codes::FIELD_INVALID, message).at(object, &field));
@@ -363,8 +378,6 @@ fn each(value: &Value, above: &str, path: &str, show: &mut dyn FnMut(String, &Va
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::kind_named;
 
@@ -384,8 +397,10 @@ mod tests {
 
     /// A Deployment with these fields in its spec, and these in its container.
     fn deployment(spec: &Value, container: &Value) -> Value {
-        let mut all = json!({"selector": {"matchLabels": {"app": "a"}},
-            "template": {"spec": {"terminationGracePeriodSeconds": 30, "containers": [container]}}});
+        let mut named = json!({"name": "main", "image": "x"});
+        named.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+        let mut all = json!({"selector": {"matchLabels": {"app": "a"}}, "template": {"metadata": {"labels": {"app": "a"}},
+            "spec": {"terminationGracePeriodSeconds": 30, "containers": [named]}}});
         all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         json!({"spec": all})
     }

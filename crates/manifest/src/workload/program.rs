@@ -6,7 +6,9 @@ use super::{PodField, Program};
 pub(super) fn of(image: &str, command: Vec<String>, arguments: Vec<String>) -> Option<Program> {
     let first = command.first().map(String::as_str).unwrap_or_default();
     let base = first.rsplit('/').next().unwrap_or_default();
-    let is_other_program = first.contains('/') && base != "forebay";
+    // A command takes the place of what an image runs, as in Kubernetes. `serve` alone could not be found there; people
+    // who write it mean ours.
+    let is_other_program = !command.is_empty() && base != "forebay" && first != "serve";
     if super::is_our_image(image) && !is_other_program {
         let words = command.iter().skip(usize::from(base == "forebay")).cloned();
         return Some(Program::Forebay { arguments: words.chain(arguments).collect() });
@@ -93,6 +95,8 @@ mod tests {
         assert_eq!(run("ghcr.io/a/forebay:1.0@sha256:x", &["serve"], &["m"]), forebay(&["serve", "m"]));
         assert_eq!(run("forebay", &["/usr/bin/forebay", "serve"], &["m"]), forebay(&["serve", "m"]));
         assert_eq!(run("forebay", &["/bin/sh", "-c"], &["x"]), other(&["/bin/sh", "-c", "x"]));
+        assert_eq!(run("forebay", &["sh", "-c"], &["x"]), other(&["sh", "-c", "x"]));
+        assert_eq!(run("forebay:1.0", &["forebay"], &["serve", "m"]), forebay(&["serve", "m"]));
         assert_eq!(
             run("python:3", &["python", "-m"], &["http.server"]),
             other(&["python", "-m", "http.server"])

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::probe::{self, Purpose};
-use super::{Container, ContainerPort, Rollout, Workload, environment, program, quantity, rollout};
-use crate::annotations::BASE_DIRECTORY;
+use super::{
+    Container, ContainerPort, Rollout, Workload, environment, program, quantity, relative_path, rollout,
+};
 use crate::compile::names::hash;
 use crate::kinds::metadata::Metadata;
 use crate::kinds::pod::{self, Deployment, Pod, PodSpec, RestartPolicy};
@@ -96,7 +97,7 @@ impl Template<'_> {
             }
             containers.extend(self.container(written, &path, findings));
         }
-        let working_directory = self.metadata.annotations.get(BASE_DIRECTORY).map(PathBuf::from);
+        let working_directory = relative_path::base_directory(self.object).map(PathBuf::from);
         let grace = self.spec.termination_grace_period_seconds.unwrap_or(TERMINATION_GRACE_SECONDS);
         Some(Workload {
             owner: self.object.reference(),
@@ -112,9 +113,12 @@ impl Template<'_> {
         })
     }
 
-    /// What was written, and what ConfigMaps and Secrets made of it.
+    /// What was written, and what ConfigMaps and Secrets made of it; and where it starts, when that makes a difference.
     fn hash(&self, containers: &[Container]) -> String {
         let mut parts = vec![self.written.as_str()];
+        if containers.iter().any(|container| relative_path::depends_on_folder(&container.program)) {
+            parts.extend(relative_path::base_directory(self.object));
+        }
         for (name, value) in containers.iter().flat_map(|container| &container.environment) {
             parts.extend([name.as_str(), value.as_str()]);
         }

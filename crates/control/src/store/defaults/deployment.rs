@@ -42,14 +42,18 @@ fn fill_strategy(strategy: &mut Map<String, Value>) {
 
 fn fill_pod_spec(spec: &mut Map<String, Value>) {
     set_missing(spec, [("restartPolicy", json!("Always")), ("terminationGracePeriodSeconds", json!(30))]);
-    for container in items(spec, "containers") {
-        for port in items(container, "ports") {
-            set_missing(port, [("protocol", json!("TCP"))]);
-        }
-        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
-            if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
-                fill_probe(probe);
-            }
+    for list in ["initContainers", "containers"] {
+        items(spec, list).for_each(fill_container);
+    }
+}
+
+fn fill_container(container: &mut Map<String, Value>) {
+    for port in items(container, "ports") {
+        set_missing(port, [("protocol", json!("TCP"))]);
+    }
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
+            fill_probe(probe);
         }
     }
 }
@@ -66,5 +70,9 @@ fn fill_probe(probe: &mut Map<String, Value>) {
     );
     if let Some(http_get) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
         set_missing(http_get, [("path", json!("/")), ("scheme", json!("HTTP"))]);
+    }
+    if let Some(grpc) = probe.get_mut("grpc").and_then(Value::as_object_mut) {
+        // kubectl describe reads it without a look whether it is there.
+        set_missing(grpc, [("service", json!(""))]);
     }
 }
