@@ -12,7 +12,7 @@ mod last_good;
 mod load_balancer;
 mod placement;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,9 @@ use tracing::{debug, info};
 
 pub use placement::Binding;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Earlier};
+use crate::events::Event;
+use crate::store::metadata;
 use announcements::Announcements;
 use findings::Told;
 use last_good::LastGood;
@@ -55,6 +57,8 @@ pub struct Control<C> {
     last_good: LastGood,
     announcements: Announcements,
     told: Told,
+    /// Objects that go on as they were, and what was told of it.
+    told_earlier: BTreeMap<ObjectRef, String>,
     acted_on: Gist,
 }
 
@@ -66,7 +70,7 @@ struct Gist {
     unfinished: BTreeSet<TargetKey>,
 }
 
-enum Event {
+enum Wake {
     Changed,
     Observed,
     Drain,
@@ -83,12 +87,14 @@ impl<C: Cluster> Control<C> {
         observed: watch::Receiver<Arc<Observed>>,
         drain: impl Future<Output = ()>,
     ) {
+        let last_good = LastGood::of(&cluster);
         let mut control = Self {
             cluster,
             settings,
             plan,
             observed,
-            last_good: LastGood::default(),
+            last_good,
+            told_earlier: BTreeMap::new(),
             announcements: Announcements::default(),
             told: Told::default(),
             acted_on: Gist::default(),
@@ -96,15 +102,15 @@ impl<C: Cluster> Control<C> {
         let mut drain = std::pin::pin!(drain);
         control.act();
         loop {
-            let event = tokio::select! {
-                () = &mut drain => Event::Drain,
-                () = control.cluster.changed() => Event::Changed,
-                () = changed(&mut control.observed) => Event::Observed,
+            let woken_by = tokio::select! {
+                () = &mut drain => Wake::Drain,
+                () = control.cluster.changed() => Wake::Changed,
+                () = changed(&mut control.observed) => Wake::Observed,
             };
-            match event {
-                Event::Drain => break,
-                Event::Observed if Gist::of(&control.observed.borrow_and_update()) == control.acted_on => {}
-                Event::Observed | Event::Changed => {
+            match woken_by {
+                Wake::Drain => break,
+                Wake::Observed if Gist::of(&control.observed.borrow_and_update()) == control.acted_on => {}
+                Wake::Observed | Wake::Changed => {
                     sleep(BEAT).await;
                     control.act();
                 }
@@ -127,11 +133,15 @@ impl<C: Cluster> Control<C> {
         let observed = Arc::clone(&self.observed.borrow_and_update());
         self.acted_on = Gist::of(&observed);
 
-        let (workloads, mut findings) = manifest::workloads(&self.cluster.objects());
+        let (workloads, mut findings) = self.last_good.workloads(&self.cluster.objects());
+        self.cluster.go_on_with(self.last_good.of_workloads());
         self.cluster.keep_workloads(&workloads, &observed);
 
         let objects = self.cluster.objects();
         let compiled = self.last_good.compile(&objects, &self.settings.defaults);
+        self.cluster.settle(&|object| self.last_good.is_settled(object));
+        self.cluster.remember_load_balancers(self.last_good.load_balancers());
+        let earlier = self.last_good.all();
         let changed_children = self.keep_children(&objects, &compiled);
         let plan = self.place(compiled.plan.clone());
         self.plan.send_if_modified(|current| {
@@ -145,7 +155,8 @@ impl<C: Cluster> Control<C> {
         findings.extend(compiled.findings.iter().chain(&compiled.findings_here).cloned());
         self.told.tell(&findings, &mut self.cluster);
         self.announcements.tell(&plan, &observed, &mut self.cluster);
-        self.write_statuses(&objects, &compiled, &plan, &observed);
+        self.tell_what_goes_on(&earlier, &objects);
+        self.write_statuses(&objects, &compiled, &plan, &observed, &earlier);
         changed_children
     }
 
@@ -158,6 +169,22 @@ impl<C: Cluster> Control<C> {
         !Arc::ptr_eq(objects, &self.cluster.objects())
     }
 
+    /// Tells of every object that goes on as it was, once.
+    fn tell_what_goes_on(&mut self, earlier: &BTreeMap<ObjectRef, Earlier>, objects: &Objects) {
+        let mut told = BTreeMap::new();
+        for (reference, earlier) in earlier {
+            let Some(object) = objects.get(&reference.kind, &reference.namespace, &reference.name) else {
+                continue;
+            };
+            let sentence = earlier.sentence(object);
+            if self.told_earlier.get(reference) != Some(&sentence) {
+                self.cluster.record_event(reference, &Event::warning("LastGoodVersion", sentence.clone()));
+            }
+            told.insert(reference.clone(), sentence);
+        }
+        self.told_earlier = told;
+    }
+
     fn place(&mut self, plan: Plan) -> Plan {
         let ids: BTreeSet<String> = plan.load_balancers.iter().map(|balancer| balancer.id.clone()).collect();
         let is_in_use = |id: &str| ids.contains(id);
@@ -168,7 +195,14 @@ impl<C: Cluster> Control<C> {
         plan
     }
 
-    fn write_statuses(&mut self, objects: &Objects, compiled: &Compiled, plan: &Plan, observed: &Observed) {
+    fn write_statuses(
+        &mut self,
+        objects: &Objects,
+        compiled: &Compiled,
+        plan: &Plan,
+        observed: &Observed,
+        earlier: &BTreeMap<ObjectRef, Earlier>,
+    ) {
         for (object, status) in load_balancer::statuses(objects, plan, observed) {
             self.cluster.write_status(&object, status);
         }
@@ -178,7 +212,10 @@ impl<C: Cluster> Control<C> {
             let route = compiled.routes.iter().find(|route| route.object == reference);
             let is_open =
                 route.is_some_and(|route| load_balancer::is_open(plan, &route.load_balancer, observed));
-            let status = inference_service::status(object, route, is_open, objects, now);
+            let mut status = inference_service::status(object, route, is_open, objects, now);
+            if let Some(earlier) = earlier.get(&reference) {
+                earlier.tell_in(&mut status, object, &metadata::time(now));
+            }
             for event in inference_service::news(object, &status) {
                 self.cluster.record_event(&reference, &event);
             }

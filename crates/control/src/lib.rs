@@ -17,6 +17,6 @@ pub mod local;
 pub mod store;
 mod tables;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Earlier};
 pub use control::{Binding, Control, Settings};
 pub use events::{Event, EventSeverity};

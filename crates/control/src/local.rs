@@ -7,6 +7,7 @@ mod back_off;
 mod block;
 mod container;
 mod deployment;
+mod descendants;
 mod drain;
 mod endpoints;
 mod environment;
@@ -38,9 +39,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 pub use block::NoBlock;
+pub use descendants::end_marked;
 pub use log::{LogQuery, LogStream, Logs};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Earlier};
 use crate::events::{Event, Recorder};
 use crate::store::{DeleteOptions, Mode, OpenError, Store};
 use block::Block;
@@ -70,6 +72,8 @@ pub struct Local {
     /// By the pod that each of them is.
     replicas: BTreeMap<ObjectRef, Replica>,
     deployments: BTreeMap<ObjectRef, Deployment>,
+    /// Objects that go on as they were.
+    earlier: BTreeMap<ObjectRef, Earlier>,
     /// Namespaces that nobody wrote, and of which it was told.
     told_namespaces: BTreeSet<String>,
     revisions: watch::Receiver<u64>,
@@ -98,10 +102,14 @@ pub enum StartError {
     NoBlock(#[from] NoBlock),
 }
 
+/// The note with the name by which processes of this state folder are known.
+const PLATFORM_NOTE: &str = "platform";
 /// The note that says which block of addresses was ours.
 const BLOCK_NOTE: &str = "address-block";
 /// Before the id of a load balancer: the note that says which address of the block is its.
 const ADDRESS_NOTE: &str = "address-of/";
+/// The note that says which load balancers there were.
+const LOAD_BALANCERS_NOTE: &str = "load-balancers";
 /// How long after its grace period a replica may take to vanish when everything stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -128,6 +136,13 @@ impl Local {
         }
         let leftovers = Leftovers::new(folder.join("processes"));
         leftovers.end_all().await;
+        let name = store.note(PLATFORM_NOTE).unwrap_or_else(crate::api::new_token);
+        if let Err(status) = store.set_note(PLATFORM_NOTE, Some(&name)) {
+            warn!(%status, "processes that left their group would outlive a crash");
+        }
+        let all_marks = format!("{name}/");
+        // What left its group has no file of its own.
+        let _ = tokio::task::spawn_blocking(move || end_marked(&all_marks)).await;
         // Logs are those of pods, and all pods are new.
         let logs = folder.join("logs");
         let _ = std::fs::remove_dir_all(&logs);
@@ -135,6 +150,7 @@ impl Local {
             logs: Logs::new(logs),
             recorder: Recorder::new(Rc::clone(&store)),
             leftovers,
+            mark: format!("{name}/{}/", crate::api::new_token()),
             wake: watch::Sender::default(),
         };
         Ok(Self {
@@ -146,6 +162,7 @@ impl Local {
             block,
             replicas: BTreeMap::new(),
             deployments: BTreeMap::new(),
+            earlier: BTreeMap::new(),
             told_namespaces: BTreeSet::new(),
             wake_at: None,
         })
@@ -155,6 +172,12 @@ impl Local {
     #[must_use]
     pub fn store(&self) -> Rc<Store> {
         Rc::clone(&self.store)
+    }
+
+    /// What the mark of every process begins with that this platform starts. See [`end_marked`].
+    #[must_use]
+    pub fn mark(&self) -> String {
+        self.platform.mark.clone()
     }
 
     /// The logs of the replicas.
@@ -214,6 +237,30 @@ impl Cluster for Local {
         self.platform.recorder.record(object, event);
     }
 
+    fn earlier_versions(&self) -> Vec<Object> {
+        self.store.earlier_versions()
+    }
+
+    fn settle(&mut self, is_settled: &dyn Fn(&ObjectRef) -> bool) {
+        self.store.settle(is_settled);
+    }
+
+    fn load_balancers(&self) -> BTreeSet<String> {
+        let note = self.store.note(LOAD_BALANCERS_NOTE).unwrap_or_default();
+        note.lines().map(ToOwned::to_owned).collect()
+    }
+
+    fn remember_load_balancers(&mut self, ids: &BTreeSet<String>) {
+        let note = ids.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+        if let Err(status) = self.store.set_note(LOAD_BALANCERS_NOTE, Some(&note)) {
+            warn!(%status, "load balancers of broken objects will be missing after a restart");
+        }
+    }
+
+    fn go_on_with(&mut self, earlier: BTreeMap<ObjectRef, Earlier>) {
+        self.earlier = earlier;
+    }
+
     fn keep_workloads(&mut self, workloads: &[Workload], observed: &Observed) {
         self.keep(workloads, observed);
     }
@@ -255,5 +302,6 @@ impl Cluster for Local {
         if timeout(longest + STOP_PATIENCE, all_gone).await.is_err() {
             warn!("some replicas did not end in time and are killed");
         }
+        descendants::kill(&self.platform.mark);
     }
 }

@@ -22,6 +22,7 @@
 mod defaults;
 mod depth;
 mod disk;
+mod earlier;
 mod history;
 mod merge;
 pub(crate) mod metadata;
@@ -71,6 +72,8 @@ struct State {
     /// Objects that are not on the disk.
     derived: BTreeSet<ObjectRef>,
     notes: BTreeMap<String, String>,
+    /// Notes that are on the disk until the next write.
+    forgotten_notes: BTreeSet<String>,
     history: History,
     revision: u64,
     revision_ceiling: u64,
@@ -175,6 +178,7 @@ impl Store {
             objects: Arc::new(loaded.objects.into_iter().collect()),
             derived: BTreeSet::new(),
             notes: loaded.notes.into_iter().collect(),
+            forgotten_notes: BTreeSet::new(),
             history: History::new(revision),
             revision,
             revision_ceiling: revision,

@@ -4,8 +4,13 @@ mod apply;
 mod check;
 mod completion;
 mod delete;
+mod describe;
+mod diff;
 mod down;
+mod edit;
+mod events;
 mod get;
+mod guard;
 mod logs;
 mod model;
 mod plan;
@@ -54,7 +59,11 @@ enum Command {
     Url(url::Options),
     Targets(targets::Options),
     Get(get::Options),
+    Describe(describe::Options),
+    Events(events::Options),
+    Diff(diff::Options),
     Apply(apply::Options),
+    Edit(edit::Options),
     Delete(delete::Options),
     Logs(logs::Options),
     Wait(wait::Options),
@@ -62,6 +71,8 @@ enum Command {
     Rollout(rollout::Options),
     Down(down::Options),
     Completion(completion::Options),
+    #[command(hide = true)]
+    Guard(guard::Options),
 }
 
 fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
@@ -74,6 +85,10 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Url(options) => url::run(&options, globals),
         Command::Targets(options) => targets::run(&options, globals),
         Command::Get(options) => get::run(&options, globals),
+        Command::Describe(options) => describe::run(&options, globals),
+        Command::Events(options) => events::run(&options, globals),
+        Command::Diff(options) => diff::run(&options, globals),
+        Command::Edit(options) => edit::run(&options, globals),
         Command::Apply(options) => apply::run(&options, globals),
         Command::Delete(options) => delete::run(&options, globals),
         Command::Logs(options) => logs::run(&options, globals),
@@ -81,6 +96,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Scale(options) => scale::run(&options, globals),
         Command::Rollout(options) => rollout::run(&options, globals),
         Command::Down(options) => down::run(&options, globals),
+        Command::Guard(options) => guard::run(&options),
         Command::Completion(options) => Ok(completion::run(&options)),
     }
 }

@@ -36,9 +36,10 @@ fn reason(finding: &Finding) -> String {
     }
 }
 
-fn message(finding: &Finding) -> String {
+/// What is wrong, where, and how to mend it.
+pub(super) fn message(finding: &Finding) -> String {
     let field = finding.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
-    let help = finding.suggestion.as_ref().map(|help| format!("; try {help}")).unwrap_or_default();
+    let help = finding.suggestion.as_ref().map(|help| format!("; fix: {help}")).unwrap_or_default();
     format!("{field}{}{help}", finding.message)
 }
 

@@ -34,7 +34,16 @@ impl Cluster for Counting {
     fn apply(&mut self, _: Vec<Object>) {}
     fn delete(&mut self, _: &ObjectRef) {}
     fn write_status(&mut self, _: &ObjectRef, _: Value) {}
-    fn record_event(&mut self, _: &ObjectRef, _: &crate::Event) {}
+    fn record_event(&mut self, _: &ObjectRef, _: &Event) {}
+    fn earlier_versions(&self) -> Vec<Object> {
+        Vec::new()
+    }
+    fn settle(&mut self, _: &dyn Fn(&ObjectRef) -> bool) {}
+    fn load_balancers(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+    fn remember_load_balancers(&mut self, _: &BTreeSet<String>) {}
+    fn go_on_with(&mut self, _: BTreeMap<ObjectRef, Earlier>) {}
     fn keep_workloads(&mut self, _: &[Workload], observed: &Observed) {
         self.1.mark_unchanged();
         self.0.passes.set(self.0.passes.get() + 1);

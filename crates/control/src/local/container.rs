@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::back_off::BackOff;
+use super::descendants;
 use super::leftovers::Leftovers;
 use super::log::Logs;
 use super::memory;
@@ -29,6 +30,8 @@ pub(super) struct Runner {
     pub(super) container: Container,
     pub(super) pod: ObjectRef,
     pub(super) launch: Launch,
+    /// The mark of everything that it starts, if it may start anything.
+    pub(super) mark: Option<String>,
     pub(super) address: IpAddr,
     /// Time between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
@@ -41,6 +44,8 @@ pub(super) struct Platform {
     pub(super) logs: Logs,
     pub(super) recorder: Recorder,
     pub(super) leftovers: Leftovers,
+    /// What the marks of all processes begin with.
+    pub(super) mark: String,
     /// Told whenever the status of a container changes.
     pub(super) wake: watch::Sender<()>,
 }
@@ -190,6 +195,10 @@ impl Runner {
         let pid = process.pid();
         let Ended { exit, was_ready, for_its_memory } = self.attend(&mut process, status, stopping).await;
         self.platform.leftovers.forget(pid);
+        if let Some(mark) = &self.mark {
+            // Its group has ended with it; this is for what left the group.
+            descendants::kill(mark);
+        }
         let last_lines =
             timeout(LOG_PATIENCE, last_lines).await.ok().and_then(Result::ok).unwrap_or_default();
         let termination = Termination::new(exit, for_its_memory, last_lines, started);

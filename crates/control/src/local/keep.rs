@@ -5,14 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use manifest::{Container, Object, Objects, Workload};
+use manifest::{Container, Object, Objects, Program, Workload};
 use plan::{ObjectRef, Observed};
 use tokio::time::Instant;
 
 use super::container::{Handle, Runner};
 use super::deployment::{Counts, Deployment, REVISION, Set, set_name};
+use super::descendants::MARK;
 use super::environment::{Identity, launch};
 use super::replica::Replica;
 use super::rollout::{self, SetSize};
@@ -140,9 +142,16 @@ impl Local {
 
     // --- deployments ---
 
+    /// The version of an object that its replicas are made of.
+    pub(super) fn served(&self, object: &Arc<Object>) -> Arc<Object> {
+        let earlier = self.earlier.get(&object.reference());
+        Arc::clone(earlier.map_or(object, |earlier| &earlier.object))
+    }
+
     fn keep_deployment(&mut self, workload: &Workload, objects: &Objects, now: Instant) {
         let owner = &workload.owner;
         let Some(object) = objects.get("Deployment", &owner.namespace, &owner.name) else { return };
+        let object = &self.served(object);
         let last_revision = object.annotation(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut deployment = self.deployments.remove(owner).unwrap_or_else(|| Deployment::new(now));
         deployment.turn_to(&workload.template_hash, last_revision, now);
@@ -317,11 +326,16 @@ impl Local {
         workload: &Workload,
     ) -> Handle {
         let folder = workload.working_directory.as_deref();
-        let launch = launch(container, identity, folder, std::env::vars(), &self.settings.program);
+        let mut launch = launch(container, identity, folder, std::env::vars(), &self.settings.program);
+        let mark = format!("{}{}/{}", self.platform.mark, identity.uid, container.name);
+        launch.environment.push((MARK.to_owned(), mark.clone()));
+        // Our own program starts no other.
+        let mark = matches!(container.program, Program::Command { .. }).then_some(mark);
         Handle::start(Runner {
             container: container.clone(),
             pod: pod.clone(),
             launch,
+            mark,
             address: identity.address,
             grace: workload.termination_grace,
             platform: Rc::clone(&self.platform),

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::deployment::{self, Counts, REVISION, Set, set_name};
 use super::{Local, endpoints, pod};
+use crate::store::metadata;
 
 /// How long a rollout may take without anything coming of it, unless the Deployment says otherwise.
 const PROGRESS_DEADLINE_SECONDS: u32 = 600;
@@ -58,6 +59,7 @@ impl Local {
         let objects = self.store.objects();
         let Some(object) = objects.get("Deployment", &owner.namespace, &owner.name).cloned() else { return };
         drop(objects);
+        let served = self.served(&object);
         let Some(mut deployment) = self.deployments.remove(owner) else { return };
         let mut all = Counts::default();
         for set in &deployment.sets {
@@ -68,7 +70,7 @@ impl Local {
             if set.template_hash == workload.template_hash {
                 all.updated = counts.all;
             }
-            self.write_set(workload, &object, set, now);
+            self.write_set(workload, &served, set, now);
         }
         let patience_seconds = progress_deadline_seconds(&object);
         let deadline = deployment.deadline(all, workload.replicas, patience_seconds, now);
@@ -83,7 +85,16 @@ impl Local {
         not_yet_available.into_iter().for_each(|at| self.wake_at(at));
         let revision = deployment.sets.last().map_or(0, |set| set.revision).to_string();
         self.store.annotate(owner, REVISION, &revision);
-        let status = deployment::status(&object, workload, all, is_stuck, Timestamp::now());
+        let earlier = self.earlier.get(owner);
+        if earlier.is_some() {
+            // What runs is not of the template that is there now.
+            all.updated = 0;
+        }
+        let now = Timestamp::now();
+        let mut status = deployment::status(&object, workload, all, is_stuck, now);
+        if let Some(earlier) = earlier {
+            earlier.tell_in(&mut status, &object, &metadata::time(now));
+        }
         self.store.set_status(owner, status);
         self.deployments.insert(owner.clone(), deployment);
     }

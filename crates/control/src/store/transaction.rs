@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use manifest::{Object, Objects};
+use manifest::{BASE_DIRECTORY, Object, Objects};
 use plan::ObjectRef;
 use serde_json::{Value, json};
 
@@ -56,9 +56,10 @@ impl<'a> Transaction<'a> {
     }
 
     /// Puts an object in the place of the one with its name.
-    pub(super) fn replace(&mut self, object: Object, part: Part) -> Result<Applied, Status> {
+    pub(super) fn replace(&mut self, mut object: Object, part: Part) -> Result<Applied, Status> {
         let old = self.existing(&object.reference(), object.kind)?;
         self.check_preconditions(&object.value, &old)?;
+        keep_base_directory(&mut object, &old);
         self.change(object, &old, part)
     }
 
@@ -173,11 +174,19 @@ impl<'a> Transaction<'a> {
             let Change { before, after, .. } = &staged.change;
             let Some(object) = after.as_ref().or(before.as_ref()) else { continue };
             if staged.kept == Kept::OnDisk {
+                self.state.keep_earlier(&staged.change, &mut batch);
                 batch.objects.push((object.reference(), after.as_ref().map(|object| serialised(object))));
             }
         }
         if !batch.objects.is_empty() || self.state.revision > self.state.revision_ceiling {
+            let notes = batch.notes.clone();
             self.state.write_to_disk(batch).map_err(|error| Status::unwritable(&error))?;
+            for (key, note) in notes {
+                match note {
+                    Some(note) => self.state.notes.insert(key, note),
+                    None => self.state.notes.remove(&key),
+                };
+            }
         }
         for staged in self.changes.drain(..) {
             self.state.history.record(staged.change);
@@ -338,13 +347,20 @@ impl State {
         let is_near = self.revision + REVISION_STEP / 2 > self.revision_ceiling;
         let ceiling = if is_near { self.revision + REVISION_STEP } else { self.revision_ceiling };
         batch.revision_ceiling = ceiling;
-        let Self { objects, derived, notes, disk, .. } = self;
+        let Self { objects, derived, notes, forgotten_notes, disk, .. } = self;
+        // What is noted anew under the same key comes after it.
+        let forgotten = forgotten_notes.iter().map(|key| (key.clone(), None));
+        batch.notes = forgotten.chain(batch.notes).collect();
         disk.commit(&batch, || Batch {
             objects: durable(objects, derived),
-            notes: notes.iter().map(|(key, note)| (key.clone(), Some(note.clone()))).collect(),
+            notes: (forgotten_notes.iter().map(|key| (key.clone(), None)))
+                .chain(notes.iter().map(|(key, note)| (key.clone(), Some(note.clone()))))
+                .chain(batch.notes.iter().skip(forgotten_notes.len()).cloned())
+                .collect(),
             revision_ceiling: ceiling,
         })?;
         self.revision_ceiling = ceiling;
+        self.forgotten_notes.clear();
         Ok(())
     }
 }
@@ -361,6 +377,23 @@ fn serialised(object: &Object) -> Vec<u8> {
 
 fn has_finalizers(object: &Object) -> bool {
     object.value["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// An object that is written anew from a file elsewhere still starts where it did: whoever writes does not know the folder,
+/// and says nothing of it (decision 13).
+fn keep_base_directory(object: &mut Object, old: &Object) {
+    if let Some(folder) = old.annotation(BASE_DIRECTORY)
+        && object.annotation(BASE_DIRECTORY).is_none()
+        && let Some(metadata) = object.value.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if annotations.is_null() {
+            *annotations = json!({});
+        }
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
+        }
+    }
 }
 
 /// Reads a value that a change produced, which must still be the same object.
@@ -380,6 +413,8 @@ fn annotate_applied(wanted: &mut Object) {
     let mut applied = wanted.value.clone();
     if let Some(annotations) = applied["metadata"].get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
+        // Somebody who applies the same file with kubectl does not know where it lay, and would take this away.
+        annotations.remove(BASE_DIRECTORY);
     }
     let metadata = &mut wanted.value["metadata"];
     if !metadata["annotations"].is_object() {

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::End;
+use super::{End, guard};
 use crate::admin::Admin;
 use crate::api::ApiHandler;
 use crate::endpoints::{self, Endpoint, Progress};
@@ -104,6 +104,10 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         .await
         .with_context(|| format!("cannot start with the state in `{}`", state_dir.display()))?;
     let (store, logs) = (local.store(), local.logs());
+    let guard = guard::start(&local.mark());
+    if let Err(error) = &guard {
+        tracing::warn!(%error, "processes of containers would outlive a platform that is killed");
+    }
     let (plans, plan) = watch::channel(Arc::default());
     let (observations, observed) = watch::channel(Arc::default());
     let admin = Admin {

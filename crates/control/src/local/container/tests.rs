@@ -49,10 +49,11 @@ impl Case {
             logs: Logs::new(self.file("logs")),
             recorder: Recorder::new(Rc::clone(&self.store)),
             leftovers: Leftovers::new(self.file("processes")),
+            mark: String::new(),
             wake: watch::Sender::default(),
         });
         let container = self.container.clone();
-        Handle::start(Runner { container, pod, launch, address, grace: self.grace, platform })
+        Handle::start(Runner { container, pod, launch, mark: None, address, grace: self.grace, platform })
     }
 
     /// What was told, as `reason message`.
