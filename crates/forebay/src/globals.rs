@@ -41,7 +41,10 @@ impl Globals {
             let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
             home.join(".local/state")
         };
-        self.state_dir.clone().unwrap_or_else(|| {
+        // What is printed of it is used in other folders.
+        let written =
+            self.state_dir.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        written.unwrap_or_else(|| {
             let state_home =
                 std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
             state_home.unwrap_or_else(from_home).join("forebay")

@@ -1,5 +1,6 @@
 //! The forms in which objects are printed: tables, JSON, YAML, names, templates.
 
+pub(crate) mod diff;
 pub(crate) mod jsonpath;
 pub(crate) mod table;
 pub(crate) mod yaml;

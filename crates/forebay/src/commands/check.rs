@@ -90,7 +90,9 @@ fn print_text(findings: &[Finding], globals: &Globals) -> std::io::Result<()> {
     let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
     if !globals.quiet {
-        eprintln!("{errors} errors, {warnings} warnings, {infos} notes");
+        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let counted = [counted(errors, "error"), counted(warnings, "warning"), counted(infos, "note")];
+        eprintln!("{}", counted.join(", "));
     }
     Ok(())
 }

@@ -89,7 +89,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         match logs.as_slice() {
             [log] => print_one(&client, options, log).await?,
             logs if options.follow => follow_all(&client, options, logs).await?,
-            logs => print_by_time(&client, options, logs).await?,
+            logs => return print_by_time(&client, options, logs).await,
         }
         Ok(End::Done)
     }))
@@ -103,7 +103,8 @@ fn prefix(log: &Log, color: Option<&str>) -> String {
     }
 }
 
-fn pods() -> anyhow::Result<&'static Kind> {
+/// The kind of pods.
+pub(super) fn pods() -> anyhow::Result<&'static Kind> {
     kind_named("Pod").ok_or_else(|| anyhow::anyhow!("this build knows no pods"))
 }
 
@@ -130,17 +131,26 @@ async fn logs(options: &Options, client: &Client) -> anyhow::Result<Vec<Log>> {
 async fn of_named(client: &Client, namespace: &str, named: &Named) -> anyhow::Result<Vec<Value>> {
     let Named { kind, name: Some(name) } = named else { bail!("name one thing: POD or KIND/NAME") };
     let object = client.get(&path(kind, namespace, name), JSON).await?;
-    let selector = match kind.kind {
-        "Pod" => return Ok(vec![object]),
-        "Deployment" | "ReplicaSet" => labels(&object["spec"]["selector"]["matchLabels"]),
-        "Service" => labels(&object["spec"]["selector"]),
-        "InferenceService" => format!("{INFERENCE_SERVICE}={name}"),
-        _ => bail!("{} have no pods, and no logs", kind.plural),
+    if kind.kind == "Pod" {
+        return Ok(vec![object]);
+    }
+    let Some(selector) = selector_of(named, &object) else {
+        bail!("{} have no pods, and no logs", kind.plural);
     };
     if selector.is_empty() {
         bail!("{} selects no pods", Named::quoted(kind, name));
     }
     select(client, namespace, &selector).await
+}
+
+/// The labels of the pods of an object; `None`: objects of its kind have none.
+pub(super) fn selector_of(named: &Named, object: &Value) -> Option<String> {
+    match named.kind.kind {
+        "Deployment" | "ReplicaSet" => Some(labels(&object["spec"]["selector"]["matchLabels"])),
+        "Service" => Some(labels(&object["spec"]["selector"])),
+        "InferenceService" => Some(format!("{INFERENCE_SERVICE}={}", named.name.as_deref()?)),
+        _ => None,
+    }
 }
 
 fn labels(map: &Value) -> String {
@@ -240,11 +250,21 @@ async fn copy(
     Ok(())
 }
 
-/// Prints several logs in the order in which their lines were written.
-async fn print_by_time(client: &Client, options: &Options, logs: &[Log]) -> anyhow::Result<()> {
+/// Prints several logs in the order in which their lines were written. One that cannot be had is told, and costs only
+/// itself; when none can be had, that is a failure.
+async fn print_by_time(client: &Client, options: &Options, logs: &[Log]) -> anyhow::Result<End> {
     let mut all: Vec<(String, usize)> = Vec::new();
+    let mut n_missing = 0;
     for (index, log) in logs.iter().enumerate() {
-        let mut lines = client.lines(&target(options, log, true)?, "*/*").await?;
+        let mut lines = match client.lines(&target(options, log, true)?, "*/*").await {
+            Ok(lines) => lines,
+            Err(error) if error.is::<client::Refusal>() => {
+                eprintln!("{}{error}", log.prefix);
+                n_missing += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         while let Some(line) = lines.next().await? {
             all.push((line, index));
         }
@@ -255,7 +275,7 @@ async fn print_by_time(client: &Client, options: &Options, logs: &[Log]) -> anyh
         let line = if options.timestamps { line.as_str() } else { without_time };
         writeln!(out, "{}{line}", logs[index].prefix)?;
     }
-    Ok(())
+    Ok(if n_missing == logs.len() { End::Failed } else { End::Done })
 }
 
 /// Lines that begin with their time, in its order. Those of one log keep theirs, whatever the clock did.

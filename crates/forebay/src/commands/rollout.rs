@@ -1,5 +1,7 @@
 //! `forebay rollout`: how a new version comes about, and starting one anew.
 
+mod history;
+
 use std::time::Duration;
 
 use anyhow::bail;
@@ -14,12 +16,14 @@ use crate::globals::Globals;
 use crate::resource::{self, Named};
 use crate::{duration, output, runtime};
 
-/// Follow a rollout, or start one
+/// Follow a rollout, start one, or go back
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   forebay rollout status deploy/web --timeout=60s
   forebay rollout restart isvc/sklearn-iris -n staging
+  forebay rollout history deploy/web
+  forebay rollout undo deploy/web --to-revision=3
 
 Exit code 124 when the time is over.")]
 pub(crate) struct Options {
@@ -42,6 +46,24 @@ enum Action {
     Restart {
         #[command(flatten)]
         what: What,
+    },
+    /// Show the versions that there were
+    History {
+        #[command(flatten)]
+        what: What,
+
+        /// Show the template of this version
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        revision: u64,
+    },
+    /// Go back to an earlier version
+    Undo {
+        #[command(flatten)]
+        what: What,
+
+        /// The version to go back to; 0 for the one before
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        to_revision: u64,
     },
 }
 
@@ -72,6 +94,16 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
                     }
                 }
             }
+            Action::History { what, revision } => {
+                for name in what.deployments()? {
+                    history::show(&client, &what.namespace, &name, *revision).await?;
+                }
+            }
+            Action::Undo { what, to_revision } => {
+                for name in what.deployments_to_undo()? {
+                    history::undo(&client, &what.namespace, &name, *to_revision).await?;
+                }
+            }
             Action::Restart { what } => {
                 for name in what.deployments()? {
                     restart(&client, &what.namespace, &name).await?;
@@ -87,6 +119,20 @@ impl What {
     fn deployments(&self) -> anyhow::Result<Vec<String>> {
         let named = resource::parse(&self.resources)?;
         named.into_iter().map(|named| deployment_of(&named)).collect()
+    }
+}
+
+impl What {
+    /// The names of the Deployments that may go back: those that follow from an InferenceService would be turned again.
+    fn deployments_to_undo(&self) -> anyhow::Result<Vec<String>> {
+        let named = resource::parse(&self.resources)?;
+        if let Some(named) = named.iter().find(|named| named.kind.kind == "InferenceService") {
+            let name = named.name.as_deref().unwrap_or_default();
+            bail!(
+                "the Deployment of isvc/{name} follows from its spec\n  help: apply the earlier version of the InferenceService"
+            );
+        }
+        self.deployments()
     }
 }
 

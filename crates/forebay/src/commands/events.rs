@@ -1,0 +1,107 @@
+//! `forebay events`: what happened, the latest last.
+
+use manifest::{Kind, kind_named};
+use serde_json::Value;
+
+use super::End;
+use crate::client::{self, Client, TABLE, collection, with_query};
+use crate::globals::Globals;
+use crate::output;
+use crate::output::table::{Printer, Shown, Table};
+use crate::resource::{self, Named};
+use crate::runtime;
+
+/// Show what happened, the latest last
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay events -A
+  forebay events isvc/sklearn-iris -n staging
+  forebay events --types=Warning -A
+
+`forebay get events -w` goes on with what happens.")]
+pub(crate) struct Options {
+    /// What they are about: KIND/NAME [default: everything in the namespace]
+    #[arg(value_name = "KIND/NAME")]
+    about: Option<String>,
+
+    /// Namespace
+    #[arg(short, long, default_value = "default", value_name = "NAME")]
+    namespace: String,
+
+    /// In all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+
+    /// Only of these types: Normal, Warning
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    types: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    let about = options.about.as_ref().map(|about| resource::parse(std::slice::from_ref(about)));
+    let about = about.transpose()?.unwrap_or_default().pop();
+    client::told(runtime::block_on(async {
+        let client = Client::find(globals)?;
+        let namespace = (!options.all_namespaces).then_some(options.namespace.as_str());
+        let table = Asked { about: about.as_ref(), namespace, types: &options.types }.table(&client).await?;
+        if table.rows.is_empty() {
+            let place = namespace.map(|name| format!(" in {name} namespace")).unwrap_or_default();
+            eprintln!("No events found{place}.");
+        } else {
+            output::say(&printed(&table))?;
+        }
+        Ok(End::Done)
+    }))
+}
+
+/// Which events somebody asks for.
+pub(super) struct Asked<'a> {
+    pub(super) about: Option<&'a Named>,
+    /// `None`: all.
+    pub(super) namespace: Option<&'a str>,
+    pub(super) types: &'a [String],
+}
+
+impl Asked<'_> {
+    /// The events, in the order of time.
+    pub(super) async fn table(&self, client: &Client) -> anyhow::Result<Table> {
+        let kind = kind_named("Event").ok_or_else(|| anyhow::anyhow!("this build knows no events"))?;
+        // Events of what lives in no namespace are in this one.
+        let is_namespaced = self.about.is_none_or(|named| named.kind.is_namespaced);
+        let namespace = if is_namespaced { self.namespace } else { Some("default") };
+        let fields = self.about.map(|named| field_selector(named.kind, named.name.as_deref()));
+        let parameters =
+            [("fieldSelector", fields.as_deref().unwrap_or_default()), ("includeObject", "Object")];
+        let mut value = client.get(&with_query(&collection(kind, namespace), &parameters), TABLE).await?;
+        if let Some(rows) = value["rows"].as_array_mut() {
+            let is_wanted = |row: &Value| {
+                let written = row["object"]["type"].as_str().unwrap_or_default();
+                self.types.is_empty() || self.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(written))
+            };
+            rows.retain(is_wanted);
+            rows.sort_by_cached_key(last_time);
+        }
+        let shown = Shown { namespace: namespace.is_none(), ..Shown::default() };
+        Ok(Table::of(&value, &shown))
+    }
+}
+
+fn field_selector(kind: &Kind, name: Option<&str>) -> String {
+    let name = name.map(|name| format!(",involvedObject.name={name}")).unwrap_or_default();
+    format!("involvedObject.kind={}{name}", kind.kind)
+}
+
+/// When an event happened last. Times of one form are in order as texts.
+fn last_time(row: &Value) -> String {
+    let event = &row["object"];
+    let written = event["lastTimestamp"].as_str().or(event["metadata"]["creationTimestamp"].as_str());
+    written.unwrap_or_default().to_owned()
+}
+
+/// A table with its header.
+pub(super) fn printed(table: &Table) -> String {
+    let rows: Vec<Vec<String>> =
+        std::iter::once(table.headers.clone()).chain(table.rows.iter().cloned()).collect();
+    Printer::default().print(&rows)
+}
