@@ -178,6 +178,7 @@ impl Call<'_> {
             (Route::GroupVersion { group, version }, "GET") => {
                 Ok(respond::json(StatusCode::OK, &discovery::resource_list(group, version)))
             }
+            (Route::OpenApiV2, "GET") => Ok(self.openapi_v2()),
             (Route::OpenApi, "GET") => Ok(respond::json(StatusCode::OK, &openapi::index())),
             (Route::OpenApiOf { group, version }, "GET") => {
                 Ok(respond::json(StatusCode::OK, &openapi::document(group, version)))
@@ -205,6 +206,15 @@ impl Call<'_> {
                 Err(Status::new(Reason::MethodNotAllowed, message))
             }
         }
+    }
+
+    fn openapi_v2(&self) -> Response<Body> {
+        let accepted = self.header(header::ACCEPT).unwrap_or_default();
+        if accepted.contains(openapi::V2_PROTOBUF) {
+            let body = Body::Full(openapi::v2_protobuf().into());
+            return respond::with_type(StatusCode::OK, openapi::V2_PROTOBUF, body);
+        }
+        respond::json(StatusCode::OK, &openapi::v2())
     }
 
     fn groups(&self, is_core: bool) -> Response<Body> {

@@ -5,6 +5,30 @@ use serde_json::{Map, Value, json};
 
 use super::discovery::{groups, kinds_of, versions};
 
+/// The media type in which kubectl asks for `/openapi/v2`.
+pub(super) const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// `/openapi/v2` without schemas. kubectl looks a kind up there that is not in `/openapi/v3`, and goes on with the rest of a
+/// file when it learns that nobody knows the kind.
+pub(super) fn v2() -> Value {
+    json!({
+        "swagger": "2.0",
+        "info": {"title": "Forebay", "version": env!("CARGO_PKG_VERSION")},
+        "paths": {},
+        "definitions": {},
+    })
+}
+
+/// The same in protobuf: `swagger` is field 1, `info` field 2 with `title` and `version`.
+pub(super) fn v2_protobuf() -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).expect("a few short texts");
+        [&[number << 3 | 2, length], bytes].concat()
+    };
+    let info = [field(1, b"Forebay"), field(2, env!("CARGO_PKG_VERSION").as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info)].concat()
+}
+
 /// Where each document is. The version of this build stands for its content.
 pub(super) fn index() -> Value {
     let documents = groups().into_iter().flat_map(|group| {

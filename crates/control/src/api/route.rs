@@ -19,6 +19,8 @@ pub(super) enum Route {
     GroupVersion { group: &'static str, version: &'static str },
     /// `/openapi/v3`
     OpenApi,
+    /// `/openapi/v2`
+    OpenApiV2,
     /// `/openapi/v3/apis/apps/v1`
     OpenApiOf { group: &'static str, version: &'static str },
     /// `/api/v1/services`, `/api/v1/namespaces/mlops/services`
@@ -70,6 +72,7 @@ impl Route {
                 let kind = KINDS.iter().find(|kind| !group.is_empty() && kind.group == group)?;
                 Some(Self::Group(kind.group))
             }
+            ["openapi", "v2"] => Some(Self::OpenApiV2),
             ["openapi", "v3"] => Some(Self::OpenApi),
             ["openapi", "v3", ref rest @ ..] => {
                 let (kind, []) = group_version(rest)? else { return None };
@@ -212,6 +215,7 @@ mod tests {
         check("/apis/apps", &expect![[r#"Group("apps")"#]]);
         check("/api/v1", &expect![[r#"GroupVersion { group: "", version: "v1" }"#]]);
         check("/apis/apps/v1", &expect![[r#"GroupVersion { group: "apps", version: "v1" }"#]]);
+        check("/openapi/v2", &expect!["OpenApiV2"]);
         check("/openapi/v3", &expect!["OpenApi"]);
         check("/openapi/v3/api/v1", &expect![[r#"OpenApiOf { group: "", version: "v1" }"#]]);
         check("/openapi/v3/apis/apps/v1", &expect![[r#"OpenApiOf { group: "apps", version: "v1" }"#]]);
@@ -234,7 +238,6 @@ mod tests {
             "/api/v1/namespaces/a/services/b/scale",
             "/api/v1/namespaces/a/pods/b/log/c",
             "/api/v1/namespaces/%zz",
-            "/openapi/v2",
             "/openapi/v3/apis/apps/v1/x",
         ] {
             assert_eq!(Route::parse(path), None, "{path}");

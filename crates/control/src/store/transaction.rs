@@ -410,15 +410,15 @@ fn read_again(value: Value, old: &Object) -> Result<Object, Status> {
 
 /// Keeps what is applied in an annotation, as kubectl writes it, so that both may be used in turns.
 fn annotate_applied(wanted: &mut Object) {
+    let metadata = &mut wanted.value["metadata"];
+    if !metadata["annotations"].is_object() {
+        metadata["annotations"] = json!({});
+    }
     let mut applied = wanted.value.clone();
     if let Some(annotations) = applied["metadata"].get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove(LAST_APPLIED);
         // Somebody who applies the same file with kubectl does not know where it lay, and would take this away.
         annotations.remove(BASE_DIRECTORY);
     }
-    let metadata = &mut wanted.value["metadata"];
-    if !metadata["annotations"].is_object() {
-        metadata["annotations"] = json!({});
-    }
-    metadata["annotations"][LAST_APPLIED] = json!(format!("{applied}\n"));
+    wanted.value["metadata"]["annotations"][LAST_APPLIED] = json!(format!("{applied}\n"));
 }

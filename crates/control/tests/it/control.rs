@@ -188,7 +188,7 @@ spec:
       containers:
       - name: api
         image: example.com/forebay:1
-        args: [serve, retail=model]
+        args: [serve, retail=/model]
         ports: [{name: http, containerPort: 8080}]
         readinessProbe: {httpGet: {path: /health, port: http}}
 ---
@@ -219,7 +219,7 @@ metadata: {name: sklearn-iris, namespace: staging}
 spec:
   predictor:
     minReplicas: 2
-    model: {modelFormat: {name: sklearn}, storageUri: models/iris}
+    model: {modelFormat: {name: sklearn}, storageUri: /models/iris}
 ";
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn a_model_that_cannot_be_loaded_is_told_where_people_look() {
     let folder = tempfile::tempdir().unwrap();
     on_one_thread(async {
         let mut platform = Platform::start(folder.path(), Settings::default()).await;
-        platform.apply(&IRIS.replace("models/iris", "models/broken"));
+        platform.apply(&IRIS.replace("/models/iris", "/models/broken"));
         let failure = "/status/modelStatus/lastFailureInfo";
         let (objects, _) = platform
             .until("failed", |objects, _| {

@@ -236,7 +236,7 @@ fn what_a_container_left_behind_ends_with_it_and_with_a_platform_that_is_killed(
     };
     let _ = platform.run(&["apply", "-f", &path("pod.yaml")]);
     wait_until("both sleep", || sleepers() == 2);
-    let _ = platform.ok(&["delete", "pod", "p", "-n", "shop", "--now"]);
+    let _ = platform.ok(&["delete", "pod", "p", "-n", "shop"]);
     wait_until("none is left", || sleepers() == 0);
     let _ = platform.run(&["apply", "-f", &path("pod.yaml")]);
     wait_until("both sleep again", || sleepers() == 2);
