@@ -18,24 +18,24 @@ mod network;
 mod not_spoken;
 mod optimise;
 mod rules;
-mod serving_options;
+pub(crate) mod serving_options;
 mod target_group;
 mod without_tls;
 pub(crate) mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
 pub(crate) use serving_options::is_switch as is_serving_switch;
-pub use serving_options::names as serving_option_names;
+pub use serving_options::{names as serving_option_names, serve_option_names};
 
 use application::Built;
 use without_tls::without_tls;
 use world::World;
 
-use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints};
+use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints, unmet};
 
 /// What a set of objects means.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,7 +51,7 @@ pub struct Compiled {
     pub routes: Vec<Route>,
     /// What is wrong, and what has no effect, in order.
     pub findings: Vec<Finding>,
-    /// What is otherwise on this machine than on AWS; `plan_json` does not print it.
+    /// What is otherwise on this machine than on AWS, or not done here at all; `plan_json` does not print it.
     pub findings_here: Vec<Finding>,
 }
 
@@ -75,7 +75,14 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     say_what_has_no_effect(objects, &mut findings);
     say_what_is_no_text(objects, &mut findings);
     let domains = domains::of(objects, defaults, &mut findings);
-    let inferences = inference::all(objects, &mut findings);
+    let mut findings_here = unmet::all(objects, defaults);
+    let refused: BTreeSet<ObjectRef> = findings_here
+        .iter()
+        .filter(|finding| finding.is_error())
+        .filter_map(|it| it.object.clone())
+        .collect();
+    let mut inferences = inference::all(objects, &mut findings);
+    inferences.retain(|inference| !refused.contains(&inference.object.reference()));
     let mut children: Vec<Object> = inferences.iter().flat_map(|it| it.children.clone()).collect();
     children.extend(gateway::synthetic_service(objects, &inferences));
 
@@ -89,7 +96,6 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     built.extend(gateway);
 
     let (mut plan, mut plan_on_aws) = (Plan::default(), Plan::default());
-    let mut findings_here = Vec::new();
     built.sort_by(|a, b| a.load_balancer.id.cmp(&b.load_balancer.id));
     for built in built {
         let is_broken = built.findings.iter().any(Finding::is_error);
@@ -97,16 +103,31 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
         if !is_broken {
             let checks = &built.target_groups.pod_health_checks;
             let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
-            without_tls(&mut here, &world, &mut findings_here);
-            not_spoken::warn(&here, &world, &mut findings_here);
-            plan.load_balancers.push(here);
+            let mut own = Vec::new();
+            without_tls(&mut here, &world, &mut own);
+            not_spoken::warn(&here, &world, &mut own);
+            let asks_in_vain = |object: &ObjectRef| refused.contains(object);
+            let is_refused = own.iter().any(Finding::is_error)
+                || here.sources.iter().any(asks_in_vain)
+                || services_of(&here).any(|service| asks_in_vain(&service));
+            findings_here.extend(own);
+            if !is_refused {
+                plan.load_balancers.push(here);
+            }
             plan_on_aws.load_balancers.push(built.load_balancer);
         }
     }
     findings.extend(lints::all(&world, &plan_on_aws));
+    findings_here.extend(lints::here(&world));
     finding::sort(&mut findings);
     finding::sort(&mut findings_here);
     Compiled { plan, plan_on_aws, children, routes, findings, findings_here }
+}
+
+/// The Services that a load balancer leads to.
+fn services_of(load_balancer: &LoadBalancer) -> impl Iterator<Item = ObjectRef> {
+    let groups = load_balancer.target_groups.iter();
+    groups.map(|group| ObjectRef::new("Service", &group.service.namespace, &group.service.name))
 }
 
 /// A load balancer whose targets are reached directly: what AWS asks the nodes is asked of the pods, and prefix lists are
@@ -141,19 +162,19 @@ fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
     }
     let is_note =
         |kind: &&kinds::Kind| !kind.has_effect && kinds::elsewhere::missing(kind.group, kind.kind).is_none();
-    for kind in kinds::KINDS.iter().filter(is_note) {
-        let mut of_kind = objects.of_kind(kind.kind);
-        if let Some(first) = of_kind.next() {
-            let message = match of_kind.count() {
-                0 => format!("a {} is kept, and has no effect on one machine yet", kind.kind),
-                more => {
-                    format!("{} {} are kept, and have no effect on one machine yet", more + 1, kind.plural)
-                }
-            };
-            let location = first.locate("kind");
-            findings.push(Finding { location, ..Finding::new(&codes::KIND_IGNORED, message) });
-        }
-    }
+    findings
+        .extend(kinds::KINDS.iter().filter(is_note).filter_map(|kind| kept_without_effect(kind, objects)));
+}
+
+/// The note about a kind that is kept without effect, at the first object of it.
+pub(crate) fn kept_without_effect(kind: &kinds::Kind, objects: &Objects) -> Option<Finding> {
+    let mut of_kind = objects.of_kind(kind.kind);
+    let first = of_kind.next()?;
+    let message = match of_kind.count() {
+        0 => format!("a {} is kept, and has no effect on one machine yet", kind.kind),
+        more => format!("{} {} are kept, and have no effect on one machine yet", more + 1, kind.plural),
+    };
+    Some(Finding { location: first.locate("kind"), ..Finding::new(&codes::KIND_IGNORED, message) })
 }
 
 /// What is wrong with ConfigMaps and Secrets, also with those that nobody refers to yet.

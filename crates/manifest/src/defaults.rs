@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use plan::{Scheme, Tags, TargetType};
 
+use crate::Severity;
+
 /// The domain of InferenceServices when no `config-domain` names one.
 pub(crate) const DOMAIN: &str = "example.com";
 
@@ -50,6 +52,20 @@ pub struct Defaults {
     pub domain: String,
     /// Whether to do exactly what AWS does, also where that is hardly what was meant.
     pub strict_aws: bool,
+    /// Who can reach the load balancers.
+    pub exposure: Exposure,
+}
+
+/// Who can reach the load balancers, and so what becomes of an object that asks for protection which is not there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Exposure {
+    /// Only this machine: it is served, with a warning.
+    #[default]
+    Loopback,
+    /// Others, too: it is not served.
+    Public,
+    /// Others, too, and somebody has said that it is to be served all the same, with a warning.
+    PublicUnprotected,
 }
 
 /// Which Services become load balancers.
@@ -77,6 +93,16 @@ pub struct Named {
     pub arn: String,
     /// Its name.
     pub name: String,
+}
+
+impl Exposure {
+    /// How bad it is when something asks for protection and gets none.
+    pub(crate) fn without_protection(self) -> Severity {
+        match self {
+            Self::Loopback | Self::PublicUnprotected => Severity::Warning,
+            Self::Public => Severity::Error,
+        }
+    }
 }
 
 impl Defaults {
@@ -112,6 +138,7 @@ impl Default for Defaults {
             prefix_lists: BTreeMap::new(),
             domain: DOMAIN.to_owned(),
             strict_aws: false,
+            exposure: Exposure::Loopback,
         }
     }
 }

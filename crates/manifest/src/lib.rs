@@ -25,6 +25,7 @@ mod annotations;
 mod compile;
 mod defaults;
 mod finding;
+mod findings;
 #[doc(hidden)]
 pub mod fuzzing;
 mod kinds;
@@ -33,19 +34,24 @@ mod object;
 
 mod plan_json;
 mod read;
+mod storage;
+mod unmet;
 mod wire;
 mod workload;
 
 pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations};
-pub use compile::{Compiled, Route, compile, serving_option_names};
-pub use defaults::{Defaults, KnownCertificate, Named, ServiceSelection};
+pub use compile::{Compiled, Route, compile, serve_option_names, serving_option_names};
+pub use defaults::{Defaults, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
+pub use findings::{findings, findings_of, is_about_protection};
 pub use kinds::validation::{Violation, violations};
 pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
 pub use read::{Read, read};
+pub use storage::MODEL_SCHEMES;
 pub use workload::{
-    Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, workloads,
+    Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, parse_quantity,
+    workloads,
 };

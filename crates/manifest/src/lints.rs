@@ -20,6 +20,7 @@ mod rule_shadowed;
 mod selector;
 mod separate_load_balancers;
 mod ssl_redirect;
+mod target_port;
 mod tls_unused;
 mod token_weak;
 
@@ -60,6 +61,7 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     nlb_controller::check,
     nlb_scheme::check,
     selector::check,
+    target_port::check,
 ];
 
 /// What all lints have to say.
@@ -72,6 +74,11 @@ pub(crate) fn all<'a>(world: &'a World<'a>, plan: &'a Plan) -> Vec<Finding> {
         check(&context, &mut findings);
     }
     findings
+}
+
+/// What is to be said of this machine only, where all pods there are stand in the same objects.
+pub(crate) fn here(world: &World<'_>) -> Vec<Finding> {
+    selector::without_pods(world)
 }
 
 impl<'a> Context<'a> {

@@ -1,6 +1,8 @@
 //! Workloads: wanted replicas of one thing, with nothing left to a default.
 
+mod arguments;
 mod environment;
+mod ports;
 mod probe;
 mod program;
 mod quantity;
@@ -15,6 +17,9 @@ use std::time::Duration;
 use plan::ObjectRef;
 
 use crate::{Finding, Object, Objects, finding};
+
+pub(crate) use ports::Ports;
+pub use quantity::parse as parse_quantity;
 
 /// Wanted replicas of one thing.
 #[derive(Debug, Clone, PartialEq)]

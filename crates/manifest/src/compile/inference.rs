@@ -9,7 +9,7 @@ use super::serving_options::Reading;
 use crate::finding::nearest;
 use crate::kinds::inference_service::{InferenceService, Model, Predictor};
 use crate::kinds::{self};
-use crate::{Finding, Object, Objects, Severity, codes};
+use crate::{Finding, Object, Objects, Severity, codes, storage};
 
 /// An InferenceService that can be served.
 pub(super) struct Inference {
@@ -285,6 +285,11 @@ impl Draft<'_> {
             self.wrong(path, "the model has no `storageUri`".to_owned());
             return None;
         };
+        if let Some((problem, fix)) = storage::problem(storage_uri.trim()) {
+            let finding = Finding::new(&codes::FIELD_INVALID, format!("storageUri {problem}"));
+            self.findings.push(finding.at(self.object, &format!("{path}.storageUri")).suggest(fix));
+            return None;
+        }
         let mut arguments = vec!["serve".to_owned(), format!("{}={}", self.object.name, storage_uri.trim())];
         arguments.extend(["--port".to_owned(), PORT.to_string()]);
         let Predictor { batcher, logger, .. } = &self.wire.spec.predictor;

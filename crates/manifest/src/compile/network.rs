@@ -12,13 +12,14 @@ use super::application::{Built, source_ranges};
 use super::attributes::{self, Written};
 use super::certificates;
 use super::health_check::{self, About, Setting, Wrong};
+use super::ingress::AUTO_MODE;
 use super::names;
 use super::target_group::{Made, TargetGroups, address_type, group_port};
 use super::world::{Backend, World};
 use crate::annotations::values::cidr;
 use crate::annotations::{self, HealthCheckSettings, Map, ServiceSettings};
 use crate::kinds::service::{ServicePort, ServiceType, TransportProtocol};
-use crate::{Finding, Object, ServiceSelection, codes};
+use crate::{Finding, Object, ServiceSelection, Severity, codes};
 
 const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer-";
 /// The class of the AWS controller.
@@ -43,6 +44,14 @@ pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> 
                 built.push(service.build());
             }
             Owner::Other(reason) => findings.push(Finding::new(&codes::NOT_OURS, reason).on(&backend.object)),
+            Owner::AutoMode(class) => {
+                let message = format!(
+                    "its class `{class}` is EKS Auto Mode's, which this build does not follow: it gets no load balancer"
+                );
+                let finding = Finding::new(&codes::NOT_OURS, message).with_severity(Severity::Warning);
+                let finding = finding.at(&backend.object, "spec.loadBalancerClass");
+                findings.push(finding.suggest(format!("loadBalancerClass: {AWS_CLASS}")));
+            }
             Owner::Nobody => {
                 if let Some(key) = annotations::first_for_load_balancers(&backend.object) {
                     let message = "the Service is not of type LoadBalancer, so nothing follows from it";
@@ -58,6 +67,8 @@ pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> 
 enum Owner {
     Us,
     Other(String),
+    /// EKS Auto Mode's, with its class.
+    AutoMode(String),
     /// It is no load balancer.
     Nobody,
 }
@@ -69,6 +80,7 @@ fn owner(backend: &Backend, settings: &ServiceSettings, world: &World<'_>) -> Ow
         ServiceSelection::All if !is_load_balancer => Owner::Nobody,
         ServiceSelection::All => match class {
             None | Some(AWS_CLASS) => Owner::Us,
+            Some(class) if class.starts_with(AUTO_MODE) => Owner::AutoMode(class.to_owned()),
             Some(class) => Owner::Other(format!("its class `{class}` belongs to another controller")),
         },
         ServiceSelection::Controller => {
@@ -294,7 +306,7 @@ impl Network<'_> {
             );
             let key = format!("service.beta.kubernetes.io/{stem}.{name}");
             let finding = finding.at_annotation(&self.backend.object, &key);
-            self.findings.push(finding.with_severity(crate::Severity::Warning));
+            self.findings.push(finding.with_severity(Severity::Warning));
         }
     }
 

@@ -13,20 +13,26 @@ use crate::finding::nearest;
 use crate::kinds::inference_service::{Batcher, Logger};
 use crate::{Finding, Object, Severity, codes};
 
-/// An option of the model server that may stand in a model's `args`.
-struct ServeOption {
-    name: &'static str,
-    has_value: bool,
+/// An option of the model server.
+pub(crate) struct ServeOption {
+    pub(crate) name: &'static str,
+    pub(crate) short: Option<&'static str>,
+    pub(crate) has_value: bool,
 }
 
 const fn option(name: &'static str) -> ServeOption {
-    ServeOption { name, has_value: true }
+    ServeOption { name, short: None, has_value: true }
 }
 
 const fn switch(name: &'static str) -> ServeOption {
-    ServeOption { name, has_value: false }
+    ServeOption { name, short: None, has_value: false }
 }
 
+const fn with_short(name: &'static str, short: &'static str, has_value: bool) -> ServeOption {
+    ServeOption { name, short: Some(short), has_value }
+}
+
+/// Those that may stand in a model's `args`.
 const OPTIONS: &[ServeOption] = &[
     option("--admin-address"),
     option(BATCH_DELAY),
@@ -41,6 +47,32 @@ const OPTIONS: &[ServeOption] = &[
     switch("--strict-content-type"),
     option(THREADS),
 ];
+
+/// Those that only the arguments of a container may hold, which are all that the program gets.
+const CONTAINER_OPTIONS: &[ServeOption] = &[
+    option("--address"),
+    option("--color"),
+    with_short("--help", "-h", false),
+    option("--model"),
+    option("--model-cache"),
+    option("--model-repository"),
+    with_short("--port", "-p", true),
+    switch("--public"),
+    with_short("--quiet", "-q", false),
+    option("--state-dir"),
+    switch("--stop-when-stdin-closes"),
+    with_short("--verbose", "-v", false),
+];
+
+/// Every option of `forebay serve`.
+pub(crate) fn serve_options() -> impl Iterator<Item = &'static ServeOption> {
+    OPTIONS.iter().chain(CONTAINER_OPTIONS)
+}
+
+/// The name of every option of `forebay serve`, and whether a value stands behind it.
+pub fn serve_option_names() -> impl Iterator<Item = (&'static str, bool)> {
+    serve_options().map(|option| (option.name, option.has_value))
+}
 
 /// What KServe's own servers call an option that the model server has too.
 const OTHER_NAMES: &[(&str, &str)] = &[("--workers", THREADS)];

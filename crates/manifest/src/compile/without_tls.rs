@@ -28,8 +28,13 @@ pub(super) fn without_tls(load_balancer: &mut LoadBalancer, world: &World<'_>, f
     let message = message(&ports(&secure), &open, &redirecting);
     let objects = load_balancer.sources.iter();
     let objects = objects.filter_map(|it| world.objects.get(&it.kind, &it.namespace, &it.name));
+    // Where nothing is redirected, what is served is what was asked for without TLS.
+    let severity = match redirecting.is_empty() {
+        true => codes::TLS_NOT_SERVED.severity,
+        false => world.defaults.exposure.without_protection(),
+    };
     let finding = || {
-        let finding = Finding::new(&codes::TLS_NOT_SERVED, message.clone());
+        let finding = Finding::new(&codes::TLS_NOT_SERVED, message.clone()).with_severity(severity);
         match (open.is_empty(), load_balancer.kind) {
             (true, LoadBalancerKind::Application) => {
                 finding.suggest("alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\":80}]'")
@@ -55,7 +60,7 @@ fn message(secure: &str, open: &[Listener], redirecting: &[u16]) -> String {
         (false, true) => "and the other ports are served".to_owned(),
         (false, false) => {
             let ports = redirecting.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-            format!("and requests to port {ports} are answered instead of redirected to it")
+            format!("and requests to port {ports} are answered in the clear instead of redirected to it")
         }
     };
     format!("port {secure} is not opened on this machine, as this build has no TLS yet, {is_served}")
@@ -190,7 +195,7 @@ spec: {{ports: [{{port: 80}}]}}
         assert_eq!(
             finding.message,
             "port 443 is not opened on this machine, as this build has no TLS yet, and requests to port 80 are answered \
-             instead of redirected to it"
+             in the clear instead of redirected to it"
         );
     }
 

@@ -11,7 +11,7 @@ use crate::kinds::pod::{Deployment, Pod, PodSpec};
 use crate::kinds::selector::has_all;
 use crate::kinds::service::{Service, ServicePort, ServiceSpec};
 use crate::kinds::{self};
-use crate::workload::runs_ours;
+use crate::workload::{Ports, runs_ours};
 use crate::{Defaults, Finding, Object, Objects, codes};
 
 /// Namespace and name.
@@ -46,6 +46,8 @@ pub(crate) struct PodLabels {
     pub(crate) labels: BTreeMap<String, String>,
     /// Whether all of its containers are our model server.
     pub(crate) is_ours: bool,
+    /// The ports of its containers.
+    pub(crate) ports: Ports,
 }
 
 /// Label of an EndpointSlice that names its Service.
@@ -211,7 +213,8 @@ impl<'a> World<'a> {
 
     fn add_pods(&mut self, namespace: &str, labels: BTreeMap<String, String>, spec: &PodSpec) {
         let is_ours = !spec.containers.is_empty() && spec.containers.iter().all(runs_ours);
-        self.pods.push(PodLabels { namespace: namespace.to_owned(), labels, is_ours });
+        let ports = Ports::of_all(&spec.containers);
+        self.pods.push(PodLabels { namespace: namespace.to_owned(), labels, is_ours, ports });
     }
 }
 

@@ -74,6 +74,7 @@ table! {
     HOST_CONFLICT = Error "host-conflict": "A host that could mean several things.";
     IMAGE_UNSUPPORTED = Error "image-unsupported": "A container whose image cannot be run as a process on this machine.";
     IPV6_WITHOUT_DUALSTACK = Error "ipv6-without-dualstack": "An IPv6 Service behind a load balancer without IPv6.";
+    KIND_UNKNOWN = Error "kind-unknown": "A kind that nobody knows, with a name like that of one that is known.";
     LOAD_BALANCER_NAME_INVALID = Error "load-balancer-name-invalid": "A text that is not the name of a load balancer.";
     MUTUAL_AUTHENTICATION_INVALID = Error "mutual-authentication-invalid": "Client certificate settings that a load balancer would not take.";
     NAME_TAKEN = Error "name-taken": "An object has the name that is needed for one that Forebay makes.";
@@ -103,9 +104,12 @@ table! {
     NLB_443_PLAINTEXT = Warning "nlb-443-plaintext" "FB011": "Port 443 without TLS.";
     NLB_ACCESS_LOG_WITHOUT_TLS = Warning "nlb-access-log-without-tls": "An access log that AWS would leave empty, because it holds TLS connections only.";
     OBJECT_REPLACED = Warning "object-replaced": "An object that a later one of the same kind, namespace and name replaces.";
+    PROBE_PORT_UNDECLARED = Warning "probe-port-undeclared": "A probe that asks a port which its container does not have.";
+    PROTECTION_MISSING = Warning "protection-missing": "Something asks for protection that nothing here gives: an error where others than this machine can reach it.";
     RULE_SHADOWED = Warning "rule-shadowed": "A rule that no request reaches, because an earlier one matches first.";
     SELECTOR_MATCHES_NOTHING = Warning "selector-matches-nothing": "A Service that selects no workload.";
     SSL_REDIRECT_WITHOUT_HTTP = Warning "ssl-redirect-without-http" "FB014": "A redirect to HTTPS without an HTTP listener to redirect.";
+    TARGET_PORT_MISSING = Warning "target-port-missing": "A target port that no container of the selected pods has.";
     TLS_NOT_SERVED = Warning "tls-not-served": "A listener with TLS, which this build does not open on one machine.";
     TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates for a load balancer without an HTTPS listener.";
     TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Context;
+use crate::compile::world::{Backend, World};
 use crate::{Finding, codes};
 
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
@@ -24,4 +25,27 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let finding = finding.at(object, "spec.selector");
         findings.push(finding.suggest(format!("nearest labels: {}", labels.join(", "))));
     }
+}
+
+/// The same where the namespace has no workload at all, and nobody has written addresses for the Service either.
+pub(super) fn without_pods(world: &World<'_>) -> Vec<Finding> {
+    let is_alone = |backend: &&Backend| {
+        let object = &backend.object;
+        !backend.spec.selector.is_empty()
+            && world.pods_in(&object.namespace).next().is_none()
+            && backend.spec.ports.iter().all(|port| world.targets(backend, port).is_empty())
+    };
+    let alone = world.services.values().filter(is_alone);
+    let finding = |backend: &Backend| {
+        let object = &backend.object;
+        let message = format!(
+            "the selector matches no pods: namespace {} has no Deployment and no Pod",
+            object.namespace
+        );
+        let finding = Finding::new(&codes::SELECTOR_MATCHES_NOTHING, message).at(object, "spec.selector");
+        let selector = backend.spec.selector.iter().map(|(key, value)| format!("{key}: {value}"));
+        let labels = selector.collect::<Vec<_>>().join(", ");
+        finding.suggest(format!("a Deployment in the namespace whose pods have the labels {labels}"))
+    };
+    alone.map(finding).collect()
 }

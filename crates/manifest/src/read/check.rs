@@ -16,7 +16,7 @@ const MAX_ANNOTATIONS: usize = 256 << 10;
 /// The longest name of a namespace (DNS label, RFC 1123).
 const MAX_LABEL: usize = 63;
 
-/// Makes an object of a value, or says why it is none. An object of an unknown kind is an info, or a warning if the kind
+/// Makes an object of a value, or says why it is none. An object of an unknown kind is an info, or an error if the kind
 /// looks mistyped.
 pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object, Vec<Finding>> {
     let place = |path: &str| source.as_ref().and_then(|source| source.locate(path));
@@ -135,12 +135,17 @@ fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String,
     if let Some(known) = kinds::KINDS.iter().find(|known| known.kind == kind && is_meant(known, group)) {
         return elsewhere_served(api_version, known);
     }
-    let message = format!("kind `{kind}` of {api_version} is not known here: its objects are left out");
-    let finding = Finding::new(&codes::KIND_IGNORED, message);
     let same_group = kinds::KINDS.iter().filter(|known| known.group == group);
     match nearest(kind, same_group.map(|known| known.kind)) {
-        Some(near) => finding.with_severity(Severity::Warning).suggest(format!("kind: {near}")),
-        None => finding,
+        Some(near) => {
+            let message = format!("no kind `{kind}` in {api_version}: this object is left out");
+            Finding::new(&codes::KIND_UNKNOWN, message).suggest(format!("kind: {near}"))
+        }
+        None => {
+            let message =
+                format!("kind `{kind}` of {api_version} is not known here: its objects are left out");
+            Finding::new(&codes::KIND_IGNORED, message)
+        }
     }
 }
 

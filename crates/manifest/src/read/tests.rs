@@ -143,7 +143,7 @@ fn unknown_kinds_are_named_once_and_mistyped_ones_corrected() {
               --> f.yaml:1:20
                |  {apiVersion: a/v1, kind: X, metadata: {name: a}}
                |                     ^
-            warning[kind-ignored]: kind `Sevice` of v1 is not known here: its objects are left out
+            error[kind-unknown]: no kind `Sevice` in v1: this object is left out
               --> f.yaml:5:18
                |  {apiVersion: v1, kind: Sevice, metadata: {name: a}}
                |                   ^

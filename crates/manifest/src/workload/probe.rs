@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ContainerPort, Probe, ProbeHandler};
+use super::{ContainerPort, Ports, Probe, ProbeHandler};
 use crate::kinds::pod;
 use crate::wire::IntOrString;
 use crate::{Finding, Object, Severity, codes};
@@ -64,6 +64,22 @@ pub(super) fn of(
         success_threshold,
         failure_threshold: written.failure_threshold.unwrap_or(3).max(1),
     })
+}
+
+/// Says that a probe asks a port that its container does not have, where nothing will answer it.
+pub(super) fn undeclared_port(probe: &Probe, ports: &Ports, object: &Object, path: &str) -> Option<Finding> {
+    let (ProbeHandler::Http { port, .. } | ProbeHandler::Tcp { port }) = &probe.handler else { return None };
+    if ports.has_number(*port) {
+        return None;
+    }
+    let field = ["httpGet", "tcpSocket", "grpc"].into_iter().find(|field| {
+        let pointer = format!("/{}/{field}", path.replace(['.', '['], "/").replace(']', ""));
+        object.value.pointer(&pointer).is_some()
+    });
+    let path = field.map_or_else(|| path.to_owned(), |field| format!("{path}.{field}.port"));
+    let message = format!("the probe asks port {port}, which its container does not have: nobody answers it");
+    let finding = Finding::new(&codes::PROBE_PORT_UNDECLARED, message).at(object, &path);
+    Some(finding.suggest(format!("the container has {}", ports.described().join(", "))))
 }
 
 fn handler(written: &pod::Probe, ports: &[ContainerPort]) -> Result<ProbeHandler, String> {

@@ -1,7 +1,8 @@
 //! Amounts of resources ("Quantity", Kubernetes API conventions).
 
 /// An amount in its base unit (cores, bytes). `None` when it is no amount, or a negative one.
-pub(super) fn parse(text: &str) -> Option<f64> {
+#[must_use]
+pub fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
     let factors = [
         ("Ki", 1024.0),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::probe::{self, Purpose};
 use super::{
-    Container, ContainerPort, Rollout, Workload, environment, program, quantity, relative_path, rollout,
+    Container, ContainerPort, Ports, Program, Rollout, Workload, arguments, environment, program, quantity,
+    relative_path, rollout,
 };
 use crate::compile::names::hash;
 use crate::kinds::metadata::Metadata;
@@ -150,14 +151,23 @@ impl Template<'_> {
             findings.push(finding.suggest(suggestion));
             return None;
         };
+        if let Program::Forebay { arguments } = &program {
+            for (problem, fix) in arguments::problems(arguments) {
+                let finding = Finding::new(&codes::WORKLOAD_INVALID, format!("args: {problem}"));
+                findings.push(finding.at(self.object, &format!("{path}.args")).suggest(fix));
+            }
+        }
         let ports: Vec<ContainerPort> = written
             .ports
             .iter()
             .map(|port| ContainerPort { name: port.name.clone(), number: port.container_port })
             .collect();
+        let own_ports = Ports::of(written);
         let mut probe = |written: Option<&pod::Probe>, purpose, field: &str| {
             let path = format!("{path}.{field}");
-            probe::of(written?, purpose, &ports, self.object, &path, findings)
+            let probe = probe::of(written?, purpose, &ports, self.object, &path, findings)?;
+            findings.extend(probe::undeclared_port(&probe, &own_ports, self.object, &path));
+            Some(probe)
         };
         let startup = probe(written.startup_probe.as_ref(), Purpose::Startup, "startupProbe");
         let readiness = probe(written.readiness_probe.as_ref(), Purpose::Readiness, "readinessProbe");

@@ -1,0 +1,62 @@
+//! Everything there is to say about a set of objects, in one list: what `up`, `apply`, `check`, the embedded API's warnings
+//! and Events tell is this list, or the part of it about one object.
+
+use std::collections::BTreeSet;
+
+use plan::ObjectRef;
+
+use crate::{
+    Compiled, Defaults, Finding, Objects, Severity, codes, compile, finding, kinds, unmet, workload,
+};
+
+/// Everything there is to say about these objects, in order and each once.
+#[must_use]
+pub fn findings(objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
+    findings_of(&compile(objects, defaults), objects)
+}
+
+/// The same for somebody who has compiled the objects already.
+#[must_use]
+pub fn findings_of(compiled: &Compiled, objects: &Objects) -> Vec<Finding> {
+    let mut with_children = objects.clone();
+    for child in &compiled.children {
+        with_children.insert(child.clone());
+    }
+    let (_, of_workloads) = workload::workloads(&with_children);
+    let of_compile = compiled.findings.iter().chain(&compiled.findings_here).cloned();
+    let mut all: Vec<Finding> = of_compile.chain(of_workloads).collect();
+    let place = |finding: &Finding| (finding.object.clone(), finding.field.clone());
+    let said: BTreeSet<(Option<ObjectRef>, Option<String>)> = all
+        .iter()
+        .filter(|finding| finding.severity != Severity::Info && finding.field.is_some())
+        .map(place)
+        .collect();
+    // A note that something has no effect is not worth repeating where it was said what that means.
+    all.retain(|finding| {
+        let is_note = finding.severity == Severity::Info && IGNORED.contains(&finding.code);
+        let is_repeated = is_note && said.contains(&place(finding));
+        !is_repeated && !is_note_about_a_kind(finding, objects)
+    });
+    finding::sort(&mut all);
+    all
+}
+
+/// Whether a finding says that something asks for protection which is not there.
+#[must_use]
+pub fn is_about_protection(finding: &Finding) -> bool {
+    [codes::PROTECTION_MISSING.name, codes::TLS_NOT_SERVED.name].contains(&finding.code)
+}
+
+const IGNORED: &[&str] = &[codes::ANNOTATION_NO_EFFECT.name, codes::FIELD_NO_EFFECT.name];
+
+/// Whether a finding is the note about a kind each object of which has a finding of its own.
+fn is_note_about_a_kind(finding: &Finding, objects: &Objects) -> bool {
+    let told = kinds::KINDS.iter().filter(|kind| unmet::is_about_kind(kind.kind));
+    let mut notes = told.filter_map(|kind| compile::kept_without_effect(kind, objects));
+    finding.object.is_none()
+        && finding.code == codes::KIND_IGNORED.name
+        && notes.any(|note| note.message == finding.message)
+}
+
+#[cfg(test)]
+mod tests;

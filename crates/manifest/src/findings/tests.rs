@@ -1,0 +1,117 @@
+use super::*;
+use crate::read;
+
+fn told(text: &str) -> Vec<String> {
+    let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
+    let findings = findings(&objects, &Defaults::default()).into_iter();
+    let told = findings.filter(|finding| finding.severity != Severity::Info).map(|finding| {
+        let line = finding.location.map(|place| place.line).unwrap_or_default();
+        format!("{line} {} {}", finding.code, finding.field.unwrap_or_default())
+    });
+    told.collect()
+}
+
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec:
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec:
+      containers:
+        - name: main
+          image: forebay
+          args: [serve, m.pkl, --port, '8080']
+          ports: [{name: http, containerPort: 8080}]
+          readinessProbe: {httpGet: {path: /healthz, port: http}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec:
+  selector: {app: api}
+  ports: [{port: 80, targetPort: http}]
+";
+
+#[test]
+fn a_good_deployment_with_its_service_has_nothing_to_be_said() {
+    assert_eq!(told(DEPLOYMENT), Vec::<String>::new());
+}
+
+#[test]
+fn what_keeps_a_service_from_its_pods_is_told_with_its_place() {
+    for (right, wrong, expected) in [
+        ("targetPort: http", "targetPort: htpp", "21 target-port-missing spec.ports[0].targetPort"),
+        ("targetPort: http", "targetPort: 9000", "21 target-port-missing spec.ports[0].targetPort"),
+        (
+            "port: http}}",
+            "port: 9090}}",
+            "14 probe-port-undeclared spec.template.spec.containers[0].readinessProbe.httpGet.port",
+        ),
+        (
+            "  selector: {app: api}\n  ports",
+            "  selector: {app: apis}\n  ports",
+            "20 selector-matches-nothing spec.selector",
+        ),
+        ("image: forebay", "image: nginx", "11 image-unsupported spec.template.spec.containers[0].image"),
+        ("--port,", "--prot,", "12 workload-invalid spec.template.spec.containers[0].args"),
+        ("m.pkl", "'pvc://claim/m'", "12 workload-invalid spec.template.spec.containers[0].args"),
+    ] {
+        assert_eq!(told(&DEPLOYMENT.replace(right, wrong)), [expected], "{wrong}");
+    }
+}
+
+#[test]
+fn a_selector_without_any_pods_is_told_unless_addresses_are_written() {
+    let service = DEPLOYMENT.split("---\n").nth(1).unwrap();
+    assert_eq!(told(service), ["5 selector-matches-nothing spec.selector"]);
+    let endpoints = "---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: api}
+subsets: [{addresses: [{ip: 127.0.0.1}], ports: [{port: 9000}]}]
+";
+    assert_eq!(told(&format!("{service}{endpoints}")), Vec::<String>::new());
+}
+
+#[test]
+fn a_class_of_eks_auto_mode_is_told() {
+    let text = "\
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: auto}
+spec: {controller: eks.amazonaws.com/alb}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {ingressClassName: auto}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, loadBalancerClass: eks.amazonaws.com/nlb, ports: [{port: 80}]}
+";
+    assert_eq!(told(text), ["9 not-ours spec.ingressClassName", "14 not-ours spec.loadBalancerClass"]);
+}
+
+#[test]
+fn notes_about_kinds_that_are_told_object_by_object_are_left_out() {
+    let text = "\
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: a}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: a}
+";
+    let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
+    let all = findings(&objects, &Defaults::default());
+    let messages: Vec<&str> = all.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].starts_with("HorizontalPodAutoscaler `a`: nothing is scaled"), "{messages:?}");
+    assert_eq!(messages[1], "a ServiceAccount is kept, and has no effect on one machine yet");
+}

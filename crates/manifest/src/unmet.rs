@@ -1,0 +1,86 @@
+//! What manifests ask for and nothing on one machine does yet: one table, each row with the words that say what happens
+//! instead.
+//!
+//! A row that protects something weighs more where others can reach the load balancers than where nobody can: see
+//! [`Exposure`](crate::Exposure). A row goes when what it asks for is built. It is *not* the place for fields that merely
+//! tune something (a note of their kind says that those are kept) or for values that are wrong.
+
+mod place;
+mod rows;
+
+use serde_json::Value;
+
+use crate::{Defaults, Finding, Object, Objects, Severity, codes};
+
+use place::{Place, Spot};
+use rows::ROWS;
+
+/// Something that can be asked for, and is not done here.
+pub(super) struct Unmet {
+    /// The kinds of objects that ask.
+    kinds: &'static [&'static str],
+    /// How they ask.
+    place: Place,
+    /// What happens instead, in one sentence.
+    words: &'static str,
+    /// Whether somebody or something is to be kept out by it.
+    protects: bool,
+    /// What to write or do instead.
+    advice: &'static str,
+}
+
+/// A finding for everything that an object asks for and does not get. Objects that follow from others do not ask: those
+/// others do.
+pub(crate) fn all(objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
+    objects.iter().filter(|object| !is_owned(object)).flat_map(|object| of(object, defaults)).collect()
+}
+
+/// What one object asks for and does not get.
+fn of(object: &Object, defaults: &Defaults) -> Vec<Finding> {
+    let rows = ROWS.iter().filter(|row| row.kinds.contains(&object.kind.kind));
+    rows.flat_map(|row| row.place.spots(object).into_iter().map(|spot| row.finding(object, spot, defaults)))
+        .collect()
+}
+
+/// Whether every object of a kind asks for something that it does not get, so that no note about the kind is needed.
+pub(crate) fn is_about_kind(kind: &str) -> bool {
+    ROWS.iter().any(|row| matches!(row.place, Place::Object) && row.kinds.contains(&kind))
+}
+
+fn is_owned(object: &Object) -> bool {
+    let owners = object.value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.is_some_and(|owners| !owners.is_empty())
+}
+
+// === impl Unmet ===
+
+impl Unmet {
+    fn finding(&self, object: &Object, spot: Spot, defaults: &Defaults) -> Finding {
+        let subject = match &spot {
+            Spot::Object => format!("{} `{}`", object.kind.kind, object.name),
+            Spot::Field(path) => path.rsplit('.').next().unwrap_or(path).to_owned(),
+            Spot::Annotation(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
+        };
+        let code = match (self.protects, &spot) {
+            (true, _) => &codes::PROTECTION_MISSING,
+            (false, Spot::Object) => &codes::KIND_IGNORED,
+            (false, Spot::Field(_)) => &codes::FIELD_NO_EFFECT,
+            (false, Spot::Annotation(_)) => &codes::ANNOTATION_NO_EFFECT,
+        };
+        let severity = if self.protects { defaults.exposure.without_protection() } else { Severity::Warning };
+        let finding = Finding::new(code, format!("{subject}: {}", self.words)).with_severity(severity);
+        let finding = match spot {
+            Spot::Object => Finding { location: object.locate("kind"), ..finding.on(object) },
+            Spot::Field(path) => finding.at(object, &path),
+            Spot::Annotation(key) => finding.at_annotation(object, &key),
+        };
+        let advice = match severity {
+            Severity::Error => format!("{}, or --allow-unprotected to serve without it", self.advice),
+            Severity::Warning | Severity::Info => self.advice.to_owned(),
+        };
+        finding.suggest(advice)
+    }
+}
+
+#[cfg(test)]
+mod tests;
