@@ -8,6 +8,7 @@ mod announcements;
 mod children;
 mod findings;
 mod inference_service;
+mod kept;
 mod last_good;
 mod load_balancer;
 mod placement;
@@ -133,7 +134,7 @@ impl<C: Cluster> Control<C> {
         let observed = Arc::clone(&self.observed.borrow_and_update());
         self.acted_on = Gist::of(&observed);
 
-        let (workloads, mut findings) = self.last_good.workloads(&self.cluster.objects());
+        let (workloads, _) = self.last_good.workloads(&self.cluster.objects());
         self.cluster.go_on_with(self.last_good.of_workloads());
         self.cluster.keep_workloads(&workloads, &observed);
 
@@ -152,7 +153,7 @@ impl<C: Cluster> Control<C> {
             is_changed
         });
 
-        findings.extend(compiled.findings.iter().chain(&compiled.findings_here).cloned());
+        let findings = manifest::findings_of(&compiled, &objects);
         self.told.tell(&findings, &mut self.cluster);
         self.announcements.tell(&plan, &observed, &mut self.cluster);
         self.tell_what_goes_on(&earlier, &objects);
@@ -207,6 +208,9 @@ impl<C: Cluster> Control<C> {
             self.cluster.write_status(&object, status);
         }
         let now = Timestamp::now();
+        for (object, status) in kept::statuses(objects, now) {
+            self.cluster.write_status(&object, status);
+        }
         for object in objects.of_kind("InferenceService") {
             let reference: ObjectRef = object.reference();
             let route = compiled.routes.iter().find(|route| route.object == reference);

@@ -23,16 +23,9 @@ const IGNORED: &[&str] =
 
 /// The findings about one object among all.
 pub(super) fn about(object: &Object, all: &Objects, defaults: &Defaults) -> Vec<Finding> {
-    let compiled = manifest::compile(all, defaults);
-    let (_, of_workloads) = manifest::workloads(all);
     let reference = object.reference();
-    let mut findings: Vec<Finding> = compiled
-        .findings
-        .into_iter()
-        .chain(of_workloads)
-        .filter(|finding| finding.object.as_ref() == Some(&reference))
-        .collect();
-    manifest::sort(&mut findings);
+    let mut findings = manifest::findings(all, defaults);
+    findings.retain(|finding| finding.object.as_ref() == Some(&reference));
     findings
 }
 

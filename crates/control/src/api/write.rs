@@ -1,7 +1,7 @@
 //! Writing: new objects, changes of any form, and deletion.
 
 use http::{Response, StatusCode};
-use manifest::{Kind, Object, Objects, codes};
+use manifest::{Exposure, Kind, Object, Objects, codes};
 use serde_json::{Value, json};
 
 use super::patch::{PatchForm, applied_first, patched};
@@ -118,6 +118,26 @@ impl Call<'_> {
         warnings::write(response.headers_mut(), &findings, &applied.warnings, self.headers);
     }
 
+    /// Refuses what asks for protection that nothing here gives, where others than this machine would reach it.
+    fn admit(&self, object: &Object) -> Result<(), Status> {
+        let defaults = &self.api.settings.defaults;
+        if defaults.exposure != Exposure::Public {
+            return Ok(());
+        }
+        let alone = Objects::from_iter([object.clone()]);
+        let mut findings = warnings::about(object, &alone, defaults).into_iter();
+        match findings.find(|finding| finding.is_error() && manifest::is_about_protection(finding)) {
+            None => Ok(()),
+            Some(finding) => {
+                let advice = finding.suggestion.map(|advice| format!("; {advice}")).unwrap_or_default();
+                let (kind, name) = (object.kind.kind, &object.name);
+                let message =
+                    format!("{kind} \"{name}\" is refused on a public address: {}{advice}", finding.message);
+                Err(Status::new(Reason::Forbidden, message))
+            }
+        }
+    }
+
     /// Refuses what no object can be, and fields that the kind does not have if that is wanted.
     fn check(&self, object: &Object, part: Part) -> Result<(), Status> {
         for field in ["spec", "status"] {
@@ -129,6 +149,7 @@ impl Call<'_> {
         }
         if part == Part::Object {
             validation::check(object)?;
+            self.admit(object)?;
         }
         if self.parameters.text("fieldValidation") != Some("Strict") {
             return Ok(());

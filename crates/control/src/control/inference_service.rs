@@ -38,7 +38,7 @@ pub(super) fn status(
     let mut status = json!({
         "observedGeneration": object.value["metadata"]["generation"],
         "deploymentMode": object.annotation(DEPLOYMENT_MODE).unwrap_or("Knative"),
-        "conditions": conditions::list(&conditions(&predictor, route, is_open), &before["conditions"], &now),
+        "conditions": conditions::list(&conditions(object, &predictor, route, is_open), &before["conditions"], &now),
         "components": {"predictor": component(object, &predictor, route)},
         "modelStatus": model_status(&predictor, &before["modelStatus"], &now),
     });
@@ -76,7 +76,34 @@ pub(super) fn news(object: &Object, status: &Value) -> Vec<Event> {
     news
 }
 
-fn conditions(predictor: &Predictor, route: Option<&Route>, is_open: bool) -> [Condition; 6] {
+/// Components that KServe runs beside the predictor and that are not run here: the field, the condition, what follows, and
+/// whether the service is not ready without it.
+const NOT_RUN: &[(&str, &str, &str, bool)] = &[
+    (
+        "transformer",
+        "TransformerReady",
+        "no transformer is run in this build, and requests would reach the model untransformed",
+        true,
+    ),
+    (
+        "explainer",
+        "ExplainerReady",
+        "no explainer is run in this build; predictions are answered without it",
+        false,
+    ),
+];
+/// The reason of their conditions.
+const NOT_RUN_HERE: &str = "NotRunHere";
+
+fn conditions(
+    object: &Object,
+    predictor: &Predictor,
+    route: Option<&Route>,
+    is_open: bool,
+) -> Vec<Condition> {
+    let spec = &object.value["spec"];
+    let missing: Vec<_> = NOT_RUN.iter().filter(|(field, ..)| !spec[*field].is_null()).collect();
+    let needed = missing.iter().find(|(.., is_needed)| *is_needed);
     let is_reachable = route.is_some() && is_open;
     let why_not = match (route, is_open) {
         (None, _) => ("NoRoute", "it has no host: see its Events"),
@@ -98,15 +125,24 @@ fn conditions(predictor: &Predictor, route: Option<&Route>, is_open: bool) -> [C
         (false, _) => Condition { kind: "Ready", ..available("PredictorReady") },
         (true, false) => Condition { kind: "Ready", ..reachable("IngressReady") },
     };
+    let ready = match needed {
+        Some((_, _, message, _)) => Condition::new("Ready", false).because(NOT_RUN_HERE, *message),
+        None => ready,
+    };
     let is_latest = predictor.latest_ready.is_some() && predictor.latest_ready == predictor.latest_created;
-    [
+    let mut all = vec![
         reachable("IngressReady"),
         Condition::new("LatestDeploymentReady", is_latest),
         available("PredictorReady"),
         reachable("PredictorRouteReady"),
         ready,
         reachable("RoutesReady"),
-    ]
+    ];
+    let of_missing = missing
+        .iter()
+        .map(|(_, condition, message, _)| Condition::new(condition, false).because(NOT_RUN_HERE, *message));
+    all.extend(of_missing);
+    all
 }
 
 fn component(object: &Object, predictor: &Predictor, route: Option<&Route>) -> Value {
@@ -296,6 +332,25 @@ mod tests {
         let status = status(&iris(), Some(&route()), false, &world(true, &json!({})), now());
         assert!(conditions::holds(&status, "PredictorReady"));
         assert!(!conditions::holds(&status, "IngressReady") && !conditions::holds(&status, "Ready"));
+    }
+
+    #[test]
+    fn what_is_asked_for_beside_the_predictor_and_not_run_is_said() {
+        let with = |field: &str| {
+            let mut object = iris();
+            object.value["spec"][field] = json!({"containers": [{"name": "a"}]});
+            status(&object, Some(&route()), true, &world(true, &json!({})), now())
+        };
+        let explained = with("explainer");
+        assert!(conditions::holds(&explained, "Ready") && !conditions::holds(&explained, "ExplainerReady"));
+        let transformed = with("transformer");
+        assert!(
+            !conditions::holds(&transformed, "Ready") && !conditions::holds(&transformed, "TransformerReady")
+        );
+        let conditions = transformed["conditions"].as_array().unwrap();
+        let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+        assert_eq!(ready["reason"], "NotRunHere");
+        assert!(ready["message"].as_str().unwrap().contains("untransformed"));
     }
 
     #[test]

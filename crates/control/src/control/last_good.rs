@@ -48,6 +48,7 @@ impl LastGood {
     pub(super) fn compile(&mut self, objects: &Objects, defaults: &Defaults) -> Compiled {
         let mut compiled = compile(objects, defaults);
         self.broken = culprits(&compiled.findings);
+        self.broken.extend(culprits(&compiled.findings_here));
         if !self.broken.is_empty() {
             let earlier = compile(&self.with_earlier(objects, &self.broken), defaults);
             self.keep_what_was(&mut compiled, earlier, objects);

@@ -204,9 +204,66 @@ pub(super) fn status(
     status
 }
 
+/// The status of a Deployment that cannot be run as it is written and has no replicas, and how long it is still taken to
+/// be on its way.
+pub(super) fn status_of_broken(
+    deployment: &Object,
+    patience_seconds: u32,
+    now: Timestamp,
+) -> (Value, Option<Duration>) {
+    let written = &deployment.value;
+    let wanted = written["spec"]["replicas"].as_u64().unwrap_or(1);
+    let before = &written["status"]["conditions"];
+    let patience = Duration::from_secs(patience_seconds.into());
+    let waited = conditions::since(before, "Available", false).map_or(Duration::ZERO, |since| {
+        Duration::from_secs(u64::try_from(now.as_second() - since.as_second()).unwrap_or(0))
+    });
+    let left = patience.checked_sub(waited).filter(|left| !left.is_zero());
+    let progressing = match left {
+        Some(_) => Condition::new("Progressing", true)
+            .because("ReplicaSetUpdated", "Deployment is taken to be on its way until its deadline."),
+        None => Condition::new("Progressing", false)
+            .because("ProgressDeadlineExceeded", "Deployment has timed out progressing."),
+    };
+    let failure = "Deployment cannot be run as it is written: its Events say why.";
+    let conditions = [
+        Condition::new("Available", false)
+            .because("MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
+        progressing,
+        Condition::new("ReplicaFailure", true).because("FailedCreate", failure),
+    ];
+    let mut status = json!({
+        "observedGeneration": written["metadata"]["generation"],
+        "conditions": conditions::list(&conditions, before, &metadata::time(now)),
+    });
+    if wanted > 0 {
+        status["unavailableReplicas"] = json!(wanted);
+    }
+    (status, left)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deployment_that_cannot_run_is_unavailable_at_once_and_stuck_at_its_deadline() {
+        let mut object = Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "api", "generation": 2}, "spec": {"replicas": 3}}))
+        .unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_000 + seconds).unwrap();
+        let (first, left) = status_of_broken(&object, 600, at(0));
+        assert_eq!(left, Some(Duration::from_secs(600)));
+        assert!(!conditions::holds(&first, "Available") && conditions::holds(&first, "Progressing"));
+        assert!(conditions::holds(&first, "ReplicaFailure"));
+        assert_eq!((&first["unavailableReplicas"], first.get("updatedReplicas")), (&json!(3), None));
+        assert_eq!(first["observedGeneration"], 2);
+        object.value["status"] = first;
+        assert_eq!(status_of_broken(&object, 600, at(599)).1, Some(Duration::from_secs(1)));
+        let (last, left) = status_of_broken(&object, 600, at(600));
+        assert_eq!(left, None);
+        assert_eq!(last["conditions"][1]["reason"], "ProgressDeadlineExceeded");
+    }
 
     fn hashes(deployment: &Deployment) -> String {
         let sets = deployment.sets.iter().map(|set| format!("{}{}", set.template_hash, set.revision));

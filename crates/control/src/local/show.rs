@@ -21,7 +21,27 @@ impl Local {
         for workload in workloads.iter().filter(|workload| workload.owner.kind == "Deployment") {
             self.write_deployment(workload, now);
         }
+        self.write_broken_deployments(workloads, now);
         self.write_endpoints();
+    }
+
+    /// Writes down that Deployments which cannot be run as they are written, and never ran, are not available.
+    fn write_broken_deployments(&mut self, workloads: &[Workload], now: Instant) {
+        let objects = self.store.objects();
+        let runs = |reference: &ObjectRef| {
+            self.deployments.contains_key(reference) || workloads.iter().any(|it| it.owner == *reference)
+        };
+        let broken = objects.of_kind("Deployment").filter(|object| !runs(&object.reference()));
+        let statuses = broken.map(|object| {
+            let patience = progress_deadline_seconds(object);
+            (object.reference(), deployment::status_of_broken(object, patience, Timestamp::now()))
+        });
+        let statuses: Vec<_> = statuses.collect();
+        drop(objects);
+        for (reference, (status, left)) in statuses {
+            self.store.set_status(&reference, status);
+            left.into_iter().for_each(|left| self.wake_at(now + left));
+        }
     }
 
     fn write_pods(&self) {

@@ -112,3 +112,27 @@ fn operations_of_a_patch_do_not_dig_deeper_and_deeper() {
     ];
     assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), PATCH, &json!(nest)).0, 422);
 }
+
+#[test]
+fn on_a_public_address_what_asks_for_protection_in_vain_is_forbidden() {
+    let with = |exposure| {
+        let defaults = Defaults { exposure, ..Defaults::default() };
+        Api::new(
+            Rc::new(Store::in_memory()),
+            None,
+            Settings { token: TOKEN.to_owned(), defaults, ..Settings::default() },
+        )
+    };
+    let policy =
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"}});
+    let path = "POST /apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+    let told = |exposure| message(&write(&with(exposure), path, "application/json", &policy));
+    assert!(told(manifest::Exposure::Loopback).starts_with("201 "));
+    assert!(told(manifest::Exposure::PublicUnprotected).starts_with("201 "));
+    let refused = told(manifest::Exposure::Public);
+    assert!(
+        refused.starts_with("403 Forbidden: NetworkPolicy \"a\" is refused on a public address: "),
+        "{refused}"
+    );
+    assert!(refused.ends_with("or --allow-unprotected to serve without it"), "{refused}");
+}
