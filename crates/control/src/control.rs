@@ -134,7 +134,7 @@ impl<C: Cluster> Control<C> {
         let observed = Arc::clone(&self.observed.borrow_and_update());
         self.acted_on = Gist::of(&observed);
 
-        let (workloads, _) = self.last_good.workloads(&self.cluster.objects());
+        let workloads = self.last_good.workloads(&self.cluster.objects());
         self.cluster.go_on_with(self.last_good.of_workloads());
         self.cluster.keep_workloads(&workloads, &observed);
 

@@ -4,13 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::store::Store;
+use manifest::{Defaults, Finding};
 use net::{Handler, Method, Request, Response, StatusCode};
 use plan::{Observed, Plan, normalise_host};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::endpoints::{self, Endpoint, Progress};
+use crate::endpoints;
+use crate::progress::World;
 
 /// What the admin port tells of.
 #[derive(Clone)]
@@ -19,17 +21,20 @@ pub(crate) struct Admin {
     pub(crate) plan: watch::Receiver<Arc<Plan>>,
     pub(crate) observed: watch::Receiver<Arc<Observed>>,
     pub(crate) metrics: proxy::Metrics,
+    pub(crate) defaults: Defaults,
 }
 
 impl Admin {
-    /// All endpoints as of now.
-    pub(crate) fn endpoints(&self) -> Vec<(Endpoint, Progress)> {
-        endpoints::endpoints(&self.store.objects(), &self.plan.borrow(), &self.observed.borrow())
+    /// Has somebody look at everything as it is now, with what there is to say about the objects.
+    pub(crate) fn look<T>(&self, findings: &[Finding], look: impl FnOnce(&World<'_>) -> T) -> T {
+        let objects = self.store.objects();
+        let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
+        look(&World { objects: &objects, plan: &plan, observed: &observed, findings })
     }
 
-    /// Whether every replica that is wanted is there and takes traffic.
-    pub(crate) fn is_complete(&self) -> bool {
-        endpoints::is_complete(&self.store.objects(), &self.plan.borrow(), &self.observed.borrow())
+    fn endpoints_json(&self) -> serde_json::Value {
+        let findings = manifest::findings(&self.store.objects(), &self.defaults);
+        self.look(&findings, |world| endpoints::json(&endpoints::endpoints(world)))
     }
 
     fn targets_json(&self) -> serde_json::Value {
@@ -78,7 +83,7 @@ impl Handler for Admin {
             "/" => Response::with_body(StatusCode::OK, "text/plain", INDEX),
             "/healthz" => Response::with_body(StatusCode::OK, "text/plain", "ok"),
             "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
-            "/endpoints" => json_answer(&endpoints::json(&self.endpoints())),
+            "/endpoints" => json_answer(&self.endpoints_json()),
             "/targets" => json_answer(&self.targets_json()),
             _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
         }

@@ -16,6 +16,7 @@ mod memory;
 mod model_repository;
 mod output;
 mod platform;
+mod progress;
 mod resource;
 mod rows;
 mod runtime;

@@ -88,6 +88,7 @@ mod tests {
             name: "sklearn-iris".into(),
             url: String::new(),
             host: host.into(),
+            load_balancer: String::new(),
             address: "127.77.0.1".into(),
             ports,
             path: "/".into(),

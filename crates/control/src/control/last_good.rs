@@ -30,9 +30,8 @@ impl LastGood {
         Self { objects, load_balancers: cluster.load_balancers(), ..Self::default() }
     }
 
-    /// The workloads of objects. The findings are those of the objects as they are; a broken object keeps the workload of
-    /// its last good version.
-    pub(super) fn workloads(&mut self, objects: &Objects) -> (Vec<Workload>, Vec<Finding>) {
+    /// The workloads of objects; a broken object keeps the workload of its last good version.
+    pub(super) fn workloads(&mut self, objects: &Objects) -> Vec<Workload> {
         let (mut all, findings) = workloads(objects);
         self.without_workload = culprits(&findings);
         if !self.without_workload.is_empty() {
@@ -40,7 +39,7 @@ impl LastGood {
             let is_kept = |workload: &Workload| self.without_workload.contains_key(&workload.owner);
             all.extend(earlier.into_iter().filter(is_kept));
         }
-        (all, findings)
+        all
     }
 
     /// Compiles objects. The findings are those of the objects as they are; load balancers and children that were there

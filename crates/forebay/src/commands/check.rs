@@ -1,6 +1,6 @@
 //! `forebay check`: what in manifests will not do what it seems to.
 
-use manifest::{Defaults, Finding, Objects, Severity};
+use manifest::{Defaults, Finding, Objects};
 
 use super::End;
 use crate::globals::Globals;
@@ -13,6 +13,7 @@ use crate::output::{self, Output};
 Examples:
   forebay check deploy/
   kustomize build overlays/prod | forebay check -
+  forebay check --public deploy/        what asks for protection that it would not get is an error
   forebay check --strict-aws -o json ingress.yaml
 
 Exit code 1 when a finding is an error.")]
@@ -22,6 +23,14 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     environment: Environment,
+
+    /// Check for a platform whose load balancers others than this machine can reach, as of `up --public`
+    #[arg(long)]
+    public: bool,
+
+    /// Only warn of what asks for protection that it will not get
+    #[arg(long, requires = "public")]
+    allow_unprotected: bool,
 
     /// How findings are printed
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
@@ -58,21 +67,12 @@ impl Environment {
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let manifests = manifests::read(&options.paths.required()?)?;
-    let (defaults, env_findings) = options.environment.defaults()?;
-    let mut objects: Objects = manifests.objects.into_iter().collect();
-    let compiled = manifest::compile(&objects, &defaults);
-    for child in compiled.children {
-        objects.insert(child);
-    }
-    let (_, workload_findings) = manifest::workloads(&objects);
+    let (mut defaults, env_findings) = options.environment.defaults()?;
+    defaults.exposure = crate::findings::exposure(options.public, options.allow_unprotected);
+    let objects: Objects = manifests.objects.into_iter().collect();
     let mut findings = manifests.findings;
-    findings.extend(
-        env_findings
-            .into_iter()
-            .chain(compiled.findings)
-            .chain(compiled.findings_here)
-            .chain(workload_findings),
-    );
+    findings.extend(env_findings);
+    findings.extend(manifest::findings(&objects, &defaults));
     manifest::sort(&mut findings);
     match options.output {
         Output::Json => output::say(&(manifest::findings_json(&findings) + "\n"))?,
@@ -87,12 +87,8 @@ fn print_text(findings: &[Finding], globals: &Globals) -> std::io::Result<()> {
     output::say(
         &findings.iter().map(|finding| manifest::render(finding, has_color) + "\n").collect::<String>(),
     )?;
-    let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
     if !globals.quiet {
-        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let counted = [counted(errors, "error"), counted(warnings, "warning"), counted(infos, "note")];
-        eprintln!("{}", counted.join(", "));
+        eprintln!("{}", crate::findings::counts(findings));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::output::{self, Output};
 use crate::platform::Platform;
 use crate::runtime;
 
-/// Show the health and load of every target; exit code 0 only when all are healthy
+/// Show the health and load of every target; exit code 0 only when there is one and all are healthy
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,6 +41,20 @@ struct Target {
     in_flight: u32,
 }
 
+/// A way in as the admin port tells of it.
+#[derive(Debug, Deserialize)]
+struct Endpoint {
+    kind: String,
+    namespace: String,
+    name: String,
+    /// Its name; empty when there is none.
+    load_balancer: String,
+    state: String,
+    message: String,
+    place: Option<String>,
+    fix: Option<String>,
+}
+
 /// How often changes are looked for.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -50,6 +64,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         let mut shown = String::new();
         loop {
             let told = platform.admin("/targets").await?;
+            let endpoints: Vec<Endpoint> = serde_json::from_value(platform.admin("/endpoints").await?)?;
             if options.output == Output::Json {
                 output::say(&(serde_json::to_string_pretty(&told)? + "\n"))?;
             }
@@ -60,12 +75,36 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             }
             shown = table;
             if !options.watch {
+                let without = without_targets(&targets, &endpoints);
+                without.iter().for_each(|line| eprintln!("{line}"));
                 let all_healthy = targets.iter().all(|target| target.state == "healthy");
-                return Ok(if all_healthy { End::Done } else { End::Failed });
+                return Ok(if all_healthy && without.is_empty() { End::Done } else { End::Failed });
             }
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
     })
+}
+
+/// A line for each load balancer that leads to nobody, with the reason.
+fn without_targets(targets: &[Target], endpoints: &[Endpoint]) -> Vec<String> {
+    let failed = endpoints.iter().filter(|endpoint| endpoint.state != "ready");
+    // Targets that are there say for themselves what is wrong with them.
+    let is_shared = |endpoint: &Endpoint| endpoint.kind == "InferenceService";
+    let alone = failed.filter(|endpoint| {
+        is_shared(endpoint) || !targets.iter().any(|it| it.load_balancer == endpoint.load_balancer)
+    });
+    let mut lines: Vec<String> = alone
+        .map(|endpoint| {
+            let Endpoint { kind, namespace, name, message, place, fix, .. } = endpoint;
+            let place = place.as_ref().map(|place| format!("\n  --> {place}")).unwrap_or_default();
+            let fix = fix.as_ref().map(|fix| format!("\n  fix: {fix}")).unwrap_or_default();
+            format!("{kind} {namespace}/{name} has no target: {message}{place}{fix}")
+        })
+        .collect();
+    if targets.is_empty() && endpoints.is_empty() {
+        lines.push("there is no load balancer, so there is no target".to_owned());
+    }
+    lines
 }
 
 fn table(targets: &[Target]) -> String {

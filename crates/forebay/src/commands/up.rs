@@ -1,5 +1,7 @@
 //! `forebay up`: the whole platform on this machine.
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -7,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use control::api;
 use control::local::{Local, LocalSettings, Logs};
 use control::store::{DeleteOptions, Mode, Store};
@@ -15,19 +17,17 @@ use control::{Binding, Control};
 use manifest::{Defaults, Finding, Object, Objects};
 use net::{Drain, Limits};
 use plan::ObjectRef;
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{End, guard};
 use crate::admin::Admin;
 use crate::api::ApiHandler;
-use crate::endpoints::{self, Endpoint, Progress};
 use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::platform::{Platform, write_private};
-use crate::{bundle, findings, memory, runtime, sample, signals};
+use crate::{bundle, findings, runtime, signals};
 
 /// Run the whole platform on these manifests, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,10 @@ pub(crate) struct Options {
     /// Open load balancers on all interfaces of this machine, not only on loopback
     #[arg(long)]
     public: bool,
+
+    /// Serve to others too what asks for protection that it does not get here, with a warning
+    #[arg(long, requires = "public")]
+    allow_unprotected: bool,
 
     /// Domain of InferenceServices, unless the manifests set one
     #[arg(long, value_name = "DOMAIN")]
@@ -70,15 +74,6 @@ pub(crate) struct Options {
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
 }
-
-/// How long the platform waits for endpoints without a word.
-const QUIET_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long the platform waits for endpoints before it says which are not there.
-const READY_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long it waits for the rest of the replicas once every endpoint answers.
-const COMPLETE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
@@ -115,6 +110,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         plan: plan.clone(),
         observed: observed.clone(),
         metrics: proxy::Metrics::default(),
+        defaults: defaults(options),
     };
 
     let (proxy_drain, proxy_watch) = Drain::new();
@@ -144,9 +140,19 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
     let ports = Ports::open(options, &admin, logs, &state_dir)?;
     apply(&store, manifests.objects.clone());
-    findings::print(&all_findings(manifests, &store, &defaults(options)), globals);
+    let found = all_findings(manifests, &store, &defaults(options));
+    findings::print(&found, globals);
+    let n_unprotected = findings::n_unprotected(&found);
+    if n_unprotected > 0 {
+        // The control loop has not had its turn: no load balancer is open.
+        Platform::withdraw(&state_dir);
+        bail!(
+            "nothing is opened to others, because what is above asks for protection that it would not get; change it, \
+             leave --public out, or serve it without with --allow-unprotected"
+        );
+    }
     let end = tokio::select! {
-        end = report_and_wait(options, globals, &admin, &ports.platform, start) => end,
+        end = report::report_and_wait(options.output, globals, &admin, &ports.platform, &found, start) => end,
         end = signals::end(false) => Ok(end),
         failed = failure("the control loop", &mut control) => Err(failed),
         failed = failure("the data plane", &mut data_plane) => Err(failed),
@@ -202,7 +208,8 @@ fn read_manifests(options: &Options, state_dir: &Path) -> anyhow::Result<Manifes
 }
 
 fn defaults(options: &Options) -> Defaults {
-    let mut defaults = Defaults::default();
+    let exposure = findings::exposure(options.public, options.allow_unprotected);
+    let mut defaults = Defaults { exposure, ..Defaults::default() };
     if let Some(domain) = &options.domain {
         defaults.domain.clone_from(domain);
     }
@@ -265,9 +272,8 @@ fn all_findings(manifests: Manifests, store: &Store, defaults: &Defaults) -> Vec
     for object in manifests.objects {
         objects.insert(object);
     }
-    let compiled = manifest::compile(&objects, defaults);
     let mut findings = manifests.findings;
-    findings.extend(compiled.findings.into_iter().chain(compiled.findings_here));
+    findings.extend(manifest::findings(&objects, defaults));
     manifest::sort(&mut findings);
     findings
 }
@@ -329,122 +335,10 @@ fn uid_of(object: &Object) -> Option<&str> {
     object.value["metadata"]["uid"].as_str()
 }
 
-/// Waits until every endpoint is there or known not to be, says so, and goes on for as long as nobody ends it.
-async fn report_and_wait(
-    options: &Options,
-    globals: &Globals,
-    admin: &Admin,
-    platform: &Platform,
-    start: Instant,
-) -> anyhow::Result<End> {
-    let endpoints = settled(admin).await;
-    let seconds = start.elapsed().as_secs_f64();
-    match options.output {
-        Output::Json => print_json(&endpoints, platform, seconds),
-        Output::Text => print_text(&endpoints, platform, seconds, globals).await,
-    }
-    memory::forget_the_start();
-    std::future::pending().await
-}
-
-fn tell_who_is_waited_for(endpoints: &[(Endpoint, Progress)]) {
-    for (endpoint, progress) in endpoints {
-        if let Progress::Pending(message) = progress {
-            eprintln!("waiting for {}: {message}", endpoint.object());
-        }
-    }
-}
-
-/// The endpoints, once none of them is on its way any more, and replicas that start beside the first have had a moment.
-async fn settled(admin: &Admin) -> Vec<(Endpoint, Progress)> {
-    let mut observed = admin.observed.clone();
-    let mut revisions = admin.store.revisions();
-    let start = Instant::now();
-    let mut deadline = start + READY_PATIENCE;
-    let mut has_told = false;
-    loop {
-        let endpoints = admin.endpoints();
-        if !has_told && start.elapsed() > QUIET_PATIENCE {
-            has_told = true;
-            tell_who_is_waited_for(&endpoints);
-        }
-        // The control loop has looked at everything once when every Ingress and Service has an address.
-        let is_settled = !endpoints.is_empty()
-            && endpoints.iter().all(|(_, progress)| !matches!(progress, Progress::Pending(_)));
-        if (is_settled && admin.is_complete()) || Instant::now() > deadline {
-            return endpoints;
-        }
-        if is_settled {
-            deadline = deadline.min(Instant::now() + COMPLETE_PATIENCE);
-        }
-        tokio::select! {
-            _ = observed.changed() => {}
-            _ = revisions.changed() => {}
-            () = tokio::time::sleep(Duration::from_millis(50)) => {}
-        }
-    }
-}
-
-fn print_json(endpoints: &[(Endpoint, Progress)], platform: &Platform, seconds: f64) {
-    let ready = endpoints.iter().all(|(_, progress)| *progress == Progress::Ready);
-    let line = json!({
-        "ready": ready,
-        "seconds": (seconds * 1000.0).round() / 1000.0,
-        "endpoints": endpoints::json(endpoints),
-        "kubeconfig": platform.kubeconfig,
-        "admin": platform.admin,
-    });
-    told(&format!("{line}\n"));
-}
-
-async fn print_text(
-    endpoints: &[(Endpoint, Progress)],
-    platform: &Platform,
-    seconds: f64,
-    globals: &Globals,
-) {
-    let mut text = String::new();
-    for (endpoint, progress) in endpoints {
-        let state = match progress {
-            Progress::Ready => endpoint.url.clone(),
-            Progress::Pending(message) => format!("not ready yet: {message}"),
-            Progress::Failed(message) => format!("failed: {message}"),
-        };
-        text.push_str(&format!("{}  {state}\n", endpoint.object()));
-    }
-    let n_left = endpoints.iter().filter(|(_, progress)| *progress != Progress::Ready).count();
-    match n_left {
-        0 => text.push_str(&format!("ready in {seconds:.2} s\n")),
-        n_left => text.push_str(&format!("started in {seconds:.2} s, {n_left} not ready\n")),
-    }
-    if globals.quiet {
-        return told(&text);
-    }
-    let mut lines = Vec::new();
-    for (endpoint, progress) in endpoints {
-        if *progress == Progress::Ready
-            && let Some(found) = sample::sample(endpoint).await
-        {
-            lines.push(sample::curl(endpoint, Some(&found)));
-        }
-    }
-    if !lines.is_empty() {
-        text.push_str(&format!("\ntry:\n  {}\n", lines.join("\n  ")));
-    }
-    text.push_str(&format!("\nkubectl: export KUBECONFIG={}\n", platform.kubeconfig.display()));
-    text.push_str(&format!("admin {}, Ctrl-C to stop\n", platform.admin));
-    told(&text);
-}
-
-/// Prints, if anybody still reads: the platform goes on without a reader.
-fn told(text: &str) {
-    if let Err(error) = output::say(text) {
-        tracing::warn!(%error, "standard output takes nothing");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[tokio::test]

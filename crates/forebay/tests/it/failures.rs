@@ -212,7 +212,10 @@ spec:
         events.contains("only alb.ingress.kubernetes.io/certificate-arn: port 443 is not opened"),
         "{events}"
     );
-    assert!(events.contains("requests to port 80 are answered instead of redirected"), "{events}");
+    assert!(
+        events.contains("requests to port 80 are answered in the clear instead of redirected"),
+        "{events}"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod failures;
 mod grpc;
 mod manifests;
 mod model;
+mod my_manifests;
 mod objects;
 mod options;
 mod rows;

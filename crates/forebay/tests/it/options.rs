@@ -174,3 +174,25 @@ fn every_option_of_a_manifest_is_one_of_the_command() {
         assert!(help.split_whitespace().any(|word| word == name), "{name}\n{help}");
     }
 }
+
+/// What arguments a container of ours may have is in that crate too, and is all that the command knows.
+#[test]
+fn every_option_of_the_command_is_known_where_arguments_are_checked() {
+    let help = run(FOREBAY, &["serve", "--help"]);
+    let help = String::from_utf8(help.stdout).unwrap();
+    let written = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    let mut options: Vec<(String, bool)> = written
+        .filter_map(|line| {
+            let name = line.split([' ', ',']).find(|word| word.starts_with("--"))?;
+            // The value stands behind the name, before what the option does.
+            let has_value = line.split(name).nth(1)?.starts_with(" <");
+            Some((name.trim_end_matches('.').to_owned(), has_value))
+        })
+        .collect();
+    options.push(("--stop-when-stdin-closes".to_owned(), false));
+    options.sort();
+    let mut known: Vec<(String, bool)> =
+        manifest::serve_option_names().map(|(name, has_value)| (name.to_owned(), has_value)).collect();
+    known.sort();
+    assert_eq!(known, options, "{help}");
+}

@@ -97,12 +97,11 @@ pub fn names() -> Vec<&'static str> {
     OPTIONS.iter().map(|option| option.name).collect()
 }
 
-/// Switches of the model server that do not stand in a model's `args`.
-const OTHER_SWITCHES: &[&str] = &["--public", "--quiet", "--verbose", "-q", "-v", "-vv"];
-
 /// Whether an option of the model server takes no value.
 pub(crate) fn is_switch(name: &str) -> bool {
-    OPTIONS.iter().any(|option| option.name == name && !option.has_value) || OTHER_SWITCHES.contains(&name)
+    let is_it = |option: &ServeOption| option.name == name || option.short == Some(name);
+    // Said twice at once, it says more.
+    name == "-vv" || serve_options().any(|option| is_it(option) && !option.has_value)
 }
 
 /// Where an InferenceService says something, and what is found there.

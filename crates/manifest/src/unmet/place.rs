@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::Object;
+use crate::compile::MODEL_KEYS;
 
 /// How objects ask for something.
 pub(super) enum Place {
@@ -27,8 +28,6 @@ pub(super) enum Spot {
 /// Where the specification of pods stands in each kind that asks for some.
 const POD_SPECS: &[(&str, &str)] =
     &[("Deployment", "spec.template.spec"), ("Pod", "spec"), ("InferenceService", "spec.predictor")];
-/// The keys of a predictor that stand for its container.
-const MODEL_KEYS: &[&str] = &["model", "sklearn", "xgboost", "lightgbm", "onnx"];
 const CONTAINERS: &str = "containers[]";
 
 impl Place {
