@@ -30,6 +30,7 @@ mod request_body;
 mod respond;
 mod route;
 mod scale;
+pub(crate) mod upgrade;
 mod validation;
 mod version;
 mod warnings;
@@ -47,7 +48,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
 use manifest::Defaults;
 
-use crate::local::Logs;
+use crate::local::Machine;
 use crate::store::{Part, Reason, Status, Store, metadata};
 use form::Form;
 use parameters::Parameters;
@@ -56,10 +57,14 @@ use route::{Route, Subresource};
 pub use body::{Body, Stream};
 pub use discovery::kinds_of_all;
 pub use patch::three_way;
+pub use upgrade::Upgrade;
 pub use warnings::{FINDING_FIELD, FINDINGS_FIELD};
 
 /// The longest body of a request, in bytes.
 pub const BODY_LIMIT: usize = 3 << 20;
+
+/// Bytes that the bodies of all requests together may hold at a time.
+pub const BODIES_LIMIT: usize = 16 * BODY_LIMIT;
 
 /// How many answers may be going on at a time.
 const STREAMS: usize = 1000;
@@ -79,7 +84,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Api {
     store: Rc<Store>,
-    logs: Option<Logs>,
+    machine: Option<Machine>,
     settings: Settings,
     /// One clone for each answer that is going on.
     streams: Rc<()>,
@@ -102,11 +107,12 @@ pub fn new_token() -> String {
     metadata::random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The kubeconfig with which kubectl finds an API on a loopback address.
-///
-/// The token stands in the URL, because kubectl sends tokens over TLS only.
+/// The kubeconfig with which kubectl finds an API on a loopback address, and believes it is the one that `authority` (a
+/// certificate in PEM form) has signed.
 #[must_use]
-pub fn kubeconfig(address: SocketAddr, token: &str) -> String {
+pub fn kubeconfig(address: SocketAddr, authority: &str, token: &str) -> String {
+    use base64::Engine as _;
+    let authority = base64::prelude::BASE64_STANDARD.encode(authority);
     format!(
         "apiVersion: v1
 kind: Config
@@ -114,7 +120,8 @@ current-context: forebay
 clusters:
 - name: forebay
   cluster:
-    server: http://forebay:{token}@{address}
+    server: https://{address}
+    certificate-authority-data: {authority}
 contexts:
 - name: forebay
   context:
@@ -122,7 +129,8 @@ contexts:
     user: forebay
 users:
 - name: forebay
-  user: {{}}
+  user:
+    token: {token}
 "
     )
 }
@@ -130,26 +138,48 @@ users:
 // === impl Api ===
 
 impl Api {
-    /// An API over a store, and over the logs of the pods if there are any.
+    /// An API over a store, and over the machine that runs the pods if there is one.
     #[must_use]
-    pub fn new(store: Rc<Store>, logs: Option<Logs>, settings: Settings) -> Self {
-        Self { store, logs, settings, streams: Rc::new(()) }
+    pub fn new(store: Rc<Store>, machine: Option<Machine>, settings: Settings) -> Self {
+        Self { store, machine, settings, streams: Rc::new(()) }
     }
 
-    /// Answers a request.
+    /// The answer to a request that is refused by its head alone: 401 to whoever does not know the token, 403 to whoever
+    /// asks for a name that is not ours. Without one, the body is worth reading.
+    #[must_use]
+    pub fn refuse(&self, head: &Request<Bytes>) -> Option<Response<Body>> {
+        let checked = self.check(head, Route::parse(head.uri().path()).as_ref());
+        checked.err().map(|status| respond::refusal(&status))
+    }
+
+    fn check(&self, head: &Request<Bytes>, route: Option<&Route>) -> Result<(), Status> {
+        guard::check_host(head.uri(), head.headers(), &self.settings)?;
+        if route == Some(&Route::Health) {
+            return Ok(());
+        }
+        guard::check_token(head.headers(), &self.settings)
+    }
+
+    /// Answers a request, if it is to be answered at all.
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Body> {
         self.answer(request, Timestamp::now()).unwrap_or_else(|status| respond::refusal(&status))
     }
 
+    /// The answer when the bodies of all requests together are more than may be held at a time.
+    #[must_use]
+    pub fn too_busy() -> Response<Body> {
+        let message = "too many long requests at the same time";
+        respond::refusal(&Status::new(Reason::TooManyRequests, message))
+    }
+
     fn answer(&self, request: &Request<Bytes>, now: Timestamp) -> Answer {
         let headers = request.headers();
-        guard::check_host(request.uri(), headers, &self.settings)?;
         let route = Route::parse(request.uri().path());
+        self.check(request, route.as_ref())?;
         if route == Some(Route::Health) {
             return Ok(respond::text(StatusCode::OK, "ok"));
         }
-        guard::check_token(headers, &self.settings)?;
         let Some(route) = route else {
             return Ok(respond::text(StatusCode::NOT_FOUND, "404 page not found\n"));
         };
@@ -201,6 +231,13 @@ impl Call<'_> {
                 self.set_scale(&object, method)
             }
             (Route::Subresource(object, Subresource::Log), "GET") => self.log(&object),
+            (
+                Route::Subresource(
+                    object,
+                    subresource @ (Subresource::Exec | Subresource::Attach | Subresource::PortForward),
+                ),
+                "GET" | "POST",
+            ) => self.upgrade(&object, subresource),
             _ => {
                 let message = "the server does not allow this method on the requested resource";
                 Err(Status::new(Reason::MethodNotAllowed, message))

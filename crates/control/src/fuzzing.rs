@@ -11,6 +11,7 @@ use http::Request;
 use manifest::Object;
 use serde_json::{Value, json};
 
+use crate::api::upgrade::{spdy, websocket};
 use crate::api::{self, Api};
 use crate::store::{FieldSelector, LabelSelector, Mode, Store, merge_patch, three_way};
 
@@ -75,6 +76,47 @@ pub fn api_request(data: &[u8]) {
     assert_ne!(answer.status(), 500, "{request:?}");
 }
 
+/// What a client says on a connection of WebSocket: no message is longer than it may be, or than what was sent.
+pub fn websocket(data: &[u8]) {
+    let mut decoder = websocket::Decoder::default();
+    let mut n_bytes = 0;
+    for piece in data.chunks(7) {
+        decoder.extend(piece);
+        loop {
+            match decoder.next() {
+                Ok(Some(websocket::Message::Data(bytes))) => n_bytes += bytes.len(),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+    assert!(n_bytes <= data.len());
+}
+
+/// What a client says on a connection of SPDY: what it sends on streams is not longer than what was sent, and what it names
+/// them with has a bound, however well it is compressed.
+pub fn spdy(data: &[u8]) {
+    let mut decoder = spdy::Decoder::default();
+    let mut n_bytes = 0;
+    for piece in data.chunks(7) {
+        decoder.extend(piece);
+        loop {
+            match decoder.next() {
+                Ok(Some(spdy::Frame::Data { bytes, .. })) => n_bytes += bytes.len(),
+                Ok(Some(spdy::Frame::Open { headers, .. })) => {
+                    let length: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+                    assert!(length <= 16 << 10);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+    assert!(n_bytes <= data.len());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +131,8 @@ mod tests {
         "/apis/apps/v1/namespaces/default/deployments/a",
         "/apis/apps/v1/namespaces/default/deployments/a/scale",
         "/api/v1/namespaces/default/pods/a/log",
+        "/api/v1/namespaces/default/pods/a/exec",
+        "/api/v1/namespaces/default/pods/a/portforward",
         "/apis/serving.kserve.io/v1beta1/inferenceservices",
     ];
     const MEDIA_TYPES: &[&str] = &[
@@ -99,6 +143,16 @@ mod tests {
         "application/merge-patch+json",
         "application/strategic-merge-patch+json",
         "application/apply-patch+yaml",
+    ];
+
+    /// How frames begin.
+    const BEGINNINGS: &[&[u8]] = &[
+        b"",
+        b"\x82\x85",
+        b"\x01\xfe",
+        b"\x80\x03\x00\x01\x00\x00\x00\x20",
+        b"\x80\x03\x00\x08\x00\x00\x00\x08",
+        b"\x00\x00\x00\x01\x01\x00\x00\x04",
     ];
 
     /// Something like an object, a patch of one, or a list of operations on one.
@@ -160,6 +214,18 @@ mod tests {
         ) {
             let head = format!("{method} {path}{query}\n{media_type}\n*/*\n");
             api_request(&[head.as_bytes(), &body].concat());
+        }
+
+        #[test]
+        fn any_bytes_may_come_after_an_upgrade(
+            head in prop::collection::vec(any::<u8>(), 0..12),
+            kind in prop::sample::select(BEGINNINGS),
+            rest in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            for bytes in [[kind, &rest].concat(), [&head, kind, &rest].concat()] {
+                websocket(&bytes);
+                spdy(&bytes);
+            }
         }
 
         #[test]

@@ -8,6 +8,7 @@
 //! Nothing here knows a model, a listener or a socket of the API.
 
 pub mod api;
+mod authority;
 mod cluster;
 mod conditions;
 mod control;
@@ -17,6 +18,7 @@ pub mod local;
 pub mod store;
 mod tables;
 
+pub use authority::{Authority, AuthorityError, CERTIFICATE_FILE, Issued};
 pub use cluster::{Cluster, Earlier};
 pub use control::{Binding, Control, Settings};
 pub use events::{Event, EventSeverity};

@@ -5,9 +5,11 @@
 
 mod back_off;
 mod block;
+mod command;
 mod container;
 mod deployment;
 mod descendants;
+mod descriptor;
 mod drain;
 mod endpoints;
 mod environment;
@@ -20,7 +22,9 @@ pub(crate) mod probe;
 mod process;
 mod replica;
 mod rollout;
+mod running;
 mod show;
+mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
@@ -39,8 +43,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 pub use block::NoBlock;
+pub use command::{Command, CommandEnd, Input, Output, Wanted};
 pub use descendants::end_marked;
 pub use log::{LogQuery, LogStream, Logs};
+pub use running::{ContainerName, Place, Running};
 
 use crate::cluster::{Cluster, Earlier};
 use crate::events::{Event, Recorder};
@@ -80,6 +86,15 @@ pub struct Local {
     containers_changed: watch::Receiver<()>,
     /// When to look after the workloads although nothing happened.
     wake_at: Option<Instant>,
+}
+
+/// The replicas of this machine, for somebody who wants to hear or reach them.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// What they have said.
+    pub logs: Logs,
+    /// Those that run.
+    pub running: Running,
 }
 
 /// Why this machine cannot be used as a cluster.
@@ -134,7 +149,8 @@ impl Local {
         if let Err(status) = store.set_note(BLOCK_NOTE, Some(&block.number().to_string())) {
             warn!(%status, "addresses will be others after a restart");
         }
-        let leftovers = Leftovers::new(folder.join("processes"));
+        let processes = folder.join("processes");
+        let leftovers = Leftovers::new(processes.clone());
         leftovers.end_all().await;
         let name = store.note(PLATFORM_NOTE).unwrap_or_else(crate::api::new_token);
         if let Err(status) = store.set_note(PLATFORM_NOTE, Some(&name)) {
@@ -151,6 +167,7 @@ impl Local {
             recorder: Recorder::new(Rc::clone(&store)),
             leftovers,
             mark: format!("{name}/{}/", crate::api::new_token()),
+            running: Running::new(Leftovers::new(processes)),
             wake: watch::Sender::default(),
         };
         Ok(Self {
@@ -180,10 +197,10 @@ impl Local {
         self.platform.mark.clone()
     }
 
-    /// The logs of the replicas.
+    /// What somebody needs who wants to hear or reach the replicas.
     #[must_use]
-    pub fn logs(&self) -> Logs {
-        self.platform.logs.clone()
+    pub fn machine(&self) -> Machine {
+        Machine { logs: self.platform.logs.clone(), running: self.platform.running.clone() }
     }
 
     /// Remembers that the workloads are to be looked after at a time.

@@ -1,18 +1,36 @@
 //! The embedded Kubernetes API on a socket: requests from the wire to [`Api`], and its answers back.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use control::api::{Api, BODY_LIMIT, Body, Stream};
+use control::api::{Api, BODIES_LIMIT, BODY_LIMIT, Body, Stream};
 use http::{HeaderName, HeaderValue};
-use net::{BodyError, BodyStream, Bytes, DrainWatch, Handler, Request, Response, StatusCode};
+use net::{BodyError, BodyStream, Bytes, BytesMut, DrainWatch, Handler, Request, Response, StatusCode};
 
-/// Answers requests to the API. Watches, and logs that are followed, end when `drain` begins.
+/// Answers requests to the API. Watches, logs that are followed and connections that were handed over end when `drain`
+/// begins.
 #[derive(Clone)]
 pub(crate) struct ApiHandler {
     api: Rc<Api>,
     drain: DrainWatch,
+    /// Bytes that the bodies of all requests hold now.
+    held: Rc<Cell<usize>>,
+}
+
+/// The bytes of one body, which count until this is dropped.
+struct Held {
+    all: Rc<Cell<usize>>,
+    n_bytes: usize,
+}
+
+/// Why a body was not read to its end.
+enum Unread {
+    /// It is too long, or has no end.
+    Refused,
+    /// There are too many others.
+    TooBusy,
 }
 
 /// An answer that goes on: a future of its next bytes, which gives back where they come from.
@@ -26,7 +44,7 @@ type Step = (Option<Bytes>, Stream, DrainWatch);
 
 impl ApiHandler {
     pub(crate) fn new(api: Api, drain: DrainWatch) -> Self {
-        Self { api: Rc::new(api), drain }
+        Self { api: Rc::new(api), drain, held: Rc::default() }
     }
 
     fn answer(&self, response: http::Response<Body>) -> Response {
@@ -35,11 +53,42 @@ impl ApiHandler {
         for (name, value) in &head.headers {
             answer.fields.push(name.as_str(), value.as_bytes());
         }
-        answer.body = match body {
-            Body::Full(bytes) => bytes.into(),
-            Body::Stream(stream) => net::Body::Stream(Box::new(Going::new(stream, self.drain.clone()))),
-        };
+        match body {
+            Body::Full(bytes) => answer.body = bytes.into(),
+            Body::Stream(stream) => {
+                answer.body = net::Body::Stream(Box::new(Going::new(stream, self.drain.clone())));
+            }
+            Body::Upgrade(upgrade) => answer.upgrade = Some(self.hand_over(upgrade)),
+        }
         answer
+    }
+
+    fn hand_over(&self, upgrade: control::api::Upgrade) -> net::Upgrade {
+        let mut drain = self.drain.clone();
+        net::Upgrade::new(|connection| async move {
+            tokio::select! {
+                () = upgrade.run(connection) => {}
+                () = drain.draining() => {}
+            }
+        })
+    }
+
+    /// Reads a body that somebody who is let in has sent.
+    async fn read(&self, mut body: net::Body) -> Result<(Bytes, Held), Unread> {
+        let mut held = Held { all: Rc::clone(&self.held), n_bytes: 0 };
+        if body.remaining().is_some_and(|remaining| remaining > BODY_LIMIT as u64) {
+            return Err(Unread::Refused);
+        }
+        let mut all = BytesMut::new();
+        while let Some(chunk) = body.chunk().await {
+            let chunk = chunk.map_err(|_| Unread::Refused)?;
+            if all.len() + chunk.len() > BODY_LIMIT {
+                return Err(Unread::Refused);
+            }
+            held.hold(chunk.len()).ok_or(Unread::TooBusy)?;
+            all.extend_from_slice(&chunk);
+        }
+        Ok((all.freeze(), held))
     }
 }
 
@@ -49,11 +98,43 @@ impl Handler for ApiHandler {
         let Some(mut head) = head_of(&request) else {
             return plain(StatusCode::BAD_REQUEST, "the request cannot be read\n");
         };
-        match request.body.collect(BODY_LIMIT).await {
-            Ok(body) => *head.body_mut() = body,
-            Err(_) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long or has no end\n"),
+        // Strangers are told so by their head. Nothing of their bodies is read, and their connections end.
+        if let Some(refusal) = self.api.refuse(&head) {
+            let mut answer = self.answer(refusal);
+            answer.close = true;
+            return answer;
         }
-        self.answer(self.api.handle(&head))
+        match self.read(request.body).await {
+            Ok((body, _held)) => {
+                *head.body_mut() = body;
+                self.answer(self.api.handle(&head))
+            }
+            Err(Unread::Refused) => {
+                plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long or has no end\n")
+            }
+            Err(Unread::TooBusy) => self.answer(Api::too_busy()),
+        }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Counts more bytes, if there may be more.
+    fn hold(&mut self, n_bytes: usize) -> Option<()> {
+        let all = self.all.get() + n_bytes;
+        if all > BODIES_LIMIT {
+            return None;
+        }
+        self.all.set(all);
+        self.n_bytes += n_bytes;
+        Some(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.set(self.all.get() - self.n_bytes);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use control::api::{FINDING_FIELD, FINDINGS_FIELD};
 use manifest::{Kind, Object};
-use net::{Body, ClientConnection, Fields, Method, Outgoing, Response};
+use net::{Authorities, Body, ClientConnection, Fields, Method, Outgoing, Response};
 use serde_json::Value;
 
 use crate::commands::End;
@@ -16,9 +16,10 @@ use crate::globals::Globals;
 use crate::platform::Platform;
 
 /// The embedded API of a platform.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Client {
     address: SocketAddr,
+    authorities: Authorities,
     token: String,
 }
 
@@ -92,10 +93,15 @@ pub(crate) fn told(result: anyhow::Result<End>) -> anyhow::Result<End> {
 impl Client {
     /// The API of the running platform.
     pub(crate) fn find(globals: &Globals) -> anyhow::Result<Self> {
-        let platform = Platform::find(&globals.state_dir())?;
-        let address = platform.api.trim_start_matches("http://").parse();
+        let state_dir = globals.state_dir();
+        let platform = Platform::find(&state_dir)?;
+        let address = platform.api.trim_start_matches("https://").parse();
         let address = address.with_context(|| format!("`{}` is no address of an API", platform.api))?;
-        Ok(Self { address, token: platform.token })
+        let path = state_dir.join(control::CERTIFICATE_FILE);
+        let cannot_read = || format!("cannot read `{}`, the certificate of the platform", path.display());
+        let authority = std::fs::read_to_string(&path).with_context(cannot_read)?;
+        let authorities = Authorities::from_pem(&authority).with_context(cannot_read)?;
+        Ok(Self { address, authorities, token: platform.token })
     }
 
     /// An object, a list or a table.
@@ -136,7 +142,9 @@ impl Client {
 
     /// Asks. A refusal is an error.
     async fn send(&self, ask: Ask<'_>, patience: Duration) -> anyhow::Result<Response> {
-        let connection = ClientConnection::open(self.address, PATIENCE).await.with_context(|| {
+        let name = self.address.ip().to_string();
+        let opening = ClientConnection::open_tls(self.address, &name, &self.authorities, PATIENCE);
+        let connection = opening.await.with_context(|| {
             format!(
                 "the connection to the server {} was refused: is the platform still running?",
                 self.address

@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod bundle;
+mod certificate;
 mod client;
 mod commands;
 mod duration;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Platform {
     /// Its process.
     pub(crate) pid: u32,
-    /// URL of the embedded Kubernetes API, for example `http://127.0.0.1:7443`.
+    /// URL of the embedded Kubernetes API, for example `https://127.0.0.1:7443`.
     pub(crate) api: String,
     /// Bearer token of the embedded Kubernetes API.
     pub(crate) token: String,

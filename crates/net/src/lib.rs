@@ -17,6 +17,7 @@ mod message;
 mod server;
 mod stream;
 mod tls;
+mod upgrade;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use bytes::{Bytes, BytesMut};
@@ -33,6 +34,7 @@ pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, Whe
 pub use server::{Limits, LiveLimits, accept, serve, serve_tls};
 pub use stream::Stream;
 pub use tls::{Authorities, Certificates, Identity, TlsError};
+pub use upgrade::{Upgrade, Upgraded};
 
 /// What the fuzz targets run, and the tests with them.
 #[doc(hidden)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use http::{Method, StatusCode, Version};
 
-use crate::{Body, Fields};
+use crate::{Body, Fields, Upgrade};
 
 /// A request that arrived.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub struct Response {
     pub close: bool,
     /// Who wants to know when the response is out and how that went. Dropped uncalled when the client left before.
     pub when_sent: Option<WhenSent>,
+    /// What happens to the connection after it. It goes with `101 Switching Protocols`, and with nothing else.
+    pub upgrade: Option<Upgrade>,
 }
 
 /// Told once how the sending of a response ended.
@@ -144,7 +146,14 @@ impl Response {
     /// A response without fields and body.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        Self { status, fields: Fields::new(), body: Body::Empty, close: false, when_sent: None }
+        Self {
+            status,
+            fields: Fields::new(),
+            body: Body::Empty,
+            close: false,
+            when_sent: None,
+            upgrade: None,
+        }
     }
 
     /// A response with a body of this media type.
@@ -152,7 +161,16 @@ impl Response {
     pub fn with_body(status: StatusCode, content_type: &str, body: impl Into<Body>) -> Self {
         let mut fields = Fields::with_capacity(4, 128);
         fields.push("content-type", content_type);
-        Self { status, fields, body: body.into(), close: false, when_sent: None }
+        Self { status, fields, body: body.into(), close: false, when_sent: None, upgrade: None }
+    }
+
+    /// The answer after which the connection speaks something else. The fields say what; `Connection` is written by
+    /// whoever sends it.
+    #[must_use]
+    pub fn switching_protocols(upgrade: Upgrade) -> Self {
+        let mut response = Self::new(StatusCode::SWITCHING_PROTOCOLS);
+        response.upgrade = Some(upgrade);
+        response
     }
 
     /// The same response with one more field.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::upgrade::Upgrade;
 use super::{log, watch};
 
 /// The body of an answer.
@@ -13,6 +14,8 @@ pub enum Body {
     Full(Bytes),
     /// One that goes on.
     Stream(Stream),
+    /// None: the connection is used for something else from now on.
+    Upgrade(Upgrade),
 }
 
 /// A body that goes on until what it tells of ends, or until it is dropped.

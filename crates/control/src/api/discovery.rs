@@ -73,7 +73,15 @@ fn about(kind: &Kind, subresource: Subresource) -> (&'static [&'static str], Val
             (&["get", "patch", "update"], json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}))
         }
         Subresource::Log => (&["get"], group_version_kind(kind)),
+        Subresource::Exec => (&["create", "get"], options("PodExecOptions")),
+        Subresource::Attach => (&["create", "get"], options("PodAttachOptions")),
+        Subresource::PortForward => (&["create", "get"], options("PodPortForwardOptions")),
     }
+}
+
+/// A kind that is only ever the query of a request.
+fn options(kind: &str) -> Value {
+    json!({"group": "", "version": "v1", "kind": kind})
 }
 
 fn group_version_kind(kind: &Kind) -> Value {

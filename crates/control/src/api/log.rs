@@ -31,7 +31,7 @@ impl Call<'_> {
             timestamps: self.parameters.is_on("timestamps"),
         };
         let limit = self.parameters.number("limitBytes")?.map_or(usize::MAX, saturated);
-        let logs = self.api.logs.as_ref().ok_or_else(|| {
+        let logs = self.api.machine.as_ref().map(|machine| &machine.logs).ok_or_else(|| {
             Status::new(Reason::ServiceUnavailable, "there are no logs here: nothing runs on this machine")
         })?;
         let body = if self.parameters.is_on("follow") && !query.previous {
@@ -48,7 +48,7 @@ impl Call<'_> {
 }
 
 /// Which container of a pod is meant: the one that is named, or the only one.
-fn container(pod: &Object, named: Option<&str>) -> Result<String, Status> {
+pub(super) fn container(pod: &Object, named: Option<&str>) -> Result<String, Status> {
     let containers = pod.value["spec"]["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let names: Vec<&str> = containers.iter().filter_map(|container| container["name"].as_str()).collect();
     let bad = |message: String| Err(Status::new(Reason::BadRequest, message));

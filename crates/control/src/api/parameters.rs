@@ -8,7 +8,7 @@ use manifest::Kind;
 
 use crate::store::{Cause, FieldSelector, LabelSelector, Mode, Query, Reason, Status};
 
-/// The parameters of a request. Of one that is there twice, the first counts.
+/// The parameters of a request. Of one that is there twice, the first counts, but for lists.
 #[derive(Debug, Default)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
@@ -30,6 +30,11 @@ impl Parameters {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// All values of a parameter that may be there more than once.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether a switch is on.

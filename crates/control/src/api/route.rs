@@ -46,6 +46,9 @@ pub(super) enum Subresource {
     Status,
     Scale,
     Log,
+    Exec,
+    Attach,
+    PortForward,
 }
 
 /// A subresource, and which kinds have it; none: all.
@@ -53,6 +56,9 @@ const SUBRESOURCES: &[(&str, Subresource, &[&str])] = &[
     ("status", Subresource::Status, &[]),
     ("scale", Subresource::Scale, &["Deployment", "ReplicaSet"]),
     ("log", Subresource::Log, &["Pod"]),
+    ("exec", Subresource::Exec, &["Pod"]),
+    ("attach", Subresource::Attach, &["Pod"]),
+    ("portforward", Subresource::PortForward, &["Pod"]),
 ];
 
 // === impl Route ===

@@ -32,7 +32,7 @@ fn send(api: &Api, line: &str, fields: &[(&str, &str)], body: impl Into<Bytes>) 
 fn text(response: Response<Body>) -> String {
     match response.into_body() {
         Body::Full(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-        Body::Stream(_) => panic!("an answer that goes on"),
+        Body::Stream(_) | Body::Upgrade(_) => panic!("an answer that goes on"),
     }
 }
 
@@ -94,14 +94,29 @@ fn nobody_is_let_in_without_the_token_or_under_another_name() {
 }
 
 #[test]
-fn the_kubeconfig_carries_the_token_where_kubectl_sends_it() {
-    let config = kubeconfig("127.0.0.1:7443".parse().unwrap(), &new_token());
-    let server = config.lines().find_map(|line| line.trim().strip_prefix("server: http://forebay:")).unwrap();
-    let (token, address) = server.split_once('@').unwrap();
-    assert_eq!((token.len(), address), (32, "127.0.0.1:7443"));
+fn the_kubeconfig_keeps_the_token_where_kubectl_shows_no_secret() {
+    let (token, address) = (new_token(), "127.0.0.1:7443".parse().unwrap());
+    let config = kubeconfig(address, "-----BEGIN CERTIFICATE-----", &token);
+    assert!(config.contains("server: https://127.0.0.1:7443\n"), "{config}");
+    assert!(
+        config.contains("certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t\n"),
+        "{config}"
+    );
+    assert!(config.ends_with(&format!("  user:\n    token: {token}\n")), "{config}");
+    assert_eq!(config.matches(&token).count(), 1);
 }
 
-// === what there is ===
+#[test]
+fn a_stranger_is_told_so_by_the_head_alone() {
+    let api = api();
+    let head = |authorization: &str, host: &str| {
+        let head = Request::post(SERVICES).header("host", host).header("authorization", authorization);
+        api.refuse(&head.body(Bytes::new()).unwrap()).map(|refusal| refusal.status().as_u16())
+    };
+    assert_eq!(head(&format!("Bearer {TOKEN}"), "localhost"), None);
+    assert_eq!(head("Bearer x", "localhost"), Some(401));
+    assert_eq!(head(&format!("Bearer {TOKEN}"), "evil.example"), Some(403));
+}
 
 #[test]
 fn discovery_comes_in_the_form_that_is_asked_for() {

@@ -22,6 +22,7 @@ use super::log::Logs;
 use super::memory;
 use super::probe::{self, Purpose, Subject};
 use super::process::{Exit, Launch, Process};
+use super::running::{ContainerName, Running, Stay};
 use crate::events::{Event, Recorder};
 
 /// Everything needed to run a container.
@@ -46,6 +47,7 @@ pub(super) struct Platform {
     pub(super) leftovers: Leftovers,
     /// What the marks of all processes begin with.
     pub(super) mark: String,
+    pub(super) running: Running,
     /// Told whenever the status of a container changes.
     pub(super) wake: watch::Sender<()>,
 }
@@ -193,7 +195,9 @@ impl Runner {
         self.change(status, |status| status.begin(started, start));
         self.record(&Event::normal("Started", format!("Started container {}", self.container.name)));
         let pid = process.pid();
+        let stay = self.enter();
         let Ended { exit, was_ready, for_its_memory } = self.attend(&mut process, status, stopping).await;
+        drop(stay);
         self.platform.leftovers.forget(pid);
         if let Some(mark) = &self.mark {
             // Its group has ended with it; this is for what left the group.
@@ -204,6 +208,16 @@ impl Runner {
         let termination = Termination::new(exit, for_its_memory, last_lines, started);
         self.change(status, |status| status.end(termination, start));
         Run { lasted: begin.elapsed(), was_ready }
+    }
+
+    /// Lets others know that the container runs, for as long as what this gives is there.
+    fn enter(&self) -> Stay {
+        let name = ContainerName {
+            namespace: self.pod.namespace.clone(),
+            pod: self.pod.name.clone(),
+            container: self.container.name.clone(),
+        };
+        self.platform.running.enter(name, &self.launch, self.address, self.container.memory_limit)
     }
 
     fn start(&self, start: u32) -> Result<(Process, oneshot::Receiver<String>), String> {

@@ -8,6 +8,8 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::signal::unix::{self, SignalKind};
 
+use super::terminal;
+
 /// What is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Launch {
@@ -17,6 +19,16 @@ pub(super) struct Launch {
     /// All of it: nothing is inherited.
     pub(super) environment: Vec<(String, String)>,
     pub(super) working_directory: Option<PathBuf>,
+}
+
+/// What a process reads from and writes to.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) input: Stdio,
+    pub(super) output: Stdio,
+    pub(super) errors: Stdio,
+    /// Whether the input is a terminal, which is to be the process's own.
+    pub(super) in_terminal: bool,
 }
 
 /// How a process ended.
@@ -36,7 +48,7 @@ pub(super) struct Process {
     /// Tells that some child has ended, from before this one was started.
     child_ended: unix::Signal,
     /// Open as long as this is: our own replicas end when it closes, however this process ends.
-    _stdin: ChildStdin,
+    _stdin: Option<ChildStdin>,
     exit: Option<Exit>,
 }
 
@@ -44,30 +56,39 @@ impl Process {
     /// Starts a process; gives the end of the pipe that its output and its errors go to.
     pub(super) fn start(launch: &Launch) -> io::Result<(Self, PipeReader)> {
         let (output, writer) = io::pipe()?;
-        Ok((Self::spawn(launch, writer.try_clone()?.into(), writer.into())?, output))
+        let errors = writer.try_clone()?.into();
+        let ends = Ends { input: Stdio::piped(), output: writer.into(), errors, in_terminal: false };
+        Ok((Self::start_with(launch, ends)?, output))
     }
 
     /// Starts a process whose output nobody wants.
     pub(super) fn start_silently(launch: &Launch) -> io::Result<Self> {
-        Self::spawn(launch, Stdio::null(), Stdio::null())
+        let ends =
+            Ends { input: Stdio::piped(), output: Stdio::null(), errors: Stdio::null(), in_terminal: false };
+        Self::start_with(launch, ends)
     }
 
-    fn spawn(launch: &Launch, output: Stdio, errors: Stdio) -> io::Result<Self> {
+    /// Starts a process on these ends. Its process group is its own, in a terminal its session, too.
+    pub(super) fn start_with(launch: &Launch, ends: Ends) -> io::Result<Self> {
         let child_ended = unix::signal(SignalKind::child())?;
         let mut command = Command::new(&launch.program);
         command
             .args(&launch.arguments)
             .env_clear()
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0);
+            .stdin(ends.input)
+            .stdout(ends.output)
+            .stderr(ends.errors);
+        if ends.in_terminal {
+            terminal::lead_session(&mut command);
+        } else {
+            command.process_group(0);
+        }
         if let Some(folder) = &launch.working_directory {
             command.current_dir(folder);
         }
         let mut child = command.spawn()?;
-        let stdin = child.stdin.take().expect("standard input is a pipe");
+        let stdin = child.stdin.take();
         let group = Pid::from_child(&child);
         Ok(Self { child, group, child_ended, _stdin: stdin, exit: None })
     }

@@ -332,7 +332,7 @@ async fn a_bare_pod_is_a_replica_until_it_is_deleted() {
             container: "main".to_owned(),
             ..LogQuery::default()
         };
-        let mut log = machine.local.logs().follow(&query).unwrap();
+        let mut log = machine.local.machine().logs.follow(&query).unwrap();
         assert_eq!(log.next().await.unwrap(), b"hello\n");
         machine.local.delete(&ObjectRef::new("Pod", "mlops", "debug"));
         machine.until(&bare, "gone", |objects| objects.of_kind("Pod").next().is_none()).await;

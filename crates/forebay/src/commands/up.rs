@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use control::api;
-use control::local::{Local, LocalSettings, Logs};
+use control::local::{Local, LocalSettings, Machine};
 use control::store::{DeleteOptions, Mode, Store};
-use control::{Binding, Control};
+use control::{Authority, Binding, Control};
+use jiff::Timestamp;
 use manifest::{Defaults, Finding, Object, Objects};
 use net::{Drain, Limits};
 use plan::ObjectRef;
@@ -27,7 +28,7 @@ use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
-use crate::{bundle, findings, runtime, signals};
+use crate::{bundle, certificate, findings, runtime, signals};
 
 /// Run the whole platform on these manifests, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -98,7 +99,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let local = Local::open(settings)
         .await
         .with_context(|| format!("cannot start with the state in `{}`", state_dir.display()))?;
-    let (store, logs) = (local.store(), local.logs());
+    let (store, machine) = (local.store(), local.machine());
     let guard = guard::start(&local.mark());
     if let Err(error) = &guard {
         tracing::warn!(%error, "processes of containers would outlive a platform that is killed");
@@ -138,7 +139,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         async move { control_watch.draining().await },
     ));
 
-    let ports = Ports::open(options, &admin, logs, &state_dir)?;
+    let ports = Ports::open(options, &admin, machine, &state_dir)?;
     apply(&store, manifests.objects.clone());
     let found = all_findings(manifests, &store, &defaults(options));
     findings::print(&found, globals);
@@ -238,7 +239,7 @@ struct Ports {
 const TOKEN_NOTE: &str = "api-token";
 
 impl Ports {
-    fn open(options: &Options, admin: &Admin, logs: Logs, state_dir: &Path) -> anyhow::Result<Self> {
+    fn open(options: &Options, admin: &Admin, machine: Machine, state_dir: &Path) -> anyhow::Result<Self> {
         let store = &admin.store;
         let token = store.note(TOKEN_NOTE).unwrap_or_else(api::new_token);
         if let Err(status) = store.set_note(TOKEN_NOTE, Some(&token)) {
@@ -246,17 +247,27 @@ impl Ports {
         }
         let (admin_socket, admin_address) = open_port(options.admin_port, "admin", "admin-port")?;
         let (api_socket, api_address) = open_port(options.api_port, "Kubernetes API", "api-port")?;
+        let authority = Authority::open(state_dir, Timestamp::now())?;
+        let served = certificate::serve(&authority)?;
         let (drain, watch) = Drain::new();
         let settings =
             api::Settings { token: token.clone(), defaults: defaults(options), ..api::Settings::default() };
-        let handler = ApiHandler::new(api::Api::new(Rc::clone(store), Some(logs), settings), watch.clone());
-        tokio::task::spawn_local(net::serve(api_socket, handler, Limits::default(), watch.clone()));
+        let handler =
+            ApiHandler::new(api::Api::new(Rc::clone(store), Some(machine), settings), watch.clone());
+        tokio::task::spawn_local(net::serve_tls(
+            api_socket,
+            served.certificates.clone(),
+            handler,
+            Limits::default(),
+            watch.clone(),
+        ));
         tokio::task::spawn_local(net::serve(admin_socket, admin.clone(), Limits::default(), watch));
         let kubeconfig = state_dir.join("kubeconfig");
-        write_private(&kubeconfig, &api::kubeconfig(api_address, &token))?;
+        write_private(&kubeconfig, &api::kubeconfig(api_address, authority.certificate(), &token))?;
+        tokio::task::spawn_local(certificate::renew(authority, served));
         let platform = Platform {
             pid: std::process::id(),
-            api: format!("http://{api_address}"),
+            api: format!("https://{api_address}"),
             token,
             admin: format!("http://{admin_address}"),
             kubeconfig,

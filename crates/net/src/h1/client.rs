@@ -164,7 +164,14 @@ impl ClientConnection {
                 self.into_body(framing, can_be_used_again, sending, give_back)
             }
         };
-        Ok(Response { status: head.status, fields: head.fields, body, close: false, when_sent: None })
+        Ok(Response {
+            status: head.status,
+            fields: head.fields,
+            body,
+            close: false,
+            when_sent: None,
+            upgrade: None,
+        })
     }
 
     /// The answer to HEAD: what length the body would have, and no body.
@@ -184,7 +191,14 @@ impl ClientConnection {
             Some(Framing::Chunked | Framing::UntilClose) | None => None,
         };
         let body = Body::Stream(Box::new(UnsentBody(length)));
-        Response { status: head.status, fields: head.fields, body, close: false, when_sent: None }
+        Response {
+            status: head.status,
+            fields: head.fields,
+            body,
+            close: false,
+            when_sent: None,
+            upgrade: None,
+        }
     }
 
     /// The response's body: from the buffer when all of it is there already, so that the connection is free at once.

@@ -168,6 +168,11 @@ impl Io {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// The connection, and what has been read from it and not yet used. For whoever goes on with it.
+    pub(crate) fn into_parts(self) -> (Buffer, Stream) {
+        (self.buffer.into_inner(), self.stream.into_inner())
+    }
+
     /// Says that nothing more will be written.
     pub(crate) async fn shutdown(&self) -> io::Result<()> {
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 use tracing::debug;
 
 use crate::clock;
@@ -16,7 +16,7 @@ use crate::h1::io::{Io, IoBody};
 use crate::h1::rejection::Rejection;
 use crate::h1::writer::{self, Close, Transfer, WriteError};
 use crate::message::{End, Sent};
-use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response, Stream};
+use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response, Stream, Upgrade, Upgraded};
 
 /// Serves one connection to its end.
 pub(crate) async fn drive<H: Handler>(
@@ -48,6 +48,16 @@ pub(crate) async fn drive<H: Handler>(
             debug!(peer = %connection.peer, "the client left before its answer");
             return;
         };
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            match response
+                .upgrade
+                .take()
+                .filter(|_| version == Version::HTTP_11 && io.body.borrow().is_done())
+            {
+                Some(upgrade) => return hand_over(io, &response, upgrade, connection).await,
+                None => response = no_upgrade(),
+            }
+        }
         let draining = poll_fn(|cx| Poll::Ready(is_draining || drained.as_mut().poll(cx).is_ready())).await;
         // A response that streams may still be reading the request; what is left of it is known only afterwards.
         let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(&io);
@@ -218,6 +228,29 @@ async fn write_response(
         io.abort();
     }
     written.map(|()| close)
+}
+
+/// Writes the answer after which the connection is no longer ours, and waits for whoever has it then.
+async fn hand_over(io: Rc<Io>, response: &Response, upgrade: Upgrade, connection: Connection) {
+    let mut out = Vec::with_capacity(512);
+    writer::switching_protocols(&mut out, &response.fields);
+    if let Err(error) = io.write_all(&out).await {
+        debug!(peer = %connection.peer, %error, "the client left before its answer");
+        return;
+    }
+    if let Ok(io) = Rc::try_unwrap(io) {
+        let (buffer, stream) = io.into_parts();
+        upgrade.run(Upgraded::new(buffer, stream)).await;
+    }
+}
+
+/// Instead of an answer 101 without anybody to go on with the connection, or to a client that cannot.
+fn no_upgrade() -> Response {
+    const TEXT: &str =
+        "the connection cannot be handed over: that takes HTTP/1.1 and a request without a body\n";
+    let mut response = Response::with_body(StatusCode::BAD_REQUEST, "text/plain", TEXT);
+    response.close = true;
+    response
 }
 
 async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connection: &Connection) {

@@ -107,6 +107,15 @@ pub(crate) fn response_head(
     out.extend_from_slice(b"\r\n");
 }
 
+/// Writes the head after which the connection speaks something else (RFC 9110 §15.2.2).
+pub(crate) fn switching_protocols(out: &mut Vec<u8>, fields: &Fields) {
+    out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\n");
+    for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
+        write_field(out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Whether the connection ends after a response, and whether that must be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Close {

@@ -50,6 +50,7 @@ impl Case {
             recorder: Recorder::new(Rc::clone(&self.store)),
             leftovers: Leftovers::new(self.file("processes")),
             mark: String::new(),
+            running: Running::new(Leftovers::new(self.file("processes"))),
             wake: watch::Sender::default(),
         });
         let container = self.container.clone();
