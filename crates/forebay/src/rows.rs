@@ -1,11 +1,14 @@
-//! Rows and predictions as JSON files have them: `{"columns": […], "data": [[…]]}` and `{"predict": […]}`.
+//! Rows and predictions as JSON files have them: `{"columns": […], "data": [[…]]}`, without `columns` for a model that has no
+//! names for them, and `{"predict": […]}`.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use models::{Batch, Column, Data, InputError, Method, Model, PredictError, Prediction, Texts, Values};
+use models::{
+    Batch, Column, Data, InputError, InputProblem, Method, Model, PredictError, Prediction, Texts, Values,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +16,8 @@ use serde_json::{Value, json};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    columns: Vec<String>,
+    #[serde(default)]
+    columns: Option<Vec<String>>,
     data: Vec<Vec<Value>>,
 }
 
@@ -46,7 +50,12 @@ fn read_bounded(source: impl Read) -> io::Result<String> {
 /// Predictions for rows of a file, or what is wrong in which row and column.
 pub(crate) fn predict(model: &Model, method: Method, batch: &Batch) -> anyhow::Result<Prediction> {
     model.predict(method, batch).map_err(|error| {
-        let PredictError::Input(InputError { row, column, .. }) = &error else { return error.into() };
+        let PredictError::Input(InputError { row, column, problem }) = &error else { return error.into() };
+        if let InputProblem::NoColumnNames { .. } = problem {
+            let help = "leave `columns` out of the rows, whose values then stand in the order of the model's columns, or \
+                        declare `features` in forebay.yaml beside the model";
+            return anyhow!("{error}; {help}");
+        }
         let row = row.map(|row| format!("data[{row}]"));
         let column = column.as_ref().map(|column| format!("column `{column}`"));
         let place: Vec<String> = row.into_iter().chain(column).collect();
@@ -56,6 +65,9 @@ pub(crate) fn predict(model: &Model, method: Method, batch: &Batch) -> anyhow::R
 
 fn parse(text: &str) -> anyhow::Result<Batch> {
     let Written { columns, data } = serde_json::from_str(text)?;
+    // Columns without names are told by their numbers.
+    let numbers = || (0..data.first().map_or(0, Vec::len)).map(|column| column.to_string()).collect();
+    let columns = columns.unwrap_or_else(numbers);
     for (row, cells) in data.iter().enumerate() {
         let (n_cells, n_columns) = (cells.len(), columns.len());
         ensure!(n_cells == n_columns, "data[{row}]: expected {n_columns} values, got {n_cells}");

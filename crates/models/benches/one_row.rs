@@ -26,10 +26,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for folder in folders {
         let input = [folder.join("input.json"), folder.join("../input.json")];
         let input = input.iter().find(|path| path.is_file()).ok_or("no input.json")?;
-        let table =
+        let mut table =
             table(&serde_json::from_slice(&std::fs::read(input)?)?).ok_or("input.json is no table")?;
         let file = ["model.joblib", "model.zlib.joblib"].map(|name| folder.join(name));
         let model = models::load(file.iter().find(|file| file.is_file()).unwrap_or(&folder))?;
+        if let (false, Columns::Table(columns)) = (model.has_column_names(), &mut table.columns) {
+            columns.iter_mut().enumerate().for_each(|(index, column)| column.name = index.to_string());
+        }
         measure(&folder, &model, &table)?;
     }
     Ok(())

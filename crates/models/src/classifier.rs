@@ -61,6 +61,12 @@ pub(crate) fn two_probabilities(of_second: impl Iterator<Item = f64>) -> Predict
     Prediction::rows(2, Data::Double(both.collect()))
 }
 
+/// Of two classes the second where its probability is at least this, as in scikit-learn's `FixedThresholdClassifier`.
+pub(crate) fn decide(classes: &Data, probabilities: &Data, threshold: f64) -> Prediction {
+    let probabilities = probabilities.to_doubles();
+    pick(classes, probabilities.chunks_exact(2).map(|row| usize::from(row[1] >= threshold)))
+}
+
 /// The labels of these classes.
 pub(crate) fn pick(classes: &Data, indices: impl Iterator<Item = usize>) -> Prediction {
     Prediction::flat(match classes {

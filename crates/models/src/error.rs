@@ -133,6 +133,18 @@ pub enum InputProblem {
         /// Their names.
         names: Vec<String>,
     },
+    /// A model without column names is given a column by a name that does not say where it stands.
+    #[error("the model was saved without column names, so nobody knows which of its columns `{name}` is")]
+    NoColumnNames {
+        /// The name.
+        name: String,
+    },
+    /// A column is there twice.
+    #[error("the column `{name}` stands there twice")]
+    ColumnTwice {
+        /// Its name.
+        name: String,
+    },
     /// A matrix has the wrong number of columns.
     #[error("each row has {got} values; the model takes {expected}")]
     WrongColumnCount {

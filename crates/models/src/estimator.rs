@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::rows::{Refusal, Rows};
-use crate::{Data, DataType, Method, Prediction, Scalar};
+use crate::{Data, DataType, Method, NamedInput, Prediction, Scalar};
 
 /// What all parts of a model have in common.
 pub(crate) trait Part: Debug + Send + Sync {
@@ -70,6 +70,11 @@ pub(crate) trait Predictor: Part {
     /// Whether the answer for a row is the same whatever other rows are asked about with it.
     fn rows_are_independent(&self) -> bool {
         true
+    }
+
+    /// The inputs that its file names, in the order of their columns.
+    fn inputs(&self) -> Vec<NamedInput> {
+        Vec::new()
     }
 
     /// The names of its outputs, if it has several at once that have names.

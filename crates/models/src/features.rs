@@ -6,6 +6,8 @@
 //! version: v1.0
 //! max_batch_size: 64      # rows of requests that wait at the same time and are predicted together
 //! max_batch_time: 0.002   # seconds that the first of them may wait for others
+//! method: predict_proba   # what is answered when a request does not say
+//! threshold: 0.3          # of two classes, the second from this probability on
 //! example: {columns: [store_id, price], data: [[4, 13.9]]}
 //! features:
 //!   - {name: store_id, type: long}
@@ -16,6 +18,9 @@
 //!   - {name: shop, from: store_id}
 //!   - {name: currency, value: EUR}
 //! ```
+//!
+//! A model that was saved without column names gets them here: its columns are the features in their order, or those that
+//! `columns: [price, reduced]` says when there are others beside them.
 
 mod date;
 mod expression;
@@ -29,7 +34,7 @@ use serde::Deserialize;
 use crate::example::{self, Saved};
 use crate::load::{MAX_SETTINGS_BYTES, read_within};
 use crate::rows::{Cell, Column, short};
-use crate::{Batch, Batching, Columns, DataType, Field, InputError, InputProblem, LoadError, Scalar};
+use crate::{Batch, Batching, Columns, DataType, Field, InputError, InputProblem, LoadError, Method, Scalar};
 use date::{DatePart, PARTS};
 use expression::Expression;
 
@@ -45,6 +50,10 @@ pub(crate) struct Settings {
     /// Rows to try the model with.
     pub(crate) example: Option<Batch>,
     pub(crate) batching: Option<Batching>,
+    /// What the model is asked for when a request does not say.
+    pub(crate) method: Option<Method>,
+    /// From which probability on a row has the second of two classes.
+    pub(crate) threshold: Option<f64>,
 }
 
 /// Columns that are given, and columns that are made of them.
@@ -52,6 +61,10 @@ pub(crate) struct Settings {
 pub(crate) struct Features {
     given: Vec<Given>,
     made: Vec<Made>,
+    /// The names of all of them, in the order of the file.
+    names: Vec<String>,
+    /// Which of them are the columns of the model, if the file says.
+    columns: Option<Vec<String>>,
 }
 
 /// A column that a request may carry.
@@ -107,7 +120,13 @@ struct File {
     #[serde(default)]
     features: Vec<Feature>,
     #[serde(default)]
+    columns: Option<Vec<String>>,
+    #[serde(default)]
     example: Option<Saved>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    threshold: Option<f64>,
     #[serde(default)]
     max_batch_size: Option<usize>,
     #[serde(default)]
@@ -154,11 +173,22 @@ pub(crate) fn read(folder: &Path) -> Result<Settings, LoadError> {
 /// Reads the text of the file. The problem, in words, if something in it is wrong.
 pub(crate) fn parse(text: &str) -> Result<Settings, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    let features = if file.features.is_empty() { None } else { Some(Features::new(&file.features)?) };
+    let features = match (file.features.is_empty(), file.columns) {
+        (true, None) => None,
+        (true, Some(_)) => return Err("`columns` needs `features`, of which the columns are some".to_owned()),
+        (false, columns) => Some(Features::new(&file.features, columns)?),
+    };
     let no_rows = "`example` must have rows of one length, whose columns are of one type each";
     let example = file.example.map(|saved| example::batch(saved, None).ok_or(no_rows)).transpose()?;
     let batching = batching(file.max_batch_size, file.max_batch_time)?;
-    Ok(Settings { name: file.name, version: file.version, features, example, batching })
+    let method = file.method.map(|name| name.parse()).transpose();
+    let method = method.map_err(|problem: String| format!("`method`: {problem}"))?;
+    let threshold = file.threshold;
+    if let Some(threshold) = threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
+        return Err(format!("`threshold`: expected a probability, from 0 to 1, got {threshold}"));
+    }
+    let (name, version) = (file.name, file.version);
+    Ok(Settings { name, version, features, example, batching, method, threshold })
 }
 
 /// Requests for one model wait for others no longer than this.
@@ -199,7 +229,7 @@ impl From<&Plain> for Scalar {
 // === impl Features ===
 
 impl Features {
-    fn new(features: &[Feature]) -> Result<Self, String> {
+    fn new(features: &[Feature], columns: Option<Vec<String>>) -> Result<Self, String> {
         let mut names = HashSet::new();
         let (mut given, mut made) = (Vec::new(), Vec::new());
         for (index, feature) in features.iter().enumerate() {
@@ -218,7 +248,44 @@ impl Features {
                 made.push(new);
             }
         }
-        Ok(Self { given, made })
+        let names: Vec<String> = features.iter().map(|feature| feature.name.clone()).collect();
+        for (index, column) in columns.iter().flatten().enumerate() {
+            if !names.contains(column) {
+                return Err(format!("columns[{index}]: `{column}` is none of the features"));
+            }
+            if columns.iter().flatten().take(index).any(|before| before == column) {
+                return Err(format!("columns[{index}]: `{column}` stands there twice"));
+            }
+        }
+        Ok(Self { given, made, names, columns })
+    }
+
+    /// The names of the model's columns: those that it was saved with, or else what the file says.
+    pub(crate) fn names_of_columns(
+        &self,
+        own: Option<Vec<String>>,
+        n_columns: Option<usize>,
+    ) -> Result<Vec<String>, String> {
+        let names = match (own, &self.columns) {
+            (Some(own), Some(columns)) if own != *columns => {
+                return Err(format!(
+                    "`columns` are not those that the model was saved with: `{}`",
+                    own.join("`, `")
+                ));
+            }
+            (Some(own), _) => return Ok(own),
+            (None, Some(columns)) => columns,
+            (None, None) => &self.names,
+        };
+        match n_columns {
+            Some(n_columns) if n_columns != names.len() => Err(format!(
+                "the model was saved without column names and takes {n_columns} columns, and {} are declared; say which \
+                 of the features they are, in the order of the model, as `columns: [{}]`",
+                names.len(),
+                self.names.iter().take(2).map(|name| format!("{name}, ")).collect::<String>() + "…"
+            )),
+            _ => Ok(names.clone()),
+        }
     }
 
     /// Notes which columns are needed, from those of the model that must be given.

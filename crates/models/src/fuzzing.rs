@@ -81,6 +81,7 @@ fn ask(content: Result<Content, Fault>) {
         example: None,
         declared_example: None,
         method: None,
+        threshold: None,
         description: Description::default(),
     };
     let Ok(model) = assembly.finish() else { return };

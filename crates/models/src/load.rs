@@ -49,7 +49,8 @@ struct ModelParameters {
     version: Option<String>,
 }
 
-/// Loads a model: a file, a folder with one, or a folder that MLflow saved.
+/// Loads a model: a file, a folder with one, or a folder that MLflow saved. A `forebay.yaml` beside the only model of a folder
+/// is read with it.
 ///
 /// Nothing of it is executed. What this build does not know is refused with its name.
 ///
@@ -61,7 +62,20 @@ pub fn load(path: &Path) -> Result<Model, LoadError> {
     if metadata.is_dir() {
         return load_folder(path);
     }
+    if let Some(folder) = declared_folder(path) {
+        return load_folder(folder);
+    }
     load_file(path, &read_bytes(path, MAX_MODEL_BYTES)?, None, Settings::default())
+}
+
+/// The folder of a model file, if it has a `forebay.yaml` and no model but this one: what stands there is said of it, whether
+/// the file is named or the folder.
+fn declared_folder(file: &Path) -> Option<&Path> {
+    let folder = file.parent()?;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let is_declared = folder.join(features::FILE).is_file() && !folder.join(mlflow::MLMODEL).is_file();
+    let is_the_model = |found: PathBuf| found.file_name() == file.file_name();
+    (is_declared && model_file(folder).is_ok_and(is_the_model)).then_some(folder)
 }
 
 fn load_folder(folder: &Path) -> Result<Model, LoadError> {
@@ -200,7 +214,8 @@ fn load_file(
         declared_example: settings.example,
         signature,
         example,
-        method,
+        method: settings.method.or(method),
+        threshold: settings.threshold,
         description,
     };
     assembly.finish().map_err(|fault| fault.of(path))

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::estimator::Step;
-use crate::{Batch, Data, Method, PredictError, Prediction, Signature};
+use crate::{Batch, Data, DataType, Method, PredictError, Prediction, Signature, classifier};
 use evaluator::Evaluator;
 
 pub(crate) use assembly::Assembly;
@@ -20,6 +20,8 @@ pub struct Model {
     signature: Signature,
     methods: Vec<Method>,
     default_method: Method,
+    threshold: Option<f64>,
+    inputs: Vec<NamedInput>,
     example: Batch,
     description: Description,
 }
@@ -56,6 +58,19 @@ pub struct Batching {
     pub max_delay: Duration,
 }
 
+/// An input that a model's file names, with one column or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedInput {
+    /// Its name.
+    pub name: String,
+    /// The type of its values.
+    pub datatype: DataType,
+    /// How many columns it has, if the file says.
+    pub n_columns: Option<usize>,
+    /// Whether it is a list of values, rather than a matrix.
+    pub is_list: bool,
+}
+
 /// An estimator of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -88,10 +103,30 @@ impl Model {
         self.default_method
     }
 
+    /// Whether the model has names for its columns: its own, or those that its folder declares. One that has none is told
+    /// its columns in their order, or by numbers ([`crate::position_in_name`]).
+    #[must_use]
+    pub fn has_column_names(&self) -> bool {
+        self.evaluator.entry.has_own_names
+    }
+
     /// The classes that the model tells apart, in the order of its probabilities.
     #[must_use]
     pub fn classes(&self) -> Option<&Data> {
         self.evaluator.step.classes()
+    }
+
+    /// From which probability on a row has the second of two classes, if the model's folder says.
+    #[must_use]
+    pub fn threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
+    /// The inputs that the model's file names, in the order of their columns (an ONNX graph does). None when columns are
+    /// known by other names, which the model's folder declares.
+    #[must_use]
+    pub fn inputs(&self) -> &[NamedInput] {
+        &self.inputs
     }
 
     /// The names of the outputs that the model gives at once, if its file names them (an ONNX graph does).
@@ -149,7 +184,26 @@ impl Model {
         if !self.methods.contains(&method) {
             return Err(PredictError::NoMethod { method, available: self.methods.clone() });
         }
-        Ok(self.evaluator.ask(method, batch, n_threads)?)
+        match (self.threshold, method, self.classes()) {
+            (Some(threshold), Method::Predict, Some(classes)) => {
+                let probabilities = self.evaluator.ask(Method::PredictProba, batch, n_threads)?;
+                Ok(classifier::decide(classes, &probabilities.data, threshold))
+            }
+            _ => Ok(self.evaluator.ask(method, batch, n_threads)?),
+        }
+    }
+
+    /// One of [`Model::outputs`], by its place, for every row of a batch.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not take the batch.
+    ///
+    /// # Panics
+    ///
+    /// When it has no such output.
+    pub fn predict_output(&self, output: usize, batch: &Batch) -> Result<Prediction, PredictError> {
+        Ok(self.predict_outputs(batch)?.swap_remove(output))
     }
 
     /// All of [`Model::outputs`], in their order, for every row of a batch.

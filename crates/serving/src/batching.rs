@@ -20,11 +20,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use models::{Batch, Batching, Method, Prediction};
+use models::{Batch, Batching, Prediction};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use crate::call::Asked;
+use crate::call::{Ask, Asked};
 use crate::compute::Overloaded;
 use crate::fault::Fault;
 use crate::model_set::Ready;
@@ -155,7 +155,7 @@ fn answers(ready: &Ready, asked: Vec<Asked>) -> Vec<Answer> {
     let alone = |asked: Asked| {
         let answer = guarded(|| {
             let Some(output) = asked.outputs.first() else { return Err(overloaded()) };
-            let prediction = ready.model.predict(output.method, &asked.decoded.batch);
+            let prediction = ready.answer(output.ask, &asked.decoded.batch);
             prediction.map_err(|error| Fault::of_prediction(error, &asked.decoded))
         });
         (asked, answer)
@@ -172,12 +172,12 @@ fn together(ready: &Ready, asked: &[Asked]) -> Option<Vec<Prediction>> {
     let mut batch: Batch = first.decoded.batch.clone();
     others.iter().for_each(|other| batch.append(&other.decoded.batch));
     let n_rows: Vec<usize> = asked.iter().map(|asked| asked.decoded.batch.n_rows).collect();
-    let method = method(first)?;
-    guarded(|| Ok(ready.model.predict(method, &batch).ok())).ok()??.split(&n_rows)
+    let ask = ask(first)?;
+    guarded(|| Ok(ready.answer(ask, &batch).ok())).ok()??.split(&n_rows)
 }
 
-fn method(asked: &Asked) -> Option<Method> {
-    asked.outputs.first().map(|output| output.method)
+fn ask(asked: &Asked) -> Option<Ask> {
+    asked.outputs.first().map(|output| output.ask)
 }
 
 // === impl Queue ===
@@ -204,7 +204,7 @@ impl Queue {
                 None => true,
                 Some(Waiting { asked: first, .. }) => {
                     n_rows + rows.n_rows <= max_rows
-                        && method(first) == method(&waiting.asked)
+                        && ask(first) == ask(&waiting.asked)
                         && first.decoded.batch.is_like(rows)
                 }
             };

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use models::{Columns, Data, Prediction, Values};
 use sha2::{Digest, Sha256};
 
-use crate::call::Asked;
+use crate::call::{Ask, Asked};
 
 /// What a model is asked. Nobody finds two questions that have one key.
 pub(crate) type Key = [u8; 32];
@@ -67,7 +67,13 @@ pub(crate) fn key(model: u64, asked: &Asked) -> Key {
     hash.update(model.to_le_bytes());
     hash.update(asked.outputs.len().to_le_bytes());
     for output in &asked.outputs {
-        hash.update([output.method as u8]);
+        match output.ask {
+            Ask::Method(method) => hash.update([b'm', method as u8]),
+            Ask::Output(place) => {
+                hash.update([b'o']);
+                hash.update(place.to_le_bytes());
+            }
+        }
     }
     let batch = &asked.decoded.batch;
     hash.update(batch.n_rows.to_le_bytes());
@@ -228,9 +234,9 @@ mod tests {
     use crate::decode::{Decoded, Form};
 
     fn asked(batch: Batch) -> Asked {
-        let output = Output { method: Method::Predict, name: None, is_binary: None };
+        let output = Output { ask: Ask::Method(Method::Predict), name: None, is_binary: None };
         let decoded = Decoded { batch, form: Form::Tensors, ignored: Vec::new() };
-        Asked { decoded, outputs: vec![output], id: None }
+        Asked { decoded, outputs: vec![output], id: None, alias: None, unused: Vec::new() }
     }
 
     fn answer(value: f64) -> Answer {
@@ -263,7 +269,7 @@ mod tests {
             asked(table("a", texts(&[None, Some("xyz")]))),
         ];
         let mut other_method = asked(Batch::matrix(1, vec![1.0, 2.0]));
-        other_method.outputs[0].method = Method::PredictProba;
+        other_method.outputs[0].ask = Ask::Method(Method::PredictProba);
         all.push(other_method);
         let keys: std::collections::HashSet<Key> = all.iter().map(|asked| key(1, asked)).collect();
         assert_eq!(keys.len(), all.len());

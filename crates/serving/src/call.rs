@@ -6,8 +6,9 @@ use models::{Method, Prediction};
 use net::{Fields, Target};
 
 use crate::content::Content;
-use crate::decode::{Decoded, Schema};
+use crate::decode::{self, Decoded, Schema};
 use crate::fault::{Cause, Fault, list, quoted};
+use crate::json::{Reader, Scalar};
 use crate::metrics::Metrics;
 use crate::model_set::{Entry, ModelSet, Ready};
 use crate::reply::Reply;
@@ -44,6 +45,10 @@ pub(crate) struct Question<'a> {
     pub(crate) method: Option<Method>,
     /// What the output is called that is asked for when nothing is said.
     pub(crate) default_output: &'static str,
+    /// The outputs that the model's file names.
+    pub(crate) named_outputs: &'a [String],
+    /// What the request calls the model, if that is not its own name.
+    pub(crate) alias: Option<&'a str>,
 }
 
 /// How a protocol asks a model.
@@ -66,12 +71,25 @@ pub(crate) struct Asked {
     pub(crate) outputs: Vec<Output>,
     /// The name of the request, which its answer bears too.
     pub(crate) id: Option<String>,
+    /// What the request calls the model, if that is not its own name. The answer calls it so too.
+    pub(crate) alias: Option<String>,
+    /// What else the request says, and that has no effect here. Only the first few are kept.
+    pub(crate) unused: Vec<String>,
 }
 
-/// One thing that a model is asked for.
+/// What a model is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Ask {
+    /// A method.
+    Method(Method),
+    /// One of the outputs that its file names, by its place.
+    Output(usize),
+}
+
+/// One thing that a request asks a model for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Output {
-    pub(crate) method: Method,
+    pub(crate) ask: Ask,
     /// What the request calls it, if it does.
     pub(crate) name: Option<String>,
     /// Whether it is answered in bytes, where a protocol has them and the request says.
@@ -90,6 +108,19 @@ impl Call<'_> {
         find_model(self.models, name.as_deref(), self.captures.version.map(percent_decoded).as_deref())
     }
 
+    /// What an answer calls a model: as the path does, or else by its own name.
+    pub(crate) fn name_of<'e>(&'e self, entry: &'e Entry) -> Cow<'e, str> {
+        self.captures.model.map_or(Cow::Borrowed(entry.name.as_str()), percent_decoded)
+    }
+
+    /// The keys of the query that nobody reads.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let pairs = self.target.query().into_iter().flat_map(|query| query.split('&'));
+        let keys = pairs.map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
+        let unused = keys.filter(|key| !key.is_empty() && !QUERY_KEYS.contains(key));
+        unused.map(|key| percent_decoded(key).into_owned()).collect()
+    }
+
     /// The model that is asked.
     pub(crate) fn entry(&self) -> Result<&Entry, Fault> {
         self.position().map(|position| self.models.entries()[position].as_ref())
@@ -106,6 +137,9 @@ impl Call<'_> {
         pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value)).next()
     }
 }
+
+/// What a query may say of a prediction.
+const QUERY_KEYS: [&str; 2] = ["method", "model"];
 
 /// The position of the model of this name and version; of the first when none is named.
 pub(crate) fn find_model(
@@ -151,6 +185,11 @@ fn nothing_served() -> Fault {
 // === impl Asked ===
 
 impl Asked {
+    /// What the answer calls the model.
+    pub(crate) fn name_of<'a>(&'a self, entry: &'a Entry) -> &'a str {
+        self.alias.as_deref().unwrap_or(&entry.name)
+    }
+
     /// How many rows the model answers for, each counted once for each output.
     pub(crate) fn n_predictions(&self) -> usize {
         self.decoded.batch.n_rows * self.outputs.len()
@@ -176,6 +215,8 @@ impl<'a> Question<'a> {
             default_method: ready.method,
             method,
             default_output: entry.default_output(),
+            named_outputs: ready.model.outputs(),
+            alias: None,
         }
     }
 
@@ -189,11 +230,69 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// What is asked for when nothing is said but the rows.
-    pub(crate) fn asked(&self, decoded: Decoded) -> Asked {
-        let name = self.method.map(|method| method.as_str().to_owned());
-        let output = Output { method: self.method.unwrap_or(self.default_method), name, is_binary: None };
-        Asked { decoded, outputs: vec![output], id: None }
+    /// What is asked for with these rows, and what the body says beside them.
+    pub(crate) fn asked(&self, decoded: Decoded, beside: Beside) -> Result<Asked, Fault> {
+        let method = match (self.method, beside.method) {
+            (Some(method), Some((other, place))) if method != other => {
+                let problem = format!("the query asks for `{method}`, and the body for `{other}`");
+                return Err(Fault::input(place, problem));
+            }
+            (method, beside) => method.or(beside.map(|(method, _)| method)),
+        };
+        let name = method.map(|method| method.as_str().to_owned());
+        let ask = Ask::Method(method.unwrap_or(self.default_method));
+        let outputs = vec![Output { ask, name, is_binary: None }];
+        let alias = self.alias.map(str::to_owned);
+        Ok(Asked { decoded, outputs, id: None, alias, unused: beside.unused })
+    }
+}
+
+/// What a body says beside its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// What the model is asked for, and where that is said.
+    method: Option<(Method, String)>,
+    /// The keys of what nobody reads.
+    unused: Vec<String>,
+}
+
+/// How many keys that nobody reads are told.
+const MOST_UNUSED: usize = 16;
+/// How many letters of them are.
+const SHOWN_LETTERS: usize = 64;
+
+impl Beside {
+    /// Reads the method that the value of a key names.
+    pub(crate) fn read_method(&mut self, reader: &mut Reader<'_>, place: &str) -> Result<(), Fault> {
+        match reader.scalar()? {
+            Scalar::Text(name) => self.choose(&name, place),
+            other => {
+                let problem = format!("expected the name of a method, got {}", decode::describe(&other));
+                Err(Fault::input(place, problem))
+            }
+        }
+    }
+
+    /// Chooses the method of this name.
+    pub(crate) fn choose(&mut self, name: &str, place: &str) -> Result<(), Fault> {
+        let method = name.parse().map_err(|problem: String| Fault::input(place, problem))?;
+        match self.method.replace((method, place.to_owned())) {
+            None => Ok(()),
+            Some(_) => Err(Fault::new(Cause::Format, "a method is asked for twice").at(place)),
+        }
+    }
+
+    /// Passes over a value that has no effect here, and notes its key.
+    pub(crate) fn skip(&mut self, reader: &mut Reader<'_>, key: &str) -> Result<(), Fault> {
+        self.note(key);
+        Ok(reader.skip()?)
+    }
+
+    /// Notes a key that has no effect here.
+    pub(crate) fn note(&mut self, key: &str) {
+        if self.unused.len() < MOST_UNUSED && !self.unused.iter().any(|known| known == key) {
+            self.unused.push(key.chars().take(SHOWN_LETTERS).collect());
+        }
     }
 }
 

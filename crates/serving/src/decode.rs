@@ -20,7 +20,7 @@ pub(crate) use column::describe;
 pub(crate) use csv::csv;
 pub(crate) use form::Form;
 pub(crate) use records::{columns, read_object, records};
-pub(crate) use rows::{Positions, begin_rows, list, split};
+pub(crate) use rows::{Positions, begin_rows, list, read_values, split};
 pub(crate) use schema::Schema;
 pub(crate) use table::{Decoded, Table};
 pub(crate) use tensor::{Data, Datatype, Elements, Json, Lists, Tensor, tensors};

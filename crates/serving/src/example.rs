@@ -1,6 +1,6 @@
 //! Bodies that a model answers, for people who read the reference and for hints in errors.
 
-use models::{Batch, Column, Columns, DataType, Values};
+use models::{Batch, Column, Columns, DataType, Field, Values};
 
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::Ready;
@@ -12,7 +12,7 @@ const SHOWN_ROWS: usize = 2;
 /// The rows that a model brings along, with their columns in its order.
 struct Example {
     batch: Batch,
-    /// The names of the columns, if the model has names for them.
+    /// The names of the columns, if the model has names for them that are not made up.
     names: Option<Vec<String>>,
 }
 
@@ -26,10 +26,10 @@ pub(crate) fn split_or_instances(ready: &Ready) -> String {
     format!("\"dataframe_split\": {{\"columns\": {}, \"data\": {data}}}", columns.into_text())
 }
 
-/// Rows as a list: of lists when all values are numbers, else of objects.
+/// Rows as a list: of lists when all values are numbers or the columns have no names, else of objects.
 pub(crate) fn instances(ready: &Ready) -> String {
     let example = Example::of(ready);
-    if !example.has_texts() {
+    if !example.has_texts() || example.names.is_none() {
         return rows(&example);
     }
     let mut json = Writer::new(Dialect::Python, 256);
@@ -37,10 +37,14 @@ pub(crate) fn instances(ready: &Ready) -> String {
     json.into_text()
 }
 
-/// The first row as an object.
+/// The first row as an object, or as a list of values when the columns have no names.
 pub(crate) fn features(ready: &Ready) -> String {
+    let example = Example::of(ready);
     let mut json = Writer::new(Dialect::Python, 256);
-    write_object(&mut json, &Example::of(ready), 0);
+    match example.names {
+        Some(_) => write_object(&mut json, &example, 0),
+        None => write_row(&mut json, &example, 0),
+    }
     json.into_text()
 }
 
@@ -48,8 +52,8 @@ pub(crate) fn features(ready: &Ready) -> String {
 pub(crate) fn tensors(ready: &Ready) -> String {
     let example = Example::of(ready);
     let mut json = Writer::new(Dialect::Python, 512);
-    match (&example.batch.columns, &example.names) {
-        (Columns::Table(columns), Some(_)) if ready.schema.is_declared() || example.has_texts() => {
+    match &example.batch.columns {
+        Columns::Table(columns) if ready.schema.is_declared() || example.has_texts() => {
             json.raw("{\"parameters\": {\"content_type\": \"pd\"}, \"inputs\": ");
             json.list(columns.iter().enumerate(), |json, (index, column)| {
                 write_tensor(json, &column.name, &[example.n_rows()], datatype(column, ready));
@@ -71,16 +75,13 @@ impl Example {
     fn of(ready: &Ready) -> Self {
         let mut example = ready.model.example().clone();
         let fields = ready.schema.fields();
-        let names = (!fields.is_empty()).then(|| fields.iter().map(|field| field.name.clone()).collect());
-        if let (Columns::Table(columns), Some(names)) = (&mut example.columns, &names) {
-            let position = |column: &Column| {
-                let names: &Vec<String> = names;
-                names.iter().position(|name| *name == column.name)
-            };
+        let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+        if let (Columns::Table(columns), false) = (&mut example.columns, names.is_empty()) {
+            let position = |column: &Column| names.iter().position(|name| *name == column.name);
             columns.retain(|column| position(column).is_some());
             columns.sort_by_key(position);
         }
-        Self { batch: example, names }
+        Self { batch: example, names: ready.schema.has_names().then_some(names) }
     }
 
     fn n_rows(&self) -> usize {
@@ -94,9 +95,8 @@ impl Example {
         }
     }
 
-    fn name(&self, column: usize) -> String {
-        let name = self.names.as_ref().and_then(|names| names.get(column).cloned());
-        name.unwrap_or_else(|| format!("x{column}"))
+    fn name(&self, column: usize) -> &str {
+        self.names.as_ref().and_then(|names| names.get(column)).map_or("", String::as_str)
     }
 }
 
@@ -113,12 +113,25 @@ fn datatype(column: &Column, ready: &Ready) -> DataType {
     }
 }
 
+/// The type of a column as the signature has it, or as its values are in the example when it has none.
+pub(crate) fn type_of_field(field: &Field, ready: &Ready) -> DataType {
+    match &ready.model.example().columns {
+        Columns::Table(columns) if field.datatype == DataType::Any => {
+            let column = columns.iter().find(|column| column.name == field.name);
+            column.map_or(field.datatype, |column| datatype(column, ready))
+        }
+        _ => field.datatype,
+    }
+}
+
 fn rows(example: &Example) -> String {
     let mut json = Writer::new(Dialect::Python, 256);
-    json.list(0..example.n_rows(), |json, row| {
-        json.list(0..example.batch.n_columns(), |json, column| write_cell(json, example, row, column));
-    });
+    json.list(0..example.n_rows(), |json, row| write_row(json, example, row));
     json.into_text()
+}
+
+fn write_row(json: &mut Writer, example: &Example, row: usize) {
+    json.list(0..example.batch.n_columns(), |json, column| write_cell(json, example, row, column));
 }
 
 fn write_tensor(json: &mut Writer, name: &str, shape: &[usize], datatype: DataType) {
@@ -132,7 +145,7 @@ fn write_tensor(json: &mut Writer, name: &str, shape: &[usize], datatype: DataTy
 fn write_object(json: &mut Writer, example: &Example, row: usize) {
     json.raw("{");
     for column in 0..example.batch.n_columns() {
-        json.raw(if column == 0 { "" } else { ", " }).text(&example.name(column)).raw(": ");
+        json.raw(if column == 0 { "" } else { ", " }).text(example.name(column)).raw(": ");
         write_cell(json, example, row, column);
     }
     json.raw("}");

@@ -3,7 +3,7 @@
 //! A function returns if its reader keeps its promise: it does not panic, and what it makes of the bytes is not larger than
 //! a fixed multiple of them.
 
-use models::{Columns, DataType, Field, Inputs, Method, Scalar, Signature};
+use models::{Columns, DataType, Field, Inputs, Method, NamedInput, Scalar, Signature};
 
 use crate::call::{Predict, Question, percent_decoded};
 use crate::content::Content;
@@ -126,6 +126,8 @@ fn body(predict: &Predict, content: Content, body: &[u8], schema: &Schema) {
         default_method: Method::Predict,
         method: None,
         default_output: "predict",
+        named_outputs: &[],
+        alias: None,
     };
     if let Ok(asked) = (predict.ask)(&question) {
         check_size(&asked.decoded.batch, body.len());
@@ -143,8 +145,9 @@ fn check_size(batch: &models::Batch, body_length: usize) {
     }
 }
 
-/// What models take: numbers without names, columns with types, columns without, and columns of numbers in order.
-fn schemas() -> [Schema; 4] {
+/// What models take: numbers without names, columns with types, columns without, columns of numbers in order, one column of
+/// texts without a name, and two inputs of several columns.
+fn schemas() -> [Schema; 6] {
     let field =
         |name: &str, datatype| Field { name: name.to_owned(), datatype, required: true, default: None };
     let optional = Field { required: false, ..field("b", DataType::Long) };
@@ -152,6 +155,13 @@ fn schemas() -> [Schema; 4] {
     let declared = vec![field("a", DataType::Double), optional, with_default, field("d d", DataType::String)];
     let undeclared = vec![field("a", DataType::Any), field("b", DataType::Any)];
     let numbers = vec![field("b", DataType::Double), field("a", DataType::Double)];
+    let wide = ["a_0", "a_1", "b"].map(|name| field(name, DataType::Float)).to_vec();
+    let inputs = [("a", 2), ("b", 1)].map(|(name, n_columns)| NamedInput {
+        name: name.to_owned(),
+        datatype: DataType::Float,
+        n_columns: Some(n_columns),
+        is_list: false,
+    });
     let schema = |inputs, is_declared| {
         Schema::new(&Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared }, true)
     };
@@ -160,6 +170,8 @@ fn schemas() -> [Schema; 4] {
         schema(Inputs::Columns(declared), true),
         schema(Inputs::Columns(undeclared), false),
         schema(Inputs::Columns(numbers), true).in_order(),
+        schema(Inputs::Columns(vec![field("text", DataType::String)]), false).without_names(),
+        schema(Inputs::Columns(wide), false).with_inputs(&inputs),
     ]
 }
 

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use models::{
-    Batch, Batching, Columns, Data, DataType, Field, Inputs, LoadError, Method, Model, PredictError, Values,
+    Batch, Batching, Columns, Data, DataType, Field, Inputs, LoadError, Method, Model, PredictError,
+    Prediction, Values,
 };
 use net::Bytes;
 use tracing::{info, warn};
 
 use crate::Settings;
+use crate::call::{Ask, Output};
 use crate::compute::Pace;
 use crate::decode::Schema;
 use crate::openapi;
@@ -116,16 +118,16 @@ pub(crate) struct Ready {
     pub(crate) loaded_at: Timestamp,
     /// How requests for it are joined, if they are.
     pub(crate) batching: Option<Batching>,
-    /// What its answers to the example are like, by method; known when somebody has asked.
+    /// What its answers to the example are like; known when somebody has asked.
     outputs: OnceLock<Vec<OutputKind>>,
     /// Counts the models that this process has loaded: no two have one number.
     pub(crate) number: u64,
 }
 
-/// What the answers of a model to one method are like.
+/// What the answers of a model to one question are like.
 #[derive(Debug)]
 pub(crate) struct OutputKind {
-    pub(crate) method: Method,
+    pub(crate) ask: Ask,
     pub(crate) datatype: DataType,
     /// `None` for one value per row.
     pub(crate) n_columns: Option<usize>,
@@ -281,12 +283,30 @@ impl Entry {
         Self { name, aliases, version, style, state }
     }
 
-    /// What the output is called that a request does not name.
+    /// What the output is called that a request does not name. Where it has no name of its own, it has that of the method.
     pub(crate) fn default_output(&self) -> &'static str {
         match self.style {
             Style::KServe => "output-0",
             Style::MlServer if self.is_mlflow() => "output-1",
-            Style::MlServer => "predict",
+            Style::MlServer => self.ready().map_or(Method::Predict, |ready| ready.method).as_str(),
+        }
+    }
+
+    /// What an output is called that a request does not call by another name.
+    pub(crate) fn name_of_output(&self, ask: Ask) -> &str {
+        match (ask, self.ready()) {
+            (Ask::Output(place), Some(ready)) => ready.model.outputs().get(place).map_or("", String::as_str),
+            (Ask::Method(method), Some(ready)) if method != ready.method => method.as_str(),
+            _ => self.default_output(),
+        }
+    }
+
+    /// How many columns an output has besides its rows; `None` when it is a list. A list of values is a column in MLServer's
+    /// style, but for the outputs that a file names, which have the shape that it says.
+    pub(crate) fn n_columns_of_output(&self, ask: Ask, n_columns: Option<usize>) -> Option<usize> {
+        match (n_columns, self.style, ask) {
+            (None, Style::MlServer, Ask::Method(_)) => Some(1),
+            (n_columns, _, _) => n_columns,
         }
     }
 
@@ -313,6 +333,8 @@ impl Ready {
         let LoadedModel { model, loaded_at } = loaded;
         let method = method.unwrap_or_else(|| model.default_method());
         let schema = Schema::new(model.signature(), settings.lenient_column_names);
+        let schema = schema.with_inputs(model.inputs());
+        let schema = if model.has_column_names() { schema } else { schema.without_names() };
         let schema = if takes_columns_in_order(&model, method) { schema.in_order() } else { schema };
         let (warm_up, pace) = warm_up(&model, method);
         let batching = model.description().batching.or(settings.batching);
@@ -333,15 +355,49 @@ impl Ready {
         Self { model, schema, method, pace, warm_up, loaded_at, batching, outputs, number }
     }
 
-    /// What its answers are like: that which comes unasked, then the others. Found out by asking it for its example.
+    /// What is asked of it when a request does not say: all outputs that its file names, or else a method.
+    pub(crate) fn asked_by_default(&self) -> Vec<Ask> {
+        match self.model.outputs().len() {
+            0 => vec![Ask::Method(self.method)],
+            n_outputs => (0..n_outputs).map(Ask::Output).collect(),
+        }
+    }
+
+    /// What its answers are like: those that come unasked, then the other methods. Found out by asking it for its example.
     pub(crate) fn outputs(&self) -> &[OutputKind] {
         let others = self.model.methods().iter().copied().filter(|method| *method != self.method);
-        let kind = |method| {
-            let prediction = self.model.predict(method, self.model.example()).ok()?;
+        let others = others.filter(|_| self.model.outputs().is_empty()).map(Ask::Method);
+        let kind = |ask| {
+            let prediction = self.answer(ask, self.model.example()).ok()?;
             let datatype = datatype(&prediction.data);
-            Some(OutputKind { method, datatype, n_columns: prediction.shape.n_columns })
+            Some(OutputKind { ask, datatype, n_columns: prediction.shape.n_columns })
         };
-        self.outputs.get_or_init(|| [self.method].into_iter().chain(others).filter_map(kind).collect())
+        self.outputs
+            .get_or_init(|| self.asked_by_default().into_iter().chain(others).filter_map(kind).collect())
+    }
+
+    /// The answer to one question.
+    pub(crate) fn answer(&self, ask: Ask, batch: &Batch) -> Result<Prediction, PredictError> {
+        match ask {
+            Ask::Method(method) => self.model.predict(method, batch),
+            Ask::Output(place) => self.model.predict_output(place, batch),
+        }
+    }
+
+    /// The answers to all that a request asks for. Outputs that the model gives at once are asked for once.
+    pub(crate) fn answers(&self, outputs: &[Output], batch: &Batch) -> Result<Vec<Prediction>, PredictError> {
+        let mut at_once = None;
+        let mut answer = |ask| match ask {
+            Ask::Output(place) if outputs.len() > 1 => {
+                let all = match &at_once {
+                    Some(all) => all,
+                    None => at_once.insert(self.model.predict_outputs(batch)?),
+                };
+                Ok(Prediction::clone(&all[place]))
+            }
+            ask => self.answer(ask, batch),
+        };
+        outputs.iter().map(|output| answer(output.ask)).collect()
     }
 }
 

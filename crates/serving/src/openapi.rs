@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use models::{DataType, Field, Scalar};
+use models::{DataType, Field, Method, Scalar};
 use serde_json::{Map, Value, json};
 
 use crate::model_set::{Entry, Ready};
@@ -85,7 +85,26 @@ fn parameters(route: &Route, entries: &[Arc<Entry>]) -> Vec<Value> {
     if route.pattern.contains("{version}") {
         parameters.push(parameter("version", versions.into_iter().collect()));
     }
+    if let Answer::Predict(_) = route.answer {
+        parameters.extend(method_parameter(route, entries));
+    }
     parameters
+}
+
+/// How the query chooses a method of the models that a path may ask.
+fn method_parameter(route: &Route, entries: &[Arc<Entry>]) -> Option<Value> {
+    let n_asked = if route.pattern.contains("{model}") { entries.len() } else { 1 };
+    let ready: Vec<&Ready> = entries.iter().take(n_asked).filter_map(|entry| entry.ready()).collect();
+    let is_there = |method: &Method| ready.iter().any(|ready| ready.model.methods().contains(method));
+    let methods: Vec<&str> =
+        Method::ALL.iter().filter(|method| is_there(method)).map(|method| method.as_str()).collect();
+    let mut schema = json!({ "enum": methods });
+    if let [ready] = ready[..] {
+        schema["default"] = json!(ready.method.as_str());
+    }
+    let description = "What the model is asked for.";
+    let parameter = json!({ "name": "method", "in": "query", "schema": schema, "description": description });
+    (!ready.is_empty()).then_some(parameter)
 }
 
 /// The schema of a body: for named features what the first model takes, else any object.
@@ -121,15 +140,17 @@ fn schema_name(model: &str) -> String {
 
 fn features_schema(ready: &Ready) -> Value {
     let fields = ready.schema.fields();
+    if !ready.schema.has_names() {
+        let items = fields.first().map_or_else(|| json!({ "type": "number" }), field_schema);
+        let mut values = json!({ "type": "array", "items": items });
+        if let Some(n_columns) = ready.schema.n_columns() {
+            values["minItems"] = json!(n_columns);
+            values["maxItems"] = json!(n_columns);
+        }
+        return values;
+    }
     let properties: Map<String, Value> =
         fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();
-    if let (true, Some(n_columns)) = (fields.is_empty(), ready.schema.n_columns()) {
-        // Columns without names are asked for as `x0`, `x1` and so on.
-        let properties: Map<String, Value> =
-            (0..n_columns).map(|column| (format!("x{column}"), json!({ "type": "number" }))).collect();
-        let required: Vec<&String> = properties.keys().collect();
-        return json!({ "type": "object", "required": required, "properties": properties });
-    }
     let required = fields.iter().filter(|field| field.required && field.default.is_none());
     let required: Vec<&str> = required.map(|field| field.name.as_str()).collect();
     json!({ "type": "object", "properties": properties, "required": required })

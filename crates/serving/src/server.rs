@@ -1,5 +1,6 @@
 //! The server: a request in, the answer of a model out.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -245,6 +246,10 @@ pub(crate) struct Inquiry {
     pub(crate) content: Content,
     /// What the query says the model is asked for.
     pub(crate) method: Option<Method>,
+    /// What the request calls the model, if that is not its own name.
+    pub(crate) alias: Option<String>,
+    /// What else the query says, and nobody reads.
+    pub(crate) unused: Vec<String>,
     pub(crate) body: Bytes,
     /// What the client calls it in the log, if it is logged.
     pub(crate) event_id: Option<String>,
@@ -317,7 +322,10 @@ impl Core {
         let body = body.collect(settings.body_limit).await.map_err(not_collected)?;
         let body = self.plain(encoding, body).await?;
         let event_id = self.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
-        let inquiry = Inquiry { predict, content, method, body, event_id };
+        let entry = &view.models.entries()[model];
+        let alias = Some(call.name_of(entry)).filter(|name| *name != entry.name).map(Cow::into_owned);
+        let unused = call.unused();
+        let inquiry = Inquiry { predict, content, method, alias, unused, body, event_id };
         self.predict(view, model, inquiry).await
     }
 
@@ -490,7 +498,10 @@ impl Inquiry {
 
     /// Reads the body.
     fn read(&self, entry: &Entry, ready: &Ready) -> Result<Asked, Fault> {
-        (self.predict.ask)(&Question::new(entry, ready, self.content, &self.body, self.method))
+        let question = Question::new(entry, ready, self.content, &self.body, self.method);
+        let mut asked = (self.predict.ask)(&Question { alias: self.alias.as_deref(), ..question })?;
+        asked.unused.extend(self.unused.iter().cloned());
+        Ok(asked)
     }
 }
 
@@ -506,8 +517,7 @@ fn here(view: &View, model: usize, ready: &Ready, predict: Predict, asked: &Aske
 fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Result<Done, Fault> {
     let batch = &asked.decoded.batch;
     let start = Instant::now();
-    let predictions = asked.outputs.iter().map(|output| ready.model.predict(output.method, batch));
-    let predictions: Result<Vec<Prediction>, _> = predictions.collect();
+    let predictions = ready.answers(&asked.outputs, batch);
     let predictions = predictions.map_err(|error| Fault::of_prediction(error, &asked.decoded))?;
     let took = start.elapsed();
     let reply = told(entry, predict, asked, &predictions);
@@ -516,16 +526,18 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
 
 /// The answer in the protocol of the question.
 fn told(entry: &Entry, predict: Predict, asked: &Asked, predictions: &[Prediction]) -> Reply {
-    let mut reply = (predict.tell)(entry, asked, predictions);
-    let ignored = &asked.decoded.ignored;
-    if !ignored.is_empty() {
-        let ignored = list(ignored.iter().map(String::as_str));
-        reply = reply.with_field(
-            "x-forebay-warning",
-            format!("ignored, because the model does not know them: {ignored}"),
-        );
+    let reply = (predict.tell)(entry, asked, predictions);
+    let warnings = [
+        ("ignored, because the model does not know them", &asked.decoded.ignored),
+        ("without effect here", &asked.unused),
+    ];
+    let warnings = warnings.iter().filter(|(_, names)| !names.is_empty());
+    let warning =
+        |(what, names): &(&str, &Vec<String>)| format!("{what}: {}", list(names.iter().map(String::as_str)));
+    match warnings.map(warning).collect::<Vec<_>>() {
+        warnings if warnings.is_empty() => reply,
+        warnings => reply.with_field("x-forebay-warning", warnings.join("; ")),
     }
-    reply
 }
 
 /// The answer to a request that has none, in the shape of its protocol.

@@ -27,29 +27,61 @@ pub(crate) struct Assembly {
     /// The example that `forebay.yaml` declares.
     pub(crate) declared_example: Option<Batch>,
     pub(crate) method: Option<Method>,
+    pub(crate) threshold: Option<f64>,
     pub(crate) description: Description,
 }
 
 impl Assembly {
     pub(crate) fn finish(self) -> Result<Model, Fault> {
         let methods = self.step.methods();
-        let default_method = self.method.unwrap_or(methods[0]);
+        let class = || self.description.parts.first().map_or("the model", |part| part.class.as_str());
+        let Some(default_method) = self.method.or(methods.first().copied()) else {
+            return Err(Fault::inconsistent(class(), "it has nothing that could be asked for"));
+        };
         if !methods.contains(&default_method) {
-            let class = self.description.parts.first().map_or("the model", |part| part.class.as_str());
-            let problem = format!("it is to be asked for `{default_method}`, which it has not");
-            return Err(Fault::inconsistent(class, problem));
+            let methods = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join("`, `");
+            let problem =
+                format!("it is to be asked for `{default_method}`, which it has not; it has `{methods}`");
+            return Err(Fault::inconsistent(class(), problem));
         }
 
+        if self.threshold.is_some() {
+            let tells_two = self.step.classes().is_some_and(|classes| classes.len() == 2);
+            if !tells_two || !methods.contains(&Method::PredictProba) {
+                let problem = match self.step.classes() {
+                    Some(classes) if !tells_two => format!(
+                        "`threshold` is for models that tell two classes apart, and this one tells {}",
+                        classes.len()
+                    ),
+                    Some(_) => {
+                        "`threshold` is for models that give probabilities, and this one has none".to_owned()
+                    }
+                    None => "`threshold` is for models that tell two classes apart, and this one tells none"
+                        .to_owned(),
+                };
+                return Err(Fault::inconsistent(features::FILE, problem));
+            }
+        }
+        let named_inputs = match (&self.step, &self.signature, &self.features) {
+            (Step::Predictor(_), Some(Signature { inputs: Inputs::Columns(_), .. }), _) | (_, _, Some(_)) => {
+                Vec::new()
+            }
+            (Step::Predictor(predictor), _, _) => predictor.inputs(),
+            (Step::Transformer(_), _, _) => Vec::new(),
+        };
         let n_columns = self.step.part().n_inputs();
         let hints: Vec<Hint> =
             (0..n_columns.unwrap_or(0)).map(|column| self.step.part().hint(column)).collect();
         let names = names(self.names, declared_names(self.signature.as_ref(), n_columns));
-        if self.features.is_some() && names.is_none() {
-            let problem = "it makes columns by name, but the model was fitted without names";
-            return Err(Fault::inconsistent(features::FILE, problem));
-        }
+        let names = match &self.features {
+            None => names,
+            Some(features) => {
+                let names = features.names_of_columns(names, n_columns);
+                Some(names.map_err(|problem| Fault::inconsistent(features::FILE, problem))?)
+            }
+        };
         let made_up = made_up_names(&hints).filter(|_| names.is_none());
-        let has_own_names = made_up.is_none();
+        let has_own_names = names.is_some();
         let column = |name| EntryColumn { name, is_required: true };
         let columns = names.or(made_up).map(|names| names.into_iter().map(column).collect());
         let entry = Entry { n_columns, columns, has_own_names, features: self.features };
@@ -65,8 +97,9 @@ impl Assembly {
         let saved = self.example.filter(|example| evaluator.ask(default_method, example, 1).is_ok());
         let saved = self.declared_example.or(saved);
         let example = saved.unwrap_or_else(|| make_example(&evaluator.entry, &hints, &signature));
-        let description = self.description;
-        Ok(Model { evaluator, signature, methods, default_method, example, description })
+        let (threshold, description) = (self.threshold, self.description);
+        let inputs = named_inputs;
+        Ok(Model { evaluator, signature, methods, default_method, threshold, inputs, example, description })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::features::Features;
 use crate::rows::{Column, Rows, Table};
-use crate::{Batch, Columns, InputError, InputProblem};
+use crate::{Batch, Columns, InputError, InputProblem, position_in_name};
 
 /// How the columns of a batch become those of the estimator.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Entry {
     pub(super) n_columns: Option<usize>,
     /// Its columns, if they have names.
     pub(super) columns: Option<Vec<EntryColumn>>,
-    /// Whether these names are those of the model. Others are for want of any, and need not be used.
+    /// Whether these names are those of the model. Others are for want of any: columns are known by their positions.
     pub(super) has_own_names: bool,
     /// What is made of a request first.
     pub(super) features: Option<Features>,
@@ -34,12 +34,8 @@ impl Entry {
     pub(super) fn rows<'a>(&'a self, batch: &'a Batch) -> Result<Rows<'a>, InputError> {
         check_shape(batch)?;
         match (&batch.columns, &self.columns, &self.features) {
-            (Columns::Table(columns), Some(wanted), None) if !self.has_own_names => {
-                let is_named = |wanted: &EntryColumn| columns.iter().any(|column| column.name == wanted.name);
-                match columns.len() == wanted.len() && !wanted.iter().all(is_named) {
-                    true => Ok(Rows::of(batch)),
-                    false => pick_in_order(wanted, batch.n_rows, columns),
-                }
+            (Columns::Table(columns), _, None) if !self.has_own_names => {
+                self.rows_by_position(batch.n_rows, columns)
             }
             (Columns::Table(columns), Some(wanted), None) => pick_in_order(wanted, batch.n_rows, columns),
             (Columns::Table(_), Some(wanted), Some(features)) => {
@@ -55,6 +51,53 @@ impl Entry {
                 }
                 _ => Ok(Rows::of(batch)),
             },
+        }
+    }
+
+    /// The rows of a table for a model without column names: of the only column there is, or of columns whose names say
+    /// where they stand, in any order. That nothing else is guessed is decision 9.
+    fn rows_by_position<'a>(
+        &self,
+        n_rows: usize,
+        columns: &'a [crate::Column],
+    ) -> Result<Rows<'a>, InputError> {
+        let n_columns = self.n_columns.unwrap_or(columns.len());
+        let made_up = self.columns.as_deref().unwrap_or_default();
+        let mut places: Vec<Option<&crate::Column>> = vec![None; n_columns];
+        for column in columns {
+            let is_it = |made_up: &EntryColumn| made_up.name == column.name;
+            let position = match made_up.iter().position(is_it).or_else(|| position_in_name(&column.name)) {
+                _ if n_columns == 1 && columns.len() == 1 => 0,
+                Some(position) => position,
+                None => return Err(problem(InputProblem::NoColumnNames { name: column.name.clone() })),
+            };
+            let Some(place) = places.get_mut(position) else {
+                let (expected, got) = (n_columns, columns.len().max(position + 1));
+                return Err(problem(InputProblem::WrongColumnCount { expected, got }));
+            };
+            if place.replace(column).is_some() {
+                return Err(problem(InputProblem::ColumnTwice { name: column.name.clone() }));
+            }
+        }
+        if made_up.is_empty() && columns.len() != n_columns {
+            let (expected, got) = (n_columns, columns.len());
+            return Err(problem(InputProblem::WrongColumnCount { expected, got }));
+        }
+        let mut rows = Vec::with_capacity(n_columns);
+        let mut missing = Vec::new();
+        for (position, place) in places.into_iter().enumerate() {
+            match (place, made_up.get(position)) {
+                (Some(column), _) => rows.push(Column::of(&column.values)),
+                (None, Some(made_up)) if !made_up.is_required => {
+                    rows.push(Column::Double(vec![f64::NAN; n_rows].into()));
+                }
+                (None, Some(made_up)) => missing.push(made_up.name.clone()),
+                (None, None) => missing.push(position.to_string()),
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(Rows::Table(Table { n_rows, columns: rows })),
+            false => Err(problem(InputProblem::MissingColumns { names: missing })),
         }
     }
 

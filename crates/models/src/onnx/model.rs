@@ -9,7 +9,7 @@ use super::tensor::{Shape, Tensor};
 use crate::estimator::{Hint, Part, Predictor};
 use crate::fault::Fault;
 use crate::rows::{Cell, Refusal, Rows, Takes};
-use crate::{Data, DataType, InputProblem, Method, Prediction, Scalar};
+use crate::{Data, DataType, InputProblem, Method, NamedInput, Prediction, Scalar};
 
 /// What errors call a model.
 const TITLE: &str = "onnx.ModelProto";
@@ -252,6 +252,16 @@ impl Predictor for OnnxModel {
     fn rows_are_independent(&self) -> bool {
         // Nothing in a graph says so.
         false
+    }
+
+    fn inputs(&self) -> Vec<NamedInput> {
+        let named = |input: &Input| NamedInput {
+            name: input.name.clone(),
+            datatype: input.hint().datatype,
+            n_columns: input.n_columns,
+            is_list: input.is_list,
+        };
+        self.inputs.iter().map(named).collect()
     }
 
     fn outputs(&self) -> &[String] {

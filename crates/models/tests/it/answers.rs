@@ -118,7 +118,7 @@ fn a_matrix_must_have_the_right_width() {
     let svc = model("iris-svc/model.joblib");
     check(&svc, &Batch::matrix(3, vec![1.0; 6]), expect!["each row has 3 values; the model takes 4"]);
     check(&svc, &Batch::matrix(4, Vec::new()), expect!["there are no rows"]);
-    let columns = [("a", Values::Double(vec![1.0])), ("b", Values::Double(vec![1.0]))];
+    let columns = [("0", Values::Double(vec![1.0])), ("1", Values::Double(vec![1.0]))];
     check(&svc, &table(&columns), expect!["each row has 2 values; the model takes 4"]);
 }
 
@@ -127,6 +127,35 @@ fn a_batch_of_unequal_columns_is_refused() {
     let svc = model("iris-svc/model.joblib");
     let columns = [("a", Values::Double(vec![1.0, 2.0])), ("b", Values::Double(vec![1.0]))];
     check(&svc, &table(&columns), expect!["there are 1 values in a batch of 2 rows"]);
+}
+
+#[test]
+fn a_model_without_column_names_is_told_no_columns_by_name() {
+    let svc = model("iris-svc/model.joblib");
+    let number = |value: f64| Values::Double(vec![value]);
+    let values = [6.8, 2.8, 4.8, 1.4];
+    let named =
+        |names: [&'static str; 4]| table(&[0, 1, 2, 3].map(|place| (names[place], number(values[place]))));
+    check(
+        &svc,
+        &named(["sl", "sw", "pl", "pw"]),
+        expect!["the model was saved without column names, so nobody knows which of its columns `sl` is"],
+    );
+    // Names that say where a column stands do, in any order.
+    check(&svc, &Batch::matrix(4, values.to_vec()), expect!["Long([1])"]);
+    for names in [["0", "1", "2", "3"], ["x0", "x1", "x2", "x3"], ["f0", "f1", "f2", "f3"]] {
+        check(&svc, &named(names), expect!["Long([1])"]);
+    }
+    let mixed = [3, 1, 0, 2].map(|place| (["x0", "x1", "x2", "x3"][place], number(values[place])));
+    check(&svc, &table(&mixed), expect!["Long([1])"]);
+    check(&svc, &table(&mixed[..3]), expect!["each row has 3 values; the model takes 4"]);
+    check(&svc, &named(["x0", "x1", "x2", "x4"]), expect!["each row has 5 values; the model takes 4"]);
+    check(&svc, &named(["x0", "x1", "2", "x2"]), expect!["the column `x2` stands there twice"]);
+    // Of one column there is no order.
+    let texts = model("sk-tfidf-logreg/model.joblib");
+    let review = |name| table(&[(name, text("a b"))]);
+    let answer = |batch: &Batch| texts.predict(Method::Predict, batch).unwrap();
+    assert_eq!(answer(&review("review")), answer(&review("text")));
 }
 
 #[test]

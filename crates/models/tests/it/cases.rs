@@ -104,6 +104,7 @@ impl Case {
             let known = model.classes().ok_or("it has no classes")?;
             compare(known, classes)?;
         }
+        let input = told(&model, self.input.clone());
         let mut largest = Difference::default();
         let answers = self.expected.as_object().unwrap().iter();
         for (name, expected) in answers.filter(|(name, _)| !NO_METHODS.contains(&name.as_str())) {
@@ -113,8 +114,7 @@ impl Case {
             } else {
                 name.parse::<Method>()?
             };
-            let prediction =
-                model.predict(method, &self.input).map_err(|error| format!("{name}: {error}"))?;
+            let prediction = model.predict(method, &input).map_err(|error| format!("{name}: {error}"))?;
             let n_expected = expected.as_array().unwrap().len();
             if prediction.shape.n_rows != n_expected {
                 return Err(format!("{name}: {} rows instead of {n_expected}", prediction.shape.n_rows));
@@ -127,7 +127,7 @@ impl Case {
                 compare(&prediction.data, expected).map_err(|problem| format!("{name}: {problem}"))?;
             largest = largest.max(difference);
             if !DEPENDS_ON_BATCH.contains(&self.name.as_str()) {
-                self.check_row_by_row(&model, method, &prediction.data)?;
+                self.check_row_by_row(&model, &input, method, &prediction.data)?;
             }
         }
         let bound =
@@ -140,17 +140,22 @@ impl Case {
     }
 
     /// One row by itself, and many together, must give the same as the batch.
-    fn check_row_by_row(&self, model: &Model, method: Method, together: &Data) -> Result<(), String> {
-        let per_row = together.len() / self.input.n_rows;
-        for row in 0..self.input.n_rows {
-            let alone =
-                model.predict(method, &rows(&self.input, &[row])).map_err(|error| error.to_string())?.data;
+    fn check_row_by_row(
+        &self,
+        model: &Model,
+        input: &Batch,
+        method: Method,
+        together: &Data,
+    ) -> Result<(), String> {
+        let per_row = together.len() / input.n_rows;
+        for row in 0..input.n_rows {
+            let alone = model.predict(method, &rows(input, &[row])).map_err(|error| error.to_string())?.data;
             if !is_same(&alone, &part(together, row * per_row, per_row)) {
                 return Err(format!("row {row} alone gives another {method}"));
             }
         }
-        let many: Vec<usize> = (0..700).map(|index| index * 7 % self.input.n_rows).collect();
-        let many_rows = rows(&self.input, &many);
+        let many: Vec<usize> = (0..700).map(|index| index * 7 % input.n_rows).collect();
+        let many_rows = rows(input, &many);
         let repeated = model.predict(method, &many_rows).map_err(|error| error.to_string())?.data;
         let by_threads =
             model.predict_with_threads(method, &many_rows, 2).map_err(|error| error.to_string())?.data;
@@ -164,6 +169,14 @@ impl Case {
         }
         Ok(())
     }
+}
+
+/// Rows as a model takes them: by number, if it was saved without column names.
+pub(crate) fn told(model: &Model, mut input: Batch) -> Batch {
+    if let (false, models::Columns::Table(columns)) = (model.has_column_names(), &mut input.columns) {
+        columns.iter_mut().enumerate().for_each(|(index, column)| column.name = index.to_string());
+    }
+    input
 }
 
 /// How far answers are from what is expected.

@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use models::{Batch, Column, Inputs, LoadError, Method, Model, Values};
 use tempfile::TempDir;
 
-use crate::cases::fixtures;
+use crate::cases::{Case, fixtures, told};
 use Content::{Fixture, Text};
 
 /// A folder with these files, each a copy of a fixture or a text.
@@ -147,14 +147,14 @@ fn a_predict_function_that_the_model_has_not_is_refused() {
     check_refused(
         folder(&[("MLmodel", Text(mlmodel)), ("model.pkl", svc())]).path(),
         expect![
-            "`sklearn.svm._classes.SVC` in `DIR/model.pkl` is inconsistent: it is to be asked for `predict_proba`, which it has not"
+            "`sklearn.svm._classes.SVC` in `DIR/model.pkl` is inconsistent: it is to be asked for `predict_proba`, which it has not; it has `predict`, `decision_function`"
         ],
     );
     let mlmodel = "flavors:\n  python_function: {predict_fn: score}\n  sklearn: {pickled_model: model.pkl}\n";
     check_refused(
         folder(&[("MLmodel", Text(mlmodel)), ("model.pkl", svc())]).path(),
         expect![
-            "an MLflow model with `predict_fn: score` is not supported: it is one of predict, predict_proba, decision_function, transform"
+            "an MLflow model with `predict_fn: score` is not supported: it is one of predict, predict_proba, predict_log_proba, decision_function, transform, score_samples, kneighbors, kneighbors_distance"
         ],
     );
 }
@@ -329,4 +329,136 @@ fn a_feature_step_tells_what_a_request_may_carry() {
         category?: string = Text("books")"#]]
     .assert_eq(&told.join("\n"));
     assert!(model.predict(Method::Predict, model.example()).is_ok());
+}
+
+#[test]
+fn a_model_without_column_names_is_given_names_beside_it() {
+    const NAMES: &str = "features: [{name: sl}, {name: sw}, {name: pl}, {name: pw}]";
+    let folder = folder(&[("model.joblib", svc()), ("forebay.yaml", Text(NAMES))]);
+    let column =
+        |(name, value): (&str, f64)| Column { name: name.to_owned(), values: Values::Double(vec![value]) };
+    let row = Batch::table([("pw", 1.4), ("sl", 6.8), ("pl", 4.8), ("sw", 2.8)].map(column).to_vec());
+    // Whether the folder is named, or the only model in it.
+    for path in [folder.path().to_owned(), folder.path().join("model.joblib")] {
+        let model = models::load(&path).unwrap();
+        assert_eq!(model.predict(Method::Predict, &row).unwrap().data, models::Data::Long(vec![1]));
+    }
+}
+
+#[test]
+fn the_columns_of_a_model_without_names_are_counted() {
+    let check = |yaml: &str, expected: Expect| {
+        check_refused(folder(&[("model.joblib", svc()), ("forebay.yaml", Text(yaml))]).path(), expected);
+    };
+    check(
+        "features: [{name: a}, {name: b}]",
+        expect![[
+            r#"`forebay.yaml` in `DIR/model.joblib` is inconsistent: the model was saved without column names and takes 4 columns, and 2 are declared; say which of the features they are, in the order of the model, as `columns: [a, b, …]`"#
+        ]],
+    );
+    check(
+        "{features: [{name: a}, {name: b}], columns: [a, c]}",
+        expect!["`DIR/forebay.yaml`: columns[1]: `c` is none of the features"],
+    );
+    check(
+        "columns: [a]",
+        expect!["`DIR/forebay.yaml`: `columns` needs `features`, of which the columns are some"],
+    );
+    let model = folder(&[
+        ("model.joblib", svc()),
+        (
+            "forebay.yaml",
+            Text(
+                "{features: [{name: mm}, {name: sw}, {name: pl}, {name: pw}, {name: sl, expression: mm / 10}], columns: [sl, sw, pl, pw]}",
+            ),
+        ),
+    ]);
+    let model = models::load(model.path()).unwrap();
+    let column =
+        |(name, value): (&str, f64)| Column { name: name.to_owned(), values: Values::Double(vec![value]) };
+    let row = Batch::table([("pw", 1.4), ("mm", 68.0), ("pl", 4.8), ("sw", 2.8)].map(column).to_vec());
+    assert_eq!(model.predict(Method::Predict, &row).unwrap().data, models::Data::Long(vec![1]));
+}
+
+#[test]
+fn a_threshold_decides_between_two_classes() {
+    const THRESHOLD: &str = "{method: predict_proba, threshold: 0.9}";
+    let load = |yaml: &str| {
+        let folder =
+            folder(&[("model.joblib", Fixture("sk-gbc-binary/model.joblib")), ("forebay.yaml", Text(yaml))]);
+        models::load(folder.path()).unwrap()
+    };
+    let model = load(THRESHOLD);
+    assert_eq!((model.default_method(), model.threshold()), (Method::PredictProba, Some(0.9)));
+    let input = Case::read(&fixtures().join("sk-gbc-binary")).input;
+    let rows = told(&model, input);
+    let models::Data::Double(probabilities) = model.predict(Method::PredictProba, &rows).unwrap().data else {
+        panic!("numbers")
+    };
+    let classes = model.classes().unwrap().clone();
+    for threshold in [0.0, 0.01, 0.5, 0.99, 1.0] {
+        let model = load(&format!("threshold: {threshold}"));
+        let expected: Vec<usize> =
+            probabilities.chunks(2).map(|row| usize::from(row[1] >= threshold)).collect();
+        let got = model.predict(Method::Predict, &rows).unwrap().data;
+        assert_eq!(format!("{got:?}"), format!("{:?}", picked(&classes, &expected)), "{threshold}");
+    }
+}
+
+/// The labels of these classes.
+fn picked(classes: &models::Data, places: &[usize]) -> models::Data {
+    match classes {
+        models::Data::Long(labels) => models::Data::Long(places.iter().map(|place| labels[*place]).collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_threshold_that_makes_no_sense_is_refused() {
+    let check = |fixture: &str, yaml: &str, expected: Expect| {
+        check_refused(
+            folder(&[("model.joblib", Fixture(fixture)), ("forebay.yaml", Text(yaml))]).path(),
+            expected,
+        );
+    };
+    check(
+        "iris-logreg/model.joblib",
+        "threshold: 0.3",
+        expect![
+            "`forebay.yaml` in `DIR/model.joblib` is inconsistent: `threshold` is for models that tell two classes apart, and this one tells 3"
+        ],
+    );
+    check(
+        "sk-linreg/model.joblib",
+        "threshold: 0.3",
+        expect![
+            "`forebay.yaml` in `DIR/model.joblib` is inconsistent: `threshold` is for models that tell two classes apart, and this one tells none"
+        ],
+    );
+    check(
+        "iris-binary-svc-linear/model.joblib",
+        "threshold: 0.3",
+        expect![
+            "`forebay.yaml` in `DIR/model.joblib` is inconsistent: `threshold` is for models that give probabilities, and this one has none"
+        ],
+    );
+    check(
+        "sk-gbc-binary/model.joblib",
+        "threshold: 1.5",
+        expect!["`DIR/forebay.yaml`: `threshold`: expected a probability, from 0 to 1, got 1.5"],
+    );
+    check(
+        "sk-gbc-binary/model.joblib",
+        "method: predict_probability",
+        expect![
+            "`DIR/forebay.yaml`: `method`: `predict_probability` is none of predict, predict_proba, predict_log_proba, decision_function, transform, score_samples, kneighbors, kneighbors_distance"
+        ],
+    );
+    check(
+        "sk-linreg/model.joblib",
+        "method: predict_proba",
+        expect![
+            "`sklearn.linear_model._base.LinearRegression` in `DIR/model.joblib` is inconsistent: it is to be asked for `predict_proba`, which it has not; it has `predict`"
+        ],
+    );
 }

@@ -23,7 +23,7 @@ fn model(case: &str) -> Model {
 }
 
 fn input(case: &str) -> Batch {
-    cases::batch(&json(&folder(case).join("input.json")))
+    cases::told(&model(case), cases::batch(&json(&folder(case).join("input.json"))))
 }
 
 #[test]

@@ -23,13 +23,12 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
         Fault::new(Cause::Format, format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
     let mut lines = Lines { rest: text, line: 1 };
-    let mut names = Names::new(schema);
-    let mut positions = Vec::new();
+    let mut header = Vec::new();
     let mut first_line = FirstLine::default();
     if !lines.is_at_end() {
-        lines.fields(|index, name| {
+        lines.fields(|_, name| {
             first_line.add(name.trim());
-            positions.push(names.place(name.trim(), index, form)?);
+            header.push(name.trim().to_owned());
             Ok(())
         })?;
     }
@@ -37,6 +36,9 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
         let fault = Fault::new(Cause::Format, "expected the names of the columns, got numbers").at("line 1");
         return Err(fault.with_help("begin with a header, such as `a,b,c`"));
     }
+    let mut names = Names::new(schema);
+    let positions = header.iter().enumerate().map(|(index, name)| names.place(name, index, form));
+    let positions: Vec<Option<usize>> = positions.collect::<Result<_, _>>()?;
     names.require(form)?;
     let mut table = Table::with_names(names, body.len());
     let (cells, n_rows) = read_cells(&mut lines, positions.len())?;

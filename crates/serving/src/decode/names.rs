@@ -1,20 +1,20 @@
 //! The columns that a request names, and those of them that the model takes.
 
-use std::collections::HashMap;
+use models::InputProblem;
 
 use super::{Form, Schema};
 use crate::fault::{Fault, list, nearest, quoted};
 
 /// The columns that a request names.
 ///
-/// A model that takes a matrix has no names for its columns: it takes all, in the order in which they are named first.
+/// A model without names for its columns takes them by the numbers in their names, and no others (decision 9).
 #[derive(Debug)]
 pub(crate) struct Names<'s> {
     schema: &'s Schema,
     /// Whether a column has come.
     is_given: Vec<bool>,
-    /// The columns of a model that takes a matrix, by name.
-    found: HashMap<String, usize>,
+    /// What the only column of a model without names is called in this request.
+    only: Option<String>,
     ignored: Vec<Ignored>,
 }
 
@@ -34,8 +34,8 @@ const SHOWN_LETTERS: usize = 64;
 impl<'s> Names<'s> {
     /// No names yet.
     pub(super) fn new(schema: &'s Schema) -> Self {
-        let is_given = vec![false; schema.fields().len()];
-        Self { schema, is_given, found: HashMap::new(), ignored: Vec::new() }
+        let is_given = vec![false; schema.n_columns().unwrap_or(0)];
+        Self { schema, is_given, only: None, ignored: Vec::new() }
     }
 
     /// What the model takes.
@@ -50,26 +50,37 @@ impl<'s> Names<'s> {
 
     /// The position of the column that is called `name` and stands at `index` of the names in the request, which is
     /// its position if the client keeps to the model's order. `None`, and a note, when there is no such column.
+    ///
+    /// # Errors
+    /// When the model has no names for its columns, and this one does not say where it stands.
     #[inline]
-    pub(super) fn position(&mut self, name: &str, index: usize, may_add: bool) -> Option<usize> {
-        let position = match self.schema.matrix() {
-            None => self.schema.position(name, index),
-            Some(_) => self.find_or_add(name, may_add),
-        };
+    pub(super) fn position(&mut self, name: &str, index: usize, form: Form) -> Result<Option<usize>, Fault> {
+        let position = self.schema.position(name, index);
+        if position.is_none() && !self.schema.has_names() {
+            return self.position_without_names(name, index, form).map(Some);
+        }
         if position.is_none() {
             self.ignore(name, index);
         }
-        position
+        Ok(position)
     }
 
-    fn find_or_add(&mut self, name: &str, may_add: bool) -> Option<usize> {
-        let found = self.found.get(name).copied();
-        if found.is_none() && may_add {
-            self.found.insert(name.to_owned(), self.is_given.len());
-            self.is_given.push(false);
-            return Some(self.is_given.len() - 1);
+    fn position_without_names(&mut self, name: &str, index: usize, form: Form) -> Result<usize, Fault> {
+        let Some(position) = self.schema.position_without_names(name) else {
+            return Err(without_names(self.schema, name, form.place_of_name(name, index)));
+        };
+        if self.schema.n_columns() == Some(1) {
+            let only = self.only.get_or_insert_with(|| name.to_owned());
+            if only != name {
+                let problem =
+                    format!("the model takes one column, got {} and {}", quoted(only), quoted(name));
+                return Err(Fault::input(form.place_of_name(name, index), problem));
+            }
         }
-        found
+        if position >= self.is_given.len() {
+            self.is_given.resize(position + 1, false);
+        }
+        Ok(position)
     }
 
     fn ignore(&mut self, name: &str, index: usize) {
@@ -87,7 +98,7 @@ impl<'s> Names<'s> {
 
     /// The position of a column that a header names, which it may do once.
     pub(super) fn place(&mut self, name: &str, index: usize, form: Form) -> Result<Option<usize>, Fault> {
-        let position = self.position(name, index, true);
+        let position = self.position(name, index, form)?;
         if let Some(position) = position {
             self.give_once(position, name, index, form)?;
         }
@@ -126,10 +137,17 @@ impl<'s> Names<'s> {
         row: Option<usize>,
         is_given: impl Fn(usize) -> bool,
     ) -> Result<(), Fault> {
-        let fields = self.schema.fields().iter().enumerate();
-        let lacking = fields
-            .filter(|(position, field)| field.required && field.default.is_none() && !is_given(*position));
-        let missing: Vec<String> = lacking.map(|(_, field)| field.name.clone()).collect();
+        let is_lacking = |position: &usize| {
+            let field = self.schema.fields().get(*position);
+            field.is_none_or(|field| field.required && field.default.is_none()) && !is_given(*position)
+        };
+        let name = |position: usize| {
+            self.schema
+                .fields()
+                .get(position)
+                .map_or_else(|| format!("x{position}"), |field| field.name.clone())
+        };
+        let missing: Vec<String> = (0..self.n_columns()).filter(is_lacking).map(name).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -167,4 +185,17 @@ impl<'s> Names<'s> {
     pub(super) fn into_ignored(self) -> Vec<String> {
         self.ignored.into_iter().map(|ignored| ignored.name).collect()
     }
+}
+
+/// The fault of a column that is named to a model that has no names.
+fn without_names(schema: &Schema, name: &str, place: String) -> Fault {
+    let shown: String = name.chars().take(SHOWN_LETTERS).collect();
+    let problem = InputProblem::NoColumnNames { name: shown };
+    let values = match schema.n_columns() {
+        Some(n_columns) => format!("the {n_columns} values of each row"),
+        None => "the values of each row".to_owned(),
+    };
+    Fault::input(place, problem.to_string()).with_help(format!(
+        "send {values} as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+    ))
 }

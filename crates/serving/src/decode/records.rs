@@ -58,7 +58,7 @@ pub(crate) fn read_object(
     let mut n_names = 0;
     let mut members = reader.object()?;
     while let Some(name) = members.next(reader)? {
-        let position = table.position(&name, n_names);
+        let position = table.position(&name, n_names, form)?;
         n_names += 1;
         let Some(position) = position else {
             reader.skip()?;

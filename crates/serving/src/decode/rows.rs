@@ -27,8 +27,16 @@ pub(crate) fn list(
 ) -> Result<Decoded, Fault> {
     let mut ahead = reader.clone();
     let mut items = begin_rows(&mut ahead, Form::Rows(path))?;
-    if items.next(&mut ahead)? && ahead.peek()? == Kind::Object {
-        return super::records(reader, schema, body_length, path);
+    if items.next(&mut ahead)? {
+        match ahead.peek()? {
+            Kind::Object => return super::records(reader, schema, body_length, path),
+            Kind::Array => {}
+            // Of one column there is no order, and a value is a row.
+            _ if schema.n_columns() == Some(1) => {
+                return values(reader, schema, body_length, Form::Rows(path));
+            }
+            _ => {}
+        }
     }
     let has_names = schema.is_declared() && schema.matrix().is_none();
     if has_names && positions == Positions::Undeclared {
@@ -49,6 +57,49 @@ fn rows(reader: &mut Reader<'_>, schema: &Schema, body_length: usize, form: Form
     let positions: Vec<Option<usize>> = (0..schema.fields().len()).map(Some).collect();
     placed_rows(reader, &mut table, &positions, form)?;
     table.finish(form)
+}
+
+/// Reads rows that are single values, of a model that takes one column.
+fn values(
+    reader: &mut Reader<'_>,
+    schema: &Schema,
+    body_length: usize,
+    form: Form,
+) -> Result<Decoded, Fault> {
+    let mut table = Table::new(schema, body_length);
+    let mut items = begin_rows(reader, form)?;
+    while items.next(reader)? {
+        let row = table.n_rows();
+        let place = || form.place(Some(row), None);
+        let value = single(reader, place)?;
+        table.push(0, &value).map_err(|misfit| misfit.fault(place()))?;
+        table.end_rows(1, 1, form)?;
+    }
+    table.finish(form)
+}
+
+/// Reads a row that is a list of the values of all columns, of a model whose columns have no names, into a table.
+pub(crate) fn read_values(reader: &mut Reader<'_>, table: &mut Table<'_>, form: Form) -> Result<(), Fault> {
+    let row = table.n_rows();
+    let n_columns = table.schema().n_columns();
+    let mut n_values = 0;
+    let mut items = begin_row(reader, row, form)?;
+    while items.next(reader)? {
+        let value = single(reader, || form.place_of_item(row, n_values))?;
+        let position = match n_columns {
+            Some(n_columns) if n_values >= n_columns => {
+                return Err(wrong_length(row, n_values + 1, n_columns, form));
+            }
+            Some(_) => n_values,
+            None => table.position(&n_values.to_string(), n_values, form)?.unwrap_or(n_values),
+        };
+        table.push(position, &value).map_err(|misfit| misfit.fault(form.place_of_item(row, n_values)))?;
+        n_values += 1;
+    }
+    match n_columns {
+        Some(n_columns) if n_values < n_columns => Err(wrong_length(row, n_values, n_columns, form)),
+        _ => table.end_rows(1, n_values, form),
+    }
 }
 
 /// Reads what pandas calls `split`: `{"columns": […], "data": [[…], …]}`, with the names before the data or after.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use models::{DataType, Field, Inputs, Signature};
+use models::{DataType, Field, Inputs, NamedInput, Signature, position_in_name};
 
 use crate::fault::folded;
 
@@ -11,14 +11,21 @@ use crate::fault::folded;
 pub(crate) struct Schema {
     inputs: Inputs,
     is_declared: bool,
+    /// Whether the columns have names. Names that are made up for want of any do not count.
+    has_names: bool,
     /// The type of all columns, when the model takes rows of numbers in their order.
     numbers: Option<DataType>,
     /// The names as JSON has them; empty where there is more than one way to write it.
     quoted: Vec<Vec<u8>>,
     positions: HashMap<String, usize>,
+    /// The first column of each input that the model's file names and that has several, and how many it has.
+    inputs_of_columns: HashMap<String, (usize, usize)>,
     /// Positions by [`folded`] name, when names are taken leniently.
     folded_positions: Option<HashMap<Vec<u8>, usize>>,
 }
+
+/// How many columns a request may number when the model does not say how many it takes.
+const MOST_UNCOUNTED_COLUMNS: usize = 4096;
 
 impl Schema {
     /// The schema of a signature. When lenient, `fixed_acidity` stands for a column `fixed acidity`.
@@ -31,11 +38,36 @@ impl Schema {
         Self {
             inputs: signature.inputs.clone(),
             is_declared: signature.is_declared,
+            has_names: matches!(signature.inputs, Inputs::Columns(_)),
             numbers,
             quoted: fields.iter().map(|field| quoted(&field.name)).collect(),
             positions: fields.iter().map(|field| field.name.clone()).zip(0..).collect(),
+            inputs_of_columns: HashMap::new(),
             folded_positions: is_lenient.then(folded_positions),
         }
+    }
+
+    /// The same schema of a model whose file names its inputs, of which each may be several columns.
+    pub(crate) fn with_inputs(mut self, inputs: &[NamedInput]) -> Self {
+        let mut first = 0;
+        for input in inputs.iter().filter(|_| inputs.len() > 1) {
+            let n_columns = input.n_columns.unwrap_or(1);
+            if n_columns > 1 {
+                self.inputs_of_columns.insert(input.name.clone(), (first, n_columns));
+            }
+            first += n_columns;
+        }
+        self
+    }
+
+    /// The first column of an input that has several, and how many it has.
+    pub(super) fn input(&self, name: &str) -> Option<(usize, usize)> {
+        self.inputs_of_columns.get(name).copied()
+    }
+
+    /// The same schema of a model that was saved without names for its columns: those it has are made up.
+    pub(crate) fn without_names(self) -> Self {
+        Self { has_names: false, ..self }
     }
 
     /// The same schema of a model that takes its columns in their order, and without their names, if all are of one type
@@ -70,6 +102,32 @@ impl Schema {
     /// The type of all numbers, when the model takes rows of numbers, whether it has names for its columns or not.
     pub(super) fn numbers(&self) -> Option<DataType> {
         self.numbers
+    }
+
+    /// Whether the columns have names. The columns of a model without are known by where they stand.
+    pub(crate) fn has_names(&self) -> bool {
+        self.has_names
+    }
+
+    /// The position of the column that is called so in a request, of a model whose columns have no names: of the only column,
+    /// or where the name says by itself.
+    pub(super) fn position_without_names(&self, name: &str) -> Option<usize> {
+        match self.n_columns() {
+            Some(1) => Some(0),
+            n_columns => {
+                position_in_name(name).filter(|at| *at < n_columns.unwrap_or(MOST_UNCOUNTED_COLUMNS))
+            }
+        }
+    }
+
+    /// The columns as messages name them.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match &self.inputs {
+            Inputs::Columns(fields) => fields.iter().map(|field| field.name.clone()).collect(),
+            Inputs::Matrix { n_columns, .. } => {
+                (0..n_columns.unwrap_or(0)).map(|column| format!("x{column}")).collect()
+            }
+        }
     }
 
     /// Whether the model file declares what it takes.

@@ -5,7 +5,7 @@ use models::{Batch, Column as Named, DataType, Values};
 use super::column::{Column, Misfit};
 use super::names::Names;
 use super::{Form, Schema};
-use crate::fault::{Fault, list};
+use crate::fault::{Fault, list, quoted};
 use crate::json::Scalar;
 
 /// What a body holds.
@@ -65,7 +65,7 @@ impl<'s> Table<'s> {
     }
 
     /// What the model takes.
-    pub(super) fn schema(&self) -> &'s Schema {
+    pub(crate) fn schema(&self) -> &'s Schema {
         self.names.schema()
     }
 
@@ -79,17 +79,24 @@ impl<'s> Table<'s> {
         self.columns[position].len()
     }
 
-    /// The position of the column that is called `name` and stands at `index` of its row, if the model knows it. The
-    /// first row of a model that takes a matrix says what its columns are.
+    /// The position of the column that is called `name` and stands at `index` of its row, if the model knows it.
+    ///
+    /// # Errors
+    /// See [`Names::position`].
     #[inline]
-    pub(super) fn position(&mut self, name: &str, index: usize) -> Option<usize> {
-        let position = self.names.position(name, index, self.n_rows == 0);
-        if let Some(datatype) = self.schema().matrix()
-            && position == Some(self.columns.len())
+    pub(super) fn position(&mut self, name: &str, index: usize, form: Form) -> Result<Option<usize>, Fault> {
+        let position = self.names.position(name, index, form)?;
+        let datatype = self.schema().matrix().unwrap_or(DataType::Any);
+        if let Some(position) = position
+            && position >= self.columns.len()
         {
-            self.columns.push(Column::new(datatype));
+            if self.n_rows > 0 {
+                let problem = format!("the rows before have no column {}", quoted(name));
+                return Err(Fault::input(form.place(Some(self.n_rows), Some(name)), problem));
+            }
+            self.columns.resize_with(position + 1, || Column::new(datatype));
         }
-        position
+        Ok(position)
     }
 
     /// Adds a value to a column.
@@ -110,7 +117,8 @@ impl<'s> Table<'s> {
     pub(super) fn end_rows(&mut self, n_new: usize, n_given: usize, form: Form) -> Result<(), Fault> {
         if self.needs_defaults && n_given == 0 {
             self.names.require_known(form)?;
-            let known = list(self.schema().fields().iter().map(|field| field.name.as_str()));
+            let known = self.schema().names();
+            let known = list(known.iter().map(String::as_str));
             let fault = Fault::input(form.place(Some(self.n_rows), None), "there is no feature");
             return Err(fault.with_help(format!("the model takes {known}")));
         }

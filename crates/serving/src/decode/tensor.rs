@@ -37,10 +37,11 @@ pub(crate) fn tensors(tensors: &[Tensor<'_>], schema: &Schema, body_length: usiz
     }
 }
 
-/// Whether a tensor is a column by its name and its shape, though nobody says so.
+/// Whether a tensor is a column, or one of several inputs, by its name and its shape, though nobody says so.
 fn is_named_column(tensor: &Tensor<'_>, schema: &Schema) -> bool {
     let is_column_shaped = matches!(tensor.shape.as_slice(), [_] | [_, 1]);
-    is_column_shaped && schema.position(&tensor.name, 0).is_some()
+    schema.input(&tensor.name).is_some()
+        || is_column_shaped && schema.has_names() && schema.position(&tensor.name, 0).is_some()
 }
 
 /// Reads a tensor of all columns.
@@ -91,31 +92,50 @@ fn no_matrix(tensor: &Tensor<'_>, schema: &Schema) -> Fault {
         .with_help(format!("write the shape of one row as [1, {n_columns}]"))
 }
 
-/// Reads one tensor for each column.
+/// Reads one tensor for each column, or for each of the inputs that the model's file names, which may have several.
 fn columns(tensors: &[Tensor<'_>], schema: &Schema, body_length: usize) -> Result<Decoded, Fault> {
     let mut names = Names::new(schema);
-    let mut positions = Vec::with_capacity(tensors.len());
-    for (input, tensor) in tensors.iter().enumerate() {
-        positions.push(names.place(&tensor.name, input, Form::Tensors)?);
+    let mut places: Vec<Option<(usize, usize)>> = Vec::with_capacity(tensors.len());
+    for (index, tensor) in tensors.iter().enumerate() {
+        let Some((first, n_columns)) = schema.input(&tensor.name) else {
+            let position = names.place(&tensor.name, index, Form::Tensors)?;
+            places.push(position.map(|position| (position, 1)));
+            continue;
+        };
+        for position in first..first + n_columns {
+            names.give_once(position, &tensor.name, index, Form::Tensors)?;
+        }
+        places.push(Some((first, n_columns)));
     }
     let mut table = Table::with_names(names, body_length);
     let mut n_rows = None;
-    for (input, (tensor, position)) in tensors.iter().zip(&positions).enumerate() {
-        let (&[length] | &[length, 1]) = tensor.shape.as_slice() else {
-            let problem =
-                format!("expected the rows of one column, as [2] or [2, 1], got {:?}", tensor.shape);
-            return Err(Fault::input(format!("$.inputs[{input}].shape"), problem));
+    for (index, (tensor, place)) in tensors.iter().zip(&places).enumerate() {
+        let n_columns = place.map_or(1, |(_, n_columns)| n_columns);
+        let length = match *tensor.shape.as_slice() {
+            [length] if n_columns == 1 => length,
+            [length, width] if width == n_columns => length,
+            _ => return Err(wrong_shape(tensor, index, n_columns)),
         };
         let expected = *n_rows.get_or_insert(length);
         if length != expected {
             let problem = format!("expected as many rows as the input before has, {expected}, got {length}");
-            return Err(Fault::input(format!("$.inputs[{input}].shape"), problem));
+            return Err(Fault::input(format!("$.inputs[{index}].shape"), problem));
         }
-        data::read(tensor, input, |index, value| {
-            let Some(position) = *position else { return Ok(()) };
-            table.push(position, &value).map_err(|misfit| misfit.fault(data::place(input, index)))
+        data::read(tensor, index, |element, value| {
+            let Some((first, _)) = *place else { return Ok(()) };
+            let position = first + element % n_columns;
+            table.push(position, &value).map_err(|misfit| misfit.fault(data::place(index, element)))
         })?;
     }
-    table.end_rows(n_rows.unwrap_or(0), positions.iter().flatten().count(), Form::Tensors)?;
+    let n_given = places.iter().flatten().map(|(_, n_columns)| n_columns).sum();
+    table.end_rows(n_rows.unwrap_or(0), n_given, Form::Tensors)?;
     table.finish(Form::Tensors)
+}
+
+fn wrong_shape(tensor: &Tensor<'_>, index: usize, n_columns: usize) -> Fault {
+    let expected = match n_columns {
+        1 => "expected the rows of one column, as [2] or [2, 1]".to_owned(),
+        n_columns => format!("expected the rows of {n_columns} columns, as [2, {n_columns}]"),
+    };
+    Fault::input(format!("$.inputs[{index}].shape"), format!("{expected}, got {:?}", tensor.shape))
 }

@@ -341,14 +341,19 @@ fn a_list_says_what_is_wrong_where() {
 #[test]
 fn objects_for_a_model_without_names_have_the_columns_of_the_first() {
     let check = |body, expected: Expect| check_list("matrix 2", body, &expected);
-    check(r#"[{"b":[1],"a":[2]},{"a":3,"b":4}]"#, expect!["[1.0 2.0] [4.0 3.0]"]);
+    check(
+        r#"[{"b":[1],"a":[2]},{"a":3,"b":4}]"#,
+        expect![
+            "Input $.instances[0].b: the model was saved without column names, so nobody knows which of its columns `b` is; send the 2 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
+    );
     check(
         r#"[{"b":1,"a":2},{"a":3,"c":4}]"#,
-        expect![[r#"
-        [1.0 2.0] [NaN 3.0]
-        ignored ["c"]"#]],
+        expect![
+            "Input $.instances[0].b: the model was saved without column names, so nobody knows which of its columns `b` is; send the 2 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
     );
-    check("[{}]", expect!["Input $.instances: there are no columns"]);
+    check("[{}]", expect!["Input $.instances: missing columns: `x0`, `x1`"]);
 }
 
 #[test]
@@ -441,7 +446,13 @@ fn csv_has_a_header_and_declared_types() {
         expect![[r#"a=[1, 2] b=[1.5, NaN] c=[true, false] d=["x", "1"]"#]],
     );
     check("a:any", "a\n007\nx\n", expect![[r#"a=["007", "x"]"#]]);
-    check("matrix 2", "p,q\n1,2\n3,4", expect!["[1.0 2.0] [3.0 4.0]"]);
+    check(
+        "matrix 2",
+        "p,q\n1,2\n3,4",
+        expect![
+            "Input line 1, field 1: the model was saved without column names, so nobody knows which of its columns `p` is; send the 2 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
+    );
 }
 
 #[test]

@@ -1,19 +1,19 @@
 //! `ModelInfer`: the messages around what the REST protocol does too.
 
-use models::{Data, Method, Prediction};
+use models::{Data, Prediction};
 use net::{Bytes, StatusCode};
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 
 use super::messages::{Contents, InferRequest, InferResponse, InputTensor, OutputTensor, Parameter, Value};
-use crate::call::{Asked, Predict, Question};
+use crate::call::{Asked, Beside, Predict, Question};
 use crate::decode::{self, Datatype, Elements, Lists, Tensor};
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::Scalar;
 use crate::model_set::Entry;
 use crate::protocols::open_inference::{
-    Answered, ContentType, LONGEST_ID, MOST_DIMENSIONS, Request, Wanted, answers, asked, bytes_of,
-    more_dimensions, more_outputs, new_id, no_length, wrong_id,
+    Answered, ContentType, LONGEST_ID, MOST_DIMENSIONS, MOST_OUTPUTS, Request, Wanted, answers, asked,
+    bytes_of, more_dimensions, more_outputs, new_id, no_length, wrong_id,
 };
 use crate::reply::{BYTES, Reply};
 
@@ -51,7 +51,7 @@ fn request(message: &InferRequest) -> Result<Request<'_>, Fault> {
     if message.id.len() > LONGEST_ID {
         return Err(wrong_id());
     }
-    if message.outputs.len() > Method::ALL.len() {
+    if message.outputs.len() > MOST_OUTPUTS {
         return Err(more_outputs());
     }
     let raw = &message.raw_input_contents;
@@ -69,7 +69,25 @@ fn request(message: &InferRequest) -> Result<Request<'_>, Fault> {
         outputs: wanted.collect(),
         // Whoever sends bytes reads them too.
         is_binary: !raw.is_empty(),
+        beside: beside(message)?,
     })
+}
+
+/// What the parameters of a request say beside the type of its content: the method, as over REST.
+fn beside(message: &InferRequest) -> Result<Beside, Fault> {
+    let mut beside = Beside::default();
+    let mut keys: Vec<&String> = message.parameters.keys().filter(|key| *key != "content_type").collect();
+    keys.sort();
+    for key in keys {
+        match (key.as_str(), &message.parameters[key].value) {
+            ("method", Some(Value::Text(name))) => beside.choose(name, "$.parameters.method")?,
+            ("method", _) => {
+                return Err(Fault::new(Cause::Format, "expected a text").at("$.parameters.method"));
+            }
+            (key, _) => beside.note(&format!("parameters.{key}")),
+        }
+    }
+    Ok(beside)
 }
 
 fn content_type(parameter: Option<&Parameter>, path: &str) -> Result<ContentType, Fault> {
@@ -119,7 +137,7 @@ fn tell(entry: &Entry, asked: &Asked, predictions: &[Prediction]) -> Reply {
     let is_binary = answers.iter().any(|answer| answer.is_binary);
     let raw = answers.iter().filter(|_| is_binary).map(|answer| bytes_of(answer.data).into());
     let response = InferResponse {
-        model_name: entry.name.clone(),
+        model_name: asked.name_of(entry).to_owned(),
         model_version: entry.version.clone().unwrap_or_default(),
         id: asked.id.clone().unwrap_or_else(new_id),
         parameters: Default::default(),

@@ -16,7 +16,7 @@ use crate::call::find_model;
 use crate::content::Content;
 use crate::fault::{Cause, Fault, quoted};
 use crate::metrics::{Metrics, Outcome};
-use crate::model_set::ModelSet;
+use crate::model_set::{Entry, ModelSet};
 use crate::protocols::open_inference::{
     Described, EXTENSIONS, Indexed, SERVER_NAME, index, inputs_of, outputs_of,
 };
@@ -90,8 +90,16 @@ pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Byte
         Answer::Infer => match asked_model(view.models(), &message) {
             Err(fault) => (None, Err(fault)),
             Ok(model) => {
-                let (predict, content) = (INFER, Content::Message);
-                let inquiry = Inquiry { predict, content, method: None, body: message, event_id: None };
+                let alias = alias(&view.models().entries()[model], &message);
+                let inquiry = Inquiry {
+                    predict: INFER,
+                    content: Content::Message,
+                    method: None,
+                    alias,
+                    unused: Vec::new(),
+                    body: message,
+                    event_id: None,
+                };
                 (Some(model), handler.predict(&view, model, inquiry).await)
             }
         },
@@ -117,6 +125,11 @@ async fn change(handler: &ServerHandler, change: Change, message: &[u8]) -> Resu
 pub(super) fn asked_model(models: &ModelSet, message: &[u8]) -> Result<usize, Fault> {
     let (name, version) = named(message)?;
     find_model(models, name.as_deref(), version.as_deref())
+}
+
+/// What a message calls a model, if that is not its own name.
+pub(super) fn alias(entry: &Entry, message: &[u8]) -> Option<String> {
+    named(message).ok()?.0.filter(|name| *name != entry.name)
 }
 
 /// The model and the version that a message names. What is empty is not named.
@@ -161,7 +174,7 @@ fn model_metadata(models: &ModelSet, message: &[u8]) -> Written {
         tensors.into_iter().map(tensor).collect()
     };
     let metadata = ModelMetadata {
-        name: entry.name.clone(),
+        name: alias(entry, message).unwrap_or_else(|| entry.name.clone()),
         versions: models.versions(&entry.name).map(str::to_owned).collect(),
         platform: String::new(),
         inputs: tensors(inputs_of(entry)),

@@ -8,7 +8,7 @@ use super::messages::triton::{
     Config, ConfigInput, ConfigOutput, ConfigResponse, DynamicBatching, InferStatistics, StatisticDuration,
     Statistics, StatisticsResponse,
 };
-use super::methods::{Written, asked_model, named};
+use super::methods::{Written, alias, asked_model, named};
 use crate::metrics::Metrics;
 use crate::model_set::ModelSet;
 use crate::protocols::open_inference::{
@@ -18,7 +18,8 @@ use crate::protocols::open_inference::{
 /// `ModelConfig`
 pub(super) fn model_config(models: &ModelSet, message: &[u8]) -> Written {
     let entry = &models.entries()[asked_model(models, message)?];
-    let ModelConfig { name, backend, max_batch_size, max_delay, inputs, outputs } = config(entry)?;
+    let ModelConfig { name, backend, max_batch_size, max_delay, inputs, outputs } =
+        config(entry, &alias(entry, message).unwrap_or_else(|| entry.name.clone()))?;
     let microseconds = |delay: Duration| u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
     let input = |Described { name, datatype, shape }: Described| ConfigInput {
         name,

@@ -4,7 +4,7 @@ use models::Prediction;
 use net::StatusCode;
 
 use super::Protocol;
-use crate::call::{Asked, Call, Predict, Question};
+use crate::call::{Asked, Beside, Call, Predict, Question};
 use crate::decode::{self, Positions};
 use crate::example;
 use crate::fault::{Cause, Fault};
@@ -61,13 +61,18 @@ fn ask(question: &Question<'_>) -> Result<Asked, Fault> {
         return Err(wrong_keys(&format!("got {kind}")));
     }
     let mut decoded = None;
+    let mut beside = Beside::default();
     let mut members = reader.object()?;
     while let Some(key) = members.next(&mut reader)? {
         let path = match key.as_ref() {
             "instances" => "$.instances",
             "inputs" => "$.inputs",
-            _ => {
-                reader.skip()?;
+            "method" => {
+                beside.read_method(&mut reader, "$.method")?;
+                continue;
+            }
+            key => {
+                beside.skip(&mut reader, key)?;
                 continue;
             }
         };
@@ -78,7 +83,7 @@ fn ask(question: &Question<'_>) -> Result<Asked, Fault> {
         decoded = Some(decode::list(&mut reader, schema, body_length, path, Positions::Always)?);
     }
     reader.end()?;
-    decoded.map(|decoded| question.asked(decoded)).ok_or_else(|| wrong_keys("got none of them"))
+    question.asked(decoded.ok_or_else(|| wrong_keys("got none of them"))?, beside)
 }
 
 fn wrong_keys(got: &str) -> Fault {
@@ -110,7 +115,7 @@ fn model(call: &Call<'_>) -> Result<Reply, Fault> {
     let is_ready = entry.ready().is_some();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut json = Writer::new(Dialect::Compact, 64);
-    json.raw("{\"name\":").text(&entry.name).raw(",\"ready\":").boolean(is_ready).raw("}");
+    json.raw("{\"name\":").text(&call.name_of(entry)).raw(",\"ready\":").boolean(is_ready).raw("}");
     Ok(Reply::json(status, json))
 }
 

@@ -5,7 +5,7 @@
 use models::Prediction;
 
 use super::Protocol;
-use crate::call::{Asked, Call, Predict, Question, bytes_after_json};
+use crate::call::{Asked, Beside, Call, Predict, Question, bytes_after_json};
 use crate::content::Content;
 use crate::decode::{self, Decoded, Positions};
 use crate::example;
@@ -73,26 +73,30 @@ const FORMS: &[InputForm] = &[
 ];
 
 fn ask(question: &Question<'_>) -> Result<Asked, Fault> {
-    let decoded = match question.content {
-        Content::Csv => decode::csv(question.body, question.schema)?,
+    let (decoded, beside) = match question.content {
+        Content::Csv => (decode::csv(question.body, question.schema)?, Beside::default()),
         Content::Json => json(question)?,
         Content::JsonThenBytes { .. } | Content::Message => return Err(bytes_after_json()),
     };
-    Ok(question.asked(decoded))
+    question.asked(decoded, beside)
 }
 
-fn json(question: &Question<'_>) -> Result<Decoded, Fault> {
+fn json(question: &Question<'_>) -> Result<(Decoded, Beside), Fault> {
     let mut reader = Reader::new(question.body);
     let kind = reader.peek()?;
     if kind != Kind::Object {
         return Err(wrong_keys(&format!("got {kind}")));
     }
     let mut decoded = None;
+    let mut beside = Beside::default();
     let mut members = reader.object()?;
     while let Some(key) = members.next(&mut reader)? {
         let Some(form) = FORMS.iter().find(|form| form.key == key) else {
-            // MLflow ignores `params` of models that declare none, and any other key.
-            reader.skip()?;
+            match key.as_ref() {
+                "params" => read_params(&mut reader, &mut beside)?,
+                // MLflow ignores any other key.
+                key => beside.skip(&mut reader, key)?,
+            }
             continue;
         };
         if let Some((first, _)) = decoded {
@@ -101,7 +105,28 @@ fn json(question: &Question<'_>) -> Result<Decoded, Fault> {
         decoded = Some((form.key, (form.read)(&mut reader, question)?));
     }
     reader.end()?;
-    decoded.map(|(_, decoded)| decoded).ok_or_else(|| wrong_keys("got none of them"))
+    let (_, decoded) = decoded.ok_or_else(|| wrong_keys("got none of them"))?;
+    Ok((decoded, beside))
+}
+
+/// The parameters of a request. One is read, which chooses the method as `predict_fn` does in an `MLmodel`; MLflow ignores
+/// those that a model does not declare, and so are the others here, but not in silence.
+fn read_params(reader: &mut Reader<'_>, beside: &mut Beside) -> Result<(), Fault> {
+    match reader.peek()? {
+        Kind::Null => return Ok(reader.skip()?),
+        Kind::Object => {}
+        kind => {
+            return Err(Fault::new(Cause::Format, format!("expected an object, got {kind}")).at("$.params"));
+        }
+    }
+    let mut params = reader.object()?;
+    while let Some(name) = params.next(reader)? {
+        match name.as_ref() {
+            "predict_method" => beside.read_method(reader, "$.params.predict_method")?,
+            name => beside.skip(reader, &format!("params.{name}"))?,
+        }
+    }
+    Ok(())
 }
 
 fn wrong_keys(got: &str) -> Fault {

@@ -10,7 +10,7 @@ mod request;
 mod response;
 mod statistics;
 
-use models::{DataType, Field, Inputs};
+use models::{DataType, Field, Inputs, NamedInput};
 use net::StatusCode;
 
 use super::{Protocol, kserve_v1};
@@ -18,7 +18,7 @@ use crate::call::{Call, Predict};
 use crate::example;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::write::{Dialect, Writer};
-use crate::model_set::{Entry, Ready};
+use crate::model_set::{Entry, OutputKind, Ready};
 use crate::reply::Reply;
 use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
@@ -28,7 +28,7 @@ pub(crate) use id::{new_id, random};
 pub(crate) use index::{Indexed, index, read_index_request};
 pub(crate) use infer::{Answered, answers, asked, bytes_of};
 pub(crate) use request::{
-    LONGEST_ID, MOST_DIMENSIONS, Request, more_dimensions, more_outputs, no_length, wrong_id,
+    LONGEST_ID, MOST_DIMENSIONS, MOST_OUTPUTS, Request, more_dimensions, more_outputs, no_length, wrong_id,
 };
 pub(crate) use response::JSON_LENGTH;
 pub(crate) use statistics::{ModelStatistics, Timed, statistics};
@@ -241,7 +241,7 @@ fn model_ready(call: &Call<'_>) -> Result<Reply, Fault> {
     let entry = call.entry()?;
     let is_ready = entry.ready().is_some();
     let mut json = Writer::new(Dialect::Compact, 64);
-    json.raw("{\"name\":").text(&entry.name).raw(",\"ready\":").boolean(is_ready).raw("}");
+    json.raw("{\"name\":").text(&call.name_of(entry)).raw(",\"ready\":").boolean(is_ready).raw("}");
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(Reply::json(status, json))
 }
@@ -249,16 +249,29 @@ fn model_ready(call: &Call<'_>) -> Result<Reply, Fault> {
 fn model(call: &Call<'_>) -> Result<Reply, Fault> {
     let entry = call.entry()?;
     let mut json = Writer::new(Dialect::Compact, 512);
-    json.raw("{\"name\":").text(&entry.name);
+    json.raw("{\"name\":").text(&call.name_of(entry));
     json.raw(",\"versions\":")
         .list(call.models.versions(&entry.name), |json, version| _ = json.text(version));
     json.raw(",\"platform\":\"\",\"inputs\":");
     json.list(inputs_of(entry), |json, tensor| write_tensor(json, &tensor));
     json.raw(",\"outputs\":").list(outputs_of(entry), |json, tensor| write_tensor(json, &tensor));
-    let is_table =
-        entry.ready().is_some_and(|ready| ready.schema.is_declared() && ready.schema.matrix().is_none());
-    json.raw(if is_table { ",\"parameters\":{\"content_type\":\"pd\"}}" } else { ",\"parameters\":{}}" });
+    json.raw(",\"parameters\":");
+    write_parameters(&mut json, entry.ready());
+    json.raw("}");
     Ok(Reply::json(StatusCode::OK, json))
+}
+
+/// How the inputs are to be sent, when that matters, and what the model may be asked for.
+fn write_parameters(json: &mut Writer, ready: Option<&Ready>) {
+    let Some(ready) = ready else {
+        json.raw("{}");
+        return;
+    };
+    let is_table =
+        ready.schema.is_declared() && ready.schema.matrix().is_none() && ready.model.inputs().is_empty();
+    json.raw(if is_table { "{\"content_type\":\"pd\",\"methods\":" } else { "{\"methods\":" });
+    json.list(ready.model.methods(), |json, method| _ = json.text(method.as_str()));
+    json.raw(",\"default_method\":").text(ready.method.as_str()).raw("}");
 }
 
 /// A tensor as metadata describe it.
@@ -271,24 +284,46 @@ pub(crate) struct Described {
 
 /// What a model takes; nothing as long as it is not there.
 pub(crate) fn inputs_of(entry: &Entry) -> Vec<Described> {
-    match entry.ready().map(|ready| &ready.model.signature().inputs) {
-        None => Vec::new(),
-        Some(Inputs::Columns(fields)) => fields.iter().map(|field| described(field, &[-1, 1])).collect(),
-        Some(Inputs::Matrix { datatype, n_columns }) => {
-            let shape = vec![-1, n_columns.map_or(-1, |n_columns| n_columns as i64)];
+    let Some(ready) = entry.ready() else { return Vec::new() };
+    let inputs = ready.model.inputs();
+    if !inputs.is_empty() {
+        return inputs.iter().map(described_input).collect();
+    }
+    match &ready.model.signature().inputs {
+        Inputs::Columns(fields) => {
+            let column = |field: &Field| Described {
+                name: field.name.clone(),
+                datatype: example::type_of_field(field, ready),
+                shape: vec![-1, 1],
+            };
+            fields.iter().map(column).collect()
+        }
+        Inputs::Matrix { datatype, n_columns } => {
+            let shape = vec![-1, length_of(*n_columns)];
             vec![Described { name: "input-0".to_owned(), datatype: *datatype, shape }]
         }
     }
 }
 
-/// What a model gives, as far as it says.
-pub(crate) fn outputs_of(entry: &Entry) -> Vec<Described> {
-    let outputs = entry.ready().map(|ready| ready.model.signature().outputs.as_slice());
-    outputs.unwrap_or_default().iter().map(|field| described(field, &[-1])).collect()
+fn described_input(NamedInput { name, datatype, n_columns, is_list }: &NamedInput) -> Described {
+    let shape = if *is_list { vec![-1] } else { vec![-1, length_of(*n_columns)] };
+    Described { name: name.clone(), datatype: *datatype, shape }
 }
 
-fn described(field: &Field, shape: &[i64]) -> Described {
-    Described { name: field.name.clone(), datatype: field.datatype, shape: shape.to_vec() }
+/// A length as metadata have it: -1 when it is not known.
+fn length_of(length: Option<usize>) -> i64 {
+    length.map_or(-1, |length| length as i64)
+}
+
+/// What a model gives: the outputs that come unasked, then those that may be asked for by the names of its methods. Nothing as
+/// long as it is not there.
+pub(crate) fn outputs_of(entry: &Entry) -> Vec<Described> {
+    let described = |OutputKind { ask, datatype, n_columns }: &OutputKind| {
+        let n_columns = entry.n_columns_of_output(*ask, *n_columns);
+        let shape = [-1].into_iter().chain(n_columns.map(|n_columns| n_columns as i64)).collect();
+        Described { name: entry.name_of_output(*ask).to_owned(), datatype: *datatype, shape }
+    };
+    entry.ready().map(|ready| ready.outputs().iter().map(described).collect()).unwrap_or_default()
 }
 
 fn write_tensor(json: &mut Writer, Described { name, datatype, shape }: &Described) {

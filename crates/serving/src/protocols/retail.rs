@@ -3,14 +3,15 @@
 //! `POST /predict {"features": {"store_id": 1, "product_id": 123}}` → `{"prediction":150.75,"model_version":"v1.0"}`.
 //! A feature that is left out, or null, has its declared default. Those that have none are named, if they are left out;
 //! a null is a missing value to the model. A feature that the model does not know is refused: it may be another one
-//! misspelt, whose default would then be taken silently. Faults are told as FastAPI tells them.
+//! misspelt, whose default would then be taken silently. A model without names for its columns takes a list of values
+//! instead of the object. Faults are told as FastAPI tells them.
 
 use jiff::Timestamp;
 use models::{Field, Inputs, Prediction, Scalar};
 use net::StatusCode;
 
 use super::Protocol;
-use crate::call::{Asked, Call, Predict, Question};
+use crate::call::{Asked, Beside, Call, Predict, Question};
 use crate::decode::{self, Decoded, Form, Table};
 use crate::example;
 use crate::fault::{Cause, Fault, quoted};
@@ -68,6 +69,7 @@ fn ask_one(question: &Question<'_>) -> Result<Asked, Fault> {
     }
     let form = Form::Record("$.features");
     let mut decoded = None;
+    let mut beside = Beside::default();
     let mut members = reader.object()?;
     while let Some(key) = members.next(&mut reader)? {
         match key.as_ref() {
@@ -79,11 +81,12 @@ fn ask_one(question: &Question<'_>) -> Result<Asked, Fault> {
                 read_row(&mut reader, &mut table, form)?;
                 decoded = Some(table.finish(form)?);
             }
-            _ => reader.skip()?,
+            "method" => beside.read_method(&mut reader, "$.method")?,
+            key => beside.skip(&mut reader, key)?,
         }
     }
     reader.end()?;
-    decoded.map(|decoded| question.asked(decoded)).ok_or_else(not_features)
+    question.asked(decoded.ok_or_else(not_features)?, beside)
 }
 
 fn ask_many(question: &Question<'_>) -> Result<Asked, Fault> {
@@ -91,6 +94,7 @@ fn ask_many(question: &Question<'_>) -> Result<Asked, Fault> {
     let mut reader = Reader::new(question.body);
     let not_instances =
         || Fault::new(Cause::Format, "expected a list of objects, or an object with `instances`");
+    let mut beside = Beside::default();
     let decoded = match reader.peek()? {
         Kind::Array => Some(read_rows(&mut reader, question, "$")?),
         Kind::Object => {
@@ -102,7 +106,8 @@ fn ask_many(question: &Question<'_>) -> Result<Asked, Fault> {
                         return Err(Fault::new(Cause::Format, "stands there twice").at("$.instances"));
                     }
                     "instances" => decoded = Some(read_rows(&mut reader, question, "$.instances")?),
-                    _ => reader.skip()?,
+                    "method" => beside.read_method(&mut reader, "$.method")?,
+                    key => beside.skip(&mut reader, key)?,
                 }
             }
             decoded
@@ -111,7 +116,7 @@ fn ask_many(question: &Question<'_>) -> Result<Asked, Fault> {
     };
     let decoded = decoded.ok_or_else(not_instances)?;
     reader.end()?;
-    Ok(question.asked(decoded))
+    question.asked(decoded, beside)
 }
 
 fn read_rows(reader: &mut Reader<'_>, question: &Question<'_>, path: &'static str) -> Result<Decoded, Fault> {
@@ -125,6 +130,9 @@ fn read_rows(reader: &mut Reader<'_>, question: &Question<'_>, path: &'static st
 }
 
 fn read_row(reader: &mut Reader<'_>, table: &mut Table<'_>, form: Form) -> Result<(), Fault> {
+    if !table.schema().has_names() && reader.peek()? == Kind::Array {
+        return decode::read_values(reader, table, form);
+    }
     let row = table.n_rows();
     match decode::read_object(reader, table, form)? {
         1 => Ok(()),
@@ -212,6 +220,11 @@ fn model_info(call: &Call<'_>) -> Result<Reply, Fault> {
         json.text(&format!("{library} {version}"));
     });
     json.raw(",\"methods\":").list(ready.model.methods(), |json, method| _ = json.text(method.as_str()));
+    json.raw(",\"default_method\":").text(ready.method.as_str()).raw(",\"threshold\":");
+    match ready.model.threshold() {
+        Some(threshold) => json.double(threshold),
+        None => json.raw("null"),
+    };
     json.raw(",\"classes\":");
     match ready.model.classes() {
         Some(classes) => json.data(classes),

@@ -28,12 +28,12 @@ use crate::fixture::{get, post, served, server};
 const SERVICE: &str = "inference.GRPCInferenceService";
 
 /// A client of one server.
-struct Client {
+pub(crate) struct Client {
     channel: Channel,
 }
 
 impl Client {
-    async fn call<Q, A>(&self, method: &str, question: Q) -> Result<A, Status>
+    pub(crate) async fn call<Q, A>(&self, method: &str, question: Q) -> Result<A, Status>
     where
         Q: Message + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,
@@ -46,7 +46,7 @@ impl Client {
         answer.await.map(tonic::Response::into_inner)
     }
 
-    async fn infer(&self, question: InferRequest) -> Result<InferResponse, Status> {
+    pub(crate) async fn infer(&self, question: InferRequest) -> Result<InferResponse, Status> {
         self.call(&format!("{SERVICE}/ModelInfer"), question).await
     }
 
@@ -96,7 +96,7 @@ fn with_client<F: Future<Output = ()>>(
 }
 
 /// Runs a test against a server.
-fn with_client_of<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Client) -> F) {
+pub(crate) fn with_client_of<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Client) -> F) {
     with_limits(server, Limits::default(), test);
 }
 

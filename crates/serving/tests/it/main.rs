@@ -7,6 +7,8 @@ mod cache;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod column_names;
+#[cfg(test)]
 mod compressed;
 #[cfg(test)]
 mod examples;
@@ -14,6 +16,8 @@ mod examples;
 mod fixture;
 #[cfg(test)]
 mod grpc;
+#[cfg(test)]
+mod metadata;
 #[cfg(test)]
 mod prediction_log;
 #[cfg(test)]

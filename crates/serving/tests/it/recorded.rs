@@ -42,6 +42,8 @@ const SAYS_MORE: &str = "what the model takes, and its version, are known and so
 const REFERENCE: &str = "the reference is at /docs";
 const METHOD: &str = "405 with `Allow` and a line that works helps more than 404";
 const VERSIONS: &str = "a model without versions has none of this name: 404, as MLServer has it";
+const NO_NAMES: &str = "the model has no names for its columns, and an order that nobody checks is a mistake that nobody sees \
+                        (decision 9)";
 const METHOD_NAMES: &str = "outputs may be asked for by the names of the methods in every style";
 
 const DIFFERENCES: &[Difference] = &[
@@ -83,6 +85,7 @@ const DIFFERENCES: &[Difference] = &[
     differs("mlserver-sklearn", &["models"], 200, ONE_PORT),
     differs("mlserver-sklearn", &["meta", "meta_v"], 200, SAYS_MORE),
     differs("mlserver-sklearn", &["docs"], 404, REFERENCE),
+    differs("mlserver-sklearn", &["infer_pd"], 400, NO_NAMES),
     differs(
         "mlserver-sklearn",
         &[
@@ -111,12 +114,14 @@ const DIFFERENCES: &[Difference] = &[
         AT_FAULT,
     ),
     differs("kserve-v1", &["predict_get"], 405, METHOD),
+    differs("kserve-v1", &["predict_dicts"], 400, NO_NAMES),
     differs("kserve-v1", &["metrics_path"], 200, ONE_PORT),
     differs("kserve-v2", &["v2"], 200, OURS),
     differs("kserve-v2", &["meta"], 200, SAYS_MORE),
     differs("kserve-v2", &["meta_v", "meta_badv", "infer_version"], 404, VERSIONS),
     differs("kserve-v2", &["infer_out_predict"], 200, METHOD_NAMES),
     differs("kserve-v2", &["infer_no_ct"], 200, LENIENT),
+    differs("kserve-v2", &["infer_pd"], 400, NO_NAMES),
     differs(
         "kserve-v2",
         &[

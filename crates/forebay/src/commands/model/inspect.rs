@@ -57,6 +57,7 @@ fn as_json(model: &Model) -> Value {
         "libraries": libraries.collect::<serde_json::Map<_, _>>(),
         "methods": model.methods().iter().map(|method| method.as_str()).collect::<Vec<_>>(),
         "defaultMethod": model.default_method().as_str(),
+        "threshold": model.threshold(),
         "classes": model.classes().map(rows::data),
         "inputs": match &model.signature().inputs {
             Inputs::Columns(fields) => fields.iter().map(field).collect(),
@@ -97,6 +98,12 @@ fn as_text(model: &Model) -> String {
     }
     let methods: Vec<&str> = model.methods().iter().map(|method| method.as_str()).collect();
     line("methods", &methods.join(", "));
+    if methods.first() != Some(&model.default_method().as_str()) {
+        line("answers", model.default_method().as_str());
+    }
+    if let Some(threshold) = model.threshold() {
+        line("threshold", &threshold.to_string());
+    }
     if let Some(classes) = model.classes() {
         let classes: Vec<String> = rows::data(classes).iter().map(Value::to_string).collect();
         line("classes", &classes.join(", "));

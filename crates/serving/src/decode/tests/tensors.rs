@@ -47,7 +47,13 @@ fn several_tensors_are_columns() {
         "b 2 INT64 [1, 2]\na 2x1 FP64 [[3], [4]]",
         &expect!["a=[3.0, 4.0] b=[1, 2]"],
     );
-    check_tensors("matrix 2", "c0 2 FP64 [1, 2]\nc1 2 FP64 [3, 4]", &expect!["[1.0 3.0] [2.0 4.0]"]);
+    check_tensors(
+        "matrix 2",
+        "c0 2 FP64 [1, 2]\nc1 2 FP64 [3, 4]",
+        &expect![
+            "Input $.inputs[0].name: the model was saved without column names, so nobody knows which of its columns `c0` is; send the 2 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
+    );
     check_tensors("a:any", "pd a 2 BOOL [true, false]", &expect!["a=[true, false]"]);
     check_tensors("a:any", "a 2 FP64 [1, 2]", &expect!["a=[1.0, 2.0]"]);
     check_tensors(
@@ -117,14 +123,20 @@ fn tensors_say_what_is_wrong_where() {
     check("x 1x4 FP64 5", expect!["Format $.inputs[0].data: expected a list"]);
     check(
         "a 2 FP64 [1, 2]\nb 3 FP64 [1, 2, 3]",
-        expect!["Input $.inputs[1].shape: expected as many rows as the input before has, 2, got 3"],
+        expect![
+            "Input $.inputs[0].name: the model was saved without column names, so nobody knows which of its columns `a` is; send the 4 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
     );
     check(
         "a 2x2 FP64 [1, 2, 3, 4]\nb 2 FP64 [1, 2]",
-        expect!["Input $.inputs[0].shape: expected the rows of one column, as [2] or [2, 1], got [2, 2]"],
+        expect![
+            "Input $.inputs[0].name: the model was saved without column names, so nobody knows which of its columns `a` is; send the 4 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
     );
     check(
         "a 2 FP64 [1, 2]\na 2 FP64 [1, 2]",
-        expect!["Input $.inputs[1].name: the column `a` stands there twice"],
+        expect![
+            "Input $.inputs[0].name: the model was saved without column names, so nobody knows which of its columns `a` is; send the 4 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
+        ],
     );
 }

@@ -9,12 +9,11 @@ use std::time::Duration;
 use models::DataType;
 use net::StatusCode;
 
-use super::{Described, SERVER_NAME, inputs_of};
-use crate::Style;
+use super::{Described, SERVER_NAME, inputs_of, outputs_of};
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::json::write::{Dialect, Writer};
-use crate::model_set::{Entry, OutputKind, Ready};
+use crate::model_set::Entry;
 use crate::reply::Reply;
 use crate::server::ready;
 
@@ -31,8 +30,8 @@ pub(crate) struct ModelConfig {
     pub(crate) outputs: Vec<Described>,
 }
 
-/// The configuration of a model, if it is there.
-pub(crate) fn config(entry: &Entry) -> Result<ModelConfig, Fault> {
+/// The configuration of a model, by the name that it is asked for, if it is there.
+pub(crate) fn config(entry: &Entry, name: &str) -> Result<ModelConfig, Fault> {
     let ready = ready(entry)?;
     let without_rows = |mut described: Described| {
         if ready.batching.is_some() {
@@ -41,27 +40,13 @@ pub(crate) fn config(entry: &Entry) -> Result<ModelConfig, Fault> {
         described
     };
     Ok(ModelConfig {
-        name: entry.name.clone(),
+        name: name.to_owned(),
         backend: SERVER_NAME,
         max_batch_size: ready.batching.map_or(0, |batching| batching.max_rows),
         max_delay: ready.batching.map(|batching| batching.max_delay),
         inputs: inputs_of(entry).into_iter().map(without_rows).collect(),
-        outputs: outputs_of(entry, ready).into_iter().map(without_rows).collect(),
+        outputs: outputs_of(entry).into_iter().map(without_rows).collect(),
     })
-}
-
-/// The outputs that may be asked for, by their names. The one that comes unasked is the first.
-fn outputs_of(entry: &Entry, ready: &Ready) -> Vec<Described> {
-    let described = |OutputKind { method, datatype, n_columns }: &OutputKind| {
-        let name = if *method == ready.method { entry.default_output() } else { method.as_str() };
-        let n_columns = match (n_columns, entry.style) {
-            (None, Style::MlServer) => Some(1),
-            (n_columns, _) => n_columns.map(|n_columns| n_columns as i64),
-        };
-        let shape = [-1].into_iter().chain(n_columns).collect();
-        Described { name: name.to_owned(), datatype: *datatype, shape }
-    };
-    ready.outputs().iter().map(described).collect()
 }
 
 /// Triton's name of a type, and its number (`inference.DataType` of `model_config.proto`).
@@ -77,7 +62,10 @@ pub(crate) fn triton_type(datatype: DataType) -> (&'static str, i32) {
 }
 
 pub(super) fn page(call: &Call<'_>) -> Result<Reply, Fault> {
-    let ModelConfig { name, backend, max_batch_size, max_delay, inputs, outputs } = config(call.entry()?)?;
+    let ModelConfig { name, backend, max_batch_size, max_delay, inputs, outputs } = {
+        let entry = call.entry()?;
+        config(entry, &call.name_of(entry))?
+    };
     let mut json = Writer::new(Dialect::Compact, 512);
     json.raw("{\"name\":").text(&name).raw(",\"platform\":\"\",\"backend\":").text(backend);
     json.raw(",\"max_batch_size\":").long(max_batch_size as i64);

@@ -4,8 +4,7 @@ use models::{Data, Prediction};
 
 use super::request::{self, Request};
 use super::{ContentType, Wanted, response};
-use crate::Style;
-use crate::call::{Asked, Output, Question};
+use crate::call::{Ask, Asked, Output, Question};
 use crate::content::Content;
 use crate::decode;
 use crate::fault::{Cause, Fault, list, nearest, quoted};
@@ -39,9 +38,13 @@ pub(crate) fn asked(mut request: Request<'_>, question: &Question<'_>) -> Result
         tensor.elements.is_base64 |= request.content_type == ContentType::Base64;
     }
     let decoded = decode::tensors(&request.tensors, question.schema, question.body.len())?;
-    let mut asked = question.asked(decoded);
+    let mut asked = question.asked(decoded, request.beside)?;
+    let names_nothing = asked.outputs.iter().all(|output| output.name.is_none());
     if !request.outputs.is_empty() {
         asked.outputs = wanted(request.outputs, question)?;
+    } else if names_nothing && !question.named_outputs.is_empty() {
+        let all = (0..question.named_outputs.len()).map(Ask::Output);
+        asked.outputs = all.map(|ask| Output { ask, name: None, is_binary: None }).collect();
     }
     for output in &mut asked.outputs {
         output.is_binary.get_or_insert(request.is_binary);
@@ -49,28 +52,33 @@ pub(crate) fn asked(mut request: Request<'_>, question: &Question<'_>) -> Result
     Ok(Asked { id: request.id, ..asked })
 }
 
-/// What the model is asked for, by the names of the outputs.
+/// What the model is asked for, by the names of the outputs: those that its file names, the one that comes unasked, and the
+/// methods.
 fn wanted(outputs: Vec<Wanted>, question: &Question<'_>) -> Result<Vec<Output>, Fault> {
-    let known = question.methods;
     let find = |(index, Wanted { name, is_binary }): (usize, Wanted)| {
-        let by_name = known.iter().copied().find(|method| method.as_str() == name);
-        let method = if name == question.default_output {
-            Some(question.method.unwrap_or(question.default_method))
-        } else {
-            by_name
-        };
-        let Some(method) = method else {
-            let known = || known.iter().map(|method| method.as_str());
-            let problem = format!("expected one of {}, got {}", list(known()), quoted(&name));
-            let fault = Fault::input(format!("$.outputs[{index}].name"), problem);
-            return Err(match nearest(&name, known()) {
-                Some(near) => fault.with_help(format!("did you mean {near}?")),
-                None => fault,
-            });
-        };
-        Ok(Output { method, name: Some(name), is_binary })
+        let in_file = question.named_outputs.iter().position(|known| *known == name).map(Ask::Output);
+        let is_default = question.named_outputs.is_empty() && name == question.default_output;
+        let unasked = is_default.then(|| Ask::Method(question.method.unwrap_or(question.default_method)));
+        let by_method = question.methods.iter().copied().find(|method| method.as_str() == name);
+        let ask = in_file.or(unasked).or(by_method.map(Ask::Method));
+        let ask = ask.ok_or_else(|| no_such_output(&name, index, question))?;
+        Ok(Output { ask, name: Some(name), is_binary })
     };
     outputs.into_iter().enumerate().map(find).collect()
+}
+
+fn no_such_output(name: &str, index: usize, question: &Question<'_>) -> Fault {
+    let in_file = question.named_outputs.iter().map(String::as_str);
+    let unasked = question.named_outputs.is_empty().then_some(question.default_output);
+    let methods = question.methods.iter().map(|method| method.as_str());
+    let methods = methods.filter(|method| Some(*method) != unasked);
+    let known: Vec<&str> = in_file.chain(unasked).chain(methods).collect();
+    let problem = format!("expected one of {}, got {}", list(known.iter().copied()), quoted(name));
+    let fault = Fault::input(format!("$.outputs[{index}].name"), problem);
+    match nearest(name, known.iter().copied()) {
+        Some(near) => fault.with_help(format!("did you mean {near}?")),
+        None => fault,
+    }
 }
 
 pub(super) fn tell(entry: &Entry, asked: &Asked, predictions: &[Prediction]) -> Reply {
@@ -88,17 +96,14 @@ pub(crate) struct Answered<'a> {
 
 /// The outputs of a model in the style of its server.
 pub(crate) fn answers<'a>(
-    entry: &Entry,
+    entry: &'a Entry,
     asked: &'a Asked,
     predictions: &'a [Prediction],
 ) -> Vec<Answered<'a>> {
     let answer = |(output, prediction): (&'a Output, &'a Prediction)| {
-        let n_columns = match (prediction.shape.n_columns, entry.style) {
-            (None, Style::MlServer) => Some(1),
-            (n_columns, _) => n_columns,
-        };
+        let n_columns = entry.n_columns_of_output(output.ask, prediction.shape.n_columns);
         Answered {
-            name: output.name.as_deref().unwrap_or(entry.default_output()),
+            name: output.name.as_deref().unwrap_or_else(|| entry.name_of_output(output.ask)),
             shape: [Some(prediction.shape.n_rows), n_columns].into_iter().flatten().collect(),
             datatype: datatype(&prediction.data),
             data: &prediction.data,

@@ -2,13 +2,15 @@
 
 use super::id::new_id;
 use super::{ContentType, Wanted};
+use crate::call::Beside;
 use crate::decode::{Data, Datatype, Elements, Json, Tensor, describe};
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::{Kind, Reader, Scalar};
-use models::Method;
 
 /// How long the name of a request may be.
 pub(crate) const LONGEST_ID: usize = 256;
+/// How many outputs a request may want.
+pub(crate) const MOST_OUTPUTS: usize = 64;
 /// How many dimensions a tensor may have.
 pub(crate) const MOST_DIMENSIONS: usize = 8;
 
@@ -21,6 +23,8 @@ pub(crate) struct Request<'a> {
     pub(crate) outputs: Vec<Wanted>,
     /// Whether outputs are sent as bytes that do not say.
     pub(crate) is_binary: bool,
+    /// What else it says.
+    pub(crate) beside: Beside,
 }
 
 /// What parameters say, as far as it is read.
@@ -46,16 +50,18 @@ pub(super) fn read<'a>(json: &'a [u8], binary: Option<&'a [u8]>) -> Result<Reque
         return Err(expected());
     }
     let (mut id, mut parameters, mut inputs, mut outputs) = (None, None, None, None);
+    let mut beside = Beside::default();
     let mut members = reader.object()?;
     while let Some(key) = members.next(reader)? {
         match key.as_ref() {
             "id" => once(&mut id, read_id(reader)?, "$.id")?,
             "parameters" => {
-                once(&mut parameters, read_parameters(reader, "$.parameters")?, "$.parameters")?;
+                let read = read_parameters(reader, REQUEST_PARAMETERS, &mut beside)?;
+                once(&mut parameters, read, REQUEST_PARAMETERS)?;
             }
-            "inputs" => once(&mut inputs, read_inputs(reader)?, "$.inputs")?,
-            "outputs" => once(&mut outputs, read_outputs(reader)?, "$.outputs")?,
-            _ => reader.skip()?,
+            "inputs" => once(&mut inputs, read_inputs(reader, &mut beside)?, "$.inputs")?,
+            "outputs" => once(&mut outputs, read_outputs(reader, &mut beside)?, "$.outputs")?,
+            key => beside.skip(reader, key)?,
         }
     }
     reader.end()?;
@@ -66,6 +72,7 @@ pub(super) fn read<'a>(json: &'a [u8], binary: Option<&'a [u8]>) -> Result<Reque
         tensors: with_bytes(inputs.ok_or_else(expected)?, binary)?,
         outputs: outputs.unwrap_or_default(),
         is_binary: parameters.is_binary.unwrap_or(false),
+        beside,
     })
 }
 
@@ -89,7 +96,10 @@ pub(crate) fn wrong_id() -> Fault {
     Fault::new(Cause::Format, format!("expected a text of at most {LONGEST_ID} bytes")).at("$.id")
 }
 
-fn read_parameters(reader: &mut Reader<'_>, path: &str) -> Result<Parameters, Fault> {
+/// Where the parameters of a request stand, of which one chooses the method.
+const REQUEST_PARAMETERS: &str = "$.parameters";
+
+fn read_parameters(reader: &mut Reader<'_>, path: &str, beside: &mut Beside) -> Result<Parameters, Fault> {
     let mut parameters = Parameters::default();
     if reader.peek()? == Kind::Null {
         reader.skip()?;
@@ -109,7 +119,8 @@ fn read_parameters(reader: &mut Reader<'_>, path: &str) -> Result<Parameters, Fa
                 Scalar::Boolean(is_binary) => parameters.is_binary = Some(is_binary),
                 _ => return Err(expected("true or false", path, &key)),
             },
-            _ => reader.skip()?,
+            "method" if path == REQUEST_PARAMETERS => beside.read_method(reader, "$.parameters.method")?,
+            key => beside.skip(reader, &format!("{}.{key}", path.trim_start_matches("$.")))?,
         }
     }
     Ok(parameters)
@@ -119,16 +130,16 @@ fn expected(what: &str, path: &str, key: &str) -> Fault {
     Fault::new(Cause::Format, format!("expected {what}")).at(format!("{path}.{key}"))
 }
 
-fn read_inputs<'a>(reader: &mut Reader<'a>) -> Result<Vec<Input<'a>>, Fault> {
+fn read_inputs<'a>(reader: &mut Reader<'a>, beside: &mut Beside) -> Result<Vec<Input<'a>>, Fault> {
     let mut inputs = Vec::new();
     let mut items = reader.array()?;
     while items.next(reader)? {
-        inputs.push(read_input(reader, inputs.len())?);
+        inputs.push(read_input(reader, inputs.len(), beside)?);
     }
     Ok(inputs)
 }
 
-fn read_input<'a>(reader: &mut Reader<'a>, index: usize) -> Result<Input<'a>, Fault> {
+fn read_input<'a>(reader: &mut Reader<'a>, index: usize, beside: &mut Beside) -> Result<Input<'a>, Fault> {
     let (mut name, mut shape, mut datatype, mut data, mut parameters) = (None, None, None, None, None);
     let path = |key: &str| format!("$.inputs[{index}].{key}");
     let mut members = reader.object()?;
@@ -140,7 +151,7 @@ fn read_input<'a>(reader: &mut Reader<'a>, index: usize) -> Result<Input<'a>, Fa
                 once(&mut datatype, Datatype::parse(&reader.text()?, index)?, "$.inputs[*].datatype")?;
             }
             "parameters" => {
-                let read = read_parameters(reader, "$.inputs[*].parameters")?;
+                let read = read_parameters(reader, "$.inputs[*].parameters", beside)?;
                 once(&mut parameters, read, "$.inputs[*].parameters")?;
             }
             "data" => once(&mut data, Json::take(reader)?, "$.inputs[*].data")?,
@@ -229,7 +240,7 @@ fn with_bytes<'a>(inputs: Vec<Input<'a>>, binary: Option<&'a [u8]>) -> Result<Ve
 }
 
 /// Reads which outputs are wanted, and how.
-fn read_outputs(reader: &mut Reader<'_>) -> Result<Vec<Wanted>, Fault> {
+fn read_outputs(reader: &mut Reader<'_>, beside: &mut Beside) -> Result<Vec<Wanted>, Fault> {
     let mut outputs = Vec::new();
     let mut items = reader.array()?;
     while items.next(reader)? {
@@ -239,7 +250,7 @@ fn read_outputs(reader: &mut Reader<'_>) -> Result<Vec<Wanted>, Fault> {
             match key.as_ref() {
                 "name" => once(&mut name, reader.text()?.into_owned(), "$.outputs[*].name")?,
                 "parameters" => {
-                    let read = read_parameters(reader, "$.outputs[*].parameters")?;
+                    let read = read_parameters(reader, "$.outputs[*].parameters", beside)?;
                     once(&mut parameters, read, "$.outputs[*].parameters")?;
                 }
                 _ => reader.skip()?,
@@ -249,7 +260,7 @@ fn read_outputs(reader: &mut Reader<'_>) -> Result<Vec<Wanted>, Fault> {
             let fault = Fault::new(Cause::Format, "is missing");
             return Err(fault.at(format!("$.outputs[{}].name", outputs.len())));
         };
-        if outputs.len() == Method::ALL.len() {
+        if outputs.len() == MOST_OUTPUTS {
             return Err(more_outputs());
         }
         outputs.push(Wanted { name, is_binary: parameters.unwrap_or_default().is_binary });

@@ -18,7 +18,7 @@ pub(super) fn write(entry: &Entry, asked: &Asked, answers: &[Answered<'_>]) -> R
     let n_values: usize = answers.iter().map(|answer| answer.data.len()).sum();
     let mut binary = Vec::new();
     let mut json = Writer::new(Dialect::Compact, 256 + 20 * n_values);
-    json.raw("{\"model_name\":").text(&entry.name).raw(",\"model_version\":");
+    json.raw("{\"model_name\":").text(asked.name_of(entry)).raw(",\"model_version\":");
     match &entry.version {
         Some(version) => json.text(version),
         None => json.raw("null"),
