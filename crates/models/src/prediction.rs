@@ -10,10 +10,18 @@ pub enum Method {
     Predict,
     /// `predict_proba`
     PredictProba,
+    /// `predict_log_proba`
+    PredictLogProba,
     /// `decision_function`
     DecisionFunction,
     /// `transform`
     Transform,
+    /// `score_samples`
+    ScoreSamples,
+    /// `kneighbors(return_distance=False)`: the places of the nearest rows among those of fitting
+    Kneighbors,
+    /// The distances that `kneighbors` gives with these places
+    KneighborsDistance,
 }
 
 /// A model's answer: one value, or one row of values, per row of the batch.
@@ -53,7 +61,16 @@ pub enum Data {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 4] = [Self::Predict, Self::PredictProba, Self::DecisionFunction, Self::Transform];
+    pub const ALL: [Self; 8] = [
+        Self::Predict,
+        Self::PredictProba,
+        Self::PredictLogProba,
+        Self::DecisionFunction,
+        Self::Transform,
+        Self::ScoreSamples,
+        Self::Kneighbors,
+        Self::KneighborsDistance,
+    ];
 
     /// The name of the Python method.
     #[must_use]
@@ -61,8 +78,12 @@ impl Method {
         match self {
             Self::Predict => "predict",
             Self::PredictProba => "predict_proba",
+            Self::PredictLogProba => "predict_log_proba",
             Self::DecisionFunction => "decision_function",
             Self::Transform => "transform",
+            Self::ScoreSamples => "score_samples",
+            Self::Kneighbors => "kneighbors",
+            Self::KneighborsDistance => "kneighbors_distance",
         }
     }
 }

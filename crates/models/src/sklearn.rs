@@ -15,6 +15,7 @@ mod dummy;
 mod ensemble;
 mod feature_extraction;
 mod feature_selection;
+mod further;
 mod gradient_boosting;
 mod hist_gradient_boosting;
 mod impute;
@@ -106,7 +107,7 @@ pub(crate) fn compile(value: &Value<'_>, name: Option<&str>) -> Result<Compiled,
     }
     value.nested(name, |object| {
         let kind = find(object.class())?;
-        let step = (kind.compile)(&object)?;
+        let step = further::add(kind.path, &object, (kind.compile)(&object)?)?;
         let own_names = object.some("feature_names_in_").map(|names| names.texts()).transpose()?;
         let names = step.part().names().map(<[String]>::to_vec).or(own_names);
         check_inputs(&object, &step, names.as_deref())?;

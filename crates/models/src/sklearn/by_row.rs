@@ -184,9 +184,12 @@ impl<P: RowPredictor> Predictor for AnswersRows<P> {
             }
             (Method::Predict, Predict::Number) => Prediction::flat(Data::Double(values)),
             (Method::DecisionFunction, _) => Scores { per_row, values }.into_prediction(),
-            (Method::Predict | Method::PredictProba | Method::Transform, _) => {
-                Prediction::rows(per_row, Data::Double(values))
+            (Method::ScoreSamples, _) => Prediction::flat(Data::Double(values)),
+            (Method::Kneighbors, _) => {
+                // They are counted, and stand exactly as numbers of 64 bits.
+                Prediction::rows(per_row, Data::Long(values.iter().map(|place| *place as i64).collect()))
             }
+            _ => Prediction::rows(per_row, Data::Double(values)),
         })
     }
 }

@@ -146,7 +146,7 @@ fn mixture(object: &Object<'_>, weights: &[f64]) -> Result<Step, Fault> {
     };
     let clouds: Vec<Cloud> = means.rows().zip(weights).enumerate().map(cloud).collect();
     let labels = Data::Long((0..).take(n_clouds).collect());
-    let methods = vec![Method::Predict, Method::PredictProba];
+    let methods = vec![Method::Predict, Method::PredictProba, Method::ScoreSamples];
     let answers = Answers { methods, predict: Predict::Label(labels) };
     Ok(answers_rows(object, answers, Mixture { means, clouds }))
 }
@@ -181,9 +181,17 @@ impl RowPredictor for Mixture {
             let distance: f64 = along.map(|(axis, middle)| (dot(row, axis) - middle).powi(2)).sum();
             numbers.push(cloud.offset - 0.5 * distance);
         }
-        if method == Method::PredictProba {
-            let sum = log_sum_exp(&numbers[start..]);
-            numbers[start..].iter_mut().for_each(|score| *score = (*score - sum).exp());
+        match method {
+            Method::PredictProba => {
+                let sum = log_sum_exp(&numbers[start..]);
+                numbers[start..].iter_mut().for_each(|score| *score = (*score - sum).exp());
+            }
+            Method::ScoreSamples => {
+                let sum = log_sum_exp(&numbers[start..]);
+                numbers.truncate(start);
+                numbers.push(sum);
+            }
+            _ => {}
         }
     }
 }

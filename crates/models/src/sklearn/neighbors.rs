@@ -4,7 +4,7 @@ mod centroid;
 pub(super) mod index;
 
 use super::Kind;
-use super::by_row::{Answers, RowPredictor, answers_rows, outlier_scores};
+use super::by_row::{Answers, Predict, RowPredictor, answers_rows, outlier_scores};
 use crate::classifier::pick;
 use crate::estimator::{Hint, Part, Predictor, Step, predictor};
 use crate::fault::Fault;
@@ -22,6 +22,11 @@ const OUTLIERS: &str = "contamination _contamination negative_outlier_factor_ n_
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.neighbors.KNeighborsClassifier", ignores: &[FIT], compile: classifier },
     Kind { path: "sklearn.neighbors.KNeighborsRegressor", ignores: &[FIT], compile: regressor },
+    Kind {
+        path: "sklearn.neighbors.NearestNeighbors",
+        ignores: &["algorithm leaf_size metric metric_params p radius"],
+        compile: nearest_neighbors,
+    },
     Kind { path: "sklearn.neighbors.RadiusNeighborsClassifier", ignores: &[FIT], compile: classifier },
     Kind { path: "sklearn.neighbors.RadiusNeighborsRegressor", ignores: &[FIT], compile: regressor },
     Kind {
@@ -78,6 +83,13 @@ struct Target {
     of_points: Vec<usize>,
     /// The class of a row without neighbors.
     of_outliers: Option<usize>,
+}
+
+/// Points that are asked for their neighbors, and for nothing else.
+#[derive(Debug)]
+struct NearestNeighbors {
+    index: Index,
+    n_neighbors: usize,
 }
 
 #[derive(Debug)]
@@ -144,6 +156,29 @@ fn outlier_class(label: &Value<'_>, classes: &Data) -> Result<usize, Fault> {
     place.ok_or_else(|| label.unsupported("the label of outliers is one of the classes"))
 }
 
+fn nearest_neighbors(object: &Object<'_>) -> Result<Step, Fault> {
+    let n_neighbors = object.get("n_neighbors")?.count()?;
+    let index = Index::read(object)?;
+    if n_neighbors == 0 || n_neighbors > index.n_points() {
+        return Err(object.problem("it wants more neighbors than there are points"));
+    }
+    let answers = Answers { methods: NEIGHBOR_METHODS.to_vec(), predict: Predict::Number };
+    Ok(answers_rows(object, answers, NearestNeighbors { index, n_neighbors }))
+}
+
+/// What a class can be asked for that knows a number of neighbors.
+const NEIGHBOR_METHODS: [Method; 2] = [Method::Kneighbors, Method::KneighborsDistance];
+
+/// Adds the answer to one of [`NEIGHBOR_METHODS`]; `false` if the method is another one.
+fn answer_neighbors(index: &Index, n: usize, method: Method, row: &[f64], numbers: &mut Vec<f64>) -> bool {
+    match method {
+        Method::Kneighbors => numbers.extend(index.nearest(row, n).iter().map(|near| near.point as f64)),
+        Method::KneighborsDistance => numbers.extend(index.nearest(row, n).iter().map(|near| near.distance)),
+        _ => return false,
+    }
+    true
+}
+
 fn local_outlier_factor(object: &Object<'_>) -> Result<Step, Fault> {
     let novelty = object.get("novelty")?;
     if !novelty.flag()? {
@@ -160,7 +195,25 @@ fn local_outlier_factor(object: &Object<'_>) -> Result<Step, Fault> {
     let reaches = distances.column(n_neighbors - 1);
     object.find("_n_samples_fit");
     let model = LocalOutlierFactor { index, n_neighbors, reaches, densities, offset };
-    Ok(answers_rows(object, Answers::outlier(), model))
+    let outlier = Answers::outlier();
+    let answers = Answers { methods: [&outlier.methods[..], &NEIGHBOR_METHODS].concat(), ..outlier };
+    Ok(answers_rows(object, answers, model))
+}
+
+// === impl NearestNeighbors ===
+
+impl RowPredictor for NearestNeighbors {
+    fn n_inputs(&self) -> usize {
+        self.index.n_columns()
+    }
+
+    fn hint(&self, column: usize) -> Hint {
+        Hint::number(self.index.example(column))
+    }
+
+    fn answer(&self, method: Method, row: &[f64], numbers: &mut Vec<f64>) {
+        answer_neighbors(&self.index, self.n_neighbors, method, row, numbers);
+    }
 }
 
 // === impl Neighbors ===
@@ -206,6 +259,30 @@ impl Neighbors {
     fn hint(&self, column: usize) -> Hint {
         Hint::number(self.index.example(column))
     }
+
+    /// What can be asked of the neighbors themselves.
+    fn methods(&self) -> &'static [Method] {
+        match self.reach {
+            Reach::Nearest(_) => &NEIGHBOR_METHODS,
+            Reach::Within(_) => &[],
+        }
+    }
+
+    /// The answer to one of [`Neighbors::methods`], if it is one.
+    fn answer(&self, method: Method, rows: &Rows<'_>) -> Result<Option<Prediction>, Refusal> {
+        let Reach::Nearest(n) = self.reach else { return Ok(None) };
+        if !NEIGHBOR_METHODS.contains(&method) {
+            return Ok(None);
+        }
+        let matrix = rows.borrowed().into_matrix(Takes::Finite, &self.name)?;
+        let mut numbers = Vec::with_capacity(matrix.n_rows * n);
+        matrix.rows().for_each(|row| _ = answer_neighbors(&self.index, n, method, row, &mut numbers));
+        let data = match method {
+            Method::Kneighbors => Data::Long(numbers.iter().map(|place| *place as i64).collect()),
+            _ => Data::Double(numbers),
+        };
+        Ok(Some(Prediction::rows(n, data)))
+    }
 }
 
 // === impl Regressor ===
@@ -222,10 +299,13 @@ impl Part for Regressor {
 
 impl Predictor for Regressor {
     fn methods(&self) -> Vec<Method> {
-        vec![Method::Predict]
+        [&[Method::Predict], self.neighbors.methods()].concat()
     }
 
-    fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        if let Some(answer) = self.neighbors.answer(method, &rows)? {
+            return Ok(answer);
+        }
         let matrix = rows.into_matrix(Takes::Finite, &self.neighbors.name)?;
         let mut values = Vec::with_capacity(matrix.n_rows * self.n_targets);
         for row in matrix.rows() {
@@ -258,10 +338,11 @@ impl Part for Classifier {
 
 impl Predictor for Classifier {
     fn methods(&self) -> Vec<Method> {
-        match self.has_target_columns {
-            true => vec![Method::Predict],
-            false => vec![Method::Predict, Method::PredictProba],
-        }
+        let own: &[Method] = match self.has_target_columns {
+            true => &[Method::Predict],
+            false => &[Method::Predict, Method::PredictProba],
+        };
+        [own, self.neighbors.methods()].concat()
     }
 
     fn classes(&self) -> Option<&Data> {
@@ -269,6 +350,9 @@ impl Predictor for Classifier {
     }
 
     fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        if let Some(answer) = self.neighbors.answer(method, &rows)? {
+            return Ok(answer);
+        }
         let matrix = rows.into_matrix(Takes::Finite, &self.neighbors.name)?;
         let mut shares: Vec<Vec<f64>> = vec![Vec::new(); self.targets.len()];
         for (row_index, row) in matrix.rows().enumerate() {
@@ -327,6 +411,9 @@ impl RowPredictor for LocalOutlierFactor {
     }
 
     fn answer(&self, method: Method, row: &[f64], numbers: &mut Vec<f64>) {
+        if answer_neighbors(&self.index, self.n_neighbors, method, row, numbers) {
+            return;
+        }
         let near = self.index.nearest(row, self.n_neighbors);
         let n = near.len() as f64;
         let reach: f64 = near.iter().map(|near| near.distance.max(self.reaches[near.point])).sum();

@@ -258,7 +258,10 @@ impl Part for Pipeline<Box<dyn Predictor>> {
 
 impl Predictor for Pipeline<Box<dyn Predictor>> {
     fn methods(&self) -> Vec<Method> {
-        self.last.methods()
+        // A pipeline passes on everything but the questions for neighbors.
+        let is_passed_on =
+            |method: &Method| !matches!(method, Method::Kneighbors | Method::KneighborsDistance);
+        self.last.methods().into_iter().filter(is_passed_on).collect()
     }
 
     fn classes(&self) -> Option<&Data> {

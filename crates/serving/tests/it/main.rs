@@ -19,6 +19,8 @@ mod grpc;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod methods;
+#[cfg(test)]
 mod prediction_log;
 #[cfg(test)]
 mod recorded;

@@ -221,7 +221,8 @@ impl Combine for Vote {
 
 impl Combine for Stack {
     fn methods(&self) -> Vec<Method> {
-        let last = self.last.predictor.methods().into_iter().filter(|method| *method != Method::Transform);
+        let passed_on = [Method::Predict, Method::PredictProba, Method::DecisionFunction];
+        let last = self.last.predictor.methods().into_iter().filter(|method| passed_on.contains(method));
         last.chain([Method::Transform]).collect()
     }
 

@@ -1,0 +1,116 @@
+//! What a model is asked for besides `predict`: chosen in every protocol, told in every description.
+
+use serde_json::{Value, json};
+use serving::{ServerHandler, Settings};
+
+use crate::fixture::{Answer, get, post, served, server};
+
+const ROW: [f64; 4] = [5.2, 3.4, 1.4, 0.2];
+
+fn handler() -> ServerHandler {
+    server(vec![served("labels")], Settings { compute_threads: 1, ..Settings::default() }).handler()
+}
+
+fn json_of(answer: &Answer) -> Value {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[test]
+fn acc_s4_118_a_method_is_chosen_in_every_protocol() {
+    let handler = handler();
+    let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW }]);
+    let v2 = "/v2/models/labels/infer";
+    for method in ["predict_proba", "decision_function"] {
+        let outputs = json!({ "inputs": tensor, "outputs": [{ "name": method }] });
+        let expected = json_of(&post(&handler, v2, &outputs.to_string()))["outputs"][0]["data"].clone();
+        assert_eq!(expected.as_array().unwrap().len(), 3);
+        let ways = [
+            ("/v1/models/labels:predict", json!({ "instances": [ROW], "method": method }), "/predictions/0"),
+            (
+                "/invocations",
+                json!({ "inputs": [ROW], "params": { "predict_method": method } }),
+                "/predictions/0",
+            ),
+            ("/predict", json!({ "features": ROW, "method": method }), "/prediction"),
+            ("/batch-predict", json!({ "instances": [ROW], "method": method }), "/predictions/0"),
+            (v2, json!({ "inputs": tensor, "parameters": { "method": method } }), "/outputs/0/data"),
+        ];
+        for (path, body, pointer) in ways {
+            let answer = post(&handler, path, &body.to_string());
+            assert_eq!(json_of(&answer).pointer(pointer), Some(&expected), "{path} {body}");
+            assert_eq!(answer.field("x-forebay-warning"), None, "{path} {body}");
+        }
+        for (path, body, pointer) in [
+            ("/v1/models/labels:predict", json!({ "instances": [ROW] }), "/predictions/0"),
+            ("/invocations", json!({ "inputs": [ROW] }), "/predictions/0"),
+            ("/predict", json!({ "features": ROW }), "/prediction"),
+            (v2, json!({ "inputs": tensor }), "/outputs/0/data"),
+        ] {
+            let answer = post(&handler, &format!("{path}?method={method}"), &body.to_string());
+            assert_eq!(json_of(&answer).pointer(pointer), Some(&expected), "{path} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_method_that_is_not_there_is_refused() {
+    let handler = handler();
+    for (path, body, status) in [
+        ("/v1/models/labels:predict", json!({ "instances": [ROW], "method": "transform" }), 400),
+        ("/v1/models/labels:predict", json!({ "instances": [ROW], "method": "predict_probability" }), 400),
+        ("/v1/models/labels:predict", json!({ "instances": [ROW], "method": 1 }), 400),
+        ("/invocations", json!({ "inputs": [ROW], "params": { "predict_method": "predikt" } }), 400),
+        ("/invocations", json!({ "inputs": [ROW], "params": ["predict"] }), 400),
+        ("/predict", json!({ "features": ROW, "method": "transform" }), 422),
+        ("/predict?method=predict_proba", json!({ "features": ROW, "method": "predict" }), 422),
+    ] {
+        let answer = post(&handler, path, &body.to_string());
+        assert_eq!(answer.status, status, "{path} {body} {}", answer.text());
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    let handler = handler();
+    let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW }]);
+    for (path, body, names) in [
+        (
+            "/v1/models/labels:predict",
+            json!({ "instances": [ROW], "signature_name": "a" }),
+            "`signature_name`",
+        ),
+        ("/v1/models/labels:predict?metod=predict_proba", json!({ "instances": [ROW] }), "`metod`"),
+        ("/invocations", json!({ "inputs": [ROW], "params": { "top_k": 1 }, "b": 2 }), "`b`, `params.top_k`"),
+        ("/predict", json!({ "features": ROW, "id": 7 }), "`id`"),
+        (
+            "/v2/models/labels/infer",
+            json!({ "inputs": tensor, "parameters": { "priority": 1 } }),
+            "`parameters.priority`",
+        ),
+    ] {
+        let answer = post(&handler, path, &body.to_string());
+        assert_eq!(answer.status, 200, "{path} {body} {}", answer.text());
+        let warning = answer.field("x-forebay-warning").unwrap_or_default();
+        assert_eq!(warning, format!("without effect here: {names}"), "{path} {body}");
+    }
+}
+
+#[test]
+fn methods_are_in_every_description() {
+    let handler = handler();
+    let all = json!(["predict", "predict_proba", "predict_log_proba", "decision_function"]);
+    let metadata = json_of(&get(&handler, "/v2/models/labels"));
+    let outputs: Vec<&Value> =
+        metadata["outputs"].as_array().unwrap().iter().map(|output| &output["name"]).collect();
+    assert_eq!(json!(outputs), all);
+    assert_eq!(metadata["parameters"]["methods"], all);
+    let info = json_of(&get(&handler, "/model-info"));
+    assert_eq!((&info["methods"], &info["default_method"]), (&all, &json!("predict")));
+    let openapi = json_of(&get(&handler, "/openapi.json"));
+    for path in ["/invocations", "/v1/models/{model}:predict", "/v2/models/{model}/infer", "/predict"] {
+        let parameters = openapi["paths"][path]["post"]["parameters"].as_array().unwrap();
+        let method = parameters.iter().find(|parameter| parameter["name"] == "method").unwrap();
+        assert_eq!((&method["in"], &method["schema"]["enum"]), (&json!("query"), &all), "{path}");
+    }
+}
