@@ -12,6 +12,7 @@ mod kept;
 mod last_good;
 mod load_balancer;
 mod placement;
+mod target_news;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::store::metadata;
 use announcements::Announcements;
 use findings::Told;
 use last_good::LastGood;
+use target_news::TargetNews;
 
 /// How the control loop decides what objects leave open.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -60,6 +62,7 @@ pub struct Control<C> {
     told: Told,
     /// Objects that go on as they were, and what was told of it.
     told_earlier: BTreeMap<ObjectRef, String>,
+    target_news: TargetNews,
     acted_on: Gist,
 }
 
@@ -98,6 +101,7 @@ impl<C: Cluster> Control<C> {
             told_earlier: BTreeMap::new(),
             announcements: Announcements::default(),
             told: Told::default(),
+            target_news: TargetNews::default(),
             acted_on: Gist::default(),
         };
         let mut drain = std::pin::pin!(drain);
@@ -110,7 +114,9 @@ impl<C: Cluster> Control<C> {
             };
             match woken_by {
                 Wake::Drain => break,
-                Wake::Observed if Gist::of(&control.observed.borrow_and_update()) == control.acted_on => {}
+                Wake::Observed if Gist::of(&control.observed.borrow_and_update()) == control.acted_on => {
+                    control.tell_of_targets();
+                }
                 Wake::Observed | Wake::Changed => {
                     sleep(BEAT).await;
                     control.act();
@@ -119,6 +125,13 @@ impl<C: Cluster> Control<C> {
         }
         info!("ending all replicas");
         control.cluster.stop().await;
+    }
+
+    /// Tells of targets whose health is another. Nothing else follows from that here.
+    fn tell_of_targets(&mut self) {
+        let observed = Arc::clone(&self.observed.borrow());
+        let plan = Arc::clone(&self.plan.borrow());
+        self.target_news.tell(&plan, &observed, &mut self.cluster);
     }
 
     fn act(&mut self) {
@@ -156,6 +169,7 @@ impl<C: Cluster> Control<C> {
         let findings = manifest::findings_of(&compiled, &objects);
         self.told.tell(&findings, &mut self.cluster);
         self.announcements.tell(&plan, &observed, &mut self.cluster);
+        self.target_news.tell(&plan, &observed, &mut self.cluster);
         self.tell_what_goes_on(&earlier, &objects);
         self.write_statuses(&objects, &compiled, &plan, &observed, &earlier);
         changed_children

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::store::Store;
-use manifest::{Defaults, Finding};
+use manifest::{Defaults, Finding, Objects};
 use net::{Handler, Method, Request, Response, StatusCode};
 use plan::{Observed, Plan, normalise_host};
 use serde::Serialize;
@@ -37,6 +37,11 @@ impl Admin {
         self.look(&findings, |world| endpoints::json(&endpoints::endpoints(world)))
     }
 
+    /// The counters of the data plane, and what the objects tell of replicas.
+    fn metrics(&self) -> String {
+        self.metrics.encode_with(&restarts(&self.store.objects()))
+    }
+
     fn targets_json(&self) -> serde_json::Value {
         let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
         let mut targets = Vec::with_capacity(observed.targets.len());
@@ -54,6 +59,27 @@ impl Admin {
         }
         json!(targets)
     }
+}
+
+/// How often each container of each replica was started again, in the OpenMetrics text format.
+fn restarts(objects: &Objects) -> String {
+    let mut text = String::from(
+        "# HELP forebay_replica_restarts How often a container of a replica was started again.\n\
+         # TYPE forebay_replica_restarts counter\n",
+    );
+    for pod in objects.of_kind("Pod") {
+        for status in pod.value["status"]["containerStatuses"].as_array().into_iter().flatten() {
+            let (Some(container), Some(count)) = (status["name"].as_str(), status["restartCount"].as_u64())
+            else {
+                continue;
+            };
+            let (namespace, pod) = (&pod.namespace, &pod.name);
+            text.push_str(&format!(
+                "forebay_replica_restarts_total{{namespace=\"{namespace}\",pod=\"{pod}\",container=\"{container}\"}} {count}\n"
+            ));
+        }
+    }
+    text
 }
 
 /// A target as `forebay targets` shows it.
@@ -82,7 +108,7 @@ impl Handler for Admin {
         match request.target.path() {
             "/" => Response::with_body(StatusCode::OK, "text/plain", INDEX),
             "/healthz" => Response::with_body(StatusCode::OK, "text/plain", "ok"),
-            "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
+            "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics()),
             "/endpoints" => json_answer(&self.endpoints_json()),
             "/targets" => json_answer(&self.targets_json()),
             _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
@@ -93,7 +119,7 @@ impl Handler for Admin {
 const INDEX: &str = "\
 /endpoints  where the platform answers, and whether it does
 /targets    health and load of every target
-/metrics    counters of the data plane, for Prometheus
+/metrics    counters of load balancers and replicas, for Prometheus
 /healthz    ok
 ";
 

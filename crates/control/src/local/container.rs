@@ -145,11 +145,21 @@ impl Runner {
                 break;
             }
             let wait = back_off.after(run.lasted, run.was_ready);
+            self.tell_of_restart(&status.borrow().state);
             if !wait.is_zero() && self.wait_to_restart(wait, &status, &mut stopping).await.is_break() {
                 break;
             }
         }
         self.change(&status, |status| status.is_gone = true);
+    }
+
+    /// Kubernetes shows a restart by its count only, where nobody looks at night.
+    fn tell_of_restart(&self, state: &State) {
+        let State::Terminated(Termination { exit_code, reason, .. }) = state else { return };
+        let container = &self.container.name;
+        let message =
+            format!("Container {container} ended ({reason}, exit code {exit_code}) and is started again");
+        self.record(&Event::warning("Restarting", message));
     }
 
     /// Waits before a restart, unless told to stop.
