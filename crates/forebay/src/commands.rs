@@ -140,6 +140,8 @@ fn log_to_stderr(globals: &Globals) {
     };
     let wanted = std::env::var("FOREBAY_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let lines = tracing_subscriber::fmt::layer()
+        // Standard error may be a terminal that has gone, which is no reason to panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(globals.has_color(&std::io::stderr()))
         .without_time()

@@ -18,6 +18,8 @@ mod model_repository;
 mod output;
 mod platform;
 mod progress;
+mod reach;
+mod reread;
 mod resource;
 mod rows;
 mod runtime;

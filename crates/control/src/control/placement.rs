@@ -1,15 +1,19 @@
 //! Where listeners listen: the addresses and ports of a plan. Pure.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use plan::{LoadBalancer, Plan};
+use plan::{IpAddressType, LoadBalancer, Plan, Replay};
+
+use super::load_balancer::shown_by;
 
 /// Where listeners listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Binding {
     /// Also on all interfaces.
     pub is_public: bool,
+    /// All interfaces have IPv6 too.
+    pub has_ipv6: bool,
     /// Ports below 1024 may not be bound: 8000 is added to them.
     pub shifts_low_ports: bool,
 }
@@ -29,7 +33,8 @@ pub(super) fn place(
     mut address_of: impl FnMut(&str) -> Result<IpAddr, String>,
 ) -> (Plan, Vec<Problem>) {
     let mut problems = Vec::new();
-    let mut public_ports: BTreeSet<u16> = BTreeSet::new();
+    let mut public_ports: BTreeMap<u16, String> = BTreeMap::new();
+    let unshared = if binding.is_public { unshared_ports(&plan) } else { BTreeSet::new() };
     for balancer in &mut plan.load_balancers {
         let address = match address_of(&balancer.id) {
             Ok(address) => address,
@@ -40,20 +45,49 @@ pub(super) fn place(
         };
         for (n, port) in ports(balancer, binding).into_iter().enumerate() {
             let mut addresses = vec![SocketAddr::new(address, port)];
-            if binding.is_public && !address.is_unspecified() {
-                if public_ports.insert(port) {
-                    addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
-                } else {
-                    let message = format!(
-                        "port {port} of all interfaces has another load balancer already: this one is only at {address}"
-                    );
-                    problems.push((balancer.id.clone(), message));
+            if binding.is_public {
+                match public_ports.get(&port) {
+                    None if unshared.contains(&port) => {
+                        let message = format!(
+                            "port {port} is not open on all interfaces, because containers on this machine listen at it: give the load balancer another port"
+                        );
+                        problems.push((balancer.id.clone(), message));
+                    }
+                    None => {
+                        public_ports.insert(port, shown(balancer));
+                        addresses.extend(all_interfaces(balancer.ip_address_type, port, binding));
+                    }
+                    Some(first) => {
+                        let message = format!(
+                            "port {port} of all interfaces leads to {first}: this one is only at {address}, until it has another port"
+                        );
+                        problems.push((balancer.id.clone(), message));
+                    }
                 }
             }
             balancer.listeners[n].addresses = addresses;
         }
     }
     (plan, problems)
+}
+
+/// All interfaces, with those of IPv6 where the load balancer is to have them too.
+fn all_interfaces(wanted: IpAddressType, port: u16, binding: Binding) -> impl Iterator<Item = SocketAddr> {
+    let has_ipv6 = binding.has_ipv6 && wanted != IpAddressType::Ipv4;
+    let ipv6 = has_ipv6.then_some(Ipv6Addr::UNSPECIFIED.into());
+    [IpAddr::from(Ipv4Addr::UNSPECIFIED)].into_iter().chain(ipv6).map(move |ip| SocketAddr::new(ip, port))
+}
+
+/// Ports of this machine's containers that could not start beside a listener on all interfaces: our own model server
+/// shares its port, others do not know how.
+fn unshared_ports(plan: &Plan) -> BTreeSet<u16> {
+    let groups = plan.load_balancers.iter().flat_map(|balancer| &balancer.target_groups);
+    groups.filter(|group| group.replay != Replay::Everything).map(|group| group.port).collect()
+}
+
+/// A load balancer as people know it.
+fn shown(balancer: &LoadBalancer) -> String {
+    shown_by(balancer).first().map_or_else(|| balancer.id.clone(), ToString::to_string)
 }
 
 /// The port that each listener is bound to.
@@ -124,6 +158,68 @@ mod tests {
             ["80: 127.77.0.1:80 0.0.0.0:80", "80: 127.77.0.2:80", "81: 127.77.0.2:81 0.0.0.0:81"]
         );
         assert_eq!(problems, 1);
+    }
+
+    #[test]
+    fn a_public_load_balancer_has_ipv6_when_it_is_to_have_both() {
+        let n_addresses = |wanted, has_ipv6| {
+            let balancer = LoadBalancer { ip_address_type: wanted, ..balancer("service:a/0", &[80]) };
+            let binding = Binding { is_public: true, has_ipv6, shifts_low_ports: false };
+            let plan = Plan { load_balancers: vec![balancer] };
+            let (plan, _) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
+            plan.load_balancers[0].listeners[0].addresses.len()
+        };
+        assert_eq!(n_addresses(IpAddressType::Ipv4, true), 2);
+        assert_eq!(n_addresses(IpAddressType::Dualstack, true), 3);
+        assert_eq!(n_addresses(IpAddressType::Dualstack, false), 2);
+    }
+
+    #[test]
+    fn a_port_of_other_people_s_containers_stays_on_loopback() {
+        let group = |replay| {
+            let mut balancer = balancer("service:a/0", &[8080]);
+            balancer.target_groups.push(target_group(8080, replay));
+            let binding = Binding { is_public: true, ..Binding::default() };
+            let plan = Plan { load_balancers: vec![balancer] };
+            let (plan, problems) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
+            (plan.load_balancers[0].listeners[0].addresses.len(), problems.len())
+        };
+        assert_eq!(group(Replay::Everything), (2, 0));
+        assert_eq!(group(Replay::Idempotent), (1, 1));
+    }
+
+    fn target_group(port: u16, replay: Replay) -> plan::TargetGroup {
+        use plan::attributes::{Attributes, Scope};
+        plan::TargetGroup {
+            key: "a/b:80".to_owned(),
+            name: "g".to_owned(),
+            name_generated: true,
+            service: plan::ServicePort {
+                namespace: "a".to_owned(),
+                name: "b".to_owned(),
+                port: plan::ServicePortName::Number(80),
+            },
+            target_type: plan::TargetType::Ip,
+            protocol: plan::Protocol::Tcp,
+            protocol_version: None,
+            port,
+            ip_address_type: plan::TargetAddressType::Ipv4,
+            target_control_port: None,
+            health_check: plan::HealthCheck {
+                protocol: plan::Protocol::Tcp,
+                port: plan::HealthCheckPort::TrafficPort,
+                path: None,
+                interval: std::time::Duration::from_secs(10),
+                timeout: std::time::Duration::from_secs(5),
+                healthy_threshold: 3,
+                unhealthy_threshold: 3,
+                matcher: plan::Matcher::Connection,
+            },
+            attributes: Attributes::new(Scope::NetworkTargetGroup),
+            targets: Vec::new(),
+            replay,
+            tags: plan::Tags::new(),
+        }
     }
 
     #[test]

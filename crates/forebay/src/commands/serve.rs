@@ -20,7 +20,7 @@ use crate::globals::Globals;
 use crate::memory;
 use crate::model_repository::ModelRepository;
 use crate::runtime;
-use crate::signals;
+use crate::signals::Signals;
 use crate::storage::Storage;
 
 /// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2 (gRPC too), and plain /predict with /docs
@@ -164,6 +164,8 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 }
 
 async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    // One listener from here to the end: a signal that comes between two of them would be lost.
+    let signals = Signals::listen();
     let wanted: Vec<NamedModel> = options.models.iter().chain(&options.model).cloned().collect();
     let settings = settings(options);
     // Until the models are there, the server answers that it is not ready.
@@ -195,8 +197,7 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         s3_endpoint: std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok(),
         shows_progress: !globals.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr()),
     };
-    // One listener from here to the end: a signal that comes between two of them would be lost.
-    let mut end = std::pin::pin!(signals::end(options.stop_when_stdin_closes));
+    let mut end = std::pin::pin!(signals.end(options.stop_when_stdin_closes));
     let load = async {
         let (mut models, found) = load_all(&wanted, &storage).await?;
         given.found(found);

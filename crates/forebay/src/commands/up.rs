@@ -3,7 +3,8 @@
 mod report;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
-use crate::{bundle, certificate, findings, runtime, signals};
+use crate::signals::{Signals, Wish};
+use crate::{bundle, certificate, findings, reread, runtime};
 
 /// Run the whole platform on these manifests, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -88,6 +90,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
 async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let start = Instant::now();
+    let mut signals = Signals::listen();
     let state_dir = globals.state_dir();
     let manifests = read_manifests(options, &state_dir)?;
 
@@ -126,7 +129,11 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         proxy_watch,
     ));
 
-    let binding = Binding { is_public: options.public, shifts_low_ports: !may_bind_low_ports() };
+    let binding = Binding {
+        is_public: options.public,
+        has_ipv6: may_bind_ipv6(),
+        shifts_low_ports: !may_bind_low_ports(),
+    };
     if binding.shifts_low_ports && !globals.quiet {
         eprintln!("note: ports below 1024 may not be bound here, so 8000 is added to them");
     }
@@ -153,13 +160,14 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         );
     }
     let end = tokio::select! {
-        end = report::report_and_wait(options.output, globals, &admin, &ports.platform, &found, start) => end,
-        end = signals::end(false) => Ok(end),
+        end = report::report_and_wait(options.output, globals, &admin, &ports.platform, &found, start, options.public) => end,
+        end = obey(&mut signals, &store, options, globals) => Ok(end),
         failed = failure("the control loop", &mut control) => Err(failed),
         failed = failure("the data plane", &mut data_plane) => Err(failed),
     };
     if !globals.quiet {
-        eprintln!("stopping: requests finish, then replicas end");
+        // Whoever read this may have gone with the terminal; requests finish all the same.
+        let _ = writeln!(std::io::stderr(), "stopping: requests finish, then replicas end");
     }
     Platform::withdraw(&state_dir);
     proxy_drain.finish(DRAIN_PATIENCE).await;
@@ -189,6 +197,42 @@ fn open_access_log(
     };
     let opened = proxy::open_access_log(sink, metrics);
     opened.map(Some).with_context(|| format!("cannot open the access log `{to}`"))
+}
+
+/// Does what signals ask for, until one of them asks to end.
+async fn obey(signals: &mut Signals, store: &Store, options: &Options, globals: &Globals) -> End {
+    loop {
+        match signals.next().await {
+            Wish::End(end) => return end,
+            Wish::ReadAgain => read_again(store, options, globals),
+        }
+    }
+}
+
+/// Reads the manifests of the command line again and applies them. When one cannot be read, all stays as it is.
+fn read_again(store: &Store, options: &Options, globals: &Globals) {
+    let paths = options.paths.all();
+    if paths.is_empty() {
+        eprintln!("SIGHUP: no manifests were named at the start, so there are none to read again");
+        return;
+    }
+    match manifests::read(&paths) {
+        Err(error) => eprintln!("error: SIGHUP: the manifests cannot be read again: {error:#}"),
+        Ok(manifests) => {
+            let objects = manifests.objects.clone();
+            let found = all_findings(manifests, store, &defaults(options));
+            findings::print(&found, globals);
+            if findings::n_unprotected(&found) > 0 {
+                eprintln!(
+                    "error: SIGHUP: all stays as it is, because what is above asks for protection that it would not get"
+                );
+                return;
+            }
+            let before = store.objects();
+            apply(store, objects);
+            eprintln!("SIGHUP: read the manifests again: {}", reread::changes(&before, &store.objects()));
+        }
+    }
 }
 
 /// Waits for a part of the platform to end that should go on for as long as the platform does, and says so. A platform
@@ -221,6 +265,12 @@ fn defaults(options: &Options) -> Defaults {
 fn may_bind_low_ports() -> bool {
     const PROBED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 77, 255, 255)), 80);
     !matches!(net::bind(PROBED, 1), Err(net::BindError::Forbidden { .. }))
+}
+
+/// Whether this machine has IPv6.
+fn may_bind_ipv6() -> bool {
+    const ANY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
+    net::bind(ANY, 1).is_ok()
 }
 
 fn node_name() -> String {

@@ -4,6 +4,7 @@
 mod clients;
 mod commands;
 mod docs;
+mod edge;
 mod failures;
 mod grpc;
 mod manifests;

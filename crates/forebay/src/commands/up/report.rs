@@ -13,7 +13,7 @@ use crate::globals::Globals;
 use crate::output::{self, Output};
 use crate::platform::Platform;
 use crate::progress::{Cause, Progress, Workload};
-use crate::{memory, sample};
+use crate::{memory, reach, sample};
 
 /// How long the platform waits for endpoints without a word.
 const QUIET_PATIENCE: Duration = Duration::from_secs(3);
@@ -42,12 +42,21 @@ pub(super) async fn report_and_wait(
     platform: &Platform,
     findings: &[Finding],
     start: Instant,
+    is_public: bool,
 ) -> anyhow::Result<End> {
     let state = settled(admin, findings).await;
     let seconds = start.elapsed().as_secs_f64();
+    // Whoever opens ports to others hears of it, however quiet it is to be.
+    let reach = (is_public || !globals.quiet)
+        .then(|| reach::line(&admin.plan.borrow(), &admin.observed.borrow(), is_public));
     match output {
-        Output::Json => print_json(&state, platform, seconds),
-        Output::Text => print_text(&state, platform, seconds, globals).await,
+        Output::Json => {
+            if let Some(reach) = reach {
+                eprintln!("{reach}");
+            }
+            print_json(&state, platform, seconds);
+        }
+        Output::Text => print_text(&state, platform, seconds, reach, globals).await,
     }
     memory::forget_the_start();
     std::future::pending().await
@@ -96,7 +105,13 @@ fn print_json(state: &State, platform: &Platform, seconds: f64) {
     told(&format!("{line}\n"));
 }
 
-async fn print_text(state: &State, platform: &Platform, seconds: f64, globals: &Globals) {
+async fn print_text(
+    state: &State,
+    platform: &Platform,
+    seconds: f64,
+    reach: Option<String>,
+    globals: &Globals,
+) {
     let mut text = String::new();
     for (endpoint, progress) in &state.endpoints {
         text.push_str(&format!("{}  {}\n", endpoint.object(), described(progress, &endpoint.url)));
@@ -107,6 +122,9 @@ async fn print_text(state: &State, platform: &Platform, seconds: f64, globals: &
     match state.all().filter(|progress| **progress != Progress::Ready).count() {
         0 => text.push_str(&format!("ready in {seconds:.2} s\n")),
         n_left => text.push_str(&format!("started in {seconds:.2} s, {n_left} not ready\n")),
+    }
+    if let Some(reach) = reach {
+        text.push_str(&format!("{reach}\n"));
     }
     if globals.quiet {
         return told(&text);
