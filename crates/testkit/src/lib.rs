@@ -1,13 +1,15 @@
 //! What tests of the whole product share: a platform of their own, clients, load, and waiting without sleeping blindly.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
+mod answer;
 mod http;
 mod load;
 mod platform;
 
 use std::time::{Duration, Instant};
 
-pub use http::{Answer, Request};
+pub use answer::Answer;
+pub use http::Request;
 pub use load::{Load, Report};
 pub use platform::{Platform, run};
 

@@ -1,13 +1,13 @@
 //! Load: many keep-alive connections that ask the same, and what they got.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::{PATIENCE, Request};
+use crate::{Answer, PATIENCE, Request};
 
 /// Connections that ask until they are told to stop.
 pub struct Load {
@@ -92,7 +92,7 @@ fn ask(request: &Request, stop: &AtomicBool, n_times: usize) -> Report {
 
 /// One request; what is wrong with its answer, if anything is. The connection is kept, as the server says it may be.
 fn exchange(
-    connection: &mut Option<TcpStream>,
+    connection: &mut Option<BufReader<TcpStream>>,
     request: &Request,
     bytes: &[u8],
 ) -> std::io::Result<Option<String>> {
@@ -103,33 +103,13 @@ fn exchange(
             let stream = TcpStream::connect(request.address())?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_nodelay(true)?;
-            connection.insert(stream)
+            connection.insert(BufReader::new(stream))
         }
     };
-    stream.write_all(bytes)?;
-    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        let n_bytes = stream.read(&mut buffer)?;
-        if n_bytes == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        answer.extend_from_slice(&buffer[..n_bytes]);
-        if let Some((status, closes)) = complete(&answer) {
-            if closes {
-                *connection = None;
-            }
-            let text = || String::from_utf8_lossy(&answer).into_owned();
-            return Ok((status != 200).then(|| format!("after {:?}: {}", start.elapsed(), text())));
-        }
+    stream.get_mut().write_all(bytes)?;
+    let answer = Answer::read(stream, request.method())?;
+    if answer.ends_connection() {
+        *connection = None;
     }
-}
-
-/// Status, and whether the connection ends, once the answer is whole. Only answers with a length are understood.
-fn complete(answer: &[u8]) -> Option<(u16, bool)> {
-    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&answer[..head_end]).ok()?.to_ascii_lowercase();
-    let status = head.split_whitespace().nth(1)?.parse().ok()?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).map_or("0", str::trim);
-    let length: usize = length.parse().ok()?;
-    (answer.len() >= head_end + length).then(|| (status, head.contains("connection: close")))
+    Ok((answer.status != 200).then(|| format!("after {:?}: {answer:?}", start.elapsed())))
 }

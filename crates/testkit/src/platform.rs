@@ -1,9 +1,10 @@
 //! A platform of a test's own: `forebay up` with a state folder and ports that nobody else has.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -46,14 +47,14 @@ impl Platform {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let said = read_aside(child.stderr.take().unwrap());
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready = serde_json::from_str(&line);
         let Ok(ready) = ready else {
-            let mut problem = String::new();
             let _ = child.kill();
-            let _ = child.stderr.take().unwrap().read_to_string(&mut problem);
-            panic!("the platform did not start: {line}{problem}");
+            let _ = child.wait();
+            panic!("the platform did not start: {line}{}", said.join().unwrap());
         };
         self.ready = ready;
         self.child = Some(child);
@@ -175,6 +176,15 @@ fn command(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
     command
+}
+
+/// Reads a stream to its end while other things go on: a process that is not read waits when the pipe is full.
+fn read_aside(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 fn children_of(pid: u32) -> Vec<u32> {
