@@ -43,6 +43,9 @@ const TOOLS: &[Tool] = &[
     Tool { program: "taskset", package: "util-linux", why: "servers and load have a core each" },
 ];
 
+/// The profile of what is shipped, which is what is measured; its output is in the folder of this name.
+const PROFILE: &str = "dist";
+
 /// The core of the servers that are measured.
 const SERVER_CORE: usize = 0;
 
@@ -99,7 +102,7 @@ fn folder(name: &str) -> Result<PathBuf, String> {
 
 /// A program of the crate `bench`.
 fn program(name: &str) -> PathBuf {
-    target_folder().join("release").join(name)
+    target_folder().join(PROFILE).join(name)
 }
 
 /// The server that gives every request the same answer.
@@ -111,7 +114,7 @@ fn constant_server() -> PathBuf {
 fn servers(options: &Options) -> Result<Vec<Forebay>, String> {
     machine::has_two_cores()?;
     tools::ensure(TOOLS)?;
-    let mut build = vec!["build", "--release", "--locked", "-p", "bench"];
+    let mut build = vec!["build", "--profile", PROFILE, "--locked", "-p", "bench"];
     if options.forebays.is_empty() {
         build.extend(["-p", "forebay"]);
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::engine::Engine;
 use super::environment::{Environment, succeed};
-use super::{ROUNDS, folder, program};
+use super::{PROFILE, ROUNDS, folder, program};
 use crate::tools::{self, root};
 use table::{Case, Row, Table};
 
@@ -113,7 +113,7 @@ pub(super) fn bench(wanted: &[String]) -> Result<Table, String> {
         let known: Vec<&str> = STORIES.iter().map(|story| story.name).collect();
         return Err(format!("there is no model `{unknown}`, only {}", known.join(", ")));
     }
-    tools::run("cargo", &["build", "--release", "--locked", "-p", "bench"])?;
+    tools::run("cargo", &["build", "--profile", PROFILE, "--locked", "-p", "bench"])?;
     ENVIRONMENT.install()?;
     let mut table = Table::new(ENVIRONMENT.version()?);
     for story in stories {
