@@ -10,6 +10,7 @@ mod grpc;
 mod manifests;
 mod model;
 mod my_manifests;
+mod my_model;
 mod objects;
 mod options;
 mod rows;

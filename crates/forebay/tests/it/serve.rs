@@ -1,6 +1,6 @@
 //! `forebay serve` on its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -70,6 +70,15 @@ impl Serving {
     pub(crate) fn admin_address(&mut self) -> SocketAddr {
         let line = self.line();
         line.trim().strip_prefix("admin on http://").expect(&line).parse().unwrap()
+    }
+
+    /// Ends it as Ctrl-C does; what it has said since.
+    pub(crate) fn end(&mut self) -> String {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{said}");
+        said
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
