@@ -1,24 +1,28 @@
 //! Events: what happened to an object, for people who ask why.
 //!
-//! An event that happens again is counted up, not repeated. Events live in memory, so many per object and in all.
+//! An event that happens again is counted up, not repeated, over restarts too. Only so many are kept, per object and in
+//! all.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use manifest::{Kind, Object};
 use plan::ObjectRef;
 use serde_json::json;
 
+use crate::store::record::crc64;
 use crate::store::{Store, metadata};
 
 /// How many different events are kept of one object; the oldest go first.
 const PER_OBJECT: usize = 25;
 /// How many different events are kept in all.
 const IN_ALL: usize = 2000;
+/// Who records.
+const COMPONENT: &str = "forebay";
 /// Longer messages are cut.
 const MESSAGE_BYTES: usize = 1024;
 
@@ -89,7 +93,8 @@ impl EventSeverity {
 impl Recorder {
     pub(crate) fn new(store: Rc<Store>) -> Self {
         let kind = manifest::kind_named("Event").expect("events are a kind");
-        Self { store, kind, kept: RefCell::default() }
+        let kept = RefCell::new(Kept::of_before(&store, kind));
+        Self { store, kind, kept }
     }
 
     /// Writes down that something happened to an object, or happened again.
@@ -98,7 +103,7 @@ impl Recorder {
         let object = objects.get(&about.kind, &about.namespace, &about.name);
         let uid = object.and_then(|object| metadata::text(object, "uid")).unwrap_or_default();
         let namespace = if about.namespace.is_empty() { "default" } else { &about.namespace };
-        let name = format!("{}.{:016x}", about.name, fingerprint(&(about, uid, event)));
+        let name = format!("{}.{:016x}", about.name, fingerprint(about, uid, event));
         let now = metadata::time(Timestamp::now());
         let before = objects.get(self.kind.kind, namespace, &name);
         let count = before.and_then(|event| event.value["count"].as_u64()).unwrap_or(0).saturating_add(1);
@@ -117,8 +122,8 @@ impl Recorder {
             "type": event.severity.as_str(),
             "reason": event.reason,
             "message": shortened(&event.message),
-            "source": {"component": "forebay"},
-            "reportingComponent": "forebay",
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
             "reportingInstance": "",
             "firstTimestamp": first,
             "lastTimestamp": now,
@@ -137,6 +142,23 @@ impl Recorder {
 }
 
 impl Kept {
+    /// What was recorded before a restart.
+    fn of_before(store: &Store, kind: &Kind) -> Self {
+        let objects = store.objects();
+        let ours = |event: &&Arc<Object>| event.value["source"]["component"] == COMPONENT;
+        let mut events: Vec<&Arc<Object>> = objects.of_kind(kind.kind).filter(ours).collect();
+        events.sort_by_key(|event| event.value["firstTimestamp"].as_str());
+        let mut kept = Self::default();
+        for event in events {
+            let about = &event.value["involvedObject"];
+            let text = |field: &str| about[field].as_str().unwrap_or_default();
+            let about = ObjectRef::new(text("kind"), text("namespace"), text("name"));
+            kept.all.push_back(event.reference());
+            kept.n_per_object.entry(about).or_default().push_back(event.reference());
+        }
+        kept
+    }
+
     fn add(&mut self, about: &ObjectRef, event: ObjectRef, store: &Store) {
         self.all.push_back(event.clone());
         let of_object = self.n_per_object.entry(about.clone()).or_default();
@@ -158,10 +180,10 @@ impl Kept {
     }
 }
 
-fn fingerprint(of: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    hasher.finish()
+/// Tells an event from all others, in every build.
+fn fingerprint(about: &ObjectRef, uid: &str, event: &Event) -> u64 {
+    let Event { severity, reason, message } = event;
+    crc64(format!("{about}\0{uid}\0{}\0{reason}\0{message}", severity.as_str()).as_bytes())
 }
 
 fn shortened(message: &str) -> &str {
@@ -196,6 +218,28 @@ mod tests {
         let uid = recorder.store.objects().get("Namespace", "", "default").unwrap().value["metadata"]["uid"]
             .clone();
         assert_eq!(told[1]["involvedObject"]["uid"], uid);
+    }
+
+    #[test]
+    fn what_was_recorded_before_a_restart_is_counted_on_and_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("objects.redb");
+        let about = ObjectRef::new("Namespace", "", "default");
+        let event = Event::warning("Unhealthy", "no answer");
+        for start in 1..=3_u64 {
+            let recorder = Recorder::new(Rc::new(Store::open(&file).unwrap()));
+            recorder.record(&about, &event);
+            for n in 0..10 {
+                recorder.record(&about, &Event::normal("Started", format!("number {n} of start {start}")));
+            }
+            let events = recorder.store.list(&Query::of("Event")).objects;
+            let unhealthy = events.iter().find(|event| event.value["reason"] == "Unhealthy");
+            if start < 3 {
+                assert_eq!(unhealthy.unwrap().value["count"], start);
+            }
+            assert_eq!(events.len(), (usize::try_from(start).unwrap() * 10 + 1).min(PER_OBJECT));
+            recorder.store.finish();
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::api::upgrade::{spdy, websocket};
 use crate::api::{self, Api};
+use crate::store::record::{Record, find_all};
 use crate::store::{FieldSelector, LabelSelector, Mode, Store, merge_patch, three_way};
 
 /// A label selector from a query.
@@ -115,6 +116,14 @@ pub fn spdy(data: &[u8]) {
         }
     }
     assert!(n_bytes <= data.len());
+}
+
+/// A record of the store's file.
+pub fn record(data: &[u8]) {
+    if let Ok((record, length)) = Record::decode(data) {
+        assert_eq!(record.encode().0, data[..length]);
+    }
+    assert!(find_all(data).count() <= data.len());
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod descriptor;
 mod drain;
 mod endpoints;
 mod environment;
+mod folder;
 mod keep;
 mod leftovers;
 mod log;
@@ -27,9 +28,7 @@ mod show;
 mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::DirBuilder;
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,14 +99,26 @@ pub struct Machine {
 /// Why this machine cannot be used as a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The state folder cannot be made.
-    #[error("cannot make the state folder `{}`", path.display())]
+    /// The state folder cannot be made, or not be made this user's alone.
+    #[error("cannot make `{}` a state folder of this user's own", path.display())]
     StateFolder {
-        /// The folder.
+        /// The folder, or what in it is another's.
         path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The state folder is one that everybody writes to.
+    #[error("everybody makes files in `{}`; name a folder in it, which will be this user's own", path.display())]
+    Shared {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What leads out of the state folder may be somebody else's.
+    #[error("`{}` is a link; put what it leads to in its place", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
     },
     /// The objects cannot be read.
     #[error(transparent)]
@@ -137,12 +148,7 @@ impl Local {
     /// When another platform uses the state folder, or it cannot be used at all.
     pub async fn open(settings: LocalSettings) -> Result<Self, StartError> {
         let folder = &settings.state_folder;
-        // Secrets are among the objects: the folder is nobody else's.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|source| StartError::StateFolder { path: folder.clone(), source })?;
+        folder::prepare(folder)?;
         let store = Rc::new(Store::open(&folder.join("objects.redb"))?);
         let kept = store.note(BLOCK_NOTE).and_then(|note| note.parse().ok());
         let block = Block::claim(kept.unwrap_or_else(|| block::number_for(folder)))?;
@@ -320,5 +326,6 @@ impl Cluster for Local {
             warn!("some replicas did not end in time and are killed");
         }
         descendants::kill(&self.platform.mark);
+        self.store.finish();
     }
 }

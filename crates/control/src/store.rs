@@ -19,6 +19,9 @@
 //! assert_eq!(store.list(&Query::of("ConfigMap")).objects.len(), 1);
 //! ```
 
+mod backup;
+mod boundary;
+mod contents;
 mod defaults;
 mod depth;
 mod disk;
@@ -26,6 +29,8 @@ mod earlier;
 mod history;
 mod merge;
 pub(crate) mod metadata;
+pub(crate) mod record;
+mod restore;
 mod selector;
 mod status;
 mod transaction;
@@ -38,24 +43,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use manifest::{Kind, Object, Objects};
 use plan::ObjectRef;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+pub use backup::Backup;
+pub use boundary::DatabaseFailure;
 pub use depth::DEPTH;
 pub(crate) use depth::is_deeper_than;
-pub use disk::OpenError;
+pub use disk::{Damage, OpenError};
 pub use history::{HISTORY_LENGTH, Watch, WatchEvent};
 pub use merge::{LAST_APPLIED, merge_patch, three_way};
 pub use metadata::{Part, generated_name};
+pub use restore::{RestoreError, Restored, back_up, restore};
 pub use selector::{FieldSelector, LabelSelector};
 pub use status::{Cause, Details, Reason, Status};
 
 use disk::{Batch, Disk, Loaded};
 use history::History;
+use record::Content;
 use transaction::Transaction;
 
 /// All objects. One counter, the revision, grows with every change of any object; it is what Kubernetes calls
@@ -69,8 +80,17 @@ pub struct Store {
 #[derive(Debug)]
 struct State {
     objects: Arc<Objects>,
-    /// Objects that are not on the disk.
+    /// Objects that follow from others. Those of [`KEPT_KINDS`] are on the disk.
     derived: BTreeSet<ObjectRef>,
+    /// Objects whose latest form goes to the disk with the next commit, because nobody waits for it.
+    unwritten: BTreeSet<ObjectRef>,
+    /// When they go at the latest.
+    write_at: Option<Instant>,
+    /// When a backup is due.
+    back_up_at: Option<Instant>,
+    backed_up: Option<Instant>,
+    /// The commit that is in the latest backup.
+    backed_up_sequence: u64,
     notes: BTreeMap<String, String>,
     /// Notes that are on the disk until the next write.
     forgotten_notes: BTreeSet<String>,
@@ -87,6 +107,15 @@ const REVISION_STEP: u64 = 1 << 20;
 pub const CREATED_FOR: &str = "forebay.dev/created-for";
 /// Namespaces that are always there.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
+/// Kinds of objects that follow from others and are kept all the same, because they tell what happened.
+const KEPT_KINDS: &[&str] = &["Event", "ReplicaSet"];
+
+/// How long what nobody waits for may lie in memory before it is written.
+const WRITE_DELAY: Duration = Duration::from_secs(2);
+/// How long after a change a backup is made.
+const BACKUP_DELAY: Duration = Duration::from_secs(5);
+/// How long there is between two backups, unless the platform ends.
+const BACKUP_INTERVAL: Duration = Duration::from_secs(3 * 60);
 
 /// Which objects somebody asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,7 +189,7 @@ impl Store {
     /// When another process has it open, or it cannot be read.
     pub fn open(file: &Path) -> Result<Self, OpenError> {
         let (disk, loaded) = Disk::at(file)?;
-        Self::start(disk, loaded)
+        Self::start(file, disk, loaded)
     }
 
     /// A store that forgets everything, for tests and examples.
@@ -169,14 +198,21 @@ impl Store {
         let backend =
             || redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new());
         let (disk, loaded) = Disk::new(backend).expect("memory can be written");
-        Self::start(disk, loaded).expect("memory can be written")
+        Self::start(Path::new("memory"), disk, loaded).expect("memory can be written")
     }
 
-    fn start(disk: Disk, loaded: Loaded) -> Result<Self, OpenError> {
+    fn start(file: &Path, disk: Disk, loaded: Loaded) -> Result<Self, OpenError> {
         let revision = loaded.revision_ceiling;
+        let following = loaded.objects.iter().filter(|(_, content)| *content == Content::Following);
+        let derived = following.map(|(object, _)| object.reference()).collect();
         let mut state = State {
-            objects: Arc::new(loaded.objects.into_iter().collect()),
-            derived: BTreeSet::new(),
+            objects: Arc::new(loaded.objects.into_iter().map(|(object, _)| object).collect()),
+            derived,
+            unwritten: BTreeSet::new(),
+            write_at: None,
+            back_up_at: None,
+            backed_up: None,
+            backed_up_sequence: 0,
             notes: loaded.notes.into_iter().collect(),
             forgotten_notes: BTreeSet::new(),
             history: History::new(revision),
@@ -185,7 +221,9 @@ impl Store {
             disk,
         };
         // Reserves revisions for this run before the first of them is given out.
-        state.write_to_disk(Batch::default()).map_err(OpenError::database)?;
+        state
+            .write_to_disk(Batch::default())
+            .map_err(|failure| OpenError::Unusable { path: file.to_owned(), source: failure.into() })?;
         let store = Self { state: RefCell::new(state), revision: watch::Sender::new(revision) };
         for namespace in NAMESPACES {
             let value =
@@ -201,6 +239,21 @@ impl Store {
     #[must_use]
     pub fn objects(&self) -> Arc<Objects> {
         Arc::clone(&self.state.borrow().objects)
+    }
+
+    /// What people wrote, and what stands for it: not what follows from other objects and is found out again, nor the
+    /// namespaces that are always there.
+    #[must_use]
+    pub fn written(&self) -> Vec<Arc<Object>> {
+        let state = self.state.borrow();
+        let is_always_there =
+            |object: &Object| object.kind.kind == "Namespace" && NAMESPACES.contains(&object.name.as_str());
+        let written = state.objects.iter().filter(|object| {
+            !state.derived.contains(&object.reference())
+                && !is_always_there(object)
+                && object.annotation(CREATED_FOR).is_none()
+        });
+        written.cloned().collect()
     }
 
     /// The revision of the latest change.
@@ -343,7 +396,43 @@ impl Store {
         Ok(())
     }
 
-    /// Stores an object that follows from others, in memory only. Status and all are taken as they are.
+    /// Does what is due: writes what nobody waits for, and backups. Tells when to look again.
+    pub(crate) fn look_after_file(&self, now: Instant) -> Option<Instant> {
+        let state = &mut *self.state.borrow_mut();
+        if state.unwritten.is_empty() {
+            state.write_at = None;
+        } else if *state.write_at.get_or_insert(now + WRITE_DELAY) <= now {
+            state.write_at = None;
+            if let Err(error) = state.write_to_disk(Batch::default()) {
+                tracing::warn!(%error, "what happened lately is not on the disk yet");
+                state.write_at = Some(now + BACKUP_INTERVAL);
+            }
+        }
+        if state.disk.sequence() == state.backed_up_sequence {
+            state.back_up_at = None;
+        } else {
+            let earliest = state.backed_up.map_or(now, |last| last + BACKUP_INTERVAL);
+            if *state.back_up_at.get_or_insert(earliest.max(now + BACKUP_DELAY)) <= now {
+                state.back_up(now);
+            }
+        }
+        [state.write_at, state.back_up_at].into_iter().flatten().min()
+    }
+
+    /// Writes what nobody waited for, and a last backup.
+    pub fn finish(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if !state.unwritten.is_empty()
+            && let Err(error) = state.write_to_disk(Batch::default())
+        {
+            tracing::warn!(%error, "what happened lately is not on the disk");
+        }
+        if state.disk.sequence() != state.backed_up_sequence {
+            state.back_up(Instant::now());
+        }
+    }
+
+    /// Stores an object that follows from others, in memory, or with the next commit if it tells what happened. Status and all are taken as they are.
     pub(crate) fn derive(&self, object: Object) {
         self.write_in_memory(|transaction| transaction.derive(object));
     }

@@ -14,6 +14,9 @@ use crate::store::metadata;
 /// The annotation in which `kubectl rollout` finds the number of a version.
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
 
+/// The annotation that keeps the whole hash of a set's template; names have the beginning of it.
+const WHOLE_HASH: &str = "forebay.dev/template-hash";
+
 /// A Deployment as we keep it.
 #[derive(Debug)]
 pub(super) struct Deployment {
@@ -45,6 +48,24 @@ pub(super) struct Counts {
 impl Deployment {
     pub(super) fn new(now: Instant) -> Self {
         Self { sets: Vec::new(), progress: Counts::default(), progressed: now }
+    }
+
+    /// A Deployment with the sets that its ReplicaSets are told of, as they were before a restart. None has replicas.
+    pub(super) fn of<'a>(deployment: &Object, sets: impl Iterator<Item = &'a Object>, now: Instant) -> Self {
+        let uid = metadata::text(deployment, "uid");
+        let is_its = |set: &&Object| {
+            let owners = set.value["metadata"]["ownerReferences"].as_array();
+            uid.is_some() && owners.into_iter().flatten().any(|owner| owner["uid"].as_str() == uid)
+        };
+        let mut sets: Vec<Set> = sets
+            .filter(is_its)
+            .filter_map(|set| {
+                let template_hash = set.annotation(WHOLE_HASH)?.to_owned();
+                Some(Set { template_hash, revision: set.annotation(REVISION)?.parse().ok()?, wanted: 0 })
+            })
+            .collect();
+        sets.sort_by_key(|set| set.revision);
+        Self { sets, ..Self::new(now) }
     }
 
     /// Makes the set of a template the one that is wanted; going back to an old one gives it a new revision.
@@ -137,6 +158,7 @@ pub(super) fn set_object(
             "labels": labels,
             "annotations": {
                 REVISION: set.revision.to_string(),
+                WHOLE_HASH: set.template_hash,
                 "deployment.kubernetes.io/desired-replicas": workload.replicas.to_string(),
             },
             "ownerReferences": [owner(deployment)],
@@ -288,6 +310,31 @@ mod tests {
         let mut deployment = Deployment::new(now);
         deployment.turn_to("a", 4, now);
         assert_eq!(hashes(&deployment), "a4");
+    }
+
+    #[test]
+    fn sets_are_found_again_in_the_order_of_their_revisions() {
+        let object = |kind: &str, metadata: Value| {
+            let kind = manifest::kind_named(kind).unwrap();
+            let value = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata});
+            Object::from_value(value).unwrap()
+        };
+        let owner = object("Deployment", json!({"name": "api", "uid": "1"}));
+        let set = |hash: &str, revision: &str, uid: &str| {
+            let annotations = json!({WHOLE_HASH: hash, REVISION: revision});
+            let owners = json!([{"kind": "Deployment", "name": "api", "uid": uid}]);
+            let metadata =
+                json!({"name": format!("api-{hash}"), "annotations": annotations, "ownerReferences": owners});
+            object("ReplicaSet", metadata)
+        };
+        let sets = [set("b", "10", "1"), set("a", "9", "1"), set("c", "11", "2"), set("d", "?", "1")];
+        let now = Instant::now();
+        let mut deployment = Deployment::of(&owner, sets.iter(), now);
+        assert_eq!(hashes(&deployment), "a9 b10");
+        deployment.turn_to("b", 0, now);
+        assert_eq!(hashes(&deployment), "a9 b10", "the same template is the same revision");
+        deployment.turn_to("a", 0, now);
+        assert_eq!(hashes(&deployment), "b10 a11");
     }
 
     #[test]

@@ -49,6 +49,7 @@ impl Local {
         drop(objects);
 
         self.show(workloads, now);
+        self.store.look_after_file(now).into_iter().for_each(|at| self.wake_at(at));
     }
 
     /// Tells of namespaces that nobody wrote: one is made for every object that names it.
@@ -153,7 +154,10 @@ impl Local {
         let Some(object) = objects.get("Deployment", &owner.namespace, &owner.name) else { return };
         let object = &self.served(object);
         let last_revision = object.annotation(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut deployment = self.deployments.remove(owner).unwrap_or_else(|| Deployment::new(now));
+        let mut deployment = self
+            .deployments
+            .remove(owner)
+            .unwrap_or_else(|| Deployment::of(object, objects.of_kind("ReplicaSet").map(AsRef::as_ref), now));
         deployment.turn_to(&workload.template_hash, last_revision, now);
         let sizes: Vec<SetSize> =
             deployment.sets.iter().map(|set| self.size(owner, set, workload, now)).collect();

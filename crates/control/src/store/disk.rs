@@ -1,58 +1,75 @@
 //! Where objects are kept so that they outlive the process: one crash-safe file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use manifest::Object;
 use plan::ObjectRef;
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableTable, Table};
+use rustix::fs::OFlags;
 use serde_json::Value;
 use tracing::warn;
 
-/// `Kind/namespace/name` → the object as JSON.
-const OBJECTS: TableDefinition<&str, &[u8]> = TableDefinition::new("objects");
-/// Names of numbers → the numbers.
-const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
-/// What the platform remembers beside objects, for example addresses.
-const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
-
-const SCHEMA: &str = "schema";
-const SCHEMA_VERSION: u64 = 1;
-/// No revision at or above this one was ever given out.
-const REVISION_CEILING: &str = "revision-ceiling";
-
-/// Pages kept in memory. All objects are there already, so this only serves commits.
-const CACHE_BYTES: usize = 4 * 1024 * 1024;
+use super::backup::{Backup, Backups};
+use super::boundary::{DatabaseFailure, guarded};
+use super::contents::{
+    self, CACHE_BYTES, Contents, FileState, NUMBERS, OLD_NOTES, OLD_OBJECTS, Problem, RECORDS, SCHEMA,
+    SCHEMA_VERSION,
+};
+use super::record::{self, Content, Record, SUMMARY_KEY, Summary};
 
 /// The file. After an error it is closed; the next commit opens it again and writes everything, because nobody knows
 /// how much of the failed one is in it. So a disk that was full for a while does no lasting harm.
 pub(super) struct Disk {
     open: Box<dyn Fn() -> Result<Database, DatabaseError>>,
     database: Option<Database>,
-    /// Keys of objects that this version cannot read and leaves where they are.
-    unread: BTreeSet<String>,
+    /// Records of objects that this version cannot read and leaves as they are.
+    unread: BTreeMap<String, Record>,
+    /// Keys of commits that failed, parts of which may lie in the file.
+    doubtful: BTreeSet<String>,
+    /// The number of the latest commit, be it done or failed.
+    sequence: u64,
+    /// What went with this commit or an earlier one is in no backup that is still of use.
+    forgettable: u64,
+    backups: Option<Backups>,
+    /// Held for as long as the file is open.
+    _lock: Option<File>,
 }
 
 /// What the file held.
 #[derive(Default)]
 pub(super) struct Loaded {
-    pub(super) objects: Vec<Object>,
+    pub(super) objects: Vec<(Object, Content)>,
     pub(super) revision_ceiling: u64,
     pub(super) notes: Vec<(String, String)>,
-    unread: BTreeSet<String>,
+    unread: BTreeMap<String, Record>,
+    sequence: u64,
 }
+
+/// An object as JSON, and whether somebody wrote it; `None` when it is gone.
+pub(super) type Form = Option<(Content, Vec<u8>)>;
 
 /// What one commit changes, all of it or nothing.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) objects: Vec<(ObjectRef, Option<Vec<u8>>)>,
+    pub(super) objects: Vec<(ObjectRef, Form)>,
     pub(super) notes: Vec<(String, Option<String>)>,
     pub(super) revision_ceiling: u64,
+}
+
+/// What becomes of one record.
+#[derive(Debug, Clone, PartialEq)]
+enum Change {
+    Put(Content, Vec<u8>),
+    Remove,
+    /// As `Remove`, and said even if there is none: one may lie in the file that no commit leads to.
+    Bury,
 }
 
 /// Why the store cannot be opened.
@@ -68,40 +85,117 @@ pub enum OpenError {
         found: u64,
     },
     /// What is in it makes no sense.
-    #[error(
-        "the object store `objects.redb` is damaged, or is none: move it away to begin with an empty one"
-    )]
-    Damaged(#[source] Box<redb::Error>),
+    #[error(transparent)]
+    Damaged(Box<Damage>),
+    /// It is a link, so it may be somebody else's.
+    #[error("`{}` is a link; put what it leads to in its place", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// It cannot be read or written.
-    #[error("cannot open the object store")]
-    Database(#[source] Box<redb::Error>),
+    #[error("cannot open the object store `{}`", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What is wrong with a file that is damaged, and what there is instead.
+#[derive(Debug)]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
+    /// The record that it is wrong with, if that is known.
+    pub record: Option<String>,
+    /// The newest good backup.
+    pub backup: Option<Backup>,
 }
 
 // === impl Disk ===
 
 impl Disk {
     pub(super) fn at(path: &Path) -> Result<(Self, Loaded), OpenError> {
-        let path = path.to_owned();
-        Self::new(move || {
-            // Secrets are among the objects: the file is nobody else's.
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            let file = FileBackend::new(options.open(&path)?)?;
+        let lock = lock(path)?;
+        let backups = Backups::beside(path);
+        let unusable = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Unusable {
+            path: path.to_owned(),
+            source,
+        };
+        if !is_there(path)? {
+            if let Some((backup, _)) = backups.newest_good() {
+                let what = "it is not there, but backups of it are".to_owned();
+                let damage = Damage { file: path.to_owned(), what, record: None, backup: Some(backup) };
+                return Err(OpenError::Damaged(Box::new(damage)));
+            }
+            make(path).map_err(|failure| unusable(failure.into()))?;
+        }
+        let bytes = read_file(path)?;
+        if bytes.is_empty() {
+            return Err(OpenError::of(Problem::damaged("it is empty"), path, &backups));
+        }
+        let verified = contents::verify(&bytes).map_err(|problem| OpenError::of(problem, path, &backups))?;
+        drop(bytes);
+        if verified.state == FileState::Old {
+            let written = backups.write(&verified.contents, "before-upgrade");
+            written.map_err(|error| unusable(Box::new(error)))?;
+        }
+        let file = path.to_owned();
+        let open = move || {
+            let file = FileBackend::new(options().open(&file)?)?;
             Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(file)
-        })
+        };
+        let database = match guarded(|| open().map_err(redb::Error::from)) {
+            Ok(database) => database,
+            Err(DatabaseFailure::Said(error)) if matches!(*error, redb::Error::DatabaseAlreadyOpen) => {
+                return Err(OpenError::InUse);
+            }
+            Err(failure) => return Err(unusable(failure.into())),
+        };
+        let is_good = verified.state == FileState::Good;
+        // What is not good is written anew with the first commit, by way of opening it again.
+        let database = if is_good { Some(database) } else { None };
+        let mut loaded = load(verified.contents);
+        let mut disk = Self::with(Box::new(open), database, &mut loaded);
+        disk.forgettable = backups.covered();
+        disk.backups = Some(backups);
+        disk._lock = Some(lock);
+        Ok((disk, loaded))
     }
 
     /// With any way to open the database.
     pub(super) fn new(
         open: impl Fn() -> Result<Database, DatabaseError> + 'static,
-    ) -> Result<(Self, Loaded), OpenError> {
-        let database = open().map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
-            other => OpenError::database(other),
-        })?;
-        let mut loaded = load(&database)?;
+    ) -> Result<(Self, Loaded), DatabaseFailure> {
+        let database = guarded(|| open().map_err(redb::Error::from))?;
+        let read = guarded(|| contents::read(&database))?;
+        // A new one is written as a whole at first.
+        let database = read.is_ok().then_some(database);
+        let mut loaded = read.map_or_else(|_| Loaded::default(), |verified| load(verified.contents));
+        Ok((Self::with(Box::new(open), database, &mut loaded), loaded))
+    }
+
+    fn with(
+        open: Box<dyn Fn() -> Result<Database, DatabaseError>>,
+        database: Option<Database>,
+        loaded: &mut Loaded,
+    ) -> Self {
         let unread = std::mem::take(&mut loaded.unread);
-        Ok((Self { open: Box::new(open), database: Some(database), unread }, loaded))
+        Self {
+            open,
+            database,
+            unread,
+            doubtful: BTreeSet::new(),
+            sequence: loaded.sequence,
+            forgettable: 0,
+            backups: None,
+            _lock: None,
+        }
     }
 
     /// Makes a batch durable; when this returns `Ok`, it is on the disk. `everything` is asked for after a failure.
@@ -109,19 +203,68 @@ impl Disk {
         &mut self,
         batch: &Batch,
         everything: impl FnOnce() -> Batch,
-    ) -> Result<(), redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => {
-                write(&database, batch, None)?;
-                database
-            }
-            None => {
-                let database = (self.open)()?;
-                write(&database, &everything(), Some(&self.unread))?;
-                database
-            }
+    ) -> Result<(), DatabaseFailure> {
+        let changes = changes(batch);
+        let head = Summary {
+            sequence: self.sequence + 1,
+            seconds: Timestamp::now().as_second(),
+            revision_ceiling: batch.revision_ceiling,
+            forgotten_through: self.forgettable,
+            ..Summary::default()
         };
-        self.database = Some(database);
+        self.sequence = head.sequence;
+        let written = match &self.database {
+            Some(database) => guarded(|| write(database, head, &changes, false)),
+            None => guarded(|| (self.open)().map_err(redb::Error::from)).and_then(|database| {
+                let mut all = self.everything(&everything());
+                all.extend(changes.clone());
+                let database = self.database.insert(database);
+                guarded(|| write(database, head, &all, true))
+            }),
+        };
+        match written {
+            Ok(()) => self.doubtful.clear(),
+            Err(_) => {
+                self.doubtful.extend(changes.into_keys());
+                let database = self.database.take();
+                // What a database does when it is closed may fail as well.
+                let _ = guarded(|| {
+                    drop(database);
+                    Ok::<_, redb::Error>(())
+                });
+            }
+        }
+        written
+    }
+
+    /// All that is to be there, and what is to be said of what is not.
+    fn everything(&self, batch: &Batch) -> BTreeMap<String, Change> {
+        let mut all: BTreeMap<String, Change> =
+            self.doubtful.iter().map(|key| (key.clone(), Change::Bury)).collect();
+        let unread = self.unread.iter();
+        all.extend(
+            unread.map(|(key, record)| (key.clone(), Change::Put(record.content, record.value.clone()))),
+        );
+        all.extend(changes(batch));
+        all
+    }
+
+    /// The number of the latest commit.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Writes a backup of what is on the disk, if it has a place for one.
+    pub(super) fn back_up(&mut self) -> io::Result<()> {
+        let (Some(backups), Some(database)) = (&self.backups, &self.database) else { return Ok(()) };
+        let read = guarded(|| contents::read(database)).map_err(io::Error::other)?;
+        let verified = read.map_err(|problem| match problem {
+            Problem::Damaged { what, .. } => io::Error::other(what),
+            Problem::TooNew { .. } => io::Error::other("a later version wrote to it"),
+        })?;
+        backups.write(&verified.contents, "")?;
+        backups.thin_out();
+        self.forgettable = backups.covered();
         Ok(())
     }
 }
@@ -132,94 +275,251 @@ impl fmt::Debug for Disk {
     }
 }
 
-/// Writes a batch; with `kept`, in the place of all objects but these.
-fn write(database: &Database, batch: &Batch, kept: Option<&BTreeSet<String>>) -> Result<(), redb::Error> {
+/// How files of the state are opened: they are nobody else's, because Secrets are among the objects, and no links.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
+    options.read(true).write(true).mode(0o600).custom_flags(no_follow);
+    options
+}
+
+/// Claims the file for this process.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let path = path.with_extension("lock");
+    let lock = options().create(true).open(&path).map_err(|error| OpenError::io(&path, error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
+        Err(TryLockError::Error(error)) => Err(OpenError::io(&path, error)),
+    }
+}
+
+/// Whether there is a file. An empty one in a folder that is not used yet is none.
+fn is_there(path: &Path) -> Result<bool, OpenError> {
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(OpenError::io(path, error)),
+    };
+    if metadata.is_symlink() {
+        return Err(OpenError::Link { path: path.to_owned() });
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let is_used =
+        || ["backups", "kubeconfig", "logs", "platform.json"].iter().any(|name| folder.join(name).exists());
+    Ok(metadata.len() > 0 || is_used())
+}
+
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, OpenError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut options().write(false).open(path)?, &mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: io::Error| OpenError::io(path, error))
+}
+
+/// Makes a file without objects. It gets its name when it is whole, so that no crash leaves half of one.
+fn make(path: &Path) -> Result<(), DatabaseFailure> {
+    write_new(path, &Contents::default()).map(drop)?;
+    let new = path.with_extension("new");
+    let renamed = std::fs::rename(&new, path).and_then(|()| sync_folder(path));
+    renamed.map_err(|error| redb::Error::Io(error).into())
+}
+
+/// Writes a file with these contents beside the one of the name, and gives its path.
+pub(super) fn write_new(path: &Path, contents: &Contents) -> Result<PathBuf, DatabaseFailure> {
+    let new = path.with_extension("new");
+    guarded(|| {
+        let file = options().create(true).truncate(true).open(&new)?;
+        let database = Database::builder().create_with_backend(FileBackend::new(file)?)?;
+        let records = contents.records.values().filter(|record| record.content != Content::Gone);
+        let changes =
+            records.map(|record| (record.key.clone(), Change::Put(record.content, record.value.clone())));
+        write(&database, contents.summary, &changes.collect(), true)
+    })?;
+    Ok(new)
+}
+
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn changes(batch: &Batch) -> BTreeMap<String, Change> {
+    let objects = batch.objects.iter().map(|(reference, object)| {
+        let change = match object {
+            Some((content, json)) => Change::Put(*content, json.clone()),
+            None => Change::Remove,
+        };
+        (object_key(reference), change)
+    });
+    let notes = batch.notes.iter().map(|(key, note)| {
+        let change = match note {
+            Some(note) => Change::Put(Content::Note, note.clone().into_bytes()),
+            None => Change::Remove,
+        };
+        (format!("{NOTE}{key}"), change)
+    });
+    objects.chain(notes).collect()
+}
+
+/// Writes changes; with `is_all`, nothing else is there then. `head` says what the summary is to say besides its numbers.
+fn write(
+    database: &Database,
+    head: Summary,
+    changes: &BTreeMap<String, Change>,
+    is_all: bool,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
+    if is_all {
+        transaction.delete_table(OLD_OBJECTS)?;
+        transaction.delete_table(OLD_NOTES)?;
+        transaction.open_table(NUMBERS)?.retain(|key, _| key == SCHEMA)?;
+        transaction.open_table(NUMBERS)?.insert(SCHEMA, SCHEMA_VERSION)?;
+    }
     {
-        let mut objects = transaction.open_table(OBJECTS)?;
-        if let Some(kept) = kept {
-            objects.retain(|key, _| kept.contains(key))?;
+        let mut table = transaction.open_table(RECORDS)?;
+        let before = table.get(SUMMARY_KEY.as_bytes())?;
+        let before = before.and_then(|bytes| Summary::of(&Record::decode(bytes.value()).ok()?.0));
+        let before = before.unwrap_or_default();
+        let mut summary = Summary { firm: before.firm, following: before.following, ..head };
+        if is_all {
+            for key in keys_beside(&table, changes)? {
+                apply(&mut table, &mut summary, &key, &Change::Remove)?;
+            }
         }
-        for (reference, object) in &batch.objects {
-            let key = object_key(reference);
-            match object {
-                Some(json) => objects.insert(key.as_str(), json.as_slice())?,
-                None => objects.remove(key.as_str())?,
-            };
+        for (key, change) in changes {
+            apply(&mut table, &mut summary, key, change)?;
         }
-        let mut notes = transaction.open_table(NOTES)?;
-        for (key, note) in &batch.notes {
-            match note {
-                Some(note) => notes.insert(key.as_str(), note.as_str())?,
-                None => notes.remove(key.as_str())?,
-            };
+        if head.forgotten_through > before.forgotten_through {
+            table.retain(|_, bytes| {
+                let is_forgotten = record::content_in(bytes) == Some(Content::Gone)
+                    && record::sequence_in(bytes) <= head.forgotten_through;
+                if is_forgotten {
+                    summary.firm.take(record::checksum_in(bytes));
+                }
+                !is_forgotten
+            })?;
         }
-        let mut numbers = transaction.open_table(NUMBERS)?;
-        numbers.insert(SCHEMA, SCHEMA_VERSION)?;
-        numbers.insert(REVISION_CEILING, batch.revision_ceiling)?;
+        table.insert(SUMMARY_KEY.as_bytes(), summary.record().encode().0.as_slice())?;
     }
     transaction.commit()?;
     Ok(())
 }
 
-fn load(database: &Database) -> Result<Loaded, OpenError> {
-    let tables = read(database).map_err(OpenError::database)?;
-    let Some((schema, mut loaded, stored)) = tables else { return Ok(Loaded::default()) };
-    if schema > SCHEMA_VERSION {
-        return Err(OpenError::TooNew { found: schema });
+/// Keys of records that are there, say something, and are not among the changes.
+fn keys_beside(
+    table: &Table<'_, &'static [u8], &'static [u8]>,
+    changes: &BTreeMap<String, Change>,
+) -> Result<Vec<String>, redb::Error> {
+    let mut keys = Vec::new();
+    for entry in table.iter()? {
+        let (key, bytes) = entry?;
+        let key = String::from_utf8_lossy(key.value());
+        let is_gone = record::content_in(bytes.value()) == Some(Content::Gone);
+        if key != SUMMARY_KEY && !is_gone && !changes.contains_key(&*key) {
+            keys.push(key.into_owned());
+        }
     }
-    for (key, json) in stored {
-        let value: Value = serde_json::from_slice(&json).unwrap_or_default();
-        match Object::from_value(value) {
-            Ok(object) => loaded.objects.push(object),
-            // A kind that another version knew. It stays in the file for that version.
-            Err(finding) => {
-                warn!(object = key, problem = finding.message, "stored object is not read");
-                loaded.unread.insert(key);
+    Ok(keys)
+}
+
+fn apply(
+    table: &mut Table<'_, &'static [u8], &'static [u8]>,
+    summary: &mut Summary,
+    key: &str,
+    change: &Change,
+) -> Result<(), redb::Error> {
+    let old = table.remove(key.as_bytes())?.map(|old| {
+        let bytes = old.value();
+        (record::content_in(bytes).unwrap_or(Content::Written), record::checksum_in(bytes))
+    });
+    if let Some((content, checksum)) = old {
+        summary.tally(content).take(checksum);
+    }
+    let (content, value) = match (change, old) {
+        (Change::Put(content, value), _) => (*content, value.clone()),
+        // History may come back from a damaged file without harm.
+        (Change::Remove, None | Some((Content::Following, _))) => return Ok(()),
+        (Change::Remove, Some(_)) | (Change::Bury, _) => (Content::Gone, Vec::new()),
+    };
+    let record = Record::new(summary.sequence, content, key.to_owned(), value);
+    let (bytes, checksum) = record.encode();
+    summary.tally(content).add(checksum);
+    table.insert(key.as_bytes(), bytes.as_slice())?;
+    Ok(())
+}
+
+fn load(contents: Contents) -> Loaded {
+    let Contents { records, summary } = contents;
+    let mut loaded = Loaded {
+        revision_ceiling: summary.revision_ceiling,
+        sequence: summary.sequence,
+        ..Loaded::default()
+    };
+    for (key, record) in records {
+        match record.content {
+            Content::Gone | Content::Summary => {}
+            Content::Note => {
+                let key = key.strip_prefix(NOTE).unwrap_or(&key).to_owned();
+                loaded.notes.push((key, String::from_utf8_lossy(&record.value).into_owned()));
+            }
+            Content::Written | Content::Following => {
+                let value: Value = serde_json::from_slice(&record.value).unwrap_or_default();
+                match Object::from_value(value) {
+                    Ok(object) => loaded.objects.push((object, record.content)),
+                    // A kind that another version knew. It stays in the file for that version.
+                    Err(finding) => {
+                        warn!(object = key, problem = finding.message, "stored object is not read");
+                        loaded.unread.insert(key, record);
+                    }
+                }
             }
         }
     }
-    Ok(loaded)
+    loaded
 }
 
-type Tables = (u64, Loaded, Vec<(String, Vec<u8>)>);
-
-/// Everything in the file; `None` when it is new.
-fn read(database: &Database) -> Result<Option<Tables>, redb::Error> {
-    let transaction = database.begin_read()?;
-    let numbers = match transaction.open_table(NUMBERS) {
-        Ok(numbers) => numbers,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let number = |name| numbers.get(name).map(|number| number.map_or(0, |number| number.value()));
-    let mut loaded = Loaded { revision_ceiling: number(REVISION_CEILING)?, ..Loaded::default() };
-    for note in transaction.open_table(NOTES)?.iter()? {
-        let (key, note) = note?;
-        loaded.notes.push((key.value().to_owned(), note.value().to_owned()));
-    }
-    let mut stored = Vec::new();
-    for object in transaction.open_table(OBJECTS)?.iter()? {
-        let (key, json) = object?;
-        stored.push((key.value().to_owned(), json.value().to_owned()));
-    }
-    Ok(Some((number(SCHEMA)?, loaded, stored)))
-}
+/// Before the key of a note.
+const NOTE: &str = "note/";
 
 fn object_key(reference: &ObjectRef) -> String {
-    format!("{}/{}/{}", reference.kind, reference.namespace, reference.name)
+    format!("object/{}/{}/{}", reference.kind, reference.namespace, reference.name)
 }
 
-// === impl OpenError ===
+// === impl OpenError, Damage ===
 
 impl OpenError {
-    pub(super) fn database(error: impl Into<redb::Error>) -> Self {
-        match error.into() {
-            error @ redb::Error::Corrupted(_) => Self::Damaged(Box::new(error)),
-            redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
-                Self::Damaged(Box::new(redb::Error::Io(error)))
+    fn io(path: &Path, error: io::Error) -> Self {
+        if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+            return Self::Link { path: path.to_owned() };
+        }
+        Self::Unusable { path: path.to_owned(), source: Box::new(error) }
+    }
+
+    pub(super) fn of(problem: Problem, path: &Path, backups: &Backups) -> Self {
+        match problem {
+            Problem::TooNew { found } => Self::TooNew { found },
+            Problem::Damaged { what, record } => {
+                let backup = backups.newest_good().map(|(backup, _)| backup);
+                Self::Damaged(Box::new(Damage { file: path.to_owned(), what, record, backup }))
             }
-            error => Self::Database(Box::new(error)),
+        }
+    }
+}
+
+impl std::error::Error for Damage {}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the object store `{}` is damaged: ", self.file.display())?;
+        match &self.record {
+            Some(record) => {
+                let record = record.strip_prefix("object/").unwrap_or(record);
+                write!(f, "{} (record `{record}`)", self.what)
+            }
+            None => f.write_str(&self.what),
         }
     }
 }

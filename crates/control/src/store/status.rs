@@ -134,7 +134,7 @@ impl Status {
     }
 
     /// What is wanted cannot be made durable.
-    pub(super) fn unwritable(error: &redb::Error) -> Self {
+    pub(super) fn unwritable(error: &super::DatabaseFailure) -> Self {
         tracing::error!(%error, "the object store cannot be written");
         Self::new(Reason::InternalError, format!("the object store cannot be written: {error}"))
     }

@@ -1,3 +1,5 @@
+mod damage;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use expect_test::{Expect, expect};
@@ -346,7 +348,7 @@ impl Medium {
         let medium = self.clone();
         let (disk, loaded) =
             Disk::new(move || redb::Database::builder().create_with_backend(medium.clone())).unwrap();
-        Store::start(disk, loaded).unwrap()
+        Store::start(Path::new("medium"), disk, loaded).unwrap()
     }
 
     fn check(&self) -> Result<(), std::io::Error> {
@@ -415,6 +417,65 @@ fn f_15_a_full_disk_refuses_writes_and_recovers() {
     let store = medium.store();
     let names: Vec<_> = store.list(&Query::of("ConfigMap")).objects.iter().map(|c| c.name.clone()).collect();
     assert_eq!(names, ["a", "c"], "what was refused does not come back");
+}
+
+#[test]
+fn what_happened_is_there_after_a_restart_and_costs_no_flush_of_its_own() {
+    let medium = Medium::new();
+    let first = medium.store();
+    apply(&first, object("Deployment", "api", &json!({"spec": {"replicas": 2}})));
+    let event =
+        |name: &str| object("Event", name, &json!({"reason": "Started", "source": {"component": "forebay"}}));
+    medium.is_full.store(true, Ordering::Relaxed);
+    first.derive(event("a"));
+    first.derive(object("ReplicaSet", "api-1", &json!({"status": {"replicas": 2}})));
+    first.annotate(&ObjectRef::new("Deployment", "mlops", "api"), "revision", "7");
+    medium.is_full.store(false, Ordering::Relaxed);
+    apply(&first, config("a", "1"));
+    first.derive(event("b"));
+    first.take_away(&ObjectRef::new("Event", "mlops", "a"));
+    first.finish();
+    drop(first);
+
+    let second = medium.store();
+    let events = second.list(&Query::of("Event")).objects;
+    assert_eq!(events.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert!(second.get(key("ReplicaSet", "api-1").0, "mlops", "api-1").is_ok());
+    let deployment = second.get(key("Deployment", "api").0, "mlops", "api").unwrap();
+    assert_eq!(deployment.annotation("revision"), Some("7"));
+    assert_eq!(second.written().len(), 2, "what happened is still nothing that somebody wrote");
+    second.take_away(&ObjectRef::new("ReplicaSet", "mlops", "api-1"));
+    second.finish();
+    drop(second);
+    assert!(medium.store().get(key("ReplicaSet", "api-1").0, "mlops", "api-1").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_is_written_after_a_moment_and_backups_are_few() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("objects.redb");
+    let store = Store::open(&file).unwrap();
+    apply(&store, config("a", "0"));
+    let n_backups = || std::fs::read_dir(folder.path().join("backups")).map_or(0, Iterator::count);
+    let look = || store.look_after_file(Instant::now());
+    let start = Instant::now();
+    assert_eq!(look(), Some(start + BACKUP_DELAY));
+    store.derive(object("Event", "a", &json!({})));
+    assert_eq!(look(), Some(start + WRITE_DELAY));
+    tokio::time::advance(WRITE_DELAY).await;
+    assert_eq!(look(), Some(start + BACKUP_DELAY));
+    tokio::time::advance(BACKUP_DELAY).await;
+    assert_eq!((look(), n_backups()), (None, 1));
+    for n in 0..100 {
+        apply(&store, config("a", &n.to_string()));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let _ = look();
+    }
+    assert_eq!(n_backups(), 1);
+    tokio::time::advance(BACKUP_INTERVAL).await;
+    assert_eq!((look(), n_backups()), (None, 2));
+    store.finish();
+    assert_eq!(n_backups(), 2, "nothing is new");
 }
 
 #[test]

@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use manifest::{BASE_DIRECTORY, Object, Objects};
 use plan::ObjectRef;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::disk::Batch;
+use super::boundary::DatabaseFailure;
+use super::disk::{Batch, Form};
 use super::history::Change;
+use super::record::Content;
 use super::{
-    Applied, CREATED_FOR, DeleteOptions, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason, State, Status,
-    depth, merge, metadata,
+    Applied, CREATED_FOR, DeleteOptions, KEPT_KINDS, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason,
+    State, Status, depth, merge, metadata,
 };
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
@@ -32,6 +35,8 @@ struct Staged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
     OnDisk,
+    /// On the disk, with the next commit: nobody waits for it.
+    Later,
     /// Because it follows from other objects, and would be found out again.
     InMemory,
 }
@@ -130,7 +135,7 @@ impl<'a> Transaction<'a> {
             if old.is_none() {
                 self.state.derived.insert(object.reference());
             }
-            self.put(object, Kept::InMemory);
+            self.put(object, Kept::Later);
         }
     }
 
@@ -143,7 +148,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Sets an annotation, in memory as a status.
+    /// Sets an annotation, which is on the disk with the next commit.
     pub(super) fn annotate(&mut self, old: &Arc<Object>, key: &str, value: &str) {
         if old.annotation(key) != Some(value) {
             let mut object = Object::clone(old);
@@ -152,7 +157,7 @@ impl<'a> Transaction<'a> {
                 *annotations = json!({});
             }
             annotations[key] = json!(value);
-            self.put(object, Kept::InMemory);
+            self.put(object, Kept::Later);
         }
     }
 
@@ -161,7 +166,8 @@ impl<'a> Transaction<'a> {
         let reference = old.reference();
         self.state.revision += 1;
         Arc::make_mut(&mut self.state.objects).remove(&reference);
-        let kept = if self.state.derived.remove(&reference) { Kept::InMemory } else { Kept::OnDisk };
+        let kept = kept_of(&reference, &self.state.derived, Kept::OnDisk);
+        self.state.derived.remove(&reference);
         let change = Change { revision: self.state.revision, before: Some(Arc::clone(old)), after: None };
         self.changes.push(Staged { change, kept });
         metadata::at_revision(old, self.state.revision)
@@ -173,9 +179,14 @@ impl<'a> Transaction<'a> {
         for staged in &self.changes {
             let Change { before, after, .. } = &staged.change;
             let Some(object) = after.as_ref().or(before.as_ref()) else { continue };
-            if staged.kept == Kept::OnDisk {
-                self.state.keep_earlier(&staged.change, &mut batch);
-                batch.objects.push((object.reference(), after.as_ref().map(|object| serialised(object))));
+            match staged.kept {
+                Kept::OnDisk => {
+                    self.state.keep_earlier(&staged.change, &mut batch);
+                    let after = after.as_ref().map(|object| (Content::Written, serialised(object)));
+                    batch.objects.push((object.reference(), after));
+                }
+                Kept::Later => self.state.write_later(object.reference()),
+                Kept::InMemory => {}
             }
         }
         if !batch.objects.is_empty() || self.state.revision > self.state.revision_ceiling {
@@ -226,7 +237,7 @@ impl<'a> Transaction<'a> {
         self.state.revision += 1;
         object.value["metadata"]["resourceVersion"] = json!(self.state.revision.to_string());
         object.source = None;
-        let kept = if self.state.derived.contains(&object.reference()) { Kept::InMemory } else { kept };
+        let kept = kept_of(&object.reference(), &self.state.derived, kept);
         let after = Arc::new(object);
         let before = Arc::make_mut(&mut self.state.objects).insert(Arc::clone(&after));
         let change = Change { revision: self.state.revision, before, after: Some(Arc::clone(&after)) };
@@ -323,7 +334,7 @@ impl Drop for Transaction<'_> {
             match (change.before, change.after) {
                 (Some(before), Some(_)) => drop(objects.insert(before)),
                 (Some(before), None) => {
-                    if kept == Kept::InMemory {
+                    if kept != Kept::OnDisk {
                         self.state.derived.insert(before.reference());
                     }
                     objects.insert(before);
@@ -343,32 +354,76 @@ impl Drop for Transaction<'_> {
 
 impl State {
     /// Writes a batch with the ceiling under which revisions stay; the ceiling is raised before it is reached.
-    pub(super) fn write_to_disk(&mut self, mut batch: Batch) -> Result<(), redb::Error> {
+    pub(super) fn write_to_disk(&mut self, mut batch: Batch) -> Result<(), DatabaseFailure> {
         let is_near = self.revision + REVISION_STEP / 2 > self.revision_ceiling;
         let ceiling = if is_near { self.revision + REVISION_STEP } else { self.revision_ceiling };
         batch.revision_ceiling = ceiling;
-        let Self { objects, derived, notes, forgotten_notes, disk, .. } = self;
+        let Self { objects, derived, unwritten, notes, forgotten_notes, disk, .. } = self;
         // What is noted anew under the same key comes after it.
         let forgotten = forgotten_notes.iter().map(|key| (key.clone(), None));
         batch.notes = forgotten.chain(batch.notes).collect();
+        let waited_for: BTreeSet<&ObjectRef> = batch.objects.iter().map(|(reference, _)| reference).collect();
+        let along = unwritten.iter().filter(|reference| !waited_for.contains(reference));
+        let along: Vec<_> =
+            along.map(|reference| (reference.clone(), durable_form(reference, objects, derived))).collect();
+        batch.objects.extend(along);
         disk.commit(&batch, || Batch {
             objects: durable(objects, derived),
-            notes: (forgotten_notes.iter().map(|key| (key.clone(), None)))
-                .chain(notes.iter().map(|(key, note)| (key.clone(), Some(note.clone()))))
-                .chain(batch.notes.iter().skip(forgotten_notes.len()).cloned())
-                .collect(),
+            notes: notes.iter().map(|(key, note)| (key.clone(), Some(note.clone()))).collect(),
             revision_ceiling: ceiling,
         })?;
+        self.unwritten.clear();
+        self.write_at = None;
         self.revision_ceiling = ceiling;
         self.forgotten_notes.clear();
         Ok(())
     }
+
+    /// Remembers that an object is to be written. Those that are gone meanwhile are not remembered without end: on a disk
+    /// that takes nothing for long they would be many, and history that comes back does no harm.
+    fn write_later(&mut self, reference: ObjectRef) {
+        self.unwritten.insert(reference);
+        if self.unwritten.len() > UNWRITTEN_LIMIT {
+            let objects = &self.objects;
+            self.unwritten
+                .retain(|object| objects.get(&object.kind, &object.namespace, &object.name).is_some());
+        }
+    }
+
+    /// Writes a backup. Without one the platform goes on, and tries again later.
+    pub(super) fn back_up(&mut self, now: Instant) {
+        self.backed_up = Some(now);
+        self.back_up_at = None;
+        match self.disk.back_up() {
+            Ok(()) => self.backed_up_sequence = self.disk.sequence(),
+            Err(error) => tracing::warn!(%error, "no backup of the object store could be written"),
+        }
+    }
 }
 
-fn durable(objects: &Objects, derived: &BTreeSet<ObjectRef>) -> Vec<(ObjectRef, Option<Vec<u8>>)> {
-    let named = objects.iter().map(|object| (object.reference(), object));
-    let durable = named.filter(|(reference, _)| !derived.contains(reference));
-    durable.map(|(reference, object)| (reference, Some(serialised(object)))).collect()
+/// How many objects may wait for being written before those that are gone are forgotten.
+const UNWRITTEN_LIMIT: usize = 10_000;
+
+/// Where a change of an object is kept that would be kept so if it did not follow from others.
+fn kept_of(reference: &ObjectRef, derived: &BTreeSet<ObjectRef>, kept: Kept) -> Kept {
+    match (derived.contains(reference), KEPT_KINDS.contains(&reference.kind.as_str())) {
+        (false, _) => kept,
+        (true, true) => Kept::Later,
+        (true, false) => Kept::InMemory,
+    }
+}
+
+/// An object as it is written to the disk.
+fn durable_form(reference: &ObjectRef, objects: &Objects, derived: &BTreeSet<ObjectRef>) -> Form {
+    let object = objects.get(&reference.kind, &reference.namespace, &reference.name)?;
+    let content = if derived.contains(reference) { Content::Following } else { Content::Written };
+    Some((content, serialised(object)))
+}
+
+fn durable(objects: &Objects, derived: &BTreeSet<ObjectRef>) -> Vec<(ObjectRef, Form)> {
+    let references = objects.iter().map(|object| object.reference());
+    let durable = references.filter(|reference| kept_of(reference, derived, Kept::OnDisk) != Kept::InMemory);
+    durable.map(|reference| (reference.clone(), durable_form(&reference, objects, derived))).collect()
 }
 
 fn serialised(object: &Object) -> Vec<u8> {
