@@ -1,6 +1,7 @@
 //! What a user types. A new command is a file in this folder, two lines here, and a case in the tests.
 
 mod apply;
+mod backup;
 mod check;
 mod completion;
 mod delete;
@@ -14,6 +15,7 @@ mod guard;
 mod logs;
 mod model;
 mod plan;
+mod restore;
 mod rollout;
 mod scale;
 mod serve;
@@ -70,6 +72,8 @@ enum Command {
     Scale(scale::Options),
     Rollout(rollout::Options),
     Down(down::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
     Completion(completion::Options),
     #[command(hide = true)]
     Guard(guard::Options),
@@ -97,6 +101,8 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Rollout(options) => rollout::run(&options, globals),
         Command::Down(options) => down::run(&options, globals),
         Command::Guard(options) => guard::run(&options),
+        Command::Backup(options) => backup::run(&options, globals),
+        Command::Restore(options) => restore::run(&options, globals),
         Command::Completion(options) => Ok(completion::run(&options)),
     }
 }

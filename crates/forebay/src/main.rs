@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod applied;
 mod bundle;
 mod certificate;
 mod client;

@@ -65,7 +65,7 @@ fn end(platform: &Platform, patience: Duration) -> anyhow::Result<()> {
 
 /// Removes the state folder, if it is one.
 fn purge(state_dir: &Path) -> anyhow::Result<()> {
-    if !state_dir.join("objects.redb").exists() && !state_dir.join("examples").exists() {
+    if !["objects.redb", "examples", "backups"].iter().any(|name| state_dir.join(name).exists()) {
         bail!("`{}` does not look like a state folder; nothing was removed", state_dir.display());
     }
     std::fs::remove_dir_all(state_dir).with_context(|| format!("cannot remove `{}`", state_dir.display()))?;

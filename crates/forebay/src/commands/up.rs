@@ -2,10 +2,9 @@
 
 mod report;
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,18 +12,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use control::api;
 use control::local::{Local, LocalSettings, Machine};
-use control::store::{DeleteOptions, Mode, Store};
+use control::store::Store;
 use control::{Authority, Binding, Control};
 use jiff::Timestamp;
-use manifest::{Defaults, Finding, Object, Objects};
+use manifest::{Defaults, Finding, Objects};
 use net::{Drain, Limits};
-use plan::ObjectRef;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{End, guard};
+use super::{End, guard, restore};
 use crate::admin::Admin;
 use crate::api::ApiHandler;
+use crate::applied::{self, Removal, When};
 use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
@@ -32,11 +31,11 @@ use crate::platform::{Platform, write_private};
 use crate::signals::{Signals, Wish};
 use crate::{bundle, certificate, findings, reread, runtime};
 
-/// Run the whole platform on these manifests, or on the bundled examples
+/// Run the whole platform on these manifests; without any, on what was applied before, or on the bundled examples
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  forebay up                        the bundled stories: wine, iris, retail
+  forebay up                        what was applied before; at first the bundled stories: wine, iris, retail
   forebay up deploy/                every manifest of a folder
   forebay up -f app.yaml -o json    one line of JSON when it is ready
 
@@ -44,6 +43,10 @@ Ctrl-C lets requests finish, stops the replicas and ends. What was applied is th
 pub(crate) struct Options {
     #[command(flatten)]
     paths: Paths,
+
+    /// Remove what these paths no longer have without asking, however much it is
+    #[arg(long)]
+    prune: bool,
 
     /// Open load balancers on all interfaces of this machine, not only on loopback
     #[arg(long)]
@@ -92,17 +95,23 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let start = Instant::now();
     let mut signals = Signals::listen();
     let state_dir = globals.state_dir();
-    let manifests = read_manifests(options, &state_dir)?;
+    let mut paths = options.paths.all();
+    let mut manifests = manifests::read(&paths)?;
 
     let settings = LocalSettings {
         state_folder: state_dir.clone(),
         program: std::env::current_exe().context("cannot tell where this program is")?,
         node_name: node_name(),
     };
-    let local = Local::open(settings)
-        .await
-        .with_context(|| format!("cannot start with the state in `{}`", state_dir.display()))?;
+    let local =
+        Local::open(settings).await.map_err(|error| restore::explained(error, &state_dir, globals))?;
     let (store, machine) = (local.store(), local.machine());
+    if paths.is_empty() {
+        paths = without_paths(&store, &state_dir, globals)?;
+        manifests = manifests::read(&paths)?;
+    }
+    // Asked before anything runs, so that nobody else waits for the answer.
+    let removal = Removal::of(&store, &manifests, &paths).confirm(options.prune, When::Starting, globals);
     let guard = guard::start(&local.mark());
     if let Err(error) = &guard {
         tracing::warn!(%error, "processes of containers would outlive a platform that is killed");
@@ -147,7 +156,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     ));
 
     let ports = Ports::open(options, &admin, machine, &state_dir)?;
-    apply(&store, manifests.objects.clone());
+    applied::apply(&store, manifests.objects.clone(), &removal);
     let found = all_findings(manifests, &store, &defaults(options));
     findings::print(&found, globals);
     let n_unprotected = findings::n_unprotected(&found);
@@ -220,6 +229,7 @@ fn read_again(store: &Store, options: &Options, globals: &Globals) {
         Err(error) => eprintln!("error: SIGHUP: the manifests cannot be read again: {error:#}"),
         Ok(manifests) => {
             let objects = manifests.objects.clone();
+            let removal = Removal::of(store, &manifests, &paths);
             let found = all_findings(manifests, store, &defaults(options));
             findings::print(&found, globals);
             if findings::n_unprotected(&found) > 0 {
@@ -229,7 +239,8 @@ fn read_again(store: &Store, options: &Options, globals: &Globals) {
                 return;
             }
             let before = store.objects();
-            apply(store, objects);
+            let removal = removal.confirm(options.prune, When::Running, globals);
+            applied::apply(store, objects, &removal);
             eprintln!("SIGHUP: read the manifests again: {}", reread::changes(&before, &store.objects()));
         }
     }
@@ -244,12 +255,18 @@ async fn failure<T>(part: &'static str, task: &mut JoinHandle<T>) -> anyhow::Err
     }
 }
 
-fn read_manifests(options: &Options, state_dir: &Path) -> anyhow::Result<Manifests> {
-    let paths = options.paths.all();
-    if paths.is_empty() {
-        return manifests::read(&bundle::unpack(&state_dir.join("examples"))?);
+/// What to apply when no path was named: nothing where something was applied before, which goes on; else the examples.
+fn without_paths(store: &Store, state_dir: &Path, globals: &Globals) -> anyhow::Result<Vec<PathBuf>> {
+    let examples = state_dir.join("examples");
+    let Some(earlier) = applied::earlier(store) else { return bundle::unpack(&examples) };
+    if !globals.quiet {
+        eprintln!("{earlier}");
     }
-    manifests::read(&paths)
+    if applied::has_some_of(store, &examples) {
+        // The objects stay as they are; what they name may be from an earlier build.
+        bundle::unpack(&examples)?;
+    }
+    Ok(Vec::new())
 }
 
 fn defaults(options: &Options) -> Defaults {
@@ -350,56 +367,8 @@ fn open_port(port: u16, what: &str, flag: &str) -> anyhow::Result<(TcpListener, 
     Ok((socket, address))
 }
 
-/// The note that keeps what was applied from files, so that it goes when the files no longer say it.
-const APPLIED_NOTE: &str = "applied-from-files";
-
-/// Applies the objects of files, and takes away what files of earlier starts said and these do not.
-fn apply(store: &Store, objects: Vec<Object>) {
-    let wanted: BTreeSet<ObjectRef> = objects.iter().map(Object::reference).collect();
-    let before = store.note(APPLIED_NOTE).unwrap_or_default();
-    // An object of the same name that somebody else made since is not ours to delete.
-    let was_applied = |object: &Object| before.lines().any(|uid| Some(uid) == uid_of(object));
-    let known = store.objects();
-    let mut removed = Vec::new();
-    for object in known.iter().filter(|object| was_applied(object)) {
-        if !wanted.contains(&object.reference()) {
-            let key = (object.kind, object.namespace.as_str(), object.name.as_str());
-            match store.delete(key, &DeleteOptions::default(), Mode::Commit) {
-                Ok(_) => removed.push(object.reference().to_string()),
-                // It may have gone with its namespace.
-                Err(_) if store.get(key.0, key.1, key.2).is_err() => {
-                    removed.push(object.reference().to_string());
-                }
-                Err(status) => eprintln!("error: {}: {status}", object.reference()),
-            }
-        }
-    }
-    drop(known);
-    if !removed.is_empty() {
-        eprintln!("removed, because the manifests no longer have them: {}", removed.join(", "));
-    }
-    let references: Vec<ObjectRef> = objects.iter().map(Object::reference).collect();
-    for (reference, applied) in references.iter().zip(store.apply(objects)) {
-        if let Err(status) = applied {
-            eprintln!("error: {reference}: {status}");
-        }
-    }
-    let known = store.objects();
-    let ours = known.iter().filter(|object| wanted.contains(&object.reference()) || was_applied(object));
-    let note = ours.filter_map(|object| uid_of(object)).collect::<Vec<_>>().join("\n");
-    if let Err(status) = store.set_note(APPLIED_NOTE, Some(&note)) {
-        tracing::warn!(%status, "objects of these files will stay when the files no longer say them");
-    }
-}
-
-fn uid_of(object: &Object) -> Option<&str> {
-    object.value["metadata"]["uid"].as_str()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[tokio::test]
@@ -409,33 +378,5 @@ mod tests {
         assert!(error.starts_with("the control loop failed: ") && error.contains("out of luck"), "{error}");
         let mut ending = tokio::spawn(async {});
         assert_eq!(failure("the data plane", &mut ending).await.to_string(), "the data plane has ended");
-    }
-
-    fn config(name: &str) -> Object {
-        let value = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-        Object::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn what_the_files_no_longer_say_goes_unless_somebody_else_made_it() {
-        let store = Store::in_memory();
-        let names = || {
-            let objects = store.objects();
-            objects.of_kind("ConfigMap").map(|object| object.name.clone()).collect::<Vec<_>>().join(" ")
-        };
-        apply(&store, vec![config("a"), config("b"), config("c")]);
-        assert_eq!(names(), "a b c");
-        let a = store.objects().get("ConfigMap", "default", "a").cloned().unwrap();
-        assert!(
-            !a.value.to_string().contains("forebay.dev/"),
-            "nothing that `kubectl diff` would show: {a:?}"
-        );
-        let key = (a.kind, "default", "b");
-        store.delete(key, &DeleteOptions::default(), Mode::Commit).unwrap();
-        store.create(config("b"), Mode::Commit).unwrap();
-        apply(&store, vec![config("a")]);
-        assert_eq!(names(), "a b");
-        apply(&store, Vec::new());
-        assert_eq!(names(), "b");
     }
 }

@@ -53,15 +53,20 @@ fn acc_s1_50_down_ends_everything_and_purge_forgets_it() {
 }
 
 #[test]
-fn what_files_said_at_an_earlier_start_goes_when_they_no_longer_say_it() {
-    let mut platform = Platform::start(FOREBAY, &[&project("examples/iris")]);
-    let own = folder(&[("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept}\n")]);
-    let _ = platform.ok(&["apply", "-f", &own.path().display().to_string()]);
+fn what_a_path_said_at_an_earlier_start_goes_when_it_no_longer_says_it() {
+    let config = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let own = folder(&[("a.yaml", &config("a")), ("b.yaml", &config("b"))]);
+    let other = folder(&[("c.yaml", &config("c"))]);
+    let (own_path, other_path) = (own.path().display().to_string(), other.path().display().to_string());
+    let mut platform = Platform::start(FOREBAY, &[&own_path, &project("examples/iris")]);
+    let _ = platform.ok(&["apply", "-f", &other_path]);
     platform.stop();
-    platform.start_again(&[&project("examples/wine")]);
+    std::fs::remove_file(own.path().join("b.yaml")).unwrap();
+    platform.start_again(&[&own_path]);
+    let names = "jsonpath={.items[*].metadata.name}";
+    assert_eq!(platform.ok(&["get", "configmap", "-o", names]).trim(), "a c");
     let services = platform.ok(&["get", "isvc", "-A", "-o", "name"]);
-    assert_eq!(services.trim(), "inferenceservice.serving.kserve.io/mlflow-wine-classifier");
-    assert!(platform.ok(&["get", "configmap", "kept", "-o", "name"]).contains("configmap/kept"));
+    assert_eq!(services.trim(), "inferenceservice.serving.kserve.io/sklearn-iris", "another path's goes on");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod options;
 mod rows;
 mod serve;
 mod stories;
+mod three_am;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,135 @@
+//! `forebay restore`: brings the objects back after the state file was damaged.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use control::local::StartError;
+use control::store::{self, Damage, OpenError, RestoreError, Restored};
+use serde_json::json;
+
+use super::End;
+use crate::globals::Globals;
+use crate::output::{self, Output};
+
+/// Bring the objects back after the state file was damaged, or as they were in a backup
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay restore                            the newest good backup, and all that the damaged file still holds
+  forebay restore --from /mnt/nightly.backup exactly what that backup holds
+
+The file of before is kept beside the new one. The platform must have ended.")]
+pub(crate) struct Options {
+    /// The backup to go back to, as it is
+    #[arg(long, value_name = "BACKUP")]
+    from: Option<PathBuf>,
+
+    /// How it is told
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    output: Output,
+}
+
+pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
+    let state_dir = globals.state_dir();
+    let file = state_dir.join("objects.redb");
+    let restored = match store::restore(&file, options.from.as_deref()) {
+        Ok(restored) => restored,
+        Err(error @ RestoreError::NotDamaged { .. }) => {
+            return Err(anyhow!(
+                "{error}: there is nothing to bring back\n  help: --from BACKUP goes back to a backup: they are in `{}`",
+                state_dir.join("backups").display()
+            ));
+        }
+        Err(RestoreError::Open(OpenError::InUse)) => {
+            return Err(anyhow!(
+                "the platform of this state folder runs\n  help: end it first: {}",
+                command("down", globals)
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let told = match options.output {
+        Output::Json => format!("{}\n", as_json(&restored)),
+        Output::Text => as_text(&restored, globals),
+    };
+    output::say(&told)?;
+    Ok(End::Done)
+}
+
+fn as_json(restored: &Restored) -> serde_json::Value {
+    let backup = restored.backup.as_ref().map(|backup| {
+        json!({"path": backup.path, "written": backup.written.to_string(), "objects": backup.n_objects})
+    });
+    json!({
+        "objects": restored.n_objects,
+        "notes": restored.n_notes,
+        "backup": backup,
+        "newerFromFile": restored.n_newer,
+        "complete": restored.is_complete,
+        "asOf": restored.as_of.to_string(),
+        "keptAside": restored.kept_aside,
+    })
+}
+
+fn as_text(restored: &Restored, globals: &Globals) -> String {
+    let Restored { n_objects, n_newer, .. } = restored;
+    let mut lines = vec![format!("{n_objects} objects are back, with what happened to them")];
+    match &restored.backup {
+        Some(backup) => {
+            lines.push(format!("  from the backup of {}: {}", backup.written, backup.path.display()));
+        }
+        None => lines.push("  without a backup: there is no good one".to_owned()),
+    }
+    if *n_newer > 0 {
+        lines.push(format!("  with {n_newer} newer records from the damaged file"));
+    }
+    match restored.is_complete {
+        Some(true) => {
+            lines.push(format!("  this is all that was there at {}, by number and checksum", restored.as_of));
+        }
+        Some(false) => {
+            lines.push("  some of what was there last is lost: look through `forebay get all -A`".to_owned());
+        }
+        None => {}
+    }
+    if let Some(aside) = &restored.kept_aside {
+        lines.push(format!("  the file of before is kept: {}", aside.display()));
+    }
+    lines.push(format!("start again: {}", command("up", globals)));
+    lines.join("\n") + "\n"
+}
+
+/// Why a platform does not start, and what to do about it.
+pub(crate) fn explained(error: StartError, state_dir: &Path, globals: &Globals) -> anyhow::Error {
+    let help = match &error {
+        StartError::Store(OpenError::Damaged(damage)) => help(damage, globals),
+        _ => String::new(),
+    };
+    let chain = format!("{:#}", anyhow::Error::new(error));
+    anyhow!("cannot start with the state in `{}`: {chain}{help}", state_dir.display())
+}
+
+fn help(damage: &Damage, globals: &Globals) -> String {
+    let restore = command("restore", globals);
+    let comes_back = match &damage.backup {
+        Some(backup) => format!(
+            "`{restore}` brings back the backup of {} with {} objects, and what the file still holds that is newer\n        ({})",
+            backup.written,
+            backup.n_objects,
+            backup.path.display()
+        ),
+        None => format!("there is no good backup; `{restore}` brings back what the file still holds"),
+    };
+    format!("\n  help: {comes_back}\n  help: `{}` begins anew", command("down --purge", globals))
+}
+
+/// A command of this program, for this state folder.
+fn command(command: &str, globals: &Globals) -> String {
+    match &globals.state_dir {
+        Some(state_dir) => {
+            let folder = crate::applied::quoted(&state_dir.display().to_string());
+            format!("forebay {command} --state-dir {folder}")
+        }
+        None => format!("forebay {command}"),
+    }
+}
