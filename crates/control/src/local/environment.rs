@@ -19,8 +19,44 @@ pub(super) struct Identity {
 
 /// The variable that tells a replica where to listen.
 const ADDRESS: &str = "FOREBAY_ADDRESS";
-/// Our own variables are not for replicas, which might take them for theirs.
-const OURS: &str = "FOREBAY_";
+/// What replicas get of the environment of this process: what a program needs to run and to speak, and where Python is. Keys
+/// and passwords that lie in a shell are not for them; what they need besides, their manifest names.
+const INHERITED: &[&str] = &[
+    "CONDA_PREFIX",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
+];
+/// The beginnings of further names that are inherited.
+const INHERITED_PREFIXES: &[&str] = &["LC_"];
+/// What only our own model server gets besides: how it reaches a network, where it keeps copies, what it logs, and which
+/// onnxruntime it loads.
+const OF_SERVE: &[&str] = &[
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "ORT_DYLIB_PATH",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "XDG_CACHE_HOME",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+/// Schemes of storages, and how the names of the variables begin that say how they are reached and with which keys. Only a
+/// model server that is given a model there gets them.
+const OF_STORAGE: &[(&str, &str)] = &[("s3://", "AWS_"), ("gs://", "GOOGLE_"), ("az://", "AZURE_")];
 /// Tells our own replicas to end when their standard input closes.
 const STOP_WITH_PLATFORM: &str = "--stop-when-stdin-closes";
 
@@ -54,7 +90,7 @@ pub(super) fn launch(
     ];
     // Later ones win.
     let environment = inherited
-        .filter(|(name, _)| !name.starts_with(OURS))
+        .filter(|(name, _)| is_inherited(name, &container.program))
         .chain(ours.map(|(name, value)| (name.to_owned(), value)))
         .chain(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
         .chain(container.environment.iter().map(|(name, value)| (name.clone(), fill(value))))
@@ -67,6 +103,20 @@ pub(super) fn launch(
         // Never the folder in which the platform happens to have been started.
         working_directory: Some(folder.unwrap_or(Path::new("/")).to_owned()),
     }
+}
+
+/// Whether a program gets a variable of the environment of this process.
+fn is_inherited(name: &str, program: &Program) -> bool {
+    let is_for_all =
+        INHERITED.contains(&name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let Program::Forebay { arguments } = program else { return is_for_all };
+    // `serve iris=s3://models/iris`, and as KServe's servers take it, `--model_dir=s3://models/iris`.
+    let is_kept_at = |scheme: &str| {
+        arguments.iter().any(|argument| argument.rsplit('=').any(|part| part.starts_with(scheme)))
+    };
+    let is_of_its_storage =
+        || OF_STORAGE.iter().any(|(scheme, prefix)| name.starts_with(prefix) && is_kept_at(scheme));
+    is_for_all || OF_SERVE.contains(&name) || is_of_its_storage()
 }
 
 impl Identity {
@@ -131,7 +181,17 @@ mod tests {
             address: "127.78.0.1".parse().unwrap(),
             node: "here".to_owned(),
         };
-        let inherited = [("PATH", "/bin"), ("FOREBAY_STATE_DIR", "/x"), ("POD_NAME", "mine")];
+        let inherited = [
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("FOREBAY_STATE_DIR", "/x"),
+            ("POD_NAME", "mine"),
+            ("AWS_SECRET_ACCESS_KEY", "k"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "/k"),
+            ("AZURE_CLIENT_SECRET", "k"),
+            ("DATABASE_URL", "postgres://u:p@h"),
+            ("HTTPS_PROXY", "http://u:p@h"),
+        ];
         let inherited = inherited.map(|(name, value)| (name.to_owned(), value.to_owned()));
         launch(
             &container(program),
@@ -158,6 +218,25 @@ mod tests {
         assert_eq!(value("FOREBAY_ADDRESS"), Some("127.78.0.1"));
         assert_eq!(value("FOREBAY_STATE_DIR"), None);
         assert_eq!(value("GREETING"), Some("I am api-1 of $(OTHER)"));
+    }
+
+    #[test]
+    fn keys_of_the_shell_are_only_for_a_model_server_whose_storage_needs_them() {
+        let names = |program: Program| -> Vec<String> {
+            let ours =
+                ["HOSTNAME", "POD_NAME", "POD_NAMESPACE", "POD_IP", "ME", "WHERE", "GREETING", ADDRESS];
+            let names = launched(program).environment.into_iter().map(|(name, _)| name);
+            names.filter(|name| !ours.contains(&name.as_str())).collect()
+        };
+        let serve =
+            |model: &str| names(Program::Forebay { arguments: vec!["serve".to_owned(), model.to_owned()] });
+        let command = vec!["sh".to_owned(), "-c".to_owned(), "aws s3 cp s3://a/b .".to_owned()];
+        assert_eq!(names(Program::Command { command }), ["PATH", "LC_ALL"]);
+        assert_eq!(serve("iris=models/s3://x"), ["PATH", "LC_ALL", "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=https://a/b"), ["PATH", "LC_ALL", "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=s3://a/b"), ["PATH", "LC_ALL", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"]);
+        assert_eq!(serve("gs://a/b"), ["PATH", "LC_ALL", "GOOGLE_APPLICATION_CREDENTIALS", "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=az://a/b"), ["PATH", "LC_ALL", "AZURE_CLIENT_SECRET", "HTTPS_PROXY"]);
     }
 
     #[test]
