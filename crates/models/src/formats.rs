@@ -72,23 +72,26 @@ const KNOWN_BY_NAME: &[(&str, &[u8])] = &[
         "an XGBoost file in Base64; load it in Python with XGBoost before 0.80 and save it in its binary format",
         b"bs64",
     ),
+    ("an HTML page; is that the URL of the file itself?", b"<!DOCTYPE html"),
+    ("an HTML page; is that the URL of the file itself?", b"<!doctype html"),
     ("a zip archive that is not skops (PyTorch?)", b"PK\x03\x04"),
 ];
 
+/// What a file of no format is, in words that show nothing of it: it may be any file of this machine or of another.
 fn unknown(data: &[u8]) -> Fault {
     let known = KNOWN_BY_NAME.iter().find(|(_, magic)| data.starts_with(magic));
-    let begin = &data[..data.len().min(8)];
-    let is_text = begin.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t'));
     let found = match known {
-        Some((name, _)) => (*name).to_owned(),
-        None if data.is_empty() => "it is empty".to_owned(),
-        None if is_text => format!("it begins with the text {:?}", String::from_utf8_lossy(begin)),
-        None => {
-            let hex: String = begin.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("it begins with the bytes {hex}")
-        }
+        Some((name, _)) => name,
+        None if data.is_empty() => "it is empty",
+        None if is_text(data) => "it is a text",
+        None => "it has the format of no library that is known",
     };
-    Fault::UnknownFormat { found }
+    Fault::UnknownFormat { found: found.to_owned() }
+}
+
+fn is_text(data: &[u8]) -> bool {
+    let begin = &data[..data.len().min(512)];
+    begin.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t' | 0x80..))
 }
 
 pub(crate) fn load_pickle(data: &[u8]) -> Result<Content, Fault> {

@@ -51,6 +51,9 @@ pub(crate) fn is_likely(data: &[u8]) -> bool {
     }
 }
 
+/// The longest name of a class that an error shows, in bytes.
+const MAX_SHOWN_NAME: usize = 256;
+
 struct Machine<'m, 'a> {
     cursor: &'m mut Cursor<'a>,
     records: &'m mut Records<'a>,
@@ -308,7 +311,13 @@ impl<'m, 'a> Machine<'m, 'a> {
     }
 
     fn class(&mut self, path: String) -> Result<Id, Fault> {
-        if allowed::may_be_named(&path) { self.records.class(&path) } else { Err(self.forbidden(path)) }
+        if allowed::may_be_named(&path) {
+            return self.records.class(&path);
+        }
+        // A text that begins as a pickle does may be any text, which is not for those who read errors.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.".contains(&byte);
+        let is_name = path.len() <= MAX_SHOWN_NAME && path.bytes().all(is_plain);
+        Err(self.forbidden(if is_name { path } else { "something that is no class".to_owned() }))
     }
 
     /// Pushes what a call of a class or function stands for.

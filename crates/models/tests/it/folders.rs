@@ -181,7 +181,7 @@ fn files_that_are_no_models_are_named() {
     refused(
         b"hello, world",
         expect![[
-            r#"`DIR/model.pkl` is not a model this build can read: it begins with the text "hello, w""#
+            r#"`DIR/model.pkl` is not a model this build can read: it is a text"#
         ]],
     );
     refused(

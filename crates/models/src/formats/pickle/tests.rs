@@ -122,6 +122,11 @@ fn what_would_run_is_refused_with_its_place() {
     check(b"\x84\x01\x00\x00\x01.", expect![[r#"Forbidden { class: "extension 16777217", offset: 0 }"#]]);
     check(b"Pabc\n.", expect![[r#"Forbidden { class: "persistent reference", offset: 0 }"#]]);
     check(b"K\x01Q.", expect![[r#"Forbidden { class: "persistent reference", offset: 2 }"#]]);
+    // Any text may look like a pickle, and is not shown then.
+    check(
+        b"credentials: me, my word\nand more\n.",
+        expect![[r#"Forbidden { class: "something that is no class", offset: 0 }"#]],
+    );
     // A dotted name does not lead into another module.
     check(
         b"\x80\x04\x8c\x07sklearn\x8c\x09os.system\x93N\x85R.",
