@@ -5,6 +5,7 @@ pub(crate) mod jsonpath;
 pub(crate) mod table;
 pub(crate) mod yaml;
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::str::FromStr;
 
@@ -39,8 +40,37 @@ pub(crate) enum Output {
 /// Prints to standard output. Whoever reads it may have seen enough, which is an error and no reason to panic.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(printable(text).as_bytes())?;
     out.flush()
+}
+
+/// A text as a terminal may get it: names in it may come from a model file or a manifest, and what would move the cursor,
+/// change colors or the direction of writing is escaped, in JSON's way.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_unprintable(character) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A text that stays on its line.
+pub(crate) fn printable_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
+/// Controls of both sets but ends of lines and tabs, and what changes the direction of writing (UAX #9 §2).
+fn is_unprintable(character: char) -> bool {
+    let is_control = character.is_control() && !matches!(character, '\n' | '\t');
+    is_control
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl FromStr for Format {
@@ -109,6 +139,20 @@ mod tests {
         for wrong in ["", "jsonpath", "jsonpath={", "yaml=x", "xml"] {
             assert!(wrong.parse::<Format>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn nothing_that_is_printed_moves_the_cursor() {
+        assert!(matches!(printable("Grün, 価格\n\tx"), Cow::Borrowed(_)));
+        assert_eq!(
+            printable("a\u{1b}[2J\r\u{9b}b\u{7f}\u{202e}"),
+            "a\\u001b[2J\\u000d\\u009bb\\u007f\\u202e"
+        );
+        assert_eq!(printable_line("a\nb\tc\u{7}"), "a\\nb\\tc\\u0007");
+        // JSON says the same as before.
+        let said = json!({ "name": "a\u{9b}\u{202e}\u{1b}" });
+        let again: Value = serde_json::from_str(&printable(&said.to_string())).unwrap();
+        assert_eq!(again, said);
     }
 
     #[test]

@@ -76,7 +76,8 @@ fn field(field: &Field) -> Value {
 fn as_text(model: &Model) -> String {
     let description = model.description();
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| _ = writeln!(text, "{name:<10} {value}");
+    let mut line =
+        |name: &str, value: &str| _ = writeln!(text, "{name:<10} {}", output::printable_line(value));
     if let Some(name) = &description.name {
         line("name", name);
     }

@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
 fn line(row: &Value) -> String {
     match row {
         Value::Array(values) => values.iter().map(line).collect::<Vec<_>>().join("\t"),
-        Value::String(text) => text.clone(),
+        Value::String(text) => output::printable_line(text),
         value => value.to_string(),
     }
 }
