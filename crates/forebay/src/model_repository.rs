@@ -30,6 +30,16 @@ impl ModelRepository {
         names.sort();
         Ok(names)
     }
+
+    /// Links may lead elsewhere in the repository, as those of mounted ConfigMaps do, and not out of it.
+    fn check_inside(&self, folder: &Path) -> Result<(), String> {
+        let real =
+            |path: &Path| path.canonicalize().map_err(|error| format!("`{}`: {error}", path.display()));
+        if !real(folder)?.starts_with(real(&self.folder)?) {
+            return Err(format!("`{}` is a link that leads out of the model repository", folder.display()));
+        }
+        Ok(())
+    }
 }
 
 impl Repository for ModelRepository {
@@ -40,6 +50,7 @@ impl Repository for ModelRepository {
             return Err(RepositoryError::Unknown { name: name.to_owned() });
         }
         let problem = |problem: String| RepositoryError::Load { name: name.to_owned(), problem };
+        self.check_inside(&folder).map_err(&problem)?;
         let mut versions: Vec<u64> = folders(&folder)
             .map_err(|error| problem(error.to_string()))?
             .iter()
@@ -48,6 +59,7 @@ impl Repository for ModelRepository {
         versions.sort_by(|a, b| b.cmp(a));
         let load = |version: Option<u64>| {
             let path = version.map_or_else(|| folder.clone(), |version| folder.join(version.to_string()));
+            self.check_inside(&path).map_err(&problem)?;
             served(name, &path, version).map_err(|error| problem(chain(&error)))
         };
         match versions.is_empty() {
@@ -131,6 +143,23 @@ mod tests {
             let unknown = RepositoryError::Unknown { name: name.to_owned() };
             assert_eq!(repository.load(name).unwrap_err(), unknown);
         }
+    }
+
+    #[test]
+    fn a_link_does_not_lead_out_of_the_repository() {
+        let (folder, repository) = repository(&["iris/1"]);
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::copy(IRIS, elsewhere.path().join("model.joblib")).unwrap();
+        let link = std::os::unix::fs::symlink::<&Path, PathBuf>;
+        link(elsewhere.path(), folder.path().join("rose")).unwrap();
+        link(elsewhere.path(), folder.path().join("iris/2")).unwrap();
+        for name in ["rose", "iris"] {
+            let error = repository.load(name).unwrap_err().to_string();
+            assert!(error.ends_with("is a link that leads out of the model repository"), "{error}");
+        }
+        std::fs::remove_file(folder.path().join("iris/2")).unwrap();
+        link(Path::new("1"), folder.path().join("iris/2")).unwrap();
+        assert_eq!(repository.load("iris").unwrap().len(), 2);
     }
 
     #[test]
