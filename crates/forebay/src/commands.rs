@@ -33,6 +33,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::globals::Globals;
+use crate::output::printable;
+use crate::storage::starred;
 
 /// One binary that serves machine-learning models behind a load balancer, from Kubernetes YAML.
 #[derive(Debug, clap::Parser)]
@@ -130,7 +132,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(End::TimedOut) => ExitCode::from(124),
         Ok(End::Interrupted) => ExitCode::from(130),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", printable(&starred(&format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 use manifest::{Exposure, Finding, Severity};
 
 use crate::globals::Globals;
+use crate::storage::starred;
 
 /// Prints errors and warnings to standard error; what is merely worth knowing only when asked to say more.
 pub(crate) fn print(findings: &[Finding], globals: &Globals) {
@@ -13,7 +14,7 @@ pub(crate) fn print(findings: &[Finding], globals: &Globals) {
         (false, _) => Severity::Info,
     };
     for finding in findings.iter().filter(|finding| finding.severity <= least) {
-        eprintln!("{}", manifest::render(finding, has_color));
+        eprintln!("{}", starred(&manifest::render(finding, has_color)));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Where models are kept: local files as they are, remote ones copied once and kept by their digest.
 
+mod addresses;
+mod client;
 mod remote;
+mod starred;
 
 use std::fs;
 use std::io;
@@ -10,7 +13,9 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
+use addresses::Refused;
 use remote::{Listing, Remote};
+pub(crate) use starred::starred;
 
 /// Fetches models and keeps copies of them.
 ///
@@ -50,24 +55,30 @@ impl Storage {
     async fn fetch_remote(&self, uri: &str) -> anyhow::Result<PathBuf> {
         let remote = Remote::open(uri, self.s3_endpoint.as_deref())?;
         let kept = self.kept(uri);
+        let shown = starred(uri);
         let listing = match remote.list().await {
             Ok(listing) => listing,
+            // A copy from before would hide that it is not fetched any more.
+            Err(error) if error.is::<Refused>() => {
+                return Err(error).with_context(|| format!("cannot fetch `{shown}`"));
+            }
             Err(error) => {
                 let Some(kept) = kept else {
                     return Err(error)
-                        .with_context(|| format!("cannot fetch `{uri}`, and there is no copy of it here"));
+                        .with_context(|| format!("cannot fetch `{shown}`, and there is no copy of it here"));
                 };
-                warn!(uri, error = format!("{error:#}"), digest = kept.digest, "using the copy from before");
+                let error = format!("{error:#}");
+                warn!(uri = shown, error, digest = kept.digest, "using the copy from before");
                 return Ok(kept.path);
             }
         };
-        check_listing(uri, &listing)?;
+        check_listing(&shown, &listing)?;
         if let Some(kept) = kept.filter(|kept| kept.version == listing.version()) {
             return Ok(kept.path);
         }
         let path =
-            self.copy(uri, &remote, &listing).await.with_context(|| format!("cannot fetch `{uri}`"))?;
-        info!(uri, path = %path.display(), "model copied");
+            self.copy(uri, &remote, &listing).await.with_context(|| format!("cannot fetch `{shown}`"))?;
+        info!(uri = shown, path = %path.display(), "model copied");
         Ok(path)
     }
 
@@ -105,7 +116,7 @@ impl Storage {
         remote: &Remote,
         listing: &Listing,
     ) -> anyhow::Result<PathBuf> {
-        let progress = Progress::begin(self.shows_progress, uri, listing.total_bytes());
+        let progress = Progress::begin(self.shows_progress, &starred(uri), listing.total_bytes());
         for file in &listing.files {
             let path = unfinished.join(&file.relative);
             fs::create_dir_all(path.parent().unwrap_or(unfinished))?;
@@ -174,7 +185,8 @@ impl Location {
             "file" => Ok(Self::Local(rest.strip_prefix("localhost").unwrap_or(rest).into())),
             "http" | "https" | "s3" | "gs" => Ok(Self::Remote),
             _ => bail!(
-                "`{uri}`: models are fetched from file://, http(s)://, s3:// and gs://, not from {scheme}://"
+                "`{}`: models are fetched from file://, http(s)://, s3:// and gs://, not from {scheme}://",
+                starred(uri)
             ),
         }
     }

@@ -1,19 +1,24 @@
 //! Objects in S3, Google Cloud Storage and behind HTTP: what there is, and copying it.
+//!
+//! A storage is asked by the client that refuses some addresses ([`super::client`]). The keys for it are asked for by the
+//! library's own, which alone reaches a cloud's credential endpoints, and only those that the environment names.
 
 use std::future::poll_fn;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use reqwest::Url;
 use sha2::{Digest, Sha256};
 
-use super::{SINGLE, hex};
+use super::client::{CONNECT_PATIENCE, Connector, refused_in};
+use super::{SINGLE, addresses, hex, starred};
 
 /// A place that objects are kept at, and the prefix of those that are wanted.
 pub(crate) struct Remote {
@@ -61,17 +66,18 @@ impl Listing {
 
 impl Remote {
     pub(crate) fn open(uri: &str, s3_endpoint: Option<&str>) -> anyhow::Result<Self> {
-        let Some((scheme, rest)) = uri.split_once("://") else { bail!("`{uri}` has no scheme") };
+        let shown = starred(uri);
+        let Some((scheme, rest)) = uri.split_once("://") else { bail!("`{shown}` has no scheme") };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.is_empty() || path.contains(['?', '#']) {
-            bail!("`{uri}` is not the URI of a file or folder");
+            bail!("`{shown}` is not the URI of a file or folder");
         }
         let store = match scheme {
             "s3" => s3(authority, s3_endpoint)?,
             "gs" => gcs(authority)?,
-            _ => http(scheme, authority)?,
+            _ => http(scheme, authority).with_context(|| format!("cannot fetch `{shown}`"))?,
         };
-        let prefix = Key::from_url_path(path).with_context(|| format!("`{uri}` has no usable path"))?;
+        let prefix = Key::from_url_path(path).with_context(|| format!("`{shown}` has no usable path"))?;
         Ok(Self { store, prefix, is_http: matches!(scheme, "http" | "https") })
     }
 
@@ -79,16 +85,19 @@ impl Remote {
     pub(crate) async fn list(&self) -> anyhow::Result<Listing> {
         match self.store.head(&self.prefix).await {
             Ok(meta) => return Ok(self.single(meta)),
-            Err(error @ object_store::Error::NotFound { .. }) if self.is_http => return Err(error.into()),
+            Err(error @ object_store::Error::NotFound { .. }) if self.is_http => return Err(told(&error)),
             Err(object_store::Error::NotFound { .. }) => {}
             // Not every web server answers HEAD.
-            Err(_) if self.is_http => return Ok(self.single(self.store.get(&self.prefix).await?.meta)),
-            Err(error) => return Err(error.into()),
+            Err(_) if self.is_http => {
+                let answer = self.store.get(&self.prefix).await.map_err(|error| told(&error))?;
+                return Ok(self.single(answer.meta));
+            }
+            Err(error) => return Err(told(&error)),
         }
         let mut listed = self.store.list(Some(&self.prefix));
         let mut files = Vec::new();
         while let Some(meta) = poll_fn(|cx| listed.as_mut().poll_next(cx)).await {
-            let meta = meta?;
+            let meta = meta.map_err(|error| told(&error))?;
             let below: Option<PathBuf> = meta
                 .location
                 .prefix_match(&self.prefix)
@@ -117,11 +126,12 @@ impl Remote {
         path: &Path,
         mut progress: impl FnMut(u64),
     ) -> anyhow::Result<()> {
-        let mut body = self.store.get(&file.key).await?.into_stream();
+        let answer = self.store.get(&file.key).await.map_err(|error| told(&error))?;
+        let mut body = answer.into_stream();
         let mut copy = std::fs::File::create(path)?;
         let mut left = super::TOTAL_LIMIT;
         while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-            let chunk = chunk?;
+            let chunk = chunk.map_err(|error| told(&error))?;
             left = left.checked_sub(chunk.len() as u64).context("it never ends")?;
             copy.write_all(&chunk)?;
             progress(chunk.len() as u64);
@@ -137,16 +147,38 @@ impl File {
     }
 }
 
+/// An error as it may be shown: a refusal alone says enough, and URLs are without what proves who asks.
+fn told(error: &object_store::Error) -> anyhow::Error {
+    if let Some(refused) = refused_in(error) {
+        return refused.into();
+    }
+    // The library's texts hold those of their causes.
+    anyhow!(starred(&error.to_string()))
+}
+
 fn s3(bucket: &str, endpoint: Option<&str>) -> anyhow::Result<Box<dyn ObjectStore>> {
-    let builder = AmazonS3Builder::from_env();
+    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry());
     // Without keys in the environment a public bucket is meant; asking the machine for keys would take seconds.
-    let has_keys = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some()
-        || builder.get_config_value(&AmazonS3ConfigKey::WebIdentityTokenFile).is_some()
-        || builder.get_config_value(&AmazonS3ConfigKey::ContainerCredentialsRelativeUri).is_some();
-    let builder = builder.with_bucket_name(bucket).with_retry(retry()).with_client_options(client());
-    let builder = builder.with_skip_signature(!has_keys);
+    let has_keys = [
+        AmazonS3ConfigKey::AccessKeyId,
+        AmazonS3ConfigKey::WebIdentityTokenFile,
+        AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
+        AmazonS3ConfigKey::ContainerCredentialsFullUri,
+    ];
+    let has_keys = has_keys.iter().any(|key| builder.get_config_value(key).is_some());
+    let builder = match has_keys {
+        true => {
+            let credentials = builder.clone().with_client_options(client()).build()?.credentials().clone();
+            builder.with_credentials(credentials)
+        }
+        false => builder.with_skip_signature(true),
+    };
+    let builder = builder.with_client_options(client()).with_http_connector(Connector::new(None)?);
     let builder = match endpoint {
-        Some(endpoint) => builder.with_endpoint(endpoint).with_allow_http(true),
+        Some(endpoint) => {
+            addresses::check_url(&endpoint.parse().context("the endpoint of S3 is no URL")?)?;
+            builder.with_endpoint(endpoint).with_allow_http(true)
+        }
         None => builder,
     };
     Ok(Box::new(builder.build()?))
@@ -156,14 +188,28 @@ fn gcs(bucket: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
     const KEYS: [&str; 3] =
         ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"];
     let has_keys = KEYS.iter().any(|key| std::env::var_os(key).is_some());
-    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
-    let builder = builder.with_retry(retry()).with_client_options(client()).with_skip_signature(!has_keys);
+    let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retry());
+    let builder = match has_keys {
+        true => {
+            let credentials = builder.clone().with_client_options(client()).build()?.credentials().clone();
+            builder.with_credentials(credentials)
+        }
+        false => builder.with_skip_signature(true),
+    };
+    let builder = builder.with_client_options(client()).with_http_connector(Connector::new(None)?);
     Ok(Box::new(builder.build()?))
 }
 
 fn http(scheme: &str, authority: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
+    let url: Url = format!("{scheme}://{authority}/").parse().context("it names no server")?;
+    addresses::check_url(&url)?;
+    let connector = Connector::new(Some(&url))?;
+    let mut shown = url;
+    if shown.set_username("").and_then(|()| shown.set_password(None)).is_err() {
+        bail!("it names no server");
+    }
+    let builder = HttpBuilder::new().with_url(shown).with_http_connector(connector);
     let options = client().with_allow_http(scheme == "http");
-    let builder = HttpBuilder::new().with_url(format!("{scheme}://{authority}/"));
     Ok(Box::new(builder.with_retry(retry()).with_client_options(options).build()?))
 }
 
@@ -173,5 +219,5 @@ fn retry() -> RetryConfig {
 }
 
 fn client() -> ClientOptions {
-    ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_timeout_disabled()
+    ClientOptions::new().with_connect_timeout(CONNECT_PATIENCE).with_timeout_disabled()
 }

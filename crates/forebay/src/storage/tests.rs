@@ -57,6 +57,19 @@ fn answer(request: &Request, objects: &BTreeMap<String, String>, count: &RefCell
     if request.method == Method::HEAD && key.starts_with("no-head/") {
         return Response::new(StatusCode::NOT_IMPLEMENTED);
     }
+    if let Some(location) = objects.get(&format!("redirect:{key}")) {
+        return Response::new(StatusCode::FOUND).with_field("location", location.clone());
+    }
+    let authorization = request.fields.get("authorization");
+    if key.starts_with("private/") && authorization.is_none_or(|field| field != b"Basic bWU6d29yZA==") {
+        return Response::new(StatusCode::UNAUTHORIZED);
+    }
+    if key.starts_with("broken/") {
+        return Response::with_body(StatusCode::FORBIDDEN, "text/plain", "the word is here");
+    }
+    if key.starts_with("open/") && authorization.is_some() {
+        return Response::new(StatusCode::BAD_REQUEST);
+    }
     let Some(text) = objects.get(key) else { return Response::new(StatusCode::NOT_FOUND) };
     *count.borrow_mut() += usize::from(request.method == Method::GET);
     Response::with_body(StatusCode::OK, "application/octet-stream", text.clone())
@@ -167,5 +180,83 @@ fn without_a_network_the_copy_serves_or_the_error_says_so() {
         let other = format!("http://{address}/other.pkl");
         let error = storage.fetch(&other, Path::new("/")).await.unwrap_err();
         assert!(format!("{error:#}").contains("there is no copy of it here"), "{error:#}");
+    });
+}
+
+#[test]
+fn metadata_services_are_no_storage_and_no_redirect_leads_there() {
+    run(async {
+        let (server, cache) = (start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        let direct =
+            "http://me:word@169.254.169.254/latest/meta-data/iam/security-credentials/role".to_owned();
+        let here = format!("http://{}", server.address);
+        for (key, location) in [
+            ("redirect:1.pkl", "http://169.254.169.254/latest/meta-data/".to_owned()),
+            ("redirect:2.pkl", "/1.pkl".to_owned()),
+            ("redirect:3.pkl", "http://[::ffff:169.254.169.254]/".to_owned()),
+            ("redirect:4.pkl", "http://metadata.google.internal/computeMetadata/v1/".to_owned()),
+        ] {
+            server.objects.borrow_mut().insert(key.to_owned(), location);
+        }
+        let redirecting = (1..=4).map(|n| format!("{here}/{n}.pkl"));
+        for uri in redirecting.chain([direct]) {
+            let error = format!("{:#}", storage.fetch(&uri, Path::new("/")).await.unwrap_err());
+            assert!(
+                error.starts_with("cannot fetch `") && error.contains("no model is fetched from"),
+                "{error}"
+            );
+            assert!(!error.contains("word") && !error.contains("retries"), "{error}");
+        }
+        server.objects.borrow_mut().insert("redirect:5.pkl".to_owned(), "/5.pkl".to_owned());
+        let error = storage.fetch(&format!("{here}/5.pkl"), Path::new("/")).await.unwrap_err();
+        assert!(format!("{error:#}").contains("redirects more than 5 times"), "{error:#}");
+        let s3 = Storage { s3_endpoint: Some("http://169.254.169.254".to_owned()), ..storage };
+        let error = s3.fetch("s3://bucket/model", Path::new("/")).await.unwrap_err();
+        assert!(error.to_string().contains("no model is fetched from `169.254.169.254`"), "{error:#}");
+    });
+}
+
+#[test]
+fn a_copy_from_before_does_not_hide_a_refusal() {
+    run(async {
+        let (server, cache) = (start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        let uri = format!("http://{}/model.pkl", server.address);
+        server.objects.borrow_mut().insert("model.pkl".to_owned(), "x".to_owned());
+        storage.fetch(&uri, Path::new("/")).await.unwrap();
+        server.objects.borrow_mut().insert("redirect:model.pkl".to_owned(), "http://169.254.1.1/".to_owned());
+        let error = storage.fetch(&uri, Path::new("/")).await.unwrap_err();
+        assert!(format!("{error:#}").contains("no model is fetched from"), "{error:#}");
+    });
+}
+
+#[test]
+fn a_password_is_for_the_server_it_was_given_for_and_never_shown() {
+    run(async {
+        let (server, other, cache) = (start(), start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        let uri = |path: &str| format!("http://me:word@{}/{path}", server.address);
+        server.objects.borrow_mut().insert("private/model.pkl".to_owned(), "one".to_owned());
+        let path = storage.fetch(&uri("private/model.pkl"), Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "one");
+        // Another server gets nothing of it; this one does, when it redirects to itself.
+        other.objects.borrow_mut().insert("open/model.pkl".to_owned(), "two".to_owned());
+        for (key, location) in [
+            ("redirect:to-other.pkl", format!("http://{}/open/model.pkl", other.address)),
+            ("redirect:to-self.pkl", "/private/model.pkl".to_owned()),
+        ] {
+            server.objects.borrow_mut().insert(key.to_owned(), location);
+        }
+        let path = storage.fetch(&uri("to-other.pkl"), Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "two");
+        let path = storage.fetch(&uri("to-self.pkl"), Path::new("/")).await.unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "one");
+
+        let others = [uri("broken/a.pkl"), uri("a.pkl?sig=word"), "ftp://me:word@a/b".to_owned()];
+        for uri in [uri("nothing.pkl")].into_iter().chain(others) {
+            let error = format!("{:#}", storage.fetch(&uri, Path::new("/")).await.unwrap_err());
+            assert!(error.contains("***") && !error.contains("word"), "{error}");
+        }
     });
 }
