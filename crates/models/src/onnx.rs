@@ -5,12 +5,14 @@
 //! the order in which onnxruntime does it, so that the same numbers come out.
 //!
 //! What this is not: a runtime for any graph. The operators are those that scikit-learn, XGBoost and LightGBM models are
-//! converted to; others are refused by name when a model is loaded, and so are attributes that are not known. A build with the
-//! feature `onnxruntime` gives such a graph to onnxruntime's library ([`engine`]).
+//! converted to; a graph with others, or with attributes that are not known, is given to onnxruntime's library where that is
+//! installed ([`engine`]), and else refused by name when it is loaded.
 
 mod engine;
 mod file;
 mod graph;
+#[cfg(feature = "onnxruntime")]
+mod library;
 mod model;
 mod node;
 #[cfg(feature = "onnxruntime")]

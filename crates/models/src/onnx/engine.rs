@@ -30,19 +30,16 @@ impl Engine {
     /// The engine for a graph that is more than our own executor runs.
     #[cfg(feature = "onnxruntime")]
     fn for_more(file: &File, data: &[u8], what: String, help: Option<String>) -> Result<Self, Fault> {
-        Session::new(file, data).map(Self::Onnxruntime).map_err(|problem| {
-            let problem = format!("onnxruntime, which might, does not: {problem}");
-            Fault::Unsupported {
-                what,
-                help: Some(help.map_or(problem.clone(), |help| help + "; " + &problem)),
-            }
+        Session::new(file, data).map(Self::Onnxruntime).map_err(|problem| Fault::Unsupported {
+            what,
+            help: Some(help.map_or(problem.clone(), |help| help + "; " + &problem)),
         })
     }
 
     /// The engine for a graph that is more than our own executor runs: none, in this build.
     #[cfg(not(feature = "onnxruntime"))]
     fn for_more(_: &File, _: &[u8], what: String, help: Option<String>) -> Result<Self, Fault> {
-        const OTHER: &str = "a build with the feature `onnxruntime` runs others too";
+        const OTHER: &str = "a build with the feature `onnxruntime` gives it to onnxruntime";
         Err(Fault::Unsupported {
             what,
             help: Some(help.map_or(OTHER.to_owned(), |help| help + "; " + OTHER)),

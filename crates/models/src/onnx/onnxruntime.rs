@@ -1,9 +1,11 @@
-//! Graphs with operators that we do not have, run by onnxruntime's own library, which is loaded when it is first needed.
+//! Graphs with operators that we do not have, run by onnxruntime's own library, which is looked for and loaded when it is
+//! first needed ([`super::library`]). Without one, this costs nothing.
 //!
-//! Only with the feature `onnxruntime`. The library is the one that `ORT_DYLIB_PATH` names, or `libonnxruntime.so` where the
-//! system looks for libraries. It is not our code that such a file reaches then; that is why it is off by default.
+//! It is not our code that such a file reaches then. Who does not want that has no onnxruntime where Forebay runs, says
+//! `ORT_DYLIB_PATH=`, or builds without the feature `onnxruntime`.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ort::environment::Environment;
@@ -12,6 +14,7 @@ use ort::value::{DynValue, Tensor as Value, TensorElementType, ValueType};
 
 use super::file::File;
 use super::graph::{self, RunError};
+use super::library;
 use super::problem::Problem;
 use super::tensor::{Shape, Tensor};
 use crate::Data;
@@ -28,12 +31,12 @@ pub(super) struct Session {
 // === impl Session ===
 
 impl Session {
-    /// Gives a file to onnxruntime. The error says why it does not take it.
+    /// Gives a file to onnxruntime. The error says why it does not take it, or how to have it.
     pub(super) fn new(file: &File, data: &[u8]) -> Result<Self, String> {
         let session = ort::session::Session::builder(environment()?)
             .and_then(|builder| Ok(builder.with_intra_threads(1)?))
             .and_then(|mut builder| builder.commit_from_memory(data))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| format!("onnxruntime, which might, does not run it: {error}"))?;
         Ok(Self {
             session: Mutex::new(session),
             inputs: graph::input_names(&file.graph).map(str::to_owned).collect(),
@@ -65,14 +68,37 @@ impl Session {
 /// The library, loaded once.
 fn environment() -> Result<&'static Environment, String> {
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
-    let load = || {
-        let path = std::env::var_os("ORT_DYLIB_PATH").unwrap_or_else(|| "libonnxruntime.so".into());
-        let builder = ort::init_from(&path).map_err(|error| {
-            format!("`{}` cannot be loaded ({error}); set ORT_DYLIB_PATH", path.display())
-        })?;
-        builder.with_telemetry(false).build().map_err(|error| error.to_string())
-    };
     ENVIRONMENT.get_or_init(load).as_ref().map_err(Clone::clone)
+}
+
+/// Loads the first library that can be used.
+fn load() -> Result<Environment, String> {
+    if cfg!(target_feature = "crt-static") {
+        return Err("a build that is linked dynamically gives it to onnxruntime, this one cannot".to_owned());
+    }
+    let variables = |name: &str| std::env::var_os(name);
+    let paths = library::find(&variables, Path::new("/"), ort::MINOR_VERSION);
+    let mut problem = String::new();
+    for path in paths.map_err(|error| error.to_string())? {
+        match ort::init_from(&path) {
+            Ok(builder) => return builder.with_telemetry(false).build().map_err(|error| error.to_string()),
+            Err(error) => problem = problem_of(&path, &error),
+        }
+    }
+    Err(problem)
+}
+
+fn problem_of(path: &Path, error: &ort::LoadDynamicError) -> String {
+    let path = path.display();
+    match error {
+        ort::LoadDynamicError::BadVersion { version_str, .. } => format!(
+            "onnxruntime, which may run it, is there in version {version_str} (`{path}`), and 1.{} or a later 1.x is needed: `pip install --upgrade onnxruntime`",
+            ort::MINOR_VERSION
+        ),
+        error => format!(
+            "onnxruntime, which may run it, cannot be loaded from `{path}` ({error}): `pip install onnxruntime`, or set ORT_DYLIB_PATH to its library"
+        ),
+    }
 }
 
 fn value(tensor: Tensor) -> Result<DynValue, ort::Error> {
