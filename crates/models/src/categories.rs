@@ -53,6 +53,23 @@ impl Codes {
         }
     }
 
+    /// The first categories, for an error.
+    fn first_known(&self) -> Vec<String> {
+        let is_first = |code: u32| (code as usize) < InputProblem::MAX_KNOWN_SHOWN;
+        let mut known: Vec<(u32, String)> = match self {
+            Self::Texts { codes, .. } => {
+                let first = codes.iter().filter(|(_, code)| is_first(**code));
+                first.map(|(text, code)| (*code, text.clone())).collect()
+            }
+            Self::Numbers(codes) => {
+                let first = codes.iter().filter(|(_, code)| is_first(*code));
+                first.map(|(number, code)| (*code, number.to_string())).collect()
+            }
+        };
+        known.sort_unstable();
+        known.into_iter().map(|(_, category)| category).collect()
+    }
+
     fn code(&self, cell: Cell<'_>) -> Option<u32> {
         let number = match cell {
             Cell::Text(text) => match self {
@@ -105,8 +122,8 @@ fn encode_column(
         match (codes.code(cell), unknown) {
             (Some(code), _) => Ok(f64::from(code)),
             (None, Unknown::Refuse) if cell != Cell::Missing => {
-                let problem = InputProblem::UnknownCategory { value: cell.show(), n_known: codes.len() };
-                Err(Refusal::at(row, index, problem))
+                let (value, n_known, known) = (cell.show(), codes.len(), codes.first_known());
+                Err(Refusal::at(row, index, InputProblem::UnknownCategory { value, n_known, known }))
             }
             (None, _) => Ok(f64::NAN),
         }

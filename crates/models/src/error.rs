@@ -186,11 +186,38 @@ pub enum InputProblem {
         problem: String,
     },
     /// A category that the encoder was not fitted with.
-    #[error("`{value}` is not one of the {n_known} categories the model was fitted with")]
+    #[error(
+        "`{value}` is not one of the {n_known} categories the model was fitted with{}",
+        told(known, *n_known)
+    )]
     UnknownCategory {
         /// The value.
         value: String,
         /// How many are known.
         n_known: usize,
+        /// The first of them, at most [`InputProblem::MAX_KNOWN_SHOWN`].
+        known: Vec<String>,
     },
+}
+
+impl InputProblem {
+    /// How many of the known categories are told.
+    pub const MAX_KNOWN_SHOWN: usize = 10;
+}
+
+/// Known categories as they are told: `: `a`, `b` and 3 more`.
+fn told(known: &[String], n_known: usize) -> String {
+    /// The letters of a category that are shown.
+    const SHOWN_LETTERS: usize = 60;
+
+    if known.is_empty() {
+        return String::new();
+    }
+    let known: Vec<String> = known
+        .iter()
+        .map(|known| format!("`{}`", known.chars().take(SHOWN_LETTERS).collect::<String>()))
+        .collect();
+    let more = n_known.saturating_sub(known.len());
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(": {}{rest}", known.join(", "))
 }

@@ -209,7 +209,10 @@ impl Predictor for Categorical {
             for (index, (x, column)) in row.iter().zip(&self.columns).enumerate() {
                 if !(*x > -1.0 && *x < column.n_columns as f64) {
                     let (value, n_known) = (x.to_string(), column.n_columns);
-                    let problem = InputProblem::UnknownCategory { value, n_known };
+                    let known = (0..n_known.min(InputProblem::MAX_KNOWN_SHOWN))
+                        .map(|known| known.to_string())
+                        .collect();
+                    let problem = InputProblem::UnknownCategory { value, n_known, known };
                     return Err(Refusal::at(row_index, index, problem));
                 }
                 let category = x.trunc() as usize;

@@ -89,8 +89,28 @@ impl Categories {
 
     /// The refusal of a category that is not known.
     pub(in crate::sklearn) fn unknown(&self, cell: Cell<'_>, row: usize, column: usize) -> Refusal {
-        let problem = InputProblem::UnknownCategory { value: cell.show(), n_known: self.n_categories };
-        Refusal::at(row, column, problem)
+        let (value, n_known, known) = (cell.show(), self.n_categories, self.first_known());
+        Refusal::at(row, column, InputProblem::UnknownCategory { value, n_known, known })
+    }
+
+    /// The first categories, for an error.
+    fn first_known(&self) -> Vec<String> {
+        let is_first = |index: usize| index < InputProblem::MAX_KNOWN_SHOWN;
+        let texts = self.texts.iter().filter(|(_, index)| is_first(**index));
+        let longs = self.longs.iter().filter(|(_, index)| is_first(*index));
+        let doubles = self.doubles.iter().filter(|(_, index)| is_first(*index));
+        let missing = [("None", self.none), ("NaN", self.nan)].into_iter();
+        let mut known: Vec<(usize, String)> =
+            texts
+                .map(|(text, index)| (*index, text.clone()))
+                .chain(longs.map(|(long, index)| (*index, long.to_string())))
+                .chain(doubles.map(|(double, index)| (*index, double.to_string())))
+                .chain(missing.filter_map(|(name, index)| {
+                    Some((index.filter(|index| is_first(*index))?, name.to_owned()))
+                }))
+                .collect();
+        known.sort_unstable();
+        known.into_iter().map(|(_, category)| category).collect()
     }
 
     pub(in crate::sklearn) fn hint(&self) -> Hint {
