@@ -38,17 +38,25 @@ const TOTAL_LIMIT: u64 = 10 << 30;
 const FILES_LIMIT: usize = 10_000;
 
 impl Storage {
-    /// The place of a model on this machine. Relative paths start in `base`.
+    /// The place of a model on this machine. Relative paths start in `base`. What a URI names of a file after a `#` stands
+    /// at the end of the path too.
     pub(crate) async fn fetch(&self, uri: &str, base: &Path) -> anyhow::Result<PathBuf> {
         match Location::parse(uri)? {
             Location::Local(path) => {
                 let path = base.join(path);
-                if !path.exists() {
+                if !models::file_and_part(&path).0.exists() {
                     bail!("`{}` is not there", path.display());
                 }
                 Ok(path)
             }
-            Location::Remote => self.fetch_remote(uri).await,
+            Location::Remote => {
+                let (uri, part) = uri.split_once('#').unwrap_or((uri, ""));
+                let mut path = self.fetch_remote(uri).await?.into_os_string();
+                if !part.is_empty() {
+                    path.push(format!("#{part}"));
+                }
+                Ok(path.into())
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod document;
 pub(crate) mod joblib;
 pub(crate) mod mlflow;
 pub(crate) mod numpy;
+pub(crate) mod part;
 pub(crate) mod pickle;
 pub(crate) mod skops;
 
@@ -31,7 +32,7 @@ const FORMATS: &[Format] = &[
     Format { begins: onnx::is_likely, read: |data, _| onnx::load(data) },
     // Before pickles: without its magic such a file may begin with any byte.
     Format { begins: xgboost::is_binary, read: xgboost::load_binary },
-    Format { begins: pickle::is_likely, read: |data, _| load_pickle(data) },
+    Format { begins: pickle::is_likely, read: |data, _| load_pickle(data, None) },
     Format {
         begins: document::json::is_likely,
         read: |data, class| load_document(&document::json::read(data)?, "JSON", class),
@@ -54,11 +55,18 @@ pub(crate) struct Content {
     pub(crate) outline: Vec<Outline>,
 }
 
-/// Reads a model file, compressed or not.
-pub(crate) fn read(file: &[u8], class: Option<&str>) -> Result<Content, Fault> {
+/// Reads a model file, compressed or not, or a part of one.
+pub(crate) fn read(file: &[u8], class: Option<&str>, part: Option<&str>) -> Result<Content, Fault> {
     let (data, compression) = compression::unpack(file)?;
     let format = FORMATS.iter().find(|format| (format.begins)(&data)).ok_or_else(|| unknown(&data))?;
-    let mut content = (format.read)(&data, class)?;
+    let mut content = match part {
+        None => (format.read)(&data, class)?,
+        Some(_) if pickle::is_likely(&data) => load_pickle(&data, part)?,
+        Some(part) => {
+            let help = Some("only pickles have parts".to_owned());
+            return Err(Fault::Unsupported { what: format!("the part `#{part}` of this file"), help });
+        }
+    };
     if let Some(compression) = compression {
         content.format = format!("{}, {compression}", content.format);
     }
@@ -94,14 +102,14 @@ fn is_text(data: &[u8]) -> bool {
     begin.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t' | 0x80..))
 }
 
-pub(crate) fn load_pickle(data: &[u8]) -> Result<Content, Fault> {
+pub(crate) fn load_pickle(data: &[u8], part: Option<&str>) -> Result<Content, Fault> {
     let mut records = Records::new();
     let pickle = pickle::read(&mut cursor::Cursor::new(data), &mut records)?;
     let format = match pickle.has_joblib_arrays {
         true => "joblib".to_owned(),
         false => format!("pickle, protocol {}", pickle.protocol),
     };
-    compile(records, pickle.root, data.len(), format)
+    compile(records, pickle.root, part, data.len(), format)
 }
 
 /// Makes a model of a JSON or UBJSON file.
@@ -121,9 +129,22 @@ pub(crate) fn load_document(
     })
 }
 
-/// Makes a model of the records of a file.
-fn compile(records: Records<'_>, root: Id, n_bytes: usize, format: String) -> Result<Content, Fault> {
+/// Makes a model of the records of a file, or of a part of them.
+fn compile(
+    records: Records<'_>,
+    root: Id,
+    part: Option<&str>,
+    n_bytes: usize,
+    format: String,
+) -> Result<Content, Fault> {
     let source = Source::new(records, n_bytes);
-    let compiled = sklearn::compile(&source.value(root), None)?;
+    let root = source.value(root);
+    let value = part.map_or(Ok(root), |part| part::find(&root, part))?;
+    if value.object().is_err()
+        && let Some(fault) = part::hint(&value)
+    {
+        return Err(fault);
+    }
+    let compiled = sklearn::compile(&value, None)?;
     Ok(Content { format, step: compiled.step, names: compiled.names, outline: source.into_outline() })
 }

@@ -8,12 +8,13 @@ use crate::{Description, catboost, features, lightgbm, xgboost};
 
 /// Reads bytes as a model file of any format, and asks the model if there is one.
 pub fn model_file(data: &[u8]) {
-    ask(formats::read(data, None));
+    ask(formats::read(data, None, None));
 }
 
 /// Reads bytes as a pickle, and asks the model if there is one.
 pub fn pickle(data: &[u8]) {
-    ask(formats::load_pickle(data));
+    ask(formats::load_pickle(data, None));
+    ask(formats::load_pickle(data, Some("model.0")));
 }
 
 /// Reads bytes as a skops file, and asks the model if there is one.

@@ -43,6 +43,7 @@ mod xgboost;
 
 pub use batch::{Batch, Column, Columns, Texts, Values};
 pub use error::{InputError, InputProblem, LoadError, PredictError};
+pub use formats::part::file_and_part;
 pub use load::load;
 pub use model::{Batching, Description, Model, NamedInput, Part};
 pub use numbered::position_in_name;

@@ -50,7 +50,7 @@ struct ModelParameters {
 }
 
 /// Loads a model: a file, a folder with one, or a folder that MLflow saved. A `forebay.yaml` beside the only model of a folder
-/// is read with it.
+/// is read with it. `model.pkl#model` is what the dict in a pickle has under `model`.
 ///
 /// Nothing of it is executed. What this build does not know is refused with its name.
 ///
@@ -58,14 +58,16 @@ struct ModelParameters {
 ///
 /// See [`LoadError`].
 pub fn load(path: &Path) -> Result<Model, LoadError> {
+    let (path, part) = formats::part::file_and_part(path);
+    let (path, part) = (path.as_path(), part.as_deref());
     let metadata = path.metadata().map_err(|problem| LoadError::Read { path: path.to_owned(), problem })?;
     if metadata.is_dir() {
-        return load_folder(path);
+        return load_folder(path, part);
     }
     if let Some(folder) = declared_folder(path) {
-        return load_folder(folder);
+        return load_folder(folder, part);
     }
-    load_file(path, &read_bytes(path, MAX_MODEL_BYTES)?, None, Settings::default())
+    load_file((path, part), &read_bytes(path, MAX_MODEL_BYTES)?, None, Settings::default())
 }
 
 /// The folder of a model file, if it has a `forebay.yaml` and no model but this one: what stands there is said of it, whether
@@ -78,7 +80,7 @@ fn declared_folder(file: &Path) -> Option<&Path> {
     (is_declared && model_file(folder).is_ok_and(is_the_model)).then_some(folder)
 }
 
-fn load_folder(folder: &Path) -> Result<Model, LoadError> {
+fn load_folder(folder: &Path, part: Option<&str>) -> Result<Model, LoadError> {
     let mut settings = features::read(folder)?;
     let model_settings = read_model_settings(folder)?;
     settings.name = settings.name.or(model_settings.name);
@@ -92,7 +94,7 @@ fn load_folder(folder: &Path) -> Result<Model, LoadError> {
     if let Some(mlflow) = mlflow::read(folder)? {
         let file = mlflow.file.clone();
         let bytes = read_within(folder, &file, MAX_MODEL_BYTES)?;
-        return load_file(&file, &bytes, Some(mlflow), settings);
+        return load_file((&file, part), &bytes, Some(mlflow), settings);
     }
     let named = parameters.uri.and_then(|uri| inside(folder, &uri)).filter(|path| path.is_file());
     let file = match named {
@@ -100,7 +102,7 @@ fn load_folder(folder: &Path) -> Result<Model, LoadError> {
         None => model_file(folder)?,
     };
     let bytes = read_within(folder, &file, MAX_MODEL_BYTES)?;
-    load_file(&file, &bytes, None, settings)
+    load_file((&file, part), &bytes, None, settings)
 }
 
 /// The one file of a folder that is a model, as KServe looks for it: `model.*` first.
@@ -172,13 +174,13 @@ fn read_model_settings(folder: &Path) -> Result<ModelSettings, LoadError> {
 }
 
 fn load_file(
-    path: &Path,
+    (path, part): (&Path, Option<&str>),
     bytes: &[u8],
     mlflow: Option<mlflow::Folder>,
     settings: Settings,
 ) -> Result<Model, LoadError> {
     let class = mlflow.as_ref().and_then(|mlflow| mlflow.class.as_deref());
-    let content = formats::read(bytes, class).map_err(|fault| fault.of(path))?;
+    let content = formats::read(bytes, class, part).map_err(|fault| fault.of(path))?;
     let own_version = content.outline.iter().find_map(|part| part.version.clone());
     let (format, libraries) = match &mlflow {
         Some(mlflow) => (format!("MLflow {}, {}", mlflow.flavor, content.format), mlflow.libraries.clone()),
@@ -187,6 +189,7 @@ fn load_file(
             (content.format, libraries.into_iter().collect())
         }
     };
+    let format = part.map_or(format.clone(), |part| format!("{format}, the part `{part}`"));
     let parts = content.outline.into_iter().map(|part| Part {
         depth: part.depth,
         name: part.name,

@@ -120,7 +120,9 @@ fn no_estimator(value: &Value<'_>) -> Fault {
     if !value.is_root() {
         return value.problem(&format!("have {} in the place of an estimator", value.show()));
     }
-    let what = format!("a file that holds {} instead of an estimator", value.show());
+    // A text may be any text, which is not for those who read errors.
+    let shown = if value.text().is_ok() { "a text".to_owned() } else { value.show() };
+    let what = format!("a file that holds {shown} instead of an estimator");
     Fault::Unsupported { what, help: Some("save the fitted estimator itself".to_owned()) }
 }
 
@@ -134,6 +136,11 @@ fn member<'s, T>(value: &Value<'s>, read: impl FnOnce(&Object<'s>) -> Result<T, 
     object.find("feature_names_in_");
     check_nothing_was_missed(&object, kind)?;
     Ok(result)
+}
+
+/// Whether a class is one of those that are served.
+pub(crate) fn is_known(class: &str) -> bool {
+    find(class).is_ok()
 }
 
 fn find(class: &str) -> Result<&'static Kind, Fault> {
@@ -238,7 +245,7 @@ mod tests {
     fn nested(n_levels: u8) -> Result<formats::Content, Fault> {
         let scaler = b"csklearn.preprocessing\nMaxAbsScaler\n)\x81}X\x06\0\0\0scale_](K\x01esb".to_vec();
         let pickle = (0..n_levels).fold(scaler, |part, number| twice(&part, number));
-        formats::load_pickle(&[b"\x80\x02".as_slice(), &pickle, b"."].concat())
+        formats::load_pickle(&[b"\x80\x02".as_slice(), &pickle, b"."].concat(), None)
     }
 
     #[test]

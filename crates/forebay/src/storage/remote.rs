@@ -69,7 +69,7 @@ impl Remote {
         let shown = starred(uri);
         let Some((scheme, rest)) = uri.split_once("://") else { bail!("`{shown}` has no scheme") };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.is_empty() || path.contains(['?', '#']) {
+        if authority.is_empty() || path.contains('?') {
             bail!("`{shown}` is not the URI of a file or folder");
         }
         let store = match scheme {

@@ -44,7 +44,7 @@ pub(crate) fn load(data: &[u8]) -> Result<Content, Fault> {
     let root = tree.node(&schema)?;
     let version = schema.get("_skops_version").and_then(Json::as_str);
     let format = version.map_or_else(|| "skops".to_owned(), |version| format!("skops {version}"));
-    compile(tree.records, root, n_bytes, format)
+    compile(tree.records, root, None, n_bytes, format)
 }
 
 /// All files of an archive, by name. What they unpack to is taken off `left`.

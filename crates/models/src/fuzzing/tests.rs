@@ -263,9 +263,9 @@ fn a_file_that_was_cut_is_refused_or_the_same() {
         ["model.p0.pkl", "model.p2.pkl", "model.p5.pkl", "model.joblib", "model.zlib.joblib", "model.skops"]
     {
         let file = std::fs::read(fixtures().join("iris-svc").join(name)).unwrap();
-        let whole = format!("{:?}", formats::read(&file, None).unwrap().step);
+        let whole = format!("{:?}", formats::read(&file, None, None).unwrap().step);
         for end in 0..file.len() {
-            if let Ok(content) = formats::read(&file[..end], None) {
+            if let Ok(content) = formats::read(&file[..end], None, None) {
                 assert_eq!(format!("{:?}", content.step), whole, "{name} cut at {end}");
             }
         }

@@ -170,6 +170,47 @@ fn mistakes_in_settings_have_their_place() {
     assert!(unknown_key.contains("feature"), "{unknown_key}");
 }
 
+/// A pickle of `{"model": …, "columns": ["a", "b"], "best": {"of.all": [None, …]}}`, with a model that is a pickle of the
+/// protocol 2 with a dictionary `{"a": 1}` for its state.
+fn dict_with_models() -> Vec<u8> {
+    let model = b"csklearn.dummy\nDummyRegressor\n)\x81}(U\x0bconstant_K\x01U\x08strategyU\x08constantub";
+    let mut pickle = b"\x80\x02}(U\x05model".to_vec();
+    pickle.extend_from_slice(model);
+    pickle.extend_from_slice(b"U\x07columns](U\x01aU\x01beU\x04best}U\x06of.all](N");
+    pickle.extend_from_slice(model);
+    pickle.extend_from_slice(b"esu.");
+    pickle
+}
+
+#[test]
+fn the_part_of_a_pickle_that_is_the_model_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.pkl");
+    fs::write(&path, dict_with_models()).unwrap();
+    let refused = |part: &str| {
+        let error = models::load(Path::new(&format!("{}{part}", path.display()))).unwrap_err().to_string();
+        error.split_once(": ").unwrap().1.to_owned()
+    };
+    expect!["it is a dict that holds a model; name it as the part `#model` at the end of the path"]
+        .assert_eq(&refused(""));
+    expect!["it has no part `modle`; the dict there has `model`, `columns`, `best`"]
+        .assert_eq(&refused("#modle"));
+    expect!["it has no part `7`; the list there has 2 items, from 0"].assert_eq(&refused("#best.of.all.7"));
+    expect!["it has no part `x`; what is there is no dict and no list"]
+        .assert_eq(&refused("#best.of.all.0.x"));
+    expect!["it is a list without a model, of `0`, `1`"].assert_eq(&refused("#columns"));
+    expect!["it is a list that holds a model; name it as the part `#1` at the end of the path"]
+        .assert_eq(&refused("#best.of.all"));
+    // These are models, and what is missing in them is told.
+    for part in ["#model", "#best.of.all.1"] {
+        let error = models::load(Path::new(&format!("{}{part}", path.display()))).unwrap_err().to_string();
+        assert!(error.contains("DummyRegressor"), "{error}");
+    }
+    // A file of that very name is meant itself.
+    fs::write(folder.path().join("all.pkl#model"), "x").unwrap();
+    assert!(refused("#model").contains("it is a text"));
+}
+
 #[test]
 fn files_that_are_no_models_are_named() {
     let refused = |content: &[u8], expected: Expect| {
@@ -180,9 +221,7 @@ fn files_that_are_no_models_are_named() {
     refused(b"", expect!["`DIR/model.pkl` is not a model this build can read: it is empty"]);
     refused(
         b"hello, world",
-        expect![[
-            r#"`DIR/model.pkl` is not a model this build can read: it is a text"#
-        ]],
+        expect![[r#"`DIR/model.pkl` is not a model this build can read: it is a text"#]],
     );
     refused(
         b"\x28\xb5\x2f\xfd....",
