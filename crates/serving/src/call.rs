@@ -226,6 +226,8 @@ impl<'a> Question<'a> {
             Content::Json => Ok(()),
             Content::Csv => Err(Fault::new(Cause::ContentType, "CSV is not read here")
                 .with_help("send `content-type: application/json`, or POST the CSV to /invocations")),
+            Content::Parquet => Err(Fault::new(Cause::ContentType, "Parquet is not read here")
+                .with_help("send `content-type: application/json`, or POST the file to /invocations")),
             Content::JsonThenBytes { .. } | Content::Message => Err(bytes_after_json()),
         }
     }

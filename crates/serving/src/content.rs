@@ -6,11 +6,15 @@ use crate::Settings;
 use crate::fault::{Cause, Fault, quoted};
 use crate::protocols::JSON_LENGTH;
 
+/// The media type of Parquet files, as it is registered.
+pub(crate) const PARQUET: &str = "application/vnd.apache.parquet";
+
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Json,
     Csv,
+    Parquet,
     /// JSON of so many bytes, and then the data of tensors.
     JsonThenBytes {
         json_length: usize,
@@ -37,6 +41,8 @@ impl Content {
             Self::Json
         } else if is("text/csv") {
             Self::Csv
+        } else if is(PARQUET) || is("application/x-parquet") {
+            Self::Parquet
         } else {
             let problem = match media_type {
                 "" => "the request says nothing of the type of its body".to_owned(),
@@ -93,6 +99,7 @@ mod tests {
         check(Some("application/json"), true, Ok(Content::Json));
         check(Some("Application/JSON; charset=\"UTF-8\""), true, Ok(Content::Json));
         check(Some("text/csv"), true, Ok(Content::Csv));
+        check(Some("application/vnd.apache.parquet"), true, Ok(Content::Parquet));
         check(None, false, Ok(Content::Json));
         check(
             Some("application/json; charset=latin-1"),

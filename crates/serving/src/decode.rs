@@ -10,6 +10,7 @@ mod column;
 mod csv;
 mod form;
 mod names;
+mod parquet;
 mod records;
 mod rows;
 mod schema;
@@ -17,8 +18,9 @@ mod table;
 mod tensor;
 
 pub(crate) use column::describe;
-pub(crate) use csv::csv;
+pub(crate) use csv::{csv, header as csv_header};
 pub(crate) use form::Form;
+pub(crate) use parquet::{header as parquet_header, parquet};
 pub(crate) use records::{columns, read_object, records};
 pub(crate) use rows::{Positions, begin_rows, list, read_values, split};
 pub(crate) use schema::Schema;

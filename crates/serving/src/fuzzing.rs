@@ -38,6 +38,18 @@ pub fn csv(data: &[u8]) {
     bodies("mlflow", Content::Csv, data);
 }
 
+/// Bodies of `/invocations` that are Parquet: what is given stands in for a byte here and there of a whole file, and is a
+/// file itself.
+pub fn parquet(data: &[u8]) {
+    bodies("mlflow", Content::Parquet, data);
+    let mut file = include_bytes!("decode/parquet/cases/plain.parquet").to_vec();
+    for change in data.chunks_exact(3).take(16) {
+        let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % file.len();
+        file[at] = change[2];
+    }
+    bodies("mlflow", Content::Parquet, &file);
+}
+
 /// Bodies of `/v1/models/…:predict`.
 pub fn kserve_v1(data: &[u8]) {
     bodies("kserve_v1", Content::Json, data);
@@ -240,7 +252,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_do_harm(data in prop_oneof![nearly_a_body(), prop::collection::vec(any::<u8>(), 0..64)]) {
-            for read in [json, mlflow, csv, kserve_v1, open_inference, binary_tensors, retail, path, logged_json, repository_index] {
+            for read in [json, mlflow, csv, parquet, kserve_v1, open_inference, binary_tensors, retail, path, logged_json, repository_index] {
                 read(&data);
             }
         }

@@ -18,11 +18,7 @@ const MISSING: [&str; 17] = [
 /// Reads a header line and one row for each line after it.
 pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
     let form = Form::Lines;
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let text = std::str::from_utf8(body).map_err(|error| {
-        Fault::new(Cause::Format, format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
-    })?;
-    let mut lines = Lines { rest: text, line: 1 };
+    let mut lines = Lines { rest: text(body)?, line: 1 };
     let mut header = Vec::new();
     let mut first_line = FirstLine::default();
     if !lines.is_at_end() {
@@ -50,6 +46,26 @@ pub(crate) fn csv(body: &[u8], schema: &Schema) -> Result<Decoded, Fault> {
     let n_given = positions.iter().flatten().count();
     table.end_rows(n_rows, n_given, form)?;
     table.finish(form)
+}
+
+/// The names of the columns.
+pub(crate) fn header(body: &[u8]) -> Result<Vec<String>, Fault> {
+    let mut lines = Lines { rest: text(body)?, line: 1 };
+    let mut names = Vec::new();
+    if !lines.is_at_end() {
+        lines.fields(|_, name| {
+            names.push(name.trim().to_owned());
+            Ok(())
+        })?;
+    }
+    Ok(names)
+}
+
+fn text(body: &[u8]) -> Result<&str, Fault> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    std::str::from_utf8(body).map_err(|error| {
+        Fault::new(Cause::Format, format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
+    })
 }
 
 /// What the fields of the first line are. Whole numbers may be names: pandas calls columns 0, 1, 2 if nobody else does.
@@ -99,8 +115,9 @@ fn read_cells(lines: &mut Lines<'_>, n_columns: usize) -> Result<(Vec<Texts>, us
 
 /// Adds the cells of a column in the narrowest type that all of them have, when none is declared.
 fn push_cells(cells: &Texts, table: &mut Table<'_>, position: usize, form: Form) -> Result<(), Fault> {
-    let is_declared =
-        table.schema().fields().get(position).is_none_or(|field| field.datatype != DataType::Any);
+    let declared =
+        table.schema().fields().get(position).map(|field| field.datatype).or(table.schema().matrix());
+    let is_declared = declared != Some(DataType::Any);
     let readings: [fn(&str) -> Option<Scalar<'_>>; 3] = [
         |cell| cell.trim().parse().ok().map(Scalar::Long),
         |cell| cell.trim().parse().ok().map(Scalar::Double),
@@ -109,7 +126,11 @@ fn push_cells(cells: &Texts, table: &mut Table<'_>, position: usize, form: Form)
     let fits = |reading: &&fn(&str) -> Option<Scalar<'_>>| {
         cells.iter().flatten().all(|cell| reading(cell).is_some())
     };
-    let reading = readings.iter().filter(|_| !is_declared).find(fits);
+    // Where numbers are declared, pandas' `True` and `False` are 1 and 0; where texts are, they are texts.
+    let is_number =
+        matches!(declared, Some(DataType::Double | DataType::Float | DataType::Integer | DataType::Long));
+    let takes = if is_number { &readings[2..] } else { &readings[..] };
+    let reading = takes.iter().filter(|_| !is_declared || is_number).find(fits);
     for (row, cell) in cells.iter().enumerate() {
         let value = match (cell, reading) {
             (None, _) => Scalar::Null,

@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Columns(&'static str),
     /// Lines of CSV.
     Lines,
+    /// Columns of a file.
+    File,
     /// Tensors, one for all columns or one for each.
     Tensors,
 }
@@ -38,9 +40,9 @@ impl Form {
             Self::Record(path) => format!("{path}{}", key(column)),
             Self::Columns(path) if column.is_none() => path.to_owned(),
             Self::Columns(path) => format!("{path}{}{}", key(column), index(row)),
-            Self::Lines if row.is_none() && column.is_none() => String::new(),
-            Self::Lines => {
-                let row = row.map_or_else(|| "the lines".to_owned(), |row| format!("row {}", row + 1));
+            Self::Lines | Self::File if row.is_none() && column.is_none() => String::new(),
+            Self::Lines | Self::File => {
+                let row = row.map_or_else(|| "the rows".to_owned(), |row| format!("row {}", row + 1));
                 format!("{row}{}", beside(column))
             }
             Self::Tensors => {
@@ -60,6 +62,7 @@ impl Form {
         match self {
             Self::Split(path) => format!("{path}.columns[{index}]"),
             Self::Lines => format!("line 1, field {}", index + 1),
+            Self::File => format!("column {}", index + 1),
             Self::Tensors => format!("$.inputs[{index}].name"),
             _ => self.place(Some(0), Some(name)),
         }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use net::Bytes;
 
 use super::{LogMode, one_line};
-use crate::content::Content;
+use crate::content::{Content, PARQUET};
 use crate::json::write::{Dialect, Writer};
 
 /// A question that was answered.
@@ -50,6 +50,7 @@ impl Exchange {
         let asked_type = match self.content {
             Content::Json => JSON,
             Content::Csv => "text/csv",
+            Content::Parquet => PARQUET,
             Content::JsonThenBytes { .. } => "application/octet-stream",
             Content::Message => PROTOBUF,
         };

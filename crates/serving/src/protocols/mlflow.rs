@@ -75,6 +75,7 @@ const FORMS: &[InputForm] = &[
 fn ask(question: &Question<'_>) -> Result<Asked, Fault> {
     let (decoded, beside) = match question.content {
         Content::Csv => (decode::csv(question.body, question.schema)?, Beside::default()),
+        Content::Parquet => (decode::parquet(question.body, question.schema)?, Beside::default()),
         Content::Json => json(question)?,
         Content::JsonThenBytes { .. } | Content::Message => return Err(bytes_after_json()),
     };
