@@ -1,5 +1,5 @@
-//! Rows and predictions as JSON files have them: `{"columns": […], "data": [[…]]}`, without `columns` for a model that has no
-//! names for them, and `{"predict": […]}`.
+//! Rows and predictions as files have them: as JSON (`{"columns": […], "data": [[…]]}`, without `columns` for a model that has
+//! no names for them, and `{"predict": […]}`), as CSV under a header, and as Parquet.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,10 +7,12 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use models::{
-    Batch, Column, Data, InputError, InputProblem, Method, Model, PredictError, Prediction, Texts, Values,
+    Batch, Column, Columns, Data, InputError, InputProblem, Method, Model, PredictError, Prediction, Signature,
+    Texts, Values,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use serving::{RowFormat, read_rows};
 
 /// Rows in a file.
 #[derive(Deserialize)]
@@ -21,30 +23,140 @@ struct Written {
     data: Vec<Vec<Value>>,
 }
 
-/// Reads rows from a file; `-` is standard input. `null` is a missing value.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Batch> {
-    let (name, text) = if path == Path::new("-") {
-        ("standard input".to_owned(), read_bounded(io::stdin()))
-    } else {
-        (format!("`{}`", path.display()), File::open(path).and_then(read_bounded))
+/// Reads the rows for a model from a file; `-` is standard input. What is missing is `null` in JSON, and nothing in CSV.
+pub(crate) fn read(path: &Path, signature: &Signature) -> anyhow::Result<Batch> {
+    let file = RowFile::read(path)?;
+    let batch = match file.format {
+        Format::Json => parse(file.text()?),
+        Format::Rows(format) => {
+            read_rows(format, &file.content, Some(signature)).map_err(anyhow::Error::from)
+        }
     };
-    let text = text.with_context(|| format!("cannot read {name}"))?;
-    parse(&text).with_context(|| format!("{name} has no rows that a model could take"))
+    batch.with_context(|| format!("{} has no rows that a model could take", file.name))
+}
+
+/// Reads answers by method from a file. In CSV and Parquet a column has the name of its method, and the columns of one that
+/// gives several values per row begin with it (`predict_proba_0`); without any such name they are those of `predict`.
+pub(crate) fn read_answers(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let file = RowFile::read(path)?;
+    let answers = match file.format {
+        Format::Json => serde_json::from_slice(&file.content).map_err(anyhow::Error::from),
+        Format::Rows(format) => {
+            read_rows(format, &file.content, None).map(answers).map_err(anyhow::Error::from)
+        }
+    };
+    answers.with_context(|| format!("{} is no object of answers", file.name))
+}
+
+/// A file with rows, or with answers for them.
+struct RowFile {
+    name: String,
+    format: Format,
+    content: Vec<u8>,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Format {
+    Json,
+    Rows(RowFormat),
+}
+
+impl RowFile {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let (name, content) = if path == Path::new("-") {
+            ("standard input".to_owned(), read_bounded(io::stdin()))
+        } else {
+            (format!("`{}`", path.display()), File::open(path).and_then(read_bounded))
+        };
+        let content = content.with_context(|| format!("cannot read {name}"))?;
+        Ok(Self { name, format: Format::of(path, &content), content })
+    }
+
+    fn text(&self) -> anyhow::Result<&str> {
+        std::str::from_utf8(&self.content).with_context(|| format!("{} is no text", self.name))
+    }
+}
+
+impl Format {
+    /// The format that the name of a file says, or else its first byte.
+    fn of(path: &Path, content: &[u8]) -> Self {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let first = content.iter().find(|byte| !byte.is_ascii_whitespace());
+        match extension.to_ascii_lowercase().as_str() {
+            _ if content.starts_with(b"PAR1") => Self::Rows(RowFormat::Parquet),
+            "parquet" | "pq" => Self::Rows(RowFormat::Parquet),
+            "csv" => Self::Rows(RowFormat::Csv),
+            "" if !matches!(first, Some(b'{' | b'[') | None) => Self::Rows(RowFormat::Csv),
+            _ => Self::Json,
+        }
+    }
+}
+
+/// The columns of a table as answers of methods.
+fn answers(batch: Batch) -> Map<String, Value> {
+    let Columns::Table(columns) = batch.columns else { return Map::new() };
+    let columns: Vec<(String, Vec<Value>)> =
+        columns.into_iter().map(|column| (column.name, cells(&column.values))).collect();
+    let mut answers = Map::new();
+    for method in Method::ALL {
+        let of_method: Vec<&Vec<Value>> = columns
+            .iter()
+            .filter(|(name, _)| method_of(name) == Some(method))
+            .map(|(_, cells)| cells)
+            .collect();
+        insert(&mut answers, method, &of_method);
+    }
+    if answers.is_empty() {
+        insert(&mut answers, Method::Predict, &columns.iter().map(|(_, cells)| cells).collect::<Vec<_>>());
+    }
+    answers
+}
+
+fn insert(answers: &mut Map<String, Value>, method: Method, columns: &[&Vec<Value>]) {
+    let rows = match columns {
+        [] => return,
+        [only] => Value::Array((*only).clone()),
+        [first, ..] => {
+            let row = |row: usize| Value::Array(columns.iter().map(|column| column[row].clone()).collect());
+            Value::Array((0..first.len()).map(row).collect())
+        }
+    };
+    answers.insert(method.as_str().to_owned(), rows);
+}
+
+/// The method whose answers a column has by its name; the longest that fits.
+fn method_of(name: &str) -> Option<Method> {
+    let is_of = |method: &Method| {
+        let rest = name.strip_prefix(method.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '.', '[', ' ']))
+    };
+    Method::ALL.into_iter().filter(is_of).max_by_key(|method| method.as_str().len())
+}
+
+/// The cells of a column as JSON.
+fn cells(values: &Values) -> Vec<Value> {
+    match values {
+        Values::Double(values) => values.iter().map(|value| number(*value)).collect(),
+        Values::Long(values) => values.iter().map(|value| json!(value)).collect(),
+        Values::Boolean(values) => values.iter().map(|value| json!(value)).collect(),
+        Values::Text(values) => values.iter().map(|value| json!(value)).collect(),
+    }
 }
 
 /// How many bytes of rows are read.
 const MAX_BYTES: u64 = 1 << 28;
 
-fn read_bounded(source: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    source.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
+fn read_bounded(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    source.take(MAX_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_BYTES {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("it is longer than {MAX_BYTES} bytes"),
         ));
     }
-    Ok(text)
+    Ok(content)
 }
 
 /// Predictions for rows of a file, or what is wrong in which row and column.
@@ -146,7 +258,7 @@ mod tests {
     fn columns_have_the_type_of_their_values() {
         let rows =
             parse(r#"{"columns":["a","b","c","d"],"data":[[1,1,"x",true],[2,null,null,false]]}"#).unwrap();
-        let models::Columns::Table(columns) = rows.columns else { panic!() };
+        let Columns::Table(columns) = rows.columns else { panic!() };
         assert_eq!(columns[0].values, Values::Long(vec![1, 2]));
         assert!(matches!(&columns[1].values, Values::Double(values) if values[1].is_nan()));
         assert_eq!(columns[2].values, Values::Text([Some("x"), None].into_iter().collect()));
@@ -167,6 +279,32 @@ mod tests {
             let problem = format!("{:#}", parse(text).unwrap_err());
             assert!(problem.contains(words), "{problem}");
         }
+    }
+
+    #[test]
+    fn files_are_what_their_name_or_their_first_byte_says() {
+        let format = |name: &str, content: &str| Format::of(Path::new(name), content.as_bytes());
+        assert_eq!(format("a.csv", "{"), Format::Rows(RowFormat::Csv));
+        assert_eq!(format("a.CSV", ""), Format::Rows(RowFormat::Csv));
+        assert_eq!(format("a.parquet", ""), Format::Rows(RowFormat::Parquet));
+        assert_eq!(format("-", "PAR1…"), Format::Rows(RowFormat::Parquet));
+        assert_eq!(format("-", " {"), Format::Json);
+        assert_eq!(format("-", "a,b"), Format::Rows(RowFormat::Csv));
+        assert_eq!(format("a.json", "a,b"), Format::Json);
+    }
+
+    #[test]
+    fn columns_of_a_table_are_answers_of_methods() {
+        let read = |text: &str| {
+            let batch = read_rows(RowFormat::Csv, text.as_bytes(), None).unwrap();
+            Value::Object(answers(batch))
+        };
+        assert_eq!(
+            read("predict,predict_proba_0,predict_proba_1\na,0.5,0.5\nb,1,0\n"),
+            json!({"predict": ["a", "b"], "predict_proba": [[0.5, 0.5], [1.0, 0.0]]})
+        );
+        assert_eq!(read("quality\n5.5\n6\n"), json!({"predict": [5.5, 6.0]}));
+        assert_eq!(read("x,y\n1,True\n"), json!({"predict": [[1, true]]}));
     }
 
     #[test]

@@ -31,6 +31,81 @@ fn a_model_is_asked_and_compared_from_the_command_line() {
     assert_eq!(code, Some(1));
 }
 
+/// Rows of a fixture as CSV, with `1`, `0` and what is missing as pandas writes them.
+fn as_csv(table: &Value) -> String {
+    let cell = |cell: &Value| match cell {
+        Value::Null => String::new(),
+        Value::Bool(truth) => if *truth { "True" } else { "False" }.to_owned(),
+        Value::String(text) => text.clone(),
+        number => number.to_string(),
+    };
+    let line =
+        |cells: &Value| cells.as_array().unwrap().iter().map(cell).collect::<Vec<_>>().join(",") + "\n";
+    let rows: String = table["data"].as_array().unwrap().iter().map(line).collect();
+    line(&table["columns"]) + &rows
+}
+
+#[test]
+fn rows_and_answers_may_be_csv() {
+    let case = |file: &str| project(&format!("fixtures/models/retail-hgb-cat/{file}"));
+    let read = |file: &str| serde_json::from_slice::<Value>(&std::fs::read(case(file)).unwrap()).unwrap();
+    let answers: String = read("expected.json")["predict"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| format!("{answer}\n"))
+        .collect();
+    let files =
+        folder(&[("rows.csv", &as_csv(&read("input.json"))), ("answers.csv", &format!("units\n{answers}"))]);
+    let path = |file: &str| files.path().join(file).display().to_string();
+    let arguments = [
+        "model",
+        "verify",
+        &case("model.joblib"),
+        "--input",
+        &path("rows.csv"),
+        "--expected",
+        &path("answers.csv"),
+    ];
+    let output = run(FOREBAY, &arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let wrong = folder(&[("rows.csv", "a,b\n1\n")]);
+    let rows = wrong.path().join("rows.csv").display().to_string();
+    let output = run(FOREBAY, &["model", "predict", &case("model.joblib"), "--input", &rows]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("has no rows that a model could take"), "{error}");
+}
+
+#[test]
+fn nothing_that_a_model_file_says_moves_the_cursor() {
+    let evil = folder(&[("model.pkl", "\u{80}\u{2}cos\u{1b}[2J\nsystem\n.")]);
+    std::fs::write(evil.path().join("model.pkl"), b"\x80\x02cos\x1b[2J\nsystem\n.").unwrap();
+    let names = folder(&[("forebay.yaml", "name: \"a\\e[2Jb\"\n")]);
+    std::fs::copy(project("fixtures/models/iris-svc/model.joblib"), names.path().join("model.joblib"))
+        .unwrap();
+    for (folder, form) in [(&evil, "text"), (&names, "text"), (&names, "json")] {
+        let output = run(FOREBAY, &["model", "inspect", &folder.path().display().to_string(), "-o", form]);
+        let printed = [output.stdout, output.stderr].concat();
+        assert!(
+            !printed.iter().any(|byte| *byte < b' ' && *byte != b'\n'),
+            "{}",
+            String::from_utf8_lossy(&printed)
+        );
+    }
+}
+
+#[test]
+fn a_graph_that_needs_onnxruntime_says_how_to_have_it() {
+    let graph = project("crates/models/tests/it/celu.onnx");
+    let mut command = std::process::Command::new(FOREBAY);
+    command.args(["model", "inspect", &graph]).env_clear();
+    let output = command.env("ORT_DYLIB_PATH", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("Celu") && error.contains("ORT_DYLIB_PATH is empty"), "{error}");
+}
+
 #[test]
 fn a_model_is_looked_at_without_serving_it() {
     let model = project("fixtures/models/mlflow-wine-elasticnet-pickle/model");

@@ -20,8 +20,8 @@ Examples:
 
 Exit code 1 when it cannot be served, with the class, the operator or the byte that is the reason.")]
 pub(crate) struct Options {
-    /// A model file or folder
-    #[arg(value_name = "PATH")]
+    /// A model file or folder; PATH#KEY for what a dict in a pickle has under a key
+    #[arg(value_name = "PATH[#KEY]")]
     model: PathBuf,
 
     /// How it is printed

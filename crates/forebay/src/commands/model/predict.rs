@@ -15,14 +15,15 @@ use crate::rows;
 #[command(after_help = "\
 Examples:
   forebay model predict model.joblib --input rows.json
-  forebay model predict model/ --input rows.json --method predict_proba
+  forebay model predict model/ --input rows.csv --method predict_proba
+  forebay model predict all.pkl#best --input rows.parquet
   echo '{\"columns\":[\"a\",\"b\"],\"data\":[[1,null]]}' | forebay model predict model.pkl --input -")]
 pub(crate) struct Options {
-    /// A model file or folder
-    #[arg(value_name = "PATH")]
+    /// A model file or folder; PATH#KEY for what a dict in a pickle has under a key
+    #[arg(value_name = "PATH[#KEY]")]
     model: PathBuf,
 
-    /// Rows: {"columns": […], "data": [[…]]}, null for a missing value; - for standard input
+    /// Rows: {"columns": […], "data": [[…]]}, null for a missing value, or a .csv or .parquet file; - for standard input
     #[arg(short, long, value_name = "FILE")]
     input: PathBuf,
 
@@ -37,7 +38,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     let model = load(&options.model)?;
-    let batch = rows::read(&options.input)?;
+    let batch = rows::read(&options.input, model.signature())?;
     let method = options.method.unwrap_or_else(|| model.default_method());
     let answers = rows::prediction(&rows::predict(&model, meant(&model, method), &batch)?);
     let text = match options.output {

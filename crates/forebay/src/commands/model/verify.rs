@@ -1,10 +1,10 @@
 //! `forebay model verify`: a model's answers beside those that its library gave.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use models::{Batch, Method, Model};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{load, meant};
 use crate::commands::End;
@@ -19,15 +19,15 @@ Examples:
   forebay model verify model.joblib --input input.json --expected expected.json
   forebay model verify model.json --input input.json --expected expected.json --tolerance 1e-6")]
 pub(crate) struct Options {
-    /// A model file or folder
-    #[arg(value_name = "PATH")]
+    /// A model file or folder; PATH#KEY for what a dict in a pickle has under a key
+    #[arg(value_name = "PATH[#KEY]")]
     model: PathBuf,
 
-    /// Rows: {"columns": […], "data": [[…]]}
+    /// Rows: {"columns": […], "data": [[…]]}, or a .csv or .parquet file
     #[arg(short, long, value_name = "FILE")]
     input: PathBuf,
 
-    /// Answers by method: {"predict": […], "predict_proba": [[…]]}
+    /// Answers by method: {"predict": […], "predict_proba": [[…]]}, or a .csv or .parquet file with such columns
     #[arg(short, long, value_name = "FILE")]
     expected: PathBuf,
 
@@ -56,8 +56,8 @@ struct Difference {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     let model = load(&options.model)?;
-    let batch = rows::read(&options.input)?;
-    let expected = read_expected(&options.expected)?;
+    let batch = rows::read(&options.input, model.signature())?;
+    let expected = rows::read_answers(&options.expected)?;
     let mut differences = Vec::new();
     for method in Method::ALL {
         if let Some(expected) = expected.get(method.as_str()) {
@@ -75,11 +75,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
         difference.n_wrong == 0 && difference.relative <= options.tolerance
     };
     Ok(if differences.iter().all(is_fine) { End::Done } else { End::Failed })
-}
-
-fn read_expected(path: &Path) -> anyhow::Result<Map<String, Value>> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("`{}` is no object of answers", path.display()))
 }
 
 fn difference(model: &Model, method: Method, batch: &Batch, expected: &Value) -> anyhow::Result<Difference> {
