@@ -1,6 +1,6 @@
 //! `forebay serve`: only the model server.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use models::Batching;
 use net::{Drain, Limits};
+use serde_json::{Value, json};
 use serving::{
     LoadedModel, LogMode, LogSettings, LogTarget, ModelState, NotASink, PredictionLog, Repository,
     ServedModel, Server,
@@ -19,6 +20,7 @@ use crate::given_models::{Given, GivenModels, NamedModel, served};
 use crate::globals::Globals;
 use crate::memory;
 use crate::model_repository::ModelRepository;
+use crate::output::{self, Output};
 use crate::runtime;
 use crate::signals::Signals;
 use crate::storage::Storage;
@@ -28,6 +30,7 @@ use crate::storage::Storage;
 #[command(after_help = "\
 Examples:
   forebay serve model.joblib
+  forebay serve all.pkl#best -o json
   forebay serve iris=models/iris wine=s3://models/wine --port 8000 --grpc-port 9000")]
 pub(crate) struct Options {
     /// Models: a file, a folder or a URI, with or without a name before it
@@ -102,6 +105,10 @@ pub(crate) struct Options {
     /// Share of requests to log, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "log_predictions", value_parser = share)]
     log_sample: f64,
+
+    /// How it is told that models are served: as json, one line on standard output
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    output: Output,
 
     /// Folder of copies of remote models [default: $XDG_CACHE_HOME/forebay/models]
     #[arg(long, value_name = "DIR", env = "FOREBAY_MODEL_CACHE")]
@@ -190,7 +197,7 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     if let Some(log) = &log {
         server.log_predictions(log.clone());
     }
-    let Listening { address, grpc_address, admin_address, drain } = listen(options, &server)?;
+    let listening = listen(options, &server)?;
 
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
@@ -216,18 +223,14 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let mut names: Vec<String> = loaded.iter().map(|model| model.name.clone()).collect();
     names.dedup();
     server.replace_models(loaded)?;
-    if !globals.quiet {
-        eprintln!("serving {} on http://{address} (try it: http://{address}/docs)", names.join(", "));
-        if let Some(grpc_address) = grpc_address {
-            eprintln!("gRPC on {grpc_address}");
-        }
-        if let Some(admin_address) = admin_address {
-            eprintln!("admin on http://{admin_address}");
-        }
+    match options.output {
+        Output::Json => output::say(&(listening.as_json(&names).to_string() + "\n"))?,
+        Output::Text if globals.quiet => {}
+        Output::Text => eprint!("{}", output::printable(&listening.as_text(&names))),
     }
     memory::forget_the_start();
     let end = end.await;
-    drain.finish(DRAIN_PATIENCE).await;
+    listening.drain.finish(DRAIN_PATIENCE).await;
     if let Some(log) = log {
         log.flush(LOG_PATIENCE).await;
     }
@@ -260,6 +263,38 @@ struct Listening {
     grpc_address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
     drain: Drain,
+}
+
+impl Listening {
+    fn as_text(&self, names: &[String]) -> String {
+        let address = self.address;
+        let mut text =
+            format!("serving {} on http://{address} (try it: http://{address}/docs)\n", names.join(", "));
+        if let Some(grpc_address) = self.grpc_address {
+            text += &format!("gRPC on {grpc_address}\n");
+        }
+        if let Some(admin_address) = self.admin_address {
+            text += &format!("admin on http://{admin_address}\n");
+        }
+        text
+    }
+
+    fn as_json(&self, names: &[String]) -> Value {
+        json!({
+            "ready": true,
+            "url": format!("http://{}", reachable(self.address)),
+            "models": names,
+            "grpc": self.grpc_address.map(|address| reachable(address).to_string()),
+            "admin": self.admin_address.map(|address| format!("http://{}", reachable(address))),
+        })
+    }
+}
+
+/// An address under which a server on this one is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let loopback = || if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    let ip = if address.ip().is_unspecified() { loopback() } else { address.ip() };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Opens the ports and starts a thread per core.
@@ -351,6 +386,15 @@ async fn load_repository(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_listens_everywhere_is_reached_on_loopback() {
+        for (address, reached) in
+            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("127.78.0.1:80", "127.78.0.1:80")]
+        {
+            assert_eq!(reachable(address.parse().unwrap()).to_string(), reached);
+        }
+    }
 
     #[test]
     fn the_admin_port_is_on_loopback_unless_an_address_is_given() {

@@ -42,7 +42,7 @@ def check_requests(url):
     """Bodies as tutorials and `mlflow.deployments` clients write them."""
 
     def post(body, content_type="application/json"):
-        data = body if isinstance(body, str) else json.dumps(body)
+        data = body if isinstance(body, (str, bytes)) else json.dumps(body)
         headers = {"Content-Type": content_type, "Host": "retail.example.com"}
         answer = requests.post(f"{url}/invocations", data=data, headers=headers, timeout=10)
         assert answer.headers["content-type"] == "application/json", answer.headers
@@ -62,6 +62,9 @@ def check_requests(url):
         check(post(body).json()["predictions"], f"/invocations: {name}")
     check(post(FRAME.to_csv(index=False), "text/csv").json()["predictions"], "/invocations: csv")
     check(post(FRAME.to_csv(index=False), "text/csv; charset=utf-8").json()["predictions"], "/invocations: csv in utf-8")
+    parquet = "application/vnd.apache.parquet"
+    check(post(FRAME.to_parquet(index=False), parquet).json()["predictions"], "/invocations: parquet")
+    assert post(FRAME.to_parquet(index=False)[:-9], parquet).status_code == 400
     shuffled = FRAME[COLUMNS[::-1]].to_dict(orient="split")
     check(post({"dataframe_split": shuffled}).json()["predictions"], "/invocations: columns in another order")
 

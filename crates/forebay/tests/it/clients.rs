@@ -44,6 +44,33 @@ fn acc_s0_16_clients_of_mlflow_are_answered() {
     run(python, "mlflow_scoring.py", &[&serving.address.to_string()]);
 }
 
+#[test]
+fn onnxruntime_of_the_active_python_runs_what_we_do_not() {
+    let Some(python) = python("onnxruntime") else { return };
+    let environment = python.parent().and_then(Path::parent).unwrap();
+    let rows = tempfile::tempdir().unwrap();
+    let rows = rows.path().join("rows.csv");
+    std::fs::write(&rows, "a,b,c\n1,2,0.5\n4,5,-6\n").unwrap();
+    let answer = |variables: &[(&str, &Path)]| {
+        let mut command = Command::new(crate::FOREBAY);
+        command
+            .args(["model", "predict", &project("crates/models/tests/it/celu.onnx"), "--input"])
+            .arg(&rows);
+        // Neither the environment of the tests nor the folder that they run in has it.
+        command.env_clear().envs(variables.iter().copied()).current_dir(environment.join("lib"));
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let folder = environment.join("bin");
+    for variables in [[("VIRTUAL_ENV", environment)], [("PATH", folder.as_path())]] {
+        let answer = answer(&variables);
+        assert!(answer.contains("-0.4423984") && answer.contains("6.75"), "{answer}");
+    }
+    let missing = answer(&[("PATH", Path::new("/nowhere"))]);
+    assert!(missing.contains("Celu") && missing.contains("`pip install onnxruntime`"), "{missing}");
+}
+
 /// The Python that has the clients; `None` where nothing may be installed, which is said even when output is captured.
 fn python(client: &str) -> Option<&'static Path> {
     static PYTHON: LazyLock<PathBuf> = LazyLock::new(install);

@@ -1,6 +1,6 @@
 //! `forebay serve` on its own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -87,7 +87,7 @@ impl Serving {
     }
 }
 
-fn read_line(stderr: &mut BufReader<ChildStderr>) -> String {
+fn read_line(stderr: &mut impl BufRead) -> String {
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
     line
@@ -238,4 +238,18 @@ fn a_model_that_is_none_is_an_error_that_names_the_place() {
         assert_eq!(output.status.code(), Some(1), "{file}: {problem}");
         assert!(problem.starts_with("error: ") && problem.contains(words), "{file}: {problem}");
     }
+}
+
+#[test]
+fn a_program_is_told_the_url_on_one_line() {
+    let model = project("fixtures/models/iris-svc/model.joblib");
+    let mut command = Command::new(FOREBAY);
+    command.args(["serve", &model, "--port", "0", "-o", "json"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let line = read_line(&mut BufReader::new(child.stdout.take().unwrap()));
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!((&told["ready"], &told["models"]), (&true.into(), &serde_json::json!(["iris-svc"])));
+    assert!(told["url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{told}");
 }
