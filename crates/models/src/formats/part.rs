@@ -85,7 +85,10 @@ pub(super) fn hint(root: &Value<'_>) -> Option<Fault> {
             ("dict", pairs.filter_map(|(key, value)| Some((name_of(&key)?, value))).collect())
         }
     };
-    let is_model = |value: &Value<'_>| value.class_path().is_some_and(sklearn::is_known);
+    let is_model = |value: &Value<'_>| match value.record() {
+        Record::Instance(instance) => sklearn::is_known(&instance.class),
+        _ => false,
+    };
     let models =
         pairs.iter().filter(|(_, value)| is_model(value)).map(|(key, _)| key.clone()).collect::<Vec<_>>();
     let found = match &models[..] {

@@ -32,7 +32,7 @@ impl Engine {
     fn for_more(file: &File, data: &[u8], what: String, help: Option<String>) -> Result<Self, Fault> {
         Session::new(file, data).map(Self::Onnxruntime).map_err(|problem| Fault::Unsupported {
             what,
-            help: Some(help.map_or(problem.clone(), |help| help + "; " + &problem)),
+            help: Some(help.map_or(problem.clone(), |help| problem.clone() + "; " + &help)),
         })
     }
 

@@ -175,21 +175,21 @@ fn unknown_categories_are_refused_where_the_encoder_does() {
         &strict,
         &table(&[("kind", text("garden")), ("store", Values::Long(vec![1]))]),
         expect![[
-            r#"row Some(0), column Some("kind"): `garden` is not one of the 4 categories the model was fitted with"#
+            r#"row Some(0), column Some("kind"): `garden` is not one of the 4 categories the model was fitted with: `books`, `food`, `home`, `toys`"#
         ]],
     );
     check(
         &strict,
         &table(&[("kind", text("toys")), ("store", Values::Double(vec![1.5]))]),
         expect![[
-            r#"row Some(0), column Some("store"): `1.5` is not one of the 8 categories the model was fitted with"#
+            r#"row Some(0), column Some("store"): `1.5` is not one of the 8 categories the model was fitted with: `1`, `2`, `3`, `4`, `5`, `6`, `7`, `8`"#
         ]],
     );
     check(
         &strict,
         &table(&[("kind", Values::Long(vec![1])), ("store", Values::Long(vec![1]))]),
         expect![[
-            r#"row Some(0), column Some("kind"): `1` is not one of the 4 categories the model was fitted with"#
+            r#"row Some(0), column Some("kind"): `1` is not one of the 4 categories the model was fitted with: `books`, `food`, `home`, `toys`"#
         ]],
     );
 }
@@ -222,7 +222,7 @@ fn an_encoder_refuses_what_it_was_told_to() {
         &model,
         &row(Some("garden"), 3),
         expect![[
-            r#"row Some(0), column Some("kind"): `garden` is not one of the 4 categories the model was fitted with"#
+            r#"row Some(0), column Some("kind"): `garden` is not one of the 4 categories the model was fitted with: `books`, `home`, `food`, `toys`"#
         ]],
     );
     check(
@@ -236,7 +236,7 @@ fn an_encoder_refuses_what_it_was_told_to() {
         &model,
         &row(Some("toys"), 99),
         expect![[
-            r#"row Some(0), column Some("store"): `99` is not one of the 8 categories the model was fitted with"#
+            r#"row Some(0), column Some("store"): `99` is not one of the 8 categories the model was fitted with: `6`, `8`, `1`, `2`, `7`, `3`, `4`, `5`"#
         ]],
     );
 }
