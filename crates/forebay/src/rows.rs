@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use models::{
-    Batch, Column, Columns, Data, InputError, InputProblem, Method, Model, PredictError, Prediction, Signature,
-    Texts, Values,
+    Batch, Column, Columns, Data, InputError, InputProblem, Method, Model, PredictError, Prediction,
+    Signature, Texts, Values,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

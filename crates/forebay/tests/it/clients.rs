@@ -50,7 +50,7 @@ fn onnxruntime_of_the_active_python_runs_what_we_do_not() {
     let environment = python.parent().and_then(Path::parent).unwrap();
     let rows = tempfile::tempdir().unwrap();
     let rows = rows.path().join("rows.csv");
-    std::fs::write(&rows, "a,b,c\n1,2,0.5\n4,5,-6\n").unwrap();
+    std::fs::write(&rows, "x0,x1,x2\n1,2,0.5\n4,5,-6\n").unwrap();
     let answer = |variables: &[(&str, &Path)]| {
         let mut command = Command::new(crate::FOREBAY);
         command
