@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_active_python_has_it() {
-        let found = |variables| found(&[VENV], &[], variables);
+        let found = |variables: &[(&str, &str)]| found(&[VENV], &[], variables);
         assert_eq!(found(&[("VIRTUAL_ENV", "ROOT/venv")]).unwrap(), [VENV]);
         assert_eq!(found(&[("CONDA_PREFIX", "ROOT/venv")]).unwrap(), [VENV]);
         for elsewhere in [("VIRTUAL_ENV", "venv"), ("VIRTUAL_ENV", ""), ("PATH", "venv/bin:.:")] {
