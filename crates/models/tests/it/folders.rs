@@ -170,15 +170,15 @@ fn mistakes_in_settings_have_their_place() {
     assert!(unknown_key.contains("feature"), "{unknown_key}");
 }
 
-/// A pickle of `{"model": …, "columns": ["a", "b"], "best": {"of.all": [None, …]}}`, with a model that is a pickle of the
-/// protocol 2 with a dictionary `{"a": 1}` for its state.
+/// A pickle of `{"model": …, "columns": ["a", "b"], "best": {"of.all": [None, …]}}`, with a `DummyRegressor` that was not
+/// fitted for the models.
 fn dict_with_models() -> Vec<u8> {
-    let model = b"csklearn.dummy\nDummyRegressor\n)\x81}(U\x0bconstant_K\x01U\x08strategyU\x08constantub";
+    let model = b"csklearn.dummy\nDummyRegressor\n)\x81}(U\x09constant_K\x01U\x08strategyU\x08constantub";
     let mut pickle = b"\x80\x02}(U\x05model".to_vec();
     pickle.extend_from_slice(model);
-    pickle.extend_from_slice(b"U\x07columns](U\x01aU\x01beU\x04best}U\x06of.all](N");
+    pickle.extend_from_slice(b"U\x07columns](U\x01aU\x01beU\x04best}(U\x06of.all](N");
     pickle.extend_from_slice(model);
-    pickle.extend_from_slice(b"esu.");
+    pickle.extend_from_slice(b"euu.");
     pickle
 }
 
