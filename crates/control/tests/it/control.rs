@@ -17,7 +17,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::local::last_number;
 use crate::machine::{ask, on_one_thread};
-use crate::responder;
+
+use crate::{PATIENCE, responder};
 
 /// A platform that runs, and what it told its data plane.
 struct Platform {
@@ -82,7 +83,7 @@ impl Platform {
                 }
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(20), so).await;
+        let waited = tokio::time::timeout(PATIENCE, so).await;
         waited.unwrap_or_else(|_| panic!("never {what}: {:#?} {:#?}", self.events(), self.pods()))
     }
 
@@ -350,7 +351,7 @@ async fn f_10_a_broken_change_leaves_what_works_and_says_so() {
             let events = platform.events();
             events.iter().any(|event| event.starts_with("retail-api-ingress FailedBuildModel"))
         };
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while !told(&platform) {
             assert!(Instant::now() < deadline, "{:#?}", platform.events());
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -14,7 +14,7 @@ use manifest::{Container, Object, Objects, Probe, ProbeHandler, Program, Rollout
 use plan::{ObjectRef, Observed};
 use serde_json::{Value, json};
 
-use crate::responder;
+use crate::{PATIENCE, responder};
 
 pub(crate) struct Machine {
     pub(crate) local: Local,
@@ -54,7 +54,7 @@ impl Machine {
                 let _ = tokio::time::timeout(Duration::from_millis(20), self.local.changed()).await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(20), so).await;
+        let waited = tokio::time::timeout(PATIENCE, so).await;
         waited.unwrap_or_else(|_| panic!("never {what}: {}", self.describe()))
     }
 

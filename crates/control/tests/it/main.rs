@@ -10,3 +10,7 @@ mod local;
 mod machine;
 #[cfg(test)]
 mod responder;
+
+/// How long a test waits for what must happen. Far more than it takes, even on a machine that is busy.
+#[cfg(test)]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

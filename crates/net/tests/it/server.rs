@@ -175,7 +175,13 @@ fn silence_ends_an_idle_connection_without_a_word() {
         let limits = Limits { idle_timeout: Duration::from_millis(50), ..Limits::default() };
         let (address, _drain) = start(echo, limits);
         assert_eq!(talk(address, b"").await, "");
-        let answer = talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        // On a busy machine the time may be over before the request is sent: then it is sent once more.
+        let answer = loop {
+            let answer = talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            if !answer.is_empty() {
+                break answer;
+            }
+        };
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     });
 }
@@ -187,13 +193,21 @@ fn a_connection_after_a_long_silence_has_its_whole_time() {
         let (address, _drain) = start(echo, Limits { idle_timeout, ..Limits::default() });
         let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         assert!(talk(address, request).await.starts_with("HTTP/1.1 200 "));
-        tokio::time::sleep(idle_timeout * 2).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        tokio::time::sleep(idle_timeout / 6).await;
-        stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+        loop {
+            tokio::time::sleep(idle_timeout * 2).await;
+            let start = std::time::Instant::now();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            tokio::time::sleep(idle_timeout / 6).await;
+            let mut answer = String::new();
+            let asked = stream.write_all(request).await.is_ok();
+            let answered = asked && stream.read_to_string(&mut answer).await.is_ok();
+            // A busy machine may have been silent for too long itself: that shows nothing.
+            let was_in_time = start.elapsed() < idle_timeout;
+            if was_in_time {
+                assert!(answered && answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+                break;
+            }
+        }
     });
 }
 
@@ -201,19 +215,22 @@ fn a_connection_after_a_long_silence_has_its_whole_time() {
 fn a_drain_finishes_requests_and_closes_idle_connections() {
     run(async {
         let (release, released) = tokio::sync::watch::channel(false);
+        let (started, mut has_started) = tokio::sync::watch::channel(false);
         let handler = move |_| {
             let mut released = released.clone();
+            started.send_replace(true);
             async move {
                 released.wait_for(|released| *released).await.unwrap();
                 Response::with_body(StatusCode::OK, "text/plain", "done")
             }
         };
         let (address, drain) = start(handler, Limits::default());
-        let idle = tokio::task::spawn_local(talk(address, b""));
+        let mut idle = TcpStream::connect(address).await.unwrap();
         let busy = tokio::task::spawn_local(talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Connections are accepted in their order: both are there.
+        has_started.wait_for(|started| *started).await.unwrap();
         let finished = tokio::task::spawn_local(drain.finish(Duration::from_secs(5)));
-        assert_eq!(idle.await.unwrap(), "");
+        assert_eq!(idle.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
         release.send_replace(true);
         let answer = busy.await.unwrap();
         assert!(answer.contains("connection: close\r\n") && answer.ends_with("done"), "{answer}");

@@ -215,6 +215,7 @@ fn acc_s3_53_a_deregistered_target_gets_nothing_new_and_finishes_what_it_has() {
         world.change(plan_of(&balancer)).await;
         assert_eq!(world.state_of(addresses[0]), Some("draining"));
         assert_eq!(Client::new(address).get("/").await.text, "b");
+        servers[0].release();
         assert_eq!(slow.await.unwrap(), "a");
         world.wait_until(|observed| observed.targets.keys().all(|key| key.address != addresses[0])).await;
     });
@@ -242,6 +243,7 @@ fn acc_s3_64_least_outstanding_requests_avoids_the_busy_target() {
         }
         assert_eq!(servers[busy].n_requests.get(), 1);
         assert_eq!(servers[1 - busy].n_requests.get(), 10);
+        servers[busy].release();
         slow.await.unwrap();
     });
 }

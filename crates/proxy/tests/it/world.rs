@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use net::{
@@ -165,9 +166,13 @@ pub(crate) fn group(key: &str, targets: &[SocketAddr]) -> TargetGroup {
     }
 }
 
-/// An address nobody listens on. Each call gives another one, on a loopback address of this process.
+/// An address nobody listens on. Each call gives another one, on a loopback address of this process: a port that the system
+/// finds free may be somebody else's before it is bound again.
 pub(crate) fn free_address() -> SocketAddr {
-    net::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap()[0].local_addr().unwrap()
+    /// Below those that connections leave from.
+    static PORTS: AtomicU16 = AtomicU16::new(20_000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, 160 + high % 64, middle, low], PORTS.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// A server that tells its name, counts requests, and behaves as it is told.
@@ -177,6 +182,8 @@ pub(crate) struct Server {
     pub(crate) is_healthy: Rc<Cell<bool>>,
     /// Whether requests are answered as a replica does that loads its model.
     pub(crate) is_loading: Rc<Cell<bool>>,
+    /// Whether `/slow` is answered.
+    released: watch::Sender<bool>,
     drain: RefCell<Option<Drain>>,
 }
 
@@ -189,13 +196,20 @@ impl Server {
         let n_requests = Rc::new(Cell::new(0));
         let is_healthy = Rc::new(Cell::new(true));
         let is_loading = Rc::new(Cell::new(false));
+        let (released, release) = watch::channel(false);
         let (count, healthy, loading) =
             (Rc::clone(&n_requests), Rc::clone(&is_healthy), Rc::clone(&is_loading));
         let handler = move |request: Request| {
             let (count, healthy, loading) = (Rc::clone(&count), Rc::clone(&healthy), Rc::clone(&loading));
+            let mut release = release.clone();
             async move {
                 if loading.get() {
                     return Response::new(StatusCode::SERVICE_UNAVAILABLE).with_field(LOADING.0, LOADING.1);
+                }
+                if request.target.path() == "/slow" {
+                    count.set(count.get() + 1);
+                    let _ = release.wait_for(|released| *released).await;
+                    return Response::with_body(StatusCode::OK, "text/plain", name.to_owned());
                 }
                 answer(name, request, &count, &healthy).await
             }
@@ -203,7 +217,12 @@ impl Server {
         let listener = net::bind(address, 1).unwrap().remove(0);
         let (drain, watch) = Drain::new();
         tokio::task::spawn_local(net::serve(listener, handler, Limits::default(), watch));
-        Self { address, n_requests, is_healthy, is_loading, drain: RefCell::new(Some(drain)) }
+        Self { address, n_requests, is_healthy, is_loading, released, drain: RefCell::new(Some(drain)) }
+    }
+
+    /// Answers what was asked of `/slow`, which waits until then.
+    pub(crate) fn release(&self) {
+        self.released.send_replace(true);
     }
 
     /// Stops accepting; connections that are open end after the request they are at.
@@ -228,10 +247,6 @@ async fn answer(name: &str, request: Request, count: &Cell<usize>, healthy: &Cel
             Response::with_body(StatusCode::OK, "text/plain", text)
         }
         "/echo" => Response::with_body(StatusCode::OK, "text/plain", request.body),
-        "/slow" => {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            Response::with_body(StatusCode::OK, "text/plain", name.to_owned())
-        }
         _ => {
             let _ = request.body.collect(1 << 20).await;
             Response::with_body(StatusCode::OK, "text/plain", name.to_owned())
