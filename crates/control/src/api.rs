@@ -249,7 +249,7 @@ impl Call<'_> {
         let accepted = self.header(header::ACCEPT).unwrap_or_default();
         if accepted.contains(openapi::V2_PROTOBUF) {
             let body = Body::Full(openapi::v2_protobuf().into());
-            return respond::with_type(StatusCode::OK, openapi::V2_PROTOBUF, body);
+            return respond::with_type(StatusCode::OK, openapi::V2_PROTOBUF_TYPE, body);
         }
         respond::json(StatusCode::OK, &openapi::v2())
     }

@@ -8,6 +8,9 @@ use super::discovery::{groups, kinds_of, versions};
 /// The media type in which kubectl asks for `/openapi/v2`.
 pub(super) const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
+/// The same as a type of an answer, which may hold no `@`.
+pub(super) const V2_PROTOBUF_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 /// `/openapi/v2` without schemas. kubectl looks a kind up there that is not in `/openapi/v3`, and goes on with the rest of a
 /// file when it learns that nobody knows the kind.
 pub(super) fn v2() -> Value {

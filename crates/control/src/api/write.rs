@@ -1,7 +1,7 @@
 //! Writing: new objects, changes of any form, and deletion.
 
 use http::{Response, StatusCode};
-use manifest::{Exposure, Kind, Object, Objects, codes};
+use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects, codes};
 use serde_json::{Value, json};
 
 use super::patch::{PatchForm, applied_first, patched};
@@ -21,7 +21,10 @@ impl Call<'_> {
     }
 
     pub(super) fn replace(&self, route: &ObjectRoute, part: Part) -> Answer {
-        let object = self.object(route)?;
+        let mut object = self.object(route)?;
+        if let Ok(old) = self.api.store.get(route.kind, &route.namespace, &route.name) {
+            keep_base_directory(&mut object, &old);
+        }
         self.check(&object, part)?;
         let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
         self.written(&applied)
@@ -170,6 +173,23 @@ impl Call<'_> {
             unknown.join(", ")
         );
         Err(Status::new(Reason::BadRequest, message))
+    }
+}
+
+/// An object that is written anew from a file elsewhere still starts where it did: whoever writes does not know the folder,
+/// and says nothing of it (decision 13).
+fn keep_base_directory(object: &mut Object, old: &Object) {
+    if let Some(folder) = old.annotation(BASE_DIRECTORY)
+        && object.annotation(BASE_DIRECTORY).is_none()
+        && let Some(metadata) = object.value.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if annotations.is_null() {
+            *annotations = json!({});
+        }
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
+        }
     }
 }
 

@@ -61,10 +61,9 @@ impl<'a> Transaction<'a> {
     }
 
     /// Puts an object in the place of the one with its name.
-    pub(super) fn replace(&mut self, mut object: Object, part: Part) -> Result<Applied, Status> {
+    pub(super) fn replace(&mut self, object: Object, part: Part) -> Result<Applied, Status> {
         let old = self.existing(&object.reference(), object.kind)?;
         self.check_preconditions(&object.value, &old)?;
-        keep_base_directory(&mut object, &old);
         self.change(object, &old, part)
     }
 
@@ -432,23 +431,6 @@ fn serialised(object: &Object) -> Vec<u8> {
 
 fn has_finalizers(object: &Object) -> bool {
     object.value["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
-}
-
-/// An object that is written anew from a file elsewhere still starts where it did: whoever writes does not know the folder,
-/// and says nothing of it (decision 13).
-fn keep_base_directory(object: &mut Object, old: &Object) {
-    if let Some(folder) = old.annotation(BASE_DIRECTORY)
-        && object.annotation(BASE_DIRECTORY).is_none()
-        && let Some(metadata) = object.value.get_mut("metadata").and_then(Value::as_object_mut)
-    {
-        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-        if annotations.is_null() {
-            *annotations = json!({});
-        }
-        if let Some(annotations) = annotations.as_object_mut() {
-            annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
-        }
-    }
 }
 
 /// Reads a value that a change produced, which must still be the same object.

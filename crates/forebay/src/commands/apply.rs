@@ -108,10 +108,18 @@ pub(super) async fn tried(
     namespace: Option<&str>,
 ) -> anyhow::Result<(Option<Value>, Value)> {
     let object = in_namespace(object, namespace)?;
-    let live = client.find_object(&path_of(&object)).await?;
-    let applied = try_to_apply(client, &object, DryRun::Server).await?;
-    let after = applied.written.map(|written| written.object).unwrap_or_default();
-    Ok((live, after))
+    let mut attempts = ATTEMPTS;
+    loop {
+        let live = client.find_object(&path_of(&object)).await?;
+        match try_to_apply(client, &object, DryRun::Server).await {
+            // Its status changed in between.
+            Err(error) if attempts > 1 && client::is_refused(&error, "Conflict") => attempts -= 1,
+            applied => {
+                let after = applied?.written.map(|written| written.object).unwrap_or_default();
+                return Ok((live, after));
+            }
+        }
+    }
 }
 
 fn in_namespace(mut object: Object, asked: Option<&str>) -> anyhow::Result<Object> {

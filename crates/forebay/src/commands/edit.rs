@@ -8,6 +8,9 @@ use crate::platform::Platform;
 
 /// Say how to edit an object: with kubectl, or in its file
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  forebay edit deploy/web -n mlops")]
 pub(crate) struct Options {
     /// What to edit: KIND NAME or KIND/NAME, and kubectl's own options
     #[arg(value_name = "KIND/NAME", trailing_var_arg = true, allow_hyphen_values = true)]

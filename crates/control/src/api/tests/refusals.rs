@@ -136,3 +136,51 @@ fn on_a_public_address_what_asks_for_protection_in_vain_is_forbidden() {
     );
     assert!(refused.ends_with("or --allow-unprotected to serve without it"), "{refused}");
 }
+
+/// A ConfigMap as kubectl and controllers send it in protobuf: with a uid and a revision, and one entry.
+fn config_in_protobuf(uid: &str, revision: &str, value: &str) -> Vec<u8> {
+    let field =
+        |number: u8, bytes: &[u8]| [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+    let metadata = [field(1, b"c"), field(5, uid.as_bytes()), field(6, revision.as_bytes())].concat();
+    let entry = [field(1, b"k"), field(2, value.as_bytes())].concat();
+    let about = [field(1, b"v1"), field(2, b"ConfigMap")].concat();
+    let object = [field(1, &metadata), field(2, &entry)].concat();
+    [b"k8s\0".to_vec(), field(1, &about), field(2, &object)].concat()
+}
+
+#[test]
+fn a_stale_write_in_protobuf_is_a_conflict() {
+    let api = api();
+    let made = write(&api, &format!("POST {CONFIG_MAPS}"), JSON, &config(&json!({"k": "1"}))).1;
+    let text = |field: &str| made["metadata"][field].as_str().unwrap().to_owned();
+    let put = |uid: &str, revision: &str, value: &str| {
+        let body = config_in_protobuf(uid, revision, value);
+        let fields = [("content-type", "application/vnd.kubernetes.protobuf")];
+        send(&api, &format!("PUT {CONFIG_MAPS}/c"), &fields, body).status().as_u16()
+    };
+    let (uid, revision) = (text("uid"), text("resourceVersion"));
+    assert_eq!(put(&uid, &revision, "2"), 200);
+    assert_eq!(put(&uid, &revision, "3"), 409, "somebody else has written in between");
+    assert_eq!(put("another", "", "3"), 409, "it is another object");
+    assert_eq!(get(&api, &format!("{CONFIG_MAPS}/c"))["data"]["k"], "2");
+    assert_eq!(put("", "", "3"), 200, "whoever does not say does not mind");
+}
+
+#[test]
+fn the_folder_of_a_file_stays_with_an_object_that_is_written_anew() {
+    let api = api();
+    let mut relative = deployment();
+    relative["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["serve", "model"]);
+    let refused = write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &relative);
+    assert_eq!(refused.0, 422);
+    assert!(
+        message(&refused)
+            .contains("spec.template.spec.containers[0].args: Invalid value: \"model\": is a relative path")
+    );
+    let mut from_a_file = relative.clone();
+    from_a_file["metadata"]["annotations"] = json!({"forebay.dev/base-directory": "/srv/web"});
+    assert_eq!(write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &from_a_file).0, 201);
+    let replaced = write(&api, &format!("PUT {DEPLOYMENTS}/web"), JSON, &relative);
+    assert_eq!(replaced.0, 200, "{replaced:?}");
+    assert_eq!(replaced.1["metadata"]["annotations"]["forebay.dev/base-directory"], "/srv/web");
+}

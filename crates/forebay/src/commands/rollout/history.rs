@@ -53,10 +53,7 @@ pub(super) async fn undo(client: &Client, namespace: &str, name: &str, revision:
         ))?;
         return Ok(());
     }
-    let patch = json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
-        {"op": "replace", "path": "/spec/template", "value": template},
-    ]);
+    let patch = json!([{"op": "replace", "path": "/spec/template", "value": template}]);
     let body = Some((JSON_PATCH, patch.to_string()));
     client.write(Ask { method: Method::PATCH, target, accept: JSON, body }).await?;
     output::say(&format!("{}/{name} rolled back\n", kind.resource()))?;
