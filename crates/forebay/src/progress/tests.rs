@@ -80,7 +80,7 @@ fn what_cannot_come_says_why_and_where_and_is_not_waited_for() {
         (
             "image: forebay",
             "image: nginx",
-            "Service cannot image `nginx` cannot be run here: no image is pulled on one machine f.yaml:8:48\ncomplete",
+            "Service cannot image `nginx` cannot be run here: no image is pulled on one machine f.yaml:8:38\ncomplete",
         ),
         (
             "  selector: {app: api}\n  ports",
