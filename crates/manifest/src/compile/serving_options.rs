@@ -56,6 +56,7 @@ const CONTAINER_OPTIONS: &[ServeOption] = &[
     option("--model"),
     option("--model-cache"),
     option("--model-repository"),
+    with_short("--output", "-o", true),
     with_short("--port", "-p", true),
     switch("--public"),
     with_short("--quiet", "-q", false),
