@@ -188,8 +188,12 @@ pub(super) const MISTAKES: &[Mistake] = &[
         status: 400,
         request: |mine| {
             (mine.golden.columns.len() > 1).then(|| {
-                let header: Vec<String> =
-                    mine.golden.columns.iter().map(|name| format!("\"{name}\"")).collect();
+                let header = mine.golden.columns.iter().enumerate().map(|(place, name)| match mine.columns {
+                    Some(_) => format!("\"{name}\""),
+                    // Of a model without names a header can only say places.
+                    None => format!("x{place}"),
+                });
+                let header: Vec<String> = header.collect();
                 csv(mine, format!("{}\n1\n", header.join(",")).as_bytes())
             })
         },
