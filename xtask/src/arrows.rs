@@ -104,3 +104,17 @@ fn every_fuzzing_body_has_a_target() {
         }
     }
 }
+
+/// The first command of the README names no package.
+#[test]
+fn cargo_run_runs_the_product() {
+    let told = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    let members = text.split("\"workspace_default_members\":[").nth(1).unwrap().split(']').next().unwrap();
+    assert!(members.contains("/forebay#"), "{members}");
+    assert!(!members.contains(','), "`cargo run` cannot choose among {members}");
+}
