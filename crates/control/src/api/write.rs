@@ -177,7 +177,7 @@ impl Call<'_> {
 }
 
 /// An object that is written anew from a file elsewhere still starts where it did: whoever writes does not know the folder,
-/// and says nothing of it (decision 13).
+/// and says nothing of it (decision 12).
 fn keep_base_directory(object: &mut Object, old: &Object) {
     if let Some(folder) = old.annotation(BASE_DIRECTORY)
         && object.annotation(BASE_DIRECTORY).is_none()

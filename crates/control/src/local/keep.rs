@@ -330,7 +330,10 @@ impl Local {
         workload: &Workload,
     ) -> Handle {
         let folder = workload.working_directory.as_deref();
-        let mut launch = launch(container, identity, folder, std::env::vars(), &self.settings.program);
+        // What is no text is for nobody here.
+        let inherited = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let mut launch = launch(container, identity, folder, inherited, &self.settings.program);
         let mark = format!("{}{}/{}", self.platform.mark, identity.uid, container.name);
         launch.environment.push((MARK.to_owned(), mark.clone()));
         // Our own program starts no other.

@@ -202,10 +202,14 @@ fn progress(name: &str, deployment: &Value) -> Progress {
     let (spec, status) = (&deployment["spec"], &deployment["status"]);
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let generation = number(&deployment["metadata"]["generation"]);
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    if let Some(refused) = conditions.clone().find(|c| c["type"] == "Accepted" && c["status"] == "False") {
+        let why = refused["message"].as_str().unwrap_or_default();
+        return Progress::Failed(format!("deployment \"{name}\" is not rolled out: {why}"));
+    }
     if generation > number(&status["observedGeneration"]) {
         return Progress::Going("Waiting for deployment spec update to be observed...".to_owned());
     }
-    let conditions = status["conditions"].as_array().into_iter().flatten();
     if conditions.clone().any(|c| c["type"] == "Progressing" && c["reason"] == "ProgressDeadlineExceeded") {
         return Progress::Failed(format!("deployment \"{name}\" exceeded its progress deadline"));
     }
@@ -275,5 +279,14 @@ mod tests {
         stuck["status"]["conditions"] =
             json!([{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]);
         assert!(matches!(progress("web", &stuck), Progress::Failed(_)));
+    }
+
+    #[test]
+    fn a_version_that_is_not_taken_ends_the_waiting() {
+        let mut refused = at(1, 3, 0, 3);
+        let why = "generation 2 cannot be used, so generation 1 goes on: spec.template: no containers";
+        refused["status"]["conditions"] = json!([{"type": "Accepted", "status": "False", "message": why}]);
+        let said = format!("deployment \"web\" is not rolled out: {why}");
+        assert_eq!(progress("web", &refused), Progress::Failed(said));
     }
 }

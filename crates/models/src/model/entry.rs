@@ -55,7 +55,7 @@ impl Entry {
     }
 
     /// The rows of a table for a model without column names: of the only column there is, or of columns whose names say
-    /// where they stand, in any order. That nothing else is guessed is decision 14.
+    /// where they stand, in any order. That nothing else is guessed is decision 13.
     fn rows_by_position<'a>(
         &self,
         n_rows: usize,

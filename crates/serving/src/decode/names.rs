@@ -7,7 +7,7 @@ use crate::fault::{Fault, list, nearest, quoted};
 
 /// The columns that a request names.
 ///
-/// A model without names for its columns takes them by the numbers in their names, and no others (decision 14).
+/// A model without names for its columns takes them by the numbers in their names, and no others (decision 13).
 #[derive(Debug)]
 pub(crate) struct Names<'s> {
     schema: &'s Schema,

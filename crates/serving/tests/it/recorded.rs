@@ -43,7 +43,7 @@ const REFERENCE: &str = "the reference is at /docs";
 const METHOD: &str = "405 with `Allow` and a line that works helps more than 404";
 const VERSIONS: &str = "a model without versions has none of this name: 404, as MLServer has it";
 const NO_NAMES: &str = "the model has no names for its columns, and an order that nobody checks is a mistake that nobody sees \
-                        (decision 14)";
+                        (decision 13)";
 const METHOD_NAMES: &str = "outputs may be asked for by the names of the methods in every style";
 
 const DIFFERENCES: &[Difference] = &[
