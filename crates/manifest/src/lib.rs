@@ -53,5 +53,5 @@ pub use read::{Read, read};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{
     Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, parse_quantity,
-    workloads,
+    workload_of, workloads,
 };

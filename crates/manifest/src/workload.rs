@@ -172,18 +172,29 @@ pub enum ProbeHandler {
 pub fn workloads(objects: &Objects) -> (Vec<Workload>, Vec<Finding>) {
     let (mut workloads, mut findings) = (Vec::new(), Vec::new());
     for object in objects.of_kind("Deployment").chain(objects.of_kind("Pod")) {
-        let mut own = Vec::new();
-        let workload = match object.kind.kind {
-            "Deployment" => template::of_deployment(object, objects, &mut own),
-            _ if is_owned(object) => continue,
-            _ => template::of_pod(object, objects, &mut own),
-        };
-        let is_broken = own.iter().any(Finding::is_error);
-        workloads.extend(workload.filter(|_| !is_broken));
+        let (workload, mut own) = of(object, objects);
+        workloads.extend(workload);
         findings.append(&mut own);
     }
     finding::sort(&mut findings);
     (workloads, findings)
+}
+
+/// What [`workloads`] says of one Deployment or Pod, which need not be as it is among the objects.
+#[must_use]
+pub fn workload_of(object: &Object, objects: &Objects) -> Option<Workload> {
+    of(object, objects).0
+}
+
+fn of(object: &Object, objects: &Objects) -> (Option<Workload>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let workload = match object.kind.kind {
+        "Deployment" => template::of_deployment(object, objects, &mut findings),
+        _ if is_owned(object) => None,
+        _ => template::of_pod(object, objects, &mut findings),
+    };
+    let is_broken = findings.iter().any(Finding::is_error);
+    (workload.filter(|_| !is_broken), findings)
 }
 
 /// Whether an object was made of another one, which then speaks for it.

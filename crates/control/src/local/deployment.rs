@@ -50,7 +50,8 @@ impl Deployment {
         Self { sets: Vec::new(), progress: Counts::default(), progressed: now }
     }
 
-    /// A Deployment with the sets that its ReplicaSets are told of, as they were before a restart. None has replicas.
+    /// A Deployment with the sets that its ReplicaSets tell of, as they were before a restart: of the sizes they had, so that
+    /// an old version goes on where the new one never got ready.
     pub(super) fn of<'a>(deployment: &Object, sets: impl Iterator<Item = &'a Object>, now: Instant) -> Self {
         let uid = metadata::text(deployment, "uid");
         let is_its = |set: &&Object| {
@@ -61,7 +62,12 @@ impl Deployment {
             .filter(is_its)
             .filter_map(|set| {
                 let template_hash = set.annotation(WHOLE_HASH)?.to_owned();
-                Some(Set { template_hash, revision: set.annotation(REVISION)?.parse().ok()?, wanted: 0 })
+                let wanted = set.value["spec"]["replicas"].as_u64().unwrap_or(0);
+                Some(Set {
+                    template_hash,
+                    revision: set.annotation(REVISION)?.parse().ok()?,
+                    wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
+                })
             })
             .collect();
         sets.sort_by_key(|set| set.revision);

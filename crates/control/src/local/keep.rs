@@ -3,6 +3,7 @@
 //! A pass looks at what there is, decides and acts. It never waits; what it begins wakes the control loop when something
 //! comes of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::container::{Handle, Runner};
 use super::deployment::{Counts, Deployment, REVISION, Set, set_name};
 use super::descendants::MARK;
 use super::environment::{Identity, launch};
+use super::pod::TEMPLATE_HASH;
 use super::replica::Replica;
 use super::rollout::{self, SetSize};
 use super::{Local, pod};
@@ -168,7 +170,7 @@ impl Local {
         }
         for set in &deployment.sets {
             self.write_set(workload, object, set, now);
-            self.fit(workload, set, now);
+            self.fit(workload, set, object, now);
         }
         let kept = object.value["spec"]["revisionHistoryLimit"].as_u64().unwrap_or(HISTORY);
         let replicas = &self.replicas;
@@ -229,13 +231,14 @@ impl Local {
     }
 
     /// Starts replicas of a set, or lets some go.
-    fn fit(&mut self, workload: &Workload, set: &Set, now: Instant) {
+    fn fit(&mut self, workload: &Workload, set: &Set, deployment: &Object, now: Instant) {
         let owner = &workload.owner;
         let staying: Vec<ObjectRef> =
             self.staying(owner, &set.template_hash).map(|(pod, _)| pod.clone()).collect();
         let wanted = usize::try_from(set.wanted).unwrap_or(usize::MAX);
-        if staying.len() < wanted && set.template_hash == workload.template_hash {
-            (staying.len()..wanted).for_each(|_| self.add(workload, set, now));
+        if staying.len() < wanted {
+            let Some(workload) = self.workload_of_set(workload, set, deployment) else { return };
+            (staying.len()..wanted).for_each(|_| self.add(&workload, set, now));
         } else if staying.len() > wanted {
             let n_too_many = staying.len() - wanted;
             self.least_worth(staying, now).into_iter().take(n_too_many).for_each(|pod| {
@@ -249,6 +252,27 @@ impl Local {
                 self.give_up(&pod, now);
             });
         }
+    }
+
+    /// What the replicas of a set are made of: for an old one, what its ReplicaSet still says.
+    fn workload_of_set<'a>(
+        &self,
+        workload: &'a Workload,
+        set: &Set,
+        deployment: &Object,
+    ) -> Option<Cow<'a, Workload>> {
+        if set.template_hash == workload.template_hash {
+            return Some(Cow::Borrowed(workload));
+        }
+        let objects = self.store.objects();
+        let name = set_name(&deployment.name, &set.template_hash);
+        let written = objects.get("ReplicaSet", &deployment.namespace, &name)?;
+        let mut earlier = deployment.clone();
+        let template = &mut earlier.value["spec"]["template"];
+        *template = written.value["spec"]["template"].clone();
+        template["metadata"]["labels"].as_object_mut()?.remove(TEMPLATE_HASH);
+        let earlier = manifest::workload_of(&earlier, &objects)?;
+        Some(Cow::Owned(Workload { template_hash: set.template_hash.clone(), ..earlier }))
     }
 
     /// Pods in the order in which they are given up.

@@ -123,6 +123,54 @@ fn a_broken_change_and_then_a_crash_leave_what_worked_serving() {
     );
 }
 
+#[test]
+fn a_new_version_that_ends_at_once_and_then_a_crash_leave_the_old_one_serving() {
+    let failing = web("any", "15").replace("args: [serve,", "command: [sh, -c, exit 7,");
+    let folder = folder(&[
+        ("good.yaml", &(NAMESPACE.to_owned() + "---" + &web("forebay", "15"))),
+        ("failing.yaml", &failing),
+    ]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let mut platform = Platform::start(FOREBAY, &[&path("good.yaml")]);
+    let _ = platform.ok(&["apply", "-f", &path("failing.yaml")]);
+    let copy = path("copy");
+    let is_written = |platform: &Platform| {
+        let _ = platform.run(&["backup", &copy]);
+        let written = std::fs::read(&copy).unwrap_or_default();
+        String::from_utf8_lossy(&written).contains(r#""deployment.kubernetes.io/revision":"2""#)
+    };
+    wait_until("the new version is on the disk", || is_written(&platform));
+    for _ in 0..2 {
+        platform.kill();
+        platform.start_again(&[]);
+        let (address, _) = platform.endpoint("web");
+        let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
+        let answer = || Request::post(address, "/v1/models/iris:predict", body).send();
+        wait_until("the old version answers", || answer().status == 200);
+        platform.wait_for(
+            "the new one is tried beside it",
+            &["get", "rs", "-n", "shop", "-o", "json"],
+            |text| {
+                let sets: Value = serde_json::from_str(text).unwrap_or_default();
+                let ready = sets["items"].as_array().into_iter().flatten().map(|set| {
+                    [&set["spec"]["replicas"], &set["status"]["readyReplicas"]]
+                        .map(|n| n.as_u64().unwrap_or(0))
+                });
+                let mut ready: Vec<[u64; 2]> = ready.collect();
+                ready.sort_unstable();
+                ready == [[1, 0], [2, 2]]
+            },
+        );
+    }
+    let undone = platform.ok(&["rollout", "undo", "deploy/web", "-n", "shop"]);
+    assert!(undone.contains("web"), "{undone}");
+    platform.wait_for(
+        "the old version is the wanted one",
+        &["get", "deploy", "web", "-n", "shop"],
+        |table| table.contains("2/2     2            2"),
+    );
+}
+
 /// A kubectl of this machine, or a note that there is none.
 fn kubectl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
