@@ -42,6 +42,11 @@ pub(crate) trait Transformer: Part {
         false
     }
 
+    /// Who answers what it can be asked for besides `transform`, if there is anything.
+    fn besides(&self) -> Option<&dyn Predictor> {
+        None
+    }
+
     /// Told that what follows knows None: then None, unlike NaN, is not to be replaced in this column.
     fn keep_none(&mut self, _column: usize) {}
 
@@ -66,6 +71,9 @@ pub(crate) trait Predictor: Part {
 
     /// Told that Python would give it sparse matrices.
     fn take_sparse(&mut self) {}
+
+    /// Told that it is inside of something that does not pass `apply` on.
+    fn forget_leaves(&mut self) {}
 
     /// Whether the answer for a row is the same whatever other rows are asked about with it.
     fn rows_are_independent(&self) -> bool {
@@ -153,7 +161,10 @@ impl Step {
 
     pub(crate) fn methods(&self) -> Vec<Method> {
         match self {
-            Self::Transformer(_) => vec![Method::Transform],
+            Self::Transformer(transformer) => {
+                let besides = transformer.besides().map(Predictor::methods);
+                [vec![Method::Transform], besides.unwrap_or_default()].concat()
+            }
             Self::Predictor(predictor) => predictor.methods(),
         }
     }

@@ -22,6 +22,8 @@ pub enum Method {
     Kneighbors,
     /// The distances that `kneighbors` gives with these places
     KneighborsDistance,
+    /// `apply`: the numbers of the leaves that rows reach
+    Apply,
 }
 
 /// A model's answer: one value, or one row of values, per row of the batch.
@@ -61,7 +63,7 @@ pub enum Data {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Predict,
         Self::PredictProba,
         Self::PredictLogProba,
@@ -70,6 +72,7 @@ impl Method {
         Self::ScoreSamples,
         Self::Kneighbors,
         Self::KneighborsDistance,
+        Self::Apply,
     ];
 
     /// The name of the Python method.
@@ -84,6 +87,7 @@ impl Method {
             Self::ScoreSamples => "score_samples",
             Self::Kneighbors => "kneighbors",
             Self::KneighborsDistance => "kneighbors_distance",
+            Self::Apply => "apply",
         }
     }
 }

@@ -5,9 +5,11 @@
 //! 8 bytes. The two children of a node lie side by side, so a step is one comparison added to an index, without a branch.
 //! A leaf leads to itself, so several walks can go on together until the last one has arrived: many trees for one row,
 //! or many rows for one tree. Each walk waits for memory while the others go on; that is where the time goes. Many rows
-//! do not walk the first levels of a tree: those are few nodes, and all of them are compared at once ([`top`]).
+//! do not walk the first levels of a tree: those are few nodes, and all of them are compared at once ([`top`]). Which leaf
+//! it is that a row reaches, and not just what it holds, is told beside all this ([`leaf_numbers`]).
 
 mod layout;
+mod leaf_numbers;
 mod oblivious;
 mod top;
 mod views;
@@ -15,6 +17,7 @@ mod views;
 use std::ops::AddAssign;
 
 pub(crate) use layout::{Builder, Categories, Node, Test};
+pub(crate) use leaf_numbers::LeafNumbers;
 pub(crate) use oblivious::{Level, Oblivious, ObliviousBuilder};
 use top::{TILE, Top};
 pub(crate) use views::Missing;

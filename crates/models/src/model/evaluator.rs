@@ -155,9 +155,10 @@ impl Evaluator {
     pub(super) fn answer(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
         match &self.step {
             Step::Predictor(predictor) => predictor.predict(method, rows),
-            Step::Transformer(transformer) => {
-                transformed(transformer.transform(rows)?).map_err(|refusal| refusal.after(1))
-            }
+            Step::Transformer(transformer) => match transformer.besides() {
+                Some(besides) if method != Method::Transform => besides.predict(method, rows),
+                _ => transformed(transformer.transform(rows)?).map_err(|refusal| refusal.after(1)),
+            },
         }
     }
 

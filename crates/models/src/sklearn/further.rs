@@ -95,6 +95,10 @@ impl Predictor for Further {
         self.inner.take_sparse();
     }
 
+    fn forget_leaves(&mut self) {
+        self.inner.forget_leaves();
+    }
+
     fn rows_are_independent(&self) -> bool {
         self.inner.rows_are_independent()
     }

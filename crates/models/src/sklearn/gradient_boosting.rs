@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::numeric::expit;
 use crate::object::{Object, Value};
 use crate::rows::{Matrix, Refusal, Rows, Takes};
-use crate::trees::{Builder, Forest};
+use crate::trees::{Builder, Forest, LeafNumbers};
 use crate::{Data, Method, Prediction};
 
 /// How the trees were grown.
@@ -37,6 +37,8 @@ struct Boosting {
     forest: Forest,
     /// Scores per row: one per class, or one.
     width: usize,
+    /// For `apply`.
+    leaf_numbers: Option<LeafNumbers>,
 }
 
 /// Where the sum begins.
@@ -134,7 +136,9 @@ fn boosting(object: &Object<'_>, width: usize, link: Option<Link>) -> Result<Boo
     }
     let builder = builder.ok_or_else(|| object.problem("it has no trees"))?;
     let first = FirstGuess::read(&object.get("init_")?, n_features, width, link)?;
-    Ok(Boosting { name: object.name().to_owned(), n_features, first, forest: builder.finish(), width })
+    let (forest, numbers) = builder.finish_numbered();
+    let name = object.name().to_owned();
+    Ok(Boosting { name, n_features, first, forest, width, leaf_numbers: Some(numbers) })
 }
 
 // === impl FirstGuess ===
@@ -155,9 +159,10 @@ impl FirstGuess {
             "PriorProbabilityEstimator" => object.get("priors")?.numbers()?,
             "ZeroEstimator" => vec![0.0; width],
             _ => {
-                let Step::Predictor(model) = compile(init, Some("init"))?.step else {
+                let Step::Predictor(mut model) = compile(init, Some("init"))?.step else {
                     return Err(init.problem("does not predict"));
                 };
+                model.forget_leaves();
                 let method = if link.is_some() { Method::PredictProba } else { Method::Predict };
                 if !model.methods().contains(&method) || model.n_inputs() != Some(n_features) {
                     return Err(init.problem(&format!("has no `{method}` of {n_features} columns")));
@@ -233,6 +238,23 @@ impl Boosting {
         self.forest.add_to(&matrix.values, self.n_features, &mut scores, self.width);
         Ok(Scores { per_row: self.width, values: scores })
     }
+
+    /// These methods, and `apply` if it is there.
+    fn methods(&self, methods: &[Method]) -> Vec<Method> {
+        let apply = self.leaf_numbers.as_ref().map(|_| Method::Apply);
+        methods.iter().copied().chain(apply).collect()
+    }
+
+    /// What `apply` answers, if that is the method: a column for each tree, in floats as scikit-learn has them. Those of
+    /// the classes lie side by side, stage after stage.
+    fn leaves(&self, method: Method, rows: &Rows<'_>) -> Option<Result<Prediction, Refusal>> {
+        let numbers = self.leaf_numbers.as_ref().filter(|_| method == Method::Apply)?;
+        Some(tree::rounded(rows.borrowed(), Takes::Finite, &self.name).map(|matrix| {
+            let leaves = self.forest.leaves(numbers, &matrix.values, self.n_features);
+            let leaves = leaves.into_iter().map(f64::from).collect();
+            Prediction::rows(self.forest.n_trees(), Data::Double(leaves))
+        }))
+    }
 }
 
 // === impl Regressor ===
@@ -245,10 +267,17 @@ impl Part for Regressor {
 
 impl Predictor for Regressor {
     fn methods(&self) -> Vec<Method> {
-        vec![Method::Predict]
+        self.0.methods(&[Method::Predict])
     }
 
-    fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+    fn forget_leaves(&mut self) {
+        self.0.leaf_numbers = None;
+    }
+
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        if let Some(leaves) = self.0.leaves(method, &rows) {
+            return leaves;
+        }
         Ok(Prediction::flat(Data::Double(self.0.scores(rows)?.values)))
     }
 }
@@ -263,7 +292,11 @@ impl Part for Classifier {
 
 impl Predictor for Classifier {
     fn methods(&self) -> Vec<Method> {
-        vec![Method::Predict, Method::PredictProba, Method::DecisionFunction]
+        self.boosting.methods(&[Method::Predict, Method::PredictProba, Method::DecisionFunction])
+    }
+
+    fn forget_leaves(&mut self) {
+        self.boosting.leaf_numbers = None;
     }
 
     fn classes(&self) -> Option<&Data> {
@@ -271,6 +304,9 @@ impl Predictor for Classifier {
     }
 
     fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        if let Some(leaves) = self.boosting.leaves(method, &rows) {
+            return leaves;
+        }
         let scores = self.boosting.scores(rows)?;
         Ok(match (method, self.loss) {
             (Method::DecisionFunction, _) => scores.into_prediction(),

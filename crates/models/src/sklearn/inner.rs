@@ -86,7 +86,10 @@ impl Inner {
     pub(super) fn read(value: &Value<'_>, name: Option<&str>) -> Result<Self, Fault> {
         let Compiled { step, names } = compile(value, name)?;
         match step {
-            Step::Predictor(predictor) => Ok(Self { predictor, names }),
+            Step::Predictor(mut predictor) => {
+                predictor.forget_leaves();
+                Ok(Self { predictor, names })
+            }
             Step::Transformer(_) => Err(value.problem("have an estimator that does not predict")),
         }
     }

@@ -51,7 +51,11 @@ fn best(object: &Object<'_>) -> Result<Step, Fault> {
     if object.find("best_estimator_").is_none() && object.get("refit")?.flag() == Ok(false) {
         return Err(object.get("refit")?.unsupported("the best model must have been fitted again"));
     }
-    Ok(compile(&object.get("best_estimator_")?, Some("best_estimator_"))?.step)
+    let mut best = compile(&object.get("best_estimator_")?, Some("best_estimator_"))?.step;
+    if let Step::Predictor(best) = &mut best {
+        best.forget_leaves();
+    }
+    Ok(best)
 }
 
 fn frozen(object: &Object<'_>) -> Result<Step, Fault> {

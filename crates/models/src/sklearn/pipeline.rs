@@ -55,6 +55,7 @@ fn pipeline(object: &Object<'_>) -> Result<Step, Fault> {
     let mut transformers: Vec<_> = transformers.collect::<Result<_, _>>()?;
     Ok(match last {
         Step::Predictor(mut last) => {
+            last.forget_leaves();
             keep_known_none(&mut transformers);
             if transformers.iter().fold(false, |is_sparse, transformer| transformer.gives_sparse(is_sparse)) {
                 last.take_sparse();
@@ -258,7 +259,7 @@ impl Part for Pipeline<Box<dyn Predictor>> {
 
 impl Predictor for Pipeline<Box<dyn Predictor>> {
     fn methods(&self) -> Vec<Method> {
-        // A pipeline passes on everything but the questions for neighbors.
+        // A pipeline passes on everything but the questions for neighbors and leaves.
         let is_passed_on =
             |method: &Method| !matches!(method, Method::Kneighbors | Method::KneighborsDistance);
         self.last.methods().into_iter().filter(is_passed_on).collect()

@@ -40,7 +40,10 @@ fn self_training(object: &Object<'_>) -> Result<Step, Fault> {
     let value = object.get_any(&["estimator_", "base_estimator_"])?;
     match compile(&value, Some("estimator"))?.step {
         Step::Transformer(_) => Err(value.problem("does not predict")),
-        step => Ok(step),
+        Step::Predictor(mut last) => {
+            last.forget_leaves();
+            Ok(Step::Predictor(last))
+        }
     }
 }
 

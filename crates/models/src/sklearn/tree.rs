@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::numeric::argmax;
 use crate::object::{Object, Value};
 use crate::rows::{Matrix, Refusal, Rows, Takes};
-use crate::trees::{Builder, Forest, Missing, Node, Test};
+use crate::trees::{Builder, Forest, LeafNumbers, Missing, Node, Test};
 use crate::{Data, Method, Prediction};
 
 /// How trees were grown.
@@ -39,6 +39,15 @@ pub(super) struct Trees {
     /// Values per leaf: targets, or classes.
     width: usize,
     classes: Option<Data>,
+    leaves: Option<Leaves>,
+}
+
+/// What `apply` answers: which leaves rows reach.
+#[derive(Debug)]
+struct Leaves {
+    numbers: LeafNumbers,
+    /// Whether it is one tree, which answers with a number instead of a list.
+    is_single: bool,
 }
 
 fn classifier(object: &Object<'_>) -> Result<Step, Fault> {
@@ -80,13 +89,15 @@ pub(super) fn trees(object: &Object<'_>, trees: &[Value<'_>], classes: Option<Da
             return Err(object.problem("its trees do not fit each other"));
         }
     }
+    let (forest, numbers) = builder.finish_numbered();
     Ok(predictor(Trees {
         name: object.name().to_owned(),
         n_features,
         takes: if knows_missing { Takes::Missing } else { Takes::Finite },
-        forest: builder.finish(),
+        forest,
         width,
         classes,
+        leaves: Some(Leaves::new(object, numbers)),
     }))
 }
 
@@ -164,6 +175,23 @@ pub(super) fn rounded<'a>(rows: Rows<'a>, takes: Takes, name: &str) -> Result<Ma
     Ok(matrix)
 }
 
+// === impl Leaves ===
+
+impl Leaves {
+    fn new(object: &Object<'_>, numbers: LeafNumbers) -> Self {
+        Self { numbers, is_single: object.some("estimators_").is_none() }
+    }
+
+    fn of(&self, forest: &Forest, matrix: &Matrix<'_>) -> Prediction {
+        let leaves = forest.leaves(&self.numbers, &matrix.values, matrix.n_columns);
+        let leaves = Data::Long(leaves.into_iter().map(i64::from).collect());
+        match self.is_single {
+            true => Prediction::flat(leaves),
+            false => Prediction::rows(forest.n_trees(), leaves),
+        }
+    }
+}
+
 // === impl Trees ===
 
 impl Part for Trees {
@@ -174,10 +202,10 @@ impl Part for Trees {
 
 impl Predictor for Trees {
     fn methods(&self) -> Vec<Method> {
-        match self.classes {
-            Some(_) => vec![Method::Predict, Method::PredictProba],
-            None => vec![Method::Predict],
-        }
+        let mut methods = vec![Method::Predict];
+        methods.extend(self.classes.as_ref().map(|_| Method::PredictProba));
+        methods.extend(self.leaves.as_ref().map(|_| Method::Apply));
+        methods
     }
 
     fn classes(&self) -> Option<&Data> {
@@ -188,7 +216,14 @@ impl Predictor for Trees {
         self.takes = Takes::Finite;
     }
 
+    fn forget_leaves(&mut self) {
+        self.leaves = None;
+    }
+
     fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        if let (Method::Apply, Some(leaves)) = (method, &self.leaves) {
+            return Ok(leaves.of(&self.forest, &rounded(rows, self.takes, &self.name)?));
+        }
         let means = self.means(rows)?;
         Ok(match (&self.classes, method) {
             (None, _) if self.width == 1 => Prediction::flat(Data::Double(means.values)),

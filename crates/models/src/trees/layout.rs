@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::leaf_numbers::{LeafNumbers, PartNumbers};
 use super::top::Top;
 use super::views::{Key, Missing, Rank, Views};
 use super::{BY_CATEGORY, Forest, Leaves, Packed, Part, Sum, Tree};
@@ -52,7 +53,7 @@ pub(crate) struct Builder<S = f64> {
     width: usize,
     n_trees: usize,
     part: Draft<S>,
-    done: Vec<Part<S>>,
+    done: Vec<(Part<S>, PartNumbers)>,
 }
 
 /// A part whose thresholds are not known yet.
@@ -64,6 +65,7 @@ struct Draft<S> {
     starts: Vec<u32>,
     values: Vec<S>,
     sets: Vec<u32>,
+    numbers: PartNumbers,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,9 +92,15 @@ impl<S: Sum> Builder<S> {
         Self { n_features, width, n_trees: 0, part: Draft::new(), done: Vec::new() }
     }
 
-    pub(crate) fn finish(mut self) -> Forest<S> {
+    pub(crate) fn finish(self) -> Forest<S> {
+        self.finish_numbered().0
+    }
+
+    /// The forest, and beside it the numbers that its leaves had among the nodes of their trees.
+    pub(crate) fn finish_numbered(mut self) -> (Forest<S>, LeafNumbers) {
         self.done.push(self.part.finish(self.width));
-        Forest { parts: self.done, n_trees: self.n_trees }
+        let (parts, numbers) = self.done.into_iter().unzip();
+        (Forest { parts, n_trees: self.n_trees }, LeafNumbers(numbers))
     }
 
     /// Adds a tree whose root is the first node, and whose leaves are added to the sums from `output` on. `leaf` adds
@@ -160,6 +168,7 @@ impl<S: Sum> Draft<S> {
             starts: Vec::new(),
             values: Vec::new(),
             sets: Vec::new(),
+            numbers: PartNumbers::default(),
         }
     }
 
@@ -184,6 +193,8 @@ impl<S: Sum> Draft<S> {
             }
             let Node::Split { feature, test, left, right } = node else {
                 self.set_leaf(place as usize, width, |values| leaf(index, values))?;
+                // The queue gives places in ascending order, and a tree has fewer nodes than 32 bits count.
+                self.numbers.push(place as usize, index as u32);
                 continue;
             };
             let key = key(*feature, test);
@@ -221,7 +232,7 @@ impl<S: Sum> Draft<S> {
         Ok(())
     }
 
-    fn finish(self, width: usize) -> Part<S> {
+    fn finish(self, width: usize) -> (Part<S>, PartNumbers) {
         let tests = self.nodes.iter().filter_map(|node| match node {
             DraftNode::Place(_) => None,
             DraftNode::Number { key, threshold, .. } => Some((*key, *threshold)),
@@ -243,7 +254,7 @@ impl<S: Sum> Draft<S> {
         let nodes: Vec<Packed> = self.nodes.iter().map(pack).collect();
         let tops = self.trees.iter().map(|tree| Top::new(&nodes, tree.root)).collect();
         let leaves = Leaves { width, starts: self.starts, values: self.values };
-        Part { nodes, trees: self.trees, tops, leaves, sets: self.sets, views }
+        (Part { nodes, trees: self.trees, tops, leaves, sets: self.sets, views }, self.numbers)
     }
 }
 

@@ -103,7 +103,12 @@ proptest! {
             let leaf = |node, leaves: &mut Vec<f64>| leaves.extend((0..width).map(|at| value(tree, node, at)));
             builder.add(nodes, output(tree), leaf).unwrap();
         }
-        let forest = builder.finish();
+        let (forest, numbers) = builder.finish_numbered();
+        let leaves: Vec<u32> = rows
+            .iter()
+            .flat_map(|row| trees.iter().map(|nodes| walk_plainly(nodes, row) as u32))
+            .collect();
+        prop_assert_eq!(forest.leaves(&numbers, &rows.concat(), N_FEATURES), leaves);
 
         let mut expected = vec![0.0; rows.len() * n_outputs];
         for (row, sums) in rows.iter().zip(expected.chunks_exact_mut(n_outputs)) {
@@ -185,7 +190,7 @@ fn very_many_thresholds_and_columns_are_exact() {
     let n_columns = 40_000;
     let mut builder = Builder::new(n_columns, 1);
     (0..n_columns).for_each(|column| builder.add(&stump(column, 0.5), 0, leaf).unwrap());
-    let forest = builder.finish();
+    let (forest, numbers) = builder.finish_numbered();
     // As many rows as go together, and some more.
     for n_rows in [1, GROUP + 1] {
         let rows: Vec<f64> =
@@ -193,6 +198,8 @@ fn very_many_thresholds_and_columns_are_exact() {
         let mut sums = vec![0.0; n_rows];
         forest.add_to(&rows, n_columns, &mut sums, 1);
         assert_eq!(sums, vec![26_666.0; n_rows]);
+        let leaves = [1, 2, 2].into_iter().cycle().take(n_columns).collect::<Vec<_>>().repeat(n_rows);
+        assert_eq!(forest.leaves(&numbers, &rows, n_columns), leaves);
     }
 }
 

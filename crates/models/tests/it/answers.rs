@@ -272,6 +272,21 @@ fn a_method_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn leaves_are_told_by_trees_themselves_and_not_by_what_is_around_them() {
+    let has_leaves = |file: &str| model(file).methods().contains(&Method::Apply);
+    for trees in
+        ["sk-dtree-clf", "sk-rf-reg", "sk-extratrees", "sk-gbc", "sk19-forest-targets", "sk19-embedding"]
+    {
+        assert!(has_leaves(&format!("{trees}/model.joblib")), "{trees}");
+    }
+    for other in ["sk-adaboost", "sk-hgb-reg", "sk-iforest", "sk19-bagging-columns", "sk19-voting-hard"] {
+        assert!(!has_leaves(&format!("{other}/model.joblib")), "{other}");
+    }
+    // A pipeline that ends with a forest.
+    assert!(!has_leaves("mlflow-retail-pipeline/model"));
+}
+
+#[test]
 fn what_a_model_was_saved_for_is_its_default() {
     assert_eq!(model("mlflow-wine-classifier-proba/model").default_method(), Method::PredictProba);
     assert_eq!(model("mlflow-retail-pipeline/model").default_method(), Method::Predict);

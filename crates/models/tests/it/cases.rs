@@ -19,6 +19,8 @@ pub(crate) const BIT_EQUAL: &str = "\
     retail-hgb retail-hgb-cat sk-dtree-clf sk-dtree-reg sk-extratrees sk-gbr sk-hgb-reg \
     sk-rf-reg sk13-histogram-categories sk13-one-hot-infrequent sk13-ordinal-missing sk15-histogram \
     sk15-histogram-categories sk15-imputer-of-texts sk19-forest-missing \
+    sk19-asked-leaves-boosting sk19-asked-leaves-forest-best-first sk19-asked-leaves-forest-of-one \
+    sk19-asked-leaves-tree-best-first sk19-asked-leaves-tree-targets sk19-asked-leaves-forest-targets \
     sk19-histogram sk19-histogram-categories sk19-imputer-constant \
     sk19-imputer-indicator sk19-imputer-of-texts sk19-indicator sk19-one-hot-drop sk19-one-hot-few \
     sk19-one-hot-infrequent sk19-ordinal-infrequent sk19-ordinal-missing sk19-scaler-max-abs \
@@ -218,6 +220,10 @@ fn compare(got: &Data, expected: &Json) -> Result<Difference, String> {
                 !values[index].is_nan()
             }
             (Data::Double(values), Json::String(text)) if text == "NaN" => values[index].is_nan(),
+            // The logarithm of a probability of zero.
+            (Data::Double(values), Json::String(text)) if text == "-inf" => {
+                values[index] == f64::NEG_INFINITY
+            }
             (Data::Long(values), Json::Number(expected)) => Some(values[index]) == expected.as_i64(),
             (Data::Integer(values), Json::Number(expected)) => {
                 Some(i64::from(values[index])) == expected.as_i64()

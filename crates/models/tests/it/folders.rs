@@ -154,7 +154,7 @@ fn a_predict_function_that_the_model_has_not_is_refused() {
     check_refused(
         folder(&[("MLmodel", Text(mlmodel)), ("model.pkl", svc())]).path(),
         expect![
-            "an MLflow model with `predict_fn: score` is not supported: it is one of predict, predict_proba, predict_log_proba, decision_function, transform, score_samples, kneighbors, kneighbors_distance"
+            "an MLflow model with `predict_fn: score` is not supported: it is one of predict, predict_proba, predict_log_proba, decision_function, transform, score_samples, kneighbors, kneighbors_distance, apply"
         ],
     );
 }
@@ -490,7 +490,7 @@ fn a_threshold_that_makes_no_sense_is_refused() {
         "sk-gbc-binary/model.joblib",
         "method: predict_probability",
         expect![
-            "`DIR/forebay.yaml`: `method`: `predict_probability` is none of predict, predict_proba, predict_log_proba, decision_function, transform, score_samples, kneighbors, kneighbors_distance"
+            "`DIR/forebay.yaml`: `method`: `predict_probability` is none of predict, predict_proba, predict_log_proba, decision_function, transform, score_samples, kneighbors, kneighbors_distance, apply"
         ],
     );
     check(

@@ -17,7 +17,7 @@ logarithms and exponentials that Python's libraries compute in another order, an
 inside of a pipeline counts with its pipeline. Classes that are served and are not here (`forebay model inspect` names what
 it does not know) have no file of their own among the fixtures.
 
-Three things to know:
+Four things to know:
 
 - Among neighbours that are equally far away, scikit-learn's brute force (`KNeighborsClassifier` and its relatives above 15
   columns or of few rows, `KNNImputer`) takes those that a partial sort leaves in front, which may be others on another
@@ -25,6 +25,8 @@ Three things to know:
 - A LightGBM text file does not say which class wrote it: of an objective that tells classes apart it answers classes, and the
   probabilities as `predict_proba`. A pickle or an MLflow folder of the `Booster` answers probabilities, as in Python.
 - XGBoost sums in 32 bits. Its DART boosters differ between versions in the last of them.
+- `apply` of a `GradientBoostingClassifier` has a column for each tree: the leaves of the classes side by side, stage after
+  stage, where scikit-learn has a third dimension (`.reshape(rows, stages, -1)` gives it back).
 
 This page is written by a test of `crates/models` from the fixtures.
 

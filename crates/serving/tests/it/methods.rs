@@ -1,9 +1,9 @@
 //! What a model is asked for besides `predict`: chosen in every protocol, told in every description.
 
 use serde_json::{Value, json};
-use serving::{ServerHandler, Settings};
+use serving::{LoadedModel, ModelState, ServedModel, ServerHandler, Settings};
 
-use crate::fixture::{Answer, get, post, served, server};
+use crate::fixture::{Answer, get, post, project, served, server};
 
 const ROW: [f64; 4] = [5.2, 3.4, 1.4, 0.2];
 
@@ -18,39 +18,55 @@ fn json_of(answer: &Answer) -> Value {
 
 #[test]
 fn acc_s4_118_a_method_is_chosen_in_every_protocol() {
-    let handler = handler();
+    for method in ["predict_proba", "decision_function"] {
+        let scores = answer_in_every_protocol(&handler(), method);
+        assert_eq!(scores.as_array().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn the_leaves_of_trees_are_told_in_every_protocol() {
+    let file = project().join("fixtures/models/sk19-asked-leaves-forest/model.joblib");
+    let state = ModelState::Ready(Box::new(LoadedModel::load(&file).unwrap()));
+    let model = ServedModel { state, ..served("labels") };
+    let settings = Settings { compute_threads: 1, ..Settings::default() };
+    let leaves = answer_in_every_protocol(&server(vec![model], settings).handler(), "apply");
+    let leaves = leaves.as_array().unwrap();
+    assert!(leaves.len() == 14 && leaves.iter().all(Value::is_u64), "{leaves:?}");
+}
+
+/// What the model `labels` answers to a method, which is the same however it is asked.
+fn answer_in_every_protocol(handler: &ServerHandler, method: &str) -> Value {
     let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW }]);
     let v2 = "/v2/models/labels/infer";
-    for method in ["predict_proba", "decision_function"] {
-        let outputs = json!({ "inputs": tensor, "outputs": [{ "name": method }] });
-        let expected = json_of(&post(&handler, v2, &outputs.to_string()))["outputs"][0]["data"].clone();
-        assert_eq!(expected.as_array().unwrap().len(), 3);
-        let ways = [
-            ("/v1/models/labels:predict", json!({ "instances": [ROW], "method": method }), "/predictions/0"),
-            (
-                "/invocations",
-                json!({ "inputs": [ROW], "params": { "predict_method": method } }),
-                "/predictions/0",
-            ),
-            ("/predict", json!({ "features": ROW, "method": method }), "/prediction"),
-            ("/batch-predict", json!({ "instances": [ROW], "method": method }), "/predictions/0"),
-            (v2, json!({ "inputs": tensor, "parameters": { "method": method } }), "/outputs/0/data"),
-        ];
-        for (path, body, pointer) in ways {
-            let answer = post(&handler, path, &body.to_string());
-            assert_eq!(json_of(&answer).pointer(pointer), Some(&expected), "{path} {body}");
-            assert_eq!(answer.field("x-forebay-warning"), None, "{path} {body}");
-        }
-        for (path, body, pointer) in [
-            ("/v1/models/labels:predict", json!({ "instances": [ROW] }), "/predictions/0"),
-            ("/invocations", json!({ "inputs": [ROW] }), "/predictions/0"),
-            ("/predict", json!({ "features": ROW }), "/prediction"),
-            (v2, json!({ "inputs": tensor }), "/outputs/0/data"),
-        ] {
-            let answer = post(&handler, &format!("{path}?method={method}"), &body.to_string());
-            assert_eq!(json_of(&answer).pointer(pointer), Some(&expected), "{path} {body}");
-        }
+    let outputs = json!({ "inputs": tensor, "outputs": [{ "name": method }] });
+    let expected = json_of(&post(handler, v2, &outputs.to_string()))["outputs"][0]["data"].clone();
+    let ways = [
+        ("/v1/models/labels:predict", json!({ "instances": [ROW], "method": method }), "/predictions/0"),
+        (
+            "/invocations",
+            json!({ "inputs": [ROW], "params": { "predict_method": method } }),
+            "/predictions/0",
+        ),
+        ("/predict", json!({ "features": ROW, "method": method }), "/prediction"),
+        ("/batch-predict", json!({ "instances": [ROW], "method": method }), "/predictions/0"),
+        (v2, json!({ "inputs": tensor, "parameters": { "method": method } }), "/outputs/0/data"),
+    ];
+    for (path, body, pointer) in ways {
+        let answer = post(handler, path, &body.to_string());
+        assert_eq!(json_of(&answer).pointer(pointer), Some(&expected), "{path} {body}");
+        assert_eq!(answer.field("x-forebay-warning"), None, "{path} {body}");
     }
+    for (path, body, pointer) in [
+        ("/v1/models/labels:predict", json!({ "instances": [ROW] }), "/predictions/0"),
+        ("/invocations", json!({ "inputs": [ROW] }), "/predictions/0"),
+        ("/predict", json!({ "features": ROW }), "/prediction"),
+        (v2, json!({ "inputs": tensor }), "/outputs/0/data"),
+    ] {
+        let answer = post(handler, &format!("{path}?method={method}"), &body.to_string());
+        assert_eq!(json_of(&answer).pointer(pointer), Some(&expected), "{path} {body}");
+    }
+    expected
 }
 
 #[test]

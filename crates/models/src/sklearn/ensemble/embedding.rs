@@ -1,17 +1,19 @@
 //! `RandomTreesEmbedding`: a column for each leaf of each tree, with a one where a row arrives.
 
 use super::members;
-use crate::estimator::{Part, Step, Transformer, transformer};
+use crate::estimator::{Part, Predictor, Step, Transformer, transformer};
 use crate::fault::Fault;
 use crate::object::{Object, Value};
-use crate::rows::{Refusal, Rows, Takes};
+use crate::rows::{Matrix, Refusal, Rows, Takes};
 use crate::sklearn::tree;
 use crate::trees::{Builder, Forest, Node};
+use crate::{Data, Method, Prediction};
 
 #[derive(Debug)]
 struct Embedding {
     n_features: usize,
-    n_outputs: usize,
+    /// For each column: the number of its leaf among the nodes of its tree.
+    leaves: Vec<i64>,
     gives_sparse: bool,
     /// One sum per tree: the column of the leaf.
     forest: Forest,
@@ -45,7 +47,18 @@ pub(super) fn embedding(object: &Object<'_>) -> Result<Step, Fault> {
     }
     let (n_features, builder) = builder.ok_or_else(problem)?;
     let gives_sparse = object.flag_or("sparse_output", true)?;
-    Ok(transformer(Embedding { n_features, n_outputs: start, gives_sparse, forest: builder.finish() }))
+    let leaves = leaves.concat();
+    Ok(transformer(Embedding { n_features, leaves, gives_sparse, forest: builder.finish() }))
+}
+
+impl Embedding {
+    /// For each row, the columns of the leaves that it reaches, one for each tree.
+    fn columns(&self, matrix: &Matrix<'_>) -> Vec<f64> {
+        let n_trees = self.forest.n_trees();
+        let mut columns = vec![0.0; matrix.n_rows * n_trees];
+        self.forest.add_to(&matrix.values, self.n_features, &mut columns, n_trees);
+        columns
+    }
 }
 
 impl Part for Embedding {
@@ -56,7 +69,11 @@ impl Part for Embedding {
 
 impl Transformer for Embedding {
     fn n_outputs(&self, _n_inputs: usize) -> usize {
-        self.n_outputs
+        self.leaves.len()
+    }
+
+    fn besides(&self) -> Option<&dyn Predictor> {
+        Some(self)
     }
 
     fn gives_sparse(&self, _takes_sparse: bool) -> bool {
@@ -65,13 +82,25 @@ impl Transformer for Embedding {
 
     fn transform<'a>(&self, rows: Rows<'a>) -> Result<Rows<'a>, Refusal> {
         let matrix = tree::rounded(rows, Takes::Finite, "RandomTreesEmbedding")?;
-        let n_trees = self.forest.n_trees();
-        let mut columns = vec![0.0; matrix.n_rows * n_trees];
-        self.forest.add_to(&matrix.values, self.n_features, &mut columns, n_trees);
-        let mut values = vec![0.0; matrix.n_rows * self.n_outputs];
-        for (columns, row) in columns.chunks_exact(n_trees).zip(values.chunks_exact_mut(self.n_outputs)) {
+        let (n_trees, n_outputs) = (self.forest.n_trees(), self.leaves.len());
+        let columns = self.columns(&matrix);
+        let mut values = vec![0.0; matrix.n_rows * n_outputs];
+        for (columns, row) in columns.chunks_exact(n_trees).zip(values.chunks_exact_mut(n_outputs)) {
             columns.iter().for_each(|column| row[*column as usize] = 1.0);
         }
-        Ok(Rows::matrix(matrix.n_rows, self.n_outputs, values))
+        Ok(Rows::matrix(matrix.n_rows, n_outputs, values))
+    }
+}
+
+impl Predictor for Embedding {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Apply]
+    }
+
+    fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+        let matrix = tree::rounded(rows, Takes::Finite, "RandomTreesEmbedding")?;
+        let leaf = |column: &f64| self.leaves[*column as usize];
+        let leaves = self.columns(&matrix).iter().map(leaf).collect();
+        Ok(Prediction::rows(self.forest.n_trees(), Data::Long(leaves)))
     }
 }

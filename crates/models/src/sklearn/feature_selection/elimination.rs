@@ -19,7 +19,8 @@ pub(super) fn elimination(object: &Object<'_>) -> Result<Step, Fault> {
     let selection = Selection::new(object, &support(object)?, Takes::Missing);
     let last = object.some("estimator_").and_then(|estimator| compile(&estimator, Some("estimator_")).ok());
     Ok(match last.map(|last| last.step) {
-        Some(Step::Predictor(last)) if last.n_inputs().is_none_or(|n| n == selection.kept.len()) => {
+        Some(Step::Predictor(mut last)) if last.n_inputs().is_none_or(|n| n == selection.kept.len()) => {
+            last.forget_leaves();
             predictor(Elimination { selection, last })
         }
         _ => transformer(selection),

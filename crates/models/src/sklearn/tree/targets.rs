@@ -1,6 +1,6 @@
 //! Trees and forests that answer several questions at once, each with classes of its own.
 
-use super::{SavedTree, rounded, shares};
+use super::{Leaves, SavedTree, rounded, shares};
 use crate::classifier::pick;
 use crate::estimator::{Part, Predictor, Step, predictor};
 use crate::fault::Fault;
@@ -21,6 +21,7 @@ struct ManyTargets {
     width: usize,
     /// Until 0.20 numbers of classes became floats.
     gives_doubles: bool,
+    leaves: Option<Leaves>,
 }
 
 /// A classifier whose `classes_` are those of several targets.
@@ -43,7 +44,7 @@ pub(in crate::sklearn) fn many_targets(object: &Object<'_>, trees: &[Value<'_>])
         });
         added.map_err(|problem| object.problem(problem))?;
     }
-    let forest = builder.finish();
+    let (forest, numbers) = builder.finish_numbered();
     Ok(predictor(ManyTargets {
         name: object.name().to_owned(),
         n_features,
@@ -52,6 +53,7 @@ pub(in crate::sklearn) fn many_targets(object: &Object<'_>, trees: &[Value<'_>])
         classes,
         width,
         gives_doubles: object.sklearn_version().is_some_and(|version| version < (0, 21)),
+        leaves: Some(Leaves::new(object, numbers)),
     }))
 }
 
@@ -63,15 +65,22 @@ impl Part for ManyTargets {
 
 impl Predictor for ManyTargets {
     fn methods(&self) -> Vec<Method> {
-        vec![Method::Predict]
+        [Method::Predict].into_iter().chain(self.leaves.as_ref().map(|_| Method::Apply)).collect()
     }
 
     fn take_sparse(&mut self) {
         self.takes = Takes::Finite;
     }
 
-    fn predict(&self, _method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
+    fn forget_leaves(&mut self) {
+        self.leaves = None;
+    }
+
+    fn predict(&self, method: Method, rows: Rows<'_>) -> Result<Prediction, Refusal> {
         let matrix = rounded(rows, self.takes, &self.name)?;
+        if let (Method::Apply, Some(leaves)) = (method, &self.leaves) {
+            return Ok(leaves.of(&self.forest, &matrix));
+        }
         let n_values = self.classes.len() * self.width;
         let mut sums = vec![0.0; matrix.n_rows * n_values];
         self.forest.add_to(&matrix.values, self.n_features, &mut sums, n_values);
