@@ -11,6 +11,7 @@ use models::{
     Signature, Texts, Values,
 };
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use serving::{RowFormat, read_rows};
 
@@ -19,8 +20,11 @@ use serving::{RowFormat, read_rows};
 #[serde(deny_unknown_fields)]
 struct Written {
     #[serde(default)]
-    columns: Option<Vec<String>>,
+    columns: Option<Vec<Value>>,
     data: Vec<Vec<Value>>,
+    /// The names of the rows, which pandas writes too and no model is told.
+    #[serde(default, rename = "index")]
+    _index: IgnoredAny,
 }
 
 /// Reads the rows for a model from a file; `-` is standard input. What is missing is `null` in JSON, and nothing in CSV.
@@ -176,10 +180,13 @@ pub(crate) fn predict(model: &Model, method: Method, batch: &Batch) -> anyhow::R
 }
 
 fn parse(text: &str) -> anyhow::Result<Batch> {
-    let Written { columns, data } = serde_json::from_str(text)?;
+    let Written { columns, data, .. } = serde_json::from_str(text)?;
     // Columns without names are told by their numbers.
     let numbers = || (0..data.first().map_or(0, Vec::len)).map(|column| column.to_string()).collect();
-    let columns = columns.unwrap_or_else(numbers);
+    let columns: Vec<String> = match columns {
+        Some(columns) => columns.into_iter().enumerate().map(name).collect::<Result<_, _>>()?,
+        None => numbers(),
+    };
     for (row, cells) in data.iter().enumerate() {
         let (n_cells, n_columns) = (cells.len(), columns.len());
         ensure!(n_cells == n_columns, "data[{row}]: expected {n_columns} values, got {n_cells}");
@@ -191,6 +198,15 @@ fn parse(text: &str) -> anyhow::Result<Batch> {
     };
     let columns = columns.into_iter().enumerate().map(column).collect::<Result<_, _>>()?;
     Ok(Batch::table(columns))
+}
+
+/// The name of a column; pandas counts those of an array.
+fn name((index, name): (usize, Value)) -> anyhow::Result<String> {
+    match name {
+        Value::String(name) => Ok(name),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => bail!("columns[{index}]: expected a text or a number"),
+    }
 }
 
 /// Cells in the narrowest type that all of them have.
@@ -255,6 +271,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_pandas_splits_is_taken_with_its_index_and_columns_that_are_numbers() {
+        let rows = parse(r#"{"columns":[1,0],"index":[0],"data":[[2.5,7.5]]}"#);
+        let Columns::Table(columns) = rows.unwrap().columns else { panic!() };
+        assert_eq!(columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["1", "0"]);
+    }
+
+    #[test]
     fn columns_have_the_type_of_their_values() {
         let rows =
             parse(r#"{"columns":["a","b","c","d"],"data":[[1,1,"x",true],[2,null,null,false]]}"#).unwrap();
@@ -273,6 +296,7 @@ mod tests {
                 r#"{"columns":["a"],"data":[[null],[1],["x"]]}"#,
                 "column `a`: data[2] is a text, after a number",
             ),
+            (r#"{"columns":[null],"data":[[1]]}"#, "columns[0]: expected a text or a number"),
             (r#"{"columns":["a"],"data":[[{}]]}"#, "column `a`: data[0] is a list or object"),
             (r#"{"columns":["a"]}"#, "missing field `data`"),
         ] {

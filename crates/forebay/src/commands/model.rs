@@ -7,7 +7,7 @@ mod verify;
 use std::path::Path;
 
 use anyhow::Context;
-use models::{Method, Model};
+use models::Model;
 
 use super::End;
 
@@ -40,11 +40,4 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
 
 fn load(path: &Path) -> anyhow::Result<Model> {
     models::load(path).with_context(|| format!("cannot load the model at `{}`", path.display()))
-}
-
-/// The method that is meant by a name. `predict` is what the model was saved for, as it is in MLflow, where a folder may
-/// say that it stands for probabilities (`predict_fn`).
-fn meant(model: &Model, method: Method) -> Method {
-    let is_there = model.methods().contains(&Method::Predict);
-    if method == Method::Predict && is_there { model.default_method() } else { method }
 }

@@ -131,3 +131,39 @@ fn predict_is_what_the_model_was_saved_for() {
         run(FOREBAY, &["model", "verify", &model, "--input", &input, "--expected", &expected, "-o", "json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_method_that_is_named_is_the_one_that_answers_whatever_the_model_was_saved_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |file: &str| folder.path().join(file).display().to_string();
+    let case = |file: &str| project(&format!("fixtures/models/iris-logreg/{file}"));
+    std::fs::copy(case("model.joblib"), place("model.joblib")).unwrap();
+    std::fs::write(place("forebay.yaml"), "method: predict_proba\n").unwrap();
+    std::fs::write(place("rows.json"), r#"{"columns":[0,1,2,3],"index":[0],"data":[[5.1,3.5,1.4,0.2]]}"#)
+        .unwrap();
+    let (model, rows) = (place("model.joblib"), place("rows.json"));
+    let predict = |more: &[&str]| {
+        let output = run(FOREBAY, &[&["model", "predict", &model, "--input", &rows], more].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(predict(&[]).starts_with(r#"{"predict_proba":[[0.9"#), "{}", predict(&[]));
+    assert_eq!(predict(&["--method", "predict"]), "{\"predict\":[0]}\n");
+
+    let probabilities = predict(&[]);
+    let both = probabilities.trim_end().replacen('{', r#"{"predict":[0],"#, 1);
+    for (expected, is_right) in
+        [(both, true), (r#"{"predict":[0],"predict_proba":[[0,0,1]]}"#.to_owned(), false)]
+    {
+        std::fs::write(place("answers.json"), &expected).unwrap();
+        let output = run(
+            FOREBAY,
+            &["model", "verify", &model, "--input", &rows, "--expected", &place("answers.json")],
+        );
+        assert_eq!(
+            output.status.success(),
+            is_right,
+            "{expected}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+}

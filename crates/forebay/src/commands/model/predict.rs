@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use models::Method;
 use serde_json::{Map, Value};
 
-use super::{load, meant};
+use super::load;
 use crate::commands::End;
 use crate::output::{self, Output};
 use crate::rows;
@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     let model = load(&options.model)?;
     let batch = rows::read(&options.input, model.signature())?;
     let method = options.method.unwrap_or_else(|| model.default_method());
-    let answers = rows::prediction(&rows::predict(&model, meant(&model, method), &batch)?);
+    let answers = rows::prediction(&rows::predict(&model, method, &batch)?);
     let text = match options.output {
         Output::Json => {
             Value::Object(Map::from_iter([(method.as_str().to_owned(), answers)])).to_string() + "\n"

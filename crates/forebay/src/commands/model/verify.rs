@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use models::{Batch, Method, Model};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{load, meant};
+use super::load;
 use crate::commands::End;
 use crate::output::table::Printer;
 use crate::output::{self, Output};
@@ -57,11 +57,12 @@ struct Difference {
 pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     let model = load(&options.model)?;
     let batch = rows::read(&options.input, model.signature())?;
-    let expected = rows::read_answers(&options.expected)?;
+    let answers = rows::read_answers(&options.expected)?;
     let mut differences = Vec::new();
     for method in Method::ALL {
-        if let Some(expected) = expected.get(method.as_str()) {
-            differences.push((method, difference(&model, method, &batch, expected)?));
+        if let Some(expected) = answers.get(method.as_str()) {
+            differences
+                .push((method, difference(&model, meant(&model, method, &answers), &batch, expected)?));
         }
     }
     if differences.is_empty() {
@@ -77,8 +78,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     Ok(if differences.iter().all(is_fine) { End::Done } else { End::Failed })
 }
 
+/// The method that is meant by a name. `predict` is what the model was saved for, as it is in MLflow, where a folder may say that
+/// it stands for probabilities (`predict_fn`); unless the answers have these by their own name.
+fn meant(model: &Model, method: Method, answers: &Map<String, Value>) -> Method {
+    let default = model.default_method();
+    let is_there = model.methods().contains(&Method::Predict);
+    let is_said = answers.contains_key(default.as_str());
+    if method == Method::Predict && is_there && !is_said { default } else { method }
+}
+
 fn difference(model: &Model, method: Method, batch: &Batch, expected: &Value) -> anyhow::Result<Difference> {
-    let got = rows::prediction(&rows::predict(model, meant(model, method), batch)?);
+    let got = rows::prediction(&rows::predict(model, method, batch)?);
     let (mut got_values, mut expected_values) = (Vec::new(), Vec::new());
     flatten(&got, &mut got_values);
     flatten(expected, &mut expected_values);
