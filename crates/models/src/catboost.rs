@@ -144,7 +144,7 @@ impl Part for Model {
 impl Predictor for Model {
     fn methods(&self) -> Vec<Method> {
         match self.classes {
-            Some(_) => vec![Method::Predict, Method::PredictProba],
+            Some(_) => vec![Method::Predict, Method::PredictProba, Method::PredictLogProba],
             None => vec![Method::Predict],
         }
     }
@@ -157,6 +157,11 @@ impl Predictor for Model {
         let mut sums = self.sums(rows)?;
         Ok(match (&self.classes, method) {
             (Some(_), Method::PredictProba) => self.probabilities(sums),
+            (Some(_), Method::PredictLogProba) => {
+                let Prediction { shape, data } = self.probabilities(sums);
+                let logarithms = data.to_doubles().into_iter().map(f64::ln).collect();
+                Prediction { shape, data: Data::Double(logarithms) }
+            }
             (Some(classes), _) => self.classify(classes, &sums),
             (None, _) => {
                 let n_outputs = self.bias.len();

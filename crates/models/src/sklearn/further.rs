@@ -15,7 +15,8 @@ const LOG_PROBABILITIES: &str = "\
     ensemble.GradientBoostingClassifier ensemble.RandomForestClassifier linear_model.LogisticRegression \
     linear_model.LogisticRegressionCV linear_model.SGDClassifier naive_bayes.BernoulliNB naive_bayes.CategoricalNB \
     naive_bayes.ComplementNB naive_bayes.GaussianNB naive_bayes.MultinomialNB neural_network.MLPClassifier \
-    semi_supervised.SelfTrainingClassifier svm.NuSVC svm.SVC tree.DecisionTreeClassifier tree.ExtraTreeClassifier";
+    semi_supervised.SelfTrainingClassifier svm.NuSVC svm.SVC tree.DecisionTreeClassifier tree.ExtraTreeClassifier \
+    model_selection.FixedThresholdClassifier model_selection.TunedThresholdClassifierCV";
 
 /// The classes of scikit-learn whose `score_samples` is their `decision_function` and their `offset_`.
 const SCORES: &str = "\
