@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use crate::grpc::behind_a_network_load_balancer;
 use crate::project;
@@ -14,9 +14,22 @@ use crate::serve::Serving;
 /// Says that packages may be installed, and the network used for it.
 const SWITCH: &str = "FOREBAY_TEST_PYPI";
 
+/// Packages of PyPI, in a virtual environment below the target folder.
+pub(crate) struct Environment {
+    /// Its folder there, and the list of its packages in `tests/clients`.
+    name: &'static str,
+    python: OnceLock<PathBuf>,
+}
+
+/// What clients are written with.
+static CLIENTS: Environment = Environment::new("clients");
+
+/// What models are trained with.
+pub(crate) static TRAINING: Environment = Environment::new("training");
+
 #[test]
 fn acc_s0_32_tritonclient_is_answered_over_http_and_grpc() {
-    let Some(python) = python("tritonclient") else { return };
+    let Some(python) = CLIENTS.python("tritonclient") else { return };
     let models = [
         ("iris", "iris-svc/model.joblib"),
         ("labels", "iris-strlabels/model.joblib"),
@@ -32,21 +45,21 @@ fn acc_s0_32_tritonclient_is_answered_over_http_and_grpc() {
 
 #[test]
 fn tritonclient_is_answered_through_a_network_load_balancer() {
-    let Some(python) = python("tritonclient") else { return };
+    let Some(python) = CLIENTS.python("tritonclient") else { return };
     let (_platform, _folder, address) = behind_a_network_load_balancer();
     run(python, "triton_behind.py", &[&address.to_string()]);
 }
 
 #[test]
 fn acc_s0_16_clients_of_mlflow_are_answered() {
-    let Some(python) = python("mlflow") else { return };
+    let Some(python) = CLIENTS.python("mlflow") else { return };
     let serving = Serving::start(&[&project("fixtures/models/mlflow-retail-pipeline/model")]);
     run(python, "mlflow_scoring.py", &[&serving.address.to_string()]);
 }
 
 #[test]
 fn onnxruntime_of_the_active_python_runs_what_we_do_not() {
-    let Some(python) = python("onnxruntime") else { return };
+    let Some(python) = CLIENTS.python("onnxruntime") else { return };
     let environment = python.parent().and_then(Path::parent).unwrap();
     let rows = tempfile::tempdir().unwrap();
     let rows = rows.path().join("rows.csv");
@@ -71,35 +84,44 @@ fn onnxruntime_of_the_active_python_runs_what_we_do_not() {
     assert!(missing.contains("Celu") && missing.contains("`pip install onnxruntime`"), "{missing}");
 }
 
-/// The Python that has the clients; `None` where nothing may be installed, which is said even when output is captured.
-fn python(client: &str) -> Option<&'static Path> {
-    static PYTHON: LazyLock<PathBuf> = LazyLock::new(install);
-    if std::env::var_os(SWITCH).is_none_or(|value| value != "1") {
-        let _ = writeln!(std::io::stderr(), "skipped: {client} is installed and tried only with {SWITCH}=1");
-        return None;
-    }
-    Some(&PYTHON)
-}
+// === impl Environment ===
 
-/// Makes a virtual environment with the packages, unless there is one.
-fn install() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
-    let python = folder.join("bin/python");
-    let wanted = std::fs::read_to_string(script("requirements.txt")).unwrap();
-    let installed = folder.join("installed.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
-        return python;
+impl Environment {
+    const fn new(name: &'static str) -> Self {
+        Self { name, python: OnceLock::new() }
     }
-    let done = |command: &mut Command| {
-        let output = command.output().unwrap();
-        let problem = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?}: {problem}");
-    };
-    done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    done(Command::new(&python).args(pip).arg(script("requirements.txt")));
-    std::fs::write(installed, wanted).unwrap();
-    python
+
+    /// The Python that has the packages; `None` where nothing may be installed, which is said even when output is captured.
+    pub(crate) fn python(&self, what: &str) -> Option<&Path> {
+        if std::env::var_os(SWITCH).is_none_or(|value| value != "1") {
+            let _ =
+                writeln!(std::io::stderr(), "skipped: {what} is installed and tried only with {SWITCH}=1");
+            return None;
+        }
+        Some(self.python.get_or_init(|| self.install()))
+    }
+
+    /// Makes a virtual environment with the packages, unless there is one.
+    fn install(&self) -> PathBuf {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.name);
+        let python = folder.join("bin/python");
+        let packages = script(&format!("{}.txt", self.name));
+        let wanted = std::fs::read_to_string(&packages).unwrap();
+        let installed = folder.join("installed.txt");
+        if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+            return python;
+        }
+        let done = |command: &mut Command| {
+            let output = command.output().unwrap();
+            let problem = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{command:?}: {problem}");
+        };
+        done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        done(Command::new(&python).args(pip).arg(&packages));
+        std::fs::write(installed, wanted).unwrap();
+        python
+    }
 }
 
 fn script(name: &str) -> String {
@@ -107,7 +129,7 @@ fn script(name: &str) -> String {
 }
 
 /// Runs a script, whose assertions are the test. What it saw is shown with `--nocapture`.
-fn run(python: &Path, name: &str, arguments: &[&str]) {
+pub(crate) fn run(python: &Path, name: &str, arguments: &[&str]) {
     let output = Command::new(python).arg("-B").arg(script(name)).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     println!("{text}");

@@ -5,6 +5,7 @@
 //! The models are fixtures, whose answers the library that trained them gave.
 
 mod mistakes;
+mod trained;
 
 use std::path::Path;
 
@@ -57,6 +58,7 @@ const SAVED: &[Saved] = &[
     saved("models/lgb47-booster", "model.joblib", "lgbm.pkl"),
     saved("models/cat12-reg", "model.cbm", "prices.cbm"),
     saved("models/cat12-multi", "model.json", "cat.json"),
+    saved("models/cat12-categories", "model.cbm", "shop.cbm"),
     saved("onnx/logistic-names", "model.onnx", "iris.onnx"),
 ];
 
@@ -231,7 +233,13 @@ impl Mine {
         let tensor = |input: &Value| {
             let width = input["shape"][1].as_u64().map_or(1, |width| width as usize);
             let of_row = |row: &Vec<Value>| row[begin..begin + width].to_vec();
-            let data: Vec<Value> = rows.iter().flat_map(of_row).collect();
+            let mut data: Vec<Value> = rows.iter().flat_map(of_row).collect();
+            if input["datatype"] == "BYTES" {
+                // Categories that are numbers are texts here, as the datatype says.
+                data.iter_mut()
+                    .filter(|value| value.is_number())
+                    .for_each(|value| *value = json!(value.to_string()));
+            }
             begin += width;
             let shape =
                 [&[rows.len()], &vec![width; input["shape"].as_array().unwrap().len() - 1][..]].concat();
