@@ -83,27 +83,40 @@ impl Body {
     /// # Errors
     /// When what is there is not the beginning of a body.
     pub async fn begin(&mut self) -> Result<(), BodyError> {
+        self.take_in(BEGUN_BYTES, false).await
+    }
+
+    /// Waits for the end of the body, as long as no more than about `limit` bytes have come. A longer one goes on as a stream.
+    ///
+    /// # Errors
+    /// When what came is not the beginning of a body, or nothing comes any more.
+    pub async fn gather(&mut self, limit: usize) -> Result<(), BodyError> {
+        self.take_in(limit, true).await
+    }
+
+    async fn take_in(&mut self, limit: usize, waits: bool) -> Result<(), BodyError> {
         let Self::Stream(stream) = self else { return Ok(()) };
-        let mut begun = Bytes::new();
-        loop {
-            match poll_fn(|cx| Poll::Ready(stream.poll_chunk(cx))).await {
-                Poll::Ready(Some(Ok(chunk))) if begun.is_empty() => begun = chunk,
-                Poll::Ready(Some(Ok(chunk))) => begun = [begun, chunk].concat().into(),
+        let mut begun = BytesMut::new();
+        while begun.len() < limit {
+            let next = poll_fn(|cx| match stream.poll_chunk(cx) {
+                Poll::Pending if waits => Poll::Pending,
+                polled => Poll::Ready(polled),
+            });
+            match next.await {
+                Poll::Ready(Some(Ok(chunk))) if begun.is_empty() => begun = chunk.into(),
+                Poll::Ready(Some(Ok(chunk))) => begun.extend_from_slice(&chunk),
                 Poll::Ready(Some(Err(error))) => return Err(error),
                 Poll::Ready(None) => {
-                    *self = begun.into();
+                    *self = begun.freeze().into();
                     return Ok(());
                 }
                 Poll::Pending => break,
-            }
-            if begun.len() >= BEGUN_BYTES {
-                break;
             }
         }
         if !begun.is_empty()
             && let Self::Stream(rest) = std::mem::take(self)
         {
-            *self = Self::Stream(Box::new(Begun { begun, rest }));
+            *self = Self::Stream(Box::new(Begun { begun: begun.freeze(), rest }));
         }
         Ok(())
     }

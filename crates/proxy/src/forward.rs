@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use net::{
-    Body, BodyError, Bytes, ClientConnection, CollectError, ConnectError, LOADING, Method, Outgoing, Request,
-    Response, SendError, StatusCode,
+    Body, BodyError, Bytes, ClientConnection, ConnectError, LOADING, Method, Outgoing, Request, Response,
+    SendError, StatusCode,
 };
 use plan::Replay;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use crate::worker::{ListenerSlot, WorkerGroup, WorkerTarget};
 const ATTEMPTS: usize = 4;
 
 /// A request body up to this size is read whole before it is sent, so that it can be sent again.
-const REPLAY_BYTES: u64 = 1 << 20;
+const REPLAY_BYTES: usize = 1 << 20;
 
 /// An answer up to this size is read whole before it is passed on, where that allows asking again.
 const HELD_ANSWER_BYTES: u64 = 64 * 1024;
@@ -47,7 +47,8 @@ pub(crate) async fn forward(
     let settings = &listener.snapshot.settings;
     headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
     exchange.forwarded(&request.fields);
-    let prepared = Replayable::prepare(std::mem::take(&mut request.body)).await;
+    let may_be_sent_again = is_repeatable(group.group.replay, &request.method);
+    let prepared = Replayable::prepare(std::mem::take(&mut request.body), may_be_sent_again).await;
     let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {
@@ -255,19 +256,20 @@ enum Replayable {
 }
 
 impl Replayable {
-    async fn prepare(body: Body) -> Result<Self, BodyError> {
-        match body {
-            Body::Empty => Ok(Self::Kept(Bytes::new())),
-            Body::Full(bytes) => Ok(Self::Kept(bytes)),
-            Body::Stream(_) if body.remaining().is_some_and(|remaining| remaining <= REPLAY_BYTES) => {
-                match body.collect(usize::MAX).await {
-                    Ok(bytes) => Ok(Self::Kept(bytes)),
-                    Err(CollectError::Body(error)) => Err(error),
-                    Err(CollectError::TooLarge { .. }) => Err(BodyError::Malformed("too long")),
-                }
-            }
-            Body::Stream(_) => Ok(Self::Once(Some(body))),
+    /// Keeps a body that is short. One that does not say how long it is is waited for only where it may be sent again.
+    async fn prepare(mut body: Body, may_be_sent_again: bool) -> Result<Self, BodyError> {
+        let is_kept = match body.remaining() {
+            Some(remaining) => remaining <= REPLAY_BYTES as u64,
+            None => may_be_sent_again,
+        };
+        if is_kept {
+            body.gather(REPLAY_BYTES + 1).await?;
         }
+        Ok(match body {
+            Body::Empty => Self::Kept(Bytes::new()),
+            Body::Full(bytes) => Self::Kept(bytes),
+            Body::Stream(_) => Self::Once(Some(body)),
+        })
     }
 
     /// Whether it can be sent as often as it takes.

@@ -37,7 +37,10 @@ impl Platform {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self, arguments: &[&str]) {
-        let mut child = Command::new(&self.program)
+        // Where hangups are ignored, as behind nohup, they would be by the product too.
+        let mut child = Command::new("env")
+            .arg("--default-signal=HUP")
+            .arg(&self.program)
             .args(["up", "-o", "json", "--admin-port", "0", "--api-port", "0", "--state-dir"])
             .arg(self.state.path())
             .args(arguments)

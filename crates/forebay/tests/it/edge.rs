@@ -122,7 +122,9 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 fn start_in(terminal: &OwnedFd, arguments: &[&str]) -> Child {
     let stdio = || Stdio::from(terminal.try_clone().unwrap());
     let mut command = Command::new("setsid");
-    command.arg("--ctty").arg(FOREBAY).args(arguments).env_remove("FOREBAY_STATE_DIR");
+    // Where hangups are ignored, as behind nohup, they would be by the product too.
+    command.args(["--ctty", "env", "--default-signal=HUP", FOREBAY]).args(arguments);
+    command.env_remove("FOREBAY_STATE_DIR");
     command.stdin(stdio()).stdout(Stdio::piped()).stderr(stdio()).spawn().unwrap()
 }
 

@@ -178,14 +178,39 @@ fn check_host(fields: &Fields, version: Version) -> Result<(), Rejection> {
         (None, _) => Err(Rejection::NO_HOST),
         (Some(_), Some(_)) => Err(Rejection::SEVERAL_HOSTS),
         // Without a name it would lead to whatever a server takes for its default.
-        (Some(host), None) if !host.is_empty() && host.iter().all(|byte| is_authority_byte(*byte)) => Ok(()),
+        (Some(host), None) if is_authority(host) => Ok(()),
         (Some(_), None) => Err(Rejection::MALFORMED_HOST),
     }
 }
 
-/// Host and port without user information: reg-name, IP literal, colon (RFC 3986 §3.2).
-fn is_authority_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+/// A host that is not empty, with or without a port, and without user information (RFC 3986 §3.2.2, §3.2.3).
+fn is_authority(authority: &[u8]) -> bool {
+    let (is_host, port) = match authority.strip_prefix(b"[") {
+        Some(rest) => {
+            let Some(end) = memchr::memchr(b']', rest) else { return false };
+            let is_address = |byte: &u8| byte.is_ascii_alphanumeric() || b":.-_~".contains(byte);
+            (end > 0 && rest[..end].iter().all(is_address), &rest[end + 1..])
+        }
+        None => {
+            let end = memchr::memchr(b':', authority).unwrap_or(authority.len());
+            (is_name(&authority[..end]), &authority[end..])
+        }
+    };
+    let is_port = match port.split_first() {
+        None => true,
+        Some((colon, digits)) => *colon == b':' && digits.iter().all(u8::is_ascii_digit),
+    };
+    is_host && is_port
+}
+
+/// A registered name: what is encoded in it is, and is no NUL.
+fn is_name(name: &[u8]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
+    let is_encoded = |at: usize| {
+        name.get(at + 1..at + 3).is_some_and(|hex| hex != b"00" && hex.iter().all(u8::is_ascii_hexdigit))
+    };
+    let is_fine = |(at, byte): (usize, &u8)| is_plain(*byte) || (*byte == b'%' && is_encoded(at));
+    !name.is_empty() && name.iter().enumerate().all(is_fine)
 }
 
 fn expects_continue(fields: &Fields) -> Result<bool, Rejection> {

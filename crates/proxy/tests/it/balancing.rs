@@ -311,3 +311,31 @@ fn a_target_that_closes_idle_connections_at_random_moments_costs_no_get() {
         );
     });
 }
+
+#[test]
+fn a_request_in_chunks_that_meets_a_closed_connection_is_sent_again_too() {
+    run(async {
+        let target = forgetful().await;
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[target])]);
+        let world = World::start(plan_of(&balancer)).await;
+        let mut client = tokio::net::TcpStream::connect(balancer.listeners[0].addresses[0]).await.unwrap();
+        let request =
+            b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx\r\n\r\n\r\n0\r\n\r\n";
+        for _ in 0..300 {
+            tokio::io::AsyncWriteExt::write_all(&mut client, request).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"ok") {
+                let mut bytes = [0; 4096];
+                let n_bytes = tokio::io::AsyncReadExt::read(&mut client, &mut bytes).await.unwrap();
+                answer.extend_from_slice(&bytes[..n_bytes]);
+                let text = String::from_utf8_lossy(&answer);
+                assert!(n_bytes > 0 && text.starts_with("HTTP/1.1 200 "), "{text}");
+            }
+        }
+        let metrics = world.metrics.encode();
+        assert!(
+            !metrics.contains("forebay_retries_total{load_balancer=\"lb\",target_group=\"g\"} 0"),
+            "{metrics}"
+        );
+    });
+}
