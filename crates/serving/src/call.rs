@@ -128,13 +128,29 @@ impl Call<'_> {
 
     /// What the query says the model is asked for.
     pub(crate) fn method(&self) -> Result<Option<Method>, Fault> {
-        let method = self.query("method").map(|name| name.parse());
-        method.transpose().map_err(|problem| Fault::input("the query, `method`", problem))
+        let wrong = |problem| Fault::input("the query, `method`", problem);
+        let mut chosen = None;
+        for name in self.queries("method") {
+            let method: Method = name.parse().map_err(wrong)?;
+            match chosen.replace(method) {
+                Some(other) if other != method => {
+                    return Err(wrong(format!("the query asks for `{other}`, and for `{method}`")));
+                }
+                _ => {}
+            }
+        }
+        Ok(chosen)
     }
 
-    fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let pairs = self.target.query()?.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decoded(value)).next()
+    fn query(&self, name: &'static str) -> Option<Cow<'_, str>> {
+        self.queries(name).next()
+    }
+
+    /// The values of a key of the query.
+    fn queries(&self, name: &'static str) -> impl Iterator<Item = Cow<'_, str>> {
+        let pairs = self.target.query().into_iter().flat_map(|query| query.split('&'));
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        pairs.filter(move |(key, _)| *key == name).map(|(_, value)| percent_decoded(value))
     }
 }
 
@@ -188,6 +204,14 @@ impl Asked {
     /// What the answer calls the model.
     pub(crate) fn name_of<'a>(&'a self, entry: &'a Entry) -> &'a str {
         self.alias.as_deref().unwrap_or(&entry.name)
+    }
+
+    /// The method that the request chooses by its name, if it does.
+    pub(crate) fn chosen_method(&self) -> Option<Method> {
+        self.outputs.iter().find_map(|output| match output.ask {
+            Ask::Method(method) => output.name.as_ref().map(|_| method),
+            Ask::Output(_) => None,
+        })
     }
 
     /// How many rows the model answers for, each counted once for each output.

@@ -87,6 +87,47 @@ fn a_method_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn a_method_that_the_outputs_contradict_is_refused() {
+    let handler = handler();
+    let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW }]);
+    let asked = |method: &str, output: &str| {
+        let outputs = json!([{ "name": output }]);
+        let in_query = json!({ "inputs": tensor, "outputs": outputs });
+        let in_body = json!({ "inputs": tensor, "outputs": outputs, "parameters": { "method": method } });
+        let path = "/v2/models/labels/infer";
+        [(format!("{path}?method={method}"), in_query), (path.to_owned(), in_body)]
+    };
+    for (method, output) in
+        [("predict_proba", "predict"), ("predict", "predict_proba"), ("decision_function", "predict_proba")]
+    {
+        for (path, body) in asked(method, output) {
+            let answer = post(&handler, &path, &body.to_string());
+            assert_eq!(answer.status, 400, "{path} {body} {}", answer.text());
+            let expected =
+                format!("the request chooses the method `{method}`, and asks for the output `{output}`");
+            assert!(answer.text().contains(&expected), "{}", answer.text());
+        }
+    }
+    for method in ["predict", "predict_proba", "decision_function"] {
+        for (path, body) in asked(method, method) {
+            let answer = json_of(&post(&handler, &path, &body.to_string()));
+            assert_eq!(answer["outputs"][0]["name"], method, "{path} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_query_that_asks_for_two_methods_is_refused() {
+    let handler = handler();
+    let body = json!({ "instances": [ROW] }).to_string();
+    let path = "/v1/models/labels:predict?method=predict&method=";
+    let answer = post(&handler, &format!("{path}predict_proba"), &body);
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("asks for `predict`, and for `predict_proba`"), "{}", answer.text());
+    assert_eq!(post(&handler, &format!("{path}predict"), &body).status, 200);
+}
+
+#[test]
 fn what_has_no_effect_is_told() {
     let handler = handler();
     let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW }]);

@@ -1,6 +1,6 @@
 //! Inference: tensors in, tensors out. How they are written is the matter of others.
 
-use models::{Data, Prediction};
+use models::{Data, Method, Prediction};
 
 use super::request::{self, Request};
 use super::{ContentType, Wanted, response};
@@ -41,7 +41,7 @@ pub(crate) fn asked(mut request: Request<'_>, question: &Question<'_>) -> Result
     let mut asked = question.asked(decoded, request.beside)?;
     let names_nothing = asked.outputs.iter().all(|output| output.name.is_none());
     if !request.outputs.is_empty() {
-        asked.outputs = wanted(request.outputs, question)?;
+        asked.outputs = wanted(request.outputs, asked.chosen_method(), question)?;
     } else if names_nothing && !question.named_outputs.is_empty() {
         let all = (0..question.named_outputs.len()).map(Ask::Output);
         asked.outputs = all.map(|ask| Output { ask, name: None, is_binary: None }).collect();
@@ -53,18 +53,38 @@ pub(crate) fn asked(mut request: Request<'_>, question: &Question<'_>) -> Result
 }
 
 /// What the model is asked for, by the names of the outputs: those that its file names, the one that comes unasked, and the
-/// methods.
-fn wanted(outputs: Vec<Wanted>, question: &Question<'_>) -> Result<Vec<Output>, Fault> {
+/// methods. A method that is chosen beside them must be what each of them stands for.
+fn wanted(
+    outputs: Vec<Wanted>,
+    chosen: Option<Method>,
+    question: &Question<'_>,
+) -> Result<Vec<Output>, Fault> {
     let find = |(index, Wanted { name, is_binary }): (usize, Wanted)| {
         let in_file = question.named_outputs.iter().position(|known| *known == name).map(Ask::Output);
-        let is_default = question.named_outputs.is_empty() && name == question.default_output;
-        let unasked = is_default.then(|| Ask::Method(question.method.unwrap_or(question.default_method)));
         let by_method = question.methods.iter().copied().find(|method| method.as_str() == name);
+        let is_default = question.named_outputs.is_empty() && name == question.default_output;
+        // A name that is no method's, as `output-0`, stands for whatever is chosen.
+        let unasked = chosen.filter(|chosen| by_method.is_none_or(|method| method == *chosen));
+        let unasked = is_default.then(|| Ask::Method(unasked.unwrap_or(question.default_method)));
         let ask = in_file.or(unasked).or(by_method.map(Ask::Method));
         let ask = ask.ok_or_else(|| no_such_output(&name, index, question))?;
-        Ok(Output { ask, name: Some(name), is_binary })
+        let method = match ask {
+            Ask::Method(method) => method,
+            Ask::Output(_) => question.default_method,
+        };
+        match chosen {
+            Some(chosen) if chosen != method => Err(contradiction(&name, index, chosen)),
+            _ => Ok(Output { ask, name: Some(name), is_binary }),
+        }
     };
     outputs.into_iter().enumerate().map(find).collect()
+}
+
+fn contradiction(name: &str, index: usize, chosen: Method) -> Fault {
+    let problem =
+        format!("the request chooses the method `{chosen}`, and asks for the output {}", quoted(name));
+    Fault::input(format!("$.outputs[{index}].name"), problem)
+        .with_help("name the outputs, or choose a method, but not both")
 }
 
 fn no_such_output(name: &str, index: usize, question: &Question<'_>) -> Fault {
