@@ -13,6 +13,8 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     /// Further header fields.
     pub(crate) fields: Vec<(&'static str, String)>,
+    /// How many numbers of the body stand as `null`, because JSON has no way to write them.
+    pub(crate) n_nulls: usize,
 }
 
 pub(crate) const JSON: &str = "application/json";
@@ -22,7 +24,7 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 impl Reply {
     /// A reply with a body.
     pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, body: body.into(), fields: Vec::new() }
+        Self { status, content_type, body: body.into(), fields: Vec::new(), n_nulls: 0 }
     }
 
     /// A reply without a body.
@@ -32,7 +34,8 @@ impl Reply {
 
     /// A reply of JSON.
     pub(crate) fn json(status: StatusCode, json: Writer) -> Self {
-        Self::new(status, JSON, json.into_bytes())
+        let n_nulls = json.n_nulls();
+        Self { n_nulls, ..Self::new(status, JSON, json.into_bytes()) }
     }
 
     /// The same reply with a further header field.

@@ -534,7 +534,14 @@ fn told(entry: &Entry, predict: Predict, asked: &Asked, predictions: &[Predictio
     let warnings = warnings.iter().filter(|(_, names)| !names.is_empty());
     let warning =
         |(what, names): &(&str, &Vec<String>)| format!("{what}: {}", list(names.iter().map(String::as_str)));
-    match warnings.map(warning).collect::<Vec<_>>() {
+    let nulls = match reply.n_nulls {
+        0 => None,
+        1 => Some("1 value is infinite or not a number".to_owned()),
+        n_nulls => Some(format!("{n_nulls} values are infinite or not numbers")),
+    };
+    let nulls =
+        nulls.map(|nulls| format!("{nulls}, for which JSON has `null`; gRPC and binary tensors carry them"));
+    match warnings.map(warning).chain(nulls).collect::<Vec<_>>() {
         warnings if warnings.is_empty() => reply,
         warnings => reply.with_field("x-forebay-warning", warnings.join("; ")),
     }

@@ -18,12 +18,18 @@ pub(crate) enum Dialect {
 pub(crate) struct Writer {
     bytes: Vec<u8>,
     dialect: Dialect,
+    n_nulls: usize,
 }
 
 impl Writer {
     /// Nothing yet, with room for `n_bytes`.
     pub(crate) fn new(dialect: Dialect, n_bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(n_bytes), dialect }
+        Self { bytes: Vec::with_capacity(n_bytes), dialect, n_nulls: 0 }
+    }
+
+    /// How many numbers stand as `null`, because JSON has no way to write them.
+    pub(crate) fn n_nulls(&self) -> usize {
+        self.n_nulls
     }
 
     /// What was written.
@@ -73,7 +79,10 @@ impl Writer {
             Dialect::Python if value.is_infinite() => {
                 self.raw(if value > 0.0 { "Infinity" } else { "-Infinity" })
             }
-            Dialect::Compact if !value.is_finite() => self.raw("null"),
+            Dialect::Compact if !value.is_finite() => {
+                self.n_nulls += 1;
+                self.raw("null")
+            }
             Dialect::Compact if (1e-5..1e-4).contains(&value.abs()) => {
                 write!(self.bytes, "{value}").expect("a Vec takes every byte");
                 self

@@ -117,6 +117,32 @@ fn a_method_that_the_outputs_contradict_is_refused() {
 }
 
 #[test]
+fn values_that_json_cannot_write_are_told() {
+    let file = project().join("fixtures/models/sk19-asked-leaves-forest/model.joblib");
+    let state = ModelState::Ready(Box::new(LoadedModel::load(&file).unwrap()));
+    let model = ServedModel { state, ..served("labels") };
+    let settings = Settings { compute_threads: 1, ..Settings::default() };
+    let handler = server(vec![model], settings).handler();
+    let row = [5.013, 3.413, 1.613, 0.413];
+    let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": row }]);
+    let output =
+        |is_binary| json!([{ "name": "predict_log_proba", "parameters": { "binary_data": is_binary } }]);
+    let v1 = json!({ "instances": [row], "method": "predict_log_proba" });
+    let warning =
+        "2 values are infinite or not numbers, for which JSON has `null`; gRPC and binary tensors carry them";
+    for (path, body, expected) in [
+        ("/v1/models/labels:predict", v1, Some(warning)),
+        ("/v2/models/labels/infer", json!({ "inputs": tensor, "outputs": output(false) }), Some(warning)),
+        ("/v2/models/labels/infer", json!({ "inputs": tensor, "outputs": output(true) }), None),
+        ("/v1/models/labels:predict", json!({ "instances": [row] }), None),
+    ] {
+        let answer = post(&handler, path, &body.to_string());
+        assert_eq!(answer.status, 200, "{path} {body}");
+        assert_eq!(answer.field("x-forebay-warning"), expected, "{path} {body}");
+    }
+}
+
+#[test]
 fn a_query_that_asks_for_two_methods_is_refused() {
     let handler = handler();
     let body = json!({ "instances": [ROW] }).to_string();

@@ -8,7 +8,7 @@ use crate::Style;
 use crate::call::Asked;
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::Entry;
-use crate::reply::{BYTES, JSON, Reply};
+use crate::reply::{BYTES, Reply};
 
 /// Says where the JSON of a body ends and its bytes begin.
 pub(crate) const JSON_LENGTH: &str = "inference-header-content-length";
@@ -35,13 +35,15 @@ pub(super) fn write(entry: &Entry, asked: &Asked, answers: &[Answered<'_>]) -> R
     });
     json.list(answers, |json, answer| write_output(json, answer, style, &mut binary));
     json.raw("}");
-    let mut body = json.into_bytes();
     if !answers.iter().any(|answer| answer.is_binary) {
-        return Reply::new(StatusCode::OK, JSON, body);
+        return Reply::json(StatusCode::OK, json);
     }
+    let n_nulls = json.n_nulls();
+    let mut body = json.into_bytes();
     let json_length = body.len().to_string();
     body.append(&mut binary);
-    Reply::new(StatusCode::OK, BYTES, body).with_field(JSON_LENGTH, json_length)
+    let reply = Reply { n_nulls, ..Reply::new(StatusCode::OK, BYTES, body) };
+    reply.with_field(JSON_LENGTH, json_length)
 }
 
 fn write_output(json: &mut Writer, answer: &Answered<'_>, style: Style, binary: &mut Vec<u8>) {
