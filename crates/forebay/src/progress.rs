@@ -98,7 +98,9 @@ impl World<'_> {
             return base;
         }
         let not_ours = || self.finding(&source, |finding| finding.code == codes::NOT_OURS.name);
-        let failure = || failure_event(self.objects, &source).map(Cause::because);
+        // Events outlive what they tell of: where listeners have been made, what once prevented that is over.
+        let has_none = balancer.is_none_or(|balancer| balancer.listeners.is_empty());
+        let failure = || has_none.then(|| failure_event(self.objects, &source)).flatten().map(Cause::because);
         if let Some(cause) =
             self.error(&source).or_else(|| balancer.is_none().then(not_ours).flatten()).or_else(failure)
         {
@@ -249,20 +251,33 @@ fn failure_of_model(object: &Object) -> Option<String> {
     is_final.then(|| message.to_owned())
 }
 
-/// Why the control loop could not make a load balancer of an object, if it has said so.
+/// Why the control loop could not make a load balancer of an object, if that is the last that it has said.
 fn failure_event(objects: &Objects, source: &ObjectRef) -> Option<String> {
-    const REASONS: [&str; 3] = ["FailedBuildModel", "FailedDeployModel", "SyncLoadBalancerFailed"];
-    let is_meant = |event: &&Object| {
+    const FAILURES: [&str; 3] = ["FailedBuildModel", "FailedDeployModel", "SyncLoadBalancerFailed"];
+    const SUCCESSES: [&str; 2] = ["EnsuredLoadBalancer", "SuccessfullyReconciled"];
+    let reason = |event: &Object| text(&event.value, "/reason").unwrap_or_default().to_owned();
+    let is_outcome = |event: &&Object| {
+        let reason = reason(event);
+        FAILURES.iter().chain(&SUCCESSES).any(|known| *known == reason)
+    };
+    let last = events_of(objects, source).filter(is_outcome).max_by_key(|event| revision(event))?;
+    let is_failure = FAILURES.contains(&reason(last).as_str());
+    is_failure.then(|| text(&last.value, "/message").map(str::to_owned)).flatten()
+}
+
+fn events_of<'a>(objects: &'a Objects, source: &'a ObjectRef) -> impl Iterator<Item = &'a Object> {
+    let is_meant = move |event: &&Object| {
         let involved =
             |field: &str| text(&event.value, &format!("/involvedObject/{field}")).unwrap_or_default();
-        let is_failure = text(&event.value, "/reason").is_some_and(|reason| REASONS.contains(&reason));
-        is_failure && (involved("kind"), involved("name")) == (source.kind.as_str(), source.name.as_str())
+        event.namespace == source.namespace
+            && (involved("kind"), involved("name")) == (source.kind.as_str(), source.name.as_str())
     };
-    let events =
-        objects.of_kind("Event").map(AsRef::as_ref).filter(|event| event.namespace == source.namespace);
-    let last =
-        events.filter(is_meant).max_by_key(|event| text(&event.value, "/lastTimestamp").map(str::to_owned));
-    last.and_then(|event| text(&event.value, "/message")).map(str::to_owned)
+    objects.of_kind("Event").map(AsRef::as_ref).filter(is_meant)
+}
+
+/// Which of several objects was written last; their times are only as fine as a second.
+fn revision(object: &Object) -> u64 {
+    text(&object.value, "/metadata/resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Why a pod cannot start or ends again and again, and what it said last.

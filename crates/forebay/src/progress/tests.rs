@@ -154,3 +154,20 @@ fn what_answers_is_ready_whatever_was_found() {
     let service = objects.get("Service", "default", "api").unwrap();
     assert_eq!(world.of_balanced(service, Some(balancer)), Progress::Ready);
 }
+
+#[test]
+fn only_the_last_outcome_of_a_load_balancer_is_told() {
+    let event = |name: &str, reason: &str, revision: u32| {
+        let involved = json!({"kind": "Ingress", "name": "a"});
+        let metadata = json!({"name": name, "namespace": "default", "resourceVersion": revision.to_string()});
+        let value = json!({"apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": involved,
+            "reason": reason, "message": "listen-ports: not JSON"});
+        Object::from_value(value).unwrap()
+    };
+    let source = ObjectRef::new("Ingress", "default", "a");
+    let failed = event("b", "FailedBuildModel", 9);
+    let told = |events: Vec<Object>| failure_event(&Objects::from_iter(events), &source);
+    assert_eq!(told(vec![failed.clone()]).as_deref(), Some("listen-ports: not JSON"));
+    assert_eq!(told(vec![failed.clone(), event("a", "SuccessfullyReconciled", 10)]), None);
+    assert!(told(vec![failed, event("a", "SuccessfullyReconciled", 8)]).is_some());
+}
