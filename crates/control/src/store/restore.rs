@@ -2,7 +2,8 @@
 //!
 //! Every record can be found and checked by itself, so a file is of use even when nothing leads to its records any more.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,11 +77,28 @@ pub enum RestoreError {
     },
 }
 
+/// Makes the folder of a store that is brought to a new place. It is nobody else's: Secrets are among the objects.
+fn make_folder(file: &Path) -> Result<(), RestoreError> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| RestoreError::Write { path: folder.to_owned(), source: error.into() })
+}
+
 /// Brings a store back. With a backup of one's own choice, exactly what that holds.
 ///
 /// # Errors
 /// When there is nothing to bring back, no need to, or it cannot be written. The file is as it was then.
 pub fn restore(path: &Path, from: Option<&Path>) -> Result<Restored, RestoreError> {
+    // Read before anything is made: what cannot be brought back leaves nothing behind.
+    let chosen = match from {
+        Some(backup) => {
+            let problem = |problem| RestoreError::Backup { path: backup.to_owned(), problem };
+            let contents = backup::read(backup).map_err(problem)?;
+            make_folder(path)?;
+            Some((Backup::of(backup.to_owned(), &contents), contents))
+        }
+        None => None,
+    };
     let _lock = lock(path)?;
     let backups = Backups::beside(path);
     let file = if path.symlink_metadata().is_ok() { Some(read_file(path)?) } else { None };
@@ -88,12 +106,8 @@ pub fn restore(path: &Path, from: Option<&Path>) -> Result<Restored, RestoreErro
     let summaries: Vec<Summary> = found.iter().filter_map(Summary::of).collect();
     let newest = summaries.iter().max_by_key(|summary| summary.sequence).copied();
 
-    let (backup, base) = match from {
-        Some(path) => {
-            let read = backup::read(path);
-            let contents = read.map_err(|problem| RestoreError::Backup { path: path.to_owned(), problem })?;
-            Some((Backup::of(path.to_owned(), &contents), contents)).unzip()
-        }
+    let (backup, base) = match chosen {
+        Some(chosen) => Some(chosen).unzip(),
         None => {
             match file.as_deref().map(contents::verify) {
                 Some(Ok(_)) => return Err(RestoreError::NotDamaged { path: path.to_owned() }),

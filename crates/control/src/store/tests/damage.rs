@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use redb::{ReadableDatabase, TableDefinition};
@@ -288,6 +289,11 @@ fn a_backup_of_ones_own_choice_is_brought_back_as_it_is_and_a_good_file_is_left_
     let store = Store::open(&file).unwrap();
     assert_eq!(told(&store), used.told);
     assert!(store.revision() > revision, "a revision is never given out twice");
+    let elsewhere = folder.path().join("new/place/objects.redb");
+    restore(&elsewhere, Some(&chosen)).unwrap();
+    assert_eq!(told(&Store::open(&elsewhere).unwrap()), used.told);
+    let mode = fs::metadata(elsewhere.parent().unwrap()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
     fs::write(&chosen, "something else").unwrap();
     drop(store);
     assert!(matches!(restore(&file, Some(&chosen)), Err(RestoreError::Backup { .. })));
