@@ -176,6 +176,8 @@ pub enum Mode {
 pub struct DeleteOptions {
     /// Only if it has this uid.
     pub uid: Option<String>,
+    /// Only if it is still as it was at this revision.
+    pub resource_version: Option<String>,
     /// Time for a pod to end; 0 takes it away at once.
     pub grace_period_seconds: Option<u64>,
 }

@@ -573,3 +573,21 @@ fn logs_are_those_of_a_container() {
     assert_eq!(log("container=a&tailLines=x"), "`tailLines` is `x`, not a whole number from 0");
     assert_eq!(get(&api, "/api/v1/namespaces/default/pods/q/log")["message"], "pods \"q\" not found");
 }
+
+#[test]
+fn a_patch_that_says_nothing_of_the_folder_keeps_it() {
+    let api = api();
+    let folder = "/srv/models";
+    let map = |annotations: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "f", "annotations": annotations}});
+    let path = "/api/v1/namespaces/default/configmaps";
+    write(&api, &format!("POST {path}"), JSON, &map(json!({(manifest::BASE_DIRECTORY): folder, "a": "1"})));
+    let patch = |patch: &Value| {
+        let (code, _) = write(&api, &format!("PATCH {path}/f"), "application/json-patch+json", patch);
+        assert_eq!(code, 200);
+        get(&api, &format!("{path}/f"))["metadata"]["annotations"].clone()
+    };
+    let undone = patch(&json!([{"op": "replace", "path": "/metadata/annotations", "value": {"a": "0"}}]));
+    assert_eq!(undone, json!({(manifest::BASE_DIRECTORY): folder, "a": "0"}));
+    let pointer = format!("/metadata/annotations/{}", manifest::BASE_DIRECTORY.replace('/', "~1"));
+    assert_eq!(patch(&json!([{"op": "remove", "path": pointer}])), json!({"a": "0"}));
+}

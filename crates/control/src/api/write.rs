@@ -23,7 +23,7 @@ impl Call<'_> {
     pub(super) fn replace(&self, route: &ObjectRoute, part: Part) -> Answer {
         let mut object = self.object(route)?;
         if let Ok(old) = self.api.store.get(route.kind, &route.namespace, &route.name) {
-            keep_base_directory(&mut object, &old);
+            keep_base_directory(&mut object.value, &old.value);
         }
         self.check(&object, part)?;
         let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
@@ -46,7 +46,10 @@ impl Call<'_> {
         };
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
         let applied = self.api.store.modify(key, part, mode, |live| {
-            let value = patched(form, route.kind, live, &patch, &manager)?;
+            let mut value = patched(form, route.kind, live, &patch, &manager)?;
+            if !names_base_directory(&patch) {
+                keep_base_directory(&mut value, live);
+            }
             if let Ok(object) = Object::from_value(value.clone()) {
                 self.check(&object, part)?;
             }
@@ -68,8 +71,10 @@ impl Call<'_> {
             Value::Array(dry_run) if !dry_run.is_empty() => Mode::DryRun,
             _ => self.parameters.mode()?,
         };
+        let precondition = |field: &str| body["preconditions"][field].as_str().map(ToOwned::to_owned);
         let options = DeleteOptions {
-            uid: body["preconditions"]["uid"].as_str().map(ToOwned::to_owned),
+            uid: precondition("uid"),
+            resource_version: precondition("resourceVersion"),
             grace_period_seconds: match body["gracePeriodSeconds"].as_u64() {
                 Some(seconds) => Some(seconds),
                 None => self.parameters.number("gracePeriodSeconds")?,
@@ -176,21 +181,27 @@ impl Call<'_> {
     }
 }
 
-/// An object that is written anew from a file elsewhere still starts where it did: whoever writes does not know the folder,
-/// and says nothing of it (decision 12).
-fn keep_base_directory(object: &mut Object, old: &Object) {
-    if let Some(folder) = old.annotation(BASE_DIRECTORY)
-        && object.annotation(BASE_DIRECTORY).is_none()
-        && let Some(metadata) = object.value.get_mut("metadata").and_then(Value::as_object_mut)
-    {
-        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-        if annotations.is_null() {
-            *annotations = json!({});
-        }
-        if let Some(annotations) = annotations.as_object_mut() {
-            annotations.insert(BASE_DIRECTORY.to_owned(), json!(folder));
-        }
+/// An object that is written anew from a file elsewhere, or from an earlier revision, still starts where it did: whoever
+/// writes does not know the folder, and says nothing of it (decision 12).
+fn keep_base_directory(value: &mut Value, old: &Value) {
+    let Some(folder) = old["metadata"]["annotations"].get(BASE_DIRECTORY) else { return };
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    if annotations.is_null() {
+        *annotations = json!({});
     }
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.entry(BASE_DIRECTORY).or_insert_with(|| folder.clone());
+    }
+}
+
+/// Whether a patch of any form speaks of the folder, for example to take it away.
+fn names_base_directory(patch: &Value) -> bool {
+    let Some(operations) = patch.as_array() else {
+        return patch["metadata"]["annotations"].get(BASE_DIRECTORY).is_some();
+    };
+    let pointer = format!("/metadata/annotations/{}", BASE_DIRECTORY.replace('/', "~1"));
+    operations.iter().any(|operation| operation["path"] == json!(pointer))
 }
 
 /// The answer to a deletion that is complete.

@@ -278,6 +278,20 @@ fn a_delete_may_name_the_uid_it_means() {
     );
 }
 
+#[test]
+fn a_delete_may_name_the_revision_it_means() {
+    let store = store();
+    let before = apply(&store, config("a", "1"));
+    let after = apply(&store, config("a", "2"));
+    let delete = |at: &Object| {
+        let resource_version = metadata::text(at, "resourceVersion").map(ToOwned::to_owned);
+        let options = DeleteOptions { resource_version, ..DeleteOptions::default() };
+        store.delete(key("ConfigMap", "a"), &options, Mode::Commit)
+    };
+    assert_eq!(delete(&before.object).unwrap_err().reason, Reason::Conflict);
+    assert!(delete(&after.object).is_ok());
+}
+
 // --- watching ---
 
 async fn told(watch: &mut Watch) -> String {

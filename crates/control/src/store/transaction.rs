@@ -100,6 +100,14 @@ impl<'a> Transaction<'a> {
                 "the UID in the precondition is not the object's",
             ));
         }
+        let stored = metadata::text(old, "resourceVersion");
+        if options.resource_version.as_deref().is_some_and(|wanted| Some(wanted) != stored) {
+            return Err(Status::conflict(
+                old.kind,
+                &old.name,
+                "the resourceVersion in the precondition is not the object's: it has been modified",
+            ));
+        }
         if old.kind.kind == "Namespace" {
             return self.delete_namespace(old, options);
         }
@@ -295,7 +303,7 @@ impl<'a> Transaction<'a> {
         }
         let inside: Vec<_> =
             self.state.objects.iter().filter(|object| object.namespace == old.name).cloned().collect();
-        let inside_options = DeleteOptions { uid: None, ..*options };
+        let inside_options = DeleteOptions { uid: None, resource_version: None, ..*options };
         for object in &inside {
             self.delete(object, &inside_options)?;
         }
