@@ -40,6 +40,7 @@ const INHERITED_PREFIXES: &[&str] = &["LC_"];
 /// onnxruntime it loads.
 const OF_SERVE: &[&str] = &[
     "ALL_PROXY",
+    "FOREBAY_MODEL_CACHE",
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NO_PROXY",
@@ -185,6 +186,7 @@ mod tests {
             ("PATH", "/bin"),
             ("LC_ALL", "C"),
             ("FOREBAY_STATE_DIR", "/x"),
+            ("FOREBAY_MODEL_CACHE", "/c"),
             ("POD_NAME", "mine"),
             ("AWS_SECRET_ACCESS_KEY", "k"),
             ("GOOGLE_APPLICATION_CREDENTIALS", "/k"),
@@ -228,15 +230,19 @@ mod tests {
             let names = launched(program).environment.into_iter().map(|(name, _)| name);
             names.filter(|name| !ours.contains(&name.as_str())).collect()
         };
+        const CACHE: &str = "FOREBAY_MODEL_CACHE";
         let serve =
             |model: &str| names(Program::Forebay { arguments: vec!["serve".to_owned(), model.to_owned()] });
         let command = vec!["sh".to_owned(), "-c".to_owned(), "aws s3 cp s3://a/b .".to_owned()];
         assert_eq!(names(Program::Command { command }), ["PATH", "LC_ALL"]);
-        assert_eq!(serve("iris=models/s3://x"), ["PATH", "LC_ALL", "HTTPS_PROXY"]);
-        assert_eq!(serve("iris=https://a/b"), ["PATH", "LC_ALL", "HTTPS_PROXY"]);
-        assert_eq!(serve("iris=s3://a/b"), ["PATH", "LC_ALL", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"]);
-        assert_eq!(serve("gs://a/b"), ["PATH", "LC_ALL", "GOOGLE_APPLICATION_CREDENTIALS", "HTTPS_PROXY"]);
-        assert_eq!(serve("iris=az://a/b"), ["PATH", "LC_ALL", "AZURE_CLIENT_SECRET", "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=models/s3://x"), ["PATH", "LC_ALL", CACHE, "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=https://a/b"), ["PATH", "LC_ALL", CACHE, "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=s3://a/b"), ["PATH", "LC_ALL", CACHE, "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"]);
+        assert_eq!(
+            serve("gs://a/b"),
+            ["PATH", "LC_ALL", CACHE, "GOOGLE_APPLICATION_CREDENTIALS", "HTTPS_PROXY"]
+        );
+        assert_eq!(serve("iris=az://a/b"), ["PATH", "LC_ALL", CACHE, "AZURE_CLIENT_SECRET", "HTTPS_PROXY"]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::StartError;
 /// Names, or beginnings of names, of what a platform keeps in its folder.
 const OURS: &[&str] =
     &["backups", "ca.key", "examples", "kubeconfig", "logs", "objects.", "platform.", "processes"];
+/// Folders among them that the platform alone makes and uses.
+const OUR_FOLDERS: &[&str] = &["backups", "logs", "processes"];
 /// A folder in which everybody may make files, as `/tmp` is.
 const STICKY: u32 = 0o1000;
 /// What a group and all others may.
@@ -21,7 +23,7 @@ const OTHERS: u32 = 0o077;
 pub(super) fn prepare(folder: &Path) -> Result<(), StartError> {
     let failed = |source| StartError::StateFolder { path: folder.to_owned(), source };
     // Secrets are among the objects: the folder is nobody else's.
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    create(folder).map_err(failed)?;
     if fs::metadata(folder).map_err(failed)?.permissions().mode() & STICKY != 0 {
         return Err(StartError::Shared { path: folder.to_owned() });
     }
@@ -33,7 +35,7 @@ pub(super) fn prepare(folder: &Path) -> Result<(), StartError> {
         if metadata.is_symlink() {
             return Err(StartError::Link { path: path.clone() });
         }
-        if metadata.is_file() {
+        if metadata.is_file() || is_our_folder(path) {
             tighten(path).map_err(|source| StartError::StateFolder { path: path.clone(), source })?;
         }
     }
@@ -47,6 +49,15 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     OURS.iter().any(|ours| name.starts_with(ours))
+}
+
+fn is_our_folder(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| OUR_FOLDERS.iter().any(|ours| name == *ours)) && path.is_dir()
+}
+
+/// Makes a folder in that of the platform, for its owner alone, and those above it that are not there.
+pub(super) fn create(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Takes from others what they may do with a file or folder.
@@ -67,6 +78,22 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn logs_and_processes_are_the_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["logs", "processes", "mine"] {
+            fs::create_dir(path(name)).unwrap();
+            fs::set_permissions(path(name), Permissions::from_mode(0o755)).unwrap();
+        }
+        prepare(folder.path()).unwrap();
+        create(&path("logs/mlops/api-1")).unwrap();
+        for name in ["logs", "processes", "logs/mlops", "logs/mlops/api-1"] {
+            assert_eq!(mode(&path(name)), 0o700, "{name}");
+        }
+        assert_eq!(mode(&path("mine")), 0o755);
     }
 
     #[test]

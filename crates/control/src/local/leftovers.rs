@@ -8,6 +8,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::folder;
+
 /// One small file per process that runs, named after its number. What it says tells it from any other process that may
 /// get the number later.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Leftovers {
     /// Remembers a process that was just started.
     pub(super) fn remember(&self, pid: u32) {
         let Some(birth) = birth(pid) else { return };
-        let written = fs::create_dir_all(&self.folder).and_then(|()| fs::write(self.file(pid), birth));
+        let written = folder::create(&self.folder).and_then(|()| fs::write(self.file(pid), birth));
         if let Err(error) = written {
             warn!(pid, %error, "a process could not be remembered; it would outlive a crash");
         }

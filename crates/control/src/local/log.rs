@@ -77,7 +77,7 @@ impl Logs {
     ) -> io::Result<oneshot::Receiver<String>> {
         let folder = self.container_folder(namespace, pod, container)?;
         // Without a folder, lines are lost until there is one; the process runs all the same.
-        let _ = fs::create_dir_all(&folder);
+        let _ = super::folder::create(&folder);
         forget_before(&folder, start.saturating_sub(1));
         let path = folder.join(format!("{start}.log"));
         let mut writer = Writer::new(path.clone());
