@@ -126,19 +126,26 @@ fn why_refused_v6(address: Ipv6Addr) -> Option<&'static str> {
     if METADATA_V6.contains(&[first, second]) {
         return Some(METADATA);
     }
-    embedded(address).and_then(why_refused_v4)
+    embedded(address).into_iter().find_map(why_refused_v4)
 }
 
-/// The address of the version 4 that one of the version 6 stands for: mapped and compatible ones (RFC 4291 §2.5.5),
-/// translated ones (RFC 2765 §2.1, RFC 6052 §2.1), and those of 6to4 (RFC 3056 §2).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The addresses of the version 4 that one of the version 6 may stand for: mapped and compatible ones (RFC 4291 §2.5.5),
+/// translated ones (RFC 2765 §2.1, RFC 6052 §2.1), and those of 6to4 (RFC 3056 §2) and Teredo (RFC 4380 §4). A network that
+/// translates under the prefix for local use (RFC 8215) chooses itself how long its own is, so each place is looked at.
+fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => Some(of(high, low)),
-        _ => None,
+        | [0x2002, high, low, ..] => vec![of(high, low)],
+        [0x2001, 0, _, _, _, _, high, low] => vec![of(!high, !low)],
+        [0x64, 0xff9b, 1, ..] => {
+            let octets = address.octets();
+            let places = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
+            places.map(|place| Ipv4Addr::from(place.map(|at: usize| octets[at]))).to_vec()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -167,6 +174,11 @@ mod tests {
             "[::ffff:a9fe:a9fe]",
             "[::169.254.169.254]",
             "[64:ff9b::a9fe:a9fe]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[64:ff9b:1:a9fe:a9:fe00::]",
+            "[64:ff9b:1:a9:fe:a9fe::]",
+            "[64:ff9b:1:0:a9:fea9:fe00:0]",
+            "[2001:0:1:2:3:4:5601:5601]",
             "[2002:a9fe:a9fe::1]",
             "[fe80::1]",
             "[febf::1]",
@@ -201,6 +213,8 @@ mod tests {
             "[fd00::1]",
             "[fec0::1]",
             "[::ffff:10.0.0.1]",
+            "[64:ff9b:1::10.0.0.1]",
+            "[2001:db8::5601:5601]",
             "minio.minio.svc",
             "metadata.example.com",
             "169.253.1.1",
