@@ -124,7 +124,10 @@ pub(crate) enum End {
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
     log_to_stderr(&cli.globals);
     match run_command(cli.command, &cli.globals) {
         Ok(End::Done) => ExitCode::SUCCESS,
@@ -136,6 +139,17 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints what clap says of the arguments. It repeats those that it cannot read, and a URI among them may have a password.
+fn told(error: &clap::Error) -> ExitCode {
+    let said = error.render().to_string();
+    let shown = starred(&said);
+    if !error.use_stderr() || shown == said {
+        error.exit();
+    }
+    eprint!("{shown}");
+    ExitCode::from(2)
 }
 
 /// What an operator must know goes to standard error; more of it with `-v`, or as `FOREBAY_LOG` says.

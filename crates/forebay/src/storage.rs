@@ -7,6 +7,7 @@ mod starred;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -16,6 +17,7 @@ use tracing::{info, warn};
 use addresses::Refused;
 use remote::{Listing, Remote};
 pub(crate) use starred::starred;
+use starred::starred_uri;
 
 /// Fetches models and keeps copies of them.
 ///
@@ -63,7 +65,7 @@ impl Storage {
     async fn fetch_remote(&self, uri: &str) -> anyhow::Result<PathBuf> {
         let remote = Remote::open(uri, self.s3_endpoint.as_deref())?;
         let kept = self.kept(uri);
-        let shown = starred(uri);
+        let shown = starred_uri(uri);
         let listing = match remote.list().await {
             Ok(listing) => listing,
             // A copy from before would hide that it is not fetched any more.
@@ -102,10 +104,15 @@ impl Storage {
         copied
     }
 
-    /// Removes what processes that are no more were copying.
+    /// Removes what processes that are no more were copying, and closes to others what was once kept open to them.
     fn sweep(&self) {
         for entry in fs::read_dir(&self.cache).into_iter().flatten().flatten() {
             let name = entry.file_name();
+            // Never the cache itself: somebody may have named a folder that is not only ours.
+            if name.to_str().is_some_and(is_ours) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                // Of another user's there is nothing to close.
+                let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(PRIVATE));
+            }
             let pid = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED)?.parse::<u32>().ok());
             let is_over =
                 |pid: u32| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists();
@@ -124,10 +131,10 @@ impl Storage {
         remote: &Remote,
         listing: &Listing,
     ) -> anyhow::Result<PathBuf> {
-        let progress = Progress::begin(self.shows_progress, &starred(uri), listing.total_bytes());
+        let progress = Progress::begin(self.shows_progress, &starred_uri(uri), listing.total_bytes());
         for file in &listing.files {
             let path = unfinished.join(&file.relative);
-            fs::create_dir_all(path.parent().unwrap_or(unfinished))?;
+            create_folder(path.parent().unwrap_or(unfinished))?;
             remote.copy(file, &path, |n_bytes| progress.add(n_bytes)).await?;
         }
         let digest = digest_of(unfinished, listing)?;
@@ -154,15 +161,32 @@ impl Storage {
     fn keep(&self, uri: &str, digest: &str, version: &str) -> io::Result<()> {
         let note = self.note(uri);
         let file = uri.rsplit('/').next().filter(|_| version.starts_with(SINGLE)).unwrap_or_default();
-        fs::create_dir_all(note.parent().unwrap_or(&self.cache))?;
+        create_folder(note.parent().unwrap_or(&self.cache))?;
         let unfinished = note.with_extension(std::process::id().to_string());
-        fs::write(&unfinished, format!("{digest}\n{version}\n{file}\n"))?;
+        let mut options = fs::OpenOptions::new();
+        let mut written = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        io::Write::write_all(&mut written, format!("{digest}\n{version}\n{file}\n").as_bytes())?;
         fs::rename(unfinished, note)
     }
 
     fn note(&self, uri: &str) -> PathBuf {
-        self.cache.join("uris").join(hex(&Sha256::digest(uri.as_bytes())))
+        self.cache.join(NOTES).join(hex(&Sha256::digest(uri.as_bytes())))
     }
+}
+
+/// The folder of the notes of which URI has which copy.
+const NOTES: &str = "uris";
+
+/// The mode of folders that are only for the user whose models they hold.
+const PRIVATE: u32 = 0o700;
+
+/// Whether a folder in the cache has a name that only we give.
+fn is_ours(name: &str) -> bool {
+    name == NOTES || (name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path)
 }
 
 /// What the folders of copies that are being made are called, before the number of their process.
@@ -194,7 +218,7 @@ impl Location {
             "http" | "https" | "s3" | "gs" => Ok(Self::Remote),
             _ => bail!(
                 "`{}`: models are fetched from file://, http(s)://, s3:// and gs://, not from {scheme}://",
-                starred(uri)
+                starred_uri(uri)
             ),
         }
     }

@@ -3,8 +3,10 @@
 //! A storage is asked by the client that refuses some addresses ([`super::client`]). The keys for it are asked for by the
 //! library's own, which alone reaches a cloud's credential endpoints, and only those that the environment names.
 
+use std::fs::OpenOptions;
 use std::future::poll_fn;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use reqwest::Url;
 use sha2::{Digest, Sha256};
 
 use super::client::{CONNECT_PATIENCE, Connector, refused_in};
-use super::{SINGLE, addresses, hex, starred};
+use super::{SINGLE, addresses, hex, starred, starred_uri};
 
 /// A place that objects are kept at, and the prefix of those that are wanted.
 pub(crate) struct Remote {
@@ -66,12 +68,13 @@ impl Listing {
 
 impl Remote {
     pub(crate) fn open(uri: &str, s3_endpoint: Option<&str>) -> anyhow::Result<Self> {
-        let shown = starred(uri);
+        let shown = starred_uri(uri);
         let Some((scheme, rest)) = uri.split_once("://") else { bail!("`{shown}` has no scheme") };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.is_empty() || path.contains('?') {
             bail!("`{shown}` is not the URI of a file or folder");
         }
+        check_bucket(scheme, authority).with_context(|| format!("cannot fetch `{shown}`"))?;
         let store = match scheme {
             "s3" => s3(authority, s3_endpoint)?,
             "gs" => gcs(authority)?,
@@ -128,7 +131,7 @@ impl Remote {
     ) -> anyhow::Result<()> {
         let answer = self.store.get(&file.key).await.map_err(|error| told(&error))?;
         let mut body = answer.into_stream();
-        let mut copy = std::fs::File::create(path)?;
+        let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let mut left = super::TOTAL_LIMIT;
         while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
             let chunk = chunk.map_err(|error| told(&error))?;
@@ -154,6 +157,21 @@ fn told(error: &object_store::Error) -> anyhow::Error {
     }
     // The library's texts hold those of their causes.
     anyhow!(starred(&error.to_string()))
+}
+
+/// No name of a bucket has keys in it, which would be sent to the cloud as a part of the name and end up in its logs.
+fn check_bucket(scheme: &str, authority: &str) -> anyhow::Result<()> {
+    let where_keys_belong = match scheme {
+        "s3" => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "gs" => "GOOGLE_APPLICATION_CREDENTIALS",
+        _ => return Ok(()),
+    };
+    if authority.contains(['@', ':']) {
+        bail!(
+            "keys do not belong into a {scheme}:// URI; give them in the environment, as {where_keys_belong}"
+        );
+    }
+    Ok(())
 }
 
 fn s3(bucket: &str, endpoint: Option<&str>) -> anyhow::Result<Box<dyn ObjectStore>> {
@@ -220,4 +238,22 @@ fn retry() -> RetryConfig {
 
 fn client() -> ClientOptions {
     ClientOptions::new().with_connect_timeout(CONNECT_PATIENCE).with_timeout_disabled()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_the_uri_of_a_bucket_are_refused_before_anything_is_asked() {
+        for (uri, words) in [
+            ("s3://AKIA:hunter2@bucket/x", "AWS_ACCESS_KEY_ID"),
+            ("s3://AKIA:hun/ter2@bucket/x", "AWS_ACCESS_KEY_ID"),
+            ("gs://me:hunter2@bucket/x", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ] {
+            let refused = format!("{:#}", Remote::open(uri, None).err().unwrap());
+            assert!(refused.contains(words) && refused.contains("://***@bucket/x`"), "{refused}");
+            assert!(!refused.contains("ter2") && !refused.contains("hun"), "{refused}");
+        }
+    }
 }

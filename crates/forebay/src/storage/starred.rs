@@ -6,6 +6,16 @@ const SECRET_NAMES: &[&str] = &["auth", "cred", "key", "pass", "pwd", "secret", 
 
 const STARS: &str = "***";
 
+/// One URI with stars for its password and signatures, whatever characters they are of: to be said before the URI becomes
+/// part of a sentence, whose quotes and spaces could not be told from its own.
+pub(crate) fn starred_uri(uri: &str) -> String {
+    let Some(at) = uri.find("://") else { return uri.to_owned() };
+    let (scheme, rest) = uri.split_at(at + "://".len());
+    let mut shown = scheme.to_owned();
+    star_one(rest, &mut shown);
+    shown
+}
+
 /// A text with stars for the passwords and signatures of the URIs in it.
 pub(crate) fn starred(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -13,11 +23,19 @@ pub(crate) fn starred(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + "://".len());
         shown.push_str(before);
-        let end = after.find(is_end).unwrap_or(after.len());
+        let end = user_end(after).map_or(0, |at| at + 1);
+        let end = after[end..].find(is_end).map_or(after.len(), |length| end + length);
         star_one(&after[..end], &mut shown);
         rest = &after[end..];
     }
     shown + rest
+}
+
+/// Where the `@` after a user and a password is. The password may hold what ends a URI elsewhere, and so all up to the last `@`
+/// before the path is taken for it: rather too much is starred than too little.
+fn user_end(after: &str) -> Option<usize> {
+    let authority = &after[..after.find(['/', '?', '#', '\n']).unwrap_or(after.len())];
+    authority.rfind('@').filter(|at| authority[..*at].contains(':'))
 }
 
 /// Whether a character ends a URI in a text.
@@ -74,6 +92,8 @@ mod tests {
             ("http://me@host", "http://***@host"),
             ("http://me:wo/rd@host/a", "http://***@host/a"),
             ("http://me:wo@rd@host/a", "http://***@host/a"),
+            ("`http://me:wo`rd@host/a` is gone", "`http://***@host/a` is gone"),
+            ("\"http://me:w o\"r'd@host\" is gone", "\"http://***@host\" is gone"),
             ("s3://key:secret@bucket/x y", "s3://***@bucket/x y"),
             (
                 "https://h/a?X-Amz-Date=1&X-Amz-Signature=ab&x=1",
@@ -92,12 +112,25 @@ mod tests {
     }
 
     #[test]
+    fn a_uri_alone_is_starred_whatever_it_is_of() {
+        for (uri, shown) in [
+            ("http://me:wo`r d@host/a", "http://***@host/a"),
+            ("http://me:w\n\"/o@host/a b", "http://***@host/a b"),
+            ("https://h/a?sig=a`b c&x=1", "https://h/a?sig=***&x=1"),
+            ("models/a b", "models/a b"),
+        ] {
+            assert_eq!(starred_uri(uri), shown);
+        }
+    }
+
+    #[test]
     fn everything_else_is_shown() {
         for text in [
             "",
             "://",
             "a://",
             "http://host:80/a@b/c",
+            "`http://host` is of me@host",
             "s3://bucket/token=a/model.pkl",
             "gs://b/k?alt=media",
             "x=y://",

@@ -123,7 +123,10 @@ fn acc_s2_38_a_file_behind_http_is_copied_once_until_it_changes() {
         assert_eq!(*server.n_gets.borrow(), 1);
         server.objects.borrow_mut().insert("models/model.joblib".into(), "two".into());
         let second = storage.fetch(&uri, Path::new("/")).await.unwrap();
-        assert_eq!(fs::read_to_string(second).unwrap(), "two");
+        assert_eq!(fs::read_to_string(&second).unwrap(), "two");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&second), mode(second.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(mode(&cache.path().join(NOTES)), 0o700);
     });
 }
 
