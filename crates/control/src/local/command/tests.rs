@@ -97,10 +97,10 @@ async fn a_command_ends_with_its_container_and_its_children_with_it() {
     // Killed it is, but the kernel takes its time to end it.
     let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
     let is_gone = |state: &str| state.is_empty() || state.contains(") Z");
-    let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
     while !is_gone(&state()) {
         assert!(tokio::time::Instant::now() < patience, "{}", state());
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
