@@ -538,10 +538,25 @@ fn acc_s1_47_delete_says_what_is_gone() {
     assert_eq!(write(&api, &format!("DELETE {SERVICES}/api?dryRun=All"), JSON, &json!({})).0, 200);
     let (code, deleted) =
         write(&api, &format!("DELETE {SERVICES}/api"), JSON, &json!({"propagationPolicy": "Background"}));
-    assert_eq!((code, &deleted["status"]), (200, &json!("Success")));
-    assert_eq!(deleted["details"]["uid"], created["metadata"]["uid"]);
+    assert_eq!(
+        (code, &deleted["kind"], &deleted["metadata"]["uid"]),
+        (200, &json!("Service"), &created["metadata"]["uid"])
+    );
     let again = send(&api, &format!("DELETE {SERVICES}/api"), &[], "");
     assert_eq!(again.status(), StatusCode::NOT_FOUND);
+
+    write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
+    assert_eq!(
+        write(&api, &format!("DELETE {DEPLOYMENTS}/web?dryRun=All"), JSON, &json!({})).1["kind"],
+        "Status"
+    );
+    let (_, deleted) = write(&api, &format!("DELETE {DEPLOYMENTS}/web"), JSON, &json!({}));
+    let details = &deleted["details"];
+    assert_eq!((&deleted["kind"], &deleted["status"]), (&json!("Status"), &json!("Success")));
+    assert_eq!(
+        (&details["name"], &details["group"], &details["kind"]),
+        (&json!("web"), &json!("apps"), &json!("deployments"))
+    );
 }
 
 #[test]
@@ -556,7 +571,12 @@ fn what_ends_gracefully_is_told_with_its_end() {
         (&json!("Pod"), &json!(30))
     );
     let (_, gone) = write(&api, &format!("DELETE {path}"), JSON, &json!({"gracePeriodSeconds": 0}));
-    assert_eq!(gone["status"], "Success");
+    assert_eq!((&gone["kind"], &gone["metadata"]["name"]), (&json!("Pod"), &json!("p")));
+    write(&api, "POST /api/v1/namespaces/default/pods", JSON, &pod);
+    let (_, gone) = write(&api, &format!("DELETE {path}"), JSON, &json!({"gracePeriodSeconds": 0}));
+    assert_eq!(gone["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert!(gone["metadata"]["deletionTimestamp"].is_string(), "{gone}");
+    assert_eq!(get(&api, path)["code"], 404);
 }
 
 #[test]

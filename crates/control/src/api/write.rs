@@ -1,6 +1,7 @@
 //! Writing: new objects, changes of any form, and deletion.
 
 use http::{Response, StatusCode};
+use jiff::Timestamp;
 use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects, codes};
 use serde_json::{Value, json};
 
@@ -8,6 +9,9 @@ use super::patch::{PatchForm, applied_first, patched};
 use super::route::ObjectRoute;
 use super::{Answer, Body, Call, respond, validation, warnings};
 use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
+
+/// The kinds whose deletion answers with the object, also when it is gone (`ReturnDeletedObject` of Kubernetes).
+const RETURNED: &[&str] = &["PersistentVolumeClaim", "Pod", "ResourceQuota", "Service", "ServiceAccount"];
 
 /// Who applies, when he does not say.
 const UNNAMED: &str = "unnamed";
@@ -82,9 +86,7 @@ impl Call<'_> {
         };
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
         let last = self.api.store.delete(key, &options, mode)?;
-        let lives_on = self.api.store.get(key.0, key.1, key.2).is_ok();
-        let answer = if lives_on { last.value.clone() } else { deleted(&last) };
-        Ok(respond::json(StatusCode::OK, &answer))
+        Ok(respond::json(StatusCode::OK, &deleted(&last, self.now)))
     }
 
     /// Who applies. Each has one memory for an object and one for its status.
@@ -204,18 +206,29 @@ fn names_base_directory(patch: &Value) -> bool {
     operations.iter().any(|operation| operation["path"] == json!(pointer))
 }
 
-/// The answer to a deletion that is complete.
-fn deleted(last: &Object) -> Value {
-    json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": {
-            "name": last.name,
-            "group": last.kind.group,
-            "kind": last.kind.plural,
-            "uid": metadata::text(last, "uid"),
-        },
-    })
+/// The answer to a deletion: the object where it lives on until somebody has finished with it, and where typed clients
+/// decode it as one; otherwise what is gone.
+fn deleted(last: &Object, now: Timestamp) -> Value {
+    let lives_on = metadata::deletion(last).is_some();
+    if !lives_on && !RETURNED.contains(&last.kind.kind) {
+        let mut details =
+            json!({"name": last.name, "kind": last.kind.plural, "uid": metadata::text(last, "uid")});
+        if !last.kind.group.is_empty() {
+            details["group"] = json!(last.kind.group);
+        }
+        return json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": details,
+        });
+    }
+    let mut answer = last.value.clone();
+    if last.kind.kind == "Pod" && !lives_on {
+        // It was given no time to end.
+        answer["metadata"]["deletionTimestamp"] = json!(metadata::time(now));
+        answer["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+    }
+    answer
 }
