@@ -178,5 +178,8 @@ mod tests {
         assert_eq!((&used["count/deployments.apps"], &used["services"]), (&json!("1"), &json!("0")));
         assert_eq!(used.get("nvidia.com/gpu"), None, "what is not counted is not said to be none");
         assert_eq!(written["hard"]["pods"], "10");
+        let scoped = status(json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "api"},
+            "spec": {"hard": {"pods": "10"}, "scopes": ["BestEffort"]}}));
+        assert_eq!(scoped["used"], json!({}), "pods of all scopes are not those of one");
     }
 }

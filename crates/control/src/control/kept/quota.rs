@@ -5,7 +5,13 @@ use serde_json::{Map, Value, json};
 
 /// The hard limits as they are written, and what is used of each that is counted here.
 pub(super) fn status(quota: &Object, objects: &Objects) -> Value {
-    let hard = &quota.value["spec"]["hard"];
+    let spec = &quota.value["spec"];
+    let hard = &spec["hard"];
+    // What belongs to a scope is not told apart here, and so not counted.
+    let is_narrowed = !spec["scopes"].is_null() || !spec["scopeSelector"].is_null();
+    if is_narrowed {
+        return json!({"hard": hard, "used": {}});
+    }
     let resources = hard.as_object().into_iter().flatten().map(|(resource, _)| resource);
     let used: Map<String, Value> = resources
         .filter_map(|resource| Some((resource.clone(), json!(used(resource, &quota.namespace, objects)?))))
