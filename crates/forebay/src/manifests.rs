@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use manifest::{BASE_DIRECTORY, Finding, Location, Object, codes};
+use manifest::{BASE_DIRECTORY, Finding, Location, NoText, Object, codes};
 use serde_json::json;
 
 /// The kinds that start replicas, and so may name paths.
@@ -55,9 +55,10 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
     let mut manifests = Manifests::default();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
-            io::stdin().take(FILE_LIMIT).read_to_string(&mut text).context("cannot read standard input")?;
-            manifests.add("-", &text, &std::env::current_dir().unwrap_or_default());
+            let mut bytes = Vec::new();
+            io::stdin().take(FILE_LIMIT).read_to_end(&mut bytes).context("cannot read standard input")?;
+            let folder = std::env::current_dir().unwrap_or_default();
+            manifests.add_file(path, manifest::text_of(bytes).map(|text| (text, folder)));
         } else if path.is_dir() {
             let files = manifests_in(path)?;
             if files.is_empty() {
@@ -98,7 +99,7 @@ impl Manifests {
         let file = path.display().to_string();
         match text {
             Ok((text, folder)) => self.add(&file, &text, &folder),
-            Err((line, problem)) => {
+            Err(NoText { line, problem }) => {
                 let location = Location { file, line, column: 1, text: String::new() };
                 let finding = Finding::new(&codes::DOCUMENT_INVALID, problem);
                 self.findings.push(Finding { location: Some(location), ..finding });
@@ -114,17 +115,15 @@ impl Manifests {
     }
 }
 
-/// The line of a file at which its text ends, and why.
-type NoText = (u32, String);
-
 fn unreadable(error: &io::Error) -> NoText {
-    (1, format!("the file cannot be read: {error}"))
+    NoText { line: 1, problem: format!("the file cannot be read: {error}") }
 }
 
 /// The text of a plain file. Anything else that lies in a folder would be waited for.
 fn plain_text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
     if !fs::metadata(path).map_err(|error| unreadable(&error))?.is_file() {
-        return Err((1, "this is a pipe, socket or device, not a file".to_owned()));
+        let problem = "this is a pipe, socket or device, not a file".to_owned();
+        return Err(NoText { line: 1, problem });
     }
     text_of(path)
 }
@@ -135,14 +134,10 @@ fn text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
     let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
     file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > FILE_LIMIT {
-        return Err((1, format!("the file is larger than {FILE_LIMIT} bytes: not a manifest")));
+        let problem = format!("the file is larger than {FILE_LIMIT} bytes: not a manifest");
+        return Err(NoText { line: 1, problem });
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let n_lines = good.iter().filter(|byte| **byte == b'\n').count();
-        let line = u32::try_from(n_lines + 1).unwrap_or(u32::MAX);
-        (line, "the file is not UTF-8 text: save it as UTF-8".to_owned())
-    })?;
+    let text = manifest::text_of(bytes)?;
     let folder = fs::canonicalize(path).map_err(|error| unreadable(&error))?;
     Ok((text, folder.parent().unwrap_or(Path::new("/")).to_owned()))
 }

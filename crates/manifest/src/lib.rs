@@ -49,7 +49,7 @@ pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
-pub use read::{Read, read};
+pub use read::{NoText, Read, read, text_of};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{
     Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, parse_quantity,

@@ -5,6 +5,7 @@
 
 mod check;
 mod json;
+mod text;
 mod yaml;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ use crate::finding::beginning;
 use crate::{Finding, Location, Object, Source, codes};
 
 pub(crate) use check::check;
+pub use text::{NoText, text_of};
 pub(crate) use yaml::key_path;
 
 /// The longest text that is read, in bytes.
