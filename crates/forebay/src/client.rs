@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::api::{FINDING_FIELD, FINDINGS_FIELD};
-use manifest::{Kind, Object};
+use manifest::{Exposure, Kind, Object};
 use net::{Authorities, Body, ClientConnection, Fields, Method, Outgoing, Response};
 use serde_json::Value;
 
 use crate::commands::End;
+use crate::findings;
 use crate::globals::Globals;
 use crate::platform::Platform;
 
@@ -21,6 +22,8 @@ pub(crate) struct Client {
     address: SocketAddr,
     authorities: Authorities,
     token: String,
+    /// Who can reach its load balancers.
+    pub(crate) exposure: Exposure,
 }
 
 /// One question.
@@ -101,7 +104,8 @@ impl Client {
         let cannot_read = || format!("cannot read `{}`, the certificate of the platform", path.display());
         let authority = std::fs::read_to_string(&path).with_context(cannot_read)?;
         let authorities = Authorities::from_pem(&authority).with_context(cannot_read)?;
-        Ok(Self { address, authorities, token: platform.token })
+        let exposure = findings::exposure(platform.refuses_unprotected, false);
+        Ok(Self { address, authorities, token: platform.token, exposure })
     }
 
     /// An object, a list or a table.

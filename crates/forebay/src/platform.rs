@@ -23,6 +23,9 @@ pub(crate) struct Platform {
     pub(crate) admin: String,
     /// Kubeconfig for `kubectl`.
     pub(crate) kubeconfig: PathBuf,
+    /// Whether others can reach it, and nothing is served there that asks for protection in vain.
+    #[serde(default)]
+    pub(crate) refuses_unprotected: bool,
 }
 
 impl Platform {

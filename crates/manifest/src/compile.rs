@@ -152,16 +152,8 @@ fn without_nodes(
 /// A warning for each object that would run or route something elsewhere, and one note for each other kind that is kept
 /// without effect, at the first object of it.
 fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
-    for object in objects.iter() {
-        if let Some((missing, advice)) = kinds::elsewhere::missing_of(object) {
-            let message = format!("{} `{}` {missing}", object.kind.kind, object.name);
-            let finding = Finding::new(&codes::KIND_IGNORED, message).with_severity(Severity::Warning);
-            let location = object.locate("kind");
-            findings.push(Finding { location, ..finding.on(object).suggest(advice) });
-        }
-    }
-    let is_note =
-        |kind: &&kinds::Kind| !kind.has_effect && kinds::elsewhere::missing(kind.group, kind.kind).is_none();
+    findings.extend(objects.iter().filter_map(|object| kinds::elsewhere::missing_of(object)));
+    let is_note = |kind: &&kinds::Kind| !kind.has_effect && !kinds::elsewhere::is_told(kind.group, kind.kind);
     findings
         .extend(kinds::KINDS.iter().filter(is_note).filter_map(|kind| kept_without_effect(kind, objects)));
 }

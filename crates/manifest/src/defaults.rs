@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use plan::{Scheme, Tags, TargetType};
 
-use crate::Severity;
+use crate::{Finding, Severity};
 
 /// The domain of InferenceServices when no `config-domain` names one.
 pub(crate) const DOMAIN: &str = "example.com";
@@ -96,12 +96,18 @@ pub struct Named {
 }
 
 impl Exposure {
-    /// How bad it is when something asks for protection and gets none.
-    pub(crate) fn without_protection(self) -> Severity {
-        match self {
-            Self::Loopback | Self::PublicUnprotected => Severity::Warning,
-            Self::Public => Severity::Error,
+    /// A finding that something asks for protection and gets none, as bad as that is here, and with what to do about it.
+    pub(crate) fn weigh(self, finding: Finding) -> Finding {
+        /// What is always left to do.
+        const UNPROTECTED: &str = "--allow-unprotected to serve without it";
+        if self != Self::Public {
+            return finding.with_severity(Severity::Warning);
         }
+        let advice = match &finding.suggestion {
+            Some(advice) => format!("{advice}, or {UNPROTECTED}"),
+            None => UNPROTECTED.to_owned(),
+        };
+        finding.with_severity(Severity::Error).suggest(advice)
     }
 }
 

@@ -6,13 +6,30 @@ use std::collections::BTreeSet;
 use plan::ObjectRef;
 
 use crate::{
-    Compiled, Defaults, Finding, Objects, Severity, codes, compile, finding, kinds, unmet, workload,
+    Compiled, Defaults, Exposure, Finding, Objects, Severity, codes, compile, finding, kinds, unmet, workload,
 };
 
 /// Everything there is to say about these objects, in order and each once.
 #[must_use]
 pub fn findings(objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
     findings_of(&compile(objects, defaults), objects)
+}
+
+/// The same of objects that were read from files, with what was found in reading them.
+#[must_use]
+pub fn findings_of_files(read: Vec<Finding>, objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
+    let mut all = weighed(read, defaults.exposure);
+    all.extend(findings(objects, defaults));
+    finding::sort(&mut all);
+    all
+}
+
+/// What was found in reading files, where nobody knows yet who can reach the load balancers, as bad as it is for these.
+#[must_use]
+pub fn weighed(read: Vec<Finding>, exposure: Exposure) -> Vec<Finding> {
+    let asks_for_protection = |finding: &Finding| finding.code == codes::PROTECTION_MISSING.name;
+    let weigh = |finding| if asks_for_protection(&finding) { exposure.weigh(finding) } else { finding };
+    read.into_iter().map(weigh).collect()
 }
 
 /// The same for somebody who has compiled the objects already.
@@ -25,6 +42,10 @@ pub fn findings_of(compiled: &Compiled, objects: &Objects) -> Vec<Finding> {
     let (_, of_workloads) = workload::workloads(&with_children);
     let of_compile = compiled.findings.iter().chain(&compiled.findings_here).cloned();
     let mut all: Vec<Finding> = of_compile.chain(of_workloads).collect();
+    // There is no other controller on this machine: what belongs to one is done by nobody.
+    for finding in all.iter_mut().filter(|finding| finding.code == codes::NOT_OURS.name) {
+        finding.severity = Severity::Warning;
+    }
     let place = |finding: &Finding| (finding.object.clone(), finding.field.clone());
     let said: BTreeSet<(Option<ObjectRef>, Option<String>)> = all
         .iter()
@@ -32,9 +53,13 @@ pub fn findings_of(compiled: &Compiled, objects: &Objects) -> Vec<Finding> {
         .map(place)
         .collect();
     // A note that something has no effect is not worth repeating where it was said what that means.
+    let unprotected: BTreeSet<(Option<ObjectRef>, Option<String>)> =
+        all.iter().filter(|finding| finding.code == codes::PROTECTION_MISSING.name).map(place).collect();
     all.retain(|finding| {
-        let is_note = finding.severity == Severity::Info && IGNORED.contains(&finding.code);
-        let is_repeated = is_note && said.contains(&place(finding));
+        let is_ignored = IGNORED.contains(&finding.code);
+        let is_repeated = is_ignored
+            && (unprotected.contains(&place(finding))
+                || finding.severity == Severity::Info && said.contains(&place(finding)));
         !is_repeated && !is_note_about_a_kind(finding, objects)
     });
     finding::sort(&mut all);

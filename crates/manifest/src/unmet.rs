@@ -10,6 +10,7 @@ mod rows;
 
 use serde_json::Value;
 
+use crate::read::key_path;
 use crate::{Defaults, Finding, Object, Objects, Severity, codes};
 
 use place::{Place, Spot};
@@ -59,26 +60,26 @@ impl Unmet {
         let subject = match &spot {
             Spot::Object => format!("{} `{}`", object.kind.kind, object.name),
             Spot::Field(path) => path.rsplit('.').next().unwrap_or(path).to_owned(),
+            Spot::Label(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
             Spot::Annotation(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
         };
         let code = match (self.protects, &spot) {
             (true, _) => &codes::PROTECTION_MISSING,
             (false, Spot::Object) => &codes::KIND_IGNORED,
-            (false, Spot::Field(_)) => &codes::FIELD_NO_EFFECT,
+            (false, Spot::Field(_) | Spot::Label(_)) => &codes::FIELD_NO_EFFECT,
             (false, Spot::Annotation(_)) => &codes::ANNOTATION_NO_EFFECT,
         };
-        let severity = if self.protects { defaults.exposure.without_protection() } else { Severity::Warning };
-        let finding = Finding::new(code, format!("{subject}: {}", self.words)).with_severity(severity);
-        let finding = match spot {
+        let finding = Finding::new(code, format!("{subject}: {}", self.words)).suggest(self.advice);
+        let finding = match self.protects {
+            true => defaults.exposure.weigh(finding),
+            false => finding.with_severity(Severity::Warning),
+        };
+        match spot {
             Spot::Object => Finding { location: object.locate("kind"), ..finding.on(object) },
             Spot::Field(path) => finding.at(object, &path),
+            Spot::Label(key) => finding.at(object, &key_path("metadata.labels", key)),
             Spot::Annotation(key) => finding.at_annotation(object, &key),
-        };
-        let advice = match severity {
-            Severity::Error => format!("{}, or --allow-unprotected to serve without it", self.advice),
-            Severity::Warning | Severity::Info => self.advice.to_owned(),
-        };
-        finding.suggest(advice)
+        }
     }
 }
 

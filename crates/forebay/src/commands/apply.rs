@@ -60,8 +60,9 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 async fn apply(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let client = Client::find(globals)?;
     let manifests = manifests::read(&options.filename)?;
-    findings::print(&manifests.findings, globals);
-    let mut end = if manifests.findings.iter().any(Finding::is_error) { End::Failed } else { End::Done };
+    let read = manifest::weighed(manifests.findings, client.exposure);
+    findings::print(&read, globals);
+    let mut end = if read.iter().any(Finding::is_error) { End::Failed } else { End::Done };
     let mut doubtful = Vec::new();
     for object in manifests.objects {
         match apply_one(&client, object, options).await {

@@ -70,10 +70,8 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (mut defaults, env_findings) = options.environment.defaults()?;
     defaults.exposure = crate::findings::exposure(options.public, options.allow_unprotected);
     let objects: Objects = manifests.objects.into_iter().collect();
-    let mut findings = manifests.findings;
-    findings.extend(env_findings);
-    findings.extend(manifest::findings(&objects, &defaults));
-    manifest::sort(&mut findings);
+    let read = manifests.findings.into_iter().chain(env_findings).collect();
+    let findings = manifest::findings_of_files(read, &objects, &defaults);
     match options.output {
         Output::Json => output::say(&(manifest::findings_json(&findings) + "\n"))?,
         Output::Text => print_text(&findings, globals)?,

@@ -36,8 +36,9 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     client::told(runtime::block_on(async {
         let client = Client::find(globals)?;
         let manifests = manifests::read(&options.filename)?;
-        findings::print(&manifests.findings, globals);
-        let is_broken = manifests.findings.iter().any(Finding::is_error);
+        let read = manifest::weighed(manifests.findings, client.exposure);
+        findings::print(&read, globals);
+        let is_broken = read.iter().any(Finding::is_error);
         let mut end = if is_broken { End::Failed } else { End::Done };
         for object in manifests.objects {
             let name = object.reference().to_string();

@@ -15,7 +15,7 @@ use control::local::{Local, LocalSettings, Machine};
 use control::store::Store;
 use control::{Authority, Binding, Control};
 use jiff::Timestamp;
-use manifest::{Defaults, Finding, Objects};
+use manifest::{Defaults, Exposure, Finding, Objects};
 use net::{Drain, Limits};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -338,6 +338,7 @@ impl Ports {
             token,
             admin: format!("http://{admin_address}"),
             kubeconfig,
+            refuses_unprotected: defaults(options).exposure == Exposure::Public,
         };
         platform.announce(state_dir)?;
         Ok(Self { platform, drain })
@@ -350,10 +351,7 @@ fn all_findings(manifests: Manifests, store: &Store, defaults: &Defaults) -> Vec
     for object in manifests.objects {
         objects.insert(object);
     }
-    let mut findings = manifests.findings;
-    findings.extend(manifest::findings(&objects, defaults));
-    manifest::sort(&mut findings);
-    findings
+    manifest::findings_of_files(manifests.findings, &objects, defaults)
 }
 
 /// Opens a port on loopback. The error says how to choose another.

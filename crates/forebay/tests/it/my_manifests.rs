@@ -338,19 +338,22 @@ spec:
 
 #[test]
 fn nothing_is_opened_to_others_that_asks_for_protection_in_vain() {
-    let policy = MISTAKES.iter().find(|mistake| mistake.file == "policy.yaml").unwrap();
-    let folder = folder(&[("policy.yaml", policy.text)]);
-    let path = folder.path().join("policy.yaml").display().to_string();
-    let check = |more: &[&str]| run(FOREBAY, &[&["check"], more, &[&path]].concat()).status.code();
-    assert_eq!(check(&[]), Some(0));
-    assert_eq!(check(&["--public"]), Some(1));
-    assert_eq!(check(&["--public", "--allow-unprotected"]), Some(0));
+    let known = MISTAKES.iter().find(|mistake| mistake.file == "policy.yaml").unwrap();
+    let unknown = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: closed}\n";
+    for policy in [known.text, unknown] {
+        let folder = folder(&[("policy.yaml", policy)]);
+        let path = folder.path().join("policy.yaml").display().to_string();
+        let check = |more: &[&str]| run(FOREBAY, &[&["check"], more, &[&path]].concat()).status.code();
+        assert_eq!(check(&[]), Some(0));
+        assert_eq!(check(&["--public"]), Some(1));
+        assert_eq!(check(&["--public", "--allow-unprotected"]), Some(0));
 
-    let mut up = Up::start(&["--public", &path]);
-    assert_eq!(up.child.wait().unwrap().code(), Some(1));
-    let said = up.said("err");
-    assert!(said.contains("policy.yaml:2:") && said.contains("nothing is opened to others"), "{said}");
-    assert!(said.contains("--allow-unprotected"), "{said}");
+        let mut up = Up::start(&["--public", &path]);
+        assert_eq!(up.child.wait().unwrap().code(), Some(1));
+        let said = up.said("err");
+        assert!(said.contains("policy.yaml:2:") && said.contains("nothing is opened to others"), "{said}");
+        assert!(said.contains("--allow-unprotected"), "{said}");
+    }
 }
 
 #[test]

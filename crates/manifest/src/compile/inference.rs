@@ -67,7 +67,7 @@ impl Draft<'_> {
         self.check_annotations();
         self.check_numbers();
         let (container, port) = self.container()?;
-        let is_ours = self.wire.spec.predictor.containers.is_empty();
+        let is_ours = runs_our_server(self.object, &self.wire);
         let predictor = &self.wire.spec.predictor;
         let children = children::of(self.object, predictor, &container, port);
         for child in &children {
@@ -170,7 +170,11 @@ impl Draft<'_> {
             );
             return None;
         }
-        if !spec.predictor.containers.is_empty() {
+        if has_model(self.object) && !spec.predictor.containers.is_empty() {
+            let message = "containers beside a model are not run here: the model is served alone";
+            let finding = Finding::new(&codes::FIELD_NO_EFFECT, message).with_severity(Severity::Warning);
+            self.findings.push(finding.at(self.object, "spec.predictor.containers"));
+        } else if !spec.predictor.containers.is_empty() {
             let Predictor { batcher, logger, .. } = &spec.predictor;
             let mut reading = Reading { object: self.object, findings: self.findings };
             reading.none_for_containers(batcher.as_ref(), logger.as_ref());
@@ -314,6 +318,16 @@ impl Draft<'_> {
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         Some(container)
     }
+}
+
+/// Whether our model server answers: also when containers stand beside the model, which are not run.
+fn runs_our_server(object: &Object, wire: &InferenceService) -> bool {
+    has_model(object) || wire.spec.predictor.containers.is_empty()
+}
+
+fn has_model(object: &Object) -> bool {
+    let predictor = &object.value["spec"]["predictor"];
+    MODEL_KEYS.iter().any(|key| !predictor[*key].is_null())
 }
 
 /// Whether an object was made of an InferenceService.

@@ -28,18 +28,15 @@ pub(super) fn without_tls(load_balancer: &mut LoadBalancer, world: &World<'_>, f
     let message = message(&ports(&secure), &open, &redirecting);
     let objects = load_balancer.sources.iter();
     let objects = objects.filter_map(|it| world.objects.get(&it.kind, &it.namespace, &it.name));
-    // Where nothing is redirected, what is served is what was asked for without TLS.
-    let severity = match redirecting.is_empty() {
-        true => codes::TLS_NOT_SERVED.severity,
-        false => world.defaults.exposure.without_protection(),
-    };
     let finding = || {
-        let finding = Finding::new(&codes::TLS_NOT_SERVED, message.clone()).with_severity(severity);
+        let finding = Finding::new(&codes::TLS_NOT_SERVED, message.clone());
         match (open.is_empty(), load_balancer.kind) {
             (true, LoadBalancerKind::Application) => {
                 finding.suggest("alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\":80}]'")
             }
-            _ => finding,
+            // Where nothing is redirected, what is served is what was asked for without TLS.
+            _ if redirecting.is_empty() => finding,
+            _ => world.defaults.exposure.weigh(finding),
         }
     };
     let of_annotations = objects

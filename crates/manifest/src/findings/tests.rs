@@ -1,6 +1,36 @@
 use super::*;
 use crate::read;
 
+#[test]
+fn a_policy_of_a_kind_that_is_not_known_weighs_as_much_as_one_that_is() {
+    let text = "\
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: closed}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: web}
+";
+    let told = |exposure| {
+        let read = read("f.yaml", text).findings;
+        let defaults = Defaults { exposure, ..Defaults::default() };
+        let all = findings_of_files(read, &Objects::default(), &defaults).into_iter();
+        all.map(|finding| {
+            let place = finding.location.map(|place| place.line).unwrap_or_default();
+            let advice = finding.suggestion.unwrap_or_default();
+            let is_option = advice.ends_with(", or --allow-unprotected to serve without it");
+            (finding.severity, finding.code, place, is_option)
+        })
+        .collect::<Vec<_>>()
+    };
+    let certificate = (Severity::Warning, "kind-ignored", 6, false);
+    let policy = |severity, is_option| (severity, "protection-missing", 2, is_option);
+    assert_eq!(told(Exposure::Loopback), [certificate, policy(Severity::Warning, false)]);
+    assert_eq!(told(Exposure::PublicUnprotected), [certificate, policy(Severity::Warning, false)]);
+    assert_eq!(told(Exposure::Public), [policy(Severity::Error, true), certificate]);
+}
+
 fn told(text: &str) -> Vec<String> {
     let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
     let findings = findings(&objects, &Defaults::default()).into_iter();
@@ -87,7 +117,7 @@ spec: {controller: eks.amazonaws.com/alb}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: web}
-spec: {ingressClassName: auto}
+spec: {ingressClassName: auto, defaultBackend: {service: {name: web, port: {number: 80}}}}
 ---
 apiVersion: v1
 kind: Service
@@ -98,11 +128,23 @@ spec: {type: LoadBalancer, loadBalancerClass: eks.amazonaws.com/nlb, ports: [{po
 }
 
 #[test]
+fn an_ingress_of_another_controller_is_told_to_route_nothing() {
+    let text = "\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {ingressClassName: nginx, defaultBackend: {service: {name: web, port: {number: 80}}}}
+";
+    assert_eq!(told(text), ["3 not-ours "]);
+}
+
+#[test]
 fn notes_about_kinds_that_are_told_object_by_object_are_left_out() {
     let text = "\
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {name: a}
+spec: {scaleTargetRef: {kind: Deployment, name: a}, maxReplicas: 3}
 ---
 apiVersion: v1
 kind: ServiceAccount

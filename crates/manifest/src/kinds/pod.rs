@@ -92,7 +92,7 @@ pub(crate) struct PodSpec {
     host_pid: NoEffect,
     host_users: NoEffect,
     hostname: NoEffect,
-    image_pull_secrets: Kept,
+    image_pull_secrets: NoEffect,
     node_name: Kept,
     node_selector: NoEffect,
     os: NoEffect,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::finding::nearest;
 use crate::kinds::{self, Kind, kind_of};
 use crate::read::key_path;
-use crate::{Finding, Location, Object, Severity, Source, codes};
+use crate::{Finding, Location, Object, Source, codes};
 
 /// The longest name of an object (DNS subdomain, RFC 1123).
 const MAX_NAME: usize = 253;
@@ -125,12 +125,11 @@ fn elsewhere_served(api_version: &str, known: &Kind) -> Finding {
 
 /// What there is to say about a kind that is not known: most to those who expect something to run.
 fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String, Value>) -> Finding {
-    if let Some((missing, advice)) = kinds::elsewhere::missing(group, kind) {
-        let name = fields.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
-        let name = name.filter(|name| name.len() <= MAX_NAME).map(|name| format!(" `{name}`"));
-        let message = format!("{kind}{} of {api_version} {missing}", name.unwrap_or_default());
-        let finding = Finding::new(&codes::KIND_IGNORED, message);
-        return finding.with_severity(Severity::Warning).suggest(advice);
+    let name = fields.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
+    let name = name.filter(|name| name.len() <= MAX_NAME).map(|name| format!(" `{name}`"));
+    let shown = format!("{kind}{} of {api_version}", name.unwrap_or_default());
+    if let Some(finding) = kinds::elsewhere::missing(group, kind, &shown) {
+        return finding;
     }
     if let Some(known) = kinds::KINDS.iter().find(|known| known.kind == kind && is_meant(known, group)) {
         return elsewhere_served(api_version, known);

@@ -168,6 +168,15 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         ("serving.knative.dev/v1", "Service"),
         ("serving.kserve.io/v1alpha1", "InferenceGraph"),
         ("security.istio.io/v1", "AuthorizationPolicy"),
+        ("security.istio.io/v1", "PeerAuthentication"),
+        ("cilium.io/v2", "CiliumNetworkPolicy"),
+        ("projectcalico.org/v3", "NetworkPolicy"),
+        ("kyverno.io/v1", "ClusterPolicy"),
+        ("constraints.gatekeeper.sh/v1beta1", "K8sRequiredLabels"),
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
+        ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
+        ("cert-manager.io/v1", "Certificate"),
+        ("eks.amazonaws.com/v1", "IngressClassParams"),
         ("storage.k8s.io/v1", "StorageClass"),
         ("serving.kserve.io/v1alpha1", "ServingRuntime"),
         ("events.k8s.io/v1", "Event"),
@@ -186,7 +195,16 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         warning kind-ignored: VirtualService `a` of networking.istio.io/v1beta1 routes nothing here [write it as an Ingress]
         warning kind-ignored: Service `a` of serving.knative.dev/v1 is not run here [write it as an InferenceService, or as a Deployment with a Service and an Ingress]
         warning kind-ignored: InferenceGraph `a` of serving.kserve.io/v1alpha1 is not run here [write each of its models as an InferenceService]
-        warning kind-ignored: AuthorizationPolicy `a` of security.istio.io/v1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
+        warning protection-missing: AuthorizationPolicy `a` of security.istio.io/v1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
+        warning protection-missing: PeerAuthentication `a` of security.istio.io/v1 encrypts nothing here: connections are plain, and nobody has to show a certificate [keep the platform on loopback, or end TLS in front of it]
+        warning protection-missing: CiliumNetworkPolicy `a` of cilium.io/v2 filters nothing here: nobody is kept from the pods that it selects [keep the platform on loopback, or put a firewall in front of it]
+        warning protection-missing: NetworkPolicy `a` of projectcalico.org/v3 filters nothing here: nobody is kept from the pods that it selects [keep the platform on loopback, or put a firewall in front of it]
+        warning protection-missing: ClusterPolicy `a` of kyverno.io/v1 checks nothing here: objects that it would refuse are taken [check manifests before they are applied: kyverno apply POLICY --resource MANIFEST]
+        warning protection-missing: K8sRequiredLabels `a` of constraints.gatekeeper.sh/v1beta1 checks nothing here: objects that it would refuse are taken [check manifests before they are applied: gator test --filename FOLDER]
+        warning protection-missing: ValidatingAdmissionPolicyBinding `a` of admissionregistration.k8s.io/v1 checks nothing here: objects that it would refuse are taken [check manifests before they are applied]
+        warning protection-missing: SecurityPolicy `a` of gateway.envoyproxy.io/v1alpha1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
+        warning kind-ignored: Certificate `a` of cert-manager.io/v1 makes nothing here [end TLS in front of the load balancer, with a certificate that is made there]
+        warning kind-ignored: IngressClassParams `a` of eks.amazonaws.com/v1 routes nothing here [apiVersion: elbv2.k8s.aws/v1beta1]
         info kind-ignored: kind `StorageClass` of storage.k8s.io/v1 is not known here: its objects are left out []
         info kind-ignored: kind `ServingRuntime` of serving.kserve.io/v1alpha1 is not known here: its objects are left out []
         info kind-ignored: kind `Event` of events.k8s.io/v1 is not known here: its objects are left out []

@@ -13,6 +13,8 @@ pub(super) enum Place {
     Field(&'static str, fn(&Value) -> bool),
     /// By a field of the pods that they stand for.
     PodField(&'static str, fn(&Value) -> bool),
+    /// By a label.
+    Label(&'static str, fn(&str) -> bool),
     /// By an annotation; a key that ends with `.` stands for all that begin so.
     Annotation(&'static str, fn(&Object, &str) -> bool),
 }
@@ -22,6 +24,7 @@ pub(super) enum Place {
 pub(super) enum Spot {
     Object,
     Field(String),
+    Label(&'static str),
     Annotation(String),
 }
 
@@ -39,6 +42,10 @@ impl Place {
             Self::PodField(pattern, is_asked) => {
                 let patterns = pod_patterns(object.kind.kind, pattern);
                 patterns.iter().flat_map(|pattern| fields(object, pattern, *is_asked)).collect()
+            }
+            Self::Label(key, is_asked) => {
+                let asked = object.labels().get(key).is_some_and(|value| is_asked(value));
+                asked.then_some(Spot::Label(key)).into_iter().collect()
             }
             Self::Annotation(key, is_asked) => annotations(object, key, *is_asked),
         }

@@ -10,6 +10,9 @@ const PODS: &[&str] = &["Deployment", "Pod", "InferenceService"];
 const INGRESS: &[&str] = &["Ingress"];
 const SERVICE: &[&str] = &["Service"];
 
+const CLASS: &[&str] = &["IngressClassParams"];
+const MODEL: &[&str] = &["InferenceService"];
+
 const FIREWALL: &str = "keep the platform on loopback, or put a firewall in front of it";
 const OWN_FILTER: &str = "put a filter of requests in front of it";
 const RBAC: &str = "keep the kubeconfig to yourself: who has its token may do everything";
@@ -17,7 +20,14 @@ const OTHER_USER: &str = "start forebay itself as a user that may do little";
 const RANGES: &str = "name addresses in alb.ingress.kubernetes.io/inbound-cidrs and take security-groups out";
 const SERVICE_RANGES: &str =
     "name addresses in spec.loadBalancerSourceRanges and take aws-load-balancer-security-groups out";
+const NO_ACL: &str =
+    "no request is checked against a web ACL in this build, and what it would refuse is let in";
+const NO_ROLE: &str = "no process takes this role: our model server has the credentials of who started forebay, and others have none";
+const NO_MESH: &str = "no proxy of a mesh is put beside pods, so nothing of the mesh is done";
+const CREDENTIALS: &str = "name credentials in the env of the container";
 const PLAIN_COPIES: &str = "expect requests of one client at all targets";
+const ONE_MACHINE: &str = "all replicas run on this machine: when it fails, none is left";
+const SECOND_MACHINE: &str = "run a second platform on another machine, and balance between both";
 const BY_HAND: &str = "set the number of replicas by hand: forebay scale";
 
 /// Every row.
@@ -70,6 +80,106 @@ pub(super) const ROWS: &[Unmet] = &[
         "the process runs as the user who started forebay, with what that user may do",
         OTHER_USER,
     ),
+    protects(
+        PODS,
+        Place::PodField("runtimeClassName", is_said),
+        "the process runs beside all others of this machine, in no sandbox",
+        "run what nobody trusts on another machine",
+    ),
+    protects(
+        PODS,
+        Place::PodField("hostUsers", |value| *value == Value::Bool(false)),
+        "processes run as users of this machine, with what these may do",
+        OTHER_USER,
+    ),
+    protects(
+        &["Namespace"],
+        Place::Label("pod-security.kubernetes.io/enforce", |level| level != "privileged"),
+        "pods are taken whatever they ask for, and run as the user who started forebay",
+        OTHER_USER,
+    ),
+    lacks(&["Namespace"], Place::Label("istio-injection", |value| value == "enabled"), NO_MESH, FIREWALL),
+    lacks(&["Namespace"], Place::Label("istio.io/rev", |_| true), NO_MESH, FIREWALL),
+    lacks(
+        &["ServiceAccount"],
+        Place::Annotation("eks.amazonaws.com/role-arn", is_named),
+        NO_ROLE,
+        CREDENTIALS,
+    ),
+    lacks(
+        &["ServiceAccount"],
+        Place::Annotation("iam.gke.io/gcp-service-account", is_named),
+        NO_ROLE,
+        CREDENTIALS,
+    ),
+    lacks(
+        MODEL,
+        Place::Field("spec.predictor.serviceAccountName", is_said),
+        "models are fetched with the credentials of who started forebay, not with the secrets of this account",
+        "set AWS_* or GOOGLE_* where forebay is started",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("nodeSelector", wants_other_nodes),
+        "there is one machine, and pods run on it whatever it is",
+        "see that this machine has what the pods need",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("affinity.nodeAffinity", is_said),
+        "there is one machine, and pods run on it whatever it is",
+        "see that this machine has what the pods need",
+    ),
+    lacks(PODS, Place::PodField("affinity.podAntiAffinity", is_said), ONE_MACHINE, SECOND_MACHINE),
+    lacks(PODS, Place::PodField("topologySpreadConstraints", is_said), ONE_MACHINE, SECOND_MACHINE),
+    lacks(
+        PODS,
+        Place::PodField("priorityClassName", is_said),
+        "no pod goes before another when the machine is short of something",
+        "limit containers one by one with resources.limits",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("activeDeadlineSeconds", is_said),
+        "pods run on after it",
+        "end the program itself when its time is over",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("hostAliases", is_said),
+        "processes know the hosts of this machine, and no others",
+        "write them into /etc/hosts of this machine",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("dnsConfig", is_said),
+        "processes look names up as this machine does",
+        "write it into /etc/resolv.conf of this machine",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("containers[].resources.limits", limits_something_else),
+        "only cpu and memory are limited on one machine",
+        "take other limits out",
+    ),
+    lacks(
+        MODEL,
+        Place::Field("spec.predictor.initContainers", is_said),
+        "init containers are not run on one machine: what they prepare has to be there",
+        "do it before, and name the model by where it lies",
+    ),
+    lacks(
+        MODEL,
+        Place::Field("spec.predictor.containerConcurrency", is_said),
+        "a replica takes as many requests at a time as come",
+        "args: [--threads, N] bounds what is computed at a time",
+    ),
+    lacks(
+        MODEL,
+        Place::Field("spec.predictor.timeout", is_said),
+        "requests that take longer are not ended",
+        "give clients a timeout of their own",
+    ),
     lacks(
         PODS,
         Place::PodField("volumes", is_said),
@@ -106,6 +216,30 @@ pub(super) const ROWS: &[Unmet] = &[
         "connections of one client are not kept together in this build",
         PLAIN_COPIES,
     ),
+    lacks(
+        SERVICE,
+        Place::Field("spec.externalName", is_said),
+        "names of other hosts are not followed, so it leads nowhere",
+        "write a Service without selector, and Endpoints with the address",
+    ),
+    lacks(
+        SERVICE,
+        Place::Field("spec.externalIPs", is_said),
+        "nothing listens on these addresses",
+        "use the address of its load balancer",
+    ),
+    lacks(
+        SERVICE,
+        Place::Field("spec.ipFamilyPolicy", |value| value == "RequireDualStack"),
+        "there is no IPv6 in this build",
+        "ipFamilyPolicy: SingleStack",
+    ),
+    lacks(
+        SERVICE,
+        Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-proxy-protocol", is_named),
+        "connections begin without a PROXY protocol header in this build, which targets may wait for",
+        "have the targets take connections without one",
+    ),
     protects(
         SERVICE,
         Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-security-groups", is_named),
@@ -128,13 +262,13 @@ pub(super) const ROWS: &[Unmet] = &[
     protects(
         INGRESS,
         Place::Annotation("alb.ingress.kubernetes.io/wafv2-acl-arn", is_named),
-        "no request is checked against a web ACL in this build, and what it would refuse is let in",
+        NO_ACL,
         OWN_FILTER,
     ),
     protects(
         INGRESS,
         Place::Annotation("alb.ingress.kubernetes.io/wafv2-acl-name", is_named),
-        "no request is checked against a web ACL in this build, and what it would refuse is let in",
+        NO_ACL,
         OWN_FILTER,
     ),
     protects(
@@ -172,6 +306,28 @@ pub(super) const ROWS: &[Unmet] = &[
         "client certificates are not asked for in this build",
         "have the model's own server ask for a secret",
     ),
+    protects(CLASS, Place::Field("spec.wafv2AclArn", is_said), NO_ACL, OWN_FILTER),
+    protects(CLASS, Place::Field("spec.wafv2AclName", is_said), NO_ACL, OWN_FILTER),
+    nginx("nginx.ingress.kubernetes.io/auth-type"),
+    nginx("nginx.ingress.kubernetes.io/auth-url"),
+    nginx("nginx.ingress.kubernetes.io/auth-tls-secret"),
+    nginx("nginx.ingress.kubernetes.io/whitelist-source-range"),
+    nginx("nginx.ingress.kubernetes.io/limit-rps"),
+    nginx("nginx.ingress.kubernetes.io/enable-modsecurity"),
+    lacks(
+        INGRESS,
+        Place::Annotation("alb.ingress.kubernetes.io/load-balancer-attributes", protects_from_deletion),
+        "nothing keeps the load balancer from being deleted",
+        "keep the manifest, and the backups of the state folder",
+    ),
+    lacks(
+        CLASS,
+        Place::Field("spec.ipAddressType", |value| {
+            value.as_str().is_some_and(|text| text.starts_with("dualstack"))
+        }),
+        "the load balancer listens on IPv4 only in this build",
+        "use its IPv4 address",
+    ),
     lacks(
         INGRESS,
         Place::Annotation("alb.ingress.kubernetes.io/ip-address-type", is_dualstack),
@@ -197,6 +353,14 @@ pub(super) const ROWS: &[Unmet] = &[
         "expect connections of one client at all target groups",
     ),
 ];
+
+/// What another controller's annotation asks of a load balancer of ours. An Ingress of that controller's class is not served
+/// at all.
+const fn nginx(key: &'static str) -> Unmet {
+    let words = "annotations of nginx are not followed by a load balancer of AWS, and what they would refuse is let in";
+    let advice = "use the annotations and conditions of alb.ingress.kubernetes.io";
+    protects(INGRESS, Place::Annotation(key, is_not_of_nginx), words, advice)
+}
 
 const fn lacks(
     kinds: &'static [&'static str],
@@ -225,8 +389,34 @@ fn is_dualstack(_: &Object, text: &str) -> bool {
 }
 
 fn is_sticky(_: &Object, text: &str) -> bool {
-    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().any(|(key, value)| (key.trim(), value.trim()) == ("stickiness.enabled", "true"))
+    is_on("stickiness.enabled", text)
+}
+
+fn protects_from_deletion(_: &Object, text: &str) -> bool {
+    is_on("deletion_protection.enabled", text)
+}
+
+/// Whether an attribute is switched on in a list of them.
+fn is_on(attribute: &str, text: &str) -> bool {
+    let mut pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.any(|(key, value)| (key.trim(), value.trim()) == (attribute, "true"))
+}
+
+fn is_not_of_nginx(object: &Object, text: &str) -> bool {
+    let class = object.value.pointer("/spec/ingressClassName").and_then(Value::as_str);
+    let class = class.or_else(|| object.annotation("kubernetes.io/ingress.class"));
+    !matches!(text.trim(), "" | "false") && class.is_some_and(|class| !class.contains("nginx"))
+}
+
+/// Whether a selector asks for more than what every machine is of that runs this.
+fn wants_other_nodes(selector: &Value) -> bool {
+    let keys = selector.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+    keys.into_iter().any(|key| !matches!(key, "kubernetes.io/os" | "kubernetes.io/arch"))
+}
+
+fn limits_something_else(limits: &Value) -> bool {
+    let names = limits.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    names.into_iter().any(|name| !matches!(name, "cpu" | "memory"))
 }
 
 fn has_sticky_groups(_: &Object, text: &str) -> bool {

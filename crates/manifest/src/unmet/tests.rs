@@ -18,6 +18,56 @@ const ASKING: &[(&str, &str)] = &[
         "kind: Deployment, apiVersion: apps/v1, spec: {template: {spec: {containers: [{}, {securityContext: {privileged: true}}]}}}",
         "spec.template.spec.containers[1].securityContext",
     ),
+    ("kind: Pod, apiVersion: v1, spec: {runtimeClassName: gvisor}", "spec.runtimeClassName"),
+    ("kind: Pod, apiVersion: v1, spec: {hostUsers: false}", "spec.hostUsers"),
+    (
+        "kind: Namespace, apiVersion: v1, metadata: {name: a, labels: {pod-security.kubernetes.io/enforce: baseline}}",
+        "metadata.labels[\"pod-security.kubernetes.io/enforce\"]",
+    ),
+    (
+        "kind: Namespace, apiVersion: v1, metadata: {name: a, labels: {istio-injection: enabled}}",
+        "metadata.labels.istio-injection",
+    ),
+    (
+        "kind: Namespace, apiVersion: v1, metadata: {name: a, labels: {istio.io/rev: stable}}",
+        "metadata.labels[\"istio.io/rev\"]",
+    ),
+    ("eks.amazonaws.com/role-arn: arn:a", "ServiceAccount"),
+    ("iam.gke.io/gcp-service-account: a@b", "ServiceAccount"),
+    (
+        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {serviceAccountName: a}}",
+        "spec.predictor.serviceAccountName",
+    ),
+    ("kind: Pod, apiVersion: v1, spec: {nodeSelector: {pool: gpu}}", "spec.nodeSelector"),
+    ("kind: Pod, apiVersion: v1, spec: {affinity: {nodeAffinity: {x: [1]}}}", "spec.affinity.nodeAffinity"),
+    (
+        "kind: Pod, apiVersion: v1, spec: {affinity: {podAntiAffinity: {x: [1]}}}",
+        "spec.affinity.podAntiAffinity",
+    ),
+    (
+        "kind: Pod, apiVersion: v1, spec: {topologySpreadConstraints: [{maxSkew: 1}]}",
+        "spec.topologySpreadConstraints",
+    ),
+    ("kind: Pod, apiVersion: v1, spec: {priorityClassName: high}", "spec.priorityClassName"),
+    ("kind: Pod, apiVersion: v1, spec: {activeDeadlineSeconds: 60}", "spec.activeDeadlineSeconds"),
+    ("kind: Pod, apiVersion: v1, spec: {hostAliases: [{ip: 127.0.0.1}]}", "spec.hostAliases"),
+    ("kind: Pod, apiVersion: v1, spec: {dnsConfig: {searches: [a]}}", "spec.dnsConfig"),
+    (
+        "kind: Pod, apiVersion: v1, spec: {containers: [{resources: {limits: {cpu: 1, nvidia.com/gpu: 1}}}]}",
+        "spec.containers[0].resources.limits",
+    ),
+    (
+        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {initContainers: [{name: a}]}}",
+        "spec.predictor.initContainers",
+    ),
+    (
+        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {containerConcurrency: 4}}",
+        "spec.predictor.containerConcurrency",
+    ),
+    (
+        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {timeout: 60}}",
+        "spec.predictor.timeout",
+    ),
     ("kind: Pod, apiVersion: v1, spec: {volumes: [{name: a}]}", "spec.volumes"),
     (
         "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {sklearn: {lifecycle: {preStop: {exec: {}, sleep: 1}}}}}",
@@ -30,6 +80,10 @@ const ASKING: &[(&str, &str)] = &[
     ),
     ("kind: Service, apiVersion: v1, spec: {externalTrafficPolicy: Local}", "spec.externalTrafficPolicy"),
     ("kind: Service, apiVersion: v1, spec: {sessionAffinity: ClientIP}", "spec.sessionAffinity"),
+    ("kind: Service, apiVersion: v1, spec: {externalName: example.com}", "spec.externalName"),
+    ("kind: Service, apiVersion: v1, spec: {externalIPs: [192.0.2.1]}", "spec.externalIPs"),
+    ("kind: Service, apiVersion: v1, spec: {ipFamilyPolicy: RequireDualStack}", "spec.ipFamilyPolicy"),
+    ("service.beta.kubernetes.io/aws-load-balancer-proxy-protocol: '*'", "Service"),
     ("service.beta.kubernetes.io/aws-load-balancer-security-groups: sg-1", "Service"),
     ("service.beta.kubernetes.io/aws-load-balancer-ip-address-type: dualstack", "Service"),
     (
@@ -46,6 +100,25 @@ const ASKING: &[(&str, &str)] = &[
         "alb.ingress.kubernetes.io/mutual-authentication: '[{\"port\": 443, \"mode\": \"passthrough\"}]'",
         "Ingress",
     ),
+    (
+        "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {wafv2AclArn: arn:a}",
+        "spec.wafv2AclArn",
+    ),
+    (
+        "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {wafv2AclName: a}",
+        "spec.wafv2AclName",
+    ),
+    ("nginx.ingress.kubernetes.io/auth-type: basic", "Ingress"),
+    ("nginx.ingress.kubernetes.io/auth-url: http://a", "Ingress"),
+    ("nginx.ingress.kubernetes.io/auth-tls-secret: a/b", "Ingress"),
+    ("nginx.ingress.kubernetes.io/whitelist-source-range: 10.0.0.0/8", "Ingress"),
+    ("nginx.ingress.kubernetes.io/limit-rps: '5'", "Ingress"),
+    ("nginx.ingress.kubernetes.io/enable-modsecurity: 'true'", "Ingress"),
+    ("alb.ingress.kubernetes.io/load-balancer-attributes: deletion_protection.enabled=true", "Ingress"),
+    (
+        "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {ipAddressType: dualstack}",
+        "spec.ipAddressType",
+    ),
     ("alb.ingress.kubernetes.io/ip-address-type: dualstack", "Ingress"),
     ("alb.ingress.kubernetes.io/target-group-attributes: stickiness.enabled=true", "Ingress"),
     (
@@ -61,17 +134,19 @@ const ASKING: &[(&str, &str)] = &[
 /// The manifest of a row, and the field it asks at.
 fn manifest(written: &str, place: &str) -> (String, Option<String>) {
     match place {
-        "Ingress" | "Service" => {
+        "Ingress" | "Service" | "ServiceAccount" => {
             let api_version = if place == "Ingress" { "networking.k8s.io/v1" } else { "v1" };
+            let spec = if written.starts_with("nginx") { "{ingressClassName: alb}" } else { "{}" };
             let key = written.split(": ").next().unwrap().to_owned();
             let text = format!(
-                "apiVersion: {api_version}\nkind: {place}\nmetadata:\n  name: a\n  annotations:\n    {written}\nspec: {{}}\n"
+                "apiVersion: {api_version}\nkind: {place}\nmetadata:\n  name: a\n  annotations:\n    {written}\nspec: {spec}\n"
             );
             (text, Some(key))
         }
         _ => {
             let field = (!place.is_empty()).then(|| place.to_owned());
-            (format!("{{{written}, metadata: {{name: a}}}}\n"), field)
+            let name = if written.contains("metadata: ") { "" } else { ", metadata: {name: a}" };
+            (format!("{{{written}{name}}}\n"), field)
         }
     }
 }
@@ -119,7 +194,8 @@ fn rows_say_something_and_no_two_the_same_place() {
         assert!(!row.words.is_empty() && !row.advice.is_empty());
         let place = match row.place {
             Place::Object => "",
-            Place::Field(path, _) | Place::PodField(path, _) | Place::Annotation(path, _) => path,
+            Place::Field(path, _) | Place::PodField(path, _) => path,
+            Place::Label(key, _) | Place::Annotation(key, _) => key,
         };
         for kind in row.kinds {
             assert!(crate::kind_named(kind).is_some(), "{kind}");
