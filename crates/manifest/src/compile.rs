@@ -119,6 +119,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     }
     findings.extend(lints::all(&world, &plan_on_aws));
     findings_here.extend(lints::here(&world));
+    findings_here.extend(kinds::validation::doubts(objects));
     finding::sort(&mut findings);
     finding::sort(&mut findings_here);
     Compiled { plan, plan_on_aws, children, routes, findings, findings_here }

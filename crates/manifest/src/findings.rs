@@ -55,11 +55,16 @@ pub fn findings_of(compiled: &Compiled, objects: &Objects) -> Vec<Finding> {
     // A note that something has no effect is not worth repeating where it was said what that means.
     let unprotected: BTreeSet<(Option<ObjectRef>, Option<String>)> =
         all.iter().filter(|finding| finding.code == codes::PROTECTION_MISSING.name).map(place).collect();
+    let refused: BTreeSet<(Option<ObjectRef>, Option<String>)> =
+        all.iter().filter(|finding| finding.is_error()).map(place).collect();
     all.retain(|finding| {
         let is_ignored = IGNORED.contains(&finding.code);
         let is_repeated = is_ignored
             && (unprotected.contains(&place(finding))
                 || finding.severity == Severity::Info && said.contains(&place(finding)));
+        // Nor is that a cluster would refuse what is refused here.
+        let is_doubt = finding.severity == Severity::Warning && finding.code == codes::FIELD_INVALID.name;
+        let is_repeated = is_repeated || (is_doubt && refused.contains(&place(finding)));
         !is_repeated && !is_note_about_a_kind(finding, objects)
     });
     finding::sort(&mut all);

@@ -19,7 +19,8 @@ pub(crate) mod validation;
 
 use serde::de::DeserializeOwned;
 
-use crate::wire::{self, Case, Note};
+use crate::read::key_path;
+use crate::wire::{self, Case, Note, WireError};
 use crate::{Finding, Object, codes};
 
 /// A kind of object that Forebay knows.
@@ -117,29 +118,37 @@ pub(crate) fn kind_of(group: &str, kind: &str) -> Option<&'static Kind> {
 /// Reads an object as the wire type of its kind. What the type does not know, and what has no effect, becomes findings;
 /// so does what is wrong, and then there is nothing to return.
 pub(crate) fn read<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Finding>) -> Option<T> {
+    let mut own = Vec::new();
+    let read = read_anyway(object, &mut own);
+    let is_good = !own.iter().any(Finding::is_error);
+    findings.extend(own);
+    read.filter(|_| is_good)
+}
+
+/// The same for a reader who looks for more that is wrong, and leaves the object out when an error was found: fields that
+/// are wrong are as if they were not there.
+pub(crate) fn read_anyway<T: DeserializeOwned>(object: &Object, findings: &mut Vec<Finding>) -> Option<T> {
     let metadata = object.value.get("metadata").unwrap_or(&serde_json::Value::Null);
-    let (metadata, mut notes) = wire::from_value::<metadata::Metadata>(metadata, "metadata", Case::Exact);
-    let (read, more) = wire::from_value::<T>(&object.value, "", Case::Exact);
-    notes.extend(more);
-    findings.extend(notes.iter().map(|note| field_finding(object, note)));
-    match metadata.and(read) {
-        Ok(read) => {
-            findings.extend(validation::findings(object));
-            Some(read)
-        }
-        Err(error) => {
-            // What a Secret holds is nobody's to read in a message.
-            let is_secret = object.kind.kind == "Secret";
-            let message = if is_secret {
-                format!("`{}` is not of the right type", error.path)
-            } else {
-                error.to_string()
-            };
-            let finding = Finding::new(&codes::FIELD_INVALID, message).at(object, &error.path);
-            findings.push(finding.maybe_suggest(about_quotes(&error.problem).map(str::to_owned)));
-            None
-        }
-    }
+    let metadata = wire::read_all::<metadata::Metadata>(metadata, "metadata", Case::Exact);
+    let read = wire::read_all::<T>(&object.value, "", Case::Exact);
+    let notes = metadata.notes.iter().chain(&read.notes);
+    findings.extend(notes.map(|note| field_finding(object, note)));
+    let errors = metadata.errors.iter().chain(&read.errors);
+    let wrong: Vec<Finding> = errors.map(|error| error_finding(object, error)).collect();
+    let more = validation::findings(object, &wrong);
+    findings.extend(wrong.into_iter().chain(more));
+    read.value
+}
+
+fn error_finding(object: &Object, error: &WireError) -> Finding {
+    // What a Secret holds is nobody's to read in a message.
+    let message = match object.kind.kind {
+        "Secret" => format!("`{}` is not of the right type", error.path),
+        _ => error.to_string(),
+    };
+    let place = error.missing.map_or_else(|| error.path.clone(), |field| key_path(&error.path, field));
+    let finding = Finding::new(&codes::FIELD_INVALID, message).at(object, &place);
+    finding.maybe_suggest(about_quotes(&error.problem).map(str::to_owned))
 }
 
 /// What to do about quotes that are missing, or around what should be a number or boolean.

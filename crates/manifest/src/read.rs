@@ -72,7 +72,10 @@ fn without_marks(text: &str) -> Cow<'_, str> {
 
 /// One YAML value, without places.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
-    yaml::parse(text).map(|(value, _)| value).map_err(|error| error.message)
+    yaml::parse(text).map(|(value, _)| value).map_err(|errors| {
+        let first = errors.into_iter().next();
+        first.map(|error| error.message).unwrap_or_default()
+    })
 }
 
 fn at(file: &str, line: u32, column: u32, text: &str) -> Location {
@@ -97,7 +100,7 @@ impl Read {
             Ok((value, places)) => {
                 self.add(value, source(file, document, places));
             }
-            Err(error) => self.fail_at(file, document, error),
+            Err(errors) => self.fail_at(file, document, errors),
         }
     }
 
@@ -116,7 +119,7 @@ impl Read {
             let inside =
                 Document { text: written.text, first_line: document.first_line + written.lines_before };
             let value = match (written.too_deep, serde_json::from_str(written.text)) {
-                (Some(place), _) => Err(yaml::too_deep(place)),
+                (Some(place), _) => Err(vec![yaml::too_deep(place)]),
                 (None, Ok(value)) => Ok(value),
                 (None, Err(_)) => return false,
             };
@@ -124,12 +127,14 @@ impl Read {
         }
         for (inside, value) in values {
             let (value, places) = match (value, yaml::parse(inside.text)) {
-                (Ok(_), Err(error)) if error.problem == Problem::Duplicate => (Err(error), Places::default()),
+                (Ok(_), Err(errors)) if errors.iter().all(|error| error.problem == Problem::Duplicate) => {
+                    (Err(errors), Places::default())
+                }
                 (value, parsed) => (value, parsed.map(|(_, places)| places).unwrap_or_default()),
             };
             match value {
                 Ok(value) => self.add(value, source(file, &inside, places)),
-                Err(error) => self.fail_at(file, &inside, error),
+                Err(errors) => self.fail_at(file, &inside, errors),
             }
         }
         true
@@ -196,15 +201,17 @@ impl Read {
         }
     }
 
-    fn fail_at(&mut self, file: &str, document: &Document<'_>, error: YamlError) {
-        let index = error.line.saturating_sub(1);
-        let text = document.text.lines().nth(index as usize).unwrap_or_default();
-        let is_template = error.problem == Problem::Yaml && text.contains("{{");
-        let location = at(file, document.first_line + index, error.column, text);
-        let finding = Finding::new(&codes::DOCUMENT_INVALID, error.message);
-        let advice = is_template
-            .then(|| "render the template first: helm template CHART | forebay check -".to_owned());
-        self.push(Finding { location: Some(location), ..finding.maybe_suggest(advice) });
+    fn fail_at(&mut self, file: &str, document: &Document<'_>, errors: Vec<YamlError>) {
+        for error in errors {
+            let index = error.line.saturating_sub(1);
+            let text = document.text.lines().nth(index as usize).unwrap_or_default();
+            let is_template = error.problem == Problem::Yaml && text.contains("{{");
+            let location = at(file, document.first_line + index, error.column, text);
+            let finding = Finding::new(&codes::DOCUMENT_INVALID, error.message);
+            let advice = is_template
+                .then(|| "render the template first: helm template CHART | forebay check -".to_owned());
+            self.push(Finding { location: Some(location), ..finding.maybe_suggest(advice) });
+        }
     }
 
     fn fail(&mut self, location: Location, message: String) {

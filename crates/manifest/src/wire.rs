@@ -4,6 +4,7 @@
 //! that no type knows, with the nearest one that it does know, and Kubernetes' rule that null is the same as nothing.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
@@ -60,6 +61,48 @@ pub(crate) struct WireError {
     pub(crate) path: String,
     /// `is the text `x`, not a boolean`, to be put behind the path.
     pub(crate) problem: String,
+    /// The field that is missing there, when that is what is wrong.
+    pub(crate) missing: Option<&'static str>,
+}
+
+/// What reading a value gave.
+pub(crate) struct Reading<T> {
+    /// It, without the fields that are wrong; nothing when it is wrong as a whole, or lacks what it needs.
+    pub(crate) value: Option<T>,
+    pub(crate) errors: Vec<WireError>,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// The most errors that are looked for in one value.
+const MAX_ERRORS: usize = 50;
+
+/// Reads a value and goes on behind what is wrong, so that all of it is known.
+pub(crate) fn read_all<'de, T: Deserialize<'de>>(value: &'de Value, path: &str, case: Case) -> Reading<T> {
+    let (mut errors, mut notes): (Vec<WireError>, Vec<Note>) = (Vec::new(), Vec::new());
+    let mut skipped = BTreeSet::new();
+    loop {
+        let (result, noted, still_skipped) = attempt::<T>(value, path, case, skipped);
+        skipped = still_skipped;
+        for note in noted {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        let error = match result {
+            Ok(value) => return Reading { value: Some(value), errors, notes },
+            Err(error) => error,
+        };
+        let is_whole = error.path == path;
+        let is_new = skipped.insert(error.path.clone());
+        // A part that is missing because it was wrong has been told.
+        let follows = error.missing.is_some_and(|field| skipped.contains(&key_path(&error.path, field)));
+        if !follows {
+            errors.push(error);
+        }
+        if is_whole || !is_new || errors.len() == MAX_ERRORS {
+            return Reading { value: None, errors, notes };
+        }
+    }
 }
 
 /// Reads a value. Notes are made also when the value turns out wrong.
@@ -68,10 +111,22 @@ pub(crate) fn from_value<'de, T: Deserialize<'de>>(
     path: &str,
     case: Case,
 ) -> (Result<T, WireError>, Vec<Note>) {
-    let state = State { path: RefCell::new(path.to_owned()), notes: RefCell::default(), case };
+    let (result, notes, _) = attempt(value, path, case, BTreeSet::new());
+    (result, notes)
+}
+
+/// Reads a value without the parts at some paths.
+fn attempt<'de, T: Deserialize<'de>>(
+    value: &'de Value,
+    path: &str,
+    case: Case,
+    skipped: BTreeSet<String>,
+) -> (Result<T, WireError>, Vec<Note>, BTreeSet<String>) {
+    let state = State { path: RefCell::new(path.to_owned()), notes: RefCell::default(), case, skipped };
     let result = T::deserialize(Reader { value, state: &state });
-    let result = result.map_err(|Problem(problem)| WireError { path: state.path.borrow().clone(), problem });
-    (result, state.notes.into_inner())
+    let path = state.path.into_inner();
+    let result = result.map_err(|Problem { words, missing }| WireError { path, problem: words, missing });
+    (result, state.notes.into_inner(), state.skipped)
 }
 
 /// What readers of one value share. The path grows on the way in and shrinks on the way out, so that after an error it is
@@ -80,6 +135,8 @@ struct State {
     path: RefCell<String>,
     notes: RefCell<Vec<Note>>,
     case: Case,
+    /// Paths of parts that are passed over.
+    skipped: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -107,6 +164,10 @@ impl State {
 
     fn key(&self, key: &str) -> String {
         key_path(&self.path.borrow(), key)
+    }
+
+    fn is_skipped(&self, path: &str) -> bool {
+        !self.skipped.is_empty() && self.skipped.contains(path)
     }
 
     fn note(&self, note: impl FnOnce() -> Note) {
@@ -233,8 +294,11 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
     type Error = Problem;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
-        let Some((index, value)) = self.items.next() else { return Ok(None) };
-        let path = format!("{}[{index}]", self.state.path.borrow());
+        let path = |index: usize| format!("{}[{index}]", self.state.path.borrow());
+        let Some((index, value)) = self.items.find(|(index, _)| !self.state.is_skipped(&path(*index))) else {
+            return Ok(None);
+        };
+        let path = path(index);
         let reader = Reader { value, state: self.state };
         self.state.at(path, || seed.deserialize(reader)).map(Some)
     }
@@ -260,6 +324,9 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Problem> {
         while let Some((key, value)) = self.entries.next() {
+            if self.state.is_skipped(&self.state.key(key)) {
+                continue;
+            }
             self.current = Some((key, value));
             let Some(fields) = self.fields else {
                 return seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some);
@@ -282,8 +349,7 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
-        let (key, value) =
-            self.current.take().ok_or_else(|| Problem("is a value without a key".to_owned()))?;
+        let (key, value) = self.current.take().ok_or_else(|| Problem::new("is a value without a key"))?;
         let reader = Reader { value, state: self.state };
         self.state.at(self.state.key(key), || seed.deserialize(reader))
     }
@@ -373,11 +439,20 @@ impl Display for WireError {
 
 /// What is wrong with a value, without saying where.
 #[derive(Debug)]
-struct Problem(String);
+struct Problem {
+    words: String,
+    missing: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(words: impl Into<String>) -> Self {
+        Self { words: words.into(), missing: None }
+    }
+}
 
 impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.words)
     }
 }
 
@@ -385,7 +460,7 @@ impl std::error::Error for Problem {}
 
 impl de::Error for Problem {
     fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::new(message.to_string())
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -398,7 +473,7 @@ impl de::Error for Problem {
             "a sequence" => "a list".to_owned(),
             other => other.to_owned(),
         };
-        Self(format!("is {}, not {expected}", in_words(unexpected)))
+        Self::new(format!("is {}, not {expected}", in_words(unexpected)))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -406,15 +481,15 @@ impl de::Error for Problem {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self(format!("has no `{field}`"))
+        Self { words: format!("has no `{field}`"), missing: Some(field) }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self(format!("is `{variant}`, not one of `{}`", expected.join("`, `")))
+        Self::new(format!("is `{variant}`, not one of `{}`", expected.join("`, `")))
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self(format!("has `{field}` twice"))
+        Self::new(format!("has `{field}` twice"))
     }
 }
 

@@ -14,10 +14,10 @@ const FIELDS: usize = 20;
 pub(super) fn check(object: &Object) -> Result<(), Status> {
     let violations = manifest::violations(object);
     let kind = object.kind.kind;
-    if let Some(first) = violations.iter().find(|violation| violation.is_undecodable) {
+    if let Some(first) = violations.iter().find(|violation| violation.is_undecodable()) {
         let version = object.kind.version;
         let message =
-            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {}", first.message);
+            format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {}", first.message());
         return Err(Status::new(Reason::BadRequest, message));
     }
     if violations.is_empty() {
@@ -28,16 +28,5 @@ pub(super) fn check(object: &Object) -> Result<(), Status> {
 }
 
 fn cause(violation: Violation) -> Cause {
-    let reason = REASONS.iter().find(|(words, _)| violation.message.starts_with(words));
-    let reason = reason.map_or("FieldValueInvalid", |(_, reason)| *reason);
-    Cause { reason, message: violation.message, field: violation.field }
+    Cause { reason: violation.reason(), message: violation.message(), field: violation.field }
 }
-
-/// What a message begins with, and the reason that goes with it; any other is `FieldValueInvalid`.
-const REASONS: &[(&str, &str)] = &[
-    ("Required value", "FieldValueRequired"),
-    ("Duplicate value", "FieldValueDuplicate"),
-    ("Unsupported value", "FieldValueNotSupported"),
-    ("Forbidden", "FieldValueForbidden"),
-    ("Not found", "FieldValueNotFound"),
-];

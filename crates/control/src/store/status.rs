@@ -117,7 +117,7 @@ impl Status {
             format!("{}.{}", kind.kind, kind.group)
         };
         let message =
-            format!("{qualified} \"{name}\" is invalid: {}", described.collect::<Vec<_>>().join(", "));
+            format!("{qualified} \"{name}\" is invalid: {}", aggregated(&described.collect::<Vec<_>>()));
         let details = Details {
             name: name.to_owned(),
             group: kind.group.to_owned(),
@@ -186,6 +186,14 @@ impl From<&Finding> for Status {
         };
         let message = format!("{} \"{}\" is invalid: {message}", object.kind, object.name);
         Self { reason: Reason::Invalid, message, details: Some(Box::new(details)) }
+    }
+}
+
+/// Several errors as Kubernetes puts them into one line.
+fn aggregated(errors: &[String]) -> String {
+    match errors {
+        [one] => one.clone(),
+        all => format!("[{}]", all.join(", ")),
     }
 }
 

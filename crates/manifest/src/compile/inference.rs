@@ -45,7 +45,7 @@ pub(super) fn all(objects: &Objects, findings: &mut Vec<Finding>) -> Vec<Inferen
     let all = objects.of_kind("InferenceService");
     all.filter_map(|object| {
         let mut own = Vec::new();
-        let inference = kinds::read::<InferenceService>(object, &mut own)
+        let inference = kinds::read_anyway::<InferenceService>(object, &mut own)
             .and_then(|wire| Draft { object, objects, wire, findings: &mut own }.inference());
         let is_broken = own.iter().any(Finding::is_error);
         findings.extend(own);
@@ -235,6 +235,13 @@ impl Draft<'_> {
             (finding.code == codes::FIELD_UNKNOWN.name).then(|| (index, key.to_owned(), near))
         });
         let Some((index, key, near)) = mistyped else {
+            let is_told = |finding: &Finding| {
+                finding.is_error()
+                    && finding.field.as_deref().is_some_and(|it| it.starts_with("spec.predictor"))
+            };
+            if self.findings.iter().any(is_told) {
+                return;
+            }
             self.wrong("spec.predictor", "the predictor has neither a model nor containers".to_owned());
             return;
         };

@@ -58,6 +58,9 @@ pub(super) fn groups(world: &World<'_>, findings: &mut Vec<Finding>) -> BTreeMap
     for object in world.objects.of_kind("Ingress") {
         let mut own = Vec::new();
         let Some(ingress) = kinds::read::<Ingress>(object, &mut own) else {
+            // What its annotations say is not followed, and checked all the same.
+            annotations::survey(object, world.defaults.strict_aws, &mut own);
+            let _ = annotations::of_ingress(object, &mut own);
             findings.extend(own);
             continue;
         };

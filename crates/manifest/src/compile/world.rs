@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use plan::{ObjectRef, Replay, Target};
 
-use crate::annotations::{REPLAY, SYNTHETIC};
+use crate::annotations::{self, REPLAY, SYNTHETIC};
 use crate::kinds::endpoints::{EndpointPort, EndpointSlice, Endpoints};
 use crate::kinds::pod::{Deployment, Pod, PodSpec};
 use crate::kinds::selector::has_all;
@@ -75,16 +75,20 @@ impl<'a> World<'a> {
                 "Endpoints" => world.add_endpoints(object, findings),
                 // Workloads make findings of their own when they are made into replicas.
                 "Deployment" => {
-                    if let Some(deployment) = kinds::read::<Deployment>(object, &mut Vec::new()) {
+                    let mut own = Vec::new();
+                    if let Some(deployment) = kinds::read_anyway::<Deployment>(object, &mut own) {
                         let template = deployment.spec.template;
-                        world.add_pods(&object.namespace, template.metadata.labels, &template.spec);
+                        let ports = ports(&template.spec, &own);
+                        world.add_pods(&object.namespace, template.metadata.labels, &template.spec, ports);
                     }
                 }
                 "Pod" => {
-                    if let Some(pod) = kinds::read::<Pod>(object, &mut Vec::new()) {
+                    let mut own = Vec::new();
+                    if let Some(pod) = kinds::read_anyway::<Pod>(object, &mut own) {
                         let labels = object.labels().into_iter();
                         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-                        world.add_pods(&object.namespace, labels.collect(), &pod.spec);
+                        let ports = ports(&pod.spec, &own);
+                        world.add_pods(&object.namespace, labels.collect(), &pod.spec, ports);
                     }
                 }
                 _ => {}
@@ -152,6 +156,10 @@ impl<'a> World<'a> {
         if let Some(service) = kinds::read::<Service>(object, findings) {
             let backend = Backend { object: object.clone(), spec: service.spec };
             self.services.insert((object.namespace.clone(), object.name.clone()), backend);
+        } else {
+            // What its annotations say is not followed, and checked all the same.
+            annotations::survey(object, self.defaults.strict_aws, findings);
+            let _ = annotations::of_service(object, self.defaults.strict_aws, findings);
         }
     }
 
@@ -211,11 +219,16 @@ impl<'a> World<'a> {
         }));
     }
 
-    fn add_pods(&mut self, namespace: &str, labels: BTreeMap<String, String>, spec: &PodSpec) {
+    fn add_pods(&mut self, namespace: &str, labels: BTreeMap<String, String>, spec: &PodSpec, ports: Ports) {
         let is_ours = !spec.containers.is_empty() && spec.containers.iter().all(runs_ours);
-        let ports = Ports::of_all(&spec.containers);
         self.pods.push(PodLabels { namespace: namespace.to_owned(), labels, is_ours, ports });
     }
+}
+
+/// The ports of pods, as far as they could be read.
+fn ports(spec: &PodSpec, findings: &[Finding]) -> Ports {
+    let is_broken = findings.iter().any(Finding::is_error);
+    if is_broken { Ports::unknown() } else { Ports::of_all(&spec.containers) }
 }
 
 /// One address as it stands in an object.

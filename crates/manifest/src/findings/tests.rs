@@ -71,6 +71,29 @@ fn a_good_deployment_with_its_service_has_nothing_to_be_said() {
 }
 
 #[test]
+fn one_wrong_field_hides_no_other_of_its_object() {
+    let broken = DEPLOYMENT
+        .replace("spec:\n  selector: {matchLabels", "spec:\n  replicas: two\n  minReadySeconds: []\n  selector: {matchLabels")
+        .replace("'8080'", "'8080', --therads, '2'")
+        .replace("containerPort: 8080", "containerPort: '8080'")
+        .replace("name: api}\nspec:\n  selector: {app", "name: api, annotations: {service.beta.kubernetes.io/aws-load-balancer-schema: internal}}\nspec:\n  type: Balancer\n  selector: {app")
+        .replace("[{port: 80, targetPort: http}]", "[{name: a, port: 80}, {name: a, port: x}]");
+    assert_eq!(
+        told(&broken),
+        [
+            "6 field-invalid spec.minReadySeconds",
+            "5 field-invalid spec.replicas",
+            "14 workload-invalid spec.template.spec.containers[0].args",
+            "15 field-invalid spec.template.spec.containers[0].ports[0].containerPort",
+            "24 field-invalid spec.ports[1].port",
+            "22 field-invalid spec.type",
+            "20 annotation-unknown service.beta.kubernetes.io/aws-load-balancer-schema",
+            "24 field-invalid spec.ports[1].name",
+        ]
+    );
+}
+
+#[test]
 fn what_keeps_a_service_from_its_pods_is_told_with_its_place() {
     for (right, wrong, expected) in [
         ("targetPort: http", "targetPort: htpp", "21 target-port-missing spec.ports[0].targetPort"),

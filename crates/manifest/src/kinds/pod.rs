@@ -21,7 +21,8 @@ pub(crate) struct Deployment {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeploymentSpec {
     pub(crate) replicas: Option<u32>,
-    pub(crate) selector: Selector,
+    #[serde(rename = "selector")]
+    _selector: Selector,
     pub(crate) template: Template,
     #[serde(default)]
     pub(crate) strategy: Strategy,

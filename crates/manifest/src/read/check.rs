@@ -63,17 +63,17 @@ pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object,
         let message = format!("{path} is {what}, not a text");
         findings.push(finding(&codes::FIELD_INVALID, path, message).suggest("put it in quotes"));
     }
-    if !no_texts.is_empty() {
-        return Err(findings);
-    }
-    if name.is_empty() {
+    let is_no_text = |field: &str| no_texts.iter().any(|(path, _)| path.ends_with(field));
+    if name.is_empty() && !is_no_text(".name") {
         let fragment = fragment(kind);
         findings.push(Finding { location: place("metadata.name").or(place("")), ..fragment });
-    } else if let Err(problem) = check_name(kind, &name) {
+    } else if !name.is_empty()
+        && let Err(problem) = check_name(kind, &name)
+    {
         let message = format!("metadata.name `{name}` {problem}");
         findings.push(finding(&codes::FIELD_INVALID, "metadata.name", message));
     }
-    if kind.is_namespaced && !is_label(&namespace) {
+    if kind.is_namespaced && !is_label(&namespace) && !is_no_text(".namespace") {
         let message = format!(
             "metadata.namespace `{namespace}` is not a name of lower-case letters, digits and `-` with at most {MAX_LABEL} characters"
         );

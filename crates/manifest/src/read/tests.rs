@@ -280,6 +280,31 @@ fn names_that_are_no_text_are_not_missing() {
 }
 
 #[test]
+fn whatever_stands_twice_in_a_document_is_told() {
+    check(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  name: b\nspec:\n  type: ClusterIP\n  ports: []\n  type: NodePort\n",
+        &expect![[r#"
+            error[document-invalid]: duplicate key: the map has `name` already
+              --> f.yaml:5:3
+               |  name: b
+               |  ^
+            error[document-invalid]: duplicate key: the map has `type` already
+              --> f.yaml:9:3
+               |  type: NodePort
+               |  ^
+        "#]],
+    );
+}
+
+#[test]
+fn a_name_that_is_no_text_hides_no_label_that_is_none() {
+    let text =
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: 123\n  labels: {a: 1}\n  annotations: {b: true}\n";
+    let fields: Vec<String> = read("f.yaml", text).findings.into_iter().map(|it| it.message).collect();
+    assert_eq!(fields.len(), 3, "{fields:?}");
+}
+
+#[test]
 fn a_template_is_told_from_broken_yaml() {
     check(
         "a: {{ .Values.x }}\n---\n{{- if .Values.y }}\na: b\n---\na: {b\n",

@@ -74,8 +74,8 @@ fn has_content(line: &str) -> bool {
     !content.is_empty() && !content.starts_with('#') && !line.starts_with('%')
 }
 
-/// Parses one document.
-pub(super) fn parse(text: &str) -> Result<(Value, Places), YamlError> {
+/// Parses one document. Whatever stands twice in it is told, and at most one error besides: there reading ends.
+pub(super) fn parse(text: &str) -> Result<(Value, Places), Vec<YamlError>> {
     let mut options = granit_parser::options! {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
@@ -83,10 +83,14 @@ pub(super) fn parse(text: &str) -> Result<(Value, Places), YamlError> {
     options.set_emit_comments(false);
     let mut tree = Tree::default();
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| YamlError::of_parser(&error))?;
-        tree.take(event, place(&span.start))?;
+        let taken = event
+            .map_err(|error| YamlError::of_parser(&error))
+            .and_then(|(event, span)| tree.take(event, place(&span.start)));
+        if let Err(error) = taken {
+            return Err(tree.duplicates.into_iter().chain([error]).collect());
+        }
     }
-    Ok(tree.finish())
+    tree.finish()
 }
 
 /// What is nested deeper than [`MAX_DEPTH`].

@@ -84,3 +84,33 @@ fn acc_s2_26_annotations_are_read_in_any_case() {
     let (thing, notes) = from_value::<Thing>(&value, "", Case::Any);
     assert_eq!((thing.unwrap().port_numbers, notes), (vec![80], Vec::new()));
 }
+
+#[test]
+fn everything_that_is_wrong_is_told_and_what_follows_from_it_is_not() {
+    let value = json!({
+        "name": 1, "portNumbers": [1, "x", 70000], "selector": {"a": true, "b": "c"},
+        "inner": {"kind": "B", "portNumber": 1},
+    });
+    let Reading { value, errors, notes } = read_all::<Thing>(&value, "spec", Case::Exact);
+    assert_eq!(value, None);
+    let mut told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "spec.inner has no `name`",
+            "spec.inner.kind is `B`, not one of `A`",
+            "spec.name is the number `1`, not a text",
+            "spec.portNumbers[1] is the text `x`, not a number from 0 to 65535",
+            "spec.portNumbers[2] is the number `70000`, not a number from 0 to 65535",
+            "spec.selector.a is the boolean `true`, not a text",
+        ]
+    );
+    assert_eq!(
+        notes,
+        [Note::Unknown { path: "spec.inner.portNumber".to_owned(), nearest: Some("portNumbers") }]
+    );
+    let mended = json!({"name": "a", "portNumbers": [1, "x"], "kind": "B"});
+    let Reading { value, errors, .. } = read_all::<Thing>(&mended, "", Case::Exact);
+    assert_eq!((value.unwrap().port_numbers, errors.len()), (vec![1], 2));
+}

@@ -11,6 +11,8 @@ pub(crate) struct Ports {
     numbers: Vec<u16>,
     /// Whether there may be others.
     is_open: bool,
+    /// Whether some could not be read, so that any name may be one of theirs.
+    is_unknown: bool,
 }
 
 impl Ports {
@@ -24,7 +26,12 @@ impl Ports {
             _ => None,
         };
         let is_open = listening.is_none() && declared.is_empty();
-        Self { named: named.collect(), numbers: listening.unwrap_or(declared), is_open }
+        Self { named: named.collect(), numbers: listening.unwrap_or(declared), is_open, is_unknown: false }
+    }
+
+    /// The ports of containers that could not be read whole.
+    pub(crate) fn unknown() -> Self {
+        Self { is_open: true, is_unknown: true, ..Self::default() }
     }
 
     /// The ports of all containers of a pod.
@@ -45,7 +52,7 @@ impl Ports {
 
     /// Whether there is a port with this name, at a number where something may listen.
     pub(crate) fn has_name(&self, name: &str) -> bool {
-        self.named.iter().any(|(known, number)| known == name && self.has_number(*number))
+        self.is_unknown || self.named.iter().any(|(known, number)| known == name && self.has_number(*number))
     }
 
     /// The name that is nearest to one that is not there.

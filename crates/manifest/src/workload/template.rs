@@ -24,12 +24,8 @@ pub(super) fn of_deployment(
     objects: &Objects,
     findings: &mut Vec<Finding>,
 ) -> Option<Workload> {
-    let spec = kinds::read::<Deployment>(object, findings)?.spec;
+    let spec = kinds::read_anyway::<Deployment>(object, findings)?.spec;
     let replicas = spec.replicas.unwrap_or(1);
-    if !spec.selector.matches(&spec.template.metadata.labels) {
-        let message = "the selector does not match the labels of the template";
-        findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(object, "spec.selector"));
-    }
     if spec.paused {
         let finding = Finding::new(&codes::FIELD_NO_EFFECT, "`spec.paused` has no effect on one machine yet");
         findings.push(finding.at(object, "spec.paused").with_severity(Severity::Warning));
@@ -51,7 +47,7 @@ pub(super) fn of_deployment(
 
 /// The workload of a Pod that nobody owns.
 pub(super) fn of_pod(object: &Object, objects: &Objects, findings: &mut Vec<Finding>) -> Option<Workload> {
-    let spec = kinds::read::<Pod>(object, findings)?.spec;
+    let spec = kinds::read_anyway::<Pod>(object, findings)?.spec;
     if spec.restart_policy != RestartPolicy::Always {
         let message = "restartPolicy: a pod that ends is started again on one machine";
         let finding = Finding::new(&codes::FIELD_NO_EFFECT, message).at(object, "spec.restartPolicy");
@@ -79,11 +75,6 @@ impl Template<'_> {
     /// One replica of it, updated by replacing it.
     fn workload(self, findings: &mut Vec<Finding>) -> Option<Workload> {
         let spec_path = if self.path.is_empty() { "spec".to_owned() } else { format!("{}.spec", self.path) };
-        if self.spec.containers.is_empty() {
-            let finding = Finding::new(&codes::WORKLOAD_INVALID, "there are no containers");
-            findings.push(finding.at(self.object, &spec_path));
-            return None;
-        }
         if !self.spec.init_containers.is_empty() {
             let message = "init containers are not run on one machine: what they prepare has to be there";
             let path = format!("{spec_path}.initContainers");
@@ -92,10 +83,6 @@ impl Template<'_> {
         let mut containers: Vec<Container> = Vec::new();
         for (index, written) in self.spec.containers.iter().enumerate() {
             let path = format!("{spec_path}.containers[{index}]");
-            if written.name.is_empty() || containers.iter().any(|other| other.name == written.name) {
-                let message = format!("container name `{}` is empty or stands twice", written.name);
-                findings.push(Finding::new(&codes::WORKLOAD_INVALID, message).at(self.object, &path));
-            }
             containers.extend(self.container(written, &path, findings));
         }
         let working_directory = relative_path::base_directory(self.object).map(PathBuf::from);
@@ -143,6 +130,9 @@ impl Template<'_> {
         let expand = |words: &[String]| words.iter().map(|word| variables.expand(word)).collect();
         let program = program::of(&written.image, expand(&written.command), expand(&written.args));
         let Some(program) = program else {
+            if written.image.is_empty() {
+                return None;
+            }
             let message =
                 format!("image `{}` cannot be run here: no image is pulled on one machine", written.image);
             let finding =
@@ -163,25 +153,27 @@ impl Template<'_> {
             .map(|port| ContainerPort { name: port.name.clone(), number: port.container_port })
             .collect();
         let own_ports = Ports::of(written);
+        let of_ports = format!("{path}.ports");
+        let has_broken_ports = findings.iter().any(|finding| {
+            finding.is_error() && finding.field.as_deref().is_some_and(|field| field.starts_with(&of_ports))
+        });
         let mut probe = |written: Option<&pod::Probe>, purpose, field: &str| {
             let path = format!("{path}.{field}");
-            let probe = probe::of(written?, purpose, &ports, self.object, &path, findings)?;
-            findings.extend(probe::undeclared_port(&probe, &own_ports, self.object, &path));
-            Some(probe)
+            let mut own = Vec::new();
+            let probe = probe::of(written?, purpose, &ports, self.object, &path, &mut own);
+            let undeclared =
+                probe.as_ref().map(|it| probe::undeclared_port(it, &own_ports, self.object, &path));
+            own.extend(undeclared.into_iter().flatten());
+            // A port that could not be read may be the one that is asked.
+            if !has_broken_ports {
+                findings.append(&mut own);
+            }
+            probe
         };
         let startup = probe(written.startup_probe.as_ref(), Purpose::Startup, "startupProbe");
         let readiness = probe(written.readiness_probe.as_ref(), Purpose::Readiness, "readinessProbe");
         let liveness = probe(written.liveness_probe.as_ref(), Purpose::Liveness, "livenessProbe");
-        let mut limit = |name: &str| {
-            let written = &written.resources.limits.get(name)?.0;
-            let amount = quantity::parse(written);
-            if amount.is_none() {
-                let message = format!("{name} limit `{written}` is not an amount");
-                let path = format!("{path}.resources.limits.{name}");
-                findings.push(Finding::new(&codes::FIELD_INVALID, message).at(self.object, &path));
-            }
-            amount
-        };
+        let limit = |name: &str| quantity::parse(&written.resources.limits.get(name)?.0);
         let (cpu_limit, memory_limit) = (limit("cpu"), limit("memory"));
         Some(Container {
             name: written.name.clone(),

@@ -172,16 +172,16 @@ fn what_is_missing_or_wrong_leaves_the_workload_out() {
         (
             "containers: [{name: a, image: forebay}, {name: a, image: forebay}]",
             expect![[r#"
-            error[workload-invalid]: container name `a` is empty or stands twice
-              --> f.yaml:10:47
+            error[field-invalid]: `spec.template.spec.containers[1].name` is `a`, which stands there already
+              --> f.yaml:10:48
                |  containers: [{name: a, image: forebay}, {name: a, image: forebay}]
-               |                                          ^
+               |                                           ^
         "#]],
         ),
         (
             "containers: [{name: a, image: forebay, resources: {limits: {memory: lots}}}]",
             expect![[r#"
-            error[field-invalid]: memory limit `lots` is not an amount
+            error[field-invalid]: `spec.template.spec.containers[0].resources.limits.memory` is `lots`, not an amount
               --> f.yaml:10:67
                |  containers: [{name: a, image: forebay, resources: {limits: {memory: lots}}}]
                |                                                              ^
@@ -190,9 +190,9 @@ fn what_is_missing_or_wrong_leaves_the_workload_out() {
         (
             "containers: []",
             expect![[r#"
-            error[workload-invalid]: there are no containers
-              --> f.yaml:9:5
-               |  spec:
+            error[field-invalid]: `spec.template.spec.containers` is missing
+              --> f.yaml:10:7
+               |  containers: []
                |  ^
         "#]],
         ),

@@ -20,7 +20,7 @@ fn a_part_that_a_kind_needs_cannot_be_patched_away() {
     write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
     let removal = json!([{"op": "remove", "path": "/spec"}]);
     let refused = write(&api, &format!("PATCH {DEPLOYMENTS}/web"), PATCH, &removal);
-    expect![[r#"422 Invalid: Deployment.apps "web" is invalid: spec.selector: Required value, spec.template.spec.containers: Required value"#]]
+    expect![[r#"422 Invalid: Deployment.apps "web" is invalid: [spec.selector: Required value, spec.template.spec.containers: Required value]"#]]
         .assert_eq(&message(&refused));
     assert_eq!(refused.1["details"]["causes"][0]["reason"], "FieldValueRequired");
     assert_eq!(get(&api, &format!("{DEPLOYMENTS}/web"))["spec"]["replicas"], 2);
@@ -111,6 +111,33 @@ fn operations_of_a_patch_do_not_dig_deeper_and_deeper() {
         json!({"op": "copy", "from": "/x", "path": format!("/x{}", "/a".repeat(59))}),
     ];
     assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), PATCH, &json!(nest)).0, 422);
+}
+
+#[test]
+fn a_service_or_an_ingress_that_makes_no_sense_is_refused_as_a_server_does() {
+    let api = api();
+    let mut foo = service("a");
+    foo["spec"]["type"] = json!("Foo");
+    foo["spec"]["ports"] = json!([{"name": "a", "port": 80}, {"name": "a", "port": 81, "nodePort": 99}]);
+    let refused = write(&api, &format!("POST {SERVICES}"), JSON, &foo);
+    expect![[r#"422 Invalid: Service "a" is invalid: [spec.type: Unsupported value: "Foo": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort", spec.ports[1].name: Duplicate value: "a", spec.ports[1].nodePort: Invalid value: 99: provided port is not in the valid range. The range of valid ports is 30000-32767]"#]]
+        .assert_eq(&message(&refused));
+    let reasons: Vec<&Value> =
+        refused.1["details"]["causes"].as_array().unwrap().iter().map(|cause| &cause["reason"]).collect();
+    assert_eq!(reasons, ["FieldValueNotSupported", "FieldValueDuplicate", "FieldValueInvalid"]);
+    let mut none = service("a");
+    none["spec"]["ports"] = json!([]);
+    let refused = write(&api, &format!("POST {SERVICES}"), JSON, &none);
+    expect![[r#"422 Invalid: Service "a" is invalid: spec.ports: Required value"#]]
+        .assert_eq(&message(&refused));
+    none["spec"]["clusterIP"] = json!("None");
+    assert_eq!(write(&api, &format!("POST {SERVICES}"), JSON, &none).0, 201);
+    let backend = json!({"service": {"name": "a", "port": {"number": 80}}});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "a"},
+        "spec": {"rules": [{"http": {"paths": [{"path": "api", "backend": backend}]}}]}});
+    let refused = write(&api, "POST /apis/networking.k8s.io/v1/namespaces/default/ingresses", JSON, &ingress);
+    expect![[r#"422 Invalid: Ingress.networking.k8s.io "a" is invalid: [spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified, spec.rules[0].http.paths[0].path: Invalid value: "api": must be an absolute path]"#]]
+        .assert_eq(&message(&refused));
 }
 
 #[test]

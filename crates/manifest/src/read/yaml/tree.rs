@@ -15,6 +15,9 @@ const MAX_NODES: usize = 200_000;
 /// The most text in the scalars of one document, aliases expanded, in bytes. Copies for aliases have as much again.
 const MAX_TEXT: usize = 32 << 20;
 
+/// The most keys that are told to stand twice in one document.
+const MAX_DUPLICATES: usize = 50;
+
 /// A document that is being read.
 #[derive(Default)]
 pub(super) struct Tree {
@@ -24,6 +27,8 @@ pub(super) struct Tree {
     /// The path of the node that comes next, or of the innermost that is open.
     path: String,
     places: Places,
+    /// Keys that a map has already.
+    pub(super) duplicates: Vec<YamlError>,
     anchors: HashMap<usize, Anchored>,
     size: Size,
     copied: Size,
@@ -95,8 +100,12 @@ impl Tree {
     }
 
     /// The value, and where its fields stand. Without a node it is nothing.
-    pub(super) fn finish(self) -> (Value, Places) {
-        (self.root.unwrap_or_default(), self.places)
+    pub(super) fn finish(self) -> Result<(Value, Places), Vec<YamlError>> {
+        if self.duplicates.is_empty() {
+            Ok((self.root.unwrap_or_default(), self.places))
+        } else {
+            Err(self.duplicates)
+        }
     }
 
     fn scalar(
@@ -201,7 +210,11 @@ impl Tree {
         if matches!(name, Key::Name(_)) && entries.contains_key(text) {
             let shown: String = text.chars().take(60).collect();
             let message = format!("duplicate key: the map has `{shown}` already");
-            return Err(YamlError::new(place, Problem::Duplicate, message));
+            let error = YamlError::new(place, Problem::Duplicate, message);
+            if self.duplicates.len() == MAX_DUPLICATES {
+                return Err(error);
+            }
+            self.duplicates.push(error);
         }
         push_key(&mut self.path, text);
         self.places.note(&self.path, place);
