@@ -26,6 +26,7 @@ const NO_ROLE: &str = "no process takes this role: our model server has the cred
 const NO_MESH: &str = "no proxy of a mesh is put beside pods, so nothing of the mesh is done";
 const CREDENTIALS: &str = "name credentials in the env of the container";
 const PLAIN_COPIES: &str = "expect requests of one client at all targets";
+const NOT_SCALED: &str = "nothing is scaled by it yet: replicas stay as many as they are";
 const ONE_MACHINE: &str = "all replicas run on this machine: when it fails, none is left";
 const SECOND_MACHINE: &str = "run a second platform on another machine, and balance between both";
 const BY_HAND: &str = "set the number of replicas by hand: forebay scale";
@@ -56,12 +57,7 @@ pub(super) const ROWS: &[Unmet] = &[
         "containers get no limits from it",
         "write resources.limits into the containers",
     ),
-    lacks(
-        &["HorizontalPodAutoscaler"],
-        Place::Object,
-        "nothing is scaled by it yet: replicas stay as many as they are",
-        BY_HAND,
-    ),
+    lacks(&["HorizontalPodAutoscaler"], Place::Object, NOT_SCALED, BY_HAND),
     lacks(
         &["PodDisruptionBudget"],
         Place::Object,
@@ -158,10 +154,42 @@ pub(super) const ROWS: &[Unmet] = &[
     ),
     lacks(
         PODS,
+        Place::PodField("containers[].env[].valueFrom.resourceFieldRef", is_said),
+        "the variable is empty: amounts are not told to processes",
+        "write the amount as its value",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("resourceClaims", is_said),
+        "no device is set apart for a pod: processes see those of the machine",
+        "name the device in the env of the container, for example CUDA_VISIBLE_DEVICES",
+    ),
+    lacks(
+        PODS,
+        Place::PodField("readinessGates", is_said),
+        "pods are ready without it",
+        "use a readinessProbe",
+    ),
+    lacks(
+        PODS,
         Place::PodField("containers[].resources.limits", limits_something_else),
         "only cpu and memory are limited on one machine",
         "take other limits out",
     ),
+    protects(
+        MODEL,
+        Place::Annotation("serving.kserve.io/enable-auth", is_true),
+        "nobody has to show a token, and everybody who reaches it may ask",
+        FIREWALL,
+    ),
+    protects(
+        MODEL,
+        Place::Annotation("security.opendatahub.io/enable-auth", is_true),
+        "nobody has to show a token, and everybody who reaches it may ask",
+        FIREWALL,
+    ),
+    lacks(MODEL, Place::Field("spec.predictor.scaleTarget", is_said), NOT_SCALED, BY_HAND),
+    lacks(MODEL, Place::Field("spec.predictor.autoScaling", is_said), NOT_SCALED, BY_HAND),
     lacks(
         MODEL,
         Place::Field("spec.predictor.initContainers", is_said),
@@ -285,9 +313,7 @@ pub(super) const ROWS: &[Unmet] = &[
     ),
     protects(
         INGRESS,
-        Place::Annotation("alb.ingress.kubernetes.io/shield-advanced-protection", |_, text| {
-            text.trim() == "true"
-        }),
+        Place::Annotation("alb.ingress.kubernetes.io/shield-advanced-protection", is_true),
         "floods are not kept out on one machine",
         FIREWALL,
     ),
@@ -319,6 +345,20 @@ pub(super) const ROWS: &[Unmet] = &[
         Place::Annotation("alb.ingress.kubernetes.io/load-balancer-attributes", protects_from_deletion),
         "nothing keeps the load balancer from being deleted",
         "keep the manifest, and the backups of the state folder",
+    ),
+    lacks(
+        INGRESS,
+        Place::Annotation("alb.ingress.kubernetes.io/listener-attributes.", |_, text| {
+            text.contains("routing.http.response.")
+        }),
+        "answers go out as targets send them: no field is added to them or taken out",
+        "have the targets send these fields",
+    ),
+    lacks(
+        INGRESS,
+        Place::Annotation("alb.ingress.kubernetes.io/transforms.", |_, text| text.trim() != "[]"),
+        "requests are forwarded with the host and path they came with",
+        "have the targets take these paths",
     ),
     lacks(
         CLASS,
@@ -382,6 +422,10 @@ const fn protects(
 
 fn is_named(_: &Object, text: &str) -> bool {
     !matches!(text.trim(), "" | "none")
+}
+
+fn is_true(_: &Object, text: &str) -> bool {
+    text.trim() == "true"
 }
 
 fn is_dualstack(_: &Object, text: &str) -> bool {

@@ -53,8 +53,24 @@ const ASKING: &[(&str, &str)] = &[
     ("kind: Pod, apiVersion: v1, spec: {hostAliases: [{ip: 127.0.0.1}]}", "spec.hostAliases"),
     ("kind: Pod, apiVersion: v1, spec: {dnsConfig: {searches: [a]}}", "spec.dnsConfig"),
     (
+        "kind: Pod, apiVersion: v1, spec: {containers: [{env: [{}, {name: a, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}]}]}",
+        "spec.containers[0].env[1].valueFrom.resourceFieldRef",
+    ),
+    ("kind: Pod, apiVersion: v1, spec: {resourceClaims: [{name: gpu}]}", "spec.resourceClaims"),
+    ("kind: Pod, apiVersion: v1, spec: {readinessGates: [{conditionType: a}]}", "spec.readinessGates"),
+    (
         "kind: Pod, apiVersion: v1, spec: {containers: [{resources: {limits: {cpu: 1, nvidia.com/gpu: 1}}}]}",
         "spec.containers[0].resources.limits",
+    ),
+    ("serving.kserve.io/enable-auth: 'true'", "InferenceService"),
+    ("security.opendatahub.io/enable-auth: 'true'", "InferenceService"),
+    (
+        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {scaleTarget: 10}}",
+        "spec.predictor.scaleTarget",
+    ),
+    (
+        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {autoScaling: {metrics: [{type: a}]}}}",
+        "spec.predictor.autoScaling",
     ),
     (
         "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {initContainers: [{name: a}]}}",
@@ -116,6 +132,11 @@ const ASKING: &[(&str, &str)] = &[
     ("nginx.ingress.kubernetes.io/enable-modsecurity: 'true'", "Ingress"),
     ("alb.ingress.kubernetes.io/load-balancer-attributes: deletion_protection.enabled=true", "Ingress"),
     (
+        "alb.ingress.kubernetes.io/listener-attributes.HTTP-80: routing.http.response.x_frame_options.header_value=DENY",
+        "Ingress",
+    ),
+    ("alb.ingress.kubernetes.io/transforms.a: '[{\"type\":\"url-rewrite\"}]'", "Ingress"),
+    (
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {ipAddressType: dualstack}",
         "spec.ipAddressType",
     ),
@@ -134,8 +155,8 @@ const ASKING: &[(&str, &str)] = &[
 /// The manifest of a row, and the field it asks at.
 fn manifest(written: &str, place: &str) -> (String, Option<String>) {
     match place {
-        "Ingress" | "Service" | "ServiceAccount" => {
-            let api_version = if place == "Ingress" { "networking.k8s.io/v1" } else { "v1" };
+        "Ingress" | "InferenceService" | "Service" | "ServiceAccount" => {
+            let api_version = crate::kind_named(place).unwrap().api_version();
             let spec = if written.starts_with("nginx") { "{ingressClassName: alb}" } else { "{}" };
             let key = written.split(": ").next().unwrap().to_owned();
             let text = format!(
