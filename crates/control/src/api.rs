@@ -20,6 +20,7 @@ mod body;
 mod discovery;
 mod form;
 mod guard;
+mod immutable;
 mod log;
 mod openapi;
 mod parameters;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::patch::{PatchForm, applied_first, patched};
 use super::route::ObjectRoute;
-use super::{Answer, Body, Call, respond, validation, warnings};
+use super::{Answer, Body, Call, immutable, respond, validation, warnings};
 use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
 
 /// The kinds whose deletion answers with the object, also when it is gone (`ReturnDeletedObject` of Kubernetes).
@@ -28,6 +28,9 @@ impl Call<'_> {
         let mut object = self.object(route)?;
         if let Ok(old) = self.api.store.get(route.kind, &route.namespace, &route.name) {
             keep_base_directory(&mut object.value, &old.value);
+            if part == Part::Object {
+                immutable::check(&object, &old.value)?;
+            }
         }
         self.check(&object, part)?;
         let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
@@ -56,6 +59,9 @@ impl Call<'_> {
             }
             if let Ok(object) = Object::from_value(value.clone()) {
                 self.check(&object, part)?;
+                if part == Part::Object {
+                    immutable::check(&object, live)?;
+                }
             }
             Ok(value)
         })?;

@@ -141,6 +141,58 @@ fn a_service_or_an_ingress_that_makes_no_sense_is_refused_as_a_server_does() {
 }
 
 #[test]
+fn what_does_not_change_is_not_changed() {
+    let api = api();
+    let mut fixed = config(&json!({"k": "1"}));
+    fixed["immutable"] = json!(true);
+    write(&api, &format!("POST {CONFIG_MAPS}"), JSON, &fixed);
+    assert_eq!(write(&api, &format!("PUT {CONFIG_MAPS}/c"), JSON, &fixed).0, 200, "the same is no change");
+    let labelled = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), MERGE, &labelled).0, 200);
+    let refused = write(
+        &api,
+        &format!("PATCH {CONFIG_MAPS}/c"),
+        MERGE,
+        &json!({"data": {"k": "2"}, "immutable": false}),
+    );
+    expect![[r#"422 Invalid: ConfigMap "c" is invalid: [data: Forbidden: field is immutable when `immutable` is set, immutable: Forbidden: field is immutable when `immutable` is set]"#]]
+        .assert_eq(&message(&refused));
+
+    let secrets = "/api/v1/namespaces/default/secrets";
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "immutable": true, "stringData": {"k": "v"}});
+    write(&api, &format!("POST {secrets}"), JSON, &secret);
+    assert_eq!(
+        write(&api, &format!("PUT {secrets}/s"), JSON, &secret).0,
+        200,
+        "text that is encoded the same"
+    );
+    let mut typed = secret.clone();
+    typed["type"] = json!("kubernetes.io/tls");
+    assert_eq!(
+        message(&write(&api, &format!("PUT {secrets}/s"), JSON, &typed)),
+        r#"422 Invalid: Secret "s" is invalid: type: Invalid value: "kubernetes.io/tls": field is immutable"#
+    );
+
+    write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
+    let mut other = deployment();
+    other["spec"]["selector"]["matchLabels"] = json!({"app": "web", "tier": "a"});
+    other["spec"]["template"]["metadata"]["labels"] = json!({"app": "web", "tier": "a"});
+    let refused = message(&write(&api, &format!("PUT {DEPLOYMENTS}/web"), JSON, &other));
+    assert!(refused.ends_with("field is immutable"), "{refused}");
+
+    write(&api, &format!("POST {SERVICES}"), JSON, &service("api"));
+    assert_eq!(
+        write(&api, &format!("PUT {SERVICES}/api"), JSON, &service("api")).0,
+        200,
+        "what is left out is kept"
+    );
+    let moved = json!({"spec": {"clusterIP": "10.96.1.1"}});
+    let refused = message(&write(&api, &format!("PATCH {SERVICES}/api"), MERGE, &moved));
+    expect![[r#"422 Invalid: Service "api" is invalid: spec.clusterIPs[0]: Invalid value: "10.96.1.1": may not change once set"#]]
+        .assert_eq(&refused);
+}
+
+#[test]
 fn on_a_public_address_what_asks_for_protection_in_vain_is_forbidden() {
     let with = |exposure| {
         let defaults = Defaults { exposure, ..Defaults::default() };
