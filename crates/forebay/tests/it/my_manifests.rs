@@ -234,7 +234,9 @@ fn eight_typical_mistakes_are_told_with_place_and_fix_before_up_is_ready_and_not
             assert!(said.contains(part), "{}: {part}\n{said}", mistake.file);
         }
     }
-    assert!(!said.contains("waiting for"), "{said}");
+    // A busy machine may be waited for; what will not come is not.
+    let waited = said.lines().filter(|line| line.starts_with("waiting for"));
+    assert_eq!(waited.filter(|line| !line.contains("default/good")).count(), 0, "{said}");
     assert_eq!(ready["ready"], false);
     assert_eq!(state(&ready, "endpoints", "good")["state"], "ready");
     for (name, place) in [
