@@ -195,7 +195,7 @@ fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<
         }),
         attributes: resolved(&listener.attributes),
         explicit_attributes: listener.attributes.explicit().collect(),
-        default_actions: [ActionJson::new(&listener.default_action)],
+        default_actions: [ActionJson::new(listener.default_action_or_not_found())],
         tags: &listener.tags,
     })
 }

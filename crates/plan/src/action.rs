@@ -1,5 +1,6 @@
 //! What a rule does with a request.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::RequestHead;
@@ -84,12 +85,15 @@ impl Action {
 
     /// The default action of an Application Load Balancer without a default backend.
     #[must_use]
-    pub fn not_found() -> Self {
-        Self::FixedResponse(FixedResponse {
-            status: 404,
-            content_type: Some("text/plain".to_owned()),
-            message_body: None,
-        })
+    pub fn not_found() -> &'static Self {
+        static NOT_FOUND: LazyLock<Action> = LazyLock::new(|| {
+            Action::FixedResponse(FixedResponse {
+                status: 404,
+                content_type: Some("text/plain".to_owned()),
+                message_body: None,
+            })
+        });
+        &NOT_FOUND
     }
 }
 

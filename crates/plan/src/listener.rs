@@ -24,8 +24,8 @@ pub struct Listener {
     pub source_ranges: Option<SourceRanges>,
     /// Listener attributes.
     pub attributes: Attributes,
-    /// What happens when no rule matches.
-    pub default_action: Action,
+    /// What happens when no rule matches; where nothing is configured for that, [`Action::not_found`].
+    pub default_action: Option<Action>,
     /// In order of priority; the first that matches wins. Empty for a Network Load Balancer.
     pub rules: Vec<Rule>,
     /// Tags of the listener.
@@ -107,10 +107,16 @@ impl Listener {
             alpn_policy: None,
             source_ranges: None,
             attributes: Attributes::new(scope),
-            default_action: Action::not_found(),
+            default_action: None,
             rules: Vec::new(),
             tags: Tags::new(),
         }
+    }
+
+    /// What an Application Load Balancer does when no rule matches: it always has a default action.
+    #[must_use]
+    pub fn default_action_or_not_found(&self) -> &Action {
+        self.default_action.as_ref().unwrap_or_else(|| Action::not_found())
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{Action, Listener, RequestHead, Rule};
 pub struct Decision<'a> {
     /// The rule that matched, with its index in [`Listener::rules`]; `None` for the default action.
     pub rule: Option<(usize, &'a Rule)>,
-    /// What is done.
-    pub action: &'a Action,
+    /// What is done; `None` when no rule matches and nothing is configured for that.
+    pub action: Option<&'a Action>,
 }
 
 impl Decision<'_> {
@@ -24,8 +24,8 @@ impl Decision<'_> {
 pub fn route<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Decision<'a> {
     let matches = |rule: &&Rule| rule.conditions.iter().all(|condition| condition.holds(head));
     match listener.rules.iter().enumerate().find(|(_, rule)| matches(rule)) {
-        Some((index, rule)) => Decision { rule: Some((index, rule)), action: &rule.action },
-        None => Decision { rule: None, action: &listener.default_action },
+        Some((index, rule)) => Decision { rule: Some((index, rule)), action: Some(&rule.action) },
+        None => Decision { rule: None, action: listener.default_action.as_ref() },
     }
 }
 
@@ -90,12 +90,13 @@ mod tests {
 
     fn describe(decision: &Decision<'_>) -> String {
         let action = match decision.action {
-            Action::Forward(Forward { targets, .. }) => match &targets[0].target_group {
+            Some(Action::Forward(Forward { targets, .. })) => match &targets[0].target_group {
                 TargetGroupRef::Key(key) => format!("forward {key}"),
                 other => format!("{other:?}"),
             },
-            Action::FixedResponse(response) => format!("respond {}", response.status),
-            Action::Redirect(redirect) => format!("redirect {}", redirect.status),
+            Some(Action::FixedResponse(response)) => format!("respond {}", response.status),
+            Some(Action::Redirect(redirect)) => format!("redirect {}", redirect.status),
+            None => "no route".to_owned(),
         };
         format!("{} {action}", decision.priority())
     }
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn acc_s0_27_a_host_nobody_serves_gets_the_default_action() {
-        check("api.example.com - -> a", "http://other.example.com/", &expect!["0 respond 404"]);
+        check("api.example.com - -> a", "http://other.example.com/", &expect!["0 no route"]);
     }
 
     #[test]

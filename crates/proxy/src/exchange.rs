@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use net::{Body, Connection, End, Fields, Handler, Method, Rejection, Request, Response, Sent};
-use plan::{Action, Condition, HeaderFields, RequestHead, Values, normalise_host};
+use plan::{Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
 
 use crate::access_log::{self, Line};
+use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::InFlight;
-use crate::worker::{ListenerSlot, WorkerForward, WorkerListener};
+
 use crate::{forward, headers};
 
 /// Answers the requests of one listener.
@@ -186,23 +187,21 @@ async fn route(
         peer: request.connection.peer.ip(),
     };
     let rules = &listener.snapshot.listener;
-    let decision = plan::route(rules, &head);
-    match decision.action {
-        Action::Forward(_) => {
-            let group = listener.forward_of(&decision).and_then(WorkerForward::choose);
-            let group = group.ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
+    match listener.action(&plan::route(rules, &head)) {
+        WorkerAction::Forward(forward) => {
+            let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
             forward::forward(slot, exchange, group, request).await
         }
-        Action::Redirect(redirect) => {
+        WorkerAction::Redirect(redirect) => {
             let location = redirect.location(&head, request.connection.is_tls, rules.port);
             Err(respond::redirect(redirect.status, &location))
         }
-        Action::FixedResponse(_) if decision.rule.is_none() && *decision.action == Action::not_found() => {
+        WorkerAction::FixedResponse(fixed) => Err(respond::fixed(fixed)),
+        WorkerAction::NoRoute => {
             let may_know = request.connection.peer.ip().is_loopback();
             let hosts = may_know.then(|| known_hosts(rules));
             Err(respond::no_route(&host, head.path, hosts.as_deref()))
         }
-        Action::FixedResponse(fixed) => Err(respond::fixed(fixed)),
     }
 }
 

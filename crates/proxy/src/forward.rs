@@ -12,11 +12,13 @@ use plan::Replay;
 use tokio::time::Instant;
 
 use crate::exchange::Exchange;
+use crate::group::WorkerGroup;
 use crate::headers;
+use crate::listener::ListenerSlot;
+use crate::pool::WorkerTarget;
 use crate::random::Random;
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::InFlight;
-use crate::worker::{ListenerSlot, WorkerGroup, WorkerTarget};
 
 /// How often one request is sent, at most.
 const ATTEMPTS: usize = 4;

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::forward::CONNECT_TIMEOUT;
+use crate::listener::ListenerSlot;
+use crate::pool::WorkerTarget;
 use crate::target::InFlight;
-use crate::worker::{ListenerSlot, WorkerForward, WorkerTarget};
 
 /// Serves one listening socket.
 pub(crate) async fn serve(
@@ -37,7 +38,7 @@ pub(crate) async fn serve(
 async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, drain: DrainWatch) {
     let listener = slot.current();
     let open = listener.metrics.open_connection();
-    let Some(group) = listener.default_forward().and_then(WorkerForward::choose) else { return };
+    let Some(group) = listener.default_group() else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
         let Some(target) = group.choose(&tried, &listener.worker.random, true) else {

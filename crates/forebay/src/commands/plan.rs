@@ -60,7 +60,7 @@ fn text(compiled: &Compiled) -> String {
                 let conditions = conditions.join(" and ");
                 lines.push(format!("    {:3}  {conditions}  →  {}", index + 1, action(&rule.action)));
             }
-            lines.push(format!("    else {}", action(&listener.default_action)));
+            lines.push(format!("    else {}", action(listener.default_action_or_not_found())));
         }
         for group in &balancer.target_groups {
             let targets: Vec<String> =

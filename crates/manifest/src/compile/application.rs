@@ -231,7 +231,7 @@ impl<'a> Group<'a> {
                 self.secure(&mut listener, &members);
             }
             match ssl_redirect.filter(|_| protocol == Protocol::Http) {
-                Some(port) => listener.default_action = redirect_to_https(port),
+                Some(port) => listener.default_action = Some(redirect_to_https(port)),
                 None => self.route(&mut listener, &members),
             }
             listener
@@ -336,7 +336,7 @@ impl<'a> Group<'a> {
                 self.findings.push(finding.at(&other.object, "spec.defaultBackend"));
             }
             let action = action(self, member, backend, "spec.defaultBackend", listener.protocol);
-            listener.default_action = action.unwrap_or_else(Action::not_found);
+            listener.default_action = action;
         }
         for member in members {
             listener.rules.extend(rules::of_member(self, member, listener.protocol));

@@ -222,7 +222,7 @@ impl Network<'_> {
                 self.secure(&mut listener);
             }
             self.listener_attributes(&mut listener);
-            listener.default_action = self.forward(id, port, protocol, tags);
+            listener.default_action = Some(self.forward(id, port, protocol, tags));
             listeners.push(listener);
         }
         if backend.spec.ports.is_empty() {

@@ -91,7 +91,7 @@ fn follow_redirects(listener: &mut Listener, secure: &[Listener]) -> bool {
         secure.iter().filter(|_| keeps_url).find(is_target)
     };
     let n_more = |action: &Action| target_of(action).map_or(0, |target| target.rules.len() + 1);
-    let actions = listener.rules.iter().map(|rule| &rule.action).chain([&listener.default_action]);
+    let actions = listener.rules.iter().map(|rule| &rule.action).chain(&listener.default_action);
     let n_rules: usize = actions.map(n_more).sum();
     if n_rules == 0 || n_rules > MAX_RULES {
         return false;
@@ -103,7 +103,7 @@ fn follow_redirects(listener: &mut Listener, secure: &[Listener]) -> bool {
             None => rules.push(rule),
         }
     }
-    if let Some(target) = target_of(&listener.default_action) {
+    if let Some(target) = listener.default_action.as_ref().and_then(target_of) {
         rules.extend(target.rules.iter().cloned());
         listener.default_action = target.default_action.clone();
     }
@@ -118,7 +118,8 @@ fn in_place_of(redirecting: &Rule, target: &Listener) -> Vec<Rule> {
             redirecting.conditions.iter().chain(&rule.conditions).cloned().collect();
         Rule { conditions, ..rule.clone() }
     });
-    let rest = Rule { action: target.default_action.clone(), ..redirecting.clone() };
+    let action = target.default_action_or_not_found().clone();
+    let rest = Rule { action, ..redirecting.clone() };
     narrowed.chain([rest]).collect()
 }
 
@@ -173,9 +174,9 @@ spec: {{ports: [{{port: 80}}]}}
             peer: [127, 0, 0, 1].into(),
         };
         match plan::route(&compiled.plan.load_balancers[0].listeners[0], &head).action {
-            plan::Action::Forward(_) => "forwarded",
-            plan::Action::Redirect(_) => "redirected",
-            plan::Action::FixedResponse(_) => "answered",
+            Some(plan::Action::Forward(_)) => "forwarded",
+            Some(plan::Action::Redirect(_)) => "redirected",
+            Some(plan::Action::FixedResponse(_)) | None => "answered",
         }
     }
 

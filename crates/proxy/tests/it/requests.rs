@@ -55,7 +55,7 @@ fn rules_lead_to_target_groups_redirects_and_fixed_responses() {
         };
         let redirect =
             Redirect { protocol: "HTTPS".into(), port: "443".into(), ..Redirect::keeping_everything(301) };
-        balancer.listeners[0].default_action = Action::not_found();
+        balancer.listeners[0].default_action = None;
         balancer.listeners[0].rules = vec![
             Rule::new(vec![host("one.example.com"), path("/api/*")], Action::forward_to("g1")),
             Rule::new(vec![host("two.example.com")], Action::forward_to("g2")),

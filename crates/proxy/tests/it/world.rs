@@ -102,7 +102,7 @@ pub(crate) fn load_balancer(kind: LoadBalancerKind, groups: Vec<TargetGroup>) ->
     let mut listener = Listener::new(80, protocol);
     listener.addresses = vec![free_address()];
     if let [first, ..] = groups.as_slice() {
-        listener.default_action = Action::forward_to(&first.key);
+        listener.default_action = Some(Action::forward_to(&first.key));
     }
     LoadBalancer {
         id: "ingress:test/lb".into(),

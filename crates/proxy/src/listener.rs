@@ -1,0 +1,169 @@
+//! A listener as one worker sees it: its rules' actions, with target groups found.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use net::{Limits, LiveLimits};
+use plan::{Action, Decision, FixedResponse, Forward, Redirect, TargetGroupRef, TargetKey};
+
+use crate::group::WorkerGroup;
+use crate::metrics::{ListenerMetrics, Metrics};
+use crate::pool::WorkerTarget;
+use crate::snapshot::ListenerSnapshot;
+use crate::worker::Worker;
+
+/// A listener's place: what stands in it changes with the plan, while connections hold the place.
+pub(crate) struct ListenerSlot {
+    listener: RefCell<Rc<WorkerListener>>,
+    pub(crate) limits: LiveLimits,
+}
+
+/// A listener with this worker's view of its target groups.
+pub(crate) struct WorkerListener {
+    pub(crate) snapshot: Arc<ListenerSnapshot>,
+    /// What each rule does, by the rule's index.
+    actions: Vec<WorkerAction>,
+    /// What happens when no rule matches.
+    default_action: WorkerAction,
+    groups: HashMap<String, Rc<WorkerGroup>>,
+    pub(crate) metrics: ListenerMetrics,
+    pub(crate) worker: Rc<Worker>,
+}
+
+/// An action, made ready to be done.
+pub(crate) enum WorkerAction {
+    Forward(WorkerForward),
+    Redirect(Redirect),
+    FixedResponse(FixedResponse),
+    /// No rule matches, and nothing is configured for that.
+    NoRoute,
+}
+
+/// A forward action with its target groups found.
+pub(crate) struct WorkerForward {
+    weights: Vec<u16>,
+    groups: Vec<Option<Rc<WorkerGroup>>>,
+    /// The state of smooth weighted round robin.
+    current: RefCell<Vec<i32>>,
+}
+
+// === impl ListenerSlot ===
+
+impl ListenerSlot {
+    pub(crate) fn new(listener: WorkerListener) -> Self {
+        let limits = listener.limits().into();
+        Self { listener: RefCell::new(Rc::new(listener)), limits }
+    }
+
+    /// Puts the listener of another plan in.
+    pub(crate) fn set(&self, listener: WorkerListener) {
+        self.limits.set(listener.limits());
+        self.listener.replace(Rc::new(listener));
+    }
+
+    /// The listener as the plan of this moment has it.
+    pub(crate) fn current(&self) -> Rc<WorkerListener> {
+        Rc::clone(&self.listener.borrow())
+    }
+
+    /// Whether the listener lets a client in.
+    pub(crate) fn admits(&self, peer: IpAddr) -> bool {
+        let current = self.listener.borrow();
+        current.snapshot.listener.source_ranges.as_ref().is_none_or(|ranges| ranges.admit(peer))
+    }
+}
+
+// === impl WorkerListener ===
+
+impl WorkerListener {
+    pub(crate) fn new(
+        snapshot: &Arc<ListenerSnapshot>,
+        targets: &HashMap<TargetKey, Rc<WorkerTarget>>,
+        metrics: &Metrics,
+        worker: &Rc<Worker>,
+    ) -> Self {
+        let groups = snapshot.groups.iter().map(|group| {
+            let known = group.targets.iter().filter_map(|target| targets.get(&target.key).cloned());
+            // Cores begin at different targets, so that few requests spread evenly too.
+            let group_here = WorkerGroup::new(group, known.collect(), worker.index);
+            (group.key.clone(), Rc::new(group_here))
+        });
+        let groups: HashMap<_, _> = groups.collect();
+        let action = |action: &Action| WorkerAction::new(action, &groups);
+        Self {
+            actions: snapshot.listener.rules.iter().map(|rule| action(&rule.action)).collect(),
+            default_action: snapshot.listener.default_action.as_ref().map_or(WorkerAction::NoRoute, action),
+            groups,
+            metrics: metrics.listener(&snapshot.load_balancer, snapshot.key.port),
+            snapshot: Arc::clone(snapshot),
+            worker: Rc::clone(worker),
+        }
+    }
+
+    /// What a decision says to do.
+    pub(crate) fn action(&self, decision: &Decision<'_>) -> &WorkerAction {
+        decision.rule.map_or(&self.default_action, |(index, _)| &self.actions[index])
+    }
+
+    /// The target group with this key.
+    pub(crate) fn group(&self, key: &str) -> Option<Rc<WorkerGroup>> {
+        self.groups.get(key).cloned()
+    }
+
+    /// The target group whose turn it is for what no rule looks at.
+    pub(crate) fn default_group(&self) -> Option<Rc<WorkerGroup>> {
+        match &self.default_action {
+            WorkerAction::Forward(forward) => forward.choose(),
+            _ => None,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let settings = &self.snapshot.settings;
+        Limits {
+            idle_timeout: settings.idle_timeout,
+            max_age: settings.client_keep_alive,
+            ..Limits::default()
+        }
+    }
+}
+
+// === impl WorkerAction ===
+
+impl WorkerAction {
+    fn new(action: &Action, groups: &HashMap<String, Rc<WorkerGroup>>) -> Self {
+        match action {
+            Action::Forward(forward) => Self::Forward(WorkerForward::new(forward, groups)),
+            Action::Redirect(redirect) => Self::Redirect(redirect.clone()),
+            Action::FixedResponse(response) => Self::FixedResponse(response.clone()),
+        }
+    }
+}
+
+// === impl WorkerForward ===
+
+impl WorkerForward {
+    fn new(forward: &Forward, groups: &HashMap<String, Rc<WorkerGroup>>) -> Self {
+        let group = |target_group: &TargetGroupRef| match target_group {
+            TargetGroupRef::Key(key) => groups.get(key.as_str()).cloned(),
+            TargetGroupRef::Arn(_) | TargetGroupRef::Name(_) => None,
+        };
+        Self {
+            weights: forward.targets.iter().map(|target| target.weight).collect(),
+            groups: forward.targets.iter().map(|target| group(&target.target_group)).collect(),
+            current: RefCell::new(vec![0; forward.targets.len()]),
+        }
+    }
+
+    /// The target group whose turn it is by weight; `None` when all weights are zero or the group is not known here.
+    pub(crate) fn choose(&self) -> Option<Rc<WorkerGroup>> {
+        let index = match self.groups.len() {
+            1 if self.weights[0] > 0 => 0,
+            _ => plan::balance::pick_weighted(&self.weights, &mut self.current.borrow_mut())?,
+        };
+        self.groups[index].clone()
+    }
+}
