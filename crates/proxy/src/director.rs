@@ -1,22 +1,19 @@
-//! The director: from one plan to the next, and the health of every target.
+//! The director: from one plan to the next, and what is told of it.
 
-use std::cell::{Cell, RefCell};
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use net::DrainWatch;
 use plan::health::{Reason, TargetHealth, TargetState, Tracker};
-use plan::{HealthCheck, ListenerKey, ListenerState, Observed, Plan, TargetKey};
+use plan::{ListenerKey, ListenerState, Observed, Plan, TargetKey};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::check;
+use crate::health::{self, Healths};
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::target::SharedTarget;
@@ -32,7 +29,7 @@ pub(crate) enum Command {
     Follow { snapshot: Arc<Snapshot>, done: oneshot::Sender<()> },
 }
 
-/// Owns what only one may own: listening sockets, health checks, and the step from one snapshot to the next.
+/// Owns what only one may own: listening sockets, and the step from one snapshot to the next.
 pub(crate) struct Director {
     cores: Vec<mpsc::Sender<Command>>,
     metrics: Metrics,
@@ -41,14 +38,13 @@ pub(crate) struct Director {
     /// Addresses at which the cores accept.
     open: HashMap<SocketAddr, OpenAs>,
     listeners: BTreeMap<ListenerKey, ListenerState>,
-    watched: HashMap<TargetKey, Watched>,
     draining: Vec<Draining>,
     /// Load balancer and target group of the targets that were counted last.
     counted: BTreeSet<(String, String)>,
-    /// The states of targets, as they were told last.
-    told_states: BTreeMap<TargetKey, TargetState>,
-    /// Told by the checks when the health of a target is another.
-    health_changed: Rc<Notify>,
+    /// What was told last.
+    told: Arc<Observed>,
+    /// Hands snapshots on to whoever checks the health of their targets.
+    snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
 /// What an open address serves. When that changes, the address is closed and opened anew.
@@ -58,26 +54,10 @@ struct OpenAs {
     is_http: bool,
 }
 
-/// A target whose health is being watched.
-struct Watched {
-    target: Arc<SharedTarget>,
-    check: Rc<HealthCheck>,
-    tracker: Rc<RefCell<Tracker>>,
-    checking: JoinHandle<()>,
-    /// Wakes the checking task before its interval is over.
-    hurry: Rc<Notify>,
-    /// Whether traffic found nobody at the target's address, so that it is asked again soon.
-    is_ejected: Rc<Cell<bool>>,
-    /// Requests in flight, as it was told last.
-    told_load: u32,
-}
-
 /// A target that was taken out and finishes what it has.
 struct Draining {
     target: Arc<SharedTarget>,
     until: Instant,
-    /// Requests in flight, as it was told last.
-    told_load: u32,
 }
 
 /// How often it is looked whether targets that drain are done, while there are any.
@@ -86,8 +66,7 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 /// How often loads that changed are told, and listeners that could not be opened are tried again.
 const SLOW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a target that is new, or that traffic could not reach, waits for its next check, at most.
-const SOON: Duration = Duration::from_secs(1);
+// === impl Director ===
 
 impl Director {
     pub(crate) fn new(cores: Vec<mpsc::Sender<Command>>, metrics: Metrics, wake: Arc<Notify>) -> Self {
@@ -98,11 +77,10 @@ impl Director {
             snapshot: Arc::default(),
             open: HashMap::new(),
             listeners: BTreeMap::new(),
-            watched: HashMap::new(),
             draining: Vec::new(),
             counted: BTreeSet::new(),
-            told_states: BTreeMap::new(),
-            health_changed: Rc::default(),
+            told: Arc::default(),
+            snapshots: watch::Sender::default(),
         }
     }
 
@@ -119,7 +97,9 @@ impl Director {
         drain_ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut slow_ticks = tokio::time::interval(SLOW_INTERVAL);
         slow_ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (wake, health_changed) = (Arc::clone(&self.wake), Rc::clone(&self.health_changed));
+        let (healths, mut known_healths) = watch::channel(Arc::<Healths>::default());
+        let watching = health::watch(self.snapshots.subscribe(), Arc::clone(&self.wake), healths);
+        tokio::task::spawn_local(watching);
         loop {
             // Most of the time nothing happens, and then nothing is done: looking at everything costs more than traffic.
             let is_news = tokio::select! {
@@ -129,11 +109,7 @@ impl Director {
                     self.look_at_draining();
                     true
                 }
-                () = wake.notified() => {
-                    self.eject_unreachable();
-                    true
-                }
-                () = health_changed.notified() => true,
+                Ok(()) = known_healths.changed() => true,
                 _ = drain_ticks.tick(), if !self.draining.is_empty() => self.look_at_draining(),
                 _ = slow_ticks.tick() => {
                     let listeners_changed = self.open_new_listeners().await;
@@ -141,9 +117,10 @@ impl Director {
                 }
             };
             if is_news {
-                let now = self.observe();
+                let now = self.observe(&known_healths.borrow_and_update());
                 self.count(&now);
-                tell(&observed, now);
+                self.told = Arc::new(now);
+                tell(&observed, &self.told);
             }
         }
         self.close_all().await;
@@ -153,8 +130,9 @@ impl Director {
     async fn follow(&mut self, plan: &Plan) {
         let snapshot = Snapshot::new(plan, &self.snapshot, self.cores.len(), &self.metrics, &self.wake);
         let snapshot = Arc::new(snapshot);
-        self.snapshot = Arc::clone(&snapshot);
-        self.watch_targets();
+        let before = std::mem::replace(&mut self.snapshot, Arc::clone(&snapshot));
+        self.drain_gone_targets(&before);
+        self.snapshots.send_replace(Arc::clone(&snapshot));
         // Connections that are accepted from here on must find the listener they came to.
         // And before a target is told to drain, no core may choose it any more.
         let mut followed = Vec::new();
@@ -235,41 +213,23 @@ impl Director {
     }
 
     async fn close_all(&mut self) {
-        for watched in self.watched.values() {
-            watched.checking.abort();
-        }
         self.snapshot = Arc::default();
         self.close_gone_listeners().await;
     }
 
     // === Targets ===
 
-    /// Begins to watch targets that are new, and lets those drain that are gone.
-    fn watch_targets(&mut self) {
-        let mut before = std::mem::take(&mut self.watched);
-        let snapshot = Arc::clone(&self.snapshot);
-        for group in &snapshot.groups {
-            for target in &group.targets {
-                let watched = match before.remove(&target.key) {
-                    Some(kept) if *kept.check == group.health_check => kept,
-                    Some(kept) => {
-                        kept.checking.abort();
-                        Watched::begin(target, &group.health_check, kept.tracker, &self.health_changed)
-                    }
-                    None => Watched::begin(target, &group.health_check, Rc::default(), &self.health_changed),
-                };
-                self.watched.insert(target.key.clone(), watched);
-            }
-        }
-        for watched in before.into_values() {
-            watched.checking.abort();
-            watched.target.set_state(TargetState::Draining);
-            let delay = self.delay_of(&watched.target.key);
-            self.draining.push(Draining {
-                until: Instant::now() + delay,
-                told_load: 0,
-                target: watched.target,
-            });
+    /// Lets targets drain that are gone.
+    fn drain_gone_targets(&mut self, before: &Snapshot) {
+        let targets = |snapshot: &Snapshot| -> Vec<Arc<SharedTarget>> {
+            snapshot.groups.iter().flat_map(|group| &group.targets).map(Arc::clone).collect()
+        };
+        let now = targets(&self.snapshot);
+        let now: HashSet<&TargetKey> = now.iter().map(|target| &target.key).collect();
+        for target in targets(before).into_iter().filter(|target| !now.contains(&target.key)) {
+            target.set_state(TargetState::Draining);
+            let until = Instant::now() + self.delay_of(&target.key);
+            self.draining.push(Draining { until, target });
         }
     }
 
@@ -282,62 +242,49 @@ impl Director {
         group.map_or(DEFAULT_DELAY, |group| group.deregistration_delay)
     }
 
-    fn eject_unreachable(&mut self) {
-        for watched in self.watched.values() {
-            if watched.target.take_unreachable() {
-                let is_new = watched
-                    .tracker
-                    .borrow_mut()
-                    .eject("Connections are refused, or its model is still loading".to_owned());
-                if is_new {
-                    warn!(target = %watched.target.address(), "target ejected: it takes no connections, or no requests yet");
-                }
-                watched.target.set_state(watched.tracker.borrow().state());
-                watched.is_ejected.set(true);
-                watched.hurry.notify_one();
-            }
-        }
-    }
-
     /// Forgets targets that are done. Returns whether anything is other than it was told.
     fn look_at_draining(&mut self) -> bool {
         let (now, before) = (Instant::now(), self.draining.len());
         self.draining.retain(|draining| draining.target.in_flight() > 0 && now < draining.until);
-        let is_other = |draining: &Draining| draining.target.in_flight() != draining.told_load;
-        self.draining.len() != before || self.draining.iter().any(is_other)
+        self.draining.len() != before
+            || self.draining.iter().any(|draining| self.has_other_load(&draining.target))
     }
 
     /// Whether the load of any target is other than it was told.
     fn has_other_loads(&self) -> bool {
-        self.watched.values().any(|watched| watched.target.in_flight() != watched.told_load)
+        let mut targets = self.snapshot.groups.iter().flat_map(|group| &group.targets);
+        targets.any(|target| self.has_other_load(target))
+    }
+
+    fn has_other_load(&self, target: &SharedTarget) -> bool {
+        self.told.targets.get(&target.key).is_none_or(|told| told.in_flight != target.in_flight())
     }
 
     /// What is to be told now.
-    fn observe(&mut self) -> Observed {
-        let watched = self.watched.iter_mut().map(|(key, watched)| {
-            watched.told_load = watched.target.in_flight();
-            (key.clone(), watched.tracker.borrow().health(watched.told_load))
+    fn observe(&self, healths: &Healths) -> Observed {
+        let targets = self.snapshot.groups.iter().flat_map(|group| &group.targets).map(|target| {
+            let known = healths.get(&target.key).cloned();
+            let health = known.unwrap_or_else(|| Tracker::default().health(0));
+            (target.key.clone(), TargetHealth { in_flight: target.in_flight(), ..health })
         });
-        let draining = self.draining.iter_mut().map(|draining| {
-            draining.told_load = draining.target.in_flight();
+        let draining = self.draining.iter().map(|draining| {
             let health = TargetHealth {
                 state: TargetState::Draining,
                 reason: Some(Reason::DeregistrationInProgress),
                 description: "Target deregistration is in progress".to_owned(),
-                in_flight: draining.told_load,
+                in_flight: draining.target.in_flight(),
             };
             (draining.target.key.clone(), health)
         });
-        Observed { targets: draining.chain(watched).collect(), listeners: self.listeners.clone() }
+        Observed { targets: draining.chain(targets).collect(), listeners: self.listeners.clone() }
     }
-}
 
-impl Director {
     /// Counts targets by their states, and changes of their health.
     fn count(&mut self, now: &Observed) {
-        let told =
-            |(key, health): (&TargetKey, &TargetHealth)| self.told_states.get(key) == Some(&health.state);
-        if self.told_states.len() == now.targets.len() && now.targets.iter().all(told) {
+        let states = |observed: &Observed| -> Vec<TargetState> {
+            observed.targets.values().map(|health| health.state).collect()
+        };
+        if self.told.targets.keys().eq(now.targets.keys()) && states(&self.told) == states(now) {
             return;
         }
         let snapshot = Arc::clone(&self.snapshot);
@@ -348,13 +295,12 @@ impl Director {
             .collect();
         let name = |key: &TargetKey| names.get(key.load_balancer.as_str()).copied();
         for (key, health) in &now.targets {
-            let before = self.told_states.get(key).copied();
+            let before = self.told.targets.get(key).map(|told| told.state);
             let is_change = before != Some(health.state) && health.state != TargetState::Initial;
             if let (true, Some(load_balancer)) = (is_change, name(key)) {
                 self.metrics.health_changed(load_balancer, &key.target_group, health.state);
             }
         }
-        self.told_states = now.targets.iter().map(|(key, health)| (key.clone(), health.state)).collect();
         let targets = now.targets.iter();
         let counted =
             targets.filter_map(|(key, health)| Some((name(key)?, key.target_group.as_str(), health.state)));
@@ -364,63 +310,6 @@ impl Director {
 
 /// How long targets of a group that is gone may take to finish.
 const DEFAULT_DELAY: Duration = Duration::from_secs(300);
-
-impl Watched {
-    fn begin(
-        target: &Arc<SharedTarget>,
-        health_check: &HealthCheck,
-        tracker: Rc<RefCell<Tracker>>,
-        health_changed: &Rc<Notify>,
-    ) -> Self {
-        target.set_state(tracker.borrow().state());
-        let check = Rc::new(health_check.clone());
-        let (hurry, is_ejected) = (Rc::new(Notify::new()), Rc::new(Cell::new(false)));
-        let checking = tokio::task::spawn_local(watch_target(
-            Arc::clone(target),
-            Rc::clone(&check),
-            Rc::clone(&tracker),
-            Rc::clone(&hurry),
-            Rc::clone(&is_ejected),
-            Rc::clone(health_changed),
-        ));
-        Self { target: Arc::clone(target), check, tracker, checking, hurry, is_ejected, told_load: 0 }
-    }
-}
-
-/// Checks one target for as long as it is registered, at a fixed rate.
-async fn watch_target(
-    target: Arc<SharedTarget>,
-    health_check: Rc<HealthCheck>,
-    tracker: Rc<RefCell<Tracker>>,
-    hurry: Rc<Notify>,
-    is_ejected: Rc<Cell<bool>>,
-    health_changed: Rc<Notify>,
-) {
-    loop {
-        let next = Instant::now() + health_check.interval;
-        let result = check::check(target.address(), &health_check).await;
-        let before = tracker.borrow().health(0);
-        let changed = tracker.borrow_mut().record(&health_check, result);
-        let state = tracker.borrow().state();
-        target.set_state(state);
-        // The reason may be another although the state is not.
-        if tracker.borrow().health(0) != before {
-            health_changed.notify_one();
-        }
-        if changed {
-            info!(target = %target.address(), state = state.as_str(), "target health changed");
-        }
-        if state == TargetState::Healthy {
-            is_ejected.set(false);
-        }
-        let is_urgent = state == TargetState::Initial || is_ejected.get();
-        let next = if is_urgent { next.min(Instant::now() + SOON) } else { next };
-        tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
-            () = hurry.notified() => tokio::time::sleep(SOON.min(health_check.interval)).await,
-        }
-    }
-}
 
 /// Every address of every listener.
 fn wanted_addresses(snapshot: &Snapshot) -> impl Iterator<Item = (SocketAddr, OpenAs)> {
@@ -452,11 +341,11 @@ async fn next(plans: &mut watch::Receiver<Arc<Plan>>) -> Arc<Plan> {
 }
 
 /// Tells what is observed, if it is news.
-fn tell(observed: &watch::Sender<Arc<Observed>>, now: Observed) {
+fn tell(observed: &watch::Sender<Arc<Observed>>, now: &Arc<Observed>) {
     observed.send_if_modified(|before| {
-        let is_news = **before != now;
+        let is_news = *before != *now;
         if is_news {
-            *before = Arc::new(now);
+            before.clone_from(now);
         }
         is_news
     });

@@ -1,8 +1,8 @@
 //! Executes a plan: the data plane.
 //!
-//! One thread directs, one thread per core works. The director owns listening sockets, target health and the way from
-//! one plan to the next; the cores accept connections, route requests and keep connections to targets. They share
-//! nothing but the counters and states of each target.
+//! One thread directs, one thread per core works. The director owns listening sockets and the way from one plan to the
+//! next, and beside it [`health`] checks targets; the cores accept connections, route requests and keep connections to
+//! targets. They share nothing but the counters and states of each target.
 //!
 //! [`exchange`] reads like the way of one request; [`respond`] alone knows which cause has which status.
 
@@ -13,6 +13,7 @@ mod exchange;
 mod forward;
 mod group;
 mod headers;
+mod health;
 mod listener;
 mod metrics;
 mod pool;

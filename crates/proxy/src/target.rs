@@ -48,8 +48,10 @@ impl SharedTarget {
         decode(self.state.load(Ordering::Relaxed))
     }
 
+    /// Says how the target is. One that drains does so to its end, whatever a late check says.
     pub(crate) fn set_state(&self, state: TargetState) {
-        self.state.store(encode(state), Ordering::Relaxed);
+        let unless_draining = |now| (decode(now) != TargetState::Draining).then_some(encode(state));
+        let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, unless_draining);
     }
 
     /// All requests in flight.
