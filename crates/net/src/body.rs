@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::Fields;
+
 /// The body of a request or a response.
 #[derive(Default)]
 pub enum Body {
@@ -25,6 +27,12 @@ pub trait BodyStream {
 
     /// How many bytes are still to come, when that is known.
     fn remaining(&self) -> Option<u64>;
+
+    /// The fields that came behind the last piece, if any did (RFC 9110 §6.5). Whoever sends them does so only where the
+    /// protocol has a place for them.
+    fn take_trailers(&mut self) -> Option<Fields> {
+        None
+    }
 }
 
 /// Why a body did not come to its end.
@@ -107,7 +115,10 @@ impl Body {
                 Poll::Ready(Some(Ok(chunk))) => begun.extend_from_slice(&chunk),
                 Poll::Ready(Some(Err(error))) => return Err(error),
                 Poll::Ready(None) => {
-                    *self = begun.freeze().into();
+                    *self = match stream.take_trailers() {
+                        Some(trailers) => Self::with_trailers(begun.freeze(), trailers),
+                        None => begun.freeze().into(),
+                    };
                     return Ok(());
                 }
                 Poll::Pending => break,
@@ -119,6 +130,20 @@ impl Body {
             *self = Self::Stream(Box::new(Begun { begun: begun.freeze(), rest }));
         }
         Ok(())
+    }
+
+    /// The trailer fields, once the last piece has been taken.
+    pub fn take_trailers(&mut self) -> Option<Fields> {
+        match self {
+            Self::Empty | Self::Full(_) => None,
+            Self::Stream(stream) => stream.take_trailers(),
+        }
+    }
+
+    /// Bytes with trailer fields behind them.
+    #[must_use]
+    pub fn with_trailers(bytes: Bytes, trailers: Fields) -> Self {
+        Self::Stream(Box::new(Trailed { bytes, trailers: Some(trailers) }))
     }
 
     /// How many bytes are still to come, when that is known.
@@ -174,6 +199,32 @@ impl BodyStream for Begun {
 
     fn remaining(&self) -> Option<u64> {
         self.rest.remaining().map(|rest| rest + self.begun.len() as u64)
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.rest.take_trailers()
+    }
+}
+
+/// All bytes, and the fields behind them.
+struct Trailed {
+    bytes: Bytes,
+    trailers: Option<Fields>,
+}
+
+impl BodyStream for Trailed {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
+    }
+
+    /// Not told: what has a length has no place for trailers in HTTP/1.1.
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.trailers.take()
     }
 }
 

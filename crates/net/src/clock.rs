@@ -1,6 +1,7 @@
 //! The time, read once for each piece of news.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -22,4 +23,21 @@ pub(crate) fn refresh() -> Instant {
     let now = Instant::now();
     NOW.set(Some(now));
     now
+}
+
+thread_local! {
+    /// The date of this second, and which second that is.
+    static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
+
+/// The date as `Date` has it (RFC 9110 §5.6.7), which changes once a second.
+pub(crate) fn with_http_date<T>(f: impl FnOnce(&str) -> T) -> T {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    DATE.with_borrow_mut(|(second, date)| {
+        if *second != since_epoch.as_secs() {
+            *second = since_epoch.as_secs();
+            *date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(*second));
+        }
+        f(date)
+    })
 }

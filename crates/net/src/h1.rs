@@ -6,10 +6,8 @@
 
 pub(crate) mod chunked;
 pub(crate) mod client;
-pub(crate) mod deadline;
 pub(crate) mod framing;
 pub(crate) mod head;
 pub(crate) mod io;
-pub(crate) mod rejection;
 pub(crate) mod server;
 pub(crate) mod writer;

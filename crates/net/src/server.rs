@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
 use crate::tls::Opening;
-use crate::{Certificates, Connection, Drain, DrainWatch, Handler, Request, Response, clock, h1};
+use crate::{Certificates, Connection, Drain, DrainWatch, Handler, Request, Response, Stream, clock, h1, h2};
 
 /// What a client may ask of a connection. Every limit has a default; none is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub async fn serve<H: Handler>(
         move |peer| handler.admits(peer)
     };
     accept(listener, limits.clone(), drain, admit, move |stream, connection, drain| {
-        h1::server::drive(stream.into(), connection, handler.clone(), limits.0.get(), drain)
+        speak(stream.into(), connection, handler.clone(), limits.0.get(), drain)
     })
     .await
 }
@@ -110,16 +110,35 @@ pub async fn serve_tls<H: Handler>(
             match opening {
                 Ok(Opening::Tls(stream)) => {
                     let connection = Connection { is_tls: true, ..connection };
-                    h1::server::drive(stream, connection, handler, limits, drain).await;
+                    speak(stream, connection, handler, limits, drain).await;
                 }
                 Ok(Opening::NoTls(stream)) => {
-                    h1::server::drive(stream.into(), connection, refuse_without_tls, limits, drain).await;
+                    speak(stream.into(), connection, refuse_without_tls, limits, drain).await;
                 }
                 Err(error) => debug!(peer = %connection.peer, %error, "no TLS handshake"),
             }
         }
     })
     .await
+}
+
+/// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
+/// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1.
+async fn speak<H: Handler>(
+    stream: Stream,
+    connection: Connection,
+    handler: H,
+    limits: Limits,
+    drain: DrainWatch,
+) {
+    let _open = handler.connection_opened(&connection);
+    if stream.agreed_on_http2() {
+        return h2::server::drive(stream, connection, handler, limits, drain).await;
+    }
+    let http2 = h1::server::drive(stream, connection, handler.clone(), limits, drain.clone()).await;
+    if let Some(stream) = http2 {
+        h2::server::drive(stream, connection, handler, limits, drain).await;
+    }
 }
 
 /// Answers whoever speaks HTTP where TLS is spoken. Nothing of a body is read.

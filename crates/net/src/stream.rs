@@ -27,6 +27,14 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// Whether both sides agreed on HTTP/2 when TLS was opened.
+    pub(crate) fn agreed_on_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()),
+        }
+    }
+
     /// Has the connection end in a reset once it is dropped.
     pub(crate) fn abort(&self) {
         let socket = match self {
@@ -69,6 +77,21 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     /// TLS may keep the last record that it was given until it is flushed; a plain socket keeps nothing.

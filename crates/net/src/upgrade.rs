@@ -5,10 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::Stream;
 use crate::h1::io::Buffer;
+use crate::{Response, Stream};
 
 /// What happens to a connection after the answer `101 Switching Protocols`. Only with one of these is that answer sent.
 pub struct Upgrade(Box<dyn FnOnce(Upgraded) -> Running>);
@@ -19,6 +20,15 @@ type Running = Pin<Box<dyn Future<Output = ()>>>;
 pub struct Upgraded {
     buffer: Buffer,
     stream: Stream,
+}
+
+/// Instead of an answer 101 without anybody to go on with the connection, or to a client that cannot.
+pub(crate) fn not_here() -> Response {
+    const TEXT: &str =
+        "the connection cannot be handed over: that takes HTTP/1.1 and a request without a body\n";
+    let mut response = Response::with_body(StatusCode::BAD_REQUEST, "text/plain", TEXT);
+    response.close = true;
+    response
 }
 
 // === impl Upgrade ===
@@ -43,7 +53,7 @@ impl fmt::Debug for Upgrade {
 // === impl Upgraded ===
 
 impl Upgraded {
-    pub(crate) fn new(buffer: Buffer, stream: Stream) -> Self {
+    pub(crate) fn new((buffer, stream): (Buffer, Stream)) -> Self {
         Self { buffer, stream }
     }
 }
@@ -64,6 +74,18 @@ impl AsyncRead for Upgraded {
 impl AsyncWrite for Upgraded {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -39,7 +39,6 @@ mod settings;
 mod unrouted;
 mod view;
 
-pub use grpc::serve_grpc;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
 pub use prediction_log::{LogMode, LogSettings, LogTarget, NotASink, PredictionLog, Sink};
 pub use repository::{Repository, RepositoryError};

@@ -22,6 +22,7 @@ use crate::compute::{Compute, Overloaded};
 use crate::content::Content;
 use crate::content_encoding::Encoding;
 use crate::fault::{Cause, Fault, list, quoted};
+use crate::grpc;
 use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{DuplicateName, Entry, EntryState, ModelSet, Ready, ServedModel};
 use crate::prediction_log::PredictionLog;
@@ -187,6 +188,9 @@ impl Core {
 
 impl Handler for ServerHandler {
     async fn handle(&self, request: Request) -> Response {
+        if grpc::is_call(&request) {
+            return grpc::answer(self, request).await;
+        }
         let start = Instant::now();
         let view = self.core.view();
         let accepted = Encoding::accepted(&request.fields);

@@ -54,7 +54,7 @@ pub(crate) struct Options {
     #[arg(short, long, default_value_t = 8080)]
     port: u16,
 
-    /// Port to speak the Open Inference Protocol over gRPC on; 0 for any free one [default: none]
+    /// A further port to listen on, for clients that look for gRPC on a port of its own; 0 for any free one [default: none]
     #[arg(long, value_name = "PORT")]
     grpc_port: Option<u16>,
 
@@ -331,7 +331,7 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
                 match grpc_socket {
                     None => Ok(()),
                     Some(socket) => {
-                        serving::serve_grpc(socket, handler.clone(), Limits::default(), watch.clone()).await
+                        net::serve(socket, handler.clone(), Limits::default(), watch.clone()).await
                     }
                 }
             };

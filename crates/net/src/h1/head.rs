@@ -6,7 +6,7 @@ use http::{Method, StatusCode, Version};
 
 use crate::fields::Entry;
 use crate::h1::framing::{Framing, FramingError};
-use crate::h1::rejection::Rejection;
+use crate::rejection::Rejection;
 use crate::{Fields, Target};
 
 /// A request's head, as far as everybody must agree on it.
@@ -146,8 +146,7 @@ fn read_target(
     version: Version,
     fields: &mut Fields,
 ) -> Result<Target, Rejection> {
-    let is_visible = |byte: u8| (b'!'..=b'~').contains(&byte) && byte != b'#';
-    if !target.bytes().all(is_visible) {
+    if !is_visible(target) {
         return Err(Rejection::MALFORMED_TARGET);
     }
     if *method == Method::CONNECT {
@@ -170,8 +169,13 @@ fn read_target(
     Ok(Target::new(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }))
 }
 
-/// Exactly one `Host` in HTTP/1.1, at most one in HTTP/1.0, and nothing in it that a host cannot have (RFC 9112 §3.2).
-fn check_host(fields: &Fields, version: Version) -> Result<(), Rejection> {
+/// Whether a target has only bytes that a URL has, and no fragment.
+pub(crate) fn is_visible(target: &str) -> bool {
+    target.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#')
+}
+
+/// Exactly one `Host` from HTTP/1.1 on, at most one in HTTP/1.0, and nothing in it that a host cannot have (RFC 9112 §3.2).
+pub(crate) fn check_host(fields: &Fields, version: Version) -> Result<(), Rejection> {
     let mut hosts = fields.all("host");
     match (hosts.next(), hosts.next()) {
         (None, _) if version == Version::HTTP_10 => Ok(()),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock;
-use crate::h1::deadline::Deadline;
+use crate::deadline::Deadline;
 use crate::h1::framing::{BodyReader, Piece};
 use crate::{BodyError, BodyStream, Stream};
 

@@ -13,40 +13,77 @@ use crate::clock;
 use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, RequestHead};
 use crate::h1::io::{Io, IoBody};
-use crate::h1::rejection::Rejection;
 use crate::h1::writer::{self, Close, Transfer, WriteError};
+use crate::h2::PREFACE;
 use crate::message::{End, Sent};
+use crate::rejection::Rejection;
+use crate::upgrade;
 use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response, Stream, Upgrade, Upgraded};
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. One that turns out to speak HTTP/2 is given back, unread.
 pub(crate) async fn drive<H: Handler>(
     stream: Stream,
     connection: Connection,
     handler: H,
     limits: Limits,
-    mut drain: DrainWatch,
-) {
+    drain: DrainWatch,
+) -> Option<Upgraded> {
     let io = Rc::new(Io::new(stream, limits.idle_timeout));
-    let _open = handler.connection_opened(&connection);
+    let ending = converse(&io, connection, handler, limits, drain).await;
+    let upgraded = || Rc::try_unwrap(io).ok().map(|io| Upgraded::new(io.into_parts()));
+    match ending {
+        Ending::Closed => None,
+        Ending::Http2 => upgraded(),
+        Ending::HandedOver(upgrade) => {
+            if let Some(upgraded) = upgraded() {
+                upgrade.run(upgraded).await;
+            }
+            None
+        }
+    }
+}
+
+/// How a connection ended, as far as HTTP/1.1 is concerned.
+enum Ending {
+    /// It is closed.
+    Closed,
+    /// It began with the preface of HTTP/2.
+    Http2,
+    /// Somebody else goes on with it.
+    HandedOver(Upgrade),
+}
+
+async fn converse<H: Handler>(
+    io: &Rc<Io>,
+    connection: Connection,
+    handler: H,
+    limits: Limits,
+    mut drain: DrainWatch,
+) -> Ending {
     let mut drained = pin!(async move { drain.draining().await });
     let mut is_draining = false;
+    let mut is_first = true;
     let opened = clock::recently();
     loop {
         let mut poll_drained = |cx: &mut Context<'_>| {
             is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
             is_draining
         };
-        let before = Traffic::of(&io);
-        let head = match next_head(&io, &limits, &mut poll_drained).await {
+        let before = Traffic::of(io);
+        let head = match next_head(io, &limits, std::mem::take(&mut is_first), &mut poll_drained).await {
             Arrival::Head(head) => head,
-            Arrival::Nothing => return,
-            Arrival::Rejected(rejection) => return reject(&io, &handler, rejection, &connection).await,
+            Arrival::Http2 => return Ending::Http2,
+            Arrival::Nothing => return Ending::Closed,
+            Arrival::Rejected(rejection) => {
+                reject(io, &handler, rejection, &connection).await;
+                return Ending::Closed;
+            }
         };
         let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
-        let request = begin_request(&io, head, connection);
-        let Some(mut response) = until_client_leaves(&io, &limits, handler.handle(request)).await else {
+        let request = begin_request(io, head, connection);
+        let Some(mut response) = until_client_leaves(io, &limits, handler.handle(request)).await else {
             debug!(peer = %connection.peer, "the client left before its answer");
-            return;
+            return Ending::Closed;
         };
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             match response
@@ -55,33 +92,34 @@ pub(crate) async fn drive<H: Handler>(
                 .filter(|_| version == Version::HTTP_11 && io.body.borrow().is_done())
             {
                 Some(upgrade) => return hand_over(io, &response, upgrade, connection).await,
-                None => response = no_upgrade(),
+                None => response = upgrade::not_here(),
             }
         }
         let draining = poll_fn(|cx| Poll::Ready(is_draining || drained.as_mut().poll(cx).is_ready())).await;
         // A response that streams may still be reading the request; what is left of it is known only afterwards.
-        let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(&io);
+        let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(io);
         let is_old = clock::recently() > opened + limits.max_age;
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
         let when_sent = response.when_sent.take();
-        let writing = write_response(&io, response, &method, version, close);
-        let written = until_client_leaves(&io, &limits, writing).await;
+        let writing = write_response(io, response, &method, version, close);
+        let written = until_client_leaves(io, &limits, writing).await;
         if let Some(when_sent) = when_sent {
-            when_sent(before.until(&io, end_of(written.as_ref())));
+            when_sent(before.until(io, end_of(written.as_ref())));
         }
         let close = match written {
             Some(Ok(close)) => close,
             Some(Err(error)) => {
                 debug!(peer = %connection.peer, %error, "the response could not be written whole");
-                return;
+                return Ending::Closed;
             }
             None => {
                 debug!(peer = %connection.peer, "the client left within its answer");
-                return;
+                return Ending::Closed;
             }
         };
-        if close == Close::Yes || !body_can_be_skipped(&io) || !skip_body(&io).await {
-            return linger(&io).await;
+        if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io).await {
+            linger(io).await;
+            return Ending::Closed;
         }
     }
 }
@@ -90,6 +128,8 @@ pub(crate) async fn drive<H: Handler>(
 enum Arrival {
     /// A request.
     Head(RequestHead),
+    /// The preface of HTTP/2, which is left where it is.
+    Http2,
     /// The end, or silence.
     Nothing,
     /// Something that is no request.
@@ -100,6 +140,7 @@ enum Arrival {
 async fn next_head(
     io: &Io,
     limits: &Limits,
+    is_first: bool,
     is_draining: &mut impl FnMut(&mut Context<'_>) -> bool,
 ) -> Arrival {
     let mut scan = HeadScan::default();
@@ -110,10 +151,15 @@ async fn next_head(
             if !has_begun {
                 skip_empty_lines(io);
             }
-            match take_head(io, &mut scan, limits) {
-                Ok(Some(head)) => return Poll::Ready(Arrival::Head(head)),
-                Ok(None) => {}
-                Err(rejection) => return Poll::Ready(Arrival::Rejected(rejection)),
+            match begins_as_http2(io, is_first) {
+                Some(true) => return Poll::Ready(Arrival::Http2),
+                // Every other head is longer, or ends before.
+                None => {}
+                Some(false) => match take_head(io, &mut scan, limits) {
+                    Ok(Some(head)) => return Poll::Ready(Arrival::Head(head)),
+                    Ok(None) => {}
+                    Err(rejection) => return Poll::Ready(Arrival::Rejected(rejection)),
+                },
             }
             if !has_begun && !io.buffer.borrow().unread().is_empty() {
                 has_begun = true;
@@ -136,6 +182,14 @@ async fn next_head(
         }
     })
     .await
+}
+
+/// Whether a connection begins with the preface of HTTP/2 (RFC 9113 §3.3); `None` while that cannot be told from a request.
+fn begins_as_http2(io: &Io, is_first: bool) -> Option<bool> {
+    let buffer = io.buffer.borrow();
+    let n_bytes = buffer.unread().len().min(PREFACE.len());
+    let may_be = is_first && n_bytes > 0 && buffer.unread()[..n_bytes] == PREFACE[..n_bytes];
+    if may_be && n_bytes < PREFACE.len() { None } else { Some(may_be) }
 }
 
 /// Empty lines before a request line are skipped (RFC 9112 §2.2).
@@ -230,27 +284,17 @@ async fn write_response(
     written.map(|()| close)
 }
 
-/// Writes the answer after which the connection is no longer ours, and waits for whoever has it then.
-async fn hand_over(io: Rc<Io>, response: &Response, upgrade: Upgrade, connection: Connection) {
+/// Writes the answer after which the connection is no longer ours.
+async fn hand_over(io: &Io, response: &Response, upgrade: Upgrade, connection: Connection) -> Ending {
     let mut out = Vec::with_capacity(512);
     writer::switching_protocols(&mut out, &response.fields);
-    if let Err(error) = io.write_all(&out).await {
-        debug!(peer = %connection.peer, %error, "the client left before its answer");
-        return;
+    match io.write_all(&out).await {
+        Ok(()) => Ending::HandedOver(upgrade),
+        Err(error) => {
+            debug!(peer = %connection.peer, %error, "the client left before its answer");
+            Ending::Closed
+        }
     }
-    if let Ok(io) = Rc::try_unwrap(io) {
-        let (buffer, stream) = io.into_parts();
-        upgrade.run(Upgraded::new(buffer, stream)).await;
-    }
-}
-
-/// Instead of an answer 101 without anybody to go on with the connection, or to a client that cannot.
-fn no_upgrade() -> Response {
-    const TEXT: &str =
-        "the connection cannot be handed over: that takes HTTP/1.1 and a request without a body\n";
-    let mut response = Response::with_body(StatusCode::BAD_REQUEST, "text/plain", TEXT);
-    response.close = true;
-    response
 }
 
 async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connection: &Connection) {

@@ -1,14 +1,13 @@
 //! Writing heads and bodies with exactly one framing field.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::Write as _;
 use std::task::Poll;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 
+use crate::clock;
 use crate::fields::Fields;
 use crate::h1::io::Io;
 use crate::{Body, BodyError};
@@ -250,22 +249,11 @@ fn write_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
-thread_local! {
-    /// The `Date` field of this second, and which second that is.
-    static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
-}
-
-/// Writes `Date` (RFC 9110 §6.6.1), which changes once a second.
+/// Writes `Date` (RFC 9110 §6.6.1).
 fn write_date(out: &mut Vec<u8>) {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    DATE.with_borrow_mut(|(second, field)| {
-        if *second != since_epoch.as_secs() {
-            *second = since_epoch.as_secs();
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(*second);
-            *field = format!("date: {}\r\n", httpdate::fmt_http_date(now));
-        }
-        out.extend_from_slice(field.as_bytes());
-    });
+    out.extend_from_slice(b"date: ");
+    clock::with_http_date(|date| out.extend_from_slice(date.as_bytes()));
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

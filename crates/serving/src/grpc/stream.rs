@@ -6,13 +6,10 @@
 //!
 //! The call ends with the first question that has no answer, whose fault is its status.
 
-use std::convert::Infallible;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use http_body_util::BodyExt as _;
-use http_body_util::channel::{Channel, Sender};
-use hyper::body::Incoming;
-use net::{Bytes, BytesMut};
+use net::{Body, BodyError, BodyStream, Bytes, BytesMut, Fields};
+use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{Opened, frame, methods, trailers};
@@ -20,50 +17,85 @@ use crate::ServerHandler;
 use crate::fault::{Cause, Fault};
 
 /// The answers of a stream, as far as they are there.
-pub(super) type Answers = Channel<Bytes, Infallible>;
+pub(super) struct Answers {
+    parts: mpsc::Receiver<Part>,
+    trailers: Option<Fields>,
+}
+
+/// What follows in a stream of answers.
+enum Part {
+    Answer(Bytes),
+    /// The end.
+    Trailers(Fields),
+}
 
 /// Answers that may wait for a client to take them. No question is read before.
 const MOST_WAITING: usize = 1;
 
 /// Answers the questions of a call for as long as they come. Must be called on a [`tokio::task::LocalSet`].
-pub(super) fn answer(handler: ServerHandler, opened: Opened, patience: Duration) -> Answers {
-    let (mut sender, answers) = Channel::new(MOST_WAITING);
+pub(super) fn answer(handler: ServerHandler, opened: Opened) -> Answers {
+    let (sender, parts) = mpsc::channel(MOST_WAITING);
     tokio::task::spawn_local(async move {
-        let ended = converse(&handler, opened, patience, &mut sender).await;
-        if sender.send_trailers(trailers(ended.as_ref().err())).await.is_err() {
+        let ended = converse(&handler, opened, &sender).await;
+        if sender.send(Part::Trailers(trailers(ended.as_ref().err()))).await.is_err() {
             debug!("a client has left its stream");
         }
     });
-    answers
+    Answers { parts, trailers: None }
+}
+
+impl BodyStream for Answers {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.trailers.is_some() {
+            return Poll::Ready(None);
+        }
+        self.parts.poll_recv(cx).map(|part| match part {
+            Some(Part::Answer(bytes)) => Some(Ok(bytes)),
+            Some(Part::Trailers(trailers)) => {
+                self.trailers = Some(trailers);
+                None
+            }
+            None => Some(Err(BodyError::Closed)),
+        })
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.trailers.take()
+    }
 }
 
 /// Answers question after question, until there is none or the client takes no more answers.
 async fn converse(
     handler: &ServerHandler,
     opened: Opened,
-    patience: Duration,
-    answers: &mut Sender<Bytes, Infallible>,
+    answers: &mpsc::Sender<Part>,
 ) -> Result<(), Fault> {
     let Opened { method, encoding, body } = opened;
-    let mut questions = Questions { body, collected: BytesMut::new(), limit: handler.body_limit(), patience };
-    while let Some((is_compressed, bytes)) = questions.next().await? {
+    let mut questions = Questions { body, collected: BytesMut::new(), limit: handler.body_limit() };
+    loop {
+        let next = tokio::select! {
+            next = questions.next() => next?,
+            () = answers.closed() => return Ok(()),
+        };
+        let Some((is_compressed, bytes)) = next else { return Ok(()) };
         let message = super::plain(handler, encoding, is_compressed, bytes).await?;
         let reply = methods::call(handler, method, message).await?;
-        if answers.send_data(frame::write(&reply.body)).await.is_err() {
+        if answers.send(Part::Answer(frame::write(&reply.body))).await.is_err() {
             return Ok(());
         }
     }
-    Ok(())
 }
 
 /// The questions of a call, as they come.
 struct Questions {
-    body: Incoming,
+    body: Body,
     /// What came of the next ones.
     collected: BytesMut,
     limit: usize,
-    /// How long nothing may come.
-    patience: Duration,
 }
 
 impl Questions {
@@ -73,17 +105,11 @@ impl Questions {
             if let Some(message) = frame::take(&mut self.collected, self.limit)? {
                 return Ok(Some(message));
             }
-            let part = tokio::time::timeout(self.patience, self.body.frame()).await.map_err(|_| {
-                Fault::new(
-                    Cause::Unavailable,
-                    format!("the stream ends, for nothing came for {:?}", self.patience),
-                )
-            })?;
-            match part {
-                Some(Ok(part)) => {
-                    if let Some(bytes) = part.data_ref() {
-                        self.collected.extend_from_slice(bytes);
-                    }
+            match self.body.chunk().await {
+                Some(Ok(bytes)) => self.collected.extend_from_slice(&bytes),
+                Some(Err(BodyError::TimedOut)) => {
+                    let problem = "the stream ends, for nothing came for too long";
+                    return Err(Fault::new(Cause::Unavailable, problem));
                 }
                 Some(Err(error)) => return Err(super::unfinished(&error)),
                 None if self.collected.is_empty() => return Ok(None),

@@ -14,7 +14,7 @@ use serving::grpc::messages::{
     Contents, Empty, Health, HealthRequest, Index, IndexRequest, InferRequest, InferResponse, InputTensor,
     ModelMetadata, ModelName, Parameter, RepositoryModel, RequestedOutput, ServerMetadata, Truth, Value,
 };
-use serving::{ModelState, ServedModel, Server, ServerHandler, Settings, serve_grpc};
+use serving::{ModelState, ServedModel, Server, ServerHandler, Settings};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tonic::client::Grpc;
@@ -116,7 +116,7 @@ fn with_handler<F: Future<Output = ()>>(
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address: SocketAddr = listener.local_addr().unwrap();
         let (drain, watch) = Drain::new();
-        let serving = tokio::task::spawn_local(serve_grpc(listener, handler(), limits, watch));
+        let serving = tokio::task::spawn_local(net::serve(listener, handler(), limits, watch));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         test(Client { channel: endpoint.connect().await.unwrap() }).await;
         drain.begin();
@@ -308,7 +308,7 @@ fn a_message_that_does_not_come_is_not_waited_for() {
         let codec: ProstCodec<InferRequest, InferResponse> = ProstCodec::new();
         let path = format!("/{SERVICE}/ModelInfer").parse().unwrap();
         let status = grpc.client_streaming(tonic::Request::new(Silence), path, codec).await.unwrap_err();
-        let expected = "the message did not come to its end: nothing came for 20ms";
+        let expected = "the message did not come to its end: the body stalled";
         assert_eq!((status.code(), status.message()), (Code::InvalidArgument, expected));
     });
 }
@@ -417,7 +417,7 @@ fn a_stream_that_is_silent_ends() {
         let (_questions, asked) = mpsc::unbounded_channel();
         let mut answers = client.stream(asked).await.unwrap();
         let status = answers.message().await.unwrap_err();
-        let expected = (Code::Unavailable, "the stream ends, for nothing came for 20ms");
+        let expected = (Code::Unavailable, "the stream ends, for nothing came for too long");
         assert_eq!((status.code(), status.message()), expected);
     });
 }
@@ -587,7 +587,7 @@ fn calls_are_counted_with_all_requests() {
         let listener = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
         let address = listener.local_addr().unwrap();
         let (drain, watch) = Drain::new();
-        let serving = tokio::task::spawn_local(serve_grpc(listener, calls, Limits::default(), watch));
+        let serving = tokio::task::spawn_local(net::serve(listener, calls, Limits::default(), watch));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Client { channel }.infer(question("iris", vec![doubles()])).await.unwrap();
         drain.begin();

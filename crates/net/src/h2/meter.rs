@@ -1,0 +1,238 @@
+//! The stream under HTTP/2, with an eye on its frames: those that cost us work and a client nothing are counted, and a
+//! client that sends too many of them is not read any further.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::PREFACE;
+use crate::clock;
+
+/// Frames within [`WINDOW`] that ask for work without asking for anything: PING, SETTINGS, PRIORITY, those of unknown types,
+/// and data or continuations without a byte. Clients that measure their network with PING stay far below it.
+const MOST_IDLE_FRAMES: u32 = 1_000;
+
+/// Streams that a client may take back within [`WINDOW`].
+const MOST_RESETS: u32 = 200;
+
+/// The time over which frames are counted.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Bytes before the payload of a frame (RFC 9113 §4.1).
+const FRAME_HEAD: usize = 9;
+
+/// A stream whose frames are counted.
+pub(super) struct Metered<S> {
+    stream: S,
+    place: Place,
+    meter: Rc<Meter>,
+}
+
+/// What was counted of a connection.
+#[derive(Debug)]
+pub(super) struct Meter {
+    last_read: Cell<Instant>,
+    has_frames: Cell<bool>,
+    window_began: Cell<Instant>,
+    n_idle_frames: Cell<u32>,
+    n_resets: Cell<u32>,
+}
+
+/// Where in a frame the next byte belongs.
+enum Place {
+    /// In what stands before the first frame; how many bytes are to come.
+    Preface(usize),
+    /// In the head of a frame, of which so many bytes are there.
+    Head([u8; FRAME_HEAD], usize),
+    /// In the payload; how many bytes are to come.
+    Payload(usize),
+}
+
+// === impl Meter ===
+
+impl Meter {
+    /// When bytes came last.
+    pub(super) fn last_read(&self) -> Instant {
+        self.last_read.get()
+    }
+
+    /// Whether a frame has come.
+    pub(super) fn has_frames(&self) -> bool {
+        self.has_frames.get()
+    }
+
+    /// Whether the client has sent more than anybody needs.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.n_idle_frames.get() > MOST_IDLE_FRAMES || self.n_resets.get() > MOST_RESETS
+    }
+
+    /// Counts a frame by its head.
+    fn count(&self, head: &[u8; FRAME_HEAD], length: usize) {
+        const DATA: u8 = 0;
+        const HEADERS: u8 = 1;
+        const RST_STREAM: u8 = 3;
+        const WINDOW_UPDATE: u8 = 8;
+        const CONTINUATION: u8 = 9;
+        const END_STREAM_OR_HEADERS: u8 = 0x1 | 0x4;
+        let (kind, flags) = (head[3], head[4]);
+        self.has_frames.set(true);
+        let is_empty = length == 0 && flags & END_STREAM_OR_HEADERS == 0;
+        let counter = match kind {
+            RST_STREAM => &self.n_resets,
+            DATA | CONTINUATION if !is_empty => return,
+            HEADERS | WINDOW_UPDATE => return,
+            _ => &self.n_idle_frames,
+        };
+        if self.last_read.get().saturating_duration_since(self.window_began.get()) > WINDOW {
+            self.window_began.set(self.last_read.get());
+            self.n_idle_frames.set(0);
+            self.n_resets.set(0);
+        }
+        counter.set(counter.get().saturating_add(1));
+    }
+}
+
+// === impl Metered ===
+
+impl<S> Metered<S> {
+    pub(super) fn new(stream: S) -> (Self, Rc<Meter>) {
+        let now = clock::recently();
+        let meter = Rc::new(Meter {
+            last_read: Cell::new(now),
+            has_frames: Cell::new(false),
+            window_began: Cell::new(now),
+            n_idle_frames: Cell::new(0),
+            n_resets: Cell::new(0),
+        });
+        (Self { stream, place: Place::Preface(PREFACE.len()), meter: Rc::clone(&meter) }, meter)
+    }
+
+    fn look_at(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let n_bytes = match &mut self.place {
+                Place::Preface(to_come) | Place::Payload(to_come) => {
+                    let n_bytes = bytes.len().min(*to_come);
+                    *to_come -= n_bytes;
+                    if *to_come == 0 {
+                        self.place = Place::Head([0; FRAME_HEAD], 0);
+                    }
+                    n_bytes
+                }
+                Place::Head(head, there) => {
+                    let n_bytes = bytes.len().min(FRAME_HEAD - *there);
+                    head[*there..*there + n_bytes].copy_from_slice(&bytes[..n_bytes]);
+                    *there += n_bytes;
+                    if *there == FRAME_HEAD {
+                        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                        self.meter.count(head, length);
+                        self.place = if length == 0 {
+                            Place::Head([0; FRAME_HEAD], 0)
+                        } else {
+                            Place::Payload(length)
+                        };
+                    }
+                    n_bytes
+                }
+            };
+            bytes = &bytes[n_bytes..];
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.meter.is_flooded() {
+            // Whoever drives the connection ends it.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
+        this.meter.last_read.set(clock::refresh());
+        this.look_at(&into.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+    }
+
+    /// Counts however the bytes are cut.
+    fn counted(frames: &[Vec<u8>], piece: usize) -> (u32, u32) {
+        let (mut metered, meter) = Metered::new(());
+        let bytes = [PREFACE, &frames.concat()].concat();
+        bytes.chunks(piece).for_each(|piece| metered.look_at(piece));
+        (meter.n_idle_frames.get(), meter.n_resets.get())
+    }
+
+    #[test]
+    fn frames_that_ask_for_nothing_are_counted_however_they_are_cut() {
+        let frames = [
+            frame(4, 0, &[]),
+            frame(1, 4, b"head"),
+            frame(0, 0, b"data"),
+            frame(6, 0, b"12345678"),
+            frame(0, 0, b""),
+            frame(0, 1, b""),
+            frame(3, 0, b"1234"),
+            frame(8, 0, b"1234"),
+            frame(0xfa, 0, b"unknown"),
+        ];
+        for piece in 1..40 {
+            assert_eq!(counted(&frames, piece), (4, 1), "pieces of {piece}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_not_read_any_further() {
+        use tokio::io::AsyncReadExt as _;
+        let pings = vec![frame(6, 0, b"12345678"); 5_000].concat();
+        let bytes = [PREFACE, &pings].concat();
+        let (mut metered, meter) = Metered::new(bytes.as_slice());
+        let mut buffer = [0; 256];
+        let mut n_read = 0;
+        while !meter.is_flooded() {
+            n_read += metered.read(&mut buffer).await.unwrap();
+        }
+        assert!(n_read < 20_000, "{n_read}");
+    }
+}

@@ -1,0 +1,404 @@
+//! HTTP/2, with the `h2` crate's client on the other side, and with frames written by hand.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::client::SendRequest;
+use http::HeaderMap;
+use net::{Body, End, Fields, Limits, Request, Response, StatusCode, Version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::{echo, run, start, talk};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+async fn connect(address: std::net::SocketAddr) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::task::spawn_local(async move {
+        let _ = connection.await;
+    });
+    client
+}
+
+/// An answer: status, fields and body.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+async fn ask(
+    client: &mut SendRequest<Bytes>,
+    request: http::Request<()>,
+    body: &[u8],
+) -> Result<Answer, h2::Error> {
+    let mut ready = client.clone().ready().await?;
+    let (answer, mut sending) = ready.send_request(request, body.is_empty())?;
+    if !body.is_empty() {
+        sending.send_data(Bytes::copy_from_slice(body), true)?;
+    }
+    let (head, mut stream) = answer.await?.into_parts();
+    let mut body = Vec::new();
+    while let Some(piece) = stream.data().await {
+        let piece = piece?;
+        stream.flow_control().release_capacity(piece.len())?;
+        body.extend_from_slice(&piece);
+    }
+    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+}
+
+fn post(path: &str) -> http::Request<()> {
+    http::Request::post(format!("http://a.example{path}")).body(()).unwrap()
+}
+
+#[test]
+fn both_versions_are_spoken_on_one_port() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let mut client = connect(address).await;
+        let answer = ask(&mut client, post("/x?y=1"), b"hello").await.unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"hello".as_slice()));
+        assert_eq!(answer.headers["x-asked"], "POST /x?y=1");
+        assert_eq!(answer.headers["content-length"], "5");
+        assert!(answer.headers.contains_key("date"));
+        let answer = ask(&mut client, post("/nothing"), b"").await.unwrap();
+        assert_eq!((answer.status, answer.headers.get("content-length")), (204, None));
+        let plain = talk(address, b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+        assert!(plain.starts_with("HTTP/1.1 200"), "{plain}");
+    });
+}
+
+#[test]
+fn large_bodies_go_both_ways_side_by_side() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let client = connect(address).await;
+        let bodies: Vec<Vec<u8>> = (0..20u8).map(|n| vec![n; 300_000 + usize::from(n)]).collect();
+        let asking = bodies.iter().map(|body| {
+            let mut client = client.clone();
+            async move { ask(&mut client, post("/stream"), body).await.unwrap() }
+        });
+        let mut answers = Vec::new();
+        for asked in asking.map(Box::pin).collect::<Vec<_>>() {
+            answers.push(asked.await);
+        }
+        assert!(answers.iter().zip(&bodies).all(|(answer, body)| answer.body == *body));
+    });
+}
+
+#[test]
+fn trailers_come_through_in_both_directions() {
+    run(async {
+        let handler = |mut request: Request| async move {
+            let mut n_bytes = 0;
+            while let Some(piece) = request.body.chunk().await {
+                n_bytes += piece.unwrap().len();
+            }
+            let came = request.body.take_trailers().unwrap_or_default();
+            let mut trailers = Fields::new();
+            trailers.push("grpc-status", "0");
+            trailers.push("x-came", came.text("x-sum").unwrap_or("nothing"));
+            let mut response = Response::new(StatusCode::OK);
+            response.body = Body::with_trailers(n_bytes.to_string().into_bytes().into(), trailers);
+            response
+        };
+        let (address, _drain) = start(handler, Limits::default());
+        let client = connect(address).await;
+        let (answer, mut sending) = client.ready().await.unwrap().send_request(post("/"), false).unwrap();
+        sending.send_data(Bytes::from_static(b"12345"), false).unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", "15".parse().unwrap());
+        sending.send_trailers(trailers).unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "5");
+        let trailers = body.trailers().await.unwrap().unwrap();
+        assert_eq!(
+            (&trailers["grpc-status"], &trailers["x-came"]),
+            (&"0".parse().unwrap(), &"15".parse().unwrap())
+        );
+    });
+}
+
+#[test]
+fn a_request_that_is_taken_back_is_dropped() {
+    run(async {
+        struct Dropped(Rc<Cell<bool>>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let dropped = Rc::new(Cell::new(false));
+        let handler = {
+            let dropped = Rc::clone(&dropped);
+            move |_: Request| {
+                let guard = Dropped(Rc::clone(&dropped));
+                async move {
+                    let _guard = guard;
+                    std::future::pending::<Response>().await
+                }
+            }
+        };
+        let (address, _drain) = start(handler, Limits::default());
+        let client = connect(address).await;
+        let (answer, mut sending) = client.ready().await.unwrap().send_request(post("/"), false).unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!dropped.get());
+        sending.send_reset(Reason::CANCEL);
+        drop(answer);
+        while !dropped.get() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+#[test]
+fn a_drain_lets_requests_finish_and_takes_no_more() {
+    run(async {
+        let slow = |request: Request| async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            echo(request).await
+        };
+        let (address, drain) = start(slow, Limits::default());
+        let mut client = connect(address).await;
+        let (answer, _) = client.clone().ready().await.unwrap().send_request(post("/"), true).unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drain.begin();
+        assert_eq!(answer.await.unwrap().status(), 200);
+        assert!(drain.finish(Duration::from_secs(5)).await, "the connection has ended");
+        ask(&mut client, post("/"), b"").await.err().expect("nobody is there any more");
+    });
+}
+
+#[test]
+fn what_would_not_be_a_request_in_http1_is_none_here() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let mut client = connect(address).await;
+        let mut refused = async |request: http::Request<()>| {
+            let answer = ask(&mut client, request, b"").await.unwrap();
+            (answer.status, String::from_utf8(answer.body).unwrap())
+        };
+        let request = http::Request::get("http://a.example/").header("host", "b.example").body(()).unwrap();
+        assert_eq!(refused(request).await, (400, "several-hosts\n".to_owned()));
+        let many = (0..101).fold(http::Request::get("http://a.example/"), |request, n| {
+            request.header(format!("x-{n}"), "1")
+        });
+        assert_eq!(refused(many.body(()).unwrap()).await, (431, "too-many-fields\n".to_owned()));
+        let connect = http::Request::connect("a.example:443").body(()).unwrap();
+        assert_eq!(refused(connect).await.0, 405);
+        let request = http::Request::get("http://us%00er/").body(());
+        if let Ok(request) = request {
+            assert_eq!(refused(request).await.0, 400);
+        }
+    });
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A request's fields without compression: each name and value as they are (RFC 7541 §6.2.2).
+fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            assert!(text.len() < 127);
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// What a server answers to frames, until it closes or has been silent for a moment; frames as kind and payload.
+async fn converse(address: std::net::SocketAddr, frames: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).await.unwrap();
+    // The other side may close before it has read all.
+    let _ = stream.write_all(frames).await;
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(Ok(n_bytes @ 1..)) =
+        tokio::time::timeout(Duration::from_millis(300), stream.read(&mut buffer)).await
+    {
+        bytes.extend_from_slice(&buffer[..n_bytes]);
+    }
+    let mut rest = bytes.as_slice();
+    let mut answers = Vec::new();
+    while let Some((head, payload)) = rest.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        answers.push((head[3], payload[..length.min(payload.len())].to_vec()));
+        rest = payload.get(length..).unwrap_or_default();
+    }
+    answers
+}
+
+const GOAWAY: u8 = 7;
+const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
+
+#[test]
+fn fields_that_would_become_another_request_reach_nobody() {
+    run(async {
+        let reached = Rc::new(Cell::new(0));
+        let handler = {
+            let reached = Rc::clone(&reached);
+            move |request: Request| {
+                reached.set(reached.get() + 1);
+                echo(request)
+            }
+        };
+        let (address, _drain) = start(handler, Limits::default());
+        let ask = async |extra: &[(&str, &str)]| {
+            let pseudo: &[(&str, &str)] =
+                &[(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a.example")];
+            let names: Vec<&str> = extra.iter().map(|(name, _)| *name).collect();
+            let kept = pseudo.iter().filter(|(name, _)| !names.contains(name) || *name == ":authority");
+            let (own, rest): (Vec<_>, Vec<_>) = extra.iter().partition(|(name, _)| name.starts_with(':'));
+            let all: Vec<_> = kept.copied().chain(own).chain(rest).collect();
+            converse(address, &frame(1, 0x5, 1, &fields(&all))).await
+        };
+        let good = ask(&[("x-a", "1")]).await;
+        assert!(good.iter().any(|(kind, _)| *kind == 1), "a good request is answered: {good:?}");
+        assert_eq!(reached.get(), 1);
+        let bad: &[&[(&str, &str)]] = &[
+            &[("x-a", "1\r\nhost: evil")],
+            &[("x-a", "1\n")],
+            &[("x-a", "\0")],
+            &[("x\r\na", "1")],
+            &[("x a", "1")],
+            &[("x:a", "1")],
+            &[("X-Upper", "1")],
+            &[("content-length", "5")],
+            &[("content-length", "x")],
+            &[("content-length", "0"), ("content-length", "5")],
+            &[("transfer-encoding", "chunked")],
+            &[("connection", "x-a")],
+            &[("keep-alive", "1")],
+            &[("upgrade", "websocket")],
+            &[("te", "gzip")],
+            &[(":authority", "b.example")],
+            &[("host", "b.example")],
+            &[(":path", "/a b")],
+            &[(":path", "/a\r\nx: y")],
+            &[(":path", "http://b.example/")],
+            &[(":path", "")],
+            &[(":path", "*")],
+            &[(":method", "GE T")],
+            &[(":scheme", "http"), (":scheme", "https")],
+            &[(":unknown", "1")],
+        ];
+        for fields in bad {
+            ask(fields).await;
+            assert_eq!(reached.get(), 1, "{fields:?} reached a handler");
+        }
+    });
+}
+
+#[test]
+fn floods_end_their_connection_and_nobody_elses() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let mut good = connect(address).await;
+        let headers = |stream: u32| {
+            let fields = fields(&[
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":path", "/"),
+                (":authority", "a.example"),
+            ]);
+            frame(1, 0x5, stream, &fields)
+        };
+        let reset = |stream: u32| frame(3, 0, stream, &[0, 0, 0, 8]);
+        let resets = (0..2_000).flat_map(|n| [headers(2 * n + 1), reset(2 * n + 1)]).flatten().collect();
+        let unfinished = frame(1, 0, 1, b"");
+        let continuations = std::iter::once(unfinished).chain((0..20_000).map(|_| frame(9, 0, 1, b"")));
+        let floods: [(&str, Vec<u8>); 6] = [
+            ("ping", vec![frame(6, 0, 0, b"12345678"); 20_000].concat()),
+            ("settings", vec![frame(4, 0, 0, &[]); 20_000].concat()),
+            ("priority", vec![frame(2, 0, 1, &[0, 0, 0, 3, 1]); 20_000].concat()),
+            ("unknown", vec![frame(0xfa, 0, 0, b""); 20_000].concat()),
+            ("continuation", continuations.flatten().collect()),
+            ("reset", resets),
+        ];
+        for (name, frames) in floods {
+            let answers = converse(address, &frames).await;
+            let goaway = answers.iter().find(|(kind, _)| *kind == GOAWAY);
+            let pongs = answers.iter().filter(|(kind, _)| *kind == 6).count();
+            // As many as are allowed, and as one read may bring.
+            assert!(pongs <= 2_000, "{name}: {pongs} answers");
+            // Where the client's frames were still on their way, the system may have reset the connection first.
+            if let Some((_, payload)) = goaway {
+                assert_eq!(payload[4..8], ENHANCE_YOUR_CALM, "{name}");
+            }
+            let answer = ask(&mut good, post("/"), b"still here").await.unwrap();
+            assert_eq!(answer.body, b"still here", "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_left() {
+    run(async {
+        let ended = Rc::new(Cell::new(None));
+        let handler = {
+            let ended = Rc::clone(&ended);
+            move |_: Request| {
+                let ended = Rc::clone(&ended);
+                async move {
+                    let mut response = Response::with_body(StatusCode::OK, "text/plain", vec![b'x'; 1 << 20]);
+                    response.when_sent = Some(Box::new(move |sent| ended.set(Some(sent.end))));
+                    response
+                }
+            }
+        };
+        let limits = Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() };
+        let (address, _drain) = start(handler, limits);
+        let client = connect(address).await;
+        let (answer, _sending) = client.ready().await.unwrap().send_request(post("/"), true).unwrap();
+        // The body is not read, so its window does not open again.
+        let body = answer.await.unwrap().into_body();
+        while ended.get().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(ended.get(), Some(End::ClientLeft));
+        drop(body);
+    });
+}
+
+#[test]
+fn a_preface_that_stops_does_not_wait_for_long() {
+    run(async {
+        let limits = Limits { head_timeout: Duration::from_millis(50), ..Limits::default() };
+        let (address, _drain) = start(echo, limits);
+        for beginning in [&PREFACE[..3], &PREFACE[..20], PREFACE] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(beginning).await.unwrap();
+            let mut answer = Vec::new();
+            // Closed, or reset: it is over.
+            let _ = stream.read_to_end(&mut answer).await;
+        }
+        let post = talk(address, b"POST /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+        assert!(post.starts_with("HTTP/1.1 200"), "{post}");
+    });
+}
+
+#[test]
+fn the_version_is_told_to_handlers() {
+    run(async {
+        let version = |request: Request| async move {
+            let is_http2 = request.version == Version::HTTP_2;
+            Response::with_body(StatusCode::OK, "text/plain", is_http2.to_string())
+        };
+        let (address, _drain) = start(version, Limits::default());
+        let mut client = connect(address).await;
+        assert_eq!(ask(&mut client, post("/"), b"").await.unwrap().body, b"true");
+    });
+}
