@@ -127,13 +127,12 @@ impl Exchange {
         self.sent = sent;
     }
 
-    /// The status and the reason that are told.
-    fn outcome(&self) -> (u16, Option<&'static str>) {
+    /// Why the client did not get a whole answer, if it did not.
+    fn unfinished(&self) -> Option<Reason> {
         match (self.status, self.sent.end) {
-            (None, _) => (Reason::CLIENT_LEFT.status().as_u16(), Some(Reason::CLIENT_LEFT.name)),
-            (Some(status), End::ClientLeft) => (status, Some(Reason::CLIENT_LEFT.name)),
-            (Some(status), End::Broken) => (status, Some(Reason::ANSWER_BROKEN.name)),
-            (Some(status), End::Whole) => (status, self.reason),
+            (None, _) | (_, End::ClientLeft) => Some(Reason::CLIENT_LEFT),
+            (_, End::Broken) => Some(Reason::ANSWER_BROKEN),
+            (_, End::Whole) => None,
         }
     }
 }
@@ -143,8 +142,15 @@ impl Drop for Exchange {
         if let (Some(status), Some(reason)) = (self.status, self.reason) {
             self.listener.metrics.count_own_answer(status, reason);
         }
+        let unfinished = self.unfinished();
+        match unfinished {
+            Some(Reason::ANSWER_BROKEN) => _ = self.listener.metrics.answer_broken.inc(),
+            Some(_) => _ = self.listener.metrics.client_left.inc(),
+            None => {}
+        }
         let (Some(lines), Some(asked)) = (&self.listener.worker.lines, &self.asked) else { return };
-        let (status, reason) = self.outcome();
+        let status = self.status.unwrap_or(Reason::CLIENT_LEFT.status().as_u16());
+        let reason = unfinished.map(|reason| reason.name).or(self.reason);
         lines.add(&Line {
             time: Timestamp::now(),
             load_balancer: &self.listener.snapshot.load_balancer,

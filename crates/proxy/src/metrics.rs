@@ -15,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::respond::Reason;
+
 /// The counters of the data plane. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -23,6 +25,7 @@ pub struct Metrics {
     retries: Family<GroupLabels, Counter>,
     response_time: Family<GroupLabels, Latency>,
     own_answers: Family<OwnAnswerLabels, Counter>,
+    unfinished: Family<UnfinishedLabels, Counter>,
     connections: Family<ListenerLabels, Counter>,
     open_connections: Family<ListenerLabels, Gauge>,
     targets: Family<TargetLabels, Gauge>,
@@ -45,6 +48,9 @@ pub(crate) struct ListenerMetrics {
     connections: Counter,
     open_connections: Gauge,
     own_answers: Family<OwnAnswerLabels, Counter>,
+    /// Requests whose client left, and those whose target's answer broke off.
+    pub(crate) client_left: Counter,
+    pub(crate) answer_broken: Counter,
     labels: ListenerLabels,
     /// Counters that were needed already: finding one among all of them takes a lock.
     known: RefCell<Vec<((u16, &'static str), Counter)>>,
@@ -84,6 +90,13 @@ struct OwnAnswerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnfinishedLabels {
+    load_balancer: String,
+    port: u16,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TargetLabels {
     load_balancer: String,
     target_group: String,
@@ -93,8 +106,8 @@ struct TargetLabels {
 impl Default for Metrics {
     fn default() -> Self {
         let (requests, retries, response_time) = (Family::default(), Family::default(), Family::default());
-        let (own_answers, connections, open_connections) =
-            (Family::default(), Family::default(), Family::default());
+        let (own_answers, unfinished) = (Family::default(), Family::default());
+        let (connections, open_connections) = (Family::default(), Family::default());
         let mut registry = Registry::with_prefix("forebay");
         registry.register("requests", "Requests that a target answered", Family::clone(&requests));
         registry.register(
@@ -112,6 +125,11 @@ impl Default for Metrics {
             "load_balancer_answers",
             "Requests that the load balancer answered itself, by status code and x-forebay-reason",
             Family::clone(&own_answers),
+        );
+        registry.register(
+            "unfinished_answers",
+            "Requests that did not get a whole answer, by why: client-left or answer-broken",
+            Family::clone(&unfinished),
         );
         registry.register("connections", "Connections accepted", Family::clone(&connections));
         registry.register("open_connections", "Connections open now", Family::clone(&open_connections));
@@ -135,6 +153,7 @@ impl Default for Metrics {
             retries,
             response_time,
             own_answers,
+            unfinished,
             connections,
             open_connections,
             targets,
@@ -178,10 +197,16 @@ impl Metrics {
 
     pub(crate) fn listener(&self, load_balancer: &str, port: u16) -> ListenerMetrics {
         let labels = ListenerLabels { load_balancer: load_balancer.to_owned(), port };
+        let unfinished = |reason: Reason| {
+            let (load_balancer, reason) = (load_balancer.to_owned(), reason.name);
+            self.unfinished.get_or_create_owned(&UnfinishedLabels { load_balancer, port, reason })
+        };
         ListenerMetrics {
             connections: self.connections.get_or_create_owned(&labels),
             open_connections: self.open_connections.get_or_create_owned(&labels),
             own_answers: Family::clone(&self.own_answers),
+            client_left: unfinished(Reason::CLIENT_LEFT),
+            answer_broken: unfinished(Reason::ANSWER_BROKEN),
             labels,
             known: RefCell::default(),
         }

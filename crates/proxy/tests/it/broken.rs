@@ -163,3 +163,37 @@ fn a_target_always_sees_exactly_one_host() {
         }
     });
 }
+
+#[test]
+fn answers_that_nobody_got_whole_are_counted_by_why() {
+    run(async {
+        let (target, _) = canned(b"HTTP/1.1 200 OK\r\n\r\nhalf of it", true).await;
+        let (world, balancer) = balancer_of(target).await;
+        talk(balancer.listeners[0].addresses[0], GET).await;
+        let count = |reason: &str| {
+            let line = format!(
+                r#"forebay_unfinished_answers_total{{load_balancer="lb",port="80",reason="{reason}"}} 1"#
+            );
+            world.metrics.encode().lines().any(|known| known == line)
+        };
+        while !count("answer-broken") {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert!(!count("client-left"));
+
+        // A target that takes its time, and a client that has none.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (world, balancer) = balancer_of(silent.local_addr().unwrap()).await;
+        let count = |reason: &str| {
+            let metrics = world.metrics.encode();
+            metrics.lines().any(|line| line.contains(&format!(r#"reason="{reason}"}} 1"#)))
+        };
+        let mut stream = TcpStream::connect(balancer.listeners[0].addresses[0]).await.unwrap();
+        stream.write_all(GET.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        drop(stream);
+        while !count("client-left") {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
+}
