@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use control::api::{FINDING_FIELD, FINDINGS_FIELD};
 use manifest::{Exposure, Kind, Object};
-use net::{Authorities, Body, ClientConnection, Fields, Method, Outgoing, Response};
+use net::{Authorities, Body, ClientConnection, ConnectError, Fields, Method, Outgoing, Response};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::commands::End;
 use crate::findings;
 use crate::globals::Globals;
-use crate::platform::Platform;
+use crate::platform::{self, Platform};
 
 /// The embedded API of a platform.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Client {
     address: SocketAddr,
     authorities: Authorities,
     token: String,
+    /// The platform's process.
+    pid: u32,
     /// Who can reach its load balancers.
     pub(crate) exposure: Exposure,
 }
@@ -66,7 +69,9 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// How long the platform may take to answer.
+/// How long the platform may take to accept a connection, and then to begin an answer, whether it ever ends or not.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer that has begun may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long an answer that goes on may be silent.
 const STREAM_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -98,6 +103,7 @@ impl Client {
     pub(crate) fn find(globals: &Globals) -> anyhow::Result<Self> {
         let state_dir = globals.state_dir();
         let platform = Platform::find(&state_dir)?;
+        platform.must_not_be_stopped()?;
         let address = platform.api.trim_start_matches("https://").parse();
         let address = address.with_context(|| format!("`{}` is no address of an API", platform.api))?;
         let path = state_dir.join(control::CERTIFICATE_FILE);
@@ -105,7 +111,7 @@ impl Client {
         let authority = std::fs::read_to_string(&path).with_context(cannot_read)?;
         let authorities = Authorities::from_pem(&authority).with_context(cannot_read)?;
         let exposure = findings::exposure(platform.refuses_unprotected, false);
-        Ok(Self { address, authorities, token: platform.token, exposure })
+        Ok(Self { address, authorities, token: platform.token, pid: platform.pid, exposure })
     }
 
     /// An object, a list or a table.
@@ -147,13 +153,18 @@ impl Client {
     /// Asks. A refusal is an error.
     async fn send(&self, ask: Ask<'_>, patience: Duration) -> anyhow::Result<Response> {
         let name = self.address.ip().to_string();
-        let opening = ClientConnection::open_tls(self.address, &name, &self.authorities, PATIENCE);
-        let connection = opening.await.with_context(|| {
-            format!(
-                "the connection to the server {} was refused: is the platform still running?",
-                self.address
-            )
-        })?;
+        let opening = ClientConnection::open_tls(self.address, &name, &self.authorities, HEAD_PATIENCE);
+        let connection = match opening.await {
+            Ok(connection) => connection,
+            Err(ConnectError::TimedOut { .. }) => return Err(self.is_silent()),
+            Err(error) => {
+                let address = self.address;
+                let why = format!(
+                    "the connection to the server {address} was refused: is the platform still running?"
+                );
+                return Err(anyhow::Error::new(error).context(why));
+            }
+        };
         let mut fields = Fields::with_capacity(6, 512);
         fields.push("host", self.address.to_string());
         fields.push("authorization", format!("Bearer {}", self.token));
@@ -166,7 +177,8 @@ impl Client {
         let body = body.map_or(Body::Empty, Body::from);
         let outgoing =
             Outgoing { method: &ask.method, target: &ask.target, fields: &fields, body, timeout: patience };
-        let response = connection.send(outgoing, drop).await?;
+        let head = timeout(HEAD_PATIENCE, connection.send(outgoing, drop)).await;
+        let response = head.map_err(|_| self.is_silent())??;
         if response.status.is_success() {
             return Ok(response);
         }
@@ -176,6 +188,13 @@ impl Client {
             Ok(status) if status["kind"] == "Status" => Err(Refusal::of(&status).into()),
             _ => bail!("the API answered {code}: {}", String::from_utf8_lossy(&text).trim()),
         }
+    }
+}
+
+impl Client {
+    /// That the platform neither refuses nor answers.
+    fn is_silent(&self) -> anyhow::Error {
+        platform::silent(self.address, HEAD_PATIENCE, self.pid)
     }
 }
 
@@ -320,6 +339,28 @@ mod tests {
     fn warnings_lose_their_quotes() {
         assert_eq!(warning(r#"299 - "say \"so\" \\""#).unwrap(), r#"say "so" \"#);
         assert_eq!(warning("199 - \"x\""), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_platform_that_neither_refuses_nor_answers_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = control::Authority::open(folder.path(), jiff::Timestamp::now()).unwrap();
+        // The system accepts connections for a process that is stopped.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client {
+            address: listener.local_addr().unwrap(),
+            authorities: Authorities::from_pem(authority.certificate()).unwrap(),
+            token: "t".to_owned(),
+            pid: 42,
+            exposure: Exposure::Loopback,
+        };
+        for error in [
+            client.get("/api/v1/pods", JSON).await.map(drop).unwrap_err(),
+            client.lines("/api/v1/pods?watch=true", JSON).await.map(drop).unwrap_err(),
+        ] {
+            let error = format!("{error:#}");
+            assert!(error.contains("has not answered for 10 s") && error.contains("pid 42"), "{error}");
+        }
     }
 
     #[tokio::test]

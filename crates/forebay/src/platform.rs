@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use net::{Body, ClientConnection, Fields, Method, Outgoing};
+use anyhow::{Context, anyhow, bail};
+use net::{Body, ClientConnection, ConnectError, Fields, Method, Outgoing, SendError};
 use serde::{Deserialize, Serialize};
 
 /// A running platform, as other commands find it.
@@ -54,16 +54,34 @@ impl Platform {
         Ok(platform)
     }
 
+    /// An error when the process is held, for example by Ctrl-Z or `kill -STOP`: the system still accepts connections
+    /// for it, and nobody answers them.
+    pub(crate) fn must_not_be_stopped(&self) -> anyhow::Result<()> {
+        let pid = self.pid;
+        if state_of(pid) == Some(STOPPED) {
+            bail!("the platform is stopped (pid {pid})\n  help: have it go on: kill -CONT {pid}");
+        }
+        Ok(())
+    }
+
     /// What the admin port tells at a path.
     pub(crate) async fn admin(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        self.must_not_be_stopped()?;
         let address: SocketAddr =
             self.admin.trim_start_matches("http://").parse().context("no admin port")?;
-        let connection = ClientConnection::open(address, ADMIN_PATIENCE).await?;
+        let silent = || silent(address, ADMIN_PATIENCE, self.pid);
+        let connection = match ClientConnection::open(address, ADMIN_PATIENCE).await {
+            Err(ConnectError::TimedOut { .. }) => return Err(silent()),
+            opened => opened?,
+        };
         let mut fields = Fields::new();
         fields.push("host", address.to_string());
         let (method, body) = (&Method::GET, Body::Empty);
         let outgoing = Outgoing { method, target: path, fields: &fields, body, timeout: ADMIN_PATIENCE };
-        let answer = connection.send(outgoing, drop).await?;
+        let answer = match connection.send(outgoing, drop).await {
+            Err(SendError::TimedOut) => return Err(silent()),
+            answer => answer?,
+        };
         let text = answer.body.collect(ADMIN_LIMIT).await?;
         serde_json::from_slice(&text).context("the admin port tells something else than JSON")
     }
@@ -91,10 +109,25 @@ fn file(state_dir: &Path) -> PathBuf {
 
 /// Whether a process is there and has not ended, even if nobody has asked yet how it ended.
 pub(crate) fn is_running(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state_of(pid).is_some_and(|state| state != ENDED)
+}
+
+/// The states of processes that have ended, and that a signal holds (proc_pid_stat(5)).
+const ENDED: char = 'Z';
+const STOPPED: char = 'T';
+
+fn state_of(pid: u32) -> Option<char> {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything; the state comes after the last one.
-    let state = status.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
-    state.is_some_and(|state| state != 'Z')
+    status.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next())
+}
+
+/// That a platform neither refuses nor answers.
+pub(crate) fn silent(address: SocketAddr, patience: Duration, pid: u32) -> anyhow::Error {
+    let seconds = patience.as_secs();
+    anyhow!(
+        "the platform at {address} has not answered for {seconds} s, though its process is there (pid {pid})\n  help: it may be stopped or overloaded: `kill -CONT {pid}` has it go on, `forebay down` ends it"
+    )
 }
 
 /// Writes a file that only this user may read, whole or not at all.

@@ -6,6 +6,7 @@ mod commands;
 mod docs;
 mod edge;
 mod failures;
+mod first_words;
 mod grpc;
 mod manifests;
 mod model;
