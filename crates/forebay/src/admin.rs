@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::store::Store;
-use manifest::{Defaults, Finding, Objects};
+use manifest::{Defaults, Objects};
 use net::{Handler, Method, Request, Response, StatusCode};
-use plan::{Observed, Plan, normalise_host};
+use plan::{ObjectRef, Observed, Plan, normalise_host};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
@@ -47,7 +47,9 @@ impl Admin {
         let mut targets = Vec::with_capacity(observed.targets.len());
         for (key, health) in &observed.targets {
             let balancer = plan.load_balancer(&key.load_balancer);
+            let group = balancer.and_then(|it| it.target_groups.iter().find(|it| it.key == key.target_group));
             targets.push(Target {
+                namespace: group.map(|group| group.service.namespace.as_str()).unwrap_or_default(),
                 load_balancer: balancer.map_or(&key.load_balancer, |found| &found.name),
                 target_group: &key.target_group,
                 target: key.address.to_string(),
@@ -86,6 +88,7 @@ fn restarts(objects: &Objects) -> String {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Target<'a> {
+    namespace: &'a str,
     load_balancer: &'a str,
     target_group: &'a str,
     target: String,
@@ -111,6 +114,7 @@ impl Handler for Admin {
             "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics()),
             "/endpoints" => json_answer(&self.endpoints_json()),
             "/targets" => json_answer(&self.targets_json()),
+            "/applied" => json_answer(&self.applied_json()),
             _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
         }
     }
@@ -119,6 +123,7 @@ impl Handler for Admin {
 const INDEX: &str = "\
 /endpoints  where the platform answers, and whether it does
 /targets    health and load of every target
+/applied    what came from which path of `up`
 /metrics    counters of load balancers and replicas, for Prometheus
 /healthz    ok
 ";

@@ -87,6 +87,24 @@ pub(crate) fn has_some_of(store: &Store, folder: &Path) -> bool {
     store.notes_with_prefix(APPLIED_NOTE).iter().any(|(key, _)| Path::new(path_of(key)).starts_with(&folder))
 }
 
+/// What is still there of what came from each path.
+pub(crate) fn by_path(store: &Store) -> Vec<(String, Vec<ObjectRef>)> {
+    let of = |(key, note): (String, String)| {
+        let uids: BTreeSet<&str> = note.lines().collect();
+        let there = written(store).filter(|object| uid_of(object).is_some_and(|uid| uids.contains(uid)));
+        (path_of(&key).to_owned(), there.map(|object| object.reference()).collect())
+    };
+    store.notes_with_prefix(APPLIED_NOTE).into_iter().map(of).collect()
+}
+
+/// The name under which a path is remembered, also when it is not there any more.
+pub(crate) fn remembered_as(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let of_parent = || Some(fs::canonicalize(absolute.parent()?).ok()?.join(absolute.file_name()?));
+    let canonical = fs::canonicalize(&absolute).ok().or_else(of_parent).unwrap_or(absolute);
+    canonical.display().to_string()
+}
+
 // === impl Removal ===
 
 impl Removal {
@@ -166,11 +184,9 @@ impl Removal {
         }
         if !globals.quiet && is_asked && !self.roots.is_empty() {
             for (path, n_objects) in &self.elsewhere {
-                let there = Path::new(path).exists();
-                let command = if there { format!("delete -f {}", quoted(path)) } else { "delete".to_owned() };
-                let counted = counted(*n_objects);
+                let (counted, quoted) = (counted(*n_objects), quoted(path));
                 eprintln!(
-                    "note: {counted} that came from `{path}` run too; `forebay {command}` removes them"
+                    "note: {counted} that came from `{path}` run too; `forebay delete -f {quoted}` removes them"
                 );
             }
         }
@@ -298,11 +314,11 @@ fn path_of(note: &str) -> &str {
     note.strip_prefix(APPLIED_NOTE).unwrap_or(note)
 }
 
-fn counted(n_objects: usize) -> String {
+pub(crate) fn counted(n_objects: usize) -> String {
     if n_objects == 1 { "1 object".to_owned() } else { format!("{n_objects} objects") }
 }
 
-fn listed(references: &[ObjectRef]) -> String {
+pub(crate) fn listed(references: &[ObjectRef]) -> String {
     references.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

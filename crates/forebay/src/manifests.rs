@@ -75,6 +75,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
     Ok(manifests)
 }
 
+/// Whether nothing can be read at a path that may once have held manifests.
+pub(crate) fn are_gone(path: &Path) -> bool {
+    let is_empty_folder = || path.is_dir() && manifests_in(path).is_ok_and(|files| files.is_empty());
+    path.as_os_str() != "-" && (!path.exists() || is_empty_folder())
+}
+
 /// The folders in a folder that hold manifests, as a hint.
 fn folders_that_do(folder: &Path) -> String {
     let folders = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());

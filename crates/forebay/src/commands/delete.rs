@@ -1,26 +1,29 @@
 //! `forebay delete`: takes objects away, and waits until they are gone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
-use manifest::Kind;
+use manifest::{Kind, kind_named};
 use net::Method;
+use plan::ObjectRef;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::End;
 use crate::client::{self, Ask, Client, JSON, collection, path, with_query};
 use crate::following::Following;
 use crate::globals::Globals;
+use crate::platform::Platform;
 use crate::resource::{self, Named, Scope};
-use crate::{duration, findings, manifests, output, runtime};
+use crate::{applied, duration, findings, manifests, output, runtime};
 
 /// Delete objects by name, by label or by the manifests they came from
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   forebay delete svc retail-api -n mlops
-  forebay delete -f deploy/
+  forebay delete -f deploy/           also when the files are gone, if `up` took them from there
   forebay delete pods -l app=web")]
 pub(crate) struct Options {
     /// What to delete: svc NAME, svc/NAME
@@ -55,6 +58,20 @@ pub(crate) struct Options {
     timeout: Duration,
 }
 
+/// What came from a path, as the admin port tells of it.
+#[derive(Debug, Deserialize)]
+struct Applied {
+    path: String,
+    objects: Vec<AppliedObject>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AppliedObject {
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
 /// An object to delete.
 struct Target {
     kind: &'static Kind,
@@ -71,7 +88,7 @@ async fn delete(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (targets, mut end) = if options.filename.is_empty() {
         (named(options, &client).await?, End::Done)
     } else {
-        in_files(options, globals)?
+        in_files(options, globals).await?
     };
     if targets.is_empty() && end == End::Done && !options.ignore_not_found {
         eprintln!("No resources found");
@@ -123,9 +140,11 @@ async fn named(options: &Options, client: &Client) -> anyhow::Result<Vec<Target>
     Ok(targets)
 }
 
-/// What manifests describe.
-fn in_files(options: &Options, globals: &Globals) -> anyhow::Result<(Vec<Target>, End)> {
-    let manifests = manifests::read(&options.filename)?;
+/// What manifests describe, or did when `up` read them.
+async fn in_files(options: &Options, globals: &Globals) -> anyhow::Result<(Vec<Target>, End)> {
+    let (gone, there): (Vec<PathBuf>, Vec<PathBuf>) =
+        options.filename.iter().cloned().partition(|path| manifests::are_gone(path));
+    let manifests = manifests::read(&there)?;
     findings::print(&manifests.findings, globals);
     let is_whole = !manifests.findings.iter().any(manifest::Finding::is_error);
     let mut targets = Vec::with_capacity(manifests.objects.len());
@@ -133,7 +152,39 @@ fn in_files(options: &Options, globals: &Globals) -> anyhow::Result<(Vec<Target>
         let namespace = options.scope.namespace_of(&object)?;
         targets.push(Target { kind: object.kind, namespace, name: object.name });
     }
+    for path in gone {
+        targets.extend(remembered(&path, globals).await?);
+    }
     Ok((targets, if is_whole { End::Done } else { End::Failed }))
+}
+
+/// What came from a path that holds nothing any more, as the platform remembers it.
+async fn remembered(path: &Path, globals: &Globals) -> anyhow::Result<Vec<Target>> {
+    let platform = Platform::find(&globals.state_dir())?;
+    let by_path: Vec<Applied> = serde_json::from_value(platform.admin("/applied").await?)?;
+    let known = applied::remembered_as(path);
+    let objects = by_path.into_iter().find(|applied| applied.path == known).map(|applied| applied.objects);
+    let Some(objects) = objects.filter(|objects| !objects.is_empty()) else {
+        bail!(
+            "`{}` holds no manifests, and nothing that runs came from there with `forebay up`",
+            path.display()
+        );
+    };
+    let references: Vec<ObjectRef> =
+        objects.iter().map(|it| ObjectRef::new(&it.kind, &it.namespace, &it.name)).collect();
+    eprintln!(
+        "note: `{}` holds no manifests any more; of what came from there, {} still there: {}",
+        path.display(),
+        if references.len() == 1 {
+            "1 object is".to_owned()
+        } else {
+            format!("{} are", applied::counted(references.len()))
+        },
+        applied::listed(&references)
+    );
+    let target =
+        |it: ObjectRef| Some(Target { kind: kind_named(&it.kind)?, namespace: it.namespace, name: it.name });
+    Ok(references.into_iter().filter_map(target).collect())
 }
 
 impl Target {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::End;
 use crate::globals::Globals;
@@ -16,9 +17,18 @@ use crate::runtime;
 #[command(after_help = "\
 Examples:
   forebay targets
+  forebay targets -n mlops
   forebay targets -w
   forebay targets -o json")]
 pub(crate) struct Options {
+    /// Only of this namespace [default: all]
+    #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
+    namespace: Option<String>,
+
+    /// Of all namespaces, as without -n
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+
     /// Show them again when something changes
     #[arg(short, long, conflicts_with = "output")]
     watch: bool,
@@ -63,8 +73,9 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         let platform = Platform::find(&globals.state_dir())?;
         let mut shown = String::new();
         loop {
-            let told = platform.admin("/targets").await?;
-            let endpoints: Vec<Endpoint> = serde_json::from_value(platform.admin("/endpoints").await?)?;
+            let told = options.of_namespace(platform.admin("/targets").await?);
+            let endpoints = options.of_namespace(platform.admin("/endpoints").await?);
+            let endpoints: Vec<Endpoint> = serde_json::from_value(endpoints)?;
             if options.output == Output::Json {
                 output::say(&(serde_json::to_string_pretty(&told)? + "\n"))?;
             }
@@ -75,7 +86,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             }
             shown = table;
             if !options.watch {
-                let without = without_targets(&targets, &endpoints);
+                let without = without_targets(&targets, &endpoints, options.namespace.as_deref());
                 without.iter().for_each(|line| eprintln!("{line}"));
                 let all_healthy = targets.iter().all(|target| target.state == "healthy");
                 return Ok(if all_healthy && without.is_empty() { End::Done } else { End::Failed });
@@ -85,8 +96,18 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     })
 }
 
+impl Options {
+    /// Of a list from the admin port, what is of the namespace that is asked for.
+    fn of_namespace(&self, mut told: Value) -> Value {
+        if let (Some(namespace), Some(list)) = (&self.namespace, told.as_array_mut()) {
+            list.retain(|item| item["namespace"] == namespace.as_str());
+        }
+        told
+    }
+}
+
 /// A line for each load balancer that leads to nobody, with the reason.
-fn without_targets(targets: &[Target], endpoints: &[Endpoint]) -> Vec<String> {
+fn without_targets(targets: &[Target], endpoints: &[Endpoint], namespace: Option<&str>) -> Vec<String> {
     let failed = endpoints.iter().filter(|endpoint| endpoint.state != "ready");
     // Targets that are there say for themselves what is wrong with them.
     let is_shared = |endpoint: &Endpoint| endpoint.kind == "InferenceService";
@@ -102,7 +123,8 @@ fn without_targets(targets: &[Target], endpoints: &[Endpoint]) -> Vec<String> {
         })
         .collect();
     if targets.is_empty() && endpoints.is_empty() {
-        lines.push("there is no load balancer, so there is no target".to_owned());
+        let place = namespace.map(|name| format!(" in {name} namespace")).unwrap_or_default();
+        lines.push(format!("there is no load balancer{place}, so there is no target"));
     }
     lines
 }

@@ -56,3 +56,54 @@ fn a_platform_that_is_stopped_is_told_and_not_waited_for() {
     }
     let _ = platform.ok(&["get", "pods", "-A"]);
 }
+
+#[test]
+fn targets_are_those_of_a_namespace_or_of_all() {
+    let folder = folder(&[("web.yaml", &web("/v2/health/ready"))]);
+    let platform =
+        Platform::start(FOREBAY, &[&project("examples/iris"), &folder.path().display().to_string()]);
+    wait_until("all are healthy", || platform.run(&["targets", "-A"]).status.success());
+    let shop = platform.ok(&["targets", "-n", "shop"]);
+    assert_eq!(shop.lines().count(), 2, "{shop}");
+    assert_eq!(platform.ok(&["targets"]), platform.ok(&["targets", "-A"]));
+    let none = platform.run(&["targets", "-n", "nowhere"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(said(&none).contains("no load balancer in nowhere namespace"), "{none:?}");
+}
+
+#[test]
+fn events_are_watched_as_they_happen() {
+    let folder = folder(&[("web.yaml", &web("/v2/health/ready"))]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let mut watch = Command::new(FOREBAY)
+        .args(["events", "-w", "-n", "shop", "deploy/web"])
+        .env("FOREBAY_STATE_DIR", platform.state_dir())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().starts_with("LAST SEEN"));
+    let _ = platform.ok(&["scale", "deploy/web", "-n", "shop", "--replicas=2"]);
+    let told = lines.find(|line| line.contains("from 1 to 2"));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(told.unwrap().contains("ScalingReplicaSet"));
+}
+
+#[test]
+fn what_came_from_files_that_are_gone_is_deleted_by_their_path() {
+    let files = folder(&[("web.yaml", &web("/v2/health/ready"))]);
+    let path = files.path().join("web.yaml").display().to_string();
+    let platform = Platform::start(FOREBAY, &[&path, &project("examples/iris")]);
+    let unknown = platform.run(&["delete", "-f", &format!("{path}.old")]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("nothing that runs came from there"), "{unknown:?}");
+    std::fs::remove_file(&path).unwrap();
+    let deleted = platform.run(&["delete", "-f", &path]);
+    assert!(deleted.status.success(), "{deleted:?}");
+    let said = said(&deleted);
+    assert!(said.contains("2 objects are still there: Deployment shop/web, Service shop/web"), "{said}");
+    assert!(said.contains("deployment.apps \"web\" deleted"), "{said}");
+    let left = platform.ok(&["get", "deploy,svc", "-A"]);
+    assert!(!left.contains("web") && left.contains("iris"), "{left}");
+}
