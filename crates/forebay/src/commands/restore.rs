@@ -17,11 +17,12 @@ use crate::output::{self, Output};
 Examples:
   forebay restore                            the newest good backup, and all that the damaged file still holds
   forebay restore --from /mnt/nightly.backup exactly what that backup holds
+  forebay restore --from 20261129T224512Z-0000000042.backup    the same, of one beside the state
 
 The file of before is kept beside the new one. The platform must have ended.")]
 pub(crate) struct Options {
-    /// The backup to go back to, as it is
-    #[arg(long, value_name = "BACKUP")]
+    /// The backup to go back to, as it is: a file, or the name of one in the folder `backups` of the state folder
+    #[arg(long, value_name = "BACKUP", value_hint = clap::ValueHint::FilePath)]
     from: Option<PathBuf>,
 
     /// How it is told
@@ -32,12 +33,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let state_dir = globals.state_dir();
     let file = state_dir.join("objects.redb");
-    let restored = match store::restore(&file, options.from.as_deref()) {
+    let backups = state_dir.join("backups");
+    let from = options.from.as_deref().map(|from| named(from, &backups)).transpose()?;
+    let restored = match store::restore(&file, from.as_deref()) {
         Ok(restored) => restored,
         Err(error @ RestoreError::NotDamaged { .. }) => {
             return Err(anyhow!(
                 "{error}: there is nothing to bring back\n  help: --from BACKUP goes back to a backup: they are in `{}`",
-                state_dir.join("backups").display()
+                backups.display()
             ));
         }
         Err(RestoreError::Open(OpenError::InUse)) => {
@@ -54,6 +57,24 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     };
     output::say(&told)?;
     Ok(End::Done)
+}
+
+/// The backup that somebody names: a file, or one in the folder of backups by its name, with or without its ending.
+fn named(written: &Path, backups: &Path) -> anyhow::Result<PathBuf> {
+    let with_ending = backups.join(format!("{}.backup", written.display()));
+    let known = [written.to_owned(), backups.join(written), with_ending];
+    if let Some(found) = known.iter().find(|path| path.is_file()) {
+        return Ok(found.clone());
+    }
+    let files = std::fs::read_dir(backups).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut names: Vec<String> = files.filter_map(|name| name.into_string().ok()).collect();
+    names.retain(|name| name.ends_with(".backup"));
+    names.sort();
+    let help = match names.is_empty() {
+        true => format!("`{}` holds none", backups.display()),
+        false => format!("`{}` holds {}", backups.display(), names.join(", ")),
+    };
+    Err(anyhow!("there is no backup `{}`\n  help: {help}", written.display()))
 }
 
 fn as_json(restored: &Restored) -> serde_json::Value {
@@ -131,5 +152,23 @@ fn command(command: &str, globals: &Globals) -> String {
             format!("forebay {command} --state-dir {folder}")
         }
         None => format!("forebay {command}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_known_by_its_name_beside_the_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let backup = folder.path().join("20261129T224512Z-0000000042.backup");
+        std::fs::write(&backup, "").unwrap();
+        for name in ["20261129T224512Z-0000000042.backup", "20261129T224512Z-0000000042"] {
+            assert_eq!(named(Path::new(name), folder.path()).unwrap(), backup);
+        }
+        assert_eq!(named(&backup, Path::new("/nowhere")).unwrap(), backup);
+        let error = named(Path::new("yesterday"), folder.path()).unwrap_err().to_string();
+        assert!(error.contains("20261129T224512Z-0000000042.backup"), "{error}");
     }
 }
