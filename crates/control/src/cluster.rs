@@ -55,8 +55,9 @@ pub trait Cluster {
     /// Remembers which load balancers there are.
     fn remember_load_balancers(&mut self, ids: &BTreeSet<String>);
 
-    /// Tells which objects go on as they were, because they cannot be used as they are. Statuses say so.
-    fn go_on_with(&mut self, earlier: BTreeMap<ObjectRef, Earlier>);
+    /// Tells which objects make no workload as they are, with what is wrong, and which of them go on as they were. Statuses
+    /// say so.
+    fn go_on_with(&mut self, earlier: BTreeMap<ObjectRef, Earlier>, broken: &BTreeMap<ObjectRef, String>);
 
     /// Has the replicas of all these workloads run, and of no others. A workload that is not here although its owner
     /// is still an object could not be understood: its replicas stay as they are.
@@ -91,9 +92,13 @@ impl Earlier {
         format!("{versions}: {}", self.problem)
     }
 
+    /// The generation that is served.
+    pub(crate) fn generation(&self) -> &Value {
+        &self.object.value["metadata"]["generation"]
+    }
+
     /// Says in a status which generation is served, and why.
     pub(crate) fn tell_in(&self, status: &mut Value, object: &Object, now: &str) {
-        status["observedGeneration"] = self.object.value["metadata"]["generation"].clone();
         let condition = Condition::new(ACCEPTED, false).because("Invalid", self.sentence(object));
         let written = conditions::list(&[condition], &object.value["status"]["conditions"], now);
         let Some(condition) = written.as_array().and_then(|list| list.first()) else { return };

@@ -1,6 +1,5 @@
 //! Conditions of a status: what is so, since when, and why.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// One condition as it is now.
@@ -46,13 +45,6 @@ pub(crate) fn list(conditions: &[Condition], previous: &Value, now: &str) -> Val
 /// Whether a condition of a status holds.
 pub(crate) fn holds(status: &Value, kind: &str) -> bool {
     find(&status["conditions"], kind).is_some_and(|condition| condition["status"] == "True")
-}
-
-/// Since when a condition of a list holds, or does not, if it is so now.
-pub(crate) fn since(conditions: &Value, kind: &str, holds: bool) -> Option<Timestamp> {
-    let status = if holds { "True" } else { "False" };
-    let condition = find(conditions, kind).filter(|condition| condition["status"] == status)?;
-    condition["lastTransitionTime"].as_str()?.parse().ok()
 }
 
 fn find<'a>(conditions: &'a Value, kind: &str) -> Option<&'a Value> {

@@ -148,7 +148,7 @@ impl<C: Cluster> Control<C> {
         self.acted_on = Gist::of(&observed);
 
         let workloads = self.last_good.workloads(&self.cluster.objects());
-        self.cluster.go_on_with(self.last_good.of_workloads());
+        self.cluster.go_on_with(self.last_good.of_workloads(), self.last_good.without_workload());
         self.cluster.keep_workloads(&workloads, &observed);
 
         let objects = self.cluster.objects();
@@ -232,6 +232,7 @@ impl<C: Cluster> Control<C> {
                 route.is_some_and(|route| load_balancer::is_open(plan, &route.load_balancer, observed));
             let mut status = inference_service::status(object, route, is_open, objects, now);
             if let Some(earlier) = earlier.get(&reference) {
+                status["observedGeneration"] = earlier.generation().clone();
                 earlier.tell_in(&mut status, object, &metadata::time(now));
             }
             for event in inference_service::news(object, &status) {

@@ -79,6 +79,8 @@ pub struct Local {
     deployments: BTreeMap<ObjectRef, Deployment>,
     /// Objects that go on as they were.
     earlier: BTreeMap<ObjectRef, Earlier>,
+    /// Objects that make no workload as they are, and what is wrong with them.
+    broken: BTreeMap<ObjectRef, String>,
     /// Namespaces that nobody wrote, and of which it was told.
     told_namespaces: BTreeSet<String>,
     revisions: watch::Receiver<u64>,
@@ -186,6 +188,7 @@ impl Local {
             replicas: BTreeMap::new(),
             deployments: BTreeMap::new(),
             earlier: BTreeMap::new(),
+            broken: BTreeMap::new(),
             told_namespaces: BTreeSet::new(),
             wake_at: None,
         })
@@ -280,8 +283,9 @@ impl Cluster for Local {
         }
     }
 
-    fn go_on_with(&mut self, earlier: BTreeMap<ObjectRef, Earlier>) {
+    fn go_on_with(&mut self, earlier: BTreeMap<ObjectRef, Earlier>, broken: &BTreeMap<ObjectRef, String>) {
         self.earlier = earlier;
+        self.broken.clone_from(broken);
     }
 
     fn keep_workloads(&mut self, workloads: &[Workload], observed: &Observed) {

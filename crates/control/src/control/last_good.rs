@@ -80,6 +80,11 @@ impl LastGood {
         &self.load_balancers
     }
 
+    /// The objects that make no workload as they are, and what is wrong with them.
+    pub(super) fn without_workload(&self) -> &BTreeMap<ObjectRef, String> {
+        &self.without_workload
+    }
+
     /// The objects that go on as they were, for replicas.
     pub(super) fn of_workloads(&self) -> BTreeMap<ObjectRef, Earlier> {
         self.earlier(&self.without_workload)

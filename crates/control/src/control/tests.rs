@@ -43,7 +43,7 @@ impl Cluster for Counting {
         BTreeSet::new()
     }
     fn remember_load_balancers(&mut self, _: &BTreeSet<String>) {}
-    fn go_on_with(&mut self, _: BTreeMap<ObjectRef, Earlier>) {}
+    fn go_on_with(&mut self, _: BTreeMap<ObjectRef, Earlier>, _: &BTreeMap<ObjectRef, String>) {}
     fn keep_workloads(&mut self, _: &[Workload], observed: &Observed) {
         self.1.mark_unchanged();
         self.0.passes.set(self.0.passes.get() + 1);

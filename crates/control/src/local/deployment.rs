@@ -10,12 +10,27 @@ use tokio::time::Instant;
 use super::pod::{TEMPLATE_HASH, owner, short_hash};
 use crate::conditions::{self, Condition};
 use crate::store::metadata;
+use crate::store::record::crc64;
 
 /// The annotation in which `kubectl rollout` finds the number of a version.
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
 
-/// The annotation that keeps the whole hash of a set's template; names have the beginning of it.
-const WHOLE_HASH: &str = "forebay.dev/template-hash";
+/// The label of a set whose version could not be used, and never ran. It is no annotation: `kubectl rollout undo` copies
+/// those of the set to the Deployment.
+const REFUSED: &str = "forebay.dev/refused";
+
+/// How many old sets are remembered, unless the Deployment says otherwise.
+const HISTORY: usize = 10;
+
+/// How a rollout goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Course {
+    Going,
+    /// Nothing has come of it for too long.
+    Stuck,
+    /// The version cannot be used, and why.
+    Refused(String),
+}
 
 /// A Deployment as we keep it.
 #[derive(Debug)]
@@ -53,19 +68,14 @@ impl Deployment {
     /// A Deployment with the sets that its ReplicaSets tell of, as they were before a restart: of the sizes they had, so that
     /// an old version goes on where the new one never got ready.
     pub(super) fn of<'a>(deployment: &Object, sets: impl Iterator<Item = &'a Object>, now: Instant) -> Self {
-        let uid = metadata::text(deployment, "uid");
-        let is_its = |set: &&Object| {
-            let owners = set.value["metadata"]["ownerReferences"].as_array();
-            uid.is_some() && owners.into_iter().flatten().any(|owner| owner["uid"].as_str() == uid)
-        };
         let mut sets: Vec<Set> = sets
-            .filter(is_its)
+            .filter(|set| is_of(set, deployment) && !is_refused(set))
             .filter_map(|set| {
-                let template_hash = set.annotation(WHOLE_HASH)?.to_owned();
+                let template_hash = (*set.labels().get(TEMPLATE_HASH)?).to_owned();
                 let wanted = set.value["spec"]["replicas"].as_u64().unwrap_or(0);
                 Some(Set {
                     template_hash,
-                    revision: set.annotation(REVISION)?.parse().ok()?,
+                    revision: revision(set)?,
                     wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
                 })
             })
@@ -74,12 +84,23 @@ impl Deployment {
         Self { sets, ..Self::new(now) }
     }
 
-    /// Makes the set of a template the one that is wanted; going back to an old one gives it a new revision.
-    pub(super) fn turn_to(&mut self, template_hash: &str, last_revision: u64, now: Instant) {
-        if self.sets.last().is_some_and(|set| set.template_hash == template_hash) {
+    /// Makes the set of a template the one that is wanted; going back to an old one gives it a new revision, and so does
+    /// going back from a version that was refused.
+    pub(super) fn turn_to(
+        &mut self,
+        template_hash: &str,
+        last_revision: u64,
+        last_refused: u64,
+        now: Instant,
+    ) {
+        if let Some(set) = self.sets.last_mut().filter(|set| set.template_hash == template_hash) {
+            if set.revision < last_refused {
+                set.revision = last_refused.saturating_add(1);
+            }
             return;
         }
         let newest = self.sets.last().map_or(last_revision.saturating_sub(1), |set| set.revision);
+        let newest = newest.max(last_refused);
         let known = self.sets.iter().position(|set| set.template_hash == template_hash);
         let mut set = match known {
             Some(at) => self.sets.remove(at),
@@ -124,6 +145,75 @@ impl Counts {
     }
 }
 
+/// Whether a set is of a Deployment.
+fn is_of(set: &Object, deployment: &Object) -> bool {
+    let uid = metadata::text(deployment, "uid");
+    let owners = set.value["metadata"]["ownerReferences"].as_array();
+    uid.is_some() && owners.into_iter().flatten().any(|owner| owner["uid"].as_str() == uid)
+}
+
+fn is_refused(set: &Object) -> bool {
+    set.labels().contains_key(REFUSED)
+}
+
+fn revision(set: &Object) -> Option<u64> {
+    set.annotation(REVISION)?.parse().ok()
+}
+
+/// The sets of a Deployment's versions that were refused, the oldest first.
+pub(super) fn refused<'a>(
+    deployment: &Object,
+    sets: impl Iterator<Item = &'a Object>,
+) -> Vec<(u64, &'a Object)> {
+    let refused = sets.filter(|set| is_of(set, deployment) && is_refused(set));
+    let mut refused: Vec<(u64, &Object)> = refused.filter_map(|set| Some((revision(set)?, set))).collect();
+    refused.sort_by_key(|(revision, _)| *revision);
+    refused
+}
+
+/// Whether the template of a set is that of a Deployment.
+pub(super) fn has_template_of(set: &Object, deployment: &Object) -> bool {
+    without_hash(set) == without_hash(deployment)
+}
+
+/// A template without the label that a set adds, and without the maps that this leaves empty.
+fn without_hash(object: &Object) -> Value {
+    let mut template = object.value["spec"]["template"].clone();
+    let Some(metadata) = template["metadata"].as_object_mut() else { return template };
+    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.remove(TEMPLATE_HASH);
+    }
+    metadata.retain(|_, field| field.as_object().is_none_or(|map| !map.is_empty()));
+    if metadata.is_empty() {
+        template["metadata"] = Value::Null;
+    }
+    template
+}
+
+/// The set that remembers a version of a Deployment which cannot be used. `None`: its template is known, or is none.
+pub(super) fn refused_set<'a>(deployment: &Object, sets: impl Iterator<Item = &'a Object>) -> Option<Object> {
+    let sets: Vec<&Object> = sets.filter(|set| is_of(set, deployment)).collect();
+    let template = deployment.value["spec"].get("template")?;
+    if sets.iter().any(|set| has_template_of(set, deployment)) {
+        return None;
+    }
+    let newest = sets.iter().filter_map(|set| revision(set)).max().unwrap_or(0);
+    let set = Set {
+        template_hash: short_hash(&format!("{:016x}", crc64(template.to_string().as_bytes()))).to_owned(),
+        revision: newest.saturating_add(1),
+        wanted: 0,
+    };
+    let mut object = replica_set(deployment, &set, Counts::default(), template.clone(), 0)?;
+    object.value["metadata"]["labels"][REFUSED] = json!("true");
+    Some(object)
+}
+
+/// How many old sets of a Deployment are remembered.
+pub(super) fn history_limit(deployment: &Object) -> usize {
+    let written = deployment.value["spec"]["revisionHistoryLimit"].as_u64();
+    written.map_or(HISTORY, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 /// Name of the ReplicaSet of a template.
 pub(super) fn set_name(deployment: &str, template_hash: &str) -> String {
     // Room for the hash and a pod's suffix within the 253 characters of a name.
@@ -138,12 +228,22 @@ pub(super) fn set_object(
     before: Option<&Object>,
     workload: &Workload,
 ) -> Option<Object> {
-    let hash = short_hash(&set.template_hash);
     let is_new = set.template_hash == workload.template_hash;
-    let mut template = match before {
+    let template = match before {
         Some(before) if !is_new => before.value["spec"]["template"].clone(),
         _ => deployment.value["spec"]["template"].clone(),
     };
+    replica_set(deployment, set, counts, template, workload.replicas)
+}
+
+fn replica_set(
+    deployment: &Object,
+    set: &Set,
+    counts: Counts,
+    mut template: Value,
+    n_desired: u32,
+) -> Option<Object> {
+    let hash = short_hash(&set.template_hash);
     template.as_object_mut()?;
     let mut labels = template["metadata"]["labels"].clone();
     if !labels.is_object() {
@@ -164,8 +264,7 @@ pub(super) fn set_object(
             "labels": labels,
             "annotations": {
                 REVISION: set.revision.to_string(),
-                WHOLE_HASH: set.template_hash,
-                "deployment.kubernetes.io/desired-replicas": workload.replicas.to_string(),
+                "deployment.kubernetes.io/desired-replicas": n_desired.to_string(),
             },
             "ownerReferences": [owner(deployment)],
         },
@@ -181,12 +280,15 @@ pub(super) fn set_object(
     Object::from_value(value).ok()
 }
 
+/// The reason for which `kubectl rollout status` waits no longer.
+const NO_PROGRESS: &str = "ProgressDeadlineExceeded";
+
 /// The status of a Deployment.
 pub(super) fn status(
     deployment: &Object,
     workload: &Workload,
     counts: Counts,
-    is_stuck: bool,
+    course: Course,
     now: Timestamp,
 ) -> Value {
     let wanted = workload.replicas;
@@ -201,12 +303,13 @@ pub(super) fn status(
         false => ("MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
     };
     let set = set_name(&deployment.name, &workload.template_hash);
-    let progress = if counts.are_complete(wanted) {
-        (true, "NewReplicaSetAvailable", format!("ReplicaSet \"{set}\" has successfully progressed."))
-    } else if is_stuck {
-        (false, "ProgressDeadlineExceeded", format!("ReplicaSet \"{set}\" has timed out progressing."))
-    } else {
-        (true, "ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing."))
+    let progress = match course {
+        Course::Refused(why) => (false, NO_PROGRESS, why),
+        _ if counts.are_complete(wanted) => {
+            (true, "NewReplicaSetAvailable", format!("ReplicaSet \"{set}\" has successfully progressed."))
+        }
+        Course::Stuck => (false, NO_PROGRESS, format!("ReplicaSet \"{set}\" has timed out progressing.")),
+        Course::Going => (true, "ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing.")),
     };
     let conditions = [
         Condition::new("Available", is_available).because(available.0, available.1),
@@ -232,32 +335,17 @@ pub(super) fn status(
     status
 }
 
-/// The status of a Deployment that cannot be run as it is written and has no replicas, and how long it is still taken to
-/// be on its way.
-pub(super) fn status_of_broken(
-    deployment: &Object,
-    patience_seconds: u32,
-    now: Timestamp,
-) -> (Value, Option<Duration>) {
+/// The status of a Deployment that cannot be run as it is written and has no replicas. Nobody need wait for a deadline to
+/// hear that nothing will come of it.
+pub(super) fn status_of_broken(deployment: &Object, problem: &str, now: Timestamp) -> Value {
     let written = &deployment.value;
     let wanted = written["spec"]["replicas"].as_u64().unwrap_or(1);
     let before = &written["status"]["conditions"];
-    let patience = Duration::from_secs(patience_seconds.into());
-    let waited = conditions::since(before, "Available", false).map_or(Duration::ZERO, |since| {
-        Duration::from_secs(u64::try_from(now.as_second() - since.as_second()).unwrap_or(0))
-    });
-    let left = patience.checked_sub(waited).filter(|left| !left.is_zero());
-    let progressing = match left {
-        Some(_) => Condition::new("Progressing", true)
-            .because("ReplicaSetUpdated", "Deployment is taken to be on its way until its deadline."),
-        None => Condition::new("Progressing", false)
-            .because("ProgressDeadlineExceeded", "Deployment has timed out progressing."),
-    };
-    let failure = "Deployment cannot be run as it is written: its Events say why.";
+    let failure = format!("Deployment cannot be run as it is written: {problem}");
     let conditions = [
         Condition::new("Available", false)
             .because("MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
-        progressing,
+        Condition::new("Progressing", false).because(NO_PROGRESS, failure.clone()),
         Condition::new("ReplicaFailure", true).because("FailedCreate", failure),
     ];
     let mut status = json!({
@@ -267,30 +355,63 @@ pub(super) fn status_of_broken(
     if wanted > 0 {
         status["unavailableReplicas"] = json!(wanted);
     }
-    (status, left)
+    status
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn object(kind: &str, metadata: Value, spec: Value) -> Object {
+        let kind = manifest::kind_named(kind).unwrap();
+        let value =
+            json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata, "spec": spec});
+        Object::from_value(value).unwrap()
+    }
+
     #[test]
-    fn a_deployment_that_cannot_run_is_unavailable_at_once_and_stuck_at_its_deadline() {
-        let mut object = Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "api", "generation": 2}, "spec": {"replicas": 3}}))
-        .unwrap();
-        let at = |seconds: i64| Timestamp::from_second(1_000 + seconds).unwrap();
-        let (first, left) = status_of_broken(&object, 600, at(0));
-        assert_eq!(left, Some(Duration::from_secs(600)));
-        assert!(!conditions::holds(&first, "Available") && conditions::holds(&first, "Progressing"));
-        assert!(conditions::holds(&first, "ReplicaFailure"));
-        assert_eq!((&first["unavailableReplicas"], first.get("updatedReplicas")), (&json!(3), None));
-        assert_eq!(first["observedGeneration"], 2);
-        object.value["status"] = first;
-        assert_eq!(status_of_broken(&object, 600, at(599)).1, Some(Duration::from_secs(1)));
-        let (last, left) = status_of_broken(&object, 600, at(600));
-        assert_eq!(left, None);
-        assert_eq!(last["conditions"][1]["reason"], "ProgressDeadlineExceeded");
+    fn nobody_waits_for_a_deployment_that_cannot_run_and_it_is_told_why() {
+        let object = object("Deployment", json!({"name": "api", "generation": 2}), json!({"replicas": 3}));
+        let now = Timestamp::from_second(1_000).unwrap();
+        let status = status_of_broken(&object, "image `nginx` cannot be run here", now);
+        assert!(!conditions::holds(&status, "Available") && !conditions::holds(&status, "Progressing"));
+        assert!(conditions::holds(&status, "ReplicaFailure"));
+        assert_eq!((&status["unavailableReplicas"], status.get("updatedReplicas")), (&json!(3), None));
+        assert_eq!(status["observedGeneration"], 2);
+        assert_eq!(status["conditions"][1]["reason"], "ProgressDeadlineExceeded");
+        let message = status["conditions"][1]["message"].as_str().unwrap();
+        assert!(message.ends_with("as it is written: image `nginx` cannot be run here"), "{message}");
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_used_is_a_revision_of_its_own_and_the_next_comes_after_it() {
+        let template = |image: &str| json!({"template": {"spec": {"containers": [{"image": image}]}}});
+        let with = |image: &str| object("Deployment", json!({"name": "api", "uid": "1"}), template(image));
+        let (good, bad) = (with("forebay"), with("nginx"));
+        let set = Set { template_hash: "a".to_owned(), revision: 1, wanted: 2 };
+        let template = good.value["spec"]["template"].clone();
+        let first = replica_set(&good, &set, Counts::default(), template, 2).unwrap();
+        let refused_one = refused_set(&bad, [&first].into_iter()).unwrap();
+        assert_eq!(
+            (revision(&refused_one), refused_one.value["spec"]["replicas"].as_u64()),
+            (Some(2), Some(0))
+        );
+        assert_eq!(refused_one.value["spec"]["template"]["spec"]["containers"][0]["image"], "nginx");
+        // `kubectl rollout undo` copies all others to the Deployment.
+        let mut keys = refused_one.value["metadata"]["annotations"].as_object().unwrap().keys();
+        assert!(keys.all(|key| key.starts_with("deployment.kubernetes.io/")));
+        let both = [first, refused_one];
+        assert_eq!(refused_set(&bad, both.iter()), None, "it is remembered once");
+        assert_eq!(refused_set(&good, both.iter()), None, "what broke is not its template");
+        let now = Instant::now();
+        let mut deployment = Deployment::of(&good, both.iter(), now);
+        assert_eq!(hashes(&deployment), "a1", "what was refused is not what is wanted");
+        let last_refused = refused(&good, both.iter()).last().unwrap().0;
+        deployment.turn_to("a", 0, last_refused, now);
+        assert_eq!(hashes(&deployment), "a3", "going back is a revision, too");
+        deployment.turn_to("a", 0, last_refused, now);
+        deployment.turn_to("c", 0, last_refused, now);
+        assert_eq!(hashes(&deployment), "a3 c4");
     }
 
     fn hashes(deployment: &Deployment) -> String {
@@ -302,11 +423,11 @@ mod tests {
     fn going_back_to_an_old_template_is_a_new_revision() {
         let now = Instant::now();
         let mut deployment = Deployment::new(now);
-        deployment.turn_to("a", 0, now);
-        deployment.turn_to("a", 1, now);
-        deployment.turn_to("b", 1, now);
+        deployment.turn_to("a", 0, 0, now);
+        deployment.turn_to("a", 1, 0, now);
+        deployment.turn_to("b", 1, 0, now);
         assert_eq!(hashes(&deployment), "a1 b2");
-        deployment.turn_to("a", 2, now);
+        deployment.turn_to("a", 2, 0, now);
         assert_eq!(hashes(&deployment), "b2 a3");
     }
 
@@ -314,32 +435,27 @@ mod tests {
     fn revisions_go_on_where_they_were_before_a_restart() {
         let now = Instant::now();
         let mut deployment = Deployment::new(now);
-        deployment.turn_to("a", 4, now);
+        deployment.turn_to("a", 4, 0, now);
         assert_eq!(hashes(&deployment), "a4");
     }
 
     #[test]
     fn sets_are_found_again_in_the_order_of_their_revisions() {
-        let object = |kind: &str, metadata: Value| {
-            let kind = manifest::kind_named(kind).unwrap();
-            let value = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata});
-            Object::from_value(value).unwrap()
-        };
-        let owner = object("Deployment", json!({"name": "api", "uid": "1"}));
+        let owner = object("Deployment", json!({"name": "api", "uid": "1"}), json!({}));
         let set = |hash: &str, revision: &str, uid: &str| {
-            let annotations = json!({WHOLE_HASH: hash, REVISION: revision});
+            let (labels, annotations) = (json!({TEMPLATE_HASH: hash}), json!({REVISION: revision}));
             let owners = json!([{"kind": "Deployment", "name": "api", "uid": uid}]);
-            let metadata =
-                json!({"name": format!("api-{hash}"), "annotations": annotations, "ownerReferences": owners});
-            object("ReplicaSet", metadata)
+            let metadata = json!({"name": format!("api-{hash}"), "labels": labels, "annotations": annotations,
+                "ownerReferences": owners});
+            object("ReplicaSet", metadata, json!({}))
         };
         let sets = [set("b", "10", "1"), set("a", "9", "1"), set("c", "11", "2"), set("d", "?", "1")];
         let now = Instant::now();
         let mut deployment = Deployment::of(&owner, sets.iter(), now);
         assert_eq!(hashes(&deployment), "a9 b10");
-        deployment.turn_to("b", 0, now);
+        deployment.turn_to("b", 0, 0, now);
         assert_eq!(hashes(&deployment), "a9 b10", "the same template is the same revision");
-        deployment.turn_to("a", 0, now);
+        deployment.turn_to("a", 0, 0, now);
         assert_eq!(hashes(&deployment), "b10 a11");
     }
 
@@ -347,8 +463,8 @@ mod tests {
     fn revisions_that_people_make_up_do_not_overflow() {
         let now = Instant::now();
         let mut deployment = Deployment::new(now);
-        deployment.turn_to("a", u64::MAX, now);
-        deployment.turn_to("b", u64::MAX, now);
+        deployment.turn_to("a", u64::MAX, 0, now);
+        deployment.turn_to("b", u64::MAX, 0, now);
         assert_eq!(deployment.sets[1].revision, u64::MAX);
     }
 
@@ -357,7 +473,7 @@ mod tests {
         let now = Instant::now();
         let mut deployment = Deployment::new(now);
         for hash in ["a", "b", "c", "d", "e"] {
-            deployment.turn_to(hash, 0, now);
+            deployment.turn_to(hash, 0, 0, now);
         }
         let forgotten = deployment.forget_old(1, |set| set.template_hash != "b");
         assert_eq!(forgotten, ["a", "c"]);
@@ -394,7 +510,8 @@ mod tests {
             working_directory: None,
         };
         let deployment = Object::from_value(value).unwrap();
-        status(&deployment, &workload, counts, is_stuck, Timestamp::now())
+        let course = if is_stuck { Course::Stuck } else { Course::Going };
+        status(&deployment, &workload, counts, course, Timestamp::now())
     }
 
     #[test]

@@ -14,7 +14,7 @@ use plan::{ObjectRef, Observed};
 use tokio::time::Instant;
 
 use super::container::{Handle, Runner};
-use super::deployment::{Counts, Deployment, REVISION, Set, set_name};
+use super::deployment::{self, Counts, Deployment, REVISION, Set, set_name};
 use super::descendants::MARK;
 use super::environment::{Identity, launch};
 use super::pod::TEMPLATE_HASH;
@@ -26,8 +26,6 @@ use crate::store::{CREATED_FOR, DeleteOptions, Mode, generated_name, metadata};
 
 /// When to try again what could not be begun, for example for want of an address.
 const RETRY: Duration = Duration::from_secs(1);
-/// How many old sets are remembered, unless the Deployment says otherwise.
-const HISTORY: u64 = 10;
 /// Lower values are given up first.
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
@@ -160,7 +158,9 @@ impl Local {
             .deployments
             .remove(owner)
             .unwrap_or_else(|| Deployment::of(object, objects.of_kind("ReplicaSet").map(AsRef::as_ref), now));
-        deployment.turn_to(&workload.template_hash, last_revision, now);
+        let goes_on = self.earlier.contains_key(owner);
+        let last_refused = if goes_on { 0 } else { self.last_refused(object, objects) };
+        deployment.turn_to(&workload.template_hash, last_revision, last_refused, now);
         let sizes: Vec<SetSize> =
             deployment.sets.iter().map(|set| self.size(owner, set, workload, now)).collect();
         let (old, new) = sizes.split_at(sizes.len() - 1);
@@ -172,15 +172,26 @@ impl Local {
             self.write_set(workload, object, set, now);
             self.fit(workload, set, object, now);
         }
-        let kept = object.value["spec"]["revisionHistoryLimit"].as_u64().unwrap_or(HISTORY);
+        let kept = deployment::history_limit(object);
         let replicas = &self.replicas;
         let is_empty =
             |set: &Set| !replicas.values().any(|r| r.owner == *owner && r.template_hash == set.template_hash);
-        for forgotten in deployment.forget_old(usize::try_from(kept).unwrap_or(usize::MAX), is_empty) {
+        for forgotten in deployment.forget_old(kept, is_empty) {
             let name = set_name(&owner.name, &forgotten);
             self.store.take_away(&ObjectRef::new("ReplicaSet", &owner.namespace, &name));
         }
         self.deployments.insert(owner.clone(), deployment);
+    }
+
+    /// The number of the last version of a Deployment that was refused, 0 when there is none. One whose template can be
+    /// used meanwhile is remembered no longer: it gets a set with replicas.
+    fn last_refused(&self, deployment: &Arc<Object>, objects: &Objects) -> u64 {
+        let sets = objects.of_kind("ReplicaSet").map(AsRef::as_ref);
+        let refused = deployment::refused(deployment, sets);
+        for (_, set) in refused.iter().filter(|(_, set)| deployment::has_template_of(set, deployment)) {
+            self.store.take_away(&set.reference());
+        }
+        refused.last().map_or(0, |(revision, _)| *revision)
     }
 
     /// The replicas of a set that are not on their way out.

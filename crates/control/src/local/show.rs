@@ -1,13 +1,14 @@
 //! What people see of replicas: pods, sets, Deployments, endpoints.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use manifest::{Object, Workload};
 use plan::ObjectRef;
 use tokio::time::Instant;
 
-use super::deployment::{self, Counts, REVISION, Set, set_name};
+use super::deployment::{self, Counts, Course, REVISION, Set, set_name};
 use super::{Local, endpoints, pod};
 use crate::store::metadata;
 
@@ -21,27 +22,44 @@ impl Local {
         for workload in workloads.iter().filter(|workload| workload.owner.kind == "Deployment") {
             self.write_deployment(workload, now);
         }
-        self.write_broken_deployments(workloads, now);
+        self.write_broken_deployments(workloads);
         self.write_endpoints();
     }
 
     /// Writes down that Deployments which cannot be run as they are written, and never ran, are not available.
-    fn write_broken_deployments(&mut self, workloads: &[Workload], now: Instant) {
+    fn write_broken_deployments(&self, workloads: &[Workload]) {
         let objects = self.store.objects();
         let runs = |reference: &ObjectRef| {
             self.deployments.contains_key(reference) || workloads.iter().any(|it| it.owner == *reference)
         };
         let broken = objects.of_kind("Deployment").filter(|object| !runs(&object.reference()));
-        let statuses = broken.map(|object| {
-            let patience = progress_deadline_seconds(object);
-            (object.reference(), deployment::status_of_broken(object, patience, Timestamp::now()))
-        });
-        let statuses: Vec<_> = statuses.collect();
+        let broken: Vec<Arc<Object>> = broken.cloned().collect();
         drop(objects);
-        for (reference, (status, left)) in statuses {
+        for object in broken {
+            let reference = object.reference();
+            let problem = self.broken.get(&reference).map_or("its Events say why", String::as_str);
+            let status = deployment::status_of_broken(&object, problem, Timestamp::now());
+            self.write_refused(&object);
             self.store.set_status(&reference, status);
-            left.into_iter().for_each(|left| self.wake_at(now + left));
         }
+    }
+
+    /// Remembers a version of a Deployment that cannot be used among those that there were, and forgets the oldest such.
+    /// Gives the number of the latest.
+    fn write_refused(&self, deployment: &Object) -> Option<u64> {
+        let objects = self.store.objects();
+        let sets = || objects.of_kind("ReplicaSet").map(AsRef::as_ref);
+        let new = deployment::refused_set(deployment, sets());
+        new.into_iter().for_each(|set| self.store.derive(set));
+        let objects = self.store.objects();
+        let refused = deployment::refused(deployment, objects.of_kind("ReplicaSet").map(AsRef::as_ref));
+        let n_forgotten = refused.len().saturating_sub(deployment::history_limit(deployment).max(1));
+        let forgotten: Vec<ObjectRef> =
+            refused[..n_forgotten].iter().map(|(_, set)| set.reference()).collect();
+        let last = refused.last().map(|(revision, _)| *revision);
+        drop(objects);
+        forgotten.iter().for_each(|set| self.store.take_away(set));
+        last
     }
 
     fn write_pods(&self) {
@@ -103,15 +121,18 @@ impl Local {
             .filter_map(|replica| replica.available_at(workload.min_ready).filter(|at| *at > now))
             .collect();
         not_yet_available.into_iter().for_each(|at| self.wake_at(at));
-        let revision = deployment.sets.last().map_or(0, |set| set.revision).to_string();
-        self.store.annotate(owner, REVISION, &revision);
+        let mut revision = deployment.sets.last().map_or(0, |set| set.revision);
         let earlier = self.earlier.get(owner);
-        if earlier.is_some() {
+        let mut course = if is_stuck { Course::Stuck } else { Course::Going };
+        if let Some(earlier) = earlier {
             // What runs is not of the template that is there now.
             all.updated = 0;
+            course = Course::Refused(earlier.sentence(&object));
+            revision = revision.max(self.write_refused(&object).unwrap_or(0));
         }
+        self.store.annotate(owner, REVISION, &revision.to_string());
         let now = Timestamp::now();
-        let mut status = deployment::status(&object, workload, all, is_stuck, now);
+        let mut status = deployment::status(&object, workload, all, course, now);
         if let Some(earlier) = earlier {
             earlier.tell_in(&mut status, &object, &metadata::time(now));
         }

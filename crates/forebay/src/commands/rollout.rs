@@ -210,8 +210,13 @@ fn progress(name: &str, deployment: &Value) -> Progress {
     if generation > number(&status["observedGeneration"]) {
         return Progress::Going("Waiting for deployment spec update to be observed...".to_owned());
     }
-    if conditions.clone().any(|c| c["type"] == "Progressing" && c["reason"] == "ProgressDeadlineExceeded") {
-        return Progress::Failed(format!("deployment \"{name}\" exceeded its progress deadline"));
+    let stuck = |c: &&Value| c["type"] == "Progressing" && c["reason"] == "ProgressDeadlineExceeded";
+    if conditions.clone().any(|c| stuck(&c)) {
+        let failure = conditions.clone().find(|c| c["type"] == "ReplicaFailure" && c["status"] == "True");
+        return Progress::Failed(match failure.and_then(|failure| failure["message"].as_str()) {
+            Some(why) => format!("deployment \"{name}\" is not rolled out: {why}"),
+            None => format!("deployment \"{name}\" exceeded its progress deadline"),
+        });
     }
     let wanted = spec["replicas"].as_u64().unwrap_or(1);
     let (all, updated) = (number(&status["replicas"]), number(&status["updatedReplicas"]));
@@ -279,6 +284,10 @@ mod tests {
         stuck["status"]["conditions"] =
             json!([{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]);
         assert!(matches!(progress("web", &stuck), Progress::Failed(_)));
+        let failure = json!({"type": "ReplicaFailure", "status": "True", "message": "no image is pulled"});
+        stuck["status"]["conditions"].as_array_mut().unwrap().push(failure);
+        let said = "deployment \"web\" is not rolled out: no image is pulled";
+        assert_eq!(progress("web", &stuck), Progress::Failed(said.to_owned()));
     }
 
     #[test]

@@ -90,15 +90,27 @@ fn a_broken_change_and_then_a_crash_leave_what_worked_serving() {
         let deployment = get(&platform, "deploy/web");
         assert_eq!(
             (&deployment["metadata"]["generation"], &deployment["status"]["observedGeneration"]),
-            (&2.into(), &1.into())
+            (&2.into(), &2.into()),
+            "who waits for it with `kubectl rollout status` hears of its end"
         );
+        let [progressing] = &conditions(&deployment, "Progressing")[..] else { panic!("{deployment}") };
+        assert_eq!(progressing["reason"], "ProgressDeadlineExceeded");
         assert_eq!(deployment["status"].get("updatedReplicas"), None, "none is of the new template");
         let [accepted] = &conditions(&deployment, "Accepted")[..] else { panic!("{deployment}") };
         let message = accepted["message"].as_str().unwrap();
         assert!(message.starts_with("generation 2 cannot be used, so generation 1 goes on: "), "{message}");
         assert!(message.contains("nginx:1.27") && message.contains("image: forebay"), "{message}");
-        let set = get(&platform, "rs")["items"][0].clone();
-        assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["image"], "forebay");
+        let sets = get(&platform, "rs")["items"].as_array().unwrap().clone();
+        let mut versions: Vec<(&str, &str)> = sets
+            .iter()
+            .map(|set| {
+                let revision = &set["metadata"]["annotations"]["deployment.kubernetes.io/revision"];
+                let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
+                (revision.as_str().unwrap(), image.as_str().unwrap())
+            })
+            .collect();
+        versions.sort_unstable();
+        assert_eq!(versions, [("1", "forebay"), ("2", "nginx:1.27")]);
         let events = platform.ok(&["get", "events", "-n", "shop"]);
         let told = events.lines().filter(|line| line.contains("LastGoodVersion"));
         let told: Vec<&str> = told.collect();
@@ -107,6 +119,9 @@ fn a_broken_change_and_then_a_crash_leave_what_worked_serving() {
             told.iter().any(|line| line.contains("ingress/web") && line.contains("interval")),
             "{events}"
         );
+        let status = platform.run(&["rollout", "status", "deploy/web", "-n", "shop"]);
+        assert_eq!(status.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&status.stderr).contains("generation 1 goes on: "), "{status:?}");
         platform.kill();
         platform.start_again(&start);
     }

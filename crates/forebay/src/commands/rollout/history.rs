@@ -1,7 +1,7 @@
 //! The versions of a Deployment that are remembered: its ReplicaSets.
 
 use anyhow::bail;
-use manifest::kind_named;
+use manifest::{Kind, kind_named};
 use net::Method;
 use serde_json::{Value, json};
 
@@ -16,6 +16,8 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 /// The label by which sets tell their pods apart.
 const TEMPLATE_HASH: &str = "pod-template-hash";
+/// The label of a set whose version could not be used.
+const REFUSED: &str = "forebay.dev/refused";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// Prints the versions of a Deployment, or one of them.
@@ -40,11 +42,7 @@ pub(super) async fn undo(client: &Client, namespace: &str, name: &str, revision:
     let target = path(kind, namespace, name);
     let live = client.get(&target, JSON).await?;
     let versions = versions(client, namespace, name).await?;
-    let revision = match (revision, versions.as_slice()) {
-        (0, [.., (before, _), _]) => *before,
-        (0, _) => bail!("no rollout history found for {} \"{name}\"", kind.singular()),
-        (revision, _) => revision,
-    };
+    let revision = if revision == 0 { before(&versions, kind, name)? } else { revision };
     let template = without_hash(find(&versions, revision)?["spec"]["template"].clone());
     if template == without_hash(live["spec"]["template"].clone()) {
         let resource = kind.resource();
@@ -78,6 +76,20 @@ async fn versions(client: &Client, namespace: &str, name: &str) -> anyhow::Resul
     Ok(versions)
 }
 
+/// The version before the latest, of those that could be used.
+fn before(versions: &[(u64, Value)], kind: &Kind, name: &str) -> anyhow::Result<u64> {
+    let earlier = versions.split_last().map(|(_, earlier)| earlier).unwrap_or_default();
+    let before = earlier.iter().rev().find(|(_, set)| !is_refused(set));
+    match before {
+        Some((revision, _)) => Ok(*revision),
+        None => bail!("no rollout history found for {} \"{name}\"", kind.singular()),
+    }
+}
+
+fn is_refused(set: &Value) -> bool {
+    set["metadata"]["labels"][REFUSED] == "true"
+}
+
 fn find(versions: &[(u64, Value)], revision: u64) -> anyhow::Result<&Value> {
     let found = versions.iter().find(|(known, _)| *known == revision);
     let Some((_, set)) = found else {
@@ -88,7 +100,12 @@ fn find(versions: &[(u64, Value)], revision: u64) -> anyhow::Result<&Value> {
 }
 
 fn cause(set: &Value) -> String {
-    set["metadata"]["annotations"][CHANGE_CAUSE].as_str().unwrap_or("<none>").to_owned()
+    let cause = set["metadata"]["annotations"][CHANGE_CAUSE].as_str().unwrap_or("<none>");
+    if is_refused(set) {
+        format!("{cause} (refused: it cannot be used as it is written)")
+    } else {
+        cause.to_owned()
+    }
 }
 
 fn without_hash(mut template: Value) -> Value {
@@ -96,4 +113,23 @@ fn without_hash(mut template: Value) -> Value {
         labels.remove(TEMPLATE_HASH);
     }
     template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn going_back_passes_over_versions_that_were_refused() {
+        let set = |revision: u64, is_refused: bool| {
+            let labels = if is_refused { json!({REFUSED: "true"}) } else { json!({}) };
+            (revision, json!({"metadata": {"labels": labels}}))
+        };
+        let kind = deployment().unwrap();
+        let before = |versions: &[(u64, Value)]| before(versions, kind, "web").ok();
+        assert_eq!(before(&[set(1, false), set(2, true)]), Some(1));
+        assert_eq!(before(&[set(1, false), set(2, true), set(3, false)]), Some(1));
+        assert_eq!(before(&[set(1, true), set(2, false)]), None);
+        assert_eq!(before(&[]), None);
+    }
 }
