@@ -16,6 +16,7 @@ mod environment;
 mod folder;
 mod keep;
 mod leftovers;
+mod listening;
 mod log;
 mod memory;
 mod pod;
@@ -43,6 +44,7 @@ use tracing::warn;
 
 pub use block::NoBlock;
 pub use command::{Command, CommandEnd, Input, Output, Wanted};
+pub use container::LISTENS_AT;
 pub use descendants::end_marked;
 pub use log::{LogQuery, LogStream, Logs};
 pub use running::{ContainerName, Place, Running};

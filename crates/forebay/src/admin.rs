@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::endpoints;
-use crate::progress::World;
+use crate::progress::{World, Written};
+use crate::{applied, endpoints};
 
 /// What the admin port tells of.
 #[derive(Clone)]
@@ -25,16 +25,38 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Has somebody look at everything as it is now, with what there is to say about the objects.
-    pub(crate) fn look<T>(&self, findings: &[Finding], look: impl FnOnce(&World<'_>) -> T) -> T {
+    /// Has somebody look at everything as it is now, with what people wrote.
+    pub(crate) fn look<T>(&self, written: &Written, look: impl FnOnce(&World<'_>) -> T) -> T {
         let objects = self.store.objects();
         let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
-        look(&World { objects: &objects, plan: &plan, observed: &observed, findings })
+        let mut earlier: Objects = self.store.earlier_versions().into_iter().collect();
+        // What is there in the place of what was refused goes on, too.
+        for refused in &written.refused {
+            if let Some(stored) = objects.get(&refused.kind, &refused.namespace, &refused.name) {
+                earlier.insert(Arc::clone(stored));
+            }
+        }
+        look(&World { objects: &objects, plan: &plan, observed: &observed, written, earlier: &earlier })
     }
 
     fn endpoints_json(&self) -> serde_json::Value {
         let findings = manifest::findings(&self.store.objects(), &self.defaults);
-        self.look(&findings, |world| endpoints::json(&endpoints::endpoints(world)))
+        self.look(&Written { findings, ..Written::default() }, |world| {
+            endpoints::json(&endpoints::endpoints(world))
+        })
+    }
+
+    /// What `up` has applied from which path, and is still there.
+    fn applied_json(&self) -> serde_json::Value {
+        let object = |object: ObjectRef| {
+            let ObjectRef { kind, namespace, name } = object;
+            json!({"kind": kind, "namespace": namespace, "name": name})
+        };
+        let by_path = applied::by_path(&self.store).into_iter();
+        let by_path = by_path.map(|(path, objects)| {
+            json!({"path": path, "objects": objects.into_iter().map(object).collect::<serde_json::Value>()})
+        });
+        by_path.collect()
     }
 
     /// The counters of the data plane, and what the objects tell of replicas.

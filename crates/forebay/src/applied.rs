@@ -14,7 +14,7 @@ use manifest::Object;
 use plan::ObjectRef;
 
 use crate::globals::Globals;
-use crate::manifests::Manifests;
+use crate::manifests::{self, Manifests};
 
 /// Before the canonical path: the note that keeps the uids of the objects that came from there, one a line.
 const APPLIED_NOTE: &str = "applied-from/";
@@ -230,7 +230,12 @@ pub(crate) fn apply(store: &Store, objects: Vec<Object>, removal: &Removal) {
             (object.reference(), removal.roots.iter().rev().find(|root| root.holds(file)))
         })
         .collect();
-    for ((reference, _), applied) in origins.iter().zip(store.apply(objects)) {
+    // What the API would refuse has a finding that says so.
+    let refused = manifests::refused(&objects);
+    let objects: Vec<Object> =
+        objects.into_iter().filter(|object| !refused.contains(&object.reference())).collect();
+    let references: Vec<ObjectRef> = objects.iter().map(Object::reference).collect();
+    for (reference, applied) in references.iter().zip(store.apply(objects)) {
         if let Err(status) = applied {
             eprintln!("error: {reference}: {status}");
         }

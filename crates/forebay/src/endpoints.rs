@@ -105,7 +105,7 @@ fn inference_service(object: &Object, world: &World<'_>) -> (Endpoint, Progress)
     let (by_name, mlflow) = ("/v1/models/{model}:predict".to_owned(), "/invocations".to_owned());
     let example_paths = if is_mlflow { vec![mlflow, by_name] } else { vec![by_name, mlflow] };
     let endpoint = endpoint(object, url, (host, "/".to_owned()), gateway, example_paths);
-    (endpoint, world.of_inference_service(object))
+    (endpoint, world.of_inference_service(object, gateway))
 }
 
 fn balanced(object: &Object, world: &World<'_>) -> (Endpoint, Progress) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use manifest::{BASE_DIRECTORY, Finding, Location, NoText, Object, codes};
+use plan::ObjectRef;
 use serde_json::json;
 
 /// The kinds that start replicas, and so may name paths.
@@ -73,6 +74,31 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
     }
     manifests.findings.extend(manifest::replaced(&manifests.objects));
     Ok(manifests)
+}
+
+/// The objects that the API refuses and that nobody can make sense of here. They are not stored from files either: what was
+/// there before goes on.
+pub(crate) fn refused(objects: &[Object]) -> BTreeSet<ObjectRef> {
+    let is_refused =
+        |object: &&Object| manifest::violations(object).iter().any(|violation| !violation.is_bearable());
+    objects.iter().filter(is_refused).map(Object::reference).collect()
+}
+
+/// Adds to what is said of such objects the words in which the API refuses them.
+pub(crate) fn add_words_of_api(objects: &[Object], findings: &mut [Finding]) {
+    for object in objects {
+        let violations = manifest::violations(object).into_iter();
+        for violation in violations.filter(|violation| !violation.is_bearable()) {
+            let is_same = |finding: &&mut Finding| {
+                finding.is_error()
+                    && finding.object.as_ref() == Some(&object.reference())
+                    && finding.field.as_ref() == Some(&violation.field)
+            };
+            if let Some(finding) = findings.iter_mut().find(is_same) {
+                finding.message = format!("{} ({})", finding.message, violation.message());
+            }
+        }
+    }
 }
 
 /// Whether nothing can be read at a path that may once have held manifests.
@@ -240,6 +266,28 @@ mod tests {
         assert!(told[1].starts_with("large.yaml:1 the file is larger"), "{told:?}");
         assert!(told[2].starts_with("latin.yaml:2 the file is not UTF-8"), "{told:?}");
         assert!(told[3].starts_with("socket.yaml:1 this is a pipe"), "{told:?}");
+    }
+
+    #[test]
+    fn what_the_api_refuses_is_told_in_its_words_too_with_the_place() {
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: two\n  selector: {matchLabels: {app: a}}\n  template:\n    metadata: {labels: {app: a}}\n    spec: {containers: [{name: c, image: forebay}]}\n";
+        let objects = manifest::read("a.yaml", text).objects;
+        assert_eq!(refused(&objects).len(), 1);
+        let defaults = manifest::Defaults::default();
+        let mut findings = manifest::findings(&objects.iter().cloned().collect(), &defaults);
+        add_words_of_api(&objects, &mut findings);
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert!(finding.is_error());
+        assert_eq!(
+            finding.message,
+            "spec.replicas is the text `two`, not a whole number from 0 (json: cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32)"
+        );
+        assert_eq!(finding.location.as_ref().unwrap().to_string(), "a.yaml:5:3");
+        let bearable = manifest::read(
+            "b.yaml",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {type: Foo, ports: [{port: 80}]}\n",
+        );
+        assert!(refused(&bearable.objects).is_empty(), "what is followed all the same is stored");
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! How far everything is that a platform runs: what answers, what is on its way, and what will not come as things are, with
 //! the place and the fix. One pure decision over the objects, the plan, what was observed and what was found.
 
+mod probes;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use control::Earlier;
 use control::store::LabelSelector;
 use manifest::{Finding, Object, Objects, codes};
 use plan::health::TargetState;
@@ -13,8 +19,20 @@ pub(crate) struct World<'a> {
     pub(crate) objects: &'a Objects,
     pub(crate) plan: &'a Plan,
     pub(crate) observed: &'a Observed,
+    pub(crate) written: &'a Written,
+    /// The versions of objects from before changes that nobody has called good.
+    pub(crate) earlier: &'a Objects,
+}
+
+/// What people wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
     /// Everything there is to say about the objects.
-    pub(crate) findings: &'a [Finding],
+    pub(crate) findings: Vec<Finding>,
+    /// The objects as files have them, which know their places; none where nobody knows of files.
+    pub(crate) files: Objects,
+    /// Those of them that are not stored, because no API would take them.
+    pub(crate) refused: BTreeSet<ObjectRef>,
 }
 
 /// How far something is.
@@ -22,6 +40,8 @@ pub(crate) struct World<'a> {
 pub(crate) enum Progress {
     /// It answers, or runs.
     Ready,
+    /// The same, but as something was before a change that cannot be used: which version goes on, and why.
+    ReadyAsBefore(String),
     /// Not yet.
     Starting(String),
     /// It does not look as if it will: nobody need wait long for it.
@@ -40,7 +60,7 @@ pub(crate) struct Cause {
     pub(crate) fix: Option<String>,
 }
 
-/// A Deployment, or a Pod that nobody owns, that no load balancer leads to.
+/// A Deployment, or a Pod that nobody owns, that no load balancer leads to; or what was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Workload {
     pub(crate) object: ObjectRef,
@@ -48,15 +68,21 @@ pub(crate) struct Workload {
 }
 
 impl World<'_> {
-    /// The Deployments and Pods that no load balancer leads to.
+    /// The Deployments and Pods that no load balancer leads to, and what was refused and never was there.
     pub(crate) fn workloads_alone(&self) -> Vec<Workload> {
         let groups = self.plan.load_balancers.iter().flat_map(|balancer| &balancer.target_groups);
         let services: Vec<&Object> = groups.filter_map(|group| self.service(group)).collect();
-        let is_alone = |object: &&Object| !services.iter().any(|service| selects(service, object));
+        let is_alone = |object: &&Object| !services.iter().any(|service| self.selects(service, object));
         let alone = self.workloads().filter(|object| !is_owned(object)).filter(is_alone);
-        alone
-            .map(|object| Workload { object: object.reference(), progress: self.of_workload(object) })
-            .collect()
+        let alone =
+            alone.map(|object| Workload { object: object.reference(), progress: self.of_workload(object) });
+        let is_there = |it: &ObjectRef| self.objects.get(&it.kind, &it.namespace, &it.name).is_some();
+        let refused = self.written.refused.iter().filter(|object| !is_there(object));
+        let refused = refused.filter_map(|object| {
+            let cause = self.finding(object, Finding::is_error)?;
+            Some(Workload { object: object.clone(), progress: Progress::Cannot(cause) })
+        });
+        alone.chain(refused).collect()
     }
 
     /// Whether every replica that can be there is there, and every target of the plan has been found healthy.
@@ -68,21 +94,24 @@ impl World<'_> {
             && self.observed.targets.values().all(|health| health.state == TargetState::Healthy)
     }
 
-    /// How far an InferenceService is.
-    pub(crate) fn of_inference_service(&self, object: &Object) -> Progress {
+    /// How far an InferenceService is, behind the load balancer of all of them.
+    pub(crate) fn of_inference_service(&self, object: &Object, gateway: Option<&LoadBalancer>) -> Progress {
         let ready = condition(object, "Ready");
         if ready.is_some_and(|ready| text(ready, "/status") == Some("True")) {
-            return Progress::Ready;
+            return self.ready(object, None);
         }
         let reference = object.reference();
         let failure = || {
             let message = failure_of_model(object).or_else(|| failure_event(self.objects, &reference));
             message.map(Cause::because)
         };
-        if let Some(cause) =
-            self.error(&reference).or_else(failure).or_else(|| self.error_of_children(object))
-        {
+        let closed = || closed(gateway?, self.observed, object.kind.kind);
+        if let Some(cause) = self.error(&reference).or_else(failure).or_else(closed) {
             return Progress::Cannot(cause);
+        }
+        let mut children = self.workloads().filter(|child| is_owned_by(child, object));
+        if let Some(progress) = children.find_map(|child| hopeless(self.of_workload(child))) {
+            return progress;
         }
         Progress::Starting(ready.and_then(|ready| text(ready, "/message")).unwrap_or("starting").to_owned())
     }
@@ -92,10 +121,10 @@ impl World<'_> {
         let source = object.reference();
         let base = match balancer {
             None => Progress::Starting("being compiled".to_owned()),
-            Some(balancer) => progress_of(balancer, self.observed),
+            Some(balancer) => progress_of(balancer, self.observed, object.kind.kind),
         };
         if base == Progress::Ready {
-            return base;
+            return self.ready(object, balancer);
         }
         let not_ours = || self.finding(&source, |finding| finding.code == codes::NOT_OURS.name);
         // Events outlive what they tell of: where listeners have been made, what once prevented that is over.
@@ -127,11 +156,15 @@ impl World<'_> {
         }
         let of_pods = self
             .workloads()
-            .filter(|object| selects(service, object))
+            .filter(|object| self.selects(service, object))
             .map(|it| hopeless(self.of_workload(it)));
-        let of_pods = worst_if_all(of_pods.collect());
+        let of_pods: Vec<Option<Progress>> = of_pods.collect();
+        let selects_some = !of_pods.is_empty();
+        let of_pods = worst_if_all(of_pods);
         let told = |code: &str| self.finding(&reference, |finding| finding.code == code);
-        let selects_nothing = told(codes::SELECTOR_MATCHES_NOTHING.name).map(Progress::Cannot);
+        // What is found about labels is about those that are written, and others may be in force.
+        let selects_nothing = told(codes::SELECTOR_MATCHES_NOTHING.name).filter(|_| !selects_some);
+        let selects_nothing = selects_nothing.map(Progress::Cannot);
         // A process may listen on a port that nobody declares.
         let misses_port = told(codes::TARGET_PORT_MISSING.name).map(Progress::Doubtful);
         selects_nothing.or(of_pods).or(misses_port)
@@ -139,10 +172,11 @@ impl World<'_> {
 
     /// How far a Deployment or a Pod is.
     pub(crate) fn of_workload(&self, object: &Object) -> Progress {
-        let count = |path: &str| object.value.pointer(path).and_then(Value::as_u64);
+        let count = |object: &Object, path: &str| object.value.pointer(path).and_then(Value::as_u64);
         let (available, wanted) = match object.kind.kind {
             "Deployment" => {
-                (count("/status/availableReplicas").unwrap_or(0), count("/spec/replicas").unwrap_or(1))
+                let wanted = count(self.in_force(object), "/spec/replicas").unwrap_or(1);
+                (count(object, "/status/availableReplicas").unwrap_or(0), wanted)
             }
             _ => {
                 let is_ready =
@@ -155,24 +189,51 @@ impl World<'_> {
             return Progress::Cannot(cause);
         }
         if available >= wanted {
-            return Progress::Ready;
+            return self.ready(object, None);
         }
         if let Some(cause) = self.pods_of(object).find_map(failure_of_pod) {
             return Progress::Cannot(Cause::because(cause));
         }
         let is_doubt = |finding: &Finding| finding.code == codes::PROBE_PORT_UNDECLARED.name;
-        match self.finding(&reference, is_doubt) {
+        match self.finding(&reference, is_doubt).or_else(|| self.doubt_of_probes(object)) {
             Some(cause) => Progress::Doubtful(cause),
             None => Progress::Starting(format!("{available} of {wanted} replicas are available")),
         }
     }
 
-    fn error_of_children(&self, owner: &Object) -> Option<Cause> {
-        let children = self.workloads().filter(|child| is_owned_by(child, owner));
-        children.map(|child| self.of_workload(child)).find_map(|progress| match progress {
-            Progress::Cannot(cause) => Some(cause),
-            _ => None,
-        })
+    /// Ready, with what goes on as it was before: the object itself, or something that its load balancer leads to.
+    fn ready(&self, object: &Object, balancer: Option<&LoadBalancer>) -> Progress {
+        let groups = balancer.into_iter().flat_map(|balancer| &balancer.target_groups);
+        let behind = groups.filter_map(|group| self.service(group)).flat_map(|service| {
+            std::iter::once(service).chain(self.workloads().filter(|object| self.selects(service, object)))
+        });
+        let told = |object: &Object| Some(self.earlier_of(&object.reference())?.sentence(object));
+        let mut sentences: Vec<String> = told(object).into_iter().collect();
+        for other in behind.filter(|other| other.reference() != object.reference()) {
+            let sentence = told(other).map(|told| format!("{}: {told}", other.reference()));
+            sentences.extend(sentence.filter(|sentence| !sentences.contains(sentence)));
+        }
+        if sentences.is_empty() { Progress::Ready } else { Progress::ReadyAsBefore(sentences.join("; ")) }
+    }
+
+    /// The version of an object that goes on, because the object cannot be used as it is.
+    fn earlier_of(&self, object: &ObjectRef) -> Option<Earlier> {
+        let earlier = self.earlier.get(&object.kind, &object.namespace, &object.name)?;
+        let problem = self.finding(object, Finding::is_error)?.reason;
+        Some(Earlier { object: Arc::clone(earlier), problem })
+    }
+
+    /// An object as it is served.
+    fn in_force<'a>(&'a self, object: &'a Object) -> &'a Object {
+        match self.earlier.get(object.kind.kind, &object.namespace, &object.name) {
+            Some(earlier) if self.finding(&object.reference(), Finding::is_error).is_some() => earlier,
+            _ => object,
+        }
+    }
+
+    /// Whether a Service selects the pods of a workload, both as they are served.
+    fn selects(&self, service: &Object, workload: &Object) -> bool {
+        selects(self.in_force(service), self.in_force(workload))
     }
 
     fn workloads(&self) -> impl Iterator<Item = &Object> {
@@ -182,7 +243,8 @@ impl World<'_> {
 
     /// The pods that a workload has become.
     fn pods_of<'a>(&'a self, workload: &'a Object) -> impl Iterator<Item = &'a Object> {
-        let selector = LabelSelector::from_map(&workload.value["spec"]["selector"]["matchLabels"]);
+        let selector =
+            LabelSelector::from_map(&self.in_force(workload).value["spec"]["selector"]["matchLabels"]);
         let is_pod = workload.kind.kind == "Pod";
         let pods = self.objects.of_kind("Pod").map(AsRef::as_ref);
         pods.filter(move |pod: &&Object| match is_pod {
@@ -198,12 +260,14 @@ impl World<'_> {
         self.objects.get("Service", namespace, name).map(AsRef::as_ref)
     }
 
+    /// The error that keeps an object from what it is for. One whose last good version goes on has none.
     fn error(&self, object: &ObjectRef) -> Option<Cause> {
-        self.finding(object, Finding::is_error)
+        let error = self.finding(object, Finding::is_error);
+        error.filter(|_| self.earlier.get(&object.kind, &object.namespace, &object.name).is_none())
     }
 
     fn finding(&self, object: &ObjectRef, is_meant: impl Fn(&Finding) -> bool) -> Option<Cause> {
-        let own = self.findings.iter().filter(|finding| finding.object.as_ref() == Some(object));
+        let own = self.written.findings.iter().filter(|finding| finding.object.as_ref() == Some(object));
         own.filter(|finding| is_meant(finding)).map(Cause::of).next()
     }
 }
@@ -237,10 +301,13 @@ fn is_owned(object: &Object) -> bool {
 }
 
 fn is_owned_by(object: &Object, owner: &Object) -> bool {
-    let owners = object.value["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-    let mut owners = owners.map(|it| (it["kind"].as_str(), it["name"].as_str()));
-    object.namespace == owner.namespace
-        && owners.any(|it| it == (Some(owner.kind.kind), Some(owner.name.as_str())))
+    object.namespace == owner.namespace && self::owner(object) == Some((owner.kind.kind, owner.name.as_str()))
+}
+
+/// Kind and name of the object that a workload was made of.
+fn owner(object: &Object) -> Option<(&str, &str)> {
+    let owner = object.value["metadata"]["ownerReferences"].as_array()?.first()?;
+    Some((owner["kind"].as_str()?, owner["name"].as_str()?))
 }
 
 /// Why an InferenceService's model cannot be served, if that is known.
@@ -288,22 +355,53 @@ fn failure_of_pod(pod: &Object) -> Option<String> {
             text(container, "/state/waiting/reason").filter(|reason| *reason != "ContainerCreating")?;
         let last = text(container, "/lastState/terminated/message").filter(|message| !message.is_empty());
         let message = last.or_else(|| text(container, "/state/waiting/message")).unwrap_or_default();
-        Some(format!("Pod {}/{}: {reason}: {}", pod.namespace, pod.name, message.trim_end()))
+        let how = container.pointer("/lastState/terminated").map(end_of).unwrap_or_default();
+        Some(format!("Pod {}/{}: {reason}{how}: {}", pod.namespace, pod.name, message.trim_end()))
     };
     containers.iter().find_map(waiting)
 }
 
+/// How a container ended the last time: ` (exit code 3)`, ` (OOMKilled, signal 9)`.
+fn end_of(terminated: &Value) -> String {
+    let number = |field: &str| terminated[field].as_i64();
+    let how = match (number("signal"), number("exitCode")) {
+        (Some(signal), _) => format!("signal {signal}"),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => return String::new(),
+    };
+    let reason = text(terminated, "/reason").filter(|reason| !["Error", "Completed"].contains(reason));
+    format!(" ({}{how})", reason.map(|reason| format!("{reason}, ")).unwrap_or_default())
+}
+
+/// Why a load balancer of an object of a kind is not open, if a listener of it could not be opened.
+fn closed(balancer: &LoadBalancer, observed: &Observed, kind: &str) -> Option<Cause> {
+    let mut listeners = observed.listeners.iter().filter(|(key, _)| key.load_balancer == balancer.id);
+    let (port, problem) = listeners.find_map(|(key, state)| match state {
+        ListenerState::Failed(problem) => Some((key.port, problem)),
+        ListenerState::Open => None,
+    })?;
+    let fix = problem.contains(" is in use").then(|| {
+        let elsewhere = match kind {
+            "Ingress" => ", or name another port in alb.ingress.kubernetes.io/listen-ports",
+            "Service" => ", or name another port in spec.ports",
+            // All InferenceServices share the port of their gateway.
+            _ => "",
+        };
+        let is_public = ["0.0.0.0:", "[::]:"].iter().any(|any| problem.starts_with(any));
+        let without = if is_public { ", or leave --public out" } else { "" };
+        format!("end the process that has the port{elsewhere}{without}")
+    });
+    Some(Cause { reason: format!("port {port}: {problem}"), place: None, fix })
+}
+
 /// A load balancer is there when its listeners are open and a target is well.
-fn progress_of(balancer: &LoadBalancer, observed: &Observed) -> Progress {
+fn progress_of(balancer: &LoadBalancer, observed: &Observed, kind: &str) -> Progress {
     let cannot = |reason: String| Progress::Cannot(Cause::because(reason));
     if balancer.listeners.is_empty() {
         return cannot("it has no listener that can be opened; its Events say why".to_owned());
     }
-    let listeners = observed.listeners.iter().filter(|(key, _)| key.load_balancer == balancer.id);
-    for (key, state) in listeners {
-        if let ListenerState::Failed(problem) = state {
-            return cannot(format!("port {}: {problem}", key.port));
-        }
+    if let Some(cause) = closed(balancer, observed, kind) {
+        return Progress::Cannot(cause);
     }
     let health: Vec<_> = observed
         .targets
@@ -338,17 +436,22 @@ impl Progress {
     /// The word for programs.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Self::Ready => "ready",
+            Self::Ready | Self::ReadyAsBefore(_) => "ready",
             Self::Starting(_) => "pending",
             Self::Doubtful(_) | Self::Cannot(_) => "failed",
         }
     }
 
-    /// Why it is not ready; empty when it is.
+    /// Whether it answers, or runs.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready | Self::ReadyAsBefore(_))
+    }
+
+    /// Why it is not ready, or not as it is written; empty when there is nothing to say.
     pub(crate) fn message(&self) -> &str {
         match self {
             Self::Ready => "",
-            Self::Starting(message) => message,
+            Self::ReadyAsBefore(message) | Self::Starting(message) => message,
             Self::Doubtful(cause) | Self::Cannot(cause) => &cause.reason,
         }
     }
@@ -356,7 +459,7 @@ impl Progress {
     /// Why it will not come, if so.
     pub(crate) fn cause(&self) -> Option<&Cause> {
         match self {
-            Self::Ready | Self::Starting(_) => None,
+            Self::Ready | Self::ReadyAsBefore(_) | Self::Starting(_) => None,
             Self::Doubtful(cause) | Self::Cannot(cause) => Some(cause),
         }
     }

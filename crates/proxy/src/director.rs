@@ -320,12 +320,17 @@ fn wanted_addresses(snapshot: &Snapshot) -> impl Iterator<Item = (SocketAddr, Op
     })
 }
 
-/// Opens sockets at an address that our own cores may only just have left.
+/// Opens sockets at an address that our own cores may only just have left. Another process is not waited for.
 async fn bind_patiently(address: SocketAddr, n_sockets: usize) -> Result<Vec<TcpListener>, net::BindError> {
     const TRIES: usize = 20;
+    let this = format!("(pid {})", std::process::id());
     for _ in 1..TRIES {
         match net::bind(address, n_sockets) {
-            Err(net::BindError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(net::BindError::InUse { owner, .. })
+                if owner.as_ref().is_none_or(|it| it.ends_with(&this)) =>
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             bound => return bound,
         }
     }

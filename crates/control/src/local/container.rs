@@ -3,6 +3,7 @@
 //! A task owns the process and the probes; everybody else sees the status it leaves, and may tell it to stop.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,10 +20,10 @@ use super::back_off::BackOff;
 use super::descendants;
 use super::leftovers::Leftovers;
 use super::log::Logs;
-use super::memory;
 use super::probe::{self, Purpose, Subject};
 use super::process::{Exit, Launch, Process};
 use super::running::{ContainerName, Running, Stay};
+use super::{listening, memory};
 use crate::events::{Event, Recorder};
 
 /// Everything needed to run a container.
@@ -107,6 +108,10 @@ struct Ended {
     for_its_memory: bool,
 }
 
+/// How long a process may take to listen at its ports before it is looked at which they are.
+const SETTLED: Duration = Duration::from_millis(500);
+/// Before the addresses at which a process listens, in the message about a probe that asks elsewhere.
+pub const LISTENS_AT: &str = "the process listens at ";
 /// How often the memory of a container with a limit is looked at.
 const MEMORY_PERIOD: Duration = Duration::from_secs(1);
 /// How long the end of a log is waited for after the process has ended.
@@ -249,7 +254,7 @@ impl Runner {
     ) -> Ended {
         let mut probes = Probes::new(self);
         self.on_started_if(probes.begin(), &mut probes, status);
-        let mut was_ready = false;
+        let (mut was_ready, begin) = (false, Instant::now());
         let mut memory_checks = interval(MEMORY_PERIOD);
         loop {
             // Without a readiness probe, running says little: such a container has to run for a while to count as good.
@@ -262,6 +267,9 @@ impl Runner {
                     return Ended { exit: self.end(process).await, was_ready, for_its_memory: false };
                 }
                 Some(answer) = probes.answers.recv() => {
+                    // Until then a process that starts may not have come to listen where it will.
+                    let is_settled = begin.elapsed() >= SETTLED;
+                    self.tell_of_failure(&answer, is_settled.then(|| process.pid()));
                     if !self.take_in(&answer, &mut probes, status) {
                         self.change(status, |status| status.is_ready = false);
                         return Ended { exit: self.end(process).await, was_ready, for_its_memory: false };
@@ -277,14 +285,27 @@ impl Runner {
         }
     }
 
+    /// Tells that a probe failed: at the regular times, and in between where it will hardly get better by itself. So it is
+    /// when a settled process listens, and not where it is asked.
+    fn tell_of_failure(&self, answer: &probe::Answer, settled: Option<u32>) {
+        let elsewhere = match (&answer.result, settled) {
+            (Err(probe::Failure::Refused(_)), Some(pid)) => listening::addresses(pid),
+            _ => BTreeSet::new(),
+        };
+        let elsewhere: Vec<String> = elsewhere.iter().map(ToString::to_string).collect();
+        let why = match &answer.result {
+            Err(why) if !elsewhere.is_empty() => format!("{why}; {LISTENS_AT}{}", elsewhere.join(", ")),
+            _ => match answer.told_failure() {
+                Some(why) => why.to_string(),
+                None => return,
+            },
+        };
+        let message = format!("{:?} probe failed: {why}", answer.purpose);
+        self.record(&Event::warning("Unhealthy", message));
+    }
+
     /// Takes in what a probe was answered. `false`: the container has to be restarted.
     fn take_in(&self, answer: &probe::Answer, probes: &mut Probes<'_>, status: &RefCell<Status>) -> bool {
-        if let Err(why) = &answer.result
-            && answer.is_regular
-        {
-            let message = format!("{:?} probe failed: {why}", answer.purpose);
-            self.record(&Event::warning("Unhealthy", message));
-        }
         match (answer.purpose, answer.verdict) {
             // It has started: what the probe said besides, before it was told to stop, is of no interest.
             (Purpose::Startup, _) if status.borrow().has_started => {}

@@ -6,6 +6,8 @@
 
 mod http;
 
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -30,12 +32,22 @@ pub(super) enum Purpose {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) purpose: Purpose,
-    /// Why it failed.
-    pub(super) result: Result<(), String>,
+    pub(super) result: Result<(), Failure>,
     /// Whether it was one of the regular times.
     pub(super) is_regular: bool,
     /// Set when a threshold is reached: enough successes in a row, or enough failures.
     pub(super) verdict: Option<bool>,
+}
+
+/// Why a probe failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Somebody answered, with a status that is no success.
+    Status(u16),
+    /// Nobody listens there.
+    Refused(String),
+    /// Nobody answered, or not in a way that counts.
+    Other(String),
 }
 
 /// Whom a probe asks.
@@ -58,7 +70,7 @@ pub(super) async fn watch(purpose: Purpose, probe: Probe, subject: Subject, tell
         let (at, is_regular) = times.next(Instant::now());
         sleep_until(at).await;
         let asked = timeout(probe.timeout, ask(&probe.handler, &subject)).await;
-        let result = asked.unwrap_or_else(|_| Err(format!("no answer within {:?}", probe.timeout)));
+        let result = asked.unwrap_or_else(|_| Err(format!("no answer within {:?}", probe.timeout).into()));
         let verdict =
             if is_regular || result.is_ok() { tracker.record(&probe, result.is_ok()) } else { None };
         if result.is_ok() {
@@ -70,7 +82,7 @@ pub(super) async fn watch(purpose: Purpose, probe: Probe, subject: Subject, tell
     }
 }
 
-async fn ask(handler: &ProbeHandler, subject: &Subject) -> Result<(), String> {
+async fn ask(handler: &ProbeHandler, subject: &Subject) -> Result<(), Failure> {
     match handler {
         ProbeHandler::Http { port, path, headers } => {
             http::get(SocketAddr::new(subject.address, *port), path, headers).await
@@ -80,9 +92,9 @@ async fn ask(handler: &ProbeHandler, subject: &Subject) -> Result<(), String> {
             TcpStream::connect(address)
                 .await
                 .map(drop)
-                .map_err(|error| format!("dial tcp {address}: {error}"))
+                .map_err(|error| Failure::of_connecting(&error, format!("dial tcp {address}: {error}")))
         }
-        ProbeHandler::Exec { command } => run(command, subject).await,
+        ProbeHandler::Exec { command } => Ok(run(command, subject).await?),
     }
 }
 
@@ -95,6 +107,42 @@ async fn run(command: &[String], subject: &Subject) -> Result<(), String> {
         Exit::Code(0) => Ok(()),
         Exit::Code(code) => Err(format!("command `{program}` exited with {code}")),
         Exit::Signal(signal) => Err(format!("command `{program}` was ended by signal {signal}")),
+    }
+}
+
+// === impl Answer, Failure ===
+
+impl Answer {
+    /// The failure that people hear of, if it was one: those between the regular times only where asking again will hardly
+    /// help, because whoever answered does not know the question.
+    pub(super) fn told_failure(&self) -> Option<&Failure> {
+        let failure = self.result.as_ref().err()?;
+        (self.is_regular || matches!(failure, Failure::Status(400..=499))).then_some(failure)
+    }
+}
+
+impl Failure {
+    /// Why no connection came about, in words of the caller's.
+    fn of_connecting(error: &io::Error, problem: String) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused(problem),
+            _ => Self::Other(problem),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "HTTP probe failed with statuscode: {status}"),
+            Self::Refused(problem) | Self::Other(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(problem: String) -> Self {
+        Self::Other(problem)
     }
 }
 
@@ -250,6 +298,24 @@ mod tests {
         assert_eq!(times.next(start), (start, false));
         times.succeeded();
         assert_eq!(times.next(start), (start + Duration::from_secs(10), true));
+    }
+
+    #[test]
+    fn an_answer_that_the_path_is_not_known_is_told_before_the_first_regular_time() {
+        let told = |failure: Failure, is_regular| {
+            let answer =
+                Answer { purpose: Purpose::Readiness, result: Err(failure), is_regular, verdict: None };
+            answer.told_failure().map(ToString::to_string)
+        };
+        let unknown = "HTTP probe failed with statuscode: 404".to_owned();
+        assert_eq!(told(Failure::Status(404), false), Some(unknown));
+        assert_eq!(told(Failure::Status(503), false), None, "a server that starts says so");
+        assert_eq!(
+            told("refused".to_owned().into(), false),
+            None,
+            "a process that starts listens to nobody yet"
+        );
+        assert_eq!(told("refused".to_owned().into(), true).as_deref(), Some("refused"));
     }
 
     #[test]

@@ -17,7 +17,8 @@ const NOTE: &str = "earlier/";
 
 impl Store {
     /// The earlier versions of all objects that have one.
-    pub(crate) fn earlier_versions(&self) -> Vec<Object> {
+    #[must_use]
+    pub fn earlier_versions(&self) -> Vec<Object> {
         let notes = self.notes_with_prefix(NOTE);
         let values = notes.iter().filter_map(|(_, note)| serde_json::from_str(note).ok());
         values.filter_map(|value| Object::from_value(value).ok()).collect()

@@ -69,9 +69,10 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let manifests = manifests::read(&options.paths.required()?)?;
     let (mut defaults, env_findings) = options.environment.defaults()?;
     defaults.exposure = crate::findings::exposure(options.public, options.allow_unprotected);
-    let objects: Objects = manifests.objects.into_iter().collect();
+    let objects: Objects = manifests.objects.iter().cloned().collect();
     let read = manifests.findings.into_iter().chain(env_findings).collect();
-    let findings = manifest::findings_of_files(read, &objects, &defaults);
+    let mut findings = manifest::findings_of_files(read, &objects, &defaults);
+    manifests::add_words_of_api(&manifests.objects, &mut findings);
     match options.output {
         Output::Json => output::say(&(manifest::findings_json(&findings) + "\n"))?,
         Output::Text => print_text(&findings, globals)?,

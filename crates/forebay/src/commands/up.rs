@@ -28,6 +28,7 @@ use crate::globals::Globals;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
+use crate::progress::Written;
 use crate::signals::{Signals, Wish};
 use crate::{bundle, certificate, findings, reread, runtime};
 
@@ -157,8 +158,10 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
     let ports = Ports::open(options, &admin, machine, &state_dir)?;
     applied::apply(&store, manifests.objects.clone(), &removal);
+    let refused = manifests::refused(&manifests.objects);
+    let files: Objects = manifests.objects.iter().cloned().collect();
     let found = all_findings(manifests, &store, &defaults(options));
-    findings::print(&found, globals);
+    print_findings(&found, &paths, globals);
     let n_unprotected = findings::n_unprotected(&found);
     if n_unprotected > 0 {
         // The control loop has not had its turn: no load balancer is open.
@@ -168,8 +171,9 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
              leave --public out, or serve it without with --allow-unprotected"
         );
     }
+    let written = Written { findings: found, files, refused };
     let end = tokio::select! {
-        end = report::report_and_wait(options.output, globals, &admin, &ports.platform, &found, start, options.public) => end,
+        end = report::report_and_wait(options.output, globals, &admin, &ports.platform, written, start, options.public) => end,
         end = obey(&mut signals, &store, options, globals) => Ok(end),
         failed = failure("the control loop", &mut control) => Err(failed),
         failed = failure("the data plane", &mut data_plane) => Err(failed),
@@ -231,7 +235,7 @@ fn read_again(store: &Store, options: &Options, globals: &Globals) {
             let objects = manifests.objects.clone();
             let removal = Removal::of(store, &manifests, &paths);
             let found = all_findings(manifests, store, &defaults(options));
-            findings::print(&found, globals);
+            print_findings(&found, &paths, globals);
             if findings::n_unprotected(&found) > 0 {
                 eprintln!(
                     "error: SIGHUP: all stays as it is, because what is above asks for protection that it would not get"
@@ -243,6 +247,14 @@ fn read_again(store: &Store, options: &Options, globals: &Globals) {
             applied::apply(store, objects, &removal);
             eprintln!("SIGHUP: read the manifests again: {}", reread::changes(&before, &store.objects()));
         }
+    }
+}
+
+/// Prints what there is to say, and how much more there would be.
+fn print_findings(found: &[Finding], paths: &[PathBuf], globals: &Globals) {
+    findings::print(found, globals);
+    if let Some(more) = findings::unprinted(found, paths, globals) {
+        eprintln!("{more}");
     }
 }
 
@@ -348,10 +360,12 @@ impl Ports {
 /// What there is to say of the files, among all the objects that there are. Those of the files know their lines.
 fn all_findings(manifests: Manifests, store: &Store, defaults: &Defaults) -> Vec<Finding> {
     let mut objects = Objects::clone(&store.objects());
-    for object in manifests.objects {
-        objects.insert(object);
+    for object in &manifests.objects {
+        objects.insert(object.clone());
     }
-    manifest::findings_of_files(manifests.findings, &objects, defaults)
+    let mut findings = manifest::findings_of_files(manifests.findings, &objects, defaults);
+    manifests::add_words_of_api(&manifests.objects, &mut findings);
+    findings
 }
 
 /// Opens a port on loopback. The error says how to choose another.

@@ -26,6 +26,13 @@ spec:
 
 /// How far the Service and what stands alone is, in words.
 fn told(manifests: &str, status: &Value) -> String {
+    told_with(manifests, status, Vec::new(), "")
+}
+
+/// The same with other objects that are there, and with versions of objects from before.
+fn told_with(manifests: &str, status: &Value, others: Vec<Object>, earlier: &str) -> String {
+    let earlier: Objects = manifest::read("e.yaml", earlier).objects.into_iter().collect();
+    let files: Objects = manifest::read("f.yaml", manifests).objects.into_iter().collect();
     let mut objects: Objects = manifest::read("f.yaml", manifests).objects.into_iter().collect();
     let deployments: Vec<_> = objects.of_kind("Deployment").cloned().collect();
     for deployment in deployments {
@@ -33,11 +40,14 @@ fn told(manifests: &str, status: &Value) -> String {
         deployment.value["status"] = status.clone();
         objects.insert(deployment);
     }
+    others.into_iter().for_each(|object| drop(objects.insert(object)));
     let defaults = Defaults::default();
     let (compiled, findings) =
         (manifest::compile(&objects, &defaults), manifest::findings(&objects, &defaults));
     let observed = Observed::default();
-    let world = World { objects: &objects, plan: &compiled.plan, observed: &observed, findings: &findings };
+    let (plan, observed) = (&compiled.plan, &observed);
+    let written = Written { findings, files, ..Written::default() };
+    let world = World { objects: &objects, plan, observed, written: &written, earlier: &earlier };
     let mut lines = Vec::new();
     if let Some(service) = objects.get("Service", "default", "api") {
         let source = service.reference();
@@ -51,7 +61,7 @@ fn told(manifests: &str, status: &Value) -> String {
 
 fn line(kind: &str, progress: &Progress) -> String {
     let word = match progress {
-        Progress::Ready => "ready",
+        Progress::Ready | Progress::ReadyAsBefore(_) => "ready",
         Progress::Starting(_) => "starting",
         Progress::Doubtful(_) => "doubtful",
         Progress::Cannot(_) => "cannot",
@@ -150,7 +160,9 @@ fn what_answers_is_ready_whatever_was_found() {
     observed.targets.insert(key, health);
     let listener = ListenerKey { load_balancer: balancer.id.clone(), port: 80 };
     observed.listeners.insert(listener, ListenerState::Open);
-    let world = World { objects: &objects, plan: &compiled.plan, observed: &observed, findings: &findings };
+    let (plan, earlier) = (&compiled.plan, &Objects::default());
+    let written = Written { findings, ..Written::default() };
+    let world = World { objects: &objects, plan, observed: &observed, written: &written, earlier };
     let service = objects.get("Service", "default", "api").unwrap();
     assert_eq!(world.of_balanced(service, Some(balancer)), Progress::Ready);
 }
@@ -170,4 +182,129 @@ fn only_the_last_outcome_of_a_load_balancer_is_told() {
     assert_eq!(told(vec![failed.clone()]).as_deref(), Some("listen-ports: not JSON"));
     assert_eq!(told(vec![failed.clone(), event("a", "SuccessfullyReconciled", 10)]), None);
     assert!(told(vec![failed, event("a", "SuccessfullyReconciled", 8)]).is_some());
+}
+
+fn object(value: Value) -> Object {
+    Object::from_value(value).unwrap()
+}
+
+/// The pod of the Deployment, which runs and is not ready, and what was told of it so often.
+fn unhealthy(probe: &Value, message: &str, count: u32) -> Vec<Object> {
+    let mut container = probe.clone();
+    container["name"] = json!("main");
+    let pod = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "api-1", "namespace": "default", "labels": {"app": "api"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "api-1"}]},
+        "spec": {"containers": [container]},
+        "status": {"containerStatuses": [{"name": "main", "ready": false,
+            "state": {"running": {"startedAt": "2026-11-30T12:00:00Z"}}}]}});
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"},
+        "involvedObject": {"kind": "Pod", "name": "api-1"}, "reason": "Unhealthy", "message": message,
+        "count": count, "lastTimestamp": "2026-11-30T12:00:01Z"});
+    vec![object(pod), object(event)]
+}
+
+#[test]
+fn a_probe_that_is_answered_404_is_told_with_its_place_and_the_paths_that_answer() {
+    let probe = json!({"readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}}});
+    let text = GOOD
+        .replace("image: forebay,", "image: forebay, readinessProbe: {httpGet: {path: /ready, port: 8080}},");
+    let of = |message: &str, count| told_with(&text, &json!({}), unhealthy(&probe, message, count), "");
+    let unknown = "Readiness probe failed: HTTP probe failed with statuscode: 404";
+    assert_eq!(
+        of(unknown, 3),
+        "Service doubtful the readiness probe is answered 404 at `/ready`, so no replica gets traffic f.yaml:8:81\ncomplete"
+    );
+    for (message, count) in [
+        (unknown, 2),
+        ("Readiness probe failed: HTTP probe failed with statuscode: 503", 9),
+        ("Liveness probe failed: HTTP probe failed with statuscode: 404", 3),
+    ] {
+        assert!(of(message, count).starts_with("Service starting waiting for targets"), "{message} {count}");
+    }
+    let refused =
+        "Readiness probe failed: Get \"http://127.78.0.1:8080/ready\": Connection refused (os error 111)";
+    let told = of(refused, 3);
+    assert!(told.starts_with("Service doubtful the readiness probe finds nobody at port 8080"), "{told}");
+    assert!(told.contains(" f.yaml:8:"), "{told}");
+    let told = of(&format!("{refused}; the process listens at 127.0.0.1:8080"), 3);
+    assert!(told.contains("though the process listens at 127.0.0.1:8080 only"), "{told}");
+}
+
+#[test]
+fn a_deployment_whose_last_good_version_runs_is_ready_and_says_which() {
+    let broken = GOOD.replace("image: forebay", "image: nginx");
+    let alone = |text: &str| text.split("---").next().unwrap().to_owned();
+    let told = told_with(&alone(&broken), &available(), Vec::new(), &alone(GOOD));
+    let sentence =
+        "Deployment ready this version cannot be used, so the last good one goes on: image `nginx`";
+    assert!(told.starts_with(sentence), "{told}");
+    let starting = told_with(&broken, &json!({}), Vec::new(), &alone(GOOD));
+    assert!(starting.starts_with("Service starting waiting for targets"), "{starting}");
+}
+
+#[test]
+fn a_service_is_waited_for_whose_pods_have_the_labels_of_the_last_good_version() {
+    let broken = GOOD
+        .replace("image: forebay", "image: nginx")
+        .replace("metadata: {labels: {app: api}}", "metadata: {labels: {app: web}}");
+    let told = told_with(&broken, &json!({}), Vec::new(), GOOD.split("---").next().unwrap());
+    assert!(told.starts_with("Service starting waiting for targets"), "{told}");
+}
+
+#[test]
+fn a_gateway_whose_port_is_taken_is_told_with_the_address_and_the_fix() {
+    let text = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: iris}\nspec: {predictor: {sklearn: {storageUri: m.pkl}}}\n";
+    let objects: Objects = manifest::read("f.yaml", text).objects.into_iter().collect();
+    let plan = manifest::compile(&objects, &Defaults::default()).plan;
+    let gateway = &plan.load_balancers[0];
+    let listener = ListenerKey { load_balancer: gateway.id.clone(), port: 80 };
+    let mut observed = Observed::default();
+    let problem = "0.0.0.0:80 is in use by `nginx` (pid 7)".to_owned();
+    observed.listeners.insert(listener, ListenerState::Failed(problem));
+    let (written, earlier) = (&Written::default(), &Objects::default());
+    let world = World { objects: &objects, plan: &plan, observed: &observed, written, earlier };
+    let service = objects.of_kind("InferenceService").next().unwrap();
+    let progress = world.of_inference_service(service, Some(gateway));
+    let Progress::Cannot(cause) = progress else { panic!("{progress:?}") };
+    assert_eq!(cause.reason, "port 80: 0.0.0.0:80 is in use by `nginx` (pid 7)");
+    assert_eq!(cause.fix.as_deref(), Some("end the process that has the port, or leave --public out"));
+}
+
+#[test]
+fn a_container_that_ends_again_and_again_says_how_it_ended() {
+    for (terminated, how) in [
+        (
+            json!({"exitCode": 3, "reason": "Error", "message": "no model"}),
+            "CrashLoopBackOff (exit code 3): no model",
+        ),
+        (
+            json!({"exitCode": 137, "signal": 9, "reason": "OOMKilled", "message": "m"}),
+            "CrashLoopBackOff (OOMKilled, signal 9): m",
+        ),
+        (json!({"exitCode": 0, "reason": "Completed"}), "CrashLoopBackOff (exit code 0): back-off 10s"),
+    ] {
+        let pod = object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "api-1"},
+            "status": {"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                "lastState": {"terminated": terminated}}]}}));
+        assert_eq!(failure_of_pod(&pod).unwrap(), format!("Pod default/api-1: {how}"));
+    }
+}
+
+#[test]
+fn what_was_refused_and_never_was_there_is_told_as_failed() {
+    let files = manifest::read("f.yaml", &GOOD.replace("  selector", "  replicas: two\n  selector")).objects;
+    let refused = files[0].reference();
+    let finding = Finding::new(&codes::FIELD_INVALID, "no number").at(&files[0], "spec.replicas");
+    let written = Written { findings: vec![finding], refused: [refused].into(), ..Written::default() };
+    let (objects, observed) = (Objects::default(), Observed::default());
+    let world = World {
+        objects: &objects,
+        plan: &Plan::default(),
+        observed: &observed,
+        written: &written,
+        earlier: &objects,
+    };
+    let alone = world.workloads_alone();
+    assert_eq!(line(&alone[0].object.kind, &alone[0].progress), "Deployment cannot no number f.yaml:5:3");
 }

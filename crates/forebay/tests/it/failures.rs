@@ -248,5 +248,8 @@ spec:
     assert_eq!((&told["ready"], &told["endpoints"][0]["state"]), (&false.into(), &"failed".into()));
     let message = told["endpoints"][0]["message"].as_str().unwrap();
     assert!(message.starts_with("Pod default/bad-"), "{message}");
-    assert!(message.ends_with(": CrashLoopBackOff: error: `/nowhere/model.pkl` is not there"), "{message}");
+    assert!(
+        message.ends_with(": CrashLoopBackOff (exit code 1): error: `/nowhere/model.pkl` is not there"),
+        "{message}"
+    );
 }

@@ -42,6 +42,39 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
+fn a_readiness_probe_that_asks_a_wrong_path_is_told_with_the_paths_that_answer() {
+    let folder = folder(&[("web.yaml", &web("/ready"))]);
+    let path = folder.path().join("web.yaml").display().to_string();
+    let platform = Platform::start(FOREBAY, &[&path]);
+    let endpoint = &platform.ready()["endpoints"][0];
+    assert_eq!(endpoint["state"], "failed");
+    let message = endpoint["message"].as_str().unwrap();
+    assert!(message.starts_with("the readiness probe is answered 404 at `/ready`"), "{message}");
+    assert_eq!(endpoint["place"], format!("{path}:16:23"));
+    let pod = platform.ok(&["get", "pods", "-n", "shop", "-o", "jsonpath={.items[0].status.podIP}"]);
+    let replica: SocketAddr = format!("{pod}:8080").parse().unwrap();
+    let (_, paths) = endpoint["fix"].as_str().unwrap().split_once(": ").unwrap();
+    for path in paths.split(", ") {
+        wait_until("the paths that are named answer", || Request::get(replica, path).send().status == 200);
+    }
+}
+
+#[test]
+fn a_probe_of_a_port_at_which_the_process_does_not_listen_is_told_with_those_at_which_it_does() {
+    let ours = web("/v2/health/ready");
+    let other = ours
+        .replace("image: forebay", "image: any")
+        .replace("args: [serve, ", &format!("command: [\"{FOREBAY}\", serve, --port, \"9000\", "));
+    let folder = folder(&[("web.yaml", &other)]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let endpoint = &platform.ready()["endpoints"][0];
+    let message = endpoint["message"].as_str().unwrap();
+    let begin = "the readiness probe finds nobody at port 8080, though the process listens at ";
+    assert!(message.starts_with(begin) && message.ends_with(":9000"), "{message}");
+    assert!(endpoint["fix"].as_str().unwrap().ends_with(":9000"), "{endpoint}");
+}
+
+#[test]
 fn a_platform_that_is_stopped_is_told_and_not_waited_for() {
     let platform = Platform::start(FOREBAY, &[&project("examples/iris")]);
     let pid = platform.pid().to_string();
@@ -106,4 +139,28 @@ fn what_came_from_files_that_are_gone_is_deleted_by_their_path() {
     assert!(said.contains("deployment.apps \"web\" deleted"), "{said}");
     let left = platform.ok(&["get", "deploy,svc", "-A"]);
     assert!(!left.contains("web") && left.contains("iris"), "{left}");
+}
+
+#[test]
+fn a_type_error_in_a_file_is_refused_in_the_words_of_the_api_and_what_worked_goes_on() {
+    let good = web("/v2/health/ready");
+    let broken = good.replace("  selector: {matchLabels", "  replicas: \"two\"\n  selector: {matchLabels");
+    let files = folder(&[("web.yaml", &good), ("broken.yaml", &broken)]);
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let mut platform = Platform::start(FOREBAY, &[&path("web.yaml")]);
+    let refused = platform.run(&["apply", "-f", &path("broken.yaml")]);
+    let words = "json: cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32";
+    assert!(!refused.status.success() && said(&refused).contains(words), "{refused:?}");
+    let checked = platform.run(&["check", &path("broken.yaml")]);
+    assert!(!checked.status.success() && said(&checked).contains(words), "{checked:?}");
+    assert!(said(&checked).contains("broken.yaml:6:3"), "{checked:?}");
+    platform.stop();
+    std::fs::copy(path("broken.yaml"), path("web.yaml")).unwrap();
+    platform.start_again(&[&path("web.yaml")]);
+    let told = platform.ready();
+    assert_eq!(told["ready"], true, "{told}");
+    let message = told["endpoints"][0]["message"].as_str().unwrap();
+    assert!(message.contains("the last good one goes on: ") && message.contains(words), "{message}");
+    let generation = "jsonpath={.metadata.generation} {.spec.replicas}";
+    assert_eq!(platform.ok(&["get", "deploy", "web", "-n", "shop", "-o", generation]), "1 1");
 }

@@ -124,6 +124,19 @@ fn a_broken_change_and_then_a_crash_leave_what_worked_serving() {
         assert!(String::from_utf8_lossy(&status.stderr).contains("generation 1 goes on: "), "{status:?}");
         platform.kill();
         platform.start_again(&start);
+        let told = platform.ready();
+        assert_eq!(
+            (&told["ready"], &told["endpoints"][0]["state"]),
+            (&true.into(), &"ready".into()),
+            "{told}"
+        );
+        let message = told["endpoints"][0]["message"].as_str().unwrap();
+        for words in [
+            "this version cannot be used, so the last good one goes on: healthcheck-interval-seconds",
+            "; Deployment shop/web: generation 2 cannot be used, so generation 1 goes on: image `nginx:1.27`",
+        ] {
+            assert!(message.contains(words), "{message}");
+        }
     }
     let _ = platform.ok(&["apply", "-f", &path("mended.yaml")]);
     platform.wait_for(

@@ -164,6 +164,12 @@ impl Violation {
         Self::new(field, Fault::Invalid(value.to_string(), why.into()))
     }
 
+    /// Whether it means something here all the same, so that a file that says so is followed.
+    #[must_use]
+    pub fn is_bearable(&self) -> bool {
+        self.is_bearable
+    }
+
     /// Whether the object cannot even be decoded; otherwise it is invalid.
     #[must_use]
     pub fn is_undecodable(&self) -> bool {

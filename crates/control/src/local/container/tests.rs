@@ -63,7 +63,7 @@ impl Case {
         let text = |event: &serde_json::Value, field: &str| event[field].as_str().unwrap().to_owned();
         let told =
             events.iter().map(|event| text(&event.value, "reason") + " " + &text(&event.value, "message"));
-        told.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        told.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     async fn run<F: Future>(&self, test: impl FnOnce(Handle) -> F) -> F::Output {

@@ -5,26 +5,33 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::Failure;
+
 /// The longest status line that is read.
 const LINE_BYTES: usize = 1024;
 
 /// Asks for a path; 200 to 399 is success. The caller limits the time.
-pub(super) async fn get(address: SocketAddr, path: &str, headers: &[(String, String)]) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("Get \"http://{address}{path}\": {error}");
-    let mut stream = TcpStream::connect(address).await.map_err(failed)?;
-    stream.write_all(request(address, path, headers).as_bytes()).await.map_err(failed)?;
+pub(super) async fn get(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(String, String)],
+) -> Result<(), Failure> {
+    let failed = |error: &std::io::Error| format!("Get \"http://{address}{path}\": {error}");
+    let connected = TcpStream::connect(address).await;
+    let mut stream = connected.map_err(|error| Failure::of_connecting(&error, failed(&error)))?;
+    stream.write_all(request(address, path, headers).as_bytes()).await.map_err(|error| failed(&error))?;
     let mut answer = [0; LINE_BYTES];
     let mut n_read = 0;
     while n_read < LINE_BYTES && !answer[..n_read].contains(&b'\n') {
-        match stream.read(&mut answer[n_read..]).await.map_err(failed)? {
+        match stream.read(&mut answer[n_read..]).await.map_err(|error| failed(&error))? {
             0 => break,
             n => n_read += n,
         }
     }
     match status_of(&answer[..n_read]) {
         Some(200..=399) => Ok(()),
-        Some(status) => Err(format!("HTTP probe failed with statuscode: {status}")),
-        None => Err(format!("Get \"http://{address}{path}\": malformed HTTP response")),
+        Some(status) => Err(Failure::Status(status)),
+        None => Err(format!("Get \"http://{address}{path}\": malformed HTTP response").into()),
     }
 }
 

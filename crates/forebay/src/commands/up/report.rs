@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use manifest::Finding;
 use serde_json::json;
 
 use crate::admin::Admin;
@@ -12,7 +11,7 @@ use crate::endpoints::{self, Endpoint};
 use crate::globals::Globals;
 use crate::output::{self, Output};
 use crate::platform::Platform;
-use crate::progress::{Cause, Progress, Workload};
+use crate::progress::{Cause, Progress, Workload, Written};
 use crate::{memory, reach, sample};
 
 /// How long the platform waits for endpoints without a word.
@@ -33,18 +32,17 @@ struct State {
     is_complete: bool,
 }
 
-/// Waits until everything is there that can be, says so, and goes on for as long as nobody ends it. The findings are those
-/// of the manifests, which know their places.
+/// Waits until everything is there that can be, says so, and goes on for as long as nobody ends it.
 pub(super) async fn report_and_wait(
     output: Output,
     globals: &Globals,
     admin: &Admin,
     platform: &Platform,
-    findings: &[Finding],
+    written: Written,
     start: Instant,
     is_public: bool,
 ) -> anyhow::Result<End> {
-    let state = settled(admin, findings).await;
+    let state = settled(admin, &written).await;
     let seconds = start.elapsed().as_secs_f64();
     // Whoever opens ports to others hears of it, however quiet it is to be.
     let reach = (is_public || !globals.quiet)
@@ -58,12 +56,13 @@ pub(super) async fn report_and_wait(
         }
         Output::Text => print_text(&state, platform, seconds, reach, globals).await,
     }
+    drop((state, written));
     memory::forget_the_start();
     std::future::pending().await
 }
 
 /// What there is, once nothing is on its way any more, and what starts beside the first has had a moment.
-async fn settled(admin: &Admin, findings: &[Finding]) -> State {
+async fn settled(admin: &Admin, written: &Written) -> State {
     // The control loop has its first turn before anybody asks what came of it: statuses of an earlier start say nothing.
     tokio::task::yield_now().await;
     let mut observed = admin.observed.clone();
@@ -72,7 +71,7 @@ async fn settled(admin: &Admin, findings: &[Finding]) -> State {
     let mut deadline = start + READY_PATIENCE;
     let mut has_told = false;
     loop {
-        let state = State::now(admin, findings);
+        let state = State::now(admin, written);
         if !has_told && start.elapsed() > QUIET_PATIENCE {
             has_told = true;
             state.tell_who_is_waited_for();
@@ -95,7 +94,7 @@ async fn settled(admin: &Admin, findings: &[Finding]) -> State {
 
 fn print_json(state: &State, platform: &Platform, seconds: f64) {
     let line = json!({
-        "ready": !state.has(|progress| *progress != Progress::Ready),
+        "ready": state.all().all(Progress::is_ready),
         "seconds": (seconds * 1000.0).round() / 1000.0,
         "endpoints": endpoints::json(&state.endpoints),
         "workloads": endpoints::workloads_json(&state.workloads),
@@ -119,7 +118,7 @@ async fn print_text(
     for Workload { object, progress } in &state.workloads {
         text.push_str(&format!("{object}  {}\n", described(progress, "runs; no load balancer leads to it")));
     }
-    match state.all().filter(|progress| **progress != Progress::Ready).count() {
+    match state.all().filter(|progress| !progress.is_ready()).count() {
         0 => text.push_str(&format!("ready in {seconds:.2} s\n")),
         n_left => text.push_str(&format!("started in {seconds:.2} s, {n_left} not ready\n")),
     }
@@ -131,7 +130,7 @@ async fn print_text(
     }
     let mut lines = Vec::new();
     for (endpoint, progress) in &state.endpoints {
-        if *progress == Progress::Ready
+        if progress.is_ready()
             && let Some(found) = sample::sample(endpoint).await
         {
             lines.push(sample::curl(endpoint, Some(&found)));
@@ -149,6 +148,7 @@ async fn print_text(
 fn described(progress: &Progress, ready: &str) -> String {
     match progress {
         Progress::Ready => ready.to_owned(),
+        Progress::ReadyAsBefore(sentence) => format!("{ready}\n  note: {sentence}"),
         Progress::Starting(message) => format!("not ready yet: {message}"),
         Progress::Doubtful(cause) | Progress::Cannot(cause) => {
             let Cause { reason, place, fix } = cause;
@@ -169,8 +169,8 @@ fn told(text: &str) {
 // === impl State ===
 
 impl State {
-    fn now(admin: &Admin, findings: &[Finding]) -> Self {
-        admin.look(findings, |world| Self {
+    fn now(admin: &Admin, written: &Written) -> Self {
+        admin.look(written, |world| Self {
             endpoints: endpoints::endpoints(world),
             workloads: world.workloads_alone(),
             is_complete: world.is_complete(),
