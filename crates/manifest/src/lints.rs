@@ -5,6 +5,7 @@
 
 mod action_unused;
 mod aws_limits;
+mod class_params;
 mod health_check_port_instance;
 mod health_check_timeout;
 mod metrics_public;
@@ -78,7 +79,9 @@ pub(crate) fn all<'a>(world: &'a World<'a>, plan: &'a Plan) -> Vec<Finding> {
 
 /// What is to be said of this machine only, where all pods there are stand in the same objects.
 pub(crate) fn here(world: &World<'_>) -> Vec<Finding> {
-    selector::without_pods(world)
+    let mut findings = selector::without_pods(world);
+    findings.extend(class_params::check(world));
+    findings
 }
 
 impl<'a> Context<'a> {

@@ -162,6 +162,24 @@ spec: {ingressClassName: nginx, defaultBackend: {service: {name: web, port: {num
 }
 
 #[test]
+fn parameters_of_no_class_are_told_to_have_no_effect_and_read_all_the_same() {
+    let params = "\
+apiVersion: elbv2.k8s.aws/v1beta1
+kind: IngressClassParams
+metadata: {name: params}
+spec: {schema: internal}
+";
+    let class = "---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: alb}
+spec: {controller: ingress.k8s.aws/alb, parameters: {kind: IngressClassParams, name: params}}
+";
+    assert_eq!(told(params), ["3 kind-ignored ", "4 field-unknown spec.schema"]);
+    assert_eq!(told(&format!("{params}{class}")), ["4 field-unknown spec.schema"]);
+}
+
+#[test]
 fn notes_about_kinds_that_are_told_object_by_object_are_left_out() {
     let text = "\
 apiVersion: autoscaling/v2
