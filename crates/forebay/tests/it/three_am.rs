@@ -131,6 +131,7 @@ fn the_history_of_a_rollout_is_there_after_the_platform_was_killed() {
     assert!(before.lines().all(|line| events(&platform).contains(line)), "{before}");
     let _ = kubectl(&platform, &["rollout", "undo", "deployment/api"]);
     wait_until("the numbers go on", || revisions(&platform).last() == Some(&3));
+    assert_eq!(revisions(&platform), [2, 3], "the version that is gone back to is the one of before");
     let tier = "jsonpath={.spec.template.spec.containers[0].env[0].value}";
     assert_eq!(platform.ok(&["get", "deployment", "api", "-o", tier]), "one");
 }

@@ -48,6 +48,8 @@ fn fill_pod_spec(spec: &mut Map<String, Value>) {
 }
 
 fn fill_container(container: &mut Map<String, Value>) {
+    // Clients with types send it back: without it a template that `kubectl rollout undo` brings is another one.
+    set_missing(container, [("resources", json!({}))]);
     for port in items(container, "ports") {
         set_missing(port, [("protocol", json!("TCP"))]);
     }
