@@ -24,37 +24,17 @@
 
 mod date;
 mod expression;
+mod file;
 
 use std::collections::HashSet;
-use std::path::Path;
-use std::time::Duration;
 
-use serde::Deserialize;
-
-use crate::example::{self, Saved};
-use crate::load::{MAX_SETTINGS_BYTES, read_within};
 use crate::rows::{Cell, Column, short};
-use crate::{Batch, Batching, Columns, DataType, Field, InputError, InputProblem, LoadError, Method, Scalar};
+use crate::{Batch, Columns, DataType, Field, InputError, InputProblem, Scalar, nearest};
 use date::{DatePart, PARTS};
 use expression::Expression;
+use file::Feature;
 
-/// The name of the file.
-pub(crate) const FILE: &str = "forebay.yaml";
-
-/// What the file says.
-#[derive(Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) name: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) features: Option<Features>,
-    /// Rows to try the model with.
-    pub(crate) example: Option<Batch>,
-    pub(crate) batching: Option<Batching>,
-    /// What the model is asked for when a request does not say.
-    pub(crate) method: Option<Method>,
-    /// From which probability on a row has the second of two classes.
-    pub(crate) threshold: Option<f64>,
-}
+pub(crate) use file::{FILE, Settings, batching, check_name, parse, read};
 
 /// Columns that are given, and columns that are made of them.
 #[derive(Debug)]
@@ -110,119 +90,10 @@ enum Origin {
     Made(usize),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    version: Option<String>,
-    #[serde(default)]
-    features: Vec<Feature>,
-    #[serde(default)]
-    columns: Option<Vec<String>>,
-    #[serde(default)]
-    example: Option<Saved>,
-    #[serde(default)]
-    method: Option<String>,
-    #[serde(default)]
-    threshold: Option<f64>,
-    #[serde(default)]
-    max_batch_size: Option<usize>,
-    #[serde(default)]
-    max_batch_time: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Feature {
-    name: String,
-    #[serde(default, rename = "type")]
-    datatype: Option<String>,
-    #[serde(default)]
-    default: Option<Plain>,
-    #[serde(default)]
-    from: Option<String>,
-    #[serde(default)]
-    part: Option<String>,
-    #[serde(default)]
-    expression: Option<String>,
-    #[serde(default)]
-    value: Option<Plain>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Plain {
-    Boolean(bool),
-    Long(i64),
-    Double(f64),
-    Text(String),
-}
-
-/// Reads the file of a folder, if there is one.
-pub(crate) fn read(folder: &Path) -> Result<Settings, LoadError> {
-    let path = folder.join(FILE);
-    if !path.is_file() {
-        return Ok(Settings::default());
-    }
-    let bytes = read_within(folder, &path, MAX_SETTINGS_BYTES)?;
-    parse(&String::from_utf8_lossy(&bytes)).map_err(|problem| LoadError::Settings { path, problem })
-}
-
-/// Reads the text of the file. The problem, in words, if something in it is wrong.
-pub(crate) fn parse(text: &str) -> Result<Settings, String> {
-    let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    let features = match (file.features.is_empty(), file.columns) {
-        (true, None) => None,
-        (true, Some(_)) => return Err("`columns` needs `features`, of which the columns are some".to_owned()),
-        (false, columns) => Some(Features::new(&file.features, columns)?),
-    };
-    let no_rows = "`example` must have rows of one length, whose columns are of one type each";
-    let example = file.example.map(|saved| example::batch(saved, None).ok_or(no_rows)).transpose()?;
-    let batching = batching(file.max_batch_size, file.max_batch_time)?;
-    let method = file.method.map(|name| name.parse()).transpose();
-    let method = method.map_err(|problem: String| format!("`method`: {problem}"))?;
-    let threshold = file.threshold;
-    if let Some(threshold) = threshold.filter(|threshold| !(0.0..=1.0).contains(threshold)) {
-        return Err(format!("`threshold`: expected a probability, from 0 to 1, got {threshold}"));
-    }
-    let (name, version) = (file.name, file.version);
-    Ok(Settings { name, version, features, example, batching, method, threshold })
-}
-
-/// Requests for one model wait for others no longer than this.
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
-
-/// What `max_batch_size` and `max_batch_time` say, which MLServer's settings have too. MLServer joins nothing when the time
-/// is 0; here those requests are joined then that wait anyway.
-///
-/// # Errors
-/// The problem, in words, when the time is none.
-pub(crate) fn batching(size: Option<usize>, seconds: Option<f64>) -> Result<Option<Batching>, String> {
-    let seconds = seconds.unwrap_or(0.0);
-    let max_delay = Duration::try_from_secs_f64(seconds).ok().filter(|delay| *delay <= LONGEST_DELAY);
-    let Some(max_delay) = max_delay else {
-        return Err(format!("`max_batch_time`: expected seconds, from 0 to 60, got {seconds}"));
-    };
-    Ok(size.map(|max_rows| Batching { max_rows, max_delay }))
-}
-
 /// Reads an expression and computes it of ones, which is what fuzzers do.
 pub(crate) fn compute(text: &str) {
     if let Ok(expression) = Expression::parse(text) {
         expression.evaluate(|_| 1.0);
-    }
-}
-
-impl From<&Plain> for Scalar {
-    fn from(plain: &Plain) -> Self {
-        match plain {
-            Plain::Boolean(flag) => Self::Boolean(*flag),
-            Plain::Long(long) => Self::Long(*long),
-            Plain::Double(double) => Self::Double(*double),
-            Plain::Text(text) => Self::Text(text.clone()),
-        }
     }
 }
 
@@ -234,6 +105,9 @@ impl Features {
         let (mut given, mut made) = (Vec::new(), Vec::new());
         for (index, feature) in features.iter().enumerate() {
             let problem = |problem: String| format!("features[{index}] (`{}`): {problem}", feature.name);
+            if feature.name.trim().is_empty() {
+                return Err(problem("the name is empty".to_owned()));
+            }
             if !names.insert(&feature.name) {
                 return Err(problem("the name is taken".to_owned()));
             }
@@ -288,19 +162,56 @@ impl Features {
         }
     }
 
+    /// Makes sure that every feature is one of these columns, which are all that the model knows, or that one of them is
+    /// made of it: another one would be asked for, and do nothing.
+    ///
+    /// # Errors
+    /// The problem, in words, with the first feature that nobody needs.
+    pub(crate) fn check_needed(&self, columns: &HashSet<&str>) -> Result<(), String> {
+        let needed = self.behind(columns);
+        let needed: HashSet<&str> = needed.into_iter().map(|origin| self.name(origin)).collect();
+        let Some(index) = self.names.iter().position(|name| !needed.contains(name.as_str())) else {
+            return Ok(());
+        };
+        let name = &self.names[index];
+        let mut known: Vec<&str> = columns.iter().copied().collect();
+        known.sort_unstable();
+        let not_given = known.iter().copied().filter(|column| !needed.contains(column));
+        let meant = nearest(name, not_given).or_else(|| nearest(name, known.iter().copied()));
+        let help = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the columns of the model are {}", list(&known)),
+        };
+        Err(format!(
+            "features[{index}] (`{name}`): the model has no such column, and none of its columns is made of it; {help}"
+        ))
+    }
+
     /// Notes which columns are needed, from those of the model that must be given.
     pub(crate) fn require(&mut self, required_by_model: &HashSet<&str>) {
-        let mut needed = HashSet::new();
+        let needed = self.behind(required_by_model);
+        for (index, given) in self.given.iter_mut().enumerate() {
+            given.is_required = given.default.is_none() && needed.contains(&Origin::Given(index));
+        }
+    }
+
+    /// The features that are these columns, and those that they are made of.
+    fn behind(&self, columns: &HashSet<&str>) -> HashSet<Origin> {
+        let all = (0..self.given.len()).map(Origin::Given).chain((0..self.made.len()).map(Origin::Made));
+        let mut behind: HashSet<Origin> = all.filter(|origin| columns.contains(self.name(*origin))).collect();
         // What is made of others comes after them.
         for (index, made) in self.made.iter().enumerate().rev() {
-            if required_by_model.contains(&*made.name) || needed.contains(&Origin::Made(index)) {
-                needed.extend(made.of.origins());
+            if behind.contains(&Origin::Made(index)) {
+                behind.extend(made.of.origins());
             }
         }
-        for (index, given) in self.given.iter_mut().enumerate() {
-            let is_needed =
-                needed.contains(&Origin::Given(index)) || required_by_model.contains(&*given.name);
-            given.is_required = given.default.is_none() && is_needed;
+        behind
+    }
+
+    fn name(&self, origin: Origin) -> &str {
+        match origin {
+            Origin::Given(index) => &self.given[index].name,
+            Origin::Made(index) => &self.made[index].name,
         }
     }
 
@@ -400,13 +311,6 @@ impl Given {
     }
 }
 
-impl Feature {
-    /// Whether it is made here, rather than given.
-    fn is_made(&self) -> bool {
-        self.from.is_some() || self.value.is_some() || self.expression.is_some()
-    }
-}
-
 impl Made {
     fn new(feature: &Feature, given: &[Given], made: &[Self]) -> Result<Self, String> {
         if feature.default.is_some() || feature.datatype.is_some() {
@@ -463,6 +367,18 @@ impl std::fmt::Debug for Made {
             Source::Computed { expression, .. } => write!(f, "{} = {expression:?}", self.name),
             Source::Constant(value) => write!(f, "{} = {value:?}", self.name),
         }
+    }
+}
+
+/// Names as they may stand in a message.
+fn list(names: &[&str]) -> String {
+    /// How many of them are shown.
+    const SHOWN: usize = 20;
+
+    let shown = format!("`{}`", names[..names.len().min(SHOWN)].join("`, `"));
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        n_more => format!("{shown} and {n_more} more"),
     }
 }
 

@@ -83,12 +83,13 @@ fn declared_folder(file: &Path) -> Option<&Path> {
 fn load_folder(folder: &Path, part: Option<&str>) -> Result<Model, LoadError> {
     let mut settings = features::read(folder)?;
     let model_settings = read_model_settings(folder)?;
-    settings.name = settings.name.or(model_settings.name);
-    let batching = features::batching(model_settings.max_batch_size, model_settings.max_batch_time);
-    let batching =
-        batching.map_err(|problem| LoadError::Settings { path: folder.join(MODEL_SETTINGS), problem })?;
-    settings.batching = settings.batching.or(batching);
     let parameters = model_settings.parameters.unwrap_or_default();
+    let wrong = |problem| LoadError::Settings { path: folder.join(MODEL_SETTINGS), problem };
+    features::check_name("name", model_settings.name.as_deref()).map_err(wrong)?;
+    features::check_name("parameters.version", parameters.version.as_deref()).map_err(wrong)?;
+    let batching = features::batching(model_settings.max_batch_size, model_settings.max_batch_time);
+    settings.batching = settings.batching.or(batching.map_err(wrong)?);
+    settings.name = settings.name.or(model_settings.name);
     settings.version = settings.version.or(parameters.version);
 
     if let Some(mlflow) = mlflow::read(folder)? {

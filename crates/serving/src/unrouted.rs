@@ -1,9 +1,10 @@
 //! Requests that no route takes: what is said to them, so that the next one is taken.
 
+use models::nearest;
 use net::{Method, StatusCode, Target};
 
 use crate::call::Call;
-use crate::fault::{Cause, Fault, list, nearest, quoted};
+use crate::fault::{Cause, Fault, list, quoted};
 use crate::model_set::ModelSet;
 use crate::protocols::{FALLBACK, PROTOCOLS};
 use crate::reply::Reply;

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::{Column as Named, Values};
+use crate::{Batching, Column as Named, Values};
 
 const RETAIL: &str = r#"
 name: retail-sales
@@ -157,9 +159,17 @@ fn a_date_without_default_leaves_its_parts_missing() {
 #[test]
 fn mistakes_in_the_file_are_named_with_their_place() {
     let problem = |text: &str| parse(text).unwrap_err();
-    assert!(problem("features: [{name: a, tpye: long}]").contains("tpye"));
-    assert!(problem("nmae: x").contains("nmae"));
     for (text, expected) in [
+        ("treshold: 0.3", "`treshold` is not a key that is known here; did you mean `threshold`?"),
+        (
+            "runtime: x",
+            "`runtime` is not a key that is known here; the keys are `name`, `version`, `features`, `columns`, `example`, \
+             `method`, `threshold`, `max_batch_size`, `max_batch_time`",
+        ),
+        (
+            "features: [{name: a, typ: long}]",
+            "features[0]: `typ` is not a key that is known here; did you mean `type`?",
+        ),
         ("features: [{name: a}, {name: a}]", "features[1] (`a`): the name is taken"),
         (
             "features: [{name: a, type: int}]",
@@ -199,6 +209,64 @@ fn mistakes_in_the_file_are_named_with_their_place() {
     ] {
         assert_eq!(problem(text), expected);
     }
+}
+
+#[test]
+fn a_key_without_a_value_is_not_read_as_one_that_is_not_there() {
+    let problem = |text: &str| parse(text).unwrap_err();
+    for (text, expected) in [
+        ("threshold:\nname: a", "`threshold` has no value; write `threshold: 0.3`, or leave it out"),
+        ("threshold: null", "`threshold` has no value; write `threshold: 0.3`, or leave it out"),
+        ("name: ~", "`name` has no value; write `name: retail-sales`, or leave it out"),
+        ("method:", "`method` has no value; write `method: predict_proba`, or leave it out"),
+        (
+            "features:",
+            "`features` has no value; write `features: [{name: price, type: double}]`, or leave it out",
+        ),
+        (
+            "features: [{name: a}, {name: b, default: }]",
+            "features[1]: `default` has no value; write `default: 29.99`, or leave it out",
+        ),
+        ("features: [{name: \"\"}]", "features[0] (``): the name is empty"),
+    ] {
+        assert_eq!(problem(text), expected);
+    }
+    assert!(parse("# nothing yet\n").is_ok());
+}
+
+#[test]
+fn a_name_that_no_path_can_have_is_refused() {
+    for (text, expected) in [
+        ("name: \"\"", "`name` is empty; name the model, or leave the key out"),
+        ("name: \" \"", "`name` is empty; name the model, or leave the key out"),
+        ("name: a/b", "`name` is `a/b`, and a `/` cannot stand in a part of a path; write `name: a-b`"),
+        (
+            "version: 1/2",
+            "`version` is `1/2`, and a `/` cannot stand in a part of a path; write `version: 1-2`",
+        ),
+    ] {
+        assert_eq!(parse(text).unwrap_err(), expected);
+    }
+    assert_eq!(parse("name: Retail sales").unwrap().name.as_deref(), Some("Retail sales"));
+}
+
+#[test]
+fn a_feature_that_no_column_of_the_model_needs_is_refused_with_the_nearest_column() {
+    let features = features(RETAIL);
+    let check = |columns: &[&str]| features.check_needed(&columns.iter().copied().collect());
+    assert_eq!(
+        check(&["store_id", "category", "price", "day_of_week", "month", "currency", "other"]),
+        Ok(())
+    );
+    assert_eq!(
+        check(&["store_id", "category", "prize", "day_of_week", "month", "currency"]).unwrap_err(),
+        "features[2] (`price`): the model has no such column, and none of its columns is made of it; did you mean `prize`?"
+    );
+    // What a column is made of is needed, and what is made for nobody is not.
+    assert_eq!(
+        check(&["store_id", "category", "price", "month", "currency"]).unwrap_err(),
+        "features[4] (`day_of_week`): the model has no such column, and none of its columns is made of it; the columns of the model are `category`, `currency`, `month`, `price`, `store_id`"
+    );
 }
 
 #[test]

@@ -80,6 +80,12 @@ impl Assembly {
                 Some(names.map_err(|problem| Fault::inconsistent(features::FILE, problem))?)
             }
         };
+        if let (Some(features), Some(names)) = (&self.features, &names) {
+            let declared = declared_fields(self.signature.as_ref()).iter().map(|field| field.name.as_str());
+            let known: HashSet<&str> = names.iter().map(String::as_str).chain(declared).collect();
+            let problem = |problem| Fault::inconsistent(features::FILE, problem);
+            features.check_needed(&known).map_err(problem)?;
+        }
         let made_up = made_up_names(&hints).filter(|_| names.is_none());
         let has_own_names = names.is_some();
         let column = |name| EntryColumn { name, is_required: true };
@@ -115,8 +121,17 @@ fn made_up_names(hints: &[Hint]) -> Option<Vec<String>> {
 
 /// The names of a declared signature, for a model that was fitted without.
 fn declared_names(signature: Option<&Signature>, n_columns: Option<usize>) -> Option<Vec<String>> {
-    let Inputs::Columns(fields) = &signature?.inputs else { return None };
-    (Some(fields.len()) == n_columns).then(|| fields.iter().map(|field| field.name.clone()).collect())
+    let fields = declared_fields(signature);
+    let is_whole = signature.is_some() && Some(fields.len()) == n_columns;
+    is_whole.then(|| fields.iter().map(|field| field.name.clone()).collect())
+}
+
+/// The columns of a declared signature.
+fn declared_fields(signature: Option<&Signature>) -> &[Field] {
+    match signature.map(|signature| &signature.inputs) {
+        Some(Inputs::Columns(fields)) => fields,
+        _ => &[],
+    }
 }
 
 /// The names of the columns: those of the model, or else those that are declared. LightGBM writes spaces as `_`; then the

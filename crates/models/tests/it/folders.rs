@@ -420,6 +420,38 @@ fn the_columns_of_a_model_without_names_are_counted() {
 }
 
 #[test]
+fn a_feature_that_the_model_does_not_need_is_refused_when_it_is_loaded() {
+    let check = |model: Content<'_>, yaml: &str, expected: Expect| {
+        check_refused(folder(&[("model.joblib", model), ("forebay.yaml", Text(yaml))]).path(), expected);
+    };
+    check(
+        Fixture("retail-gbr/model.zlib.joblib"),
+        "features: [{name: store_id}, {name: prise, type: double, default: 9.99}]",
+        expect![
+            "`forebay.yaml` in `DIR/model.joblib` is inconsistent: features[1] (`prise`): the model has no such column, and none of its columns is made of it; did you mean `price`?"
+        ],
+    );
+    check(
+        svc(),
+        "{features: [{name: sl}, {name: sw}, {name: pl}, {name: pw}, {name: colour}], columns: [sl, sw, pl, pw]}",
+        expect![
+            "`forebay.yaml` in `DIR/model.joblib` is inconsistent: features[4] (`colour`): the model has no such column, and none of its columns is made of it; the columns of the model are `pl`, `pw`, `sl`, `sw`"
+        ],
+    );
+}
+
+#[test]
+fn a_name_of_another_servers_settings_is_one_that_a_path_can_have() {
+    let settings = folder(&[("model.pkl", svc()), ("model-settings.json", Text(r#"{"name": "a/b"}"#))]);
+    check_refused(
+        settings.path(),
+        expect![
+            "`DIR/model-settings.json`: `name` is `a/b`, and a `/` cannot stand in a part of a path; write `name: a-b`"
+        ],
+    );
+}
+
+#[test]
 fn a_threshold_decides_between_two_classes() {
     const THRESHOLD: &str = "{method: predict_proba, threshold: 0.9}";
     let load = |yaml: &str| {

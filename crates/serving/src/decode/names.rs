@@ -1,9 +1,9 @@
 //! The columns that a request names, and those of them that the model takes.
 
-use models::InputProblem;
+use models::{InputProblem, nearest};
 
 use super::{Form, Schema};
-use crate::fault::{Fault, list, nearest, quoted};
+use crate::fault::{Fault, list, quoted};
 
 /// The columns that a request names.
 ///

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use models::{DataType, Field, Inputs, NamedInput, Signature, position_in_name};
-
-use crate::fault::folded;
+use models::{DataType, Field, Inputs, NamedInput, Signature, folded, position_in_name};
 
 /// What a model takes, made ready for reading.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use models::nearest;
 
 use super::super::column::Misfit;
-use crate::fault::{Fault, list, nearest, quoted};
+use crate::fault::{Fault, list, quoted};
 use crate::json::Scalar;
 
 /// A type of elements.

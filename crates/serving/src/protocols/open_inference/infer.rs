@@ -1,13 +1,13 @@
 //! Inference: tensors in, tensors out. How they are written is the matter of others.
 
-use models::{Data, Method, Prediction};
+use models::{Data, Method, Prediction, nearest};
 
 use super::request::{self, Request};
 use super::{ContentType, Wanted, response};
 use crate::call::{Ask, Asked, Output, Question};
 use crate::content::Content;
 use crate::decode;
-use crate::fault::{Cause, Fault, list, nearest, quoted};
+use crate::fault::{Cause, Fault, list, quoted};
 use crate::model_set::Entry;
 use crate::reply::Reply;
 
