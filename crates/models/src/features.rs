@@ -55,6 +55,8 @@ pub(crate) struct Given {
     pub(crate) default: Option<Scalar>,
     /// Whether the model cannot do without it.
     pub(crate) is_required: bool,
+    /// Whether the model takes what becomes of missing values.
+    takes_missing: bool,
 }
 
 /// A column that is made here.
@@ -187,11 +189,13 @@ impl Features {
         ))
     }
 
-    /// Notes which columns are needed, from those of the model that must be given.
-    pub(crate) fn require(&mut self, required_by_model: &HashSet<&str>) {
-        let needed = self.behind(required_by_model);
+    /// Notes which columns are needed, and which may be missing in some rows, from those of the model that must be given
+    /// and those in which it takes no missing values.
+    pub(crate) fn require(&mut self, required_by_model: &HashSet<&str>, not_missing: &HashSet<&str>) {
+        let (needed, not_missing) = (self.behind(required_by_model), self.behind(not_missing));
         for (index, given) in self.given.iter_mut().enumerate() {
             given.is_required = given.default.is_none() && needed.contains(&Origin::Given(index));
+            given.takes_missing = !not_missing.contains(&Origin::Given(index));
         }
     }
 
@@ -222,6 +226,7 @@ impl Features {
             datatype: given.datatype,
             required: given.is_required,
             default: given.default.clone(),
+            takes_missing: given.takes_missing,
         };
         self.given.iter().map(field).collect()
     }
@@ -307,7 +312,8 @@ impl Given {
         {
             return Err(format!("the default is no `{}`", datatype.as_str()));
         }
-        Ok(Self { name: feature.name.clone(), datatype, default, is_required: true })
+        let name = feature.name.clone();
+        Ok(Self { name, datatype, default, is_required: true, takes_missing: false })
     }
 }
 

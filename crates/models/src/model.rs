@@ -110,6 +110,13 @@ impl Model {
         self.evaluator.entry.has_own_names
     }
 
+    /// The columns that the model was fitted with, in their order, by its names for them: those that no answer depends on
+    /// are among them. None if it has no names.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let columns = self.evaluator.entry.columns.iter().flatten().filter(|_| self.has_column_names());
+        columns.map(|column| column.name.as_str())
+    }
+
     /// The classes that the model tells apart, in the order of its probabilities.
     #[must_use]
     pub fn classes(&self) -> Option<&Data> {

@@ -41,6 +41,8 @@ pub struct Field {
     pub required: bool,
     /// The value it has where it is not given.
     pub default: Option<Scalar>,
+    /// Whether the model takes a missing value there, so that one row may lack what others have.
+    pub takes_missing: bool,
 }
 
 /// Column types, by the names MLflow gives them.

@@ -235,7 +235,7 @@ mod tests {
 
     fn asked(batch: Batch) -> Asked {
         let output = Output { ask: Ask::Method(Method::Predict), name: None, is_binary: None };
-        let decoded = Decoded { batch, form: Form::Tensors, ignored: Vec::new() };
+        let decoded = Decoded { batch, form: Form::Tensors, ignored: Vec::new(), gaps: Vec::new() };
         Asked { decoded, outputs: vec![output], id: None, alias: None, unused: Vec::new() }
     }
 

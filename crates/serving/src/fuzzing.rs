@@ -160,8 +160,13 @@ fn check_size(batch: &models::Batch, body_length: usize) {
 /// What models take: numbers without names, columns with types, columns without, columns of numbers in order, one column of
 /// texts without a name, and two inputs of several columns.
 fn schemas() -> [Schema; 6] {
-    let field =
-        |name: &str, datatype| Field { name: name.to_owned(), datatype, required: true, default: None };
+    let field = |name: &str, datatype| Field {
+        name: name.to_owned(),
+        datatype,
+        required: true,
+        default: None,
+        takes_missing: false,
+    };
     let optional = Field { required: false, ..field("b", DataType::Long) };
     let with_default = Field { default: Some(Scalar::Boolean(true)), ..field("c", DataType::Boolean) };
     let declared = vec![field("a", DataType::Double), optional, with_default, field("d d", DataType::String)];

@@ -333,7 +333,7 @@ impl Ready {
         let LoadedModel { model, loaded_at } = loaded;
         let method = method.unwrap_or_else(|| model.default_method());
         let schema = Schema::new(model.signature(), settings.lenient_column_names);
-        let schema = schema.with_inputs(model.inputs());
+        let schema = schema.with_inputs(model.inputs()).with_columns(model.columns());
         let schema = if model.has_column_names() { schema } else { schema.without_names() };
         let schema = if takes_columns_in_order(&model, method) { schema.in_order() } else { schema };
         let (warm_up, pace) = warm_up(&model, method);

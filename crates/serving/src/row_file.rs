@@ -42,7 +42,8 @@ pub fn read_rows(format: RowFormat, file: &[u8], signature: Option<&Signature>) 
 
 /// Columns of which only the names are known.
 fn undeclared(names: Vec<String>) -> Signature {
-    let field = |name| Field { name, datatype: DataType::Any, required: false, default: None };
+    let field =
+        |name| Field { name, datatype: DataType::Any, required: false, default: None, takes_missing: true };
     let inputs = Inputs::Columns(names.into_iter().map(field).collect());
     Signature { inputs, outputs: Vec::new(), params: Vec::new(), is_declared: false }
 }

@@ -531,13 +531,15 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
 /// The answer in the protocol of the question.
 fn told(entry: &Entry, predict: Predict, asked: &Asked, predictions: &[Prediction]) -> Reply {
     let reply = (predict.tell)(entry, asked, predictions);
+    let quoted_list = |names: &[String]| list(names.iter().map(String::as_str));
+    let unknown: Vec<String> = asked.decoded.ignored.iter().map(ToString::to_string).collect();
     let warnings = [
-        ("ignored, because the model does not know them", &asked.decoded.ignored),
-        ("without effect here", &asked.unused),
+        ("ignored, because the model does not know them", unknown.join(", ")),
+        ("missing in rows that lack them", quoted_list(&asked.decoded.gaps)),
+        ("without effect here", quoted_list(&asked.unused)),
     ];
     let warnings = warnings.iter().filter(|(_, names)| !names.is_empty());
-    let warning =
-        |(what, names): &(&str, &Vec<String>)| format!("{what}: {}", list(names.iter().map(String::as_str)));
+    let warning = |(what, names): &(&str, String)| format!("{what}: {names}");
     let nulls = match reply.n_nulls {
         0 => None,
         1 => Some("1 value is infinite or not a number".to_owned()),

@@ -141,7 +141,7 @@ fn a_bad_date_is_refused_with_row_and_column() {
 fn a_date_without_default_leaves_its_parts_missing() {
     let text = "features: [{name: date, type: datetime}, {name: month, from: date, part: month}]";
     let mut features = features(text);
-    features.require(&HashSet::new());
+    features.require(&HashSet::new(), &HashSet::new());
     let rows = batch(vec![("date", texts(&[Some("2024-05-01"), None]))]);
     check(
         &features,
@@ -152,7 +152,7 @@ fn a_date_without_default_leaves_its_parts_missing() {
     );
     let rows = batch(vec![("other", Values::Long(vec![1]))]);
     check(&features, &rows, expect!["other = 1"]);
-    features.require(&HashSet::from(["month"]));
+    features.require(&HashSet::from(["month"]), &HashSet::new());
     check(&features, &rows, expect!["None None: missing columns: `date`"]);
 }
 
@@ -301,7 +301,9 @@ features:
             margin = 0.5, a missing value
             cost = 5, 20"#]],
     );
-    step.require(&HashSet::from(["margin"]));
+    step.require(&HashSet::from(["margin"]), &HashSet::from(["month"]));
+    let takes_missing = |name: &str| step.fields().iter().any(|field| field.name == name && field.takes_missing);
+    assert_eq!(["price", "date"].map(takes_missing), [true, false]);
     let required: Vec<&str> =
         step.given.iter().filter(|given| given.is_required).map(|given| given.name.as_str()).collect();
     assert_eq!(required, ["price", "date"]);

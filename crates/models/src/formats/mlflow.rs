@@ -228,7 +228,8 @@ fn field((index, spec): (usize, &Spec)) -> Field {
         _ => None,
     };
     let name = spec.name.clone().unwrap_or_else(|| format!("output-{index}"));
-    Field { name, datatype, required: spec.required.unwrap_or(default.is_none()), default }
+    let required = spec.required.unwrap_or(default.is_none());
+    Field { name, datatype, required, default, takes_missing: !required }
 }
 
 /// The name of a numpy type.

@@ -88,7 +88,7 @@ impl Assembly {
         }
         let made_up = made_up_names(&hints).filter(|_| names.is_none());
         let has_own_names = names.is_some();
-        let column = |name| EntryColumn { name, is_required: true };
+        let column = |name| EntryColumn { name, is_required: true, is_used: true, takes_missing: false };
         let columns = names.or(made_up).map(|names| names.into_iter().map(column).collect());
         let entry = Entry { n_columns, columns, has_own_names, features: self.features };
 
@@ -161,10 +161,14 @@ fn require_columns(evaluator: &mut Evaluator, method: Method, hints: &[Hint], de
     for ((column, is_needed), hint) in columns.iter_mut().zip(needed).zip(hints) {
         column.is_required =
             is_needed || is_declared_required(&column.name).unwrap_or(hint.is_used && !hint.is_optional);
+        column.takes_missing = !is_needed;
+        column.is_used = hint.is_used;
     }
     if let Some(features) = &mut entry.features {
-        let required = columns.iter().filter(|column| column.is_required).map(|column| &*column.name);
-        features.require(&required.collect::<HashSet<_>>());
+        let names = |is_meant: fn(&EntryColumn) -> bool| -> HashSet<&str> {
+            columns.iter().filter(|column| is_meant(column)).map(|column| &*column.name).collect()
+        };
+        features.require(&names(|column| column.is_required), &names(|column| !column.takes_missing));
     }
 }
 
@@ -187,6 +191,11 @@ fn needed_columns(evaluator: &Evaluator, method: Method, hints: &[Hint]) -> Vec<
 /// What a request may carry: what is declared, or the columns of the estimator, with those of the feature step.
 fn signature(entry: &Entry, hints: &[Hint], declared: Option<Signature>) -> Signature {
     let mut signature = declared.unwrap_or_else(|| undeclared(entry, hints));
+    if let (Some(columns), Inputs::Columns(fields)) = (&entry.columns, &mut signature.inputs) {
+        let refusing = columns.iter().filter(|column| !column.takes_missing);
+        let refusing: HashSet<&str> = refusing.map(|column| &*column.name).collect();
+        fields.iter_mut().for_each(|field| field.takes_missing = !refusing.contains(field.name.as_str()));
+    }
     if let (Some(features), Inputs::Columns(fields)) = (&entry.features, &mut signature.inputs) {
         fields.retain(|field| !features.knows(&field.name));
         fields.splice(0..0, features.fields());
@@ -209,6 +218,7 @@ fn undeclared(entry: &Entry, hints: &[Hint]) -> Signature {
                 datatype: hint.datatype,
                 required: column.is_required,
                 default: None,
+                takes_missing: column.takes_missing,
             };
             Inputs::Columns(used.map(field).collect())
         }

@@ -25,6 +25,11 @@ pub(super) struct EntryColumn {
     pub(super) name: String,
     /// Whether it must be there. One that need not be is missing in all rows if it is not.
     pub(super) is_required: bool,
+    /// Whether the answer can depend on it. One that is of no use is zero in all rows if it is not there, for there are
+    /// selections of columns that look at those that they drop.
+    pub(super) is_used: bool,
+    /// Whether the estimator takes missing values in it.
+    pub(super) takes_missing: bool,
 }
 
 // === impl Entry ===
@@ -88,9 +93,7 @@ impl Entry {
         for (position, place) in places.into_iter().enumerate() {
             match (place, made_up.get(position)) {
                 (Some(column), _) => rows.push(Column::of(&column.values)),
-                (None, Some(made_up)) if !made_up.is_required => {
-                    rows.push(Column::Double(vec![f64::NAN; n_rows].into()));
-                }
+                (None, Some(made_up)) if !made_up.is_required => rows.push(made_up.absent(n_rows)),
                 (None, Some(made_up)) => missing.push(made_up.name.clone()),
                 (None, None) => missing.push(position.to_string()),
             }
@@ -107,6 +110,14 @@ impl Entry {
             Some(columns) => columns.get(column).map(|column| column.name.clone()),
             None => Some(column.to_string()),
         }
+    }
+}
+
+impl EntryColumn {
+    /// The column where a batch does not have it.
+    fn absent(&self, n_rows: usize) -> Column<'static> {
+        let value = if self.is_used { f64::NAN } else { 0.0 };
+        Column::Double(vec![value; n_rows].into())
     }
 }
 
@@ -173,7 +184,7 @@ fn pick<'a>(
         match find(index, &wanted.name) {
             Some(column) => columns.push(column),
             None if wanted.is_required => missing.push(wanted.name.clone()),
-            None => columns.push(Column::Double(vec![f64::NAN; n_rows].into())),
+            None => columns.push(wanted.absent(n_rows)),
         }
     }
     if missing.is_empty() {

@@ -441,6 +441,24 @@ fn a_feature_that_the_model_does_not_need_is_refused_when_it_is_loaded() {
 }
 
 #[test]
+fn a_column_that_a_selection_drops_may_be_left_out() {
+    let rows = Case::read(&fixtures().join("sk-selectk-voting")).input;
+    let models::Columns::Table(columns) = &rows.columns else { panic!("a table") };
+    let names: Vec<String> = columns.iter().map(|column| format!("{{name: {:?}}}", column.name)).collect();
+    let yaml = format!("features: [{}]", names.join(", "));
+    let folder =
+        folder(&[("model.joblib", Fixture("sk-selectk-voting/model.joblib")), ("forebay.yaml", Text(&yaml))]);
+    let model = models::load(folder.path()).unwrap();
+    let Inputs::Columns(fields) = &model.signature().inputs else { panic!("columns") };
+    let is_required =
+        |column: &&Column| fields.iter().any(|field| field.required && field.name == column.name);
+    let needed = Batch::table(columns.iter().filter(is_required).cloned().collect());
+    assert!(needed.n_columns() < rows.n_columns());
+    let answer = |rows: &Batch| model.predict(Method::Predict, rows).map(|answer| answer.data);
+    assert_eq!(answer(&needed), answer(&rows));
+}
+
+#[test]
 fn a_name_of_another_servers_settings_is_one_that_a_path_can_have() {
     let settings = folder(&[("model.pkl", svc()), ("model-settings.json", Text(r#"{"name": "a/b"}"#))]);
     check_refused(

@@ -1,5 +1,7 @@
 //! The columns that a request names, and those of them that the model takes.
 
+use std::fmt;
+
 use models::{InputProblem, nearest};
 
 use super::{Form, Schema};
@@ -16,14 +18,26 @@ pub(crate) struct Names<'s> {
     /// What the only column of a model without names is called in this request.
     only: Option<String>,
     ignored: Vec<Ignored>,
+    /// The row that is being read, if rows name their columns.
+    row: usize,
 }
 
 /// A column that the model does not know.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unknown {
+    pub(crate) name: String,
+    /// The column that may have been meant: one that rows lack.
+    pub(crate) meant: Option<String>,
+}
+
+/// A column that is left out because the model does not know it.
 #[derive(Debug)]
 struct Ignored {
     name: String,
     /// Where it stands among the names it came with.
     index: usize,
+    /// The last row that it came with, if rows name their columns.
+    row: usize,
 }
 
 /// How many ignored columns are remembered.
@@ -35,7 +49,7 @@ impl<'s> Names<'s> {
     /// No names yet.
     pub(super) fn new(schema: &'s Schema) -> Self {
         let is_given = vec![false; schema.n_columns().unwrap_or(0)];
-        Self { schema, is_given, only: None, ignored: Vec::new() }
+        Self { schema, is_given, only: None, ignored: Vec::new(), row: 0 }
     }
 
     /// What the model takes.
@@ -49,7 +63,8 @@ impl<'s> Names<'s> {
     }
 
     /// The position of the column that is called `name` and stands at `index` of the names in the request, which is
-    /// its position if the client keeps to the model's order. `None`, and a note, when there is no such column.
+    /// its position if the client keeps to the model's order. `None` when the model knows the column and does not use
+    /// it; `None`, and a note, when there is no such column.
     ///
     /// # Errors
     /// When the model has no names for its columns, and this one does not say where it stands.
@@ -59,7 +74,7 @@ impl<'s> Names<'s> {
         if position.is_none() && !self.schema.has_names() {
             return self.position_without_names(name, index, form).map(Some);
         }
-        if position.is_none() {
+        if position.is_none() && !self.schema.is_unused(name) {
             self.ignore(name, index);
         }
         Ok(position)
@@ -84,10 +99,20 @@ impl<'s> Names<'s> {
     }
 
     fn ignore(&mut self, name: &str, index: usize) {
-        let is_known = self.ignored.iter().any(|ignored| ignored.name == name);
-        if !is_known && self.ignored.len() < MOST_IGNORED {
-            self.ignored.push(Ignored { name: name.chars().take(SHOWN_LETTERS).collect(), index });
+        let (row, has_room) = (self.row, self.ignored.len() < MOST_IGNORED);
+        match self.ignored.iter_mut().find(|ignored| ignored.name == name) {
+            Some(known) => known.row = row,
+            None if has_room => {
+                self.ignored.push(Ignored { name: name.chars().take(SHOWN_LETTERS).collect(), index, row });
+            }
+            None => {}
         }
+    }
+
+    /// Says which row is read now.
+    #[inline]
+    pub(super) fn begin_row(&mut self, row: usize) {
+        self.row = row;
     }
 
     /// Says that a column has come. Returns whether it is the first time.
@@ -153,13 +178,14 @@ impl<'s> Names<'s> {
         }
         let names = || missing.iter().map(String::as_str);
         let problem = format!("missing columns: {}", list(names()));
-        let mistaken =
-            self.ignored.iter().find_map(|ignored| Some((ignored, nearest(&ignored.name, names())?)));
+        let came_with_it = |ignored: &&Ignored| row.is_none_or(|row| ignored.row == row);
+        let mut candidates = self.ignored.iter().filter(came_with_it);
+        let mistaken = candidates.find_map(|ignored| Some((ignored, nearest(&ignored.name, names())?)));
         let fault = match mistaken {
             None => Fault::input(form.place(row, None), problem),
-            Some((Ignored { name, index }, meant)) => {
-                let problem = format!("got {}, {problem}", quoted(name));
-                let fault = Fault::input(form.place_of_name(name, *index), problem);
+            Some((ignored, meant)) => {
+                let problem = format!("got {}, {problem}", quoted(&ignored.name));
+                let fault = Fault::input(ignored.place(form), problem);
                 fault.with_help(format!("did you mean {}?", quoted(meant)))
             }
         };
@@ -168,22 +194,54 @@ impl<'s> Names<'s> {
 
     /// Makes sure that the model knows all columns that have come.
     pub(super) fn require_known(&self, form: Form) -> Result<(), Fault> {
-        let Some(Ignored { name, index }) = self.ignored.first() else { return Ok(()) };
+        let Some(first) = self.ignored.first() else { return Ok(()) };
+        let name = &first.name;
         let known = || self.schema.fields().iter().map(|field| field.name.as_str());
         let left_out = self.schema.fields().iter().zip(&self.is_given).filter(|(_, is_given)| !**is_given);
         let meant = nearest(name, left_out.map(|(field, _)| field.name.as_str()));
-        let help = match meant.or_else(|| nearest(name, known())) {
+        let meant = meant.or_else(|| nearest(name, known())).or_else(|| nearest(name, self.schema.unused()));
+        let help = match meant {
             Some(meant) => format!("did you mean {}?", quoted(meant)),
             None => format!("the model takes {}", list(known())),
         };
         let names = list(self.ignored.iter().map(|ignored| ignored.name.as_str()));
         let problem = format!("the model does not know {names}");
-        Err(Fault::input(form.place_of_name(name, *index), problem).with_help(help))
+        Err(Fault::input(first.place(form), problem).with_help(help))
     }
 
-    /// The columns that were left out because the model does not know them. Only the first few are kept.
-    pub(super) fn into_ignored(self) -> Vec<String> {
-        self.ignored.into_iter().map(|ignored| ignored.name).collect()
+    /// The columns that were left out because the model does not know them, of rows that lack the columns at these
+    /// positions in part, and those that never came. Only the first few are kept.
+    pub(super) fn into_unknown(self, gaps: &[usize]) -> Vec<Unknown> {
+        let is_lacking = |position: usize| !self.is_given[position] || gaps.contains(&position);
+        let fields = self.schema.fields().iter().enumerate();
+        let lacking: Vec<&str> = fields
+            .filter(|(position, _)| is_lacking(*position))
+            .map(|(_, field)| field.name.as_str())
+            .collect();
+        let unknown = |Ignored { name, .. }: Ignored| {
+            let meant = nearest(&name, lacking.iter().copied()).map(str::to_owned);
+            Unknown { name, meant }
+        };
+        self.ignored.into_iter().map(unknown).collect()
+    }
+}
+
+impl Ignored {
+    fn place(&self, form: Form) -> String {
+        match form {
+            Form::Records(_) => form.place(Some(self.row), Some(&self.name)),
+            _ => form.place_of_name(&self.name, self.index),
+        }
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quoted(&self.name))?;
+        match &self.meant {
+            Some(meant) => write!(f, " (did you mean {}?)", quoted(meant)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -51,12 +51,29 @@ pub(crate) fn list(
 fn rows(reader: &mut Reader<'_>, schema: &Schema, body_length: usize, form: Form) -> Result<Decoded, Fault> {
     if let Some(datatype) = schema.numbers() {
         let batch = numbers(reader, schema, datatype, None, form)?;
-        return Ok(Decoded { batch, form, ignored: Vec::new() });
+        return Ok(Decoded { batch, form, ignored: Vec::new(), gaps: Vec::new() });
     }
     let mut table = Table::new(schema, body_length);
-    let positions: Vec<Option<usize>> = (0..schema.fields().len()).map(Some).collect();
+    let n_values = if schema.has_full_rows() { length_of_first(reader.clone(), form)? } else { 0 };
+    let positions = schema.positions_of_row(n_values);
+    if n_values > 0 && n_values != positions.len() {
+        return Err(wrong_length(0, n_values, positions.len(), form));
+    }
     placed_rows(reader, &mut table, &positions, form)?;
     table.finish(form)
+}
+
+/// How many values the first row has; none if there is no row.
+fn length_of_first(mut reader: Reader<'_>, form: Form) -> Result<usize, Fault> {
+    let mut n_values = 0;
+    if begin_rows(&mut reader, form)?.next(&mut reader)? {
+        let mut values = begin_row(&mut reader, 0, form)?;
+        while values.next(&mut reader)? {
+            reader.skip()?;
+            n_values += 1;
+        }
+    }
+    Ok(n_values)
 }
 
 /// Reads rows that are single values, of a model that takes one column.
@@ -197,7 +214,7 @@ fn split_rows(
     {
         let places = Some((positions.as_slice(), names.n_columns()));
         let batch = numbers(reader, names.schema(), datatype, places, form)?;
-        return Ok(Decoded { batch, form, ignored: names.into_ignored() });
+        return Ok(Decoded { batch, form, ignored: names.into_unknown(&[]), gaps: Vec::new() });
     }
     let mut table = Table::with_names(names, body_length);
     placed_rows(reader, &mut table, &positions, form)?;

@@ -1,6 +1,7 @@
 //! What a model takes, made ready for reading.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use models::{DataType, Field, Inputs, NamedInput, Signature, folded, position_in_name};
 
@@ -20,6 +21,10 @@ pub(crate) struct Schema {
     inputs_of_columns: HashMap<String, (usize, usize)>,
     /// Positions by [`folded`] name, when names are taken leniently.
     folded_positions: Option<HashMap<Vec<u8>, usize>>,
+    /// The names of the columns that the model knows and does not use.
+    unused: HashSet<String>,
+    /// For each column that the model was fitted with: its position, if it is used. None when all are.
+    of_full_rows: Vec<Option<usize>>,
 }
 
 /// How many columns a request may number when the model does not say how many it takes.
@@ -42,6 +47,48 @@ impl Schema {
             positions: fields.iter().map(|field| field.name.clone()).zip(0..).collect(),
             inputs_of_columns: HashMap::new(),
             folded_positions: is_lenient.then(folded_positions),
+            unused: HashSet::new(),
+            of_full_rows: Vec::new(),
+        }
+    }
+
+    /// The same schema of a model that was fitted with these columns, of which it may not use all. People have rows with all
+    /// of them, and they are taken; that they are asked for the others would be for nothing.
+    pub(crate) fn with_columns<'c>(mut self, columns: impl Iterator<Item = &'c str>) -> Self {
+        let columns: Vec<(&str, Option<usize>)> =
+            columns.map(|name| (name, self.positions.get(name).copied())).collect();
+        let unused = columns.iter().filter(|(_, position)| position.is_none());
+        self.unused = unused.map(|(name, _)| (*name).to_owned()).collect();
+        let is_full = columns.iter().flat_map(|(_, position)| position).count() == self.fields().len();
+        if is_full && !self.unused.is_empty() && !self.is_declared {
+            self.of_full_rows = columns.into_iter().map(|(_, position)| position).collect();
+        }
+        self
+    }
+
+    /// Whether the model knows a column and does not use it.
+    pub(super) fn is_unused(&self, name: &str) -> bool {
+        let is_it = |known: &String| folded(known) == folded(name);
+        self.unused.contains(name) || self.folded_positions.is_some() && self.unused.iter().any(is_it)
+    }
+
+    /// The columns that the model knows and does not use.
+    pub(super) fn unused(&self) -> impl Iterator<Item = &str> {
+        self.unused.iter().map(String::as_str)
+    }
+
+    /// Whether rows may have values of columns that the model knows and does not use.
+    pub(super) fn has_full_rows(&self) -> bool {
+        !self.of_full_rows.is_empty()
+    }
+
+    /// The positions of the values of a row without names that has so many of them: of all columns that the model uses, or
+    /// of all that it was fitted with.
+    pub(super) fn positions_of_row(&self, n_values: usize) -> Cow<'_, [Option<usize>]> {
+        let n_used = self.fields().len();
+        match self.has_full_rows() && n_values != n_used {
+            true => Cow::Borrowed(&self.of_full_rows),
+            false => (0..n_used).map(Some).collect(),
         }
     }
 

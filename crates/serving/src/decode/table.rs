@@ -3,7 +3,7 @@
 use models::{Batch, Column as Named, DataType, Values};
 
 use super::column::{Column, Misfit};
-use super::names::Names;
+use super::names::{Names, Unknown};
 use super::{Form, Schema};
 use crate::fault::{Fault, list, quoted};
 use crate::json::Scalar;
@@ -16,7 +16,9 @@ pub(crate) struct Decoded {
     /// How they were written.
     pub(crate) form: Form,
     /// Columns that the model does not know, and that were left out. Only the first few are kept.
-    pub(crate) ignored: Vec<String>,
+    pub(crate) ignored: Vec<Unknown>,
+    /// Columns that some rows lack, and in which the model takes a missing value instead. Only the first few are kept.
+    pub(crate) gaps: Vec<String>,
 }
 
 /// The columns of a batch while rows come in.
@@ -29,7 +31,12 @@ pub(crate) struct Table<'s> {
     needs_defaults: bool,
     /// How many more values may be filled in, which takes memory that no byte of the body stands for.
     n_fillable: usize,
+    /// The columns that rows lack which need not, and have no default.
+    gaps: Vec<usize>,
 }
+
+/// How many columns with gaps are remembered.
+const MOST_GAPS: usize = 16;
 
 /// How many values may be filled in however short the body is.
 const FILLABLE_ANYWAY: usize = 1 << 16;
@@ -54,12 +61,14 @@ impl<'s> Table<'s> {
             n_rows: 0,
             needs_defaults: false,
             n_fillable: body_length + FILLABLE_ANYWAY,
+            gaps: Vec::new(),
         }
     }
 
     /// The same table, where only declared defaults stand for what a row leaves out, and for nulls.
     ///
-    /// Otherwise a value that some rows leave out is missing in them, as pandas has it.
+    /// Otherwise a value that some rows leave out is missing in them, as pandas has it, if the model takes missing values
+    /// there.
     pub(crate) fn needing_defaults(self) -> Self {
         Self { needs_defaults: true, ..self }
     }
@@ -126,19 +135,26 @@ impl<'s> Table<'s> {
         if n_given < self.columns.len() {
             self.fill(form)?;
         }
+        self.names.begin_row(self.n_rows);
         Ok(())
     }
 
     /// Fills columns up to the number of rows.
     fn fill(&mut self, form: Form) -> Result<(), Fault> {
-        if self.needs_defaults {
-            let has_value = |position: usize| self.columns[position].len() == self.n_rows;
-            self.names.require_in(form, Some(self.n_rows - 1), has_value)?;
-        }
+        let fields = self.names.schema().fields();
+        let takes_missing = |position: usize| fields.get(position).is_some_and(|field| field.takes_missing);
+        let has_value = |position: usize| self.columns[position].len() == self.n_rows;
+        let may_lack = |position: usize| !self.needs_defaults && takes_missing(position);
+        let last_row = self.n_rows.saturating_sub(1);
+        self.names.require_in(form, Some(last_row), |position| has_value(position) || may_lack(position))?;
         for (position, column) in self.columns.iter_mut().enumerate() {
-            let field = self.names.schema().fields().get(position);
+            let field = fields.get(position);
             let default = field.and_then(|field| field.default.as_ref());
             let n_lacking = self.n_rows.saturating_sub(column.len());
+            let is_gap = n_lacking > 0 && default.is_none() && field.is_some_and(|field| field.required);
+            if is_gap && self.gaps.len() < MOST_GAPS && !self.gaps.contains(&position) {
+                self.gaps.push(position);
+            }
             if n_lacking > self.n_fillable {
                 let problem = "too many values are left out to fill them in";
                 return Err(
@@ -177,6 +193,8 @@ impl<'s> Table<'s> {
             return Err(Fault::input(form.place(None, None), "there are no columns"));
         }
         let schema = self.schema();
+        let gaps = self.gaps.iter().filter_map(|position| Some(schema.fields().get(*position)?.name.clone()));
+        let gaps: Vec<String> = gaps.collect();
         let values = self.columns.into_iter().map(Column::into_values);
         let batch = if schema.matrix().is_some() {
             interleave(values.collect(), self.n_rows)
@@ -184,7 +202,7 @@ impl<'s> Table<'s> {
             let named = values.zip(schema.fields());
             Batch::table(named.map(|(values, field)| Named { name: field.name.clone(), values }).collect())
         };
-        Ok(Decoded { batch, form, ignored: self.names.into_ignored() })
+        Ok(Decoded { batch, form, ignored: self.names.into_unknown(&self.gaps), gaps })
     }
 }
 

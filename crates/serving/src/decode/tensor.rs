@@ -51,7 +51,9 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         [n_rows] if schema.n_columns() == Some(1) => (n_rows, 1),
         _ => return Err(no_matrix(tensor, schema)),
     };
-    let expected = schema.n_columns().unwrap_or(n_columns);
+    let positions = schema.positions_of_row(n_columns);
+    let expected = if schema.has_full_rows() { Some(positions.len()) } else { schema.n_columns() };
+    let expected = expected.unwrap_or(n_columns);
     if n_columns != expected || n_columns == 0 {
         let problem = format!("expected {expected} columns, got {n_columns}");
         return Err(Fault::input("$.inputs[0].shape", problem));
@@ -59,9 +61,10 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
     let Some(datatype) = schema.numbers() else {
         let mut table = Table::new(schema, 0);
         data::read(tensor, 0, |index, value| {
-            table.push(index % n_columns, &value).map_err(|misfit| misfit.fault(data::place(0, index)))
+            let Some(position) = positions[index % n_columns] else { return Ok(()) };
+            table.push(position, &value).map_err(|misfit| misfit.fault(data::place(0, index)))
         })?;
-        table.end_rows(n_rows, n_columns, Form::Tensors)?;
+        table.end_rows(n_rows, schema.fields().len(), Form::Tensors)?;
         return table.finish(Form::Tensors);
     };
     if datatype == DataType::Double
@@ -69,7 +72,7 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         && let Some(numbers) = data::numbers_of(tensor)
     {
         let batch = Batch::matrix(n_columns, numbers);
-        return Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new() });
+        return Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new(), gaps: Vec::new() });
     }
     let mut numbers = Vec::new();
     data::read(tensor, 0, |index, value| {
@@ -80,7 +83,7 @@ fn whole(tensor: &Tensor<'_>, schema: &Schema) -> Result<Decoded, Fault> {
         return Err(Fault::input("$.inputs[0].shape", "there are no rows"));
     }
     let batch = Batch::matrix(n_columns, numbers);
-    Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new() })
+    Ok(Decoded { batch, form: Form::Tensors, ignored: Vec::new(), gaps: Vec::new() })
 }
 
 /// The fault of a tensor that has no rows and columns.

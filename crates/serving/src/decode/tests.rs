@@ -12,8 +12,8 @@ fn both(columns: &str) -> [Schema; 2] {
     [schema(columns, true).in_order(), schema(columns, true)]
 }
 
-/// A schema written as `name:type …`, where `?` after the name says that the column need not be there and `=value` that it
-/// has a default; or as `matrix 4`, `matrix any`.
+/// A schema written as `name:type …`, where `?` after the name says that the column need not be there, `!` that it must be
+/// there and may have missing values, and `=value` that it has a default; or as `matrix 4`, `matrix any`.
 fn schema(text: &str, is_declared: bool) -> Schema {
     let inputs = match text.strip_prefix("matrix ") {
         Some(n_columns) => Inputs::Matrix { datatype: DataType::Double, n_columns: n_columns.parse().ok() },
@@ -39,8 +39,9 @@ fn field(text: &str) -> Field {
         DataType::String => Scalar::Text(value.to_owned()),
         _ => Scalar::Double(value.parse().unwrap()),
     });
-    let required = !name.ends_with('?');
-    Field { name: name.trim_end_matches('?').replace('_', " "), datatype, required, default }
+    let (required, takes_missing) = (!name.ends_with('?'), name.ends_with(['?', '!']));
+    let name = name.trim_end_matches(['?', '!']).replace('_', " ");
+    Field { name, datatype, required, default, takes_missing }
 }
 
 /// A batch as `a=1.0,2.0 b="x",-`, or row by row as `[1.0 2.0] [3.0 4.0]`.
@@ -70,10 +71,14 @@ fn show(batch: &Batch) -> String {
 #[track_caller]
 fn check_decoded(decoded: Result<Decoded, Fault>, expected: &Expect) {
     let shown = match decoded {
-        Ok(Decoded { batch, ignored, .. }) => {
+        Ok(Decoded { batch, ignored, gaps, .. }) => {
             let mut shown = show(&batch);
             if !ignored.is_empty() {
-                shown += &format!("\nignored {ignored:?}");
+                shown +=
+                    &format!("\nignored {:?}", ignored.iter().map(ToString::to_string).collect::<Vec<_>>());
+            }
+            if !gaps.is_empty() {
+                shown += &format!("\ngaps in {gaps:?}");
             }
             shown
         }
@@ -141,7 +146,7 @@ fn split_finds_columns_by_name() {
         r#"{"columns":["z","a","b","c"],"data":[[[1],1,2,"x"]]}"#,
         &expect![[r#"
         a=[1.0] b=[2] c=["x"]
-        ignored ["z"]"#]],
+        ignored ["`z`"]"#]],
     );
 }
 
@@ -272,10 +277,10 @@ fn records_find_columns_by_name() {
     );
     check_records(
         columns,
-        r#"[{"a":1,"z":{"y":[]}},{"b":4}]"#,
+        r#"[{"a":1,"z":{"y":[]}},{"a":2,"b":4}]"#,
         &expect![[r#"
-        a=[1.0, NaN] b=[NaN, 4.0] c=["x", "x"]
-        ignored ["z"]"#]],
+        a=[1.0, 2.0] b=[NaN, 4.0] c=["x", "x"]
+        ignored ["`z`"]"#]],
     );
     check_records(columns, r#"[{"a":[1]}]"#, &expect![[r#"a=[1.0] b=[NaN] c=["x"]"#]]);
 }
@@ -313,7 +318,57 @@ fn records_say_what_is_wrong_where() {
     );
     check("[]", expect!["Input $.records: there are no rows"]);
     check("{}", expect!["Format $.records: expected a list of rows, got an object"]);
-    check("[{}]", expect!["Input $.records: missing columns: `first`, `second one`"]);
+    check("[{}]", expect!["Input $.records[0]: missing columns: `first`, `second one`"]);
+}
+
+#[test]
+fn a_row_that_lacks_a_column_which_others_have_is_named_unless_the_model_takes_missing_values() {
+    let columns = "price:double shop!:any n:long=7";
+    let check = |body, expected: Expect| check_records(columns, body, &expected);
+    check(
+        r#"[{"price":1,"shop":"a"},{"shop":"b"}]"#,
+        expect!["Input $.records[1]: missing columns: `price`"],
+    );
+    check(
+        r#"[{"price":1,"shop":"a"},{"shop":"b","prise":2}]"#,
+        expect!["Input $.records[1].prise: got `prise`, missing columns: `price`; did you mean `price`?"],
+    );
+    check(
+        r#"[{"price":1,"shop":"a"},{"price":2}]"#,
+        expect![[r#"
+        price=[1.0, 2.0] shop=["a", "-"] n=[7, 7]
+        gaps in ["shop"]"#]],
+    );
+    check(
+        r#"[{"price":1,"shop":"a"},{"price":2,"shopp":"b"}]"#,
+        expect![[r#"
+        price=[1.0, 2.0] shop=["a", "-"] n=[7, 7]
+        ignored ["`shopp` (did you mean `shop`?)"]
+        gaps in ["shop"]"#]],
+    );
+    // A column that no row has is missing as ever.
+    check(r#"[{"price":1},{"price":2}]"#, expect!["Input $.records: missing columns: `shop`"]);
+}
+
+#[test]
+fn rows_of_all_columns_that_a_model_was_fitted_with_are_taken() {
+    let full = ["id", "a", "colour", "b"];
+    let schema = schema("a:any b:any", false).with_columns(full.into_iter());
+    let check = |body: &str, expected: Expect| {
+        let read =
+            list(&mut Reader::new(body.as_bytes()), &schema, body.len(), "$.instances", Positions::Always);
+        check_decoded(read, &expected);
+    };
+    check(r#"[[7, 1, "red", 2], [8, 3, "blue", 4]]"#, expect!["a=[1, 3] b=[2, 4]"]);
+    check("[[1, 2], [3, 4]]", expect!["a=[1, 3] b=[2, 4]"]);
+    check(r#"[["x", 2, 3]]"#, expect!["Input $.instances[0]: expected 4 values, got 3 values"]);
+    check(
+        r#"[{"id": 7, "a": 1, "colour": "red", "b": 2, "z": 1}]"#,
+        expect![[r#"
+        a=[1] b=[2]
+        ignored ["`z`"]"#]],
+    );
+    check_decoded(tensors::read("rows 1x4 FP64 [7, 1, 5, 2]", &schema), &expect!["a=[1.0] b=[2.0]"]);
 }
 
 #[test]
@@ -368,7 +423,7 @@ fn objects_for_a_model_without_names_have_the_columns_of_the_first() {
             "Input $.instances[0].b: the model was saved without column names, so nobody knows which of its columns `b` is; send the 2 values of each row as an array in the order of the columns, or declare `features` in forebay.yaml beside the model"
         ],
     );
-    check("[{}]", expect!["Input $.instances: missing columns: `x0`, `x1`"]);
+    check("[{}]", expect!["Input $.instances[0]: missing columns: `x0`, `x1`"]);
 }
 
 #[test]
@@ -434,7 +489,7 @@ fn defaults_stand_for_what_is_left_out() {
 
 #[test]
 fn filling_in_has_a_limit() {
-    let schema = schema("a:double b:double", true);
+    let schema = schema("a!:double b!:double", true);
     let body = format!("[{}{{}}]", "{},".repeat(100_000));
     let decoded = records(&mut Reader::new(body.as_bytes()), &schema, 0, "$.records");
     check_decoded(
@@ -453,7 +508,7 @@ fn csv_has_a_header_and_declared_types() {
         "b,a,c,z\r\nx,1.5,2,0\r\n\"y, \"\"z\"\"\n\",NaN,3,0\r\n",
         expect![[r#"
         a=[1.5, NaN] b=["x", "y, \"z\"\n"] c=[2, 3]
-        ignored ["z"]"#]],
+        ignored ["`z`"]"#]],
     );
     check(
         "a:any b:any c:any d:any",

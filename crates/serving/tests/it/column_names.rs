@@ -173,6 +173,36 @@ fn arrays_are_taken_where_there_are_no_names() {
 }
 
 #[test]
+fn a_pipeline_that_drops_a_column_takes_rows_that_have_it_in_every_protocol() {
+    let (names, rows) = rows("retail-logit");
+    let handler = handler("sales");
+    let without = |dropped: &str| {
+        let place = names.iter().position(|name| name == dropped).unwrap();
+        let others = |row: &Vec<Value>| {
+            let cells = row.iter().enumerate().filter(|(index, _)| *index != place);
+            cells.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        let kept = names.iter().filter(|name| *name != dropped).cloned().collect::<Vec<_>>();
+        (kept, rows.iter().map(others).collect::<Vec<_>>())
+    };
+    let (used, short_rows) = without("month");
+    for way in WAYS {
+        let expected = answers(&send(&handler, "sales", way, &(way.body)(&used, &short_rows)), way);
+        let full = send(&handler, "sales", way, &(way.body)(&names, &rows));
+        assert_eq!(answers(&full, way), expected, "{}", way.name);
+        assert_eq!(full.field("x-forebay-warning"), None, "{}", way.name);
+    }
+    let path = "/v1/models/sales:predict";
+    let of = |rows: &[Vec<Value>]| post(&handler, path, &json!({ "instances": rows }).to_string());
+    assert_eq!((of(&rows).status, of(&rows)), (200, of(&short_rows)));
+    let misspelt =
+        r#"{"features": {"price": 1, "category": "food", "promotion": 0, "day_of_week": 1, "months": 7}}"#;
+    let answer = post(&handler, "/predict", misspelt);
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("did you mean `month`?"), "{}", answer.text());
+}
+
+#[test]
 fn of_one_column_every_name_will_do() {
     let handler = handler("texts");
     let rows = [["some text"], ["another one"]].map(|row| row.map(Value::from).to_vec());

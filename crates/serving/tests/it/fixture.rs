@@ -18,6 +18,7 @@ pub(crate) const FIXTURES: &[Fixture] = &[
     Fixture { name: "retail", path: "mlflow-retail-pipeline/model" },
     Fixture { name: "demand", path: "retail-gbr/model.zlib.joblib" },
     Fixture { name: "texts", path: "sk-tfidf-logreg/model.joblib" },
+    Fixture { name: "sales", path: "retail-logit/model.joblib" },
     Fixture { name: "forecast", path: "retail-hgb/model.joblib" },
 ];
 

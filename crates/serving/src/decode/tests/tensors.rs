@@ -1,14 +1,18 @@
 use expect_test::{Expect, expect};
 
 use super::{check_decoded, schema};
-use crate::decode::{Data, Datatype, Elements, Json, Tensor};
+use crate::decode::{Data, Datatype, Decoded, Elements, Json, Schema, Tensor};
 use crate::fault::Fault;
 use crate::json::Reader;
 
 /// Tensors are written as `name shape datatype data`, one on a line; `pd` before the name says that it is a column.
 #[track_caller]
 fn check_tensors(columns: &str, text: &str, expected: &Expect) {
-    let schema = schema(columns, false);
+    check_decoded(read(text, &schema(columns, false)), expected);
+}
+
+/// Reads tensors, one on a line, as columns of a schema.
+pub(super) fn read(text: &str, schema: &Schema) -> Result<Decoded, Fault> {
     let tensor = |(index, line): (usize, &'static str)| {
         let (is_column, line) = line.strip_prefix("pd ").map_or((false, line), |line| (true, line));
         let [name, shape, datatype, data] = line.splitn(4, ' ').collect::<Vec<_>>().try_into().unwrap();
@@ -19,10 +23,7 @@ fn check_tensors(columns: &str, text: &str, expected: &Expect) {
     };
     let lines = text.to_owned().leak().lines().enumerate();
     let tensors: Result<Vec<Tensor<'_>>, Fault> = lines.map(tensor).collect();
-    check_decoded(
-        tensors.and_then(|tensors| crate::decode::tensors(&tensors, &schema, text.len())),
-        expected,
-    );
+    tensors.and_then(|tensors| crate::decode::tensors(&tensors, schema, text.len()))
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn several_tensors_are_columns() {
         "pd b 1 FP64 [1]\npd a 1 FP64 [2]\npd z 1 BYTES [\"ignored\"]",
         &expect![[r#"
             a=[2.0] b=[1.0]
-            ignored ["z"]"#]],
+            ignored ["`z`"]"#]],
     );
 }
 
