@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Method;
+use crate::{Method, NotServed};
 
 /// Why a file or folder is not served.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,14 @@ pub enum PredictError {
     NoMethod {
         /// What was asked for.
         method: Method,
+        /// What there is.
+        available: Vec<Method>,
+    },
+    /// The model has the method, and it is not answered here.
+    #[error("{not_served}; the model is asked for {}", available.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", "))]
+    NotServed {
+        /// What was asked for, and why it is not answered.
+        not_served: NotServed,
         /// What there is.
         available: Vec<Method>,
     },

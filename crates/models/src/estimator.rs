@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::rows::{Refusal, Rows};
-use crate::{Data, DataType, Method, NamedInput, Prediction, Scalar};
+use crate::{Data, DataType, Method, NamedInput, NotServed, Prediction, Scalar};
 
 /// What all parts of a model have in common.
 pub(crate) trait Part: Debug + Send + Sync {
@@ -58,6 +58,11 @@ pub(crate) trait Transformer: Part {
 pub(crate) trait Predictor: Part {
     /// What it can be asked for.
     fn methods(&self) -> Vec<Method>;
+
+    /// What its library can be asked for, and it cannot.
+    fn not_served(&self) -> Vec<NotServed> {
+        Vec::new()
+    }
 
     /// The classes it tells apart, if it does.
     fn classes(&self) -> Option<&Data> {
@@ -166,6 +171,13 @@ impl Step {
                 [vec![Method::Transform], besides.unwrap_or_default()].concat()
             }
             Self::Predictor(predictor) => predictor.methods(),
+        }
+    }
+
+    pub(crate) fn not_served(&self) -> Vec<NotServed> {
+        match self {
+            Self::Transformer(_) => Vec::new(),
+            Self::Predictor(predictor) => predictor.not_served(),
         }
     }
 

@@ -49,5 +49,5 @@ pub use load::load;
 pub use model::{Batching, Description, Model, NamedInput, Part};
 pub use nearest::{folded, nearest};
 pub use numbered::position_in_name;
-pub use prediction::{Data, Method, Prediction, Shape};
+pub use prediction::{Data, Method, NotServed, Prediction, Shape};
 pub use signature::{DataType, Field, Inputs, Scalar, Signature};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::estimator::Step;
-use crate::{Batch, Data, DataType, Method, PredictError, Prediction, Signature, classifier};
+use crate::{Batch, Data, DataType, Method, NotServed, PredictError, Prediction, Signature, classifier};
 use evaluator::Evaluator;
 
 pub(crate) use assembly::Assembly;
@@ -19,6 +19,7 @@ pub struct Model {
     evaluator: Evaluator,
     signature: Signature,
     methods: Vec<Method>,
+    not_served: Vec<NotServed>,
     default_method: Method,
     threshold: Option<f64>,
     inputs: Vec<NamedInput>,
@@ -95,6 +96,12 @@ impl Model {
     #[must_use]
     pub fn methods(&self) -> &[Method] {
         &self.methods
+    }
+
+    /// What the model can be asked for in its library, and not here.
+    #[must_use]
+    pub fn not_served(&self) -> &[NotServed] {
+        &self.not_served
     }
 
     /// What the model is asked for when a request does not say: what it was saved for, or else the first method.
@@ -189,7 +196,12 @@ impl Model {
         n_threads: usize,
     ) -> Result<Prediction, PredictError> {
         if !self.methods.contains(&method) {
-            return Err(PredictError::NoMethod { method, available: self.methods.clone() });
+            let available = self.methods.clone();
+            let not_served = self.not_served.iter().find(|not_served| not_served.method == method);
+            return Err(match not_served {
+                Some(not_served) => PredictError::NotServed { not_served: *not_served, available },
+                None => PredictError::NoMethod { method, available },
+            });
         }
         match (self.threshold, method, self.classes()) {
             (Some(threshold), Method::Predict, Some(classes)) => {

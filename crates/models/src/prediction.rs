@@ -26,6 +26,15 @@ pub enum Method {
     Apply,
 }
 
+/// A method that a model has in its library, and that is not answered here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotServed {
+    /// The method.
+    pub method: Method,
+    /// Why it is not.
+    pub reason: &'static str,
+}
+
 /// A model's answer: one value, or one row of values, per row of the batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
@@ -89,6 +98,20 @@ impl Method {
             Self::KneighborsDistance => "kneighbors_distance",
             Self::Apply => "apply",
         }
+    }
+}
+
+impl NotServed {
+    /// Probabilities of a model that answers several questions at once.
+    pub(crate) fn of_targets(method: Method) -> Self {
+        let reason = "for several targets its library gives a list of arrays, one for each, and an answer is one array here";
+        Self { method, reason }
+    }
+}
+
+impl fmt::Display for NotServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` of this model is not served here: {}", self.method, self.reason)
     }
 }
 

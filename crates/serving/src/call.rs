@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use models::{Method, Prediction};
+use models::{Method, NotServed, Prediction};
 use net::{Fields, Target};
 
 use crate::content::Content;
@@ -39,6 +39,8 @@ pub(crate) struct Question<'a> {
     pub(crate) schema: &'a Schema,
     /// What the model can be asked for.
     pub(crate) methods: &'a [Method],
+    /// What it can be asked for in its library, and not here.
+    pub(crate) not_served: &'a [NotServed],
     /// What it is asked for when nothing is said.
     pub(crate) default_method: Method,
     /// What the query says it is asked for.
@@ -236,6 +238,7 @@ impl<'a> Question<'a> {
             body,
             schema: &ready.schema,
             methods: ready.model.methods(),
+            not_served: ready.model.not_served(),
             default_method: ready.method,
             method,
             default_output: entry.default_output(),

@@ -115,7 +115,9 @@ impl Fault {
     /// What a model says of rows that were read.
     pub(crate) fn of_prediction(error: PredictError, rows: &Decoded) -> Self {
         let InputError { row, column, problem } = match error {
-            PredictError::NoMethod { .. } => return Self::new(Cause::Input, error.to_string()),
+            PredictError::NoMethod { .. } | PredictError::NotServed { .. } => {
+                return Self::new(Cause::Input, error.to_string());
+            }
             PredictError::Input(error) => error,
         };
         let fault = Self::input(rows.form.place(row, column.as_deref()), problem.to_string());

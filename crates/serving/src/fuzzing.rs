@@ -131,6 +131,7 @@ fn bodies(protocol: &str, content: Content, body: &[u8]) {
 /// Reads a body for a model.
 fn body(predict: &Predict, content: Content, body: &[u8], schema: &Schema) {
     let question = Question {
+        not_served: &[],
         content,
         body,
         schema,

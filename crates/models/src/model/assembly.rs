@@ -38,6 +38,10 @@ impl Assembly {
         let Some(default_method) = self.method.or(methods.first().copied()) else {
             return Err(Fault::inconsistent(class(), "it has nothing that could be asked for"));
         };
+        let not_served = self.step.not_served();
+        if let Some(not_served) = not_served.iter().find(|not_served| not_served.method == default_method) {
+            return Err(Fault::inconsistent(class(), not_served.to_string()));
+        }
         if !methods.contains(&default_method) {
             let methods = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join("`, `");
             let problem =
@@ -105,7 +109,17 @@ impl Assembly {
         let example = saved.unwrap_or_else(|| make_example(&evaluator.entry, &hints, &signature));
         let (threshold, description) = (self.threshold, self.description);
         let inputs = named_inputs;
-        Ok(Model { evaluator, signature, methods, default_method, threshold, inputs, example, description })
+        Ok(Model {
+            evaluator,
+            signature,
+            methods,
+            not_served,
+            default_method,
+            threshold,
+            inputs,
+            example,
+            description,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::estimator::{Hint, Part, Predictor, Step, predictor};
 use crate::fault::Fault;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows};
-use crate::{Data, Method, NamedInput, Prediction};
+use crate::{Data, Method, NamedInput, NotServed, Prediction};
 
 /// The classes of scikit-learn with `predict_log_proba`. It is the logarithm of `predict_proba`.
 const LOG_PROBABILITIES: &str = "\
@@ -82,6 +82,10 @@ impl Predictor for Further {
         }
         methods.extend(self.offset.map(|_| Method::ScoreSamples));
         methods
+    }
+
+    fn not_served(&self) -> Vec<NotServed> {
+        self.inner.not_served()
     }
 
     fn classes(&self) -> Option<&Data> {

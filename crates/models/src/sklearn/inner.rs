@@ -7,7 +7,7 @@ use crate::estimator::{Hint, Part, Predictor, Step, Transformer, predictor};
 use crate::fault::Fault;
 use crate::object::{Grid, Value};
 use crate::rows::{Matrix, Refusal, Rows};
-use crate::{Data, Method, Prediction};
+use crate::{Data, Method, NotServed, Prediction};
 
 /// An estimator inside another one.
 #[derive(Debug)]
@@ -26,6 +26,11 @@ pub(super) trait Combine: Debug + Send + Sync + 'static {
 
     /// What else it can be asked for, which depends on those inside.
     fn more_methods(&self, _inner: &[Inner]) -> Vec<Method> {
+        Vec::new()
+    }
+
+    /// What its library can be asked for, and it cannot.
+    fn not_served(&self, _inner: &[Inner]) -> Vec<NotServed> {
         Vec::new()
     }
 
@@ -159,6 +164,10 @@ impl<C: Combine> Part for Around<C> {
 impl<C: Combine> Predictor for Around<C> {
     fn methods(&self) -> Vec<Method> {
         [self.combine.methods(), self.combine.more_methods(&self.inner)].concat()
+    }
+
+    fn not_served(&self) -> Vec<NotServed> {
+        self.combine.not_served(&self.inner)
     }
 
     fn classes(&self) -> Option<&Data> {

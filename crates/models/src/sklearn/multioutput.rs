@@ -6,7 +6,7 @@ use crate::estimator::Step;
 use crate::fault::Fault;
 use crate::object::Object;
 use crate::rows::{Matrix, Refusal, Rows, Takes};
-use crate::{Data, Method, Prediction};
+use crate::{Data, Method, NotServed, Prediction};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -22,7 +22,9 @@ pub(super) const KINDS: &[Kind] = &[
 const CHAIN: &str = "base_estimator classes_ cv estimator order";
 
 #[derive(Debug)]
-struct SideBySide;
+struct SideBySide {
+    is_classifier: bool,
+}
 
 /// Each model takes the columns, and the answers of those before.
 #[derive(Debug)]
@@ -35,7 +37,8 @@ struct Chain {
 }
 
 fn side_by_side(object: &Object<'_>) -> Result<Step, Fault> {
-    Ok(around(Inner::read_all(&object.get("estimators_")?)?, None, SideBySide))
+    let is_classifier = object.name() == "MultiOutputClassifier";
+    Ok(around(Inner::read_all(&object.get("estimators_")?)?, None, SideBySide { is_classifier }))
 }
 
 fn chain(object: &Object<'_>) -> Result<Step, Fault> {
@@ -70,6 +73,12 @@ fn chain(object: &Object<'_>) -> Result<Step, Fault> {
 impl Combine for SideBySide {
     fn methods(&self) -> Vec<Method> {
         vec![Method::Predict]
+    }
+
+    fn not_served(&self, inner: &[Inner]) -> Vec<NotServed> {
+        let have_probabilities = inner.iter().all(|inner| inner.has(Method::PredictProba));
+        let probabilities = self.is_classifier && have_probabilities;
+        probabilities.then(|| NotServed::of_targets(Method::PredictProba)).into_iter().collect()
     }
 
     fn combine(&self, _method: Method, rows: Rows<'_>, inner: &[Inner]) -> Result<Prediction, Refusal> {

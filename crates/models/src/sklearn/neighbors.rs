@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::numeric::argmax;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows, Takes};
-use crate::{Data, InputProblem, Method, Prediction};
+use crate::{Data, InputProblem, Method, NotServed, Prediction};
 use index::{Index, Neighbor};
 
 /// How neighbors were prepared; the tree and the effective metric say what became of it.
@@ -343,6 +343,11 @@ impl Predictor for Classifier {
             false => &[Method::Predict, Method::PredictProba],
         };
         [own, self.neighbors.methods()].concat()
+    }
+
+    fn not_served(&self) -> Vec<NotServed> {
+        let probabilities = self.has_target_columns.then(|| NotServed::of_targets(Method::PredictProba));
+        probabilities.into_iter().collect()
     }
 
     fn classes(&self) -> Option<&Data> {

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows};
 use crate::sklearn::compose::stack;
-use crate::{Data, DataType, Method, Prediction};
+use crate::{Data, DataType, Method, NotServed, Prediction};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind { path: "sklearn.pipeline.Pipeline", ignores: &["memory transform_input"], compile: pipeline },
@@ -263,6 +263,10 @@ impl Predictor for Pipeline<Box<dyn Predictor>> {
         let is_passed_on =
             |method: &Method| !matches!(method, Method::Kneighbors | Method::KneighborsDistance);
         self.last.methods().into_iter().filter(is_passed_on).collect()
+    }
+
+    fn not_served(&self) -> Vec<NotServed> {
+        self.last.not_served()
     }
 
     fn classes(&self) -> Option<&Data> {

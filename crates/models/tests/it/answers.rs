@@ -272,6 +272,18 @@ fn a_method_that_is_not_there_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn probabilities_of_several_targets_are_not_served_rather_than_absent() {
+    for case in ["sk19-asked-leaves-forest-targets", "sk19-forest-targets", "sk19-near-targets"] {
+        let model = model(&format!("{case}/model.joblib"));
+        let error = model.predict(Method::PredictProba, model.example()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("`predict_proba` of this model is not served here: for several targets its library gives a list of arrays, one for each, and an answer is one array here; the model is asked for predict"),
+            "{case}: {error}"
+        );
+    }
+}
+
+#[test]
 fn leaves_are_told_by_trees_themselves_and_not_by_what_is_around_them() {
     let has_leaves = |file: &str| model(file).methods().contains(&Method::Apply);
     for trees in

@@ -35,6 +35,30 @@ fn the_leaves_of_trees_are_told_in_every_protocol() {
     assert!(leaves.len() == 14 && leaves.iter().all(Value::is_u64), "{leaves:?}");
 }
 
+#[test]
+fn a_method_that_is_not_served_here_is_refused_with_the_reason_in_every_protocol() {
+    let file = project().join("fixtures/models/sk19-forest-targets/model.joblib");
+    let state = ModelState::Ready(Box::new(LoadedModel::load(&file).unwrap()));
+    let model = ServedModel { state, ..served("labels") };
+    let settings = Settings { compute_threads: 1, ..Settings::default() };
+    let handler = server(vec![model], settings).handler();
+    let page: Value = json_of(&get(&handler, "/v2/models/labels"));
+    let width = page["inputs"][0]["shape"][1].as_u64().unwrap();
+    let row = vec![0.5; usize::try_from(width).unwrap()];
+    let method = "predict_proba";
+    let tensor = json!([{ "name": "x", "shape": [1, width], "datatype": "FP64", "data": row }]);
+    for (path, body) in [
+        ("/v1/models/labels:predict", json!({ "instances": [row], "method": method })),
+        ("/invocations", json!({ "inputs": [row], "params": { "predict_method": method } })),
+        ("/v2/models/labels/infer", json!({ "inputs": tensor, "outputs": [{ "name": method }] })),
+        ("/v2/models/labels/infer", json!({ "inputs": tensor, "parameters": { "method": method } })),
+    ] {
+        let answer = post(&handler, path, &body.to_string());
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        assert!(answer.text().contains("not served here: for several targets"), "{path}: {}", answer.text());
+    }
+}
+
 /// What the model `labels` answers to a method, which is the same however it is asked.
 fn answer_in_every_protocol(handler: &ServerHandler, method: &str) -> Value {
     let tensor = json!([{ "name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW }]);

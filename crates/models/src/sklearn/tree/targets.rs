@@ -8,7 +8,7 @@ use crate::numeric::argmax;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows, Takes};
 use crate::trees::{Builder, Forest};
-use crate::{Data, Method, Prediction};
+use crate::{Data, Method, NotServed, Prediction};
 
 #[derive(Debug)]
 struct ManyTargets {
@@ -66,6 +66,10 @@ impl Part for ManyTargets {
 impl Predictor for ManyTargets {
     fn methods(&self) -> Vec<Method> {
         [Method::Predict].into_iter().chain(self.leaves.as_ref().map(|_| Method::Apply)).collect()
+    }
+
+    fn not_served(&self) -> Vec<NotServed> {
+        [Method::PredictProba, Method::PredictLogProba].map(NotServed::of_targets).to_vec()
     }
 
     fn take_sparse(&mut self) {

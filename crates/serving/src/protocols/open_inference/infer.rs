@@ -88,6 +88,10 @@ fn contradiction(name: &str, index: usize, chosen: Method) -> Fault {
 }
 
 fn no_such_output(name: &str, index: usize, question: &Question<'_>) -> Fault {
+    let mut not_served = question.not_served.iter();
+    if let Some(not_served) = not_served.find(|not_served| not_served.method.as_str() == name) {
+        return Fault::input(format!("$.outputs[{index}].name"), not_served.to_string());
+    }
     let in_file = question.named_outputs.iter().map(String::as_str);
     let unasked = question.named_outputs.is_empty().then_some(question.default_output);
     let methods = question.methods.iter().map(|method| method.as_str());
