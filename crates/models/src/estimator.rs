@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::rows::{Refusal, Rows};
-use crate::{Data, DataType, Method, NamedInput, NotServed, Prediction, Scalar};
+use crate::{Data, DataType, Method, NamedInput, NamedOutput, NotServed, Prediction, Scalar};
 
 /// What all parts of a model have in common.
 pub(crate) trait Part: Debug + Send + Sync {
@@ -90,8 +90,8 @@ pub(crate) trait Predictor: Part {
         Vec::new()
     }
 
-    /// The names of its outputs, if it has several at once that have names.
-    fn outputs(&self) -> &[String] {
+    /// Its outputs, if it has several at once that have names.
+    fn outputs(&self) -> &[NamedOutput] {
         &[]
     }
 

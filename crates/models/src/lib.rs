@@ -46,7 +46,7 @@ pub use batch::{Batch, Column, Columns, Texts, Values};
 pub use error::{InputError, InputProblem, LoadError, PredictError};
 pub use formats::part::file_and_part;
 pub use load::load;
-pub use model::{Batching, Description, Model, NamedInput, Part};
+pub use model::{Batching, Description, Model, NamedInput, NamedOutput, Part};
 pub use nearest::{folded, nearest};
 pub use numbered::position_in_name;
 pub use prediction::{Data, Method, NotServed, Prediction, Shape};

@@ -72,6 +72,17 @@ pub struct NamedInput {
     pub is_list: bool,
 }
 
+/// An output that a model's file names, as the file declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedOutput {
+    /// Its name.
+    pub name: String,
+    /// The type of its values.
+    pub datatype: DataType,
+    /// How many columns it has, if the file says; `None` for one value per row.
+    pub n_columns: Option<Option<usize>>,
+}
+
 /// An estimator of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -143,9 +154,9 @@ impl Model {
         &self.inputs
     }
 
-    /// The names of the outputs that the model gives at once, if its file names them (an ONNX graph does).
+    /// The outputs that the model gives at once, if its file names them (an ONNX graph does).
     #[must_use]
-    pub fn outputs(&self) -> &[String] {
+    pub fn outputs(&self) -> &[NamedOutput] {
         match &self.evaluator.step {
             Step::Predictor(predictor) => predictor.outputs(),
             Step::Transformer(_) => &[],

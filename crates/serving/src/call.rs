@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use models::{Method, NotServed, Prediction};
+use models::{Method, NamedOutput, NotServed, Prediction};
 use net::{Fields, Target};
 
 use crate::content::Content;
@@ -48,7 +48,7 @@ pub(crate) struct Question<'a> {
     /// What the output is called that is asked for when nothing is said.
     pub(crate) default_output: &'static str,
     /// The outputs that the model's file names.
-    pub(crate) named_outputs: &'a [String],
+    pub(crate) named_outputs: &'a [NamedOutput],
     /// What the request calls the model, if that is not its own name.
     pub(crate) alias: Option<&'a str>,
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use models::{
-    Batch, Batching, Columns, Data, DataType, Field, Inputs, LoadError, Method, Model, PredictError,
-    Prediction, Values,
+    Batch, Batching, Columns, Data, DataType, Field, Inputs, LoadError, Method, Model, NamedOutput,
+    PredictError, Prediction, Values,
 };
 use net::Bytes;
 use tracing::{info, warn};
@@ -129,8 +129,8 @@ pub(crate) struct Ready {
 pub(crate) struct OutputKind {
     pub(crate) ask: Ask,
     pub(crate) datatype: DataType,
-    /// `None` for one value per row.
-    pub(crate) n_columns: Option<usize>,
+    /// How many columns they have, if that is known; `None` for one value per row.
+    pub(crate) n_columns: Option<Option<usize>>,
 }
 
 // === impl LoadedModel ===
@@ -295,7 +295,9 @@ impl Entry {
     /// What an output is called that a request does not call by another name.
     pub(crate) fn name_of_output(&self, ask: Ask) -> &str {
         match (ask, self.ready()) {
-            (Ask::Output(place), Some(ready)) => ready.model.outputs().get(place).map_or("", String::as_str),
+            (Ask::Output(place), Some(ready)) => {
+                ready.model.outputs().get(place).map_or("", |output| &output.name)
+            }
             (Ask::Method(method), Some(ready)) if method != ready.method => method.as_str(),
             _ => self.default_output(),
         }
@@ -363,17 +365,31 @@ impl Ready {
         }
     }
 
-    /// What its answers are like: those that come unasked, then the other methods. Found out by asking it for its example.
+    /// What its answers are like: those that come unasked, then the other methods. Found out by asking it for its example;
+    /// where it has no answer to that, told as it is declared.
     pub(crate) fn outputs(&self) -> &[OutputKind] {
         let others = self.model.methods().iter().copied().filter(|method| *method != self.method);
         let others = others.filter(|_| self.model.outputs().is_empty()).map(Ask::Method);
-        let kind = |ask| {
-            let prediction = self.answer(ask, self.model.example()).ok()?;
-            let datatype = datatype(&prediction.data);
-            Some(OutputKind { ask, datatype, n_columns: prediction.shape.n_columns })
+        let kind = |ask| match self.answer(ask, self.model.example()) {
+            Ok(Prediction { shape, data }) => {
+                OutputKind { ask, datatype: datatype(&data), n_columns: shape.n_columns.map(Some) }
+            }
+            Err(_) => self.declared(ask),
         };
-        self.outputs
-            .get_or_init(|| self.asked_by_default().into_iter().chain(others).filter_map(kind).collect())
+        self.outputs.get_or_init(|| self.asked_by_default().into_iter().chain(others).map(kind).collect())
+    }
+
+    /// What its answers to one question are like, as far as that is known without one.
+    fn declared(&self, ask: Ask) -> OutputKind {
+        let (datatype, n_columns) = match ask {
+            Ask::Output(place) => {
+                let NamedOutput { datatype, n_columns, .. } = self.model.outputs()[place];
+                (datatype, n_columns)
+            }
+            Ask::Method(Method::Predict) => (self.model.classes().map_or(DataType::Double, datatype), None),
+            Ask::Method(_) => (DataType::Double, Some(None)),
+        };
+        OutputKind { ask, datatype, n_columns }
     }
 
     /// The answer to one question.

@@ -9,7 +9,7 @@ use super::tensor::{Shape, Tensor};
 use crate::estimator::{Hint, Part, Predictor};
 use crate::fault::Fault;
 use crate::rows::{Cell, Refusal, Rows, Takes};
-use crate::{Data, DataType, InputProblem, Method, NamedInput, Prediction, Scalar};
+use crate::{Data, DataType, InputProblem, Method, NamedInput, NamedOutput, Prediction, Scalar};
 
 /// What errors call a model.
 const TITLE: &str = "onnx.ModelProto";
@@ -26,7 +26,7 @@ pub(super) struct OnnxModel {
     n_columns: Option<usize>,
     /// Whether the graph takes one row at a time.
     is_for_one_row: bool,
-    outputs: Vec<String>,
+    outputs: Vec<NamedOutput>,
     all: Plan,
     answers: Vec<(Method, Plan)>,
     classes: Option<Data>,
@@ -88,7 +88,7 @@ impl OnnxModel {
             .map(|(method, at)| (method, model.engine.plan(&[at])))
             .collect();
         let usable: Vec<usize> = (0..ports.len()).filter(|output| tried[*output].is_some()).collect();
-        model.outputs = usable.iter().map(|output| ports[*output].name.clone()).collect();
+        model.outputs = usable.iter().map(|output| named_output(&ports[*output])).collect();
         model.all = model.engine.plan(&usable);
         let probabilities = model.answers.iter().find(|(method, _)| *method == Method::PredictProba);
         if probabilities.is_some() {
@@ -175,6 +175,36 @@ struct Tried {
     kind: Option<bool>,
     width: Option<usize>,
     is_lying: bool,
+}
+
+/// An output as the graph declares it. What is no array is the scores of classes, which are a matrix here.
+fn named_output(port: &Port) -> NamedOutput {
+    let (datatype, n_columns) = match &port.kind {
+        PortKind::Other => (DataType::Float, Some(None)),
+        PortKind::Tensor { datatype, lengths } => {
+            let datatype = file::no_values(*datatype).map_or(DataType::Any, |data| datatype_of(&data));
+            let n_columns = match lengths.as_deref() {
+                None | Some([] | [_]) => None,
+                Some([_, lengths @ ..]) => {
+                    Some(lengths.iter().try_fold(1_usize, |width, length| width.checked_mul((*length)?)))
+                }
+            };
+            (datatype, n_columns)
+        }
+    };
+    NamedOutput { name: port.name.clone(), datatype, n_columns }
+}
+
+/// The type of a column of these values.
+fn datatype_of(data: &Data) -> DataType {
+    match data {
+        Data::Float(_) => DataType::Float,
+        Data::Double(_) => DataType::Double,
+        Data::Integer(_) => DataType::Integer,
+        Data::Long(_) => DataType::Long,
+        Data::Boolean(_) => DataType::Boolean,
+        Data::Text(_) => DataType::String,
+    }
 }
 
 /// Which outputs are asked for by a method's name. The first one is what the model predicts.
@@ -264,7 +294,7 @@ impl Predictor for OnnxModel {
         self.inputs.iter().map(named).collect()
     }
 
-    fn outputs(&self) -> &[String] {
+    fn outputs(&self) -> &[NamedOutput] {
         &self.outputs
     }
 
@@ -311,15 +341,13 @@ impl Input {
     }
 
     fn hint(&self) -> Hint {
-        let (datatype, example) = match self.kind {
-            Data::Float(_) => (DataType::Float, Scalar::Double(0.0)),
-            Data::Double(_) => (DataType::Double, Scalar::Double(0.0)),
-            Data::Integer(_) => (DataType::Integer, Scalar::Long(0)),
-            Data::Long(_) => (DataType::Long, Scalar::Long(0)),
-            Data::Boolean(_) => (DataType::Boolean, Scalar::Boolean(false)),
-            Data::Text(_) => (DataType::String, Scalar::Text(String::new())),
+        let example = match self.kind {
+            Data::Float(_) | Data::Double(_) => Scalar::Double(0.0),
+            Data::Integer(_) | Data::Long(_) => Scalar::Long(0),
+            Data::Boolean(_) => Scalar::Boolean(false),
+            Data::Text(_) => Scalar::Text(String::new()),
         };
-        Hint { datatype, example, ..Hint::default() }
+        Hint { datatype: datatype_of(&self.kind), example, ..Hint::default() }
     }
 
     fn shape(&self, n_rows: usize, n_columns: usize) -> Result<Shape, super::problem::Problem> {
@@ -374,6 +402,9 @@ impl Input {
             Data::Boolean(_) => Data::Boolean(cells(rows, "a truth value", |cell| match cell {
                 Cell::Boolean(flag) => Some(flag),
                 Cell::Long(long @ 0..=1) => Some(long == 1),
+                // In a matrix all cells are these.
+                Cell::Double(0.0) => Some(false),
+                Cell::Double(1.0) => Some(true),
                 _ => None,
             })?),
             Data::Text(_) => Data::Text(cells(rows, "a text", |cell| match cell {

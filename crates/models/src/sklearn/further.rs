@@ -6,7 +6,7 @@ use crate::estimator::{Hint, Part, Predictor, Step, predictor};
 use crate::fault::Fault;
 use crate::object::{Object, Value};
 use crate::rows::{Refusal, Rows};
-use crate::{Data, Method, NamedInput, NotServed, Prediction};
+use crate::{Data, Method, NamedInput, NamedOutput, NotServed, Prediction};
 
 /// The classes of scikit-learn with `predict_log_proba`. It is the logarithm of `predict_proba`.
 const LOG_PROBABILITIES: &str = "\
@@ -112,7 +112,7 @@ impl Predictor for Further {
         self.inner.inputs()
     }
 
-    fn outputs(&self) -> &[String] {
+    fn outputs(&self) -> &[NamedOutput] {
         self.inner.outputs()
     }
 

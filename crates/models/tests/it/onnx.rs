@@ -48,10 +48,11 @@ fn check(case: &str) -> Result<(), String> {
     let model = models::load(&folder(case)).map_err(|error| error.to_string())?;
     let batch = input(case);
     let answers = model.predict_outputs(&batch).map_err(|error| error.to_string())?;
-    if model.outputs().len() != expected.as_object().unwrap().len() {
-        return Err(format!("its outputs are {:?}", model.outputs()));
+    let names = output_names(&model);
+    if names.len() != expected.as_object().unwrap().len() {
+        return Err(format!("its outputs are {names:?}"));
     }
-    for (name, answer) in model.outputs().iter().zip(&answers) {
+    for (name, answer) in names.into_iter().zip(&answers) {
         let rows = expected[name].as_array().unwrap();
         let n_columns = rows[0].as_array().map(Vec::len);
         if (answer.shape.n_rows, answer.shape.n_columns) != (rows.len(), n_columns) {
@@ -71,6 +72,10 @@ fn check(case: &str) -> Result<(), String> {
         .predict(model.default_method(), model.example())
         .map_err(|error| format!("its example: {error}"))?;
     Ok(())
+}
+
+fn output_names(model: &Model) -> Vec<&str> {
+    model.outputs().iter().map(|output| output.name.as_str()).collect()
 }
 
 /// The largest difference, as a part of the value where that is above one.
@@ -97,7 +102,7 @@ fn difference(got: &Data, expected: &[&Json]) -> Result<f64, String> {
 fn a_classifier_is_asked_by_the_names_of_methods() {
     let model = model("logistic-texts");
     assert_eq!(model.methods(), [Method::Predict, Method::PredictProba]);
-    assert_eq!(model.outputs(), ["label", "probabilities"]);
+    assert_eq!(output_names(&model), ["label", "probabilities"]);
     let names = ["setosa", "versicolor", "virginica"].map(str::to_owned).to_vec();
     assert_eq!(model.classes(), Some(&Data::Text(names)));
     let batch = input("logistic-texts");
@@ -161,17 +166,22 @@ fn a_model_server_repository_has_a_folder_per_version() {
         let to = repository.path().join(version).join("model.onnx");
         std::fs::copy(folder(case).join("model.onnx"), to).unwrap();
     }
-    assert_eq!(models::load(repository.path()).unwrap().outputs(), ["variable"]);
+    assert_eq!(output_names(&models::load(repository.path()).unwrap()), ["variable"]);
 }
 
-/// A file with one node, written by hand.
+/// A file with one node of floats, written by hand.
 fn one_node(operator: &str, attribute: Option<&str>) -> Vec<u8> {
+    node_of(operator, 1, attribute)
+}
+
+/// The same of values of another type (`TensorProto.DataType`).
+fn node_of(operator: &str, datatype: u8, attribute: Option<&str>) -> Vec<u8> {
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
         [&[number << 3 | 2, u8::try_from(content.len()).unwrap()], content].concat()
     }
-    let floats =
-        field(2, &field(1, &[&[8, 1][..], &field(2, &[field(1, &[]), field(1, &[8, 2])].concat())].concat()));
-    let port = |name: &str| [field(1, name.as_bytes()), floats.clone()].concat();
+    let lengths = field(2, &[field(1, &[]), field(1, &[8, 2])].concat());
+    let values = field(2, &field(1, &[&[8, datatype][..], &lengths].concat()));
+    let port = |name: &str| [field(1, name.as_bytes()), values.clone()].concat();
     let mut node =
         [field(1, b"x"), field(2, b"y"), field(3, b"here"), field(4, operator.as_bytes())].concat();
     if let Some(name) = attribute {
@@ -186,6 +196,17 @@ fn load(file: &[u8]) -> Result<Model, LoadError> {
     let path = folder.path().join("model.onnx");
     std::fs::write(&path, file).unwrap();
     models::load(&path)
+}
+
+#[test]
+fn truth_values_are_taken_as_numbers_of_a_matrix_and_as_themselves() {
+    const BOOL: u8 = 9;
+    let model = load(&node_of("Not", BOOL, None)).unwrap();
+    let rows = Batch::matrix(2, vec![0.0, 1.0, 1.0, 1.0]);
+    let answer = model.predict(Method::Predict, &rows).unwrap().data;
+    assert_eq!(answer, Data::Boolean(vec![true, false, false, false]));
+    let error = model.predict(Method::Predict, &Batch::matrix(2, vec![0.0, 2.0])).unwrap_err();
+    assert_eq!(error.to_string(), "expected a truth value, got 2");
 }
 
 #[test]

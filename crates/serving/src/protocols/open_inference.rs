@@ -319,8 +319,11 @@ fn length_of(length: Option<usize>) -> i64 {
 /// long as it is not there.
 pub(crate) fn outputs_of(entry: &Entry) -> Vec<Described> {
     let described = |OutputKind { ask, datatype, n_columns }: &OutputKind| {
-        let n_columns = entry.n_columns_of_output(*ask, *n_columns);
-        let shape = [-1].into_iter().chain(n_columns.map(|n_columns| n_columns as i64)).collect();
+        let n_columns = match *n_columns {
+            Some(None) => Some(None),
+            known => entry.n_columns_of_output(*ask, known.flatten()).map(Some),
+        };
+        let shape = [-1].into_iter().chain(n_columns.map(length_of)).collect();
         Described { name: entry.name_of_output(*ask).to_owned(), datatype: *datatype, shape }
     };
     entry.ready().map(|ready| ready.outputs().iter().map(described).collect()).unwrap_or_default()

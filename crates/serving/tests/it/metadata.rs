@@ -9,7 +9,7 @@ use serving::grpc::messages::{
 };
 use serving::{LoadedModel, ModelState, ServedModel, ServerHandler, Settings, Style};
 
-use crate::fixture::{answer, project, request, served, server};
+use crate::fixture::{answer, get, post, project, request, served, server};
 use crate::grpc::{Client, with_client_of};
 
 const N_ROWS: usize = 2;
@@ -320,7 +320,7 @@ fn a_graph_keeps_the_names_of_its_inputs_and_outputs() {
     let state = ModelState::Ready(Box::new(loaded));
     let model = ServedModel { name: "graph".to_owned(), state, ..served("iris") };
     let handler = server(vec![model], Settings { compute_threads: 1, ..Settings::default() }).handler();
-    let metadata = crate::fixture::get(&handler, "/v2/models/graph");
+    let metadata = get(&handler, "/v2/models/graph");
     let metadata: Value = serde_json::from_slice(&metadata.body).unwrap();
     let names = |key: &str| -> Vec<String> {
         let tensors = metadata[key].as_array().unwrap().iter();
@@ -349,7 +349,7 @@ fn a_graph_with_two_inputs_takes_and_gives_tensors_by_their_names() {
         { "name": "item", "datatype": "FP32", "shape": [6, 3], "data": values(2..5) },
         { "name": "user", "datatype": "FP32", "shape": [6, 2], "data": values(0..2) },
     ] });
-    let page = crate::fixture::post(&handler, "/v2/models/towers/infer", &body.to_string());
+    let page = post(&handler, "/v2/models/towers/infer", &body.to_string());
     assert_eq!(page.status, 200, "{}", page.text());
     let answer: Value = serde_json::from_slice(&page.body).unwrap();
     for (output, (name, shape)) in [("score", [6, 1]), ("embedding", [6, 4])].into_iter().enumerate() {
@@ -361,9 +361,26 @@ fn a_graph_with_two_inputs_takes_and_gives_tensors_by_their_names() {
         }
     }
     let wrong = body.to_string().replace("[6,3]", "[9,2]");
-    let page = crate::fixture::post(&handler, "/v2/models/towers/infer", &wrong);
+    let page = post(&handler, "/v2/models/towers/infer", &wrong);
     assert!(page.text().contains("expected the rows of 3 columns, as [2, 3], got [9, 2]"), "{}", page.text());
     let half = json!({ "inputs": [body["inputs"][1]] });
-    let page = crate::fixture::post(&handler, "/v2/models/towers/infer", &half.to_string());
+    let page = post(&handler, "/v2/models/towers/infer", &half.to_string());
     assert!(page.text().contains("missing columns: `item_0`, `item_1`, `item_2`"), "{}", page.text());
+}
+
+/// `Div` of two whole numbers by themselves, which has no answer to the row of zeros that a graph is tried with.
+#[test]
+fn a_graph_that_does_not_take_zeros_announces_the_outputs_that_it_declares() {
+    let file = project().join("crates/models/tests/it/division.onnx");
+    let state = ModelState::Ready(Box::new(LoadedModel::load(&file).unwrap()));
+    let model = ServedModel { state, ..served("wine") };
+    let handler = server(vec![model], Settings::default()).handler();
+    let page: Value = serde_json::from_slice(&get(&handler, "/v2/models/wine").body).unwrap();
+    let output = &page["outputs"][0];
+    assert_eq!((&output["name"], &output["datatype"]), (&json!("y"), &json!("INT64")), "{page}");
+    assert_eq!(output["shape"], json!([-1, 2]));
+    let body = json!({ "inputs": [{ "name": "x", "shape": [1, 2], "datatype": "INT64", "data": [3, 4] }] });
+    let answer: Value =
+        serde_json::from_slice(&post(&handler, "/v2/models/wine/infer", &body.to_string()).body).unwrap();
+    assert_eq!(answer["outputs"][0]["data"], json!([1, 1]), "{answer}");
 }

@@ -60,7 +60,7 @@ fn wanted(
     question: &Question<'_>,
 ) -> Result<Vec<Output>, Fault> {
     let find = |(index, Wanted { name, is_binary }): (usize, Wanted)| {
-        let in_file = question.named_outputs.iter().position(|known| *known == name).map(Ask::Output);
+        let in_file = question.named_outputs.iter().position(|known| known.name == name).map(Ask::Output);
         let by_method = question.methods.iter().copied().find(|method| method.as_str() == name);
         let is_default = question.named_outputs.is_empty() && name == question.default_output;
         // A name that is no method's, as `output-0`, stands for whatever is chosen.
@@ -92,7 +92,7 @@ fn no_such_output(name: &str, index: usize, question: &Question<'_>) -> Fault {
     if let Some(not_served) = not_served.find(|not_served| not_served.method.as_str() == name) {
         return Fault::input(format!("$.outputs[{index}].name"), not_served.to_string());
     }
-    let in_file = question.named_outputs.iter().map(String::as_str);
+    let in_file = question.named_outputs.iter().map(|output| output.name.as_str());
     let unasked = question.named_outputs.is_empty().then_some(question.default_output);
     let methods = question.methods.iter().map(|method| method.as_str());
     let methods = methods.filter(|method| Some(*method) != unasked);
