@@ -27,14 +27,15 @@ mod wait;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use manifest::starred;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::arguments::Arguments;
 use crate::globals::Globals;
 use crate::output::printable;
-use crate::storage::starred;
 
 /// One binary that serves machine-learning models behind a load balancer, from Kubernetes YAML.
 #[derive(Debug, clap::Parser)]
@@ -124,11 +125,22 @@ pub(crate) enum End {
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments = match Arguments::of_this_process() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: cannot read the arguments that were handed over: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let cli = match Cli::try_parse_from(arguments.all()) {
         Ok(cli) => cli,
         Err(error) => return told(&error),
     };
     log_to_stderr(&cli.globals);
+    // Other commands are gone before anybody has looked.
+    if matches!(cli.command, Command::Serve(_)) {
+        arguments.hide_secrets();
+    }
     match run_command(cli.command, &cli.globals) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Failed) => ExitCode::FAILURE,

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use manifest::{Exposure, Finding, Severity};
+use manifest::{Exposure, Finding, Severity, starred};
 
 use crate::applied::quoted;
 use crate::globals::Globals;
-use crate::storage::starred;
 
 /// Prints errors and warnings to standard error; what is merely worth knowing only when asked to say more.
 pub(crate) fn print(findings: &[Finding], globals: &Globals) {

@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod applied;
+mod arguments;
 mod bundle;
 mod certificate;
 mod client;

@@ -3,7 +3,6 @@
 mod addresses;
 mod client;
 mod remote;
-mod starred;
 
 use std::fs;
 use std::io;
@@ -11,13 +10,12 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
+use manifest::starred_uri;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use addresses::Refused;
 use remote::{Listing, Remote};
-pub(crate) use starred::starred;
-use starred::starred_uri;
 
 /// Fetches models and keeps copies of them.
 ///

@@ -34,6 +34,7 @@ mod object;
 
 mod plan_json;
 mod read;
+mod starred;
 mod storage;
 mod unmet;
 mod wire;
@@ -50,6 +51,7 @@ pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
 pub use read::{NoText, Read, read, text_of};
+pub use starred::{ARGUMENTS_FROM, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{
     Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, parse_quantity,

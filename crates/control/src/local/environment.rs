@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use manifest::{Container, PodField, Program};
+use manifest::{ARGUMENTS_FROM, Container, PodField, Program, starred_uri};
+use serde_json::Value;
 
 use super::process::Launch;
 
@@ -72,14 +73,15 @@ pub(super) fn launch(
     let fields: Vec<(&str, String)> =
         container.pod_fields.iter().map(|(name, field)| (name.as_str(), identity.field(*field))).collect();
     let fill = |text: &String| fill(text, &fields);
-    let (program, arguments) = match &container.program {
+    let (program, arguments, input) = match &container.program {
         Program::Forebay { arguments } => {
             let arguments = arguments.iter().map(fill).chain([STOP_WITH_PLATFORM.to_owned()]);
-            (forebay.to_owned(), arguments.collect())
+            let (arguments, input) = without_secrets(arguments.collect());
+            (forebay.to_owned(), arguments, input)
         }
         Program::Command { command } => {
             let mut words = command.iter().map(fill);
-            (PathBuf::from(words.next().unwrap_or_default()), words.collect())
+            (PathBuf::from(words.next().unwrap_or_default()), words.collect(), None)
         }
     };
     let address = identity.address.to_string();
@@ -103,7 +105,19 @@ pub(super) fn launch(
         environment: environment.collect(),
         // Never the folder in which the platform happens to have been started.
         working_directory: Some(folder.unwrap_or(Path::new("/")).to_owned()),
+        input,
     }
+}
+
+/// Arguments of our own program as every user of the machine may read them, and what is handed over to it instead when
+/// passwords among them are not for everybody.
+fn without_secrets(arguments: Vec<String>) -> (Vec<String>, Option<String>) {
+    let mut shown: Vec<String> = arguments.iter().map(|argument| starred_uri(argument)).collect();
+    if shown == arguments {
+        return (arguments, None);
+    }
+    shown.push(format!("{ARGUMENTS_FROM}/dev/stdin"));
+    (shown, Some(format!("{}\n", Value::from(arguments))))
 }
 
 /// Whether a program gets a variable of the environment of this process.
@@ -250,6 +264,22 @@ mod tests {
         let launch = launched(Program::Forebay { arguments: vec!["serve".to_owned(), "iris=.".to_owned()] });
         assert_eq!(launch.program, Path::new("/forebay"));
         assert_eq!(launch.arguments, ["serve", "iris=.", "--stop-when-stdin-closes"]);
+    }
+
+    #[test]
+    fn a_password_is_handed_over_to_our_own_program_and_not_for_the_list_of_processes() {
+        let uri = "iris=https://me:word@host/iris";
+        let launch = launched(Program::Forebay { arguments: vec!["serve".to_owned(), uri.to_owned()] });
+        let shown = [
+            "serve",
+            "iris=https://***@host/iris",
+            "--stop-when-stdin-closes",
+            "--arguments-from=/dev/stdin",
+        ];
+        assert_eq!(launch.arguments, shown);
+        let input = "[\"serve\",\"iris=https://me:word@host/iris\",\"--stop-when-stdin-closes\"]\n";
+        assert_eq!(launch.input.as_deref(), Some(input));
+        assert!(launch.environment.iter().all(|(_, value)| !value.contains("word")));
     }
 
     #[test]

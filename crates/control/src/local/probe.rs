@@ -100,7 +100,12 @@ async fn ask(handler: &ProbeHandler, subject: &Subject) -> Result<(), Failure> {
 
 async fn run(command: &[String], subject: &Subject) -> Result<(), String> {
     let [program, arguments @ ..] = command else { return Err("the command is empty".to_owned()) };
-    let launch = Launch { program: program.into(), arguments: arguments.to_vec(), ..subject.launch.clone() };
+    let launch = Launch {
+        program: program.into(),
+        arguments: arguments.to_vec(),
+        input: None,
+        ..subject.launch.clone()
+    };
     let mut process = Process::start_silently(&launch)
         .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
     match process.ended().await {

@@ -1,6 +1,6 @@
 //! One child process: started in a process group of its own, signalled without races, and gone with all its children.
 
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, Write as _};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -19,7 +19,12 @@ pub(super) struct Launch {
     /// All of it: nothing is inherited.
     pub(super) environment: Vec<(String, String)>,
     pub(super) working_directory: Option<PathBuf>,
+    /// What it reads first on its input, if that is a pipe: arguments that are not for the list of processes.
+    pub(super) input: Option<String>,
 }
+
+/// How many bytes a pipe takes before anybody reads (pipe(7)).
+const PIPE_BYTES: usize = 65_536;
 
 /// What a process reads from and writes to.
 #[derive(Debug)]
@@ -87,8 +92,16 @@ impl Process {
         if let Some(folder) = &launch.working_directory {
             command.current_dir(folder);
         }
+        let input = launch.input.as_deref().unwrap_or_default();
+        if input.len() > PIPE_BYTES {
+            return Err(io::Error::other("its arguments are too long to be handed over"));
+        }
         let mut child = command.spawn()?;
-        let stdin = child.stdin.take();
+        let mut stdin = child.stdin.take();
+        if let Some(stdin) = &mut stdin {
+            // A process that has ended already is told of elsewhere.
+            let _ = stdin.write_all(input.as_bytes());
+        }
         let group = Pid::from_child(&child);
         Ok(Self { child, group, child_ended, _stdin: stdin, exit: None })
     }
@@ -162,7 +175,18 @@ mod tests {
             arguments: vec!["-c".to_owned(), script.to_owned()],
             environment: vec![("NAME".to_owned(), "value".to_owned())],
             working_directory: Some("/".into()),
+            input: None,
         }
+    }
+
+    #[tokio::test]
+    async fn a_process_reads_first_what_it_is_started_with() {
+        let launch = Launch { input: Some("a secret\n".to_owned()), ..shell("read line; echo \"$line\"") };
+        let (mut process, mut output) = Process::start(&launch).unwrap();
+        assert_eq!(process.ended().await, Exit::Code(0));
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a secret\n");
     }
 
     #[tokio::test]

@@ -97,6 +97,7 @@ impl super::Machine {
             arguments: Vec::new(),
             environment: environment.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
             working_directory: Some("/".into()),
+            input: None,
         };
         let stay = running.enter(name, &launch, std::net::Ipv4Addr::LOCALHOST.into(), None);
         (Self { logs: super::Logs::new("/nowhere".into()), running }, stay)
@@ -116,6 +117,7 @@ impl Place {
         let launch = Launch {
             program: PathBuf::from(words.next().unwrap_or_default()),
             arguments: words.collect(),
+            input: None,
             ..self.launch.clone()
         };
         Command::start(&launch, wanted, self)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use manifest::{starred, starred_uri};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
@@ -20,7 +21,7 @@ use reqwest::Url;
 use sha2::{Digest, Sha256};
 
 use super::client::{CONNECT_PATIENCE, Connector, refused_in};
-use super::{SINGLE, addresses, hex, starred, starred_uri};
+use super::{SINGLE, addresses, hex};
 
 /// A place that objects are kept at, and the prefix of those that are wanted.
 pub(crate) struct Remote {

@@ -15,6 +15,7 @@ mod my_model;
 mod objects;
 mod options;
 mod rows;
+mod secrets;
 mod serve;
 mod stories;
 mod three_am;

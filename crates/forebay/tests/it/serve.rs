@@ -81,6 +81,10 @@ impl Serving {
         said
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
         let answer = Request::post(self.address, path, body).send();
         (answer.status, answer.text)

@@ -302,7 +302,8 @@ features:
             cost = 5, 20"#]],
     );
     step.require(&HashSet::from(["margin"]), &HashSet::from(["month"]));
-    let takes_missing = |name: &str| step.fields().iter().any(|field| field.name == name && field.takes_missing);
+    let takes_missing =
+        |name: &str| step.fields().iter().any(|field| field.name == name && field.takes_missing);
     assert_eq!(["price", "date"].map(takes_missing), [true, false]);
     let required: Vec<&str> =
         step.given.iter().filter(|given| given.is_required).map(|given| given.name.as_str()).collect();

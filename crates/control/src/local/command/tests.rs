@@ -16,6 +16,7 @@ fn running(memory_limit: Option<u64>) -> (Running, ContainerName, Stay) {
             ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
         ],
         working_directory: Some("/usr".into()),
+        input: None,
     };
     let stay = running.enter(name.clone(), &launch, "127.0.0.1".parse().unwrap(), memory_limit);
     (running, name, stay)

@@ -6,9 +6,13 @@ const SECRET_NAMES: &[&str] = &["auth", "cred", "key", "pass", "pwd", "secret", 
 
 const STARS: &str = "***";
 
+/// The argument of our own program that names where its arguments are when those in the list of processes have stars.
+pub const ARGUMENTS_FROM: &str = "--arguments-from=";
+
 /// One URI with stars for its password and signatures, whatever characters they are of: to be said before the URI becomes
 /// part of a sentence, whose quotes and spaces could not be told from its own.
-pub(crate) fn starred_uri(uri: &str) -> String {
+#[must_use]
+pub fn starred_uri(uri: &str) -> String {
     let Some(at) = uri.find("://") else { return uri.to_owned() };
     let (scheme, rest) = uri.split_at(at + "://".len());
     let mut shown = scheme.to_owned();
@@ -17,7 +21,8 @@ pub(crate) fn starred_uri(uri: &str) -> String {
 }
 
 /// A text with stars for the passwords and signatures of the URIs in it.
-pub(crate) fn starred(text: &str) -> String {
+#[must_use]
+pub fn starred(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
