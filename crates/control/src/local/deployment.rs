@@ -190,19 +190,20 @@ fn without_hash(object: &Object) -> Value {
     template
 }
 
-/// The set that remembers a version of a Deployment which cannot be used. `None`: its template is known, or is none.
+/// The set that remembers a version of a Deployment which cannot be used; coming back to one gives it a new revision.
+/// `None`: it is remembered as the latest, what cannot be used is not its template, or it has none.
 pub(super) fn refused_set<'a>(deployment: &Object, sets: impl Iterator<Item = &'a Object>) -> Option<Object> {
     let sets: Vec<&Object> = sets.filter(|set| is_of(set, deployment)).collect();
     let template = deployment.value["spec"].get("template")?;
-    if sets.iter().any(|set| has_template_of(set, deployment)) {
+    let newest = sets.iter().filter_map(|set| revision(set)).max().unwrap_or(0);
+    let known = sets.iter().find(|set| has_template_of(set, deployment));
+    if known.is_some_and(|set| !is_refused(set) || revision(set) == Some(newest)) {
         return None;
     }
-    let newest = sets.iter().filter_map(|set| revision(set)).max().unwrap_or(0);
-    let set = Set {
-        template_hash: short_hash(&format!("{:016x}", crc64(template.to_string().as_bytes()))).to_owned(),
-        revision: newest.saturating_add(1),
-        wanted: 0,
-    };
+    let known_hash = known.and_then(|set| Some((*set.labels().get(TEMPLATE_HASH)?).to_owned()));
+    let hash = || short_hash(&format!("{:016x}", crc64(template.to_string().as_bytes()))).to_owned();
+    let set =
+        Set { template_hash: known_hash.unwrap_or_else(hash), revision: newest.saturating_add(1), wanted: 0 };
     let mut object = replica_set(deployment, &set, Counts::default(), template.clone(), 0)?;
     object.value["metadata"]["labels"][REFUSED] = json!("true");
     Some(object)
@@ -403,6 +404,14 @@ mod tests {
         let both = [first, refused_one];
         assert_eq!(refused_set(&bad, both.iter()), None, "it is remembered once");
         assert_eq!(refused_set(&good, both.iter()), None, "what broke is not its template");
+        let mut later = both.to_vec();
+        later[0].value["metadata"]["annotations"][REVISION] = json!("3");
+        let again = refused_set(&bad, later.iter()).unwrap();
+        assert_eq!(
+            (&again.name, revision(&again)),
+            (&both[1].name, Some(4)),
+            "coming back to it is a revision"
+        );
         let now = Instant::now();
         let mut deployment = Deployment::of(&good, both.iter(), now);
         assert_eq!(hashes(&deployment), "a1", "what was refused is not what is wanted");
