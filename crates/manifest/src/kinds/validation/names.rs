@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Violation, at, rows};
+use super::{Violation, at, items, rows};
 use crate::Object;
 use crate::read::key_path;
 
@@ -15,6 +15,11 @@ pub(super) const SERVICE_RULE: &str = "a DNS-1035 label must consist of lower ca
 const VALUE_RULE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const NAME_RULE: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const KEY_RULE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+const FINALIZER_RULE: &str = "name is neither a standard finalizer name nor is it fully qualified";
+
+/// Finalizers without a domain.
+const FINALIZERS: &[&str] = &["foregroundDeletion", "kubernetes", "orphan"];
 
 const MAX_LABEL: usize = 63;
 const MAX_SUBDOMAIN: usize = 253;
@@ -29,6 +34,14 @@ pub(super) fn check(object: &Object, found: &mut Vec<Violation>) {
         found.push(Violation::invalid("metadata.name", &json!(object.name), SERVICE_RULE));
     }
     check_labels(value, "metadata", found);
+    for finalizer in items(&value["metadata"], "finalizers") {
+        let written = finalizer.as_str().unwrap_or_default();
+        let rule = problem_of_key(written).or_else(|| {
+            let is_known = written.contains('/') || FINALIZERS.contains(&written);
+            (!is_known).then(|| FINALIZER_RULE.to_owned())
+        });
+        found.extend(rule.map(|rule| Violation::invalid("metadata.finalizers", finalizer, rule)));
+    }
     if kind == "Deployment" {
         check_labels(value, "spec.template.metadata", found);
     }

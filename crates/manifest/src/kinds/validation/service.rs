@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::names::{LABEL_RULE, is_label};
@@ -23,6 +24,13 @@ pub(super) fn check(object: &Value, found: &mut Vec<Violation>) {
         found.push(Violation::required("spec.ports", ""));
     }
     check_ports(ports, found);
+    for (index, range) in items(spec, "loadBalancerSourceRanges").iter().enumerate() {
+        let is_range = range.as_str().is_some_and(|range| range.trim().parse::<IpNet>().is_ok());
+        if !is_range {
+            let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+            found.push(Violation::invalid(format!("spec.loadBalancerSourceRanges[{index}]"), range, why));
+        }
+    }
 }
 
 fn check_ports(ports: &[Value], found: &mut Vec<Violation>) {

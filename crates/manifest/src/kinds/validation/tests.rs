@@ -143,6 +143,20 @@ fn a_service_has_ports_that_are_told_apart() {
 }
 
 #[test]
+fn ranges_are_ranges_and_finalizers_are_somebody_s() {
+    let written = json!({"metadata": {"name": "a", "finalizers": ["orphan", "example.com/hold", "mine"]},
+        "spec": {"ports": [{"port": 80}], "loadBalancerSourceRanges": ["10.0.0.0/8", "10.0.0.1", "::/0"]}});
+    check(
+        "svc",
+        &written,
+        &[
+            r#"422 metadata.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified"#,
+            r#"422 spec.loadBalancerSourceRanges[1]: Invalid value: "10.0.0.1": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"#,
+        ],
+    );
+}
+
+#[test]
 fn paths_of_an_ingress_have_a_type_and_lead_somewhere() {
     let ingress = |paths: Value| json!({"spec": {"rules": [{"http": {"paths": paths}}]}});
     let backend = json!({"service": {"name": "a", "port": {"number": 80}}});
