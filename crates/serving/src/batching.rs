@@ -156,7 +156,7 @@ fn answers(ready: &Ready, asked: Vec<Asked>) -> Vec<Answer> {
         let answer = guarded(|| {
             let Some(output) = asked.outputs.first() else { return Err(overloaded()) };
             let prediction = ready.answer(output.ask, &asked.decoded.batch);
-            prediction.map_err(|error| Fault::of_prediction(error, &asked.decoded))
+            prediction.map_err(|error| asked.decoded.fault(error))
         });
         (asked, answer)
     };

@@ -4,7 +4,9 @@ use net::Fields;
 
 use crate::Settings;
 use crate::fault::{Cause, Fault, quoted};
-use crate::protocols::JSON_LENGTH;
+
+/// Says where the JSON of a body ends and its bytes begin.
+pub(crate) const JSON_LENGTH: &str = "inference-header-content-length";
 
 /// The media type of Parquet files, as it is registered.
 pub(crate) const PARQUET: &str = "application/vnd.apache.parquet";

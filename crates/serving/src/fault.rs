@@ -4,10 +4,8 @@
 
 use std::fmt;
 
-use models::{InputError, InputProblem, PredictError};
 use net::StatusCode;
 
-use crate::decode::Decoded;
 use crate::json::JsonError;
 
 /// Why a request is not answered with a prediction.
@@ -110,22 +108,6 @@ impl Fault {
     /// The same fault with a way out.
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
-    }
-
-    /// What a model says of rows that were read.
-    pub(crate) fn of_prediction(error: PredictError, rows: &Decoded) -> Self {
-        let InputError { row, column, problem } = match error {
-            PredictError::NoMethod { .. } | PredictError::NotServed { .. } => {
-                return Self::new(Cause::Input, error.to_string());
-            }
-            PredictError::Input(error) => error,
-        };
-        let fault = Self::input(rows.form.place(row, column.as_deref()), problem.to_string());
-        match problem {
-            InputProblem::MissingColumns { names } => Self { missing: names, ..fault },
-            InputProblem::NotFinite { .. } => fault.with_help("send a number, or impute the value before"),
-            _ => fault,
-        }
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod open_inference;
 mod platform;
 mod retail;
 
-pub(crate) use open_inference::{JSON_LENGTH, datatype_of};
+pub(crate) use open_inference::datatype_of;
 
 use crate::fault::Fault;
 use crate::reply::Reply;

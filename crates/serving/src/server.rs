@@ -522,7 +522,7 @@ fn finish(entry: &Entry, ready: &Ready, predict: Predict, asked: &Asked) -> Resu
     let batch = &asked.decoded.batch;
     let start = Instant::now();
     let predictions = ready.answers(&asked.outputs, batch);
-    let predictions = predictions.map_err(|error| Fault::of_prediction(error, &asked.decoded))?;
+    let predictions = predictions.map_err(|error| asked.decoded.fault(error))?;
     let took = start.elapsed();
     let reply = told(entry, predict, asked, &predictions);
     Ok(Done { reply, predictions, n_rows: batch.n_rows, n_predictions: asked.n_predictions(), took })

@@ -1,11 +1,11 @@
 //! The columns of a batch while rows come in.
 
-use models::{Batch, Column as Named, DataType, Values};
+use models::{Batch, Column as Named, DataType, InputError, InputProblem, PredictError, Values};
 
 use super::column::{Column, Misfit};
 use super::names::{Names, Unknown};
 use super::{Form, Schema};
-use crate::fault::{Fault, list, quoted};
+use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::Scalar;
 
 /// What a body holds.
@@ -19,6 +19,24 @@ pub(crate) struct Decoded {
     pub(crate) ignored: Vec<Unknown>,
     /// Columns that some rows lack, and in which the model takes a missing value instead. Only the first few are kept.
     pub(crate) gaps: Vec<String>,
+}
+
+impl Decoded {
+    /// What a model says of the rows, at their places in the request.
+    pub(crate) fn fault(&self, error: PredictError) -> Fault {
+        let InputError { row, column, problem } = match error {
+            PredictError::NoMethod { .. } | PredictError::NotServed { .. } => {
+                return Fault::new(Cause::Input, error.to_string());
+            }
+            PredictError::Input(error) => error,
+        };
+        let fault = Fault::input(self.form.place(row, column.as_deref()), problem.to_string());
+        match problem {
+            InputProblem::MissingColumns { names } => Fault { missing: names, ..fault },
+            InputProblem::NotFinite { .. } => fault.with_help("send a number, or impute the value before"),
+            _ => fault,
+        }
+    }
 }
 
 /// The columns of a batch while rows come in.

@@ -30,7 +30,6 @@ pub(crate) use infer::{Answered, answers, asked, bytes_of};
 pub(crate) use request::{
     LONGEST_ID, MOST_DIMENSIONS, MOST_OUTPUTS, Request, more_dimensions, more_outputs, no_length, wrong_id,
 };
-pub(crate) use response::JSON_LENGTH;
 pub(crate) use statistics::{ModelStatistics, Timed, statistics};
 
 const INFER: Predict = Predict { ask: infer::ask, tell: infer::tell, example };

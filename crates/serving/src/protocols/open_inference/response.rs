@@ -6,12 +6,10 @@ use super::id::new_id;
 use super::infer::{Answered, bytes_of};
 use crate::Style;
 use crate::call::Asked;
+use crate::content::JSON_LENGTH;
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::Entry;
 use crate::reply::{BYTES, Reply};
-
-/// Says where the JSON of a body ends and its bytes begin.
-pub(crate) const JSON_LENGTH: &str = "inference-header-content-length";
 
 pub(super) fn write(entry: &Entry, asked: &Asked, answers: &[Answered<'_>]) -> Reply {
     let style = entry.style;
