@@ -363,7 +363,7 @@ pub(super) fn status_of_broken(deployment: &Object, problem: &str, now: Timestam
 mod tests {
     use super::*;
 
-    fn object(kind: &str, metadata: Value, spec: Value) -> Object {
+    fn object(kind: &str, metadata: &Value, spec: &Value) -> Object {
         let kind = manifest::kind_named(kind).unwrap();
         let value =
             json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata, "spec": spec});
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_deployment_that_cannot_run_and_it_is_told_why() {
-        let object = object("Deployment", json!({"name": "api", "generation": 2}), json!({"replicas": 3}));
+        let object = object("Deployment", &json!({"name": "api", "generation": 2}), &json!({"replicas": 3}));
         let now = Timestamp::from_second(1_000).unwrap();
         let status = status_of_broken(&object, "image `nginx` cannot be run here", now);
         assert!(!conditions::holds(&status, "Available") && !conditions::holds(&status, "Progressing"));
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn a_version_that_cannot_be_used_is_a_revision_of_its_own_and_the_next_comes_after_it() {
         let template = |image: &str| json!({"template": {"spec": {"containers": [{"image": image}]}}});
-        let with = |image: &str| object("Deployment", json!({"name": "api", "uid": "1"}), template(image));
+        let with = |image: &str| object("Deployment", &json!({"name": "api", "uid": "1"}), &template(image));
         let (good, bad) = (with("forebay"), with("nginx"));
         let set = Set { template_hash: "a".to_owned(), revision: 1, wanted: 2 };
         let template = good.value["spec"]["template"].clone();
@@ -450,13 +450,13 @@ mod tests {
 
     #[test]
     fn sets_are_found_again_in_the_order_of_their_revisions() {
-        let owner = object("Deployment", json!({"name": "api", "uid": "1"}), json!({}));
+        let owner = object("Deployment", &json!({"name": "api", "uid": "1"}), &json!({}));
         let set = |hash: &str, revision: &str, uid: &str| {
             let (labels, annotations) = (json!({TEMPLATE_HASH: hash}), json!({REVISION: revision}));
             let owners = json!([{"kind": "Deployment", "name": "api", "uid": uid}]);
             let metadata = json!({"name": format!("api-{hash}"), "labels": labels, "annotations": annotations,
                 "ownerReferences": owners});
-            object("ReplicaSet", metadata, json!({}))
+            object("ReplicaSet", &metadata, &json!({}))
         };
         let sets = [set("b", "10", "1"), set("a", "9", "1"), set("c", "11", "2"), set("d", "?", "1")];
         let now = Instant::now();
