@@ -28,7 +28,10 @@ pub struct Authority {
 }
 
 /// A certificate for a server, and its private key.
+#[derive(Clone)]
 pub struct Issued {
+    /// The names and addresses that it proves.
+    pub names: Vec<String>,
     /// The certificate, in PEM form.
     pub certificate: String,
     /// The private key that belongs to it, in PEM form.
@@ -148,11 +151,27 @@ impl Authority {
         parameters.is_ca = IsCa::ExplicitNoCa;
         let certificate = parameters.signed_by(&key, &self.issuer)?;
         Ok(Issued {
+            names,
             certificate: certificate.pem(),
             key: key.serialize_pem(),
             renew_at: now + DAY * (CERTIFICATE_DAYS * 2 / 3),
         })
     }
+}
+
+/// Checks that a pair can be shown: both are what they should be, and belong together. The error says what is wrong.
+pub(crate) fn check_pair(pair: &plan::KeyPair) -> Result<(), &'static str> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes())
+        .map_err(|_| "the certificate is not in PEM form")?;
+    if pem.label != "CERTIFICATE" {
+        return Err("where the certificate should be stands something else");
+    }
+    let (_, certificate) =
+        X509Certificate::from_der(&pem.contents).map_err(|_| "the certificate is damaged")?;
+    let key = KeyPair::from_pem(&pair.key)
+        .map_err(|_| "the key is none in PEM form of a kind that is supported")?;
+    let is_its_own = certificate.public_key().raw == rcgen::PublicKeyData::subject_public_key_info(&key);
+    if is_its_own { Ok(()) } else { Err("the key is not that of the certificate") }
 }
 
 fn self_signed(key: &KeyPair, now: Timestamp) -> Result<String, AuthorityError> {

@@ -9,30 +9,34 @@ mod children;
 mod findings;
 mod inference_service;
 mod kept;
+mod keys;
 mod last_good;
 mod load_balancer;
 mod placement;
 mod target_news;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use manifest::{Compiled, Defaults, Objects};
 use plan::health::TargetState;
-use plan::{ListenerKey, ListenerState, ObjectRef, Observed, Plan, TargetKey};
+use plan::{Keys, ListenerKey, ListenerState, ObjectRef, Observed, Plan, TargetKey};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
 pub use placement::Binding;
 
+use crate::authority::Authority;
 use crate::cluster::{Cluster, Earlier};
 use crate::events::Event;
 use crate::store::metadata;
 use announcements::Announcements;
 use findings::Told;
+use keys::Keyring;
 use last_good::LastGood;
 use target_news::TargetNews;
 
@@ -47,15 +51,29 @@ pub struct Settings {
 
 /// How long further changes are waited for, so that a burst of them is one pass.
 const BEAT: Duration = Duration::from_millis(5);
+/// How often it is looked whether certificates have to be made anew, when nothing else happens. A long sleep would not count
+/// the time for which a machine was suspended.
+const RENEWAL: Duration = Duration::from_secs(600);
 /// How many passes follow each other at once because one changed objects that the next has to look at.
 const PASSES: usize = 4;
 
+/// Where the control loop says what it wants, and hears what is.
+pub struct Channels {
+    /// What traffic should do.
+    pub plan: watch::Sender<Arc<Plan>>,
+    /// The certificates that the plan names.
+    pub keys: watch::Sender<Arc<Keys>>,
+    /// What the data plane saw.
+    pub observed: watch::Receiver<Arc<Observed>>,
+}
+
 /// The control loop of one cluster.
-#[derive(Debug)]
 pub struct Control<C> {
     cluster: C,
     settings: Settings,
     plan: watch::Sender<Arc<Plan>>,
+    keys: watch::Sender<Arc<Keys>>,
+    keyring: Keyring,
     observed: watch::Receiver<Arc<Observed>>,
     last_good: LastGood,
     announcements: Announcements,
@@ -77,6 +95,7 @@ struct Gist {
 enum Wake {
     Changed,
     Observed,
+    Time,
     Drain,
 }
 
@@ -87,15 +106,18 @@ impl<C: Cluster> Control<C> {
     pub async fn run(
         cluster: C,
         settings: Settings,
-        plan: watch::Sender<Arc<Plan>>,
-        observed: watch::Receiver<Arc<Observed>>,
+        authority: Option<Rc<Authority>>,
+        channels: Channels,
         drain: impl Future<Output = ()>,
     ) {
+        let Channels { plan, keys, observed } = channels;
         let last_good = LastGood::of(&cluster);
         let mut control = Self {
             cluster,
             settings,
             plan,
+            keys,
+            keyring: Keyring::new(authority),
             observed,
             last_good,
             told_earlier: BTreeMap::new(),
@@ -111,13 +133,14 @@ impl<C: Cluster> Control<C> {
                 () = &mut drain => Wake::Drain,
                 () = control.cluster.changed() => Wake::Changed,
                 () = changed(&mut control.observed) => Wake::Observed,
+                () = sleep(RENEWAL) => Wake::Time,
             };
             match woken_by {
                 Wake::Drain => break,
                 Wake::Observed if Gist::of(&control.observed.borrow_and_update()) == control.acted_on => {
                     control.tell_of_targets();
                 }
-                Wake::Observed | Wake::Changed => {
+                Wake::Observed | Wake::Changed | Wake::Time => {
                     sleep(BEAT).await;
                     control.act();
                 }
@@ -157,7 +180,7 @@ impl<C: Cluster> Control<C> {
         self.cluster.remember_load_balancers(self.last_good.load_balancers());
         let earlier = self.last_good.all();
         let changed_children = self.keep_children(&objects, &compiled);
-        let plan = self.place(compiled.plan.clone());
+        let plan = self.place(compiled.plan.clone(), &objects);
         self.plan.send_if_modified(|current| {
             let is_changed = **current != plan;
             if is_changed {
@@ -200,12 +223,22 @@ impl<C: Cluster> Control<C> {
         self.told_earlier = told;
     }
 
-    fn place(&mut self, plan: Plan) -> Plan {
+    /// Gives the plan its addresses, and hands on the keys that it names before anybody needs them.
+    fn place(&mut self, plan: Plan, objects: &Objects) -> Plan {
         let ids: BTreeSet<String> = plan.load_balancers.iter().map(|balancer| balancer.id.clone()).collect();
         let is_in_use = |id: &str| ids.contains(id);
         let cluster = &mut self.cluster;
-        let (plan, problems) =
+        let (plan, mut problems) =
             placement::place(plan, self.settings.binding, |id| cluster.load_balancer_address(id, &is_in_use));
+        let (keys, problems_of_keys) = self.keyring.resolve(&plan, objects, Timestamp::now());
+        self.keys.send_if_modified(|current| {
+            let is_changed = **current != keys;
+            if is_changed {
+                *current = Arc::new(keys);
+            }
+            is_changed
+        });
+        problems.extend(problems_of_keys);
         self.announcements.set_problems(problems);
         plan
     }

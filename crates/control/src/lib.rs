@@ -20,5 +20,5 @@ mod tables;
 
 pub use authority::{Authority, AuthorityError, CERTIFICATE_FILE, Issued};
 pub use cluster::{Cluster, Earlier};
-pub use control::{Binding, Control, Settings};
+pub use control::{Binding, Channels, Control, Settings};
 pub use events::{Event, EventSeverity};

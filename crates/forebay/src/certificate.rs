@@ -1,10 +1,16 @@
-//! The certificate that the embedded API is served with: made at the start, and made anew before it ends.
+//! Certificates on their way to whoever shows them: that of the embedded API, which is made at the start and anew before it
+//! ends, and those of load balancers, whose keys come from the control loop.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Authority, Issued};
 use jiff::Timestamp;
-use net::{Certificates, Identity};
+use net::{Certificates, Identity, KeyRing, ServerTls, TlsSettings};
+use plan::{KeyPair, Keys};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// By what a client of this machine may ask for the API; and by what a pod would on Kubernetes.
@@ -16,23 +22,29 @@ const PERIOD: Duration = Duration::from_secs(600);
 
 /// What is shown to clients, and until when.
 pub(crate) struct Served {
-    pub(crate) certificates: Certificates,
+    pub(crate) tls: ServerTls,
+    certificates: Certificates,
     renew_at: Timestamp,
 }
 
 /// Makes the first certificate.
 pub(crate) fn serve(authority: &Authority) -> anyhow::Result<Served> {
     let (identity, renew_at) = issue(authority)?;
-    Ok(Served { certificates: Certificates::new(identity)?, renew_at })
+    let certificates = Certificates::new(&[identity]);
+    let tls = ServerTls::new(
+        &certificates,
+        &TlsSettings { protocols: vec!["http/1.1"], ..TlsSettings::default() },
+    )?;
+    Ok(Served { tls, certificates, renew_at })
 }
 
 fn issue(authority: &Authority) -> anyhow::Result<(Identity, Timestamp)> {
-    let Issued { certificate, key, renew_at } = authority.issue(NAMES, Timestamp::now())?;
+    let Issued { certificate, key, renew_at, .. } = authority.issue(NAMES, Timestamp::now())?;
     Ok((Identity::from_pem(&certificate, &key)?, renew_at))
 }
 
 /// Replaces the certificate whenever it is time to. Never ends.
-pub(crate) async fn renew(authority: Authority, mut served: Served) {
+pub(crate) async fn renew(authority: Rc<Authority>, mut served: Served) {
     loop {
         tokio::time::sleep(PERIOD).await;
         if Timestamp::now() < served.renew_at {
@@ -41,10 +53,36 @@ pub(crate) async fn renew(authority: Authority, mut served: Served) {
         match issue(&authority) {
             Ok((identity, renew_at)) => {
                 info!(next = %renew_at, "the certificate of the API is a new one");
-                served.certificates.replace(identity);
+                served.certificates.replace(&[identity]);
                 served.renew_at = renew_at;
             }
             Err(error) => warn!(%error, "the certificate of the API cannot be made anew; it is tried again"),
         }
     }
+}
+
+/// The way of keys: the end at which pairs come in as text, and the one at which they are identities that give no key back.
+/// Must be called on a [`tokio::task::LocalSet`].
+pub(crate) fn key_ring() -> (watch::Sender<Arc<Keys>>, watch::Receiver<Arc<KeyRing>>) {
+    let (keys, mut changes) = watch::channel(Arc::<Keys>::default());
+    let (sender, key_ring) = watch::channel(Arc::default());
+    tokio::task::spawn_local(async move {
+        let mut known: HashMap<String, (KeyPair, Identity)> = HashMap::new();
+        while changes.changed().await.is_ok() {
+            let keys = Arc::clone(&changes.borrow_and_update());
+            known.retain(|name, _| keys.by_name.contains_key(name));
+            for (name, pair) in &keys.by_name {
+                if known.get(name).is_some_and(|(known, _)| known == pair) {
+                    continue;
+                }
+                match Identity::from_pem(&pair.certificate, &pair.key) {
+                    Ok(identity) => drop(known.insert(name.clone(), (pair.clone(), identity))),
+                    Err(error) => warn!(certificate = name, %error, "a certificate cannot be shown"),
+                }
+            }
+            let identities = known.iter().map(|(name, (_, identity))| (name.clone(), identity.clone()));
+            sender.send_replace(Arc::new(identities.collect()));
+        }
+    });
+    (keys, key_ring)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use manifest::Object;
-use plan::{Condition, LoadBalancer, ObjectRef, Values};
+use plan::{Condition, Listener, LoadBalancer, ObjectRef, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -26,8 +26,11 @@ pub(crate) struct Endpoint {
     pub(crate) load_balancer: String,
     /// The load balancer's address.
     pub(crate) address: String,
-    /// The ports that answer, the first being the usual one.
+    /// The ports that answer, the first being the usual one: that with TLS, where there is one.
     pub(crate) ports: Vec<u16>,
+    /// Whether TLS is spoken at the first of the ports.
+    #[serde(default)]
+    pub(crate) tls: bool,
     /// A path that leads somewhere.
     pub(crate) path: String,
     /// Paths that an example request may be sent to, the best first, as the reference of the model server has them.
@@ -40,16 +43,26 @@ impl Endpoint {
         ObjectRef::new(&self.kind, &self.namespace, &self.name)
     }
 
-    /// The address with the usual port, if that is not 80.
+    /// The address with the usual port, if that is not the one of its scheme.
     pub(crate) fn authority(&self) -> String {
-        authority(&self.address, self.ports.first().copied())
+        self.authority_of(&self.address)
     }
-}
 
-fn authority(address: &str, port: Option<u16>) -> String {
-    match port {
-        None | Some(80) => address.to_owned(),
-        Some(port) => format!("{address}:{port}"),
+    /// A host, or an address, with the usual port, if that is not the one of its scheme.
+    pub(crate) fn authority_of(&self, host: &str) -> String {
+        match self.ports.first() {
+            Some(port) if *port != self.default_port() => format!("{host}:{port}"),
+            _ => host.to_owned(),
+        }
+    }
+
+    /// `https` where TLS is spoken.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.tls { 443 } else { 80 }
     }
 }
 
@@ -112,19 +125,14 @@ fn balanced(object: &Object, world: &World<'_>) -> (Endpoint, Progress) {
     let source = object.reference();
     let balancer = world.plan.load_balancers.iter().find(|balancer| balancer.sources.contains(&source));
     let host = balancer.and_then(|balancer| first_host(balancer, &source)).unwrap_or_default();
-    let address = balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default();
-    let port = balancer.and_then(|balancer| ports_of(balancer).first().copied());
-    let scheme =
-        if balancer.is_some_and(|balancer| balancer.listeners.first().is_some_and(|l| l.protocol.is_tls())) {
-            "https"
-        } else {
-            "http"
-        };
-    let named = if host.is_empty() { authority(&address, port) } else { authority(&host, port) };
-    let url = if address.is_empty() { String::new() } else { format!("{scheme}://{named}/") };
     let example_paths = vec!["/predict".to_owned(), "/invocations".to_owned()];
     let path = balancer.map_or_else(|| "/".to_owned(), |balancer| first_path(balancer, &source));
-    (endpoint(object, url, (host, path), balancer, example_paths), world.of_balanced(object, balancer))
+    let mut endpoint = endpoint(object, String::new(), (host, path), balancer, example_paths);
+    if !endpoint.address.is_empty() {
+        let host = if endpoint.host.is_empty() { &endpoint.address } else { &endpoint.host };
+        endpoint.url = format!("{}://{}/", endpoint.scheme(), endpoint.authority_of(host));
+    }
+    (endpoint, world.of_balanced(object, balancer))
 }
 
 fn endpoint(
@@ -143,6 +151,8 @@ fn endpoint(
         load_balancer: balancer.map(|balancer| balancer.name.clone()).unwrap_or_default(),
         address: balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default(),
         ports: balancer.map(ports_of).unwrap_or_default(),
+        tls: balancer
+            .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| it.protocol.is_tls())),
         path,
         example_paths,
     }
@@ -153,7 +163,14 @@ fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {
 }
 
 fn ports_of(balancer: &LoadBalancer) -> Vec<u16> {
-    balancer.listeners.iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect()
+    listeners(balancer).into_iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect()
+}
+
+/// The listeners that are placed, those with TLS first.
+fn listeners(balancer: &LoadBalancer) -> Vec<&Listener> {
+    let placed = balancer.listeners.iter().filter(|listener| !listener.addresses.is_empty());
+    let (tls, plain): (Vec<_>, Vec<_>) = placed.partition(|listener| listener.protocol.is_tls());
+    tls.into_iter().chain(plain).collect()
 }
 
 /// The first host that a rule of this object names without a wildcard.

@@ -35,6 +35,11 @@ pub(crate) enum Color {
 }
 
 impl Globals {
+    /// The certificate of the local authority, which clients have to trust.
+    pub(crate) fn authority_file(&self) -> PathBuf {
+        self.state_dir().join(control::CERTIFICATE_FILE)
+    }
+
     /// The folder of the platform's state.
     pub(crate) fn state_dir(&self) -> PathBuf {
         let from_home = || {

@@ -1,9 +1,10 @@
 //! A request that an endpoint answers: taken from the reference of the model server behind it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use net::{Body, ClientConnection, Fields, Method, Outgoing};
+use net::{Authorities, Body, ClientConnection, Fields, Method, Outgoing};
 use serde_json::Value;
 
 use crate::endpoints::Endpoint;
@@ -24,8 +25,8 @@ pub(crate) struct Sample {
 }
 
 /// Asks an endpoint for an example request. `None` when it is no model server.
-pub(crate) async fn sample(endpoint: &Endpoint) -> Option<Sample> {
-    let reference = get(endpoint, "/openapi.json").await?;
+pub(crate) async fn sample(endpoint: &Endpoint, authority: &Path) -> Option<Sample> {
+    let reference = get(endpoint, "/openapi.json", authority).await?;
     let reference: Value = serde_json::from_slice(&reference).ok()?;
     endpoint.example_paths.iter().find_map(|path| of_operation(&reference, path))
 }
@@ -38,12 +39,17 @@ fn of_operation(reference: &Value, path: &str) -> Option<Sample> {
     Some(Sample { path: path.replace("{model}", model), body: example.get("value")?.to_string() })
 }
 
-async fn get(endpoint: &Endpoint, path: &str) -> Option<net::Bytes> {
+async fn get(endpoint: &Endpoint, path: &str, authority: &Path) -> Option<net::Bytes> {
     let address = SocketAddr::new(endpoint.address.parse().ok()?, *endpoint.ports.first()?);
-    let connection = ClientConnection::open(address, PATIENCE).await.ok()?;
+    let host = if endpoint.host.is_empty() { &endpoint.address } else { &endpoint.host };
+    let connection = if endpoint.tls {
+        let authorities = Authorities::from_pem(&std::fs::read_to_string(authority).ok()?).ok()?;
+        ClientConnection::open_tls(address, host, &authorities, PATIENCE).await.ok()?
+    } else {
+        ClientConnection::open(address, PATIENCE).await.ok()?
+    };
     let mut fields = Fields::new();
-    let host = if endpoint.host.is_empty() { endpoint.authority() } else { endpoint.host.clone() };
-    fields.push("host", host);
+    fields.push("host", endpoint.authority_of(host));
     let outgoing = Outgoing {
         method: &Method::GET,
         target: path,
@@ -58,14 +64,23 @@ async fn get(endpoint: &Endpoint, path: &str) -> Option<net::Bytes> {
     response.body.collect(REFERENCE_LIMIT).await.ok()
 }
 
-/// A line for the shell that asks an endpoint.
-pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>) -> String {
+/// A line for the shell that asks an endpoint, whose certificate the authority in a file has signed. It needs no name to be
+/// resolved.
+pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>, authority: &Path) -> String {
     let mut line = "curl".to_owned();
-    if !endpoint.host.is_empty() {
+    let path = sample.map_or(endpoint.path.as_str(), |sample| sample.path.as_str());
+    let mut named = endpoint.authority();
+    if endpoint.tls {
+        line.push_str(&format!(" --cacert {}", quoted(&authority.display().to_string())));
+        if let (false, Some(port)) = (endpoint.host.is_empty(), endpoint.ports.first()) {
+            // The name is asked for in TLS already, so a field alone would not do.
+            line.push_str(&format!(" --resolve '{}:{port}:{}'", endpoint.host, endpoint.address));
+            named = endpoint.authority_of(&endpoint.host);
+        }
+    } else if !endpoint.host.is_empty() {
         line.push_str(&format!(" -H 'Host: {}'", endpoint.host));
     }
-    let path = sample.map_or(endpoint.path.as_str(), |sample| sample.path.as_str());
-    line.push_str(&format!(" http://{}{path}", endpoint.authority()));
+    line.push_str(&format!(" {}://{named}{path}", endpoint.scheme()));
     if let Some(sample) = sample {
         line.push_str(&format!(" -H 'Content-Type: application/json' -d {}", quoted(&sample.body)));
     }
@@ -91,6 +106,7 @@ mod tests {
             load_balancer: String::new(),
             address: "127.77.0.1".into(),
             ports,
+            tls: false,
             path: "/".into(),
             example_paths: Vec::new(),
         }
@@ -100,12 +116,20 @@ mod tests {
     fn acc_s0_15_a_curl_line_needs_no_name_to_be_resolved() {
         let sample =
             Sample { path: "/v1/models/it:predict".into(), body: r#"{"instances":["it's"]}"#.into() };
-        let line = curl(&endpoint("sklearn-iris.staging.example.com", vec![80]), Some(&sample));
+        let line =
+            curl(&endpoint("sklearn-iris.staging.example.com", vec![80]), Some(&sample), Path::new("ca.crt"));
         assert_eq!(
             line,
             r#"curl -H 'Host: sklearn-iris.staging.example.com' http://127.77.0.1/v1/models/it:predict -H 'Content-Type: application/json' -d '{"instances":["it'\''s"]}'"#
         );
-        assert_eq!(curl(&endpoint("", vec![8080]), None), "curl http://127.77.0.1:8080/");
+        let curl = |endpoint: &Endpoint| curl(endpoint, None, Path::new("state/ca.crt"));
+        assert_eq!(curl(&endpoint("", vec![8080])), "curl http://127.77.0.1:8080/");
+        let secure = |host: &str, port| Endpoint { tls: true, ..endpoint(host, vec![port]) };
+        assert_eq!(curl(&secure("", 443)), "curl --cacert 'state/ca.crt' https://127.77.0.1/");
+        assert_eq!(
+            curl(&secure("a.example", 8443)),
+            "curl --cacert 'state/ca.crt' --resolve 'a.example:8443:127.77.0.1' https://a.example:8443/"
+        );
     }
 
     #[test]

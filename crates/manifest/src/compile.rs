@@ -17,10 +17,10 @@ pub(crate) mod names;
 mod network;
 mod not_spoken;
 mod optimise;
+mod own_certificates;
 mod rules;
 pub(crate) mod serving_options;
 mod target_group;
-mod without_tls;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,6 @@ pub(crate) use serving_options::is_switch as is_serving_switch;
 pub use serving_options::{names as serving_option_names, serve_option_names};
 
 use application::Built;
-use without_tls::without_tls;
 use world::World;
 
 use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints, unmet};
@@ -104,7 +103,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
             let checks = &built.target_groups.pod_health_checks;
             let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
             let mut own = Vec::new();
-            without_tls(&mut here, &world, &mut own);
+            own_certificates::replace(&mut here, &world, &mut own);
             not_spoken::warn(&here, &world, &mut own);
             let asks_in_vain = |object: &ObjectRef| refused.contains(object);
             let is_refused = own.iter().any(Finding::is_error)

@@ -74,7 +74,7 @@ pub fn findings_of(compiled: &Compiled, objects: &Objects) -> Vec<Finding> {
 /// Whether a finding says that something asks for protection which is not there.
 #[must_use]
 pub fn is_about_protection(finding: &Finding) -> bool {
-    [codes::PROTECTION_MISSING.name, codes::TLS_NOT_SERVED.name].contains(&finding.code)
+    finding.code == codes::PROTECTION_MISSING.name
 }
 
 const IGNORED: &[&str] = &[codes::ANNOTATION_NO_EFFECT.name, codes::FIELD_NO_EFFECT.name];

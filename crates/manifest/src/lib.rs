@@ -45,6 +45,7 @@ pub use compile::{Compiled, Route, compile, serve_option_names, serving_option_n
 pub use defaults::{Defaults, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use findings::{findings, findings_of, findings_of_files, is_about_protection, weighed};
+pub use kinds::config::key_pair_of;
 pub use kinds::validation::{Violation, violations};
 pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source, replaced};

@@ -36,7 +36,9 @@ pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, Whe
 pub use rejection::Rejection;
 pub use server::{Limits, LiveLimits, accept, serve, serve_tls};
 pub use stream::Stream;
-pub use tls::{Authorities, Certificates, Identity, TlsError};
+pub use tls::{
+    Authorities, Certificates, Identity, KeyRing, LiveTls, ServerTls, TlsError, TlsSettings, TlsVersion,
+};
 pub use upgrade::{Upgrade, Upgraded};
 
 /// What the fuzz targets run, and the tests with them.

@@ -9,8 +9,8 @@ use http::StatusCode;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use crate::tls::Opening;
-use crate::{Certificates, Connection, Drain, DrainWatch, Handler, Request, Response, Stream, clock, h1, h2};
+use crate::tls::server::Opening;
+use crate::{Connection, Drain, DrainWatch, Handler, LiveTls, Request, Response, Stream, clock, h1, h2};
 
 /// What a client may ask of a connection. Every limit has a default; none is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,15 +71,7 @@ pub async fn serve<H: Handler>(
     limits: impl Into<LiveLimits>,
     drain: DrainWatch,
 ) -> std::io::Result<()> {
-    let limits = limits.into();
-    let admit = {
-        let handler = handler.clone();
-        move |peer| handler.admits(peer)
-    };
-    accept(listener, limits.clone(), drain, admit, move |stream, connection, drain| {
-        speak(stream.into(), connection, handler.clone(), limits.0.get(), drain)
-    })
-    .await
+    serve_either(listener, None, handler, limits.into(), drain).await
 }
 
 /// Serves HTTP inside TLS on a listening socket, as [`serve`] does without. A client that speaks without TLS is told so.
@@ -88,22 +80,35 @@ pub async fn serve<H: Handler>(
 /// When the socket cannot be registered with the runtime.
 pub async fn serve_tls<H: Handler>(
     listener: TcpListener,
-    certificates: Certificates,
+    tls: impl Into<LiveTls>,
     handler: H,
     limits: impl Into<LiveLimits>,
     drain: DrainWatch,
 ) -> std::io::Result<()> {
-    let limits = limits.into();
+    serve_either(listener, Some(tls.into()), handler, limits.into(), drain).await
+}
+
+async fn serve_either<H: Handler>(
+    listener: TcpListener,
+    tls: Option<LiveTls>,
+    handler: H,
+    limits: LiveLimits,
+    drain: DrainWatch,
+) -> std::io::Result<()> {
     let admit = {
         let handler = handler.clone();
         move |peer| handler.admits(peer)
     };
     accept(listener, limits.clone(), drain, admit, move |stream, connection, mut drain| {
-        let (handler, certificates, limits) = (handler.clone(), certificates.clone(), limits.0.get());
+        let (handler, limits) = (handler.clone(), limits.0.get());
+        let tls = tls.as_ref().map(LiveTls::current);
         async move {
+            let Some(tls) = tls else {
+                return speak(stream.into(), connection, handler, limits, drain).await;
+            };
             let opening = tokio::select! {
                 biased;
-                opening = certificates.accept(stream) => opening,
+                opening = tls.accept(stream) => opening,
                 () = drain.draining() => return,
             };
             clock::refresh();

@@ -20,6 +20,7 @@ pub mod attributes;
 pub mod balance;
 mod condition;
 pub mod health;
+mod keys;
 mod listener;
 mod load_balancer;
 mod observed;
@@ -28,10 +29,12 @@ mod request_head;
 mod route;
 pub mod suggest;
 mod target_group;
+mod tls_policy;
 
 pub use action::{Action, FixedResponse, Forward, ForwardTarget, Redirect, TargetGroupRef};
 pub use attributes::Attributes;
 pub use condition::{Condition, QueryPair, Values};
+pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
 pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
@@ -42,6 +45,7 @@ pub use target_group::{
     CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, ProtocolVersion, Replay, ServicePort,
     ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
 };
+pub use tls_policy::{LeftOut, TlsPolicy};
 
 /// Everything the data plane is to do, for all load balancers. Immutable; replaced whole.
 #[derive(Debug, Clone, Default, PartialEq)]

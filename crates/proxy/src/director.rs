@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::DrainWatch;
+use net::{DrainWatch, KeyRing};
 use plan::health::{Reason, TargetHealth, TargetState, Tracker};
 use plan::{ListenerKey, ListenerState, Observed, Plan, TargetKey};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -52,6 +52,7 @@ pub(crate) struct Director {
 struct OpenAs {
     listener: ListenerKey,
     is_http: bool,
+    is_tls: bool,
 }
 
 /// A target that was taken out and finishes what it has.
@@ -89,6 +90,7 @@ impl Director {
     pub(crate) async fn run(
         mut self,
         mut plans: watch::Receiver<Arc<Plan>>,
+        mut keys: watch::Receiver<Arc<KeyRing>>,
         observed: watch::Sender<Arc<Observed>>,
         mut drain: DrainWatch,
     ) {
@@ -105,9 +107,13 @@ impl Director {
             let is_news = tokio::select! {
                 () = drain.draining() => break,
                 plan = next(&mut plans) => {
-                    self.follow(&plan).await;
+                    self.follow(&plan, &keys).await;
                     self.look_at_draining();
                     true
+                }
+                Ok(()) = keys.changed() => {
+                    show_keys(&self.snapshot, &keys.borrow_and_update());
+                    false
                 }
                 Ok(()) = known_healths.changed() => true,
                 _ = drain_ticks.tick(), if !self.draining.is_empty() => self.look_at_draining(),
@@ -127,9 +133,10 @@ impl Director {
     }
 
     /// Takes the step to another plan.
-    async fn follow(&mut self, plan: &Plan) {
+    async fn follow(&mut self, plan: &Plan, keys: &watch::Receiver<Arc<KeyRing>>) {
         let snapshot = Snapshot::new(plan, &self.snapshot, self.cores.len(), &self.metrics, &self.wake);
         let snapshot = Arc::new(snapshot);
+        show_keys(&snapshot, &keys.borrow());
         let before = std::mem::replace(&mut self.snapshot, Arc::clone(&snapshot));
         self.drain_gone_targets(&before);
         self.snapshots.send_replace(Arc::clone(&snapshot));
@@ -311,11 +318,17 @@ impl Director {
 /// How long targets of a group that is gone may take to finish.
 const DEFAULT_DELAY: Duration = Duration::from_secs(300);
 
+/// Has every listener with TLS show its certificates.
+fn show_keys(snapshot: &Snapshot, keys: &KeyRing) {
+    snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()).for_each(|tls| tls.follow(keys));
+}
+
 /// Every address of every listener.
 fn wanted_addresses(snapshot: &Snapshot) -> impl Iterator<Item = (SocketAddr, OpenAs)> {
     snapshot.listeners.iter().flat_map(|snapshot| {
-        let is_http = snapshot.listener.protocol.is_http();
-        let open_as = move || OpenAs { listener: snapshot.key.clone(), is_http };
+        let protocol = snapshot.listener.protocol;
+        let (is_http, is_tls) = (protocol.is_http(), protocol.is_tls());
+        let open_as = move || OpenAs { listener: snapshot.key.clone(), is_http, is_tls };
         snapshot.listener.addresses.iter().map(move |address| (*address, open_as()))
     })
 }

@@ -22,11 +22,12 @@ mod respond;
 mod snapshot;
 mod target;
 mod tcp;
+mod tls;
 mod worker;
 
 use std::sync::Arc;
 
-use net::{Drain, DrainWatch};
+use net::{Drain, DrainWatch, KeyRing};
 use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
 
@@ -62,13 +63,14 @@ const COMMAND_QUEUE: usize = 64;
 
 /// Runs the data plane until `drain` says to end. Must run on a [`tokio::task::LocalSet`].
 ///
-/// `plans` says what is wanted, `observed` is told what is. When it ends, every connection has finished the request it
+/// `plans` says what is wanted, `keys` has the certificates that plans name, `observed` is told what is. When it ends, every connection has finished the request it
 /// was at.
 ///
 /// # Errors
 /// When a thread cannot be started.
 pub async fn run(
     plans: watch::Receiver<Arc<Plan>>,
+    keys: watch::Receiver<Arc<KeyRing>>,
     observed: watch::Sender<Arc<Observed>>,
     metrics: Metrics,
     settings: Settings,
@@ -87,7 +89,7 @@ pub async fn run(
         commands.push(sender);
     }
     drop((first_watch, settings));
-    director::Director::new(commands, metrics, wake).run(plans, observed, drain.clone()).await;
+    director::Director::new(commands, metrics, wake).run(plans, keys, observed, drain.clone()).await;
     cores_drain.finish(DRAIN_PATIENCE).await;
     // Whoever waits for the end waits for the cores too.
     drop(drain);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Limits, LiveLimits};
+use net::{Limits, LiveLimits, LiveTls};
 use plan::{Action, Decision, FixedResponse, Forward, Redirect, TargetGroupRef, TargetKey};
 
 use crate::group::WorkerGroup;
@@ -19,6 +19,8 @@ use crate::worker::Worker;
 pub(crate) struct ListenerSlot {
     listener: RefCell<Rc<WorkerListener>>,
     pub(crate) limits: LiveLimits,
+    /// Where TLS ends here.
+    pub(crate) tls: Option<LiveTls>,
 }
 
 /// A listener with this worker's view of its target groups.
@@ -55,12 +57,16 @@ pub(crate) struct WorkerForward {
 impl ListenerSlot {
     pub(crate) fn new(listener: WorkerListener) -> Self {
         let limits = listener.limits().into();
-        Self { listener: RefCell::new(Rc::new(listener)), limits }
+        let tls = listener.snapshot.tls.as_ref().map(|tls| tls.server.clone().into());
+        Self { listener: RefCell::new(Rc::new(listener)), limits, tls }
     }
 
     /// Puts the listener of another plan in.
     pub(crate) fn set(&self, listener: WorkerListener) {
         self.limits.set(listener.limits());
+        if let (Some(live), Some(tls)) = (&self.tls, &listener.snapshot.tls) {
+            live.set(tls.server.clone());
+        }
         self.listener.replace(Rc::new(listener));
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::target::SharedTarget;
+use crate::tls::ListenerTls;
 
 /// Everything the cores need to know of a plan.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) listener: plan::Listener,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) settings: ListenerSettings,
+    /// What it speaks TLS with, if it ends TLS.
+    pub(crate) tls: Option<ListenerTls>,
 }
 
 /// What a load balancer's and a listener's attributes mean for traffic.
@@ -109,8 +112,11 @@ impl Snapshot {
                 })
                 .collect();
             for listener in &load_balancer.listeners {
+                let key = ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port };
+                let earlier = before.listeners.iter().find(|earlier| earlier.key == key);
                 snapshot.listeners.push(Arc::new(ListenerSnapshot {
-                    key: ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port },
+                    tls: ListenerTls::of(listener, earlier.and_then(|earlier| earlier.tls.as_ref())),
+                    key,
                     load_balancer: load_balancer.name.clone(),
                     listener: listener.clone(),
                     groups: groups.clone(),

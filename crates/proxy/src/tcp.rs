@@ -4,10 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::{Connection, DrainWatch, LiveLimits};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use net::{Connection, DrainWatch, LiveLimits, Stream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -36,8 +35,15 @@ pub(crate) async fn serve(
 
 /// Passes one connection through to a target. A target that does not answer is passed over.
 async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, drain: DrainWatch) {
+    let open = slot.current().metrics.open_connection();
+    let client = match &slot.tls {
+        None => Stream::from(client),
+        Some(tls) => match tls.current().open(client).await {
+            Ok(stream) => stream,
+            Err(error) => return debug!(peer = %connection.peer, %error, "no TLS handshake"),
+        },
+    };
     let listener = slot.current();
-    let open = listener.metrics.open_connection();
     let Some(group) = listener.default_group() else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
@@ -55,7 +61,10 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, dr
     let idle_timeout = listener.snapshot.settings.idle_timeout;
     // The plan of the moment of arrival is not kept: a flow may outlive many.
     drop(listener);
-    copy_both_ways(client, server, idle_timeout, drain).await;
+    match client {
+        Stream::Plain(mut client) => copy_both_ways(client.split(), server, idle_timeout, drain).await,
+        tls => copy_both_ways(tokio::io::split(tls), server, idle_timeout, drain).await,
+    }
     drop((in_flight, open));
 }
 
@@ -74,12 +83,11 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// Copies until both sides have closed, one side fails, or neither has said anything for `idle_timeout`.
 async fn copy_both_ways(
-    mut client: TcpStream,
+    (client_reads, client_writes): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     mut server: TcpStream,
     idle_timeout: Duration,
     mut drain: DrainWatch,
 ) {
-    let (client_reads, client_writes) = client.split();
     let (server_reads, server_writes) = server.split();
     let last_byte = std::cell::Cell::new(Instant::now());
     let up = copy(client_reads, server_writes, &last_byte);
@@ -101,8 +109,8 @@ async fn copy_both_ways(
 }
 
 async fn copy(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     last_byte: &std::cell::Cell<Instant>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; COPY_BYTES];
@@ -113,5 +121,7 @@ async fn copy(
         }
         last_byte.set(Instant::now());
         to.write_all(&buffer[..n_bytes]).await?;
+        // TLS may keep the last record until it is flushed.
+        to.flush().await?;
     }
 }

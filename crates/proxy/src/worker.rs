@@ -100,11 +100,18 @@ impl Listeners {
                 let Ok(address) = socket.local_addr() else { return };
                 let (drain, watch) = Drain::new();
                 self.open.insert(address, drain);
-                let limits = slot.limits.clone();
-                if slot.current().snapshot.listener.protocol.is_http() {
-                    tokio::task::spawn_local(net::serve(socket, Exchanges::new(slot), limits, watch));
-                } else {
-                    tokio::task::spawn_local(tcp::serve(socket, slot, limits, watch));
+                let (limits, tls) = (slot.limits.clone(), slot.tls.clone());
+                match (slot.current().snapshot.listener.protocol.is_http(), tls) {
+                    (true, None) => {
+                        tokio::task::spawn_local(net::serve(socket, Exchanges::new(slot), limits, watch));
+                    }
+                    (true, Some(tls)) => {
+                        let handler = Exchanges::new(slot);
+                        tokio::task::spawn_local(net::serve_tls(socket, tls, handler, limits, watch));
+                    }
+                    (false, _) => {
+                        tokio::task::spawn_local(tcp::serve(socket, slot, limits, watch));
+                    }
                 }
             }
         }
@@ -124,7 +131,8 @@ impl Listeners {
         let before = std::mem::take(&mut self.known);
         for snapshot in &snapshot.listeners {
             let current = WorkerListener::new(snapshot, &self.targets, &self.metrics, &self.worker);
-            let slot = match before.get(&snapshot.key) {
+            let is_same_kind = |slot: &&Rc<ListenerSlot>| slot.tls.is_some() == snapshot.tls.is_some();
+            let slot = match before.get(&snapshot.key).filter(is_same_kind) {
                 Some(slot) => {
                     slot.set(current);
                     Rc::clone(slot)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use plan::{IpAddressType, LoadBalancer, Plan, Replay};
+use plan::{Action, IpAddressType, Listener, LoadBalancer, Plan, Replay};
 
 use super::load_balancer::shown_by;
 
@@ -67,8 +67,31 @@ pub(super) fn place(
             }
             balancer.listeners[n].addresses = addresses;
         }
+        redirect_to_bound_ports(balancer);
     }
     (plan, problems)
+}
+
+/// Leads redirects to a listener of the same load balancer to the port that it is bound to.
+fn redirect_to_bound_ports(balancer: &mut LoadBalancer) {
+    let bound = |listener: &Listener| listener.addresses.first().map(SocketAddr::port);
+    let shifted: BTreeMap<String, String> = balancer
+        .listeners
+        .iter()
+        .filter_map(|listener| Some((listener.port, bound(listener)?)))
+        .filter(|(written, bound)| written != bound)
+        .map(|(written, bound)| (written.to_string(), bound.to_string()))
+        .collect();
+    for listener in &mut balancer.listeners {
+        let rules = listener.rules.iter_mut().map(|rule| &mut rule.action);
+        for action in rules.chain(&mut listener.default_action) {
+            if let Action::Redirect(redirect) = action
+                && let Some(bound) = shifted.get(&redirect.port)
+            {
+                redirect.port.clone_from(bound);
+            }
+        }
+    }
 }
 
 /// All interfaces, with those of IPv6 where the load balancer is to have them too.

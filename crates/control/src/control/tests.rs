@@ -73,7 +73,8 @@ impl Case {
         // The loop makes its objects on the other side of the task, as the binary does.
         let loop_ = tokio::task::spawn_local(async move {
             let drain = async move { draining.notified().await };
-            Control::run(cluster, Settings::default(), plan, receiver, drain).await;
+            let channels = Channels { plan, keys: watch::Sender::default(), observed: receiver };
+            Control::run(cluster, Settings::default(), None, channels, drain).await;
         });
         Self { log, observed, drain, loop_ }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use control::local::{Local, LocalSettings};
 use control::store::{DeleteOptions, Mode, Query, Store};
-use control::{Binding, Control, Settings};
+use control::{Binding, Channels, Control, Settings};
 use manifest::{Objects, read};
 use plan::health::{TargetHealth, TargetState};
 use plan::{ListenerKey, ListenerState, Observed, Plan, TargetKey};
@@ -47,7 +47,8 @@ impl Platform {
         let ending = Rc::clone(&end);
         let drain = async move { ending.notified().await };
         let ended = tokio::task::spawn_local(async move {
-            Control::run(local, settings, plan_sender, observed, drain).await;
+            let channels = Channels { plan: plan_sender, keys: watch::Sender::default(), observed };
+            Control::run(local, settings, None, channels, drain).await;
         });
         Self { store, plan, taken_ports, end, ended }
     }

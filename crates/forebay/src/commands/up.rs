@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use control::api;
 use control::local::{Local, LocalSettings, Machine};
 use control::store::Store;
-use control::{Authority, Binding, Control};
+use control::{Authority, Binding, Channels, Control};
 use jiff::Timestamp;
 use manifest::{Defaults, Exposure, Finding, Objects};
 use net::{Drain, Limits};
@@ -119,6 +119,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     let (plans, plan) = watch::channel(Arc::default());
     let (observations, observed) = watch::channel(Arc::default());
+    let (keys, key_ring) = certificate::key_ring();
     let admin = Admin {
         store: Rc::clone(&store),
         plan: plan.clone(),
@@ -133,6 +134,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let proxy_settings = proxy::Settings { n_cores, access_log };
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
+        key_ring,
         observations,
         admin.metrics.clone(),
         proxy_settings,
@@ -147,16 +149,17 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     if binding.shifts_low_ports && !globals.quiet {
         eprintln!("note: ports below 1024 may not be bound here, so 8000 is added to them");
     }
+    let authority = Rc::new(Authority::open(&state_dir, Timestamp::now())?);
     let (control_drain, mut control_watch) = Drain::new();
     let mut control = tokio::task::spawn_local(Control::run(
         local,
         control::Settings { defaults: defaults(options), binding },
-        plans,
-        observed,
+        Some(Rc::clone(&authority)),
+        Channels { plan: plans, keys, observed },
         async move { control_watch.draining().await },
     ));
 
-    let ports = Ports::open(options, &admin, machine, &state_dir)?;
+    let ports = Ports::open(options, &admin, machine, &state_dir, authority)?;
     applied::apply(&store, manifests.objects.clone(), &removal);
     let refused = manifests::refused(&manifests.objects);
     let files: Objects = manifests.objects.iter().cloned().collect();
@@ -318,7 +321,13 @@ struct Ports {
 const TOKEN_NOTE: &str = "api-token";
 
 impl Ports {
-    fn open(options: &Options, admin: &Admin, machine: Machine, state_dir: &Path) -> anyhow::Result<Self> {
+    fn open(
+        options: &Options,
+        admin: &Admin,
+        machine: Machine,
+        state_dir: &Path,
+        authority: Rc<Authority>,
+    ) -> anyhow::Result<Self> {
         let store = &admin.store;
         let token = store.note(TOKEN_NOTE).unwrap_or_else(api::new_token);
         if let Err(status) = store.set_note(TOKEN_NOTE, Some(&token)) {
@@ -326,7 +335,6 @@ impl Ports {
         }
         let (admin_socket, admin_address) = open_port(options.admin_port, "admin", "admin-port")?;
         let (api_socket, api_address) = open_port(options.api_port, "Kubernetes API", "api-port")?;
-        let authority = Authority::open(state_dir, Timestamp::now())?;
         let served = certificate::serve(&authority)?;
         let (drain, watch) = Drain::new();
         let settings =
@@ -335,7 +343,7 @@ impl Ports {
             ApiHandler::new(api::Api::new(Rc::clone(store), Some(machine), settings), watch.clone());
         tokio::task::spawn_local(net::serve_tls(
             api_socket,
-            served.certificates.clone(),
+            served.tls.clone(),
             handler,
             Limits::default(),
             watch.clone(),

@@ -1,5 +1,7 @@
 //! `forebay url`: where to ask, and how.
 
+use std::path::Path;
+
 use anyhow::bail;
 use serde::Deserialize;
 
@@ -61,7 +63,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         match options.output {
             Output::Json => output::say(&(serde_json::to_string_pretty(&json_of(&all, &chosen))? + "\n"))?,
             Output::Text if options.env => output::say(&env(&chosen)?)?,
-            Output::Text if options.curl => output::say(&curl(&chosen).await)?,
+            Output::Text if options.curl => output::say(&curl(&chosen, &globals.authority_file()).await)?,
             Output::Text => output::say(&lines(&chosen))?,
         }
         Ok(End::Done)
@@ -109,11 +111,11 @@ fn env(chosen: &[&Told]) -> anyhow::Result<String> {
     Ok(format!("INGRESS_HOST={}\nSERVICE_HOSTNAME={}\n", endpoint.authority(), endpoint.host))
 }
 
-async fn curl(chosen: &[&Told]) -> String {
+async fn curl(chosen: &[&Told], authority: &Path) -> String {
     let mut lines = String::new();
     for told in chosen {
-        let found = sample::sample(&told.endpoint).await;
-        lines.push_str(&sample::curl(&told.endpoint, found.as_ref()));
+        let found = sample::sample(&told.endpoint, authority).await;
+        lines.push_str(&sample::curl(&told.endpoint, found.as_ref(), authority));
         lines.push('\n');
     }
     lines
@@ -129,7 +131,7 @@ fn lines(chosen: &[&Told]) -> String {
         let url = if endpoint.address.is_empty() {
             "no address".to_owned()
         } else {
-            format!("http://{}/", endpoint.authority())
+            format!("{}://{}/", endpoint.scheme(), endpoint.authority())
         };
         format!("{}  {url}{host}{state}\n", endpoint.object())
     };

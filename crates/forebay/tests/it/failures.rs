@@ -167,7 +167,7 @@ fn acc_s0_23_a_port_that_is_taken_names_its_owner_in_an_event() {
 }
 
 #[test]
-fn https_is_not_served_as_plaintext_and_its_requests_are_answered_over_http() {
+fn acc_s0_42_https_is_served_at_once_and_plain_requests_are_redirected_to_it() {
     let ingress = |name: &str, annotations: &str| {
         format!(
             r#"
@@ -191,31 +191,34 @@ spec:
     let folder = folder(&[("both.yaml", &ingress("both", both)), ("only.yaml", &ingress("only", ""))]);
     let platform =
         Platform::start(FOREBAY, &[&project("examples/retail"), &folder.path().display().to_string()]);
-    let (address, _) = platform.endpoint("both");
     let body = r#"{"features":{"store_id":1,"product_id":123}}"#;
-    let is_served = || Request::post(address, "/predict", body).send().status == 200;
-    wait_until("the plain port answers", is_served);
     let of = |name: &str| {
         let endpoints = platform.ready()["endpoints"].as_array().unwrap().clone();
         endpoints.into_iter().find(|endpoint| endpoint["name"] == name).unwrap()
     };
-    assert_eq!(of("both")["ports"].as_array().unwrap().len(), 1);
-    assert_eq!(of("only")["ports"], serde_json::json!([]));
-    let urls = platform.ok(&["url", "-n", "mlops"]);
-    assert!(!urls.contains("https://"), "{urls}");
-    let line = urls.lines().find(|line| line.starts_with("Ingress mlops/only")).unwrap();
-    assert!(line.contains("no address") && line.contains("failed"), "{urls}");
-    let path =
-        "jsonpath={range .items[?(@.reason=='TlsNotServed')]}{.involvedObject.name} {.message}{\"\\n\"}{end}";
-    let events = platform.ok(&["get", "events", "-n", "mlops", "-o", path]);
-    assert!(
-        events.contains("only alb.ingress.kubernetes.io/certificate-arn: port 443 is not opened"),
-        "{events}"
-    );
-    assert!(
-        events.contains("requests to port 80 are answered in the clear instead of redirected"),
-        "{events}"
-    );
+    for name in ["both", "only"] {
+        let endpoint = of(name);
+        assert_eq!(endpoint["tls"], true, "{endpoint}");
+        assert!(endpoint["url"].as_str().unwrap().starts_with("https://127.77."), "{endpoint}");
+        // What is printed works, with the certificate checked.
+        let line = platform.ok(&["url", &format!("Ingress/{name}"), "-n", "mlops", "--curl"]);
+        let line = format!("{} --silent --show-error -d '{body}'", line.trim());
+        let answer = || Command::new("sh").args(["-c", &line]).output().unwrap();
+        wait_until("the printed line is answered", || {
+            String::from_utf8_lossy(&answer().stdout).contains("\"prediction\"")
+        });
+    }
+    assert_eq!(of("both")["ports"].as_array().unwrap().len(), 2);
+    let plain = of("both")["ports"][1].as_u64().unwrap();
+    let secure = of("both")["ports"][0].as_u64().unwrap();
+    let address = of("both")["address"].as_str().unwrap().to_owned();
+    let moved = Request::get(format!("{address}:{plain}").parse().unwrap(), "/predict?x=1").send();
+    assert_eq!(moved.status, 301);
+    let location = moved.field("location").unwrap().to_owned();
+    assert_eq!(location, format!("https://{address}:{secure}/predict?x=1"));
+    // Who brings plain text to the port of TLS is told so.
+    let refused = Request::get(format!("{address}:{secure}").parse().unwrap(), "/predict").send();
+    assert_eq!(refused.status, 400);
 }
 
 #[test]

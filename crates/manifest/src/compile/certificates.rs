@@ -135,7 +135,8 @@ pub(super) fn check_known(
         let message = format!("`{arn}` names no account: something was left to fill in");
         findings.push(finding(&codes::CERTIFICATE_PLACEHOLDER, message).with_severity(severity));
     } else {
-        let message = format!("nothing on this machine knows certificate `{arn}`");
+        let message =
+            format!("nothing on this machine knows certificate `{arn}`: one of the local authority is shown");
         findings.push(finding(&codes::ANNOTATION_NO_EFFECT, message));
     }
 }

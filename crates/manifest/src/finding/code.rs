@@ -110,7 +110,6 @@ table! {
     SELECTOR_MATCHES_NOTHING = Warning "selector-matches-nothing": "A Service that selects no workload.";
     SSL_REDIRECT_WITHOUT_HTTP = Warning "ssl-redirect-without-http" "FB014": "A redirect to HTTPS without an HTTP listener to redirect.";
     TARGET_PORT_MISSING = Warning "target-port-missing": "A target port that no container of the selected pods has.";
-    TLS_NOT_SERVED = Warning "tls-not-served": "A listener with TLS, which this build does not open on one machine.";
     TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates for a load balancer without an HTTPS listener.";
     TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
+use plan::KeyPair;
 use serde::Deserialize;
 
 use crate::wire::{Kept, NoEffect};
@@ -26,6 +27,16 @@ pub(crate) struct Secret {
     #[serde(rename = "type")]
     kind: Kept,
     immutable: Kept,
+}
+
+/// The certificate and the key in a Secret of type `kubernetes.io/tls`, as they are written.
+///
+/// # Errors
+/// What is not there.
+pub fn key_pair_of(secret: &Object) -> Result<KeyPair, String> {
+    let mut texts = texts(secret, &mut Vec::new()).ok_or("cannot be read")?;
+    let mut take = |key: &str| texts.remove(key).ok_or_else(|| format!("has no `{key}`"));
+    Ok(KeyPair { certificate: take("tls.crt")?, key: take("tls.key")? })
 }
 
 /// The texts of a ConfigMap or Secret by key; those of `stringData` win over those of `data`.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use net::{
     Authorities, Body, Certificates, ClientConnection, Drain, Fields, Identity, Limits, Method, Outgoing,
-    Request, Response, StatusCode, Upgrade,
+    Request, Response, ServerTls, StatusCode, TlsSettings, TlsVersion, Upgrade,
 };
+use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,11 +24,12 @@ fn identity() -> (Identity, String) {
 
 fn start_tls() -> (SocketAddr, Certificates, String, Drain) {
     let (identity, certificate) = identity();
-    let certificates = Certificates::new(identity).unwrap();
+    let certificates = Certificates::new(&[identity]);
+    let tls = ServerTls::new(&certificates, &TlsSettings::default()).unwrap();
     let listener = net::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
     let address = listener.local_addr().unwrap();
     let (drain, watch) = Drain::new();
-    tokio::task::spawn_local(net::serve_tls(listener, certificates.clone(), echo, Limits::default(), watch));
+    tokio::task::spawn_local(net::serve_tls(listener, tls, echo, Limits::default(), watch));
     (address, certificates, certificate, drain)
 }
 
@@ -79,7 +81,7 @@ fn a_server_must_prove_its_name_to_somebody_who_is_believed() {
         assert!(stranger.contains("certificate"), "{stranger}");
         let misnamed = open(address, "example.com", &authority).await.map(|_| ()).unwrap_err();
         assert!(misnamed.contains("certificate"), "{misnamed}");
-        certificates.replace(other);
+        certificates.replace(&[other]);
         assert!(open(address, "localhost", &other_authority).await.is_ok());
         assert!(open(address, "localhost", &authority).await.is_err());
     });
@@ -117,6 +119,57 @@ fn keys_and_certificates_that_do_not_fit_are_refused() {
     assert!(refused(&certificate, &key).starts_with("the certificate cannot be used"));
     assert!(refused("", &key).starts_with("no certificate"));
     assert!(refused(&certificate, "hello").starts_with("no private key"));
+}
+
+#[test]
+fn both_sides_agree_on_http2_where_it_is_offered_and_on_a_version_that_both_speak() {
+    run(async {
+        let (identity, authority) = identity();
+        let certificates = Certificates::new(&[identity]);
+        let start = |settings: &TlsSettings| {
+            let tls = ServerTls::new(&certificates, settings).unwrap();
+            let listener = net::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+            let address = listener.local_addr().unwrap();
+            let (drain, watch) = Drain::new();
+            tokio::task::spawn_local(net::serve_tls(listener, tls, echo, Limits::default(), watch));
+            (address, drain)
+        };
+        let handshake =
+            async |address: SocketAddr, versions: &[&'static rustls::SupportedProtocolVersion]| {
+                let mut roots = rustls::RootCertStore::empty();
+                let pem = rustls::pki_types::CertificateDer::from_pem_slice(authority.as_bytes()).unwrap();
+                roots.add(pem).unwrap();
+                let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+                let config =
+                    rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
+                let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+                let stream = TcpStream::connect(address).await.unwrap();
+                let name = "localhost".try_into().unwrap();
+                let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+                let state = stream.get_ref().1;
+                let group = state.negotiated_key_exchange_group().map(|group| u16::from(group.name()));
+                let protocol = state.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+                Ok::<_, String>((protocol.unwrap_or_default(), group.unwrap_or_default()))
+            };
+        const X25519MLKEM768: u16 = 0x11ec;
+        const X25519: u16 = 0x1d;
+        let both = rustls::ALL_VERSIONS;
+        let (all, _all) = start(&TlsSettings::default());
+        assert_eq!(handshake(all, both).await.unwrap(), ("h2".to_owned(), X25519MLKEM768));
+        let classical =
+            TlsSettings { groups: vec![X25519], protocols: vec!["http/1.1"], ..TlsSettings::default() };
+        let (classical, _classical) = start(&classical);
+        assert_eq!(handshake(classical, both).await.unwrap(), ("http/1.1".to_owned(), X25519));
+        let new = TlsSettings { versions: vec![TlsVersion::Tls13], ..TlsSettings::default() };
+        let (new, _new) = start(&new);
+        assert!(handshake(new, both).await.is_ok());
+        let old = handshake(new, &[&rustls::version::TLS12]).await.unwrap_err();
+        assert!(old.contains("version") || old.contains("alert"), "{old}");
+        let nothing = TlsSettings { cipher_suites: vec![0x0005], ..TlsSettings::default() };
+        assert!(ServerTls::new(&certificates, &nothing).is_err());
+    });
 }
 
 // === upgrades ===

@@ -6,4 +6,5 @@ mod broken;
 mod network;
 mod plans;
 mod requests;
+mod tls;
 mod world;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use net::{
-    Body, ClientConnection, Drain, Fields, LOADING, Limits, Method, Outgoing, Request, Response, StatusCode,
+    Body, ClientConnection, Drain, Fields, KeyRing, LOADING, Limits, Method, Outgoing, Request, Response,
+    StatusCode,
 };
 use plan::attributes::{Attributes, Scope};
 use plan::{
@@ -30,6 +31,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 /// A running data plane.
 pub(crate) struct World {
     pub(crate) plans: watch::Sender<Arc<Plan>>,
+    pub(crate) keys: watch::Sender<Arc<KeyRing>>,
     pub(crate) observed: watch::Receiver<Arc<Observed>>,
     pub(crate) metrics: proxy::Metrics,
     pub(crate) drain: Drain,
@@ -38,18 +40,20 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start(plan: Plan) -> Self {
         let (plans, plans_receiver) = watch::channel(Arc::new(plan));
+        let (keys, key_ring) = watch::channel(Arc::default());
         let (observed_sender, observed) = watch::channel(Arc::default());
         let (drain, watch) = Drain::new();
         let (metrics, settings) =
             (proxy::Metrics::default(), proxy::Settings { n_cores: 2, access_log: None });
         tokio::task::spawn_local(proxy::run(
             plans_receiver,
+            key_ring,
             observed_sender,
             metrics.clone(),
             settings,
             watch,
         ));
-        let mut world = Self { plans, observed, metrics, drain };
+        let mut world = Self { plans, keys, observed, metrics, drain };
         world.settle().await;
         world
     }

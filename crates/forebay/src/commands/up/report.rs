@@ -129,11 +129,12 @@ async fn print_text(
         return told(&text);
     }
     let mut lines = Vec::new();
+    let authority = globals.authority_file();
     for (endpoint, progress) in &state.endpoints {
         if progress.is_ready()
-            && let Some(found) = sample::sample(endpoint).await
+            && let Some(found) = sample::sample(endpoint, &authority).await
         {
-            lines.push(sample::curl(endpoint, Some(&found)));
+            lines.push(sample::curl(endpoint, Some(&found), &authority));
         }
     }
     if !lines.is_empty() {

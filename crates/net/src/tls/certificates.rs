@@ -1,0 +1,142 @@
+//! Which certificate a server shows to whom.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::SignatureScheme;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::Identity;
+
+/// The certificates that a server shows. All clones are the same; connections to come see what replaces them.
+///
+/// A client is shown a certificate for the exact name that it asks for, or else one for all names beside it, or else the
+/// first; a client that names nobody gets the first, too. Among several for one name it gets the first whose signature it can
+/// check, so that one with an ECDSA key may stand beside one with an RSA key.
+#[derive(Clone, Default)]
+pub struct Certificates {
+    shown: Arc<RwLock<Arc<Shown>>>,
+}
+
+#[derive(Default)]
+struct Shown {
+    /// In order of preference.
+    keys: Vec<Arc<CertifiedKey>>,
+    /// Indices of keys by name; that of a wildcard is without its `*`, for example `.example.com`.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+// === impl Certificates ===
+
+impl Certificates {
+    /// Shows these certificates. The first is for those who ask for a name that none is for.
+    #[must_use]
+    pub fn new(identities: &[Identity]) -> Self {
+        Self { shown: Arc::new(RwLock::new(Arc::new(Shown::new(identities)))) }
+    }
+
+    /// Shows others from now on.
+    pub fn replace(&self, identities: &[Identity]) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Shown::new(identities));
+    }
+
+    fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.shown().key_for(client.server_name(), client.signature_schemes())
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificates({})", self.shown().keys.len())
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    fn new(identities: &[Identity]) -> Self {
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, identity) in identities.iter().enumerate() {
+            for name in identity.names() {
+                let name = name.strip_prefix('*').unwrap_or(name);
+                by_name.entry(name.to_owned()).or_default().push(index);
+            }
+        }
+        Self { keys: identities.iter().map(|identity| Arc::clone(&identity.key)).collect(), by_name }
+    }
+
+    /// The key for a name, which rustls gives in lower case, that a client with these schemes can check. Where it can check
+    /// none, the first for that name, so that the client says what it lacks.
+    fn key_for(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let of_name = |name: &str| self.by_name.get(name).map(Vec::as_slice);
+        let beside = |name: &str| name.find('.').and_then(|end| of_name(&name[end..]));
+        let fitting = name.and_then(|name| of_name(name).or_else(|| beside(name)));
+        let fitting = fitting.map(|indices| indices.iter().map(|index| &self.keys[*index]).collect());
+        let keys: Vec<&Arc<CertifiedKey>> =
+            fitting.unwrap_or_else(|| self.keys.first().into_iter().collect());
+        let is_checked = |key: &&&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
+        keys.iter().find(is_checked).or(keys.first()).map(|key| Arc::clone(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> Identity {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        Identity::from_pem(&certificate.pem(), &key.serialize_pem()).unwrap()
+    }
+
+    #[test]
+    fn a_name_finds_its_certificate_and_a_wildcard_covers_exactly_one_label() {
+        let ecdsa = &rcgen::PKCS_ECDSA_P256_SHA256;
+        let identities = [
+            identity(&["default.example"], ecdsa),
+            identity(&["*.example.com", "example.com"], ecdsa),
+            identity(&["API.example.com"], ecdsa),
+        ];
+        let shown = Shown::new(&identities);
+        let index = |name: Option<&str>| {
+            let key = shown.key_for(name, &[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
+            identities.iter().position(|identity| Arc::ptr_eq(&identity.key, &key)).unwrap()
+        };
+        assert_eq!(index(Some("api.example.com")), 2);
+        assert_eq!(index(Some("www.example.com")), 1);
+        assert_eq!(index(Some("example.com")), 1);
+        assert_eq!(index(Some("a.www.example.com")), 0);
+        assert_eq!(index(Some("elsewhere.org")), 0);
+        assert_eq!(index(None), 0);
+    }
+
+    #[test]
+    fn among_several_for_one_name_a_client_gets_one_that_it_can_check() {
+        let identities = [
+            identity(&["a.example"], &rcgen::PKCS_ECDSA_P256_SHA256),
+            identity(&["a.example"], &rcgen::PKCS_ED25519),
+        ];
+        let shown = Shown::new(&identities);
+        let index = |scheme| {
+            let key = shown.key_for(Some("a.example"), &[scheme]).unwrap();
+            identities.iter().position(|identity| Arc::ptr_eq(&identity.key, &key)).unwrap()
+        };
+        assert_eq!(index(SignatureScheme::ECDSA_NISTP256_SHA256), 0);
+        assert_eq!(index(SignatureScheme::ED25519), 1);
+        assert_eq!(index(SignatureScheme::RSA_PSS_SHA256), 0);
+    }
+
+    #[test]
+    fn without_certificates_there_is_nothing_to_show() {
+        assert!(Shown::default().key_for(None, &[SignatureScheme::ED25519]).is_none());
+    }
+}

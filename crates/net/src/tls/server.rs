@@ -1,0 +1,175 @@
+//! The server's side of a handshake.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion, version};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Certificates, HTTP1, TlsError};
+use crate::Stream;
+
+/// How a server speaks TLS. All clones, on whatever core, resume each other's sessions.
+#[derive(Clone)]
+pub struct ServerTls {
+    acceptor: TlsAcceptor,
+}
+
+/// What a server is willing to speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Versions.
+    pub versions: Vec<TlsVersion>,
+    /// Cipher suites by their number in IANA's registry; all that are safe where there are none.
+    pub cipher_suites: Vec<u16>,
+    /// Groups of the key exchange by their number in IANA's registry; all that are safe where there are none.
+    pub groups: Vec<u16>,
+    /// What is spoken inside, the best first (RFC 7301). Where there is nothing, clients are not told.
+    pub protocols: Vec<&'static str>,
+}
+
+/// TLS that may change while a listener is open; each new connection gets that of its time.
+#[derive(Debug, Clone)]
+pub struct LiveTls(Rc<RefCell<ServerTls>>);
+
+/// A version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The first byte of a handshake record (RFC 8446 §5.1). No method of HTTP begins with it.
+const HANDSHAKE_RECORD: u8 = 22;
+
+// === impl LiveTls ===
+
+impl LiveTls {
+    /// Changes the TLS of connections to come.
+    pub fn set(&self, tls: ServerTls) {
+        self.0.replace(tls);
+    }
+
+    /// TLS as it is now.
+    #[must_use]
+    pub fn current(&self) -> ServerTls {
+        self.0.borrow().clone()
+    }
+}
+
+impl From<ServerTls> for LiveTls {
+    fn from(tls: ServerTls) -> Self {
+        Self(Rc::new(RefCell::new(tls)))
+    }
+}
+
+// === impl TlsSettings ===
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self {
+            versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            protocols: vec!["h2", HTTP1],
+        }
+    }
+}
+
+impl TlsSettings {
+    fn provider(&self) -> CryptoProvider {
+        let mut provider = aws_lc_rs::default_provider();
+        if !self.cipher_suites.is_empty() {
+            let is_wanted = |suite: CipherSuite| self.cipher_suites.contains(&suite.into());
+            provider.cipher_suites.retain(|suite| is_wanted(suite.suite()));
+        }
+        if !self.groups.is_empty() {
+            let is_wanted = |group: NamedGroup| self.groups.contains(&group.into());
+            provider.kx_groups.retain(|group| is_wanted(group.name()));
+        }
+        provider
+    }
+
+    fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
+        let version = |version: &TlsVersion| match version {
+            TlsVersion::Tls12 => &version::TLS12,
+            TlsVersion::Tls13 => &version::TLS13,
+        };
+        self.versions.iter().map(version).collect()
+    }
+}
+
+// === impl ServerTls ===
+
+impl ServerTls {
+    /// Shows these certificates, and what replaces them, and speaks as the settings say.
+    ///
+    /// # Errors
+    /// When nothing that the settings want is spoken here.
+    pub fn new(certificates: &Certificates, settings: &TlsSettings) -> Result<Self, TlsError> {
+        let config = ServerConfig::builder_with_provider(Arc::new(settings.provider()));
+        let config = config.with_protocol_versions(&settings.versions()).map_err(TlsError::Settings)?;
+        let mut config = config.with_no_client_auth().with_cert_resolver(Arc::new(certificates.clone()));
+        config.alpn_protocols = settings.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        // Its keys are made anew every few hours, and nobody keeps the old ones.
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Settings)?;
+        config.send_tls13_tickets = 1;
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    /// The server's side of a handshake, for what is spoken inside is not HTTP.
+    ///
+    /// # Errors
+    /// When no handshake comes about.
+    pub async fn open(&self, stream: TcpStream) -> io::Result<Stream> {
+        match self.accept(stream).await? {
+            Opening::Tls(stream) => Ok(stream),
+            Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no TLS")),
+        }
+    }
+
+    /// The server's side of a handshake.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Opening> {
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
+            if !begins_with_handshake(&stream).await? {
+                return Ok(Opening::NoTls(stream));
+            }
+            let stream = self.acceptor.accept(stream).await?;
+            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into()))))
+        })
+        .await?
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerTls")
+    }
+}
+
+/// What a client began with.
+pub(crate) enum Opening {
+    /// TLS, which is open now.
+    Tls(Stream),
+    /// Something else, none of which has been read.
+    NoTls(TcpStream),
+}
+
+async fn begins_with_handshake(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    match stream.peek(&mut first).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(first[0] == HANDSHAKE_RECORD),
+    }
+}

@@ -1,0 +1,79 @@
+//! What a listener speaks TLS with: its policy, and its certificates out of the key ring.
+
+use net::{Certificates, Identity, KeyRing, ServerTls, TlsSettings, TlsVersion};
+use plan::{Listener, TlsPolicy};
+use tracing::warn;
+
+/// TLS of one listener, the same on all cores.
+#[derive(Debug)]
+pub(crate) struct ListenerTls {
+    settings: TlsSettings,
+    /// Names of its certificates, the first for those who ask for a name that none is for.
+    names: Vec<String>,
+    certificates: Certificates,
+    pub(crate) server: ServerTls,
+}
+
+// === impl ListenerTls ===
+
+impl ListenerTls {
+    /// TLS of a listener that ends it. Sessions of the one before are resumed where its settings are the same.
+    pub(crate) fn of(listener: &Listener, before: Option<&Self>) -> Option<Self> {
+        let settings = settings_of(listener)?;
+        let names = listener.certificates.iter().map(|certificate| certificate.arn.clone()).collect();
+        if let Some(before) = before.filter(|before| before.settings == settings) {
+            let (certificates, server) = (before.certificates.clone(), before.server.clone());
+            return Some(Self { settings, names, certificates, server });
+        }
+        let certificates = Certificates::default();
+        match ServerTls::new(&certificates, &settings) {
+            Ok(server) => Some(Self { settings, names, certificates, server }),
+            Err(error) => {
+                warn!(port = listener.port, %error, "a listener has no TLS");
+                None
+            }
+        }
+    }
+
+    /// Shows what the key ring has.
+    pub(crate) fn follow(&self, keys: &KeyRing) {
+        let found: Vec<Identity> = self.names.iter().filter_map(|name| keys.get(name).cloned()).collect();
+        self.certificates.replace(&found);
+    }
+}
+
+fn settings_of(listener: &Listener) -> Option<TlsSettings> {
+    if !listener.protocol.is_tls() {
+        return None;
+    }
+    let policy = listener.ssl_policy.as_deref().and_then(TlsPolicy::named).unwrap_or(DEFAULT_POLICY);
+    let tls12 = policy.tls12.then_some(TlsVersion::Tls12);
+    let tls13 = policy.tls13.then_some(TlsVersion::Tls13);
+    let protocols = if listener.protocol.is_http() { vec!["h2", "http/1.1"] } else { alpn(listener) };
+    Some(TlsSettings {
+        versions: tls12.into_iter().chain(tls13).collect(),
+        cipher_suites: policy.cipher_suites(),
+        groups: policy.groups(),
+        protocols,
+    })
+}
+
+/// Where a policy is not one of AWS's: both versions, and all that is safe.
+const DEFAULT_POLICY: TlsPolicy = TlsPolicy {
+    tls12: true,
+    tls13: true,
+    post_quantum: true,
+    chacha20: true,
+    left_out: plan::LeftOut { old_versions: false, old_ciphers: false },
+};
+
+/// What a Network Load Balancer offers by its ALPN policy ("ALPN policies", NLB user guide).
+fn alpn(listener: &Listener) -> Vec<&'static str> {
+    match listener.alpn_policy.as_deref() {
+        Some("HTTP1Only") => vec!["http/1.1", "http/1.0"],
+        Some("HTTP2Only") => vec!["h2"],
+        Some("HTTP2Optional") => vec!["http/1.1", "http/1.0", "h2"],
+        Some("HTTP2Preferred") => vec!["h2", "http/1.1", "http/1.0"],
+        _ => Vec::new(),
+    }
+}
