@@ -66,7 +66,7 @@ pub(super) fn request_head(request: http::request::Parts, limits: &Limits) -> Re
         fields.push("cookie", cookies.join(b"; ".as_slice()));
     }
     head::check_host(&fields, Version::HTTP_2)?;
-    let length = fields.text("content-length").map(|length| length.parse::<u64>());
+    let length = fields.text("content-length").map(str::parse::<u64>);
     let length = length.transpose().map_err(|_| Rejection::MALFORMED_CONTENT_LENGTH)?;
     let n_bytes = fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + target.len();
     let target = Target::new(target);

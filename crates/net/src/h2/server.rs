@@ -112,6 +112,7 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// What happens to a connection.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack from one poll to the next line")]
 enum Event {
     /// A request, or the reason why there are no more.
     Stream(Result<(http::Request<RecvStream>, SendResponse<Bytes>), h2::Error>),
