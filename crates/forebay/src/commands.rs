@@ -182,6 +182,9 @@ fn log_to_stderr(globals: &Globals) {
         .with_target(false);
     tracing_subscriber::registry()
         .with(lines)
-        .with(wanted.unwrap_or_else(|| Targets::new().with_default(default)))
+        // What a client does wrong in HTTP/2 is no news to an operator, unless asked for.
+        .with(wanted.unwrap_or_else(|| {
+            Targets::new().with_default(default).with_target("h2", default.min(LevelFilter::ERROR))
+        }))
         .init();
 }

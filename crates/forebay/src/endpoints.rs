@@ -31,6 +31,9 @@ pub(crate) struct Endpoint {
     /// Whether TLS is spoken at the first of the ports.
     #[serde(default)]
     pub(crate) tls: bool,
+    /// Whether the certificate shown there is somebody's own, not one of the local authority.
+    #[serde(default)]
+    pub(crate) own_certificate: bool,
     /// A path that leads somewhere.
     pub(crate) path: String,
     /// Paths that an example request may be sent to, the best first, as the reference of the model server has them.
@@ -153,9 +156,16 @@ fn endpoint(
         ports: balancer.map(ports_of).unwrap_or_default(),
         tls: balancer
             .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| it.protocol.is_tls())),
+        own_certificate: balancer
+            .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| has_own(it))),
         path,
         example_paths,
     }
+}
+
+/// Whether a listener shows a certificate out of a Secret first.
+fn has_own(listener: &Listener) -> bool {
+    listener.certificates.first().is_some_and(|certificate| certificate.arn.starts_with("secret:"))
 }
 
 fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {

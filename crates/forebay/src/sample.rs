@@ -71,7 +71,10 @@ pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>, authority: &Pat
     let path = sample.map_or(endpoint.path.as_str(), |sample| sample.path.as_str());
     let mut named = endpoint.authority();
     if endpoint.tls {
-        line.push_str(&format!(" --cacert {}", quoted(&authority.display().to_string())));
+        // It would take the place of all whom the system trusts.
+        if !endpoint.own_certificate {
+            line.push_str(&format!(" --cacert {}", quoted(&authority.display().to_string())));
+        }
         if let (false, Some(port)) = (endpoint.host.is_empty(), endpoint.ports.first()) {
             // The name is asked for in TLS already, so a field alone would not do.
             line.push_str(&format!(" --resolve '{}:{port}:{}'", endpoint.host, endpoint.address));
@@ -107,6 +110,7 @@ mod tests {
             address: "127.77.0.1".into(),
             ports,
             tls: false,
+            own_certificate: false,
             path: "/".into(),
             example_paths: Vec::new(),
         }

@@ -77,6 +77,18 @@ impl TlsPolicy {
         })
     }
 
+    /// The names of all policies.
+    pub fn names() -> impl Iterator<Item = String> {
+        const CIPHERS: [&str; 5] = ["", "Res-", "Ext0-", "Ext1-", "Ext2-"];
+        let later = ["0", "1", "2", "3"].into_iter().flat_map(|oldest| {
+            CIPHERS.into_iter().flat_map(move |ciphers| {
+                DATES.iter().map(move |date| format!("ELBSecurityPolicy-TLS13-1-{oldest}-{ciphers}{date}"))
+            })
+        });
+        let earlier = EARLIER.iter().map(|(name, _)| format!("ELBSecurityPolicy-{name}"));
+        earlier.chain(later).filter(|name| Self::named(name).is_some())
+    }
+
     /// Cipher suites by their number in IANA's registry.
     #[must_use]
     pub fn cipher_suites(&self) -> Vec<u16> {
@@ -124,6 +136,14 @@ mod tests {
             assert_eq!(of(unknown), None, "{unknown}");
         }
         assert_eq!(TlsPolicy::named("TLS13-1-2-2021-06"), None);
+    }
+
+    #[test]
+    fn a_mistyped_name_is_near_to_what_was_meant() {
+        let names: Vec<String> = TlsPolicy::names().collect();
+        let nearest =
+            crate::suggest::nearest("ELBSecurityPolicy-TLS13-1-2-2021-07", names.iter().map(String::as_str));
+        assert_eq!(nearest, Some("ELBSecurityPolicy-TLS13-1-2-2021-06"));
     }
 
     #[test]

@@ -71,6 +71,8 @@ reasons! {
         "The target did not take the connection in time.";
     TARGET_MALFORMED = 502 "target-malformed"
         "What the target sent is no HTTP response.";
+    TARGET_VERSION = 464 "target-version"
+        "The request is a call of gRPC, and the target group is spoken with in HTTP/1.1, which has no place for its answer.";
     TARGET_TIMEOUT = 504 "target-timeout"
         "The target did not answer in time.";
     TARGET_UNREACHABLE = 502 "target-unreachable"
@@ -112,6 +114,25 @@ pub(crate) fn to(reason: Reason) -> OwnAnswer {
         response.fields.push("retry-after", "1");
     }
     OwnAnswer { response, reason: reason.name }
+}
+
+/// The same answer for a client of gRPC, who looks for a status of its own ("gRPC", "Mapping of HTTP status codes").
+pub(crate) fn in_grpc(own: OwnAnswer) -> OwnAnswer {
+    let code = match own.response.status.as_u16() {
+        400 | 414 | 431 => "13",
+        401 => "16",
+        403 => "7",
+        404 | 405 | 464 => "12",
+        408 | 504 => "4",
+        _ => "14",
+    };
+    let OwnAnswer { mut response, reason } = own;
+    response.status = StatusCode::OK;
+    response.body = Body::Empty;
+    response.fields.set("content-type", "application/grpc");
+    response.fields.push("grpc-status", code);
+    response.fields.push("grpc-message", format!("the load balancer answers itself: {reason}"));
+    OwnAnswer { response, reason }
 }
 
 /// The answer to what is no request.

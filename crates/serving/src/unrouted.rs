@@ -29,7 +29,8 @@ fn curl(call: &Call<'_>, route: &Route) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_~/%[]".contains(&byte);
     let host = call.fields.text("host").filter(|host| host.bytes().all(is_plain));
     let path = Some(call.target.path()).filter(|path| path.bytes().all(is_plain));
-    let url = format!("http://{}{}", host.unwrap_or("localhost:8080"), path.unwrap_or(route.pattern));
+    let scheme = if call.fields.text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    let url = format!("{scheme}://{}{}", host.unwrap_or("localhost:8080"), path.unwrap_or(route.pattern));
     let Answer::Predict(predict) = &route.answer else {
         return match route.verb {
             Verb::Get => format!("curl {url}"),

@@ -11,11 +11,12 @@ const PROTOCOL: &str = "alb.ingress.kubernetes.io/backend-protocol";
 
 /// Warns at each object that asks for something else, once.
 pub(super) fn warn(load_balancer: &LoadBalancer, world: &World<'_>, findings: &mut Vec<Finding>) {
-    if load_balancer.kind != LoadBalancerKind::Application {
-        return;
-    }
     for target_group in &load_balancer.target_groups {
-        for (key, message, suggestion) in problems(target_group) {
+        let problems = match load_balancer.kind {
+            LoadBalancerKind::Application => problems(target_group),
+            LoadBalancerKind::Network => problems_of_connections(target_group),
+        };
+        for (key, message, suggestion) in problems {
             for object in asking(load_balancer, target_group, key, world) {
                 let finding = Finding::new(&codes::PROTOCOL_UNSUPPORTED, message).at_annotation(object, key);
                 let finding = finding.with_severity(Severity::Warning).suggest(suggestion);
@@ -49,6 +50,16 @@ fn problems(target_group: &TargetGroup) -> Vec<(&'static str, &'static str, &'st
         "alb.ingress.kubernetes.io/backend-protocol: HTTP",
     ));
     version.into_iter().chain(protocol).collect()
+}
+
+/// The same for a Network Load Balancer.
+fn problems_of_connections(target_group: &TargetGroup) -> Vec<(&'static str, &'static str, &'static str)> {
+    let problem = (
+        "service.beta.kubernetes.io/aws-load-balancer-backend-protocol",
+        "targets are passed bytes without TLS in this build, also those that want it",
+        "service.beta.kubernetes.io/aws-load-balancer-backend-protocol: tcp",
+    );
+    target_group.protocol.is_tls().then_some(problem).into_iter().collect()
 }
 
 /// The objects that ask for it by their annotation: the Service, which counts more, or else the Ingresses.

@@ -19,7 +19,9 @@ pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findi
             named.into_iter().partition(|certificate| is_here(certificate, world));
         let issued = |name: String| Certificate { arn: name, source: "issued" };
         let has_own = !here.is_empty();
-        listener.certificates = here;
+        // Somebody's own certificates come before those that are made, so that the first of them is for all others.
+        let (own, made): (Vec<_>, Vec<_>) = here.into_iter().partition(|it| it.arn.starts_with("secret:"));
+        listener.certificates = own.into_iter().chain(made).collect();
         if !elsewhere.is_empty() || !has_own {
             let of_hosts = hosts(listener).into_iter().map(|host| issued(format!("local:{host}")));
             let of_hosts: Vec<Certificate> = of_hosts.take(MOST).collect();
@@ -31,7 +33,7 @@ pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findi
         }
         // Who asks an address names nobody.
         let of_address = issued(of_address.clone());
-        if has_own && listener.certificates.iter().any(|it| it.arn.starts_with("secret:")) {
+        if listener.certificates.first().is_some_and(|it| it.arn.starts_with("secret:")) {
             listener.certificates.push(of_address);
         } else {
             listener.certificates.insert(0, of_address);
@@ -91,11 +93,10 @@ fn say_what_policies_leave_out(load_balancer: &LoadBalancer, world: &World<'_>, 
                 "there is no security policy `{name}`: TLS 1.2 and 1.3 are spoken with all ciphers that are safe"
             );
             let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key);
-            findings.push(
-                finding
-                    .with_severity(Severity::Warning)
-                    .suggest("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"),
-            );
+            let names: Vec<String> = TlsPolicy::names().collect();
+            let nearest = plan::suggest::nearest(name, names.iter().map(String::as_str));
+            let suggestion = nearest.unwrap_or("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09");
+            findings.push(finding.with_severity(Severity::Warning).suggest(suggestion));
             continue;
         };
         let old_versions = policy.left_out.old_versions.then_some("TLS 1.0 and 1.1");

@@ -265,4 +265,18 @@ spec: {{type: NodePort, ports: [{{port: 80}}]}}
     assert_eq!(said(&version("HTTP1"), ""), Vec::<String>::new());
     // What the Service says counts more.
     assert_eq!(said(&version("GRPC"), &version("HTTP1")), Vec::<String>::new());
+    let network = compiled(
+        "apiVersion: v1
+kind: Service
+metadata:
+  name: net
+  annotations:
+    service.beta.kubernetes.io/aws-load-balancer-backend-protocol: ssl
+    service.beta.kubernetes.io/aws-load-balancer-ssl-cert: arn:aws:acm:eu-west-1:111122223333:certificate/a
+spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ports: [{port: 443}]}
+",
+    );
+    let [finding] = network.findings_here.as_slice() else { panic!("{:?}", network.findings_here) };
+    assert!(finding.message.starts_with("targets are passed bytes without TLS"), "{}", finding.message);
+    assert_eq!(finding.severity, Severity::Warning);
 }

@@ -42,7 +42,8 @@ const AS_INFERENCE: &str = "write each of its models as an InferenceService";
 const AS_KSERVE: &str = "apiVersion: serving.kserve.io/v1beta1";
 const AS_ELB: &str = "apiVersion: elbv2.k8s.aws/v1beta1";
 const AS_SECRET: &str = "write the Secret that it stands for";
-const AS_CERTIFICATE: &str = "end TLS in front of the load balancer, with a certificate that is made there";
+const AS_CERTIFICATE: &str =
+    "write its certificate and key as a Secret, and name that in spec.tls of the Ingress";
 const BY_HAND: &str = "set the number of replicas by hand: forebay scale";
 const AS_CONDITION: &str =
     "refuse requests with the conditions of an Ingress's rules, or in front of the load balancer";

@@ -13,11 +13,17 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if !has_selector || context.world.selected(backend).next().is_some() {
             continue;
         }
-        let in_common = |labels: &BTreeMap<String, String>| {
-            backend.spec.selector.keys().filter(|key| labels.contains_key(*key)).count()
+        let selector = &backend.spec.selector;
+        // How many labels are the same, how many are nearly so, and how many have their name in common.
+        let nearness = |labels: &BTreeMap<String, String>| {
+            let known = selector.iter().filter_map(|(key, value)| Some((labels.get(key)?, value)));
+            known.fold((0, 0, 0), |(same, near, named), (label, value)| {
+                let is_near = plan::suggest::nearest(value, std::iter::once(label.as_str())).is_some();
+                (same + usize::from(label == value), near + usize::from(is_near), named + 1)
+            })
         };
         let pods = context.world.pods_in(&object.namespace);
-        let nearest = pods.max_by_key(|pod| in_common(&pod.labels));
+        let nearest = pods.max_by_key(|pod| nearness(&pod.labels));
         let Some(nearest) = nearest else { continue };
         let labels: Vec<String> =
             nearest.labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();

@@ -365,6 +365,16 @@ fn acc_s3_18_a_selector_that_matches_nothing_names_the_nearest_labels() {
     "#]],
     );
     check("selector-matches-nothing", &manifests.replace("api-v2", "api"), &expect![[""]]);
+    // A label that is nearly the same is nearer than one that only has the same name.
+    let stranger = pod.replace("name: p", "name: s").replace("app: api-v2", "app: zebra, tier: web");
+    let near = pod.replace("api-v2", "apis");
+    check(
+        "selector-matches-nothing",
+        &(service(&[], PORT) + "  selector: {app: apiz}\n" + &near + &stranger),
+        &expect![[r#"
+        warning [10:3]: the selector matches no pods [nearest labels: app: apis]
+    "#]],
+    );
 }
 
 #[test]

@@ -21,6 +21,9 @@ const MOST_IDLE_FRAMES: u32 = 1_000;
 /// Streams that a client may take back within [`WINDOW`].
 const MOST_RESETS: u32 = 200;
 
+/// A client that takes an answer says so with a WINDOW_UPDATE now and then; one for so few bytes is no more than that.
+const BYTES_PER_WINDOW_UPDATE: u64 = 64;
+
 /// The time over which frames are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,9 @@ pub(super) struct Meter {
     window_began: Cell<Instant>,
     n_idle_frames: Cell<u32>,
     n_resets: Cell<u32>,
+    n_window_updates: Cell<u64>,
+    /// Bytes that were ever written.
+    written: Cell<u64>,
 }
 
 /// Where in a frame the next byte belongs.
@@ -69,7 +75,10 @@ impl Meter {
 
     /// Whether the client has sent more than anybody needs.
     pub(super) fn is_flooded(&self) -> bool {
-        self.n_idle_frames.get() > MOST_IDLE_FRAMES || self.n_resets.get() > MOST_RESETS
+        let window_updates = u64::from(MOST_IDLE_FRAMES) + self.written.get() / BYTES_PER_WINDOW_UPDATE;
+        self.n_idle_frames.get() > MOST_IDLE_FRAMES
+            || self.n_resets.get() > MOST_RESETS
+            || self.n_window_updates.get() > window_updates
     }
 
     /// Counts a frame by its head.
@@ -86,7 +95,8 @@ impl Meter {
         let counter = match kind {
             RST_STREAM => &self.n_resets,
             DATA | CONTINUATION if !is_empty => return,
-            HEADERS | WINDOW_UPDATE => return,
+            HEADERS => return,
+            WINDOW_UPDATE => return self.n_window_updates.set(self.n_window_updates.get() + 1),
             _ => &self.n_idle_frames,
         };
         if self.last_read.get().saturating_duration_since(self.window_began.get()) > WINDOW {
@@ -109,6 +119,8 @@ impl<S> Metered<S> {
             window_began: Cell::new(now),
             n_idle_frames: Cell::new(0),
             n_resets: Cell::new(0),
+            n_window_updates: Cell::new(0),
+            written: Cell::new(0),
         });
         (Self { stream, place: Place::Preface(PREFACE.len()), meter: Rc::clone(&meter) }, meter)
     }
@@ -163,7 +175,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let n_bytes = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
+        this.meter.written.set(this.meter.written.get() + n_bytes as u64);
+        Poll::Ready(Ok(n_bytes))
     }
 
     fn poll_write_vectored(
@@ -171,7 +186,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, buffers)
+        let this = self.get_mut();
+        let n_bytes = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, buffers))?;
+        this.meter.written.set(this.meter.written.get() + n_bytes as u64);
+        Poll::Ready(Ok(n_bytes))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Driving a client's connection: each stream is a request, answered by a task of its own.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -207,13 +207,14 @@ struct Stream {
 impl Stream {
     async fn answer<H: Handler>(mut self, handler: H, request: http::Request<RecvStream>) {
         let (parts, body) = request.into_parts();
+        let body = Rc::new(RefCell::new(body));
         let received = Rc::new(Cell::new(0));
         let (method, response) = match messages::request_head(parts, &self.limits) {
             Err(rejection) => (Method::GET, handler.reject(rejection, &self.connection)),
             Ok(head) => {
                 let method = head.method.clone();
                 received.set(head.n_bytes);
-                let request = begin_request(head, body, self.connection, &self.limits, &received);
+                let request = begin_request(head, &body, self.connection, &self.limits, &received);
                 let Some(response) = self.until_taken_back(handler.handle(request)).await else {
                     return debug!(peer = %self.connection.peer, "the client left before its answer");
                 };
@@ -228,6 +229,9 @@ impl Stream {
         let (sent, end) = self.send(response, &method).await;
         if let Some(when_sent) = when_sent {
             when_sent(Sent { received: received.get(), sent, end });
+        }
+        if end == End::Whole {
+            linger(&body).await;
         }
     }
 
@@ -351,18 +355,36 @@ impl Outgoing {
     }
 }
 
+/// How long a client may pause in a body that nobody needs any more.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Bytes of such a body that are read and dropped.
+const LINGER_BYTES: usize = 64 << 20;
+
+/// Reads on after the answer: a stream that is ended before its client has sent all is an error to many, who then drop the
+/// answer, too (RFC 9113 §8.1 allows ending it, and they know nothing of that).
+async fn linger(body: &RefCell<RecvStream>) {
+    let mut n_bytes = 0;
+    while n_bytes < LINGER_BYTES && !body.borrow().is_end_stream() {
+        let next = poll_fn(|cx| body.borrow_mut().poll_data(cx));
+        let Ok(Some(Ok(bytes))) = tokio::time::timeout(LINGER, next).await else { return };
+        n_bytes += bytes.len();
+        let _ = body.borrow_mut().flow_control().release_capacity(bytes.len());
+    }
+}
+
 fn begin_request(
     head: RequestHead,
-    body: RecvStream,
+    body: &Rc<RefCell<RecvStream>>,
     connection: Connection,
     limits: &Limits,
     received: &Rc<Cell<u64>>,
 ) -> Request {
-    let body = if body.is_end_stream() {
+    let body = if body.borrow().is_end_stream() {
         Body::Empty
     } else {
         Body::Stream(Box::new(Incoming {
-            stream: body,
+            stream: Rc::clone(body),
             remaining: head.length,
             trailers: None,
             patience: limits.idle_timeout,
@@ -377,7 +399,7 @@ fn begin_request(
 
 /// The body of a request.
 struct Incoming {
-    stream: RecvStream,
+    stream: Rc<RefCell<RecvStream>>,
     remaining: Option<u64>,
     trailers: Option<Fields>,
     patience: Duration,
@@ -388,8 +410,9 @@ struct Incoming {
 
 impl BodyStream for Incoming {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let piece = match self.stream.poll_data(cx) {
-            Poll::Ready(None) => match self.stream.poll_trailers(cx) {
+        let mut stream = self.stream.borrow_mut();
+        let piece = match stream.poll_data(cx) {
+            Poll::Ready(None) => match stream.poll_trailers(cx) {
                 Poll::Ready(Ok(trailers)) => {
                     self.trailers = trailers.map(|trailers| messages::fields_of(&trailers));
                     return Poll::Ready(None);
@@ -406,7 +429,7 @@ impl BodyStream for Incoming {
                 let n_bytes = bytes.len() as u64;
                 self.received.set(self.received.get() + n_bytes);
                 self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(n_bytes));
-                let _ = self.stream.flow_control().release_capacity(bytes.len());
+                let _ = stream.flow_control().release_capacity(bytes.len());
                 Poll::Ready(Some(Ok(bytes)))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Some(Err(match error.reason() {

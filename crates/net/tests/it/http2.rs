@@ -320,7 +320,8 @@ fn floods_end_their_connection_and_nobody_elses() {
         let resets = (0..2_000).flat_map(|n| [headers(2 * n + 1), reset(2 * n + 1)]).flatten().collect();
         let unfinished = frame(1, 0, 1, b"");
         let continuations = std::iter::once(unfinished).chain((0..20_000).map(|_| frame(9, 0, 1, b"")));
-        let floods: [(&str, Vec<u8>); 6] = [
+        let floods: [(&str, Vec<u8>); 7] = [
+            ("window", vec![frame(8, 0, 0, &[0, 0, 0, 1]); 20_000].concat()),
             ("ping", vec![frame(6, 0, 0, b"12345678"); 20_000].concat()),
             ("settings", vec![frame(4, 0, 0, &[]); 20_000].concat()),
             ("priority", vec![frame(2, 0, 1, &[0, 0, 0, 3, 1]); 20_000].concat()),
@@ -400,5 +401,32 @@ fn the_version_is_told_to_handlers() {
         let (address, _drain) = start(version, Limits::default());
         let mut client = connect(address).await;
         assert_eq!(ask(&mut client, post("/"), b"").await.unwrap().body, b"true");
+    });
+}
+
+#[test]
+fn an_answer_that_comes_before_the_body_is_read_is_not_lost() {
+    run(async {
+        let hasty = |_: Request| async { Response::with_body(StatusCode::NOT_FOUND, "text/plain", "no") };
+        let (address, _drain) = start(hasty, Limits::default());
+        let client = connect(address).await;
+        for size in [1, 100_000, 3 << 20] {
+            let (answer, mut sending) =
+                client.clone().ready().await.unwrap().send_request(post("/"), false).unwrap();
+            let head = answer.await.unwrap();
+            assert_eq!(head.status(), 404);
+            // The client goes on with its body, and nobody ends its stream meanwhile.
+            let mut to_send = size;
+            while to_send > 0 {
+                sending.reserve_capacity(to_send);
+                let room = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await.unwrap().unwrap();
+                let n_bytes = room.min(to_send);
+                sending.send_data(Bytes::from(vec![b'x'; n_bytes]), n_bytes == to_send).unwrap();
+                to_send -= n_bytes;
+            }
+            let mut body = head.into_body();
+            assert_eq!(body.data().await.unwrap().unwrap(), "no", "{size}");
+            assert!(body.trailers().await.unwrap().is_none());
+        }
     });
 }

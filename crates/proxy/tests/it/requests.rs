@@ -171,3 +171,37 @@ fn acc_s3_19_connections_from_outside_the_source_ranges_are_closed_unread() {
         assert_eq!(client.post("/", "x").await.unwrap().text, "one");
     });
 }
+
+#[test]
+fn a_call_of_grpc_that_no_target_can_answer_is_told_so_in_its_own_words() {
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let _world = World::start(plan_of(&balancer)).await;
+        let before = server.n_requests.get();
+        let stream = tokio::net::TcpStream::connect(balancer.listeners[0].addresses[0]).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::task::spawn_local(async move {
+            let _ = connection.await;
+        });
+        let ask = async |content_type: &str| {
+            let request =
+                http::Request::post("http://a.example.com/inference.GRPCInferenceService/ServerLive")
+                    .header("content-type", content_type)
+                    .body(())
+                    .unwrap();
+            let (answer, _): (_, h2::SendStream<net::Bytes>) =
+                client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+            let answer = answer.await.unwrap();
+            let field = |name: &str| {
+                let value = answer.headers().get(name);
+                value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+            };
+            (answer.status().as_u16(), field("grpc-status"), field("x-forebay-reason"))
+        };
+        let told = ask("application/grpc+proto").await;
+        assert_eq!(told, (200, "12".to_owned(), "target-version".to_owned()));
+        assert_eq!(server.n_requests.get(), before, "the target was not asked");
+        assert_eq!(ask("application/json").await, (200, String::new(), String::new()));
+    });
+}
