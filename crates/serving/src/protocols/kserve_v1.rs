@@ -10,9 +10,10 @@ use crate::example;
 use crate::fault::{Cause, Fault};
 use crate::json::write::{Dialect, Writer};
 use crate::json::{Kind, Reader};
-use crate::model_set::{Entry, Ready};
+use crate::model_set::{Entry, EntryState, Ready};
 use crate::reply::Reply;
 use crate::route::{Answer, Route, Verb};
+use crate::server::ready;
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "kserve_v1",
@@ -125,7 +126,14 @@ fn models(call: &Call<'_>) -> Result<Reply, Fault> {
     Ok(Reply::json(StatusCode::OK, json))
 }
 
-fn alive(_: &Call<'_>) -> Result<Reply, Fault> {
+/// KServe's servers listen once their models are there, and load balancers look for `/`: as long as none is, it is not to be
+/// taken for one that answers.
+fn alive(call: &Call<'_>) -> Result<Reply, Fault> {
+    let mut entries = call.models.entries().iter();
+    let loading = entries.find(|entry| matches!(entry.state, EntryState::Loading));
+    if let (false, Some(entry)) = (call.models.is_any_ready(), loading) {
+        ready(entry)?;
+    }
     let mut json = Writer::new(Dialect::Compact, 32);
     json.raw("{\"status\":\"alive\"}");
     Ok(Reply::json(StatusCode::OK, json))
