@@ -14,6 +14,8 @@ pub(super) const MARK: &str = "FOREBAY_CONTAINER";
 
 /// How often is looked again for processes that were started while others were killed.
 const LOOKS: usize = 20;
+/// Time between a look that found none and the one that makes sure.
+const AGAIN: Duration = Duration::from_millis(2);
 /// How long processes may take to end before they are killed, in steps.
 const PATIENCE: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(20);
@@ -26,11 +28,18 @@ struct Held {
 
 /// Kills every process whose mark begins so.
 pub(super) fn kill(mark: &str) {
+    let mut seen_none = false;
     for _ in 0..LOOKS {
         let found = marked(mark);
-        if found.is_empty() {
+        // A process that is just becoming another program has no environment for a moment.
+        if found.is_empty() && std::mem::replace(&mut seen_none, true) {
             return;
         }
+        if found.is_empty() {
+            std::thread::sleep(AGAIN);
+            continue;
+        }
+        seen_none = false;
         found.iter().for_each(|held| held.signal(Signal::KILL));
     }
 }
@@ -108,9 +117,16 @@ mod tests {
     fn what_left_its_group_is_found_by_its_mark_and_others_are_not() {
         let mark = format!("test-{}", std::process::id());
         let (ours, other) = (runaway(&format!("{mark}/1/a")), runaway(&format!("{mark}/2/a")));
+        // A process that was killed takes a moment to be gone.
+        let is_gone = |pid: u32| {
+            (0..500).any(|_| {
+                std::thread::sleep(Duration::from_millis(u64::from(runs(pid)) * 10));
+                !runs(pid)
+            })
+        };
         kill(&format!("{mark}/1/"));
-        assert!(!runs(ours) && runs(other));
+        assert!(is_gone(ours) && runs(other));
         end_marked(&format!("{mark}/"));
-        assert!(!runs(other));
+        assert!(is_gone(other));
     }
 }
