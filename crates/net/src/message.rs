@@ -138,6 +138,14 @@ impl Request {
     pub fn authority(&self) -> &str {
         self.fields.text("host").unwrap_or_default()
     }
+
+    /// Whether it is a call of gRPC, of whatever encoding; gRPC-Web is another protocol ("gRPC over HTTP2").
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        let content_type = self.fields.get("content-type").unwrap_or_default();
+        let rest = content_type.strip_prefix(b"application/grpc");
+        self.version == Version::HTTP_2 && matches!(rest, Some([] | [b'+' | b';', ..]))
+    }
 }
 
 // === impl Response ===
@@ -184,6 +192,24 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_of_grpc_is_none_of_grpc_web() {
+        let is_grpc = |content_type: &str, version| {
+            let mut fields = Fields::new();
+            fields.push("content-type", content_type);
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+            let connection = Connection { peer, local: peer, is_tls: false };
+            let (method, target, body) = (Method::POST, Target::new("/"), Body::Empty);
+            Request { method, target, version, fields, body, connection }.is_grpc()
+        };
+        for content_type in ["application/grpc", "application/grpc+proto", "application/grpc;a=b"] {
+            assert!(is_grpc(content_type, Version::HTTP_2) && !is_grpc(content_type, Version::HTTP_11));
+        }
+        for content_type in ["application/grpc-web", "application/grpc-web+proto", "application/json", ""] {
+            assert!(!is_grpc(content_type, Version::HTTP_2), "{content_type}");
+        }
+    }
 
     #[test]
     fn a_target_is_cut_at_the_first_question_mark() {

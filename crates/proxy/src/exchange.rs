@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use net::{Body, Connection, End, Fields, Handler, Method, Rejection, Request, Response, Sent, Version};
+use net::{Body, Connection, End, Fields, Handler, Method, Rejection, Request, Response, Sent};
 use plan::{Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ impl Handler for Exchanges {
         let listener = self.slot.current();
         let asked = listener.worker.lines.is_some().then(|| access_log::asked(&request));
         let mut exchange = Exchange::begin(listener, &request.connection, asked);
-        let is_grpc = is_grpc(&request);
+        let is_grpc = request.is_grpc();
         let answer = route(&self.slot, &mut exchange, request).await;
         exchange.answer(if is_grpc { answer.map_err(respond::in_grpc) } else { answer })
     }
@@ -196,7 +196,7 @@ async fn route(
     let rules = &listener.snapshot.listener;
     match listener.action(&plan::route(rules, &head)) {
         // Targets are spoken with in HTTP/1.1, which has no trailers that a call could end with.
-        WorkerAction::Forward(_) if is_grpc(&request) => Err(respond::to(Reason::TARGET_VERSION)),
+        WorkerAction::Forward(_) if request.is_grpc() => Err(respond::to(Reason::TARGET_VERSION)),
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
             forward::forward(slot, exchange, group, request).await
@@ -212,12 +212,6 @@ async fn route(
             Err(respond::no_route(&host, head.path, hosts.as_deref()))
         }
     }
-}
-
-/// Whether a request is a call of gRPC.
-fn is_grpc(request: &Request) -> bool {
-    request.version == Version::HTTP_2
-        && request.fields.get("content-type").is_some_and(|name| name.starts_with(b"application/grpc"))
 }
 
 /// Hosts that rules name, for people who look for the right one.

@@ -29,12 +29,6 @@ use crate::reply::Reply;
 pub(crate) use infer::INFER;
 use methods::{METHODS, Method};
 
-/// Whether a request is a call.
-pub(crate) fn is_call(request: &Request) -> bool {
-    let content_type = request.fields.get("content-type");
-    content_type.is_some_and(|content_type| content_type.starts_with(b"application/grpc"))
-}
-
 /// Answers a call. Must be called on a [`tokio::task::LocalSet`].
 pub(crate) async fn answer(handler: &ServerHandler, request: Request) -> Response {
     match open(request) {

@@ -188,7 +188,7 @@ impl Core {
 
 impl Handler for ServerHandler {
     async fn handle(&self, request: Request) -> Response {
-        if grpc::is_call(&request) {
+        if request.is_grpc() {
             return grpc::answer(self, request).await;
         }
         let start = Instant::now();

@@ -231,7 +231,7 @@ impl Stream {
             when_sent(Sent { received: received.get(), sent, end });
         }
         if end == End::Whole {
-            linger(&body).await;
+            let _ = tokio::time::timeout(LONGEST_LINGER, linger(&body)).await;
         }
     }
 
@@ -357,6 +357,9 @@ impl Outgoing {
 
 /// How long a client may pause in a body that nobody needs any more.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long such a body is read at most, however it comes.
+const LONGEST_LINGER: Duration = Duration::from_secs(10);
 
 /// Bytes of such a body that are read and dropped.
 const LINGER_BYTES: usize = 64 << 20;
