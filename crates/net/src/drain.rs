@@ -64,6 +64,12 @@ impl DrainWatch {
     pub async fn draining(&mut self) {
         let _ = self.receiver.wait_for(|draining| *draining).await;
     }
+
+    /// Waits until it has been time to end for so long that nothing more is to be begun.
+    pub(crate) async fn draining_for(&mut self, patience: Duration) {
+        self.draining().await;
+        tokio::time::sleep(patience).await;
+    }
 }
 
 #[cfg(test)]

@@ -9,5 +9,6 @@ pub(crate) mod client;
 pub(crate) mod framing;
 pub(crate) mod head;
 pub(crate) mod io;
+mod leaving;
 pub(crate) mod server;
 pub(crate) mod writer;

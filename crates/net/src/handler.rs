@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Connection, Rejection, Request, Response};
+use crate::{Connection, Crowding, Rejection, Request, Response};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
@@ -13,6 +13,9 @@ pub trait Handler: Clone + 'static {
     fn admits(&self, _peer: SocketAddr) -> bool {
         true
     }
+
+    /// Hears what a crowd at the gate led to.
+    fn crowded(&self, _crowding: Crowding) {}
 
     /// Hears that a connection has been opened. What it returns is dropped when the connection has ended.
     fn connection_opened(&self, _connection: &Connection) -> impl Sized + 'static {}

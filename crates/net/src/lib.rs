@@ -6,35 +6,46 @@
 //! Connections live on one thread from accept to close, so nothing here is `Send` and nothing is locked.
 
 mod body;
+mod budget;
 mod clock;
 mod cores;
 mod deadline;
+pub mod descriptors;
 mod drain;
 mod fields;
+mod gate;
 mod h1;
 mod h2;
 mod handler;
+mod limits;
 mod listener;
 mod message;
+mod pace;
 mod rejection;
 mod server;
+mod stay;
 mod stream;
 mod tls;
 mod upgrade;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
+pub use budget::{Budget, Grant};
 pub use bytes::{Bytes, BytesMut};
 pub use clock::recently;
 pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
+pub use gate::{Crowding, Gate};
+pub use h1::client::upgrade::Switch;
 pub use h1::client::{ClientConnection, ConnectError, Outgoing, SendError};
 pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};
+pub use limits::{Amount, Limit, LimitError, Limits};
 pub use listener::{BindError, bind, port_owner};
 pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, WhenSent};
 pub use rejection::Rejection;
-pub use server::{Limits, LiveLimits, accept, serve, serve_tls};
+pub use server::{LiveLimits, accept, serve, serve_tls};
+pub use stay::{Place, Stay};
 pub use stream::Stream;
 pub use tls::{
     Authorities, Certificates, Identity, KeyRing, LiveTls, ServerTls, TlsError, TlsSettings, TlsVersion,

@@ -1,61 +1,48 @@
 //! Accepting connections and giving each to a driver.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
+use crate::gate::{Crowding, Gate, SHED};
+use crate::stay::{self, Place, Stay};
 use crate::tls::server::Opening;
-use crate::{Connection, Drain, DrainWatch, Handler, LiveTls, Request, Response, Stream, clock, h1, h2};
+use crate::{
+    Connection, Drain, DrainWatch, Handler, Limits, LiveTls, Request, Response, Stream, clock, descriptors,
+    h1, h2,
+};
 
-/// What a client may ask of a connection. Every limit has a default; none is absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request's head, request line included.
-    pub head_bytes: usize,
-    /// Header fields of a request.
-    pub head_fields: usize,
-    /// Time for a head to arrive, once its first byte has.
-    pub head_timeout: Duration,
-    /// Time a connection may be silent, between requests and within one.
-    pub idle_timeout: Duration,
-    /// Age at which a connection ends with its next response.
-    pub max_age: Duration,
-    /// Connections at a time, per core.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head_bytes: 16 * 1024,
-            head_fields: 100,
-            head_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-            max_age: Duration::from_secs(3600),
-            connections: 10_000,
-        }
-    }
-}
-
-/// Limits that may change while a listener is open; each new connection gets those of its time.
+/// Limits that may change while a listener is open, each new connection gets those of its time, and the gate at which its
+/// connections are counted.
 #[derive(Debug, Clone)]
-pub struct LiveLimits(Rc<Cell<Limits>>);
+pub struct LiveLimits {
+    limits: Rc<Cell<Limits>>,
+    gate: Gate,
+}
 
 impl LiveLimits {
+    /// Limits of a listener whose connections are counted with those of all others at this gate.
+    #[must_use]
+    pub fn new(limits: Limits, gate: Gate) -> Self {
+        Self { limits: Rc::new(Cell::new(limits)), gate }
+    }
+
     /// Changes the limits of connections to come.
     pub fn set(&self, limits: Limits) {
-        self.0.set(limits);
+        self.limits.set(limits);
     }
 }
 
 impl From<Limits> for LiveLimits {
     fn from(limits: Limits) -> Self {
-        Self(Rc::new(Cell::new(limits)))
+        Self::new(limits, Gate::default())
     }
 }
 
@@ -95,30 +82,28 @@ async fn serve_either<H: Handler>(
     limits: LiveLimits,
     drain: DrainWatch,
 ) -> std::io::Result<()> {
-    let admit = {
-        let handler = handler.clone();
-        move |peer| handler.admits(peer)
-    };
-    accept(listener, limits.clone(), drain, admit, move |stream, connection, mut drain| {
-        let (handler, limits) = (handler.clone(), limits.0.get());
+    let door = handler.clone();
+    let (admit, told) = (|peer| door.admits(peer), |crowding| door.crowded(crowding));
+    accept(listener, limits.clone(), drain, admit, told, move |stream, connection, mut stay| {
+        let (handler, limits) = (handler.clone(), limits.limits.get());
         let tls = tls.as_ref().map(LiveTls::current);
         async move {
             let Some(tls) = tls else {
-                return speak(stream.into(), connection, handler, limits, drain).await;
+                return speak(stream.into(), connection, handler, limits, stay).await;
             };
             let opening = tokio::select! {
                 biased;
                 opening = tls.accept(stream) => opening,
-                () = drain.draining() => return,
+                () = stay.drain.draining_for(LAST_HANDSHAKE) => return,
             };
             clock::refresh();
             match opening {
                 Ok(Opening::Tls(stream)) => {
                     let connection = Connection { is_tls: true, ..connection };
-                    speak(stream, connection, handler, limits, drain).await;
+                    speak(stream, connection, handler, limits, stay).await;
                 }
                 Ok(Opening::NoTls(stream)) => {
-                    speak(stream.into(), connection, refuse_without_tls, limits, drain).await;
+                    speak(stream.into(), connection, refuse_without_tls, limits, stay).await;
                 }
                 Err(error) => debug!(peer = %connection.peer, %error, "no TLS handshake"),
             }
@@ -129,20 +114,16 @@ async fn serve_either<H: Handler>(
 
 /// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
 /// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1.
-async fn speak<H: Handler>(
-    stream: Stream,
-    connection: Connection,
-    handler: H,
-    limits: Limits,
-    drain: DrainWatch,
-) {
+async fn speak<H: Handler>(stream: Stream, connection: Connection, handler: H, limits: Limits, stay: Stay) {
     let _open = handler.connection_opened(&connection);
     if stream.agreed_on_http2() {
-        return h2::server::drive(stream, connection, handler, limits, drain).await;
+        return h2::server::drive(stream, connection, handler, limits, stay).await;
     }
-    let http2 = h1::server::drive(stream, connection, handler.clone(), limits, drain.clone()).await;
-    if let Some(stream) = http2 {
-        h2::server::drive(stream, connection, handler, limits, drain).await;
+    let http2 = h1::server::drive(stream, connection, handler.clone(), limits, stay).await;
+    if let Some(mut stream) = http2
+        && let Some(stay) = stream.take_stay()
+    {
+        h2::server::drive(stream, connection, handler, limits, stay).await;
     }
 }
 
@@ -154,8 +135,8 @@ async fn refuse_without_tls(_: Request) -> Response {
     response
 }
 
-/// Accepts connections until `drain` says to end, and gives each that `admit` lets in a task of its own, with a watch that
-/// says when to end. It returns when the last one has.
+/// Accepts connections until `drain` says to end, and gives each that `admit` and the gate let in a task of its own, with its
+/// leave to stay. `told` hears of those that find no room. It returns when the last one has ended.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -164,41 +145,74 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
     limits: impl Into<LiveLimits>,
     mut drain: DrainWatch,
     admit: impl Fn(SocketAddr) -> bool,
-    drive: impl Fn(TcpStream, Connection, DrainWatch) -> F,
+    told: impl Fn(Crowding),
+    drive: impl Fn(TcpStream, Connection, Stay) -> F,
 ) -> std::io::Result<()> {
     let limits = limits.into();
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (connections, watch) = Drain::new();
+    let mut is_ending = false;
     loop {
-        let accepted = tokio::select! {
-            biased;
-            () = drain.draining() => break,
-            accepted = listener.accept() => accepted,
+        let accepted = if is_ending {
+            // Whom the system let in before the end is not turned away.
+            let Some(accepted) = accept_at_once(&listener).await else { break };
+            accepted
+        } else {
+            tokio::select! {
+                biased;
+                () = drain.draining() => {
+                    is_ending = true;
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            }
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
+            Err(_) if is_ending => break,
             Err(error) => {
                 // Out of descriptors, or a client that left at once: neither is worth more than a pause.
+                if descriptors::are_used_up(&error) {
+                    told(Crowding::Shed(stay::make_room(SHED)));
+                }
                 warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let too_many = connections.n_watches() > limits.0.get().connections;
-        if too_many || !admit(peer) {
-            debug!(%peer, too_many, "connection refused");
+        let permit = match admit(peer) {
+            true => limits.gate.admit(peer.ip(), &stream, &limits.limits.get(), &told),
+            false => None,
+        };
+        let Some(permit) = permit else {
+            debug!(%peer, "connection refused");
             continue;
-        }
+        };
         let Ok(local) = stream.local_addr() else { continue };
         // Its deadlines count from here, however long nothing was heard before.
         clock::refresh();
         let _ = stream.set_nodelay(true);
-        tokio::task::spawn_local(drive(stream, Connection { peer, local, is_tls: false }, watch.clone()));
+        let stay = Stay { drain: watch.clone(), place: Place::new(permit) };
+        tokio::task::spawn_local(drive(stream, Connection { peer, local, is_tls: false }, stay));
     }
     drop((listener, watch));
     connections.finish_all().await;
     Ok(())
 }
+
+/// The connection that has waited longest, if any waits.
+async fn accept_at_once(
+    listener: &tokio::net::TcpListener,
+) -> Option<std::io::Result<(TcpStream, SocketAddr)>> {
+    poll_fn(|cx| match listener.poll_accept(cx) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// How long whoever is opening a connection may take for it once it is time to end.
+pub(crate) const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
 
 /// How long accepting rests after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -37,11 +37,19 @@ impl Stream {
 
     /// Has the connection end in a reset once it is dropped.
     pub(crate) fn abort(&self) {
-        let socket = match self {
+        let _ = self.socket().set_zero_linger();
+    }
+
+    /// Whether the system knows the connection to be broken.
+    pub(crate) fn has_failed(&self) -> bool {
+        !matches!(self.socket().take_error(), Ok(None))
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
-        };
-        let _ = socket.set_zero_linger();
+        }
     }
 
     /// Writes a few bytes if the socket takes them now; nobody is woken when it does not.

@@ -8,18 +8,21 @@ use std::task::{Context, Poll};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::h1::io::Buffer;
-use crate::{Response, Stream};
+use crate::h1::io::{Buffer, Io};
+use crate::{Response, Stay, Stream};
 
 /// What happens to a connection after the answer `101 Switching Protocols`. Only with one of these is that answer sent.
 pub struct Upgrade(Box<dyn FnOnce(Upgraded) -> Running>);
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A connection that no longer speaks HTTP. What its client sent behind the request is read first.
+/// A connection that no longer speaks HTTP. What the other side sent behind its request or its answer is read first.
 pub struct Upgraded {
     buffer: Buffer,
     stream: Stream,
+    received: u64,
+    sent: u64,
+    stay: Option<Stay>,
 }
 
 /// Instead of an answer 101 without anybody to go on with the connection, or to a client that cannot.
@@ -34,7 +37,7 @@ pub(crate) fn not_here() -> Response {
 // === impl Upgrade ===
 
 impl Upgrade {
-    /// Hands the connection to `run`. It counts as open until the future has ended; a drain waits for it.
+    /// Hands the connection to `run`. It counts as open for as long as it lives; a drain waits for it.
     pub fn new<F: Future<Output = ()> + 'static>(run: impl FnOnce(Upgraded) -> F + 'static) -> Self {
         Self(Box::new(move |upgraded| Box::pin(run(upgraded))))
     }
@@ -53,14 +56,45 @@ impl fmt::Debug for Upgrade {
 // === impl Upgraded ===
 
 impl Upgraded {
-    pub(crate) fn new((buffer, stream): (Buffer, Stream)) -> Self {
-        Self { buffer, stream }
+    pub(crate) fn new(io: Io) -> Self {
+        let (received, sent) = (io.buffer.borrow().consumed(), io.sent());
+        let (buffer, stream) = io.into_parts();
+        Self { buffer, stream, received, sent, stay: None }
+    }
+
+    /// The same connection of a client, with its leave to stay.
+    pub(crate) fn with_stay(self, stay: Stay) -> Self {
+        Self { stay: Some(stay), ..self }
+    }
+
+    /// Takes out what a client's connection may stay by; whoever has that is counted as open instead.
+    pub fn take_stay(&mut self) -> Option<Stay> {
+        self.stay.take()
+    }
+
+    /// The same connection, which had carried as many bytes already before the request that it goes over with.
+    pub(crate) fn after(mut self, received: u64, sent: u64) -> Self {
+        self.received -= received;
+        self.sent -= sent;
+        self
+    }
+
+    /// Bytes of the request that the connection went over with.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes of the answer to that request.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 }
 
 impl AsyncRead for Upgraded {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { buffer, stream } = self.get_mut();
+        let Self { buffer, stream, .. } = self.get_mut();
         let n_bytes = buffer.unread().len().min(into.remaining());
         if n_bytes == 0 {
             return Pin::new(stream).poll_read(cx, into);

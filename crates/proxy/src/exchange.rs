@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use net::{Body, Connection, End, Fields, Handler, Method, Rejection, Request, Response, Sent};
+use net::{Body, Connection, Crowding, End, Fields, Handler, Method, Rejection, Request, Response, Sent};
 use plan::{Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::access_log::{self, Line};
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::InFlight;
-
+use crate::websocket::Switched;
 use crate::{forward, headers};
 
 /// Answers the requests of one listener.
@@ -38,6 +38,8 @@ pub(crate) struct Exchange {
     pub(crate) target_took: Option<Duration>,
     /// Counts at the target for as long as it works on the request.
     pub(crate) in_flight: Option<InFlight>,
+    /// The target's side, once it has gone over to another protocol.
+    pub(crate) switched: Option<Switched>,
     /// The status, once there is an answer.
     status: Option<u16>,
     /// Why the answer is our own, when it is.
@@ -68,6 +70,10 @@ impl Handler for Exchanges {
         self.slot.admits(peer.ip())
     }
 
+    fn crowded(&self, crowding: Crowding) {
+        self.slot.current().metrics.count_crowding(crowding);
+    }
+
     fn connection_opened(&self, _: &Connection) -> impl Sized + 'static {
         self.slot.current().metrics.open_connection()
     }
@@ -92,6 +98,7 @@ impl Exchange {
             target: None,
             target_took: None,
             in_flight: None,
+            switched: None,
             status: None,
             reason: None,
             sent: Sent { received: 0, sent: 0, end: End::ClientLeft },
@@ -115,6 +122,10 @@ impl Exchange {
             }
         };
         self.status = Some(response.status.as_u16());
+        if let Some(switched) = self.switched.take() {
+            response.upgrade = Some(switched.joined_by_client(self));
+            return response;
+        }
         if self.asked.is_some() || matches!(response.body, Body::Stream(_)) {
             response.when_sent = Some(Box::new(move |sent| self.end(sent)));
         } else {
@@ -126,6 +137,11 @@ impl Exchange {
     /// Ends it, with what came of the answer.
     fn end(mut self, sent: Sent) {
         self.sent = sent;
+    }
+
+    /// Ends it with a connection that had gone over to another protocol, with the bytes that it carried in all.
+    pub(crate) fn end_switched(self, received: u64, sent: u64) {
+        self.end(Sent { received, sent, end: End::Whole });
     }
 
     /// Why the client did not get a whole answer, if it did not.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use net::{
     Body, BodyError, Bytes, ClientConnection, ConnectError, LOADING, Method, Outgoing, Request, Response,
-    SendError, StatusCode,
+    SendError, StatusCode, Switch,
 };
 use plan::Replay;
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use crate::pool::WorkerTarget;
 use crate::random::Random;
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::InFlight;
+use crate::websocket::{self, Switched};
 
 /// How often one request is sent, at most.
 const ATTEMPTS: usize = 4;
@@ -47,7 +48,11 @@ pub(crate) async fn forward(
 ) -> Result<Response, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
     let settings = &listener.snapshot.settings;
+    let asks_for_websocket = headers::asks_for_websocket(&request);
     headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
+    if asks_for_websocket {
+        request.fields.push("upgrade", headers::WEBSOCKET);
+    }
     exchange.forwarded(&request.fields);
     let may_be_sent_again = is_repeatable(group.group.replay, &request.method);
     let prepared = Replayable::prepare(std::mem::take(&mut request.body), may_be_sent_again).await;
@@ -179,7 +184,21 @@ impl Attempt<'_> {
         let outgoing = Outgoing { method, target: target.as_str(), fields, body, timeout };
         let pool = Rc::clone(self.target);
         let sent = net::recently();
-        let answer = connection.send(outgoing, move |connection| pool.keep(connection)).await;
+        let keep = move |connection| pool.keep(connection);
+        let answer = match fields.contains("upgrade") {
+            false => connection.send(outgoing, keep).await,
+            true => match connection.ask_to_switch(outgoing, keep).await {
+                Ok(Switch::Switched { fields, connection }) => {
+                    let (took, metrics) = (net::recently() - sent, self.group.group.metrics.clone());
+                    self.exchange.target_took = Some(took);
+                    let switched = Switched { target: connection, idle_timeout: timeout, took, metrics };
+                    self.exchange.switched = Some(switched);
+                    return Ok(websocket::answer(fields));
+                }
+                Ok(Switch::Refused(response)) => Ok(response),
+                Err(error) => Err(error),
+            },
+        };
         let mut response = answer.map_err(Failure::Sent)?;
         let is_ours = self.group.group.replay == Replay::Everything;
         if is_ours && is_loading(&response) {

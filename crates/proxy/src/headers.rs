@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use net::{Connection, Fields};
+use net::{Body, Connection, Fields, Method, Request, Version};
 
 use crate::random::Random;
 use crate::respond;
@@ -76,6 +76,24 @@ pub(crate) fn rewrite_response(fields: &mut Fields) {
     let named = named_by_connection(fields);
     fields.retain(|name, _| !is(name, respond::REASON_FIELD) && !is_hop_by_hop(name, &named));
 }
+
+/// Whether a request asks for WebSocket on its connection, the one protocol that an ALB goes over to (RFC 6455 §4.1; "WebSocket
+/// connections", ALB user guide). One with a body stays a request of HTTP: where the body ends, the two sides could see
+/// differently.
+pub(crate) fn asks_for_websocket(request: &Request) -> bool {
+    let has = |name, token: &[u8]| {
+        let tokens = request.fields.all(name).flat_map(|value| value.split(|byte| *byte == b','));
+        tokens.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(token))
+    };
+    request.version == Version::HTTP_11
+        && request.method == Method::GET
+        && matches!(request.body, Body::Empty)
+        && has("connection", b"upgrade")
+        && has("upgrade", WEBSOCKET.as_bytes())
+}
+
+/// What `Upgrade` says of a connection that goes over to WebSocket.
+pub(crate) const WEBSOCKET: &str = "websocket";
 
 /// Whether a field is meant by a name: in any case, with `_` for `-`.
 fn is(name: &[u8], known: &str) -> bool {

@@ -18,16 +18,18 @@ mod listener;
 mod metrics;
 mod pool;
 mod random;
+mod relay;
 mod respond;
 mod snapshot;
 mod target;
 mod tcp;
 mod tls;
+mod websocket;
 mod worker;
 
 use std::sync::Arc;
 
-use net::{Drain, DrainWatch, KeyRing};
+use net::{Drain, DrainWatch, Gate, KeyRing, Limits};
 use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
 
@@ -41,11 +43,15 @@ pub struct Settings {
     pub n_cores: usize,
     /// Where a line is written for every request, if anywhere.
     pub access_log: Option<AccessLog>,
+    /// What clients may ask.
+    pub limits: Limits,
+    /// Where their connections are counted.
+    pub gate: Gate,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { n_cores: net::n_cores(), access_log: None }
+        Self { n_cores: net::n_cores(), access_log: None, limits: Limits::default(), gate: Gate::default() }
     }
 }
 
@@ -81,10 +87,9 @@ pub async fn run(
     let mut commands = Vec::new();
     for index in 0..settings.n_cores {
         let (sender, receiver) = mpsc::channel(COMMAND_QUEUE);
-        let (metrics, access_log, watch) =
-            (metrics.clone(), settings.access_log.clone(), cores_drain.watch());
+        let (metrics, settings, watch) = (metrics.clone(), settings.clone(), cores_drain.watch());
         net::spawn_core(&format!("core-{index}"), move || {
-            worker::run(index, receiver, metrics, access_log, watch)
+            worker::run(index, receiver, metrics, settings, watch)
         })?;
         commands.push(sender);
     }

@@ -56,7 +56,7 @@ pub(crate) struct WorkerForward {
 
 impl ListenerSlot {
     pub(crate) fn new(listener: WorkerListener) -> Self {
-        let limits = listener.limits().into();
+        let limits = LiveLimits::new(listener.limits(), listener.worker.gate.clone());
         let tls = listener.snapshot.tls.as_ref().map(|tls| tls.server.clone().into());
         Self { listener: RefCell::new(Rc::new(listener)), limits, tls }
     }
@@ -132,7 +132,7 @@ impl WorkerListener {
         Limits {
             idle_timeout: settings.idle_timeout,
             max_age: settings.client_keep_alive,
-            ..Limits::default()
+            ..self.worker.limits
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use net::Crowding;
 use plan::health::TargetState;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -25,9 +26,11 @@ pub struct Metrics {
     retries: Family<GroupLabels, Counter>,
     response_time: Family<GroupLabels, Latency>,
     own_answers: Family<OwnAnswerLabels, Counter>,
-    unfinished: Family<UnfinishedLabels, Counter>,
+    unfinished: Family<ReasonLabels, Counter>,
     connections: Family<ListenerLabels, Counter>,
     open_connections: Family<ListenerLabels, Gauge>,
+    refused_connections: Family<ReasonLabels, Counter>,
+    shed_connections: Family<ListenerLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
     pub(crate) dropped_lines: Counter,
@@ -47,6 +50,8 @@ pub(crate) struct GroupMetrics {
 pub(crate) struct ListenerMetrics {
     connections: Counter,
     open_connections: Gauge,
+    refused_connections: Family<ReasonLabels, Counter>,
+    shed_connections: Counter,
     own_answers: Family<OwnAnswerLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
     pub(crate) client_left: Counter,
@@ -90,7 +95,7 @@ struct OwnAnswerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct UnfinishedLabels {
+struct ReasonLabels {
     load_balancer: String,
     port: u16,
     reason: &'static str,
@@ -133,6 +138,17 @@ impl Default for Metrics {
         );
         registry.register("connections", "Connections accepted", Family::clone(&connections));
         registry.register("open_connections", "Connections open now", Family::clone(&open_connections));
+        let (refused_connections, shed_connections) = (Family::default(), Family::default());
+        registry.register(
+            "connections_refused",
+            "Connections that found no room, by why: too-many, too-many-of-client or no-descriptors",
+            Family::clone(&refused_connections),
+        );
+        registry.register(
+            "connections_shed",
+            "Connections that had been idle for longest and made room for others, which came to this listener",
+            Family::clone(&shed_connections),
+        );
         let (targets, health_changes) = (Family::default(), Family::default());
         registry.register("targets", "Registered targets by their state", Family::clone(&targets));
         registry.register(
@@ -156,6 +172,8 @@ impl Default for Metrics {
             unfinished,
             connections,
             open_connections,
+            refused_connections,
+            shed_connections,
             targets,
             health_changes,
             dropped_lines,
@@ -199,11 +217,13 @@ impl Metrics {
         let labels = ListenerLabels { load_balancer: load_balancer.to_owned(), port };
         let unfinished = |reason: Reason| {
             let (load_balancer, reason) = (load_balancer.to_owned(), reason.name);
-            self.unfinished.get_or_create_owned(&UnfinishedLabels { load_balancer, port, reason })
+            self.unfinished.get_or_create_owned(&ReasonLabels { load_balancer, port, reason })
         };
         ListenerMetrics {
             connections: self.connections.get_or_create_owned(&labels),
             open_connections: self.open_connections.get_or_create_owned(&labels),
+            refused_connections: Family::clone(&self.refused_connections),
+            shed_connections: self.shed_connections.get_or_create_owned(&labels),
             own_answers: Family::clone(&self.own_answers),
             client_left: unfinished(Reason::CLIENT_LEFT),
             answer_broken: unfinished(Reason::ANSWER_BROKEN),
@@ -266,6 +286,18 @@ impl ListenerMetrics {
         self.connections.inc();
         self.open_connections.inc();
         OpenConnection { open: self.open_connections.clone() }
+    }
+
+    /// Counts what a crowd at the gate led to.
+    pub(crate) fn count_crowding(&self, crowding: Crowding) {
+        match crowding {
+            Crowding::Shed(n_connections) => _ = self.shed_connections.inc_by(n_connections as u64),
+            Crowding::Refused(reason) => {
+                let ListenerLabels { load_balancer, port } = self.labels.clone();
+                let labels = ReasonLabels { load_balancer, port, reason };
+                self.refused_connections.get_or_create_owned(&labels).inc();
+            }
+        }
     }
 
     /// Counts an answer that the load balancer gave itself.

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{Drain, DrainWatch};
+use net::{Drain, DrainWatch, Gate, Limits};
 use plan::{ListenerKey, TargetKey};
 use tokio::sync::mpsc;
 
-use crate::access_log::{AccessLog, Lines};
+use crate::Settings;
+use crate::access_log::Lines;
 use crate::director::Command;
 use crate::exchange::Exchanges;
 use crate::listener::{ListenerSlot, WorkerListener};
@@ -25,11 +26,12 @@ pub(crate) async fn run(
     index: usize,
     mut commands: mpsc::Receiver<Command>,
     metrics: Metrics,
-    access_log: Option<AccessLog>,
+    settings: Settings,
     drain: DrainWatch,
 ) {
+    let Settings { access_log, limits, gate, .. } = settings;
     let lines = access_log.map(Lines::new).map(Rc::new);
-    let worker = Rc::new(Worker { index, random: Random::default(), lines: lines.clone() });
+    let worker = Rc::new(Worker { index, random: Random::default(), lines: lines.clone(), limits, gate });
     let mut listeners = Listeners {
         worker,
         metrics,
@@ -66,6 +68,10 @@ pub(crate) struct Worker {
     pub(crate) random: Random,
     /// Lines of the access log, if there is one.
     pub(crate) lines: Option<Rc<Lines>>,
+    /// What clients may ask, unless a load balancer says otherwise.
+    pub(crate) limits: Limits,
+    /// Where connections of all listeners are counted.
+    pub(crate) gate: Gate,
 }
 
 /// The listeners of a worker.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use models::Batching;
-use net::{Drain, Limits};
+use net::{Drain, Gate, Limits, LiveLimits};
 use serde_json::{Value, json};
 use serving::{
     LoadedModel, LogMode, LogSettings, LogTarget, ModelState, NotASink, PredictionLog, Repository,
@@ -311,6 +311,7 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let admin_socket = options.admin_address.map(|address| open_admin(address, ip)).transpose()?;
     let admin_address = admin_socket.as_ref().map(TcpListener::local_addr).transpose()?;
     let (drain, watch) = Drain::new();
+    let gate = Gate::default();
     if let (Some(socket), Some(address)) = (admin_socket, admin_address) {
         server.set_admin_address(address);
         let server = server.clone();
@@ -324,15 +325,15 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let mut grpc_sockets = grpc_sockets.into_iter();
     for (index, socket) in sockets.into_iter().enumerate() {
         let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
+        let gate = gate.clone();
         net::spawn_core(&format!("serve-{index}"), move || async move {
             let handler = server.handler();
-            let http = net::serve(socket, handler.clone(), Limits::default(), watch.clone());
+            let limits = LiveLimits::new(Limits::default(), gate);
+            let http = net::serve(socket, handler.clone(), limits.clone(), watch.clone());
             let grpc = async {
                 match grpc_socket {
                     None => Ok(()),
-                    Some(socket) => {
-                        net::serve(socket, handler.clone(), Limits::default(), watch.clone()).await
-                    }
+                    Some(socket) => net::serve(socket, handler.clone(), limits, watch.clone()).await,
                 }
             };
             let (http, grpc) = tokio::join!(http, grpc);

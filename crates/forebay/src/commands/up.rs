@@ -131,7 +131,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (proxy_drain, proxy_watch) = Drain::new();
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
     let (access_log, access_log_writer) = open_access_log(options, &admin.metrics)?.unzip();
-    let proxy_settings = proxy::Settings { n_cores, access_log };
+    let proxy_settings = proxy::Settings { n_cores, access_log, ..proxy::Settings::default() };
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         key_ring,

@@ -18,6 +18,8 @@ use crate::h1::io::{Io, IoBody};
 use crate::h1::writer::{self, Transfer, WriteError};
 use crate::{Authorities, Body, BodyError, BodyStream, Fields, Response, Stream};
 
+pub(crate) mod upgrade;
+
 /// A connection to a server, with no request on it.
 pub struct ClientConnection {
     io: Rc<Io>,
@@ -143,6 +145,16 @@ impl ClientConnection {
         request: Outgoing<'_>,
         give_back: impl FnOnce(Self) + 'static,
     ) -> Result<Response, SendError> {
+        let method = request.method;
+        let (head, sending) = self.ask(request).await?;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(SendError::Malformed("an upgrade that nobody asked for"));
+        }
+        Ok(self.into_response(method, head, sending, give_back))
+    }
+
+    /// Sends a request, or as much of it as the server takes, and reads the head of its response.
+    async fn ask(&self, request: Outgoing<'_>) -> Result<(ResponseHead, Sending), SendError> {
         let Outgoing { method, target, fields, body, timeout } = request;
         self.io.set_idle_timeout(timeout);
         let transfer = Transfer::of_request(method, &body);
@@ -150,10 +162,20 @@ impl ClientConnection {
         writer::request_head(&mut out, method, target, fields, transfer);
         let mut sending = Sending::begin(&self.io, out, transfer, body).await?;
         let head = exchange(&self.io, self.is_used, &mut sending).await?;
+        Ok((head, sending))
+    }
+
+    fn into_response(
+        self,
+        method: &Method,
+        head: ResponseHead,
+        sending: Sending,
+        give_back: impl FnOnce(Self) + 'static,
+    ) -> Response {
         let can_be_used_again = head.keep_alive;
         let body = match (head.framing, head.status) {
             (framing, _) if *method == Method::HEAD => {
-                return Ok(self.bodiless(head, framing, &sending, give_back));
+                return self.bodiless(head, framing, &sending, give_back);
             }
             (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
                 self.into_body(Framing::Length(0), can_be_used_again, sending, give_back)
@@ -164,14 +186,14 @@ impl ClientConnection {
                 self.into_body(framing, can_be_used_again, sending, give_back)
             }
         };
-        Ok(Response {
+        Response {
             status: head.status,
             fields: head.fields,
             body,
             close: false,
             when_sent: None,
             upgrade: None,
-        })
+        }
     }
 
     /// The answer to HEAD: what length the body would have, and no body.
@@ -306,8 +328,9 @@ impl ResponseReading<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, SendError>> {
         loop {
             match self.take_head() {
+                // Nothing of this request comes behind an upgrade, so that one is the last word.
                 Ok(Some(head)) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Poll::Ready(Err(SendError::Malformed("an upgrade that nobody asked for")));
+                    return Poll::Ready(Ok(head));
                 }
                 Ok(Some(head)) if head.status.is_informational() => continue,
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),

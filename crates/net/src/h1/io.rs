@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::clock;
 use crate::deadline::Deadline;
 use crate::h1::framing::{BodyReader, Piece};
-use crate::{BodyError, BodyStream, Stream};
+use crate::pace::Pace;
+use crate::{BodyError, BodyStream, Limits, Stream};
 
 /// Bytes that were read and not yet used. Holds no memory while it is empty.
 #[derive(Debug, Default)]
@@ -74,6 +75,8 @@ pub(crate) struct Io {
     pub(crate) body: RefCell<BodyReader>,
     /// Whether the other side waits for `100 Continue` before it sends the body.
     pub(crate) owes_continue: Cell<bool>,
+    /// Whether the answer has begun: then the rest of the body may come as the two of them please.
+    pub(crate) is_answered: Cell<bool>,
     /// How many bytes were ever written.
     sent: Cell<u64>,
     deadline: RefCell<Deadline>,
@@ -95,6 +98,7 @@ impl Io {
             buffer: RefCell::default(),
             body: RefCell::new(BodyReader::Done),
             owes_continue: Cell::new(false),
+            is_answered: Cell::new(false),
             sent: Cell::new(0),
             deadline: RefCell::new(Deadline::new(idle_timeout)),
             idle_timeout: Cell::new(idle_timeout),
@@ -178,13 +182,29 @@ impl Io {
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await
     }
 
+    /// Writes an interim response: a few bytes where nothing waits to be sent, so they fit, or the client is gone.
+    pub(crate) fn write_continue(&self) {
+        let _ = self.stream.borrow_mut().try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+
+    /// Whether the system knows the connection to be broken.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.stream.borrow().has_failed()
+    }
+
     /// Has the connection end in a reset, so that nobody takes what was written for all there was to be.
     pub(crate) fn abort(&self) {
         self.stream.borrow().abort();
     }
 
     /// The next piece of the body that is being read.
-    fn poll_body(&self, cx: &mut Context<'_>, waiting: &mut bool) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_body(
+        &self,
+        cx: &mut Context<'_>,
+        waiting: &mut bool,
+        pace: Option<&mut Pace>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let mut pace = pace.filter(|_| !self.is_answered.get());
         loop {
             match self.body.borrow_mut().take(&mut self.buffer.borrow_mut()) {
                 Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
@@ -193,8 +213,7 @@ impl Io {
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if self.owes_continue.replace(false) {
-                // A few bytes on a socket that has just been read from: they fit, or the client is gone.
-                let _ = self.stream.borrow_mut().try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.write_continue();
             }
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(self.body.borrow_mut().close().err().map(Err)),
@@ -203,10 +222,16 @@ impl Io {
                     *self.body.borrow_mut() = BodyReader::Done;
                     return Poll::Ready(Some(Err(BodyError::Closed)));
                 }
-                Poll::Ready(Ok(_)) => *waiting = false,
+                Poll::Ready(Ok(n_bytes)) => {
+                    *waiting = false;
+                    if pace.as_mut().is_some_and(|pace| pace.came(n_bytes)) {
+                        return Poll::Ready(Some(Err(BodyError::TimedOut)));
+                    }
+                }
                 Poll::Pending => {
                     if !std::mem::replace(waiting, true) {
-                        self.set_deadline(self.idle_timeout());
+                        let patience = pace.as_mut().map_or(Duration::MAX, |pace| pace.wait());
+                        self.set_deadline(self.idle_timeout().min(patience));
                     }
                     ready!(self.poll_expired(cx));
                     return Poll::Ready(Some(Err(BodyError::TimedOut)));
@@ -220,17 +245,24 @@ impl Io {
 pub(crate) struct IoBody {
     io: Rc<Io>,
     waiting: bool,
+    pace: Option<Pace>,
 }
 
 impl IoBody {
+    /// A body that may come as slowly as the connection's idle timeout allows.
     pub(crate) fn new(io: Rc<Io>) -> Self {
-        Self { io, waiting: false }
+        Self { io, waiting: false, pace: None }
+    }
+
+    /// A body that has to come at some pace.
+    pub(crate) fn paced(io: Rc<Io>, limits: &Limits) -> Self {
+        Self { io, waiting: false, pace: Some(Pace::new(limits)) }
     }
 }
 
 impl BodyStream for IoBody {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.io.poll_body(cx, &mut self.waiting)
+        self.io.poll_body(cx, &mut self.waiting, self.pace.as_mut())
     }
 
     fn remaining(&self) -> Option<u64> {

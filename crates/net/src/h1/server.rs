@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
@@ -13,12 +13,13 @@ use crate::clock;
 use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, RequestHead};
 use crate::h1::io::{Io, IoBody};
+use crate::h1::leaving::until_client_leaves;
 use crate::h1::writer::{self, Close, Transfer, WriteError};
 use crate::h2::PREFACE;
 use crate::message::{End, Sent};
 use crate::rejection::Rejection;
 use crate::upgrade;
-use crate::{Body, Connection, DrainWatch, Handler, Limits, Request, Response, Stream, Upgrade, Upgraded};
+use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, Stream, Upgrade, Upgraded};
 
 /// Serves one connection to its end. One that turns out to speak HTTP/2 is given back, unread.
 pub(crate) async fn drive<H: Handler>(
@@ -26,16 +27,17 @@ pub(crate) async fn drive<H: Handler>(
     connection: Connection,
     handler: H,
     limits: Limits,
-    drain: DrainWatch,
+    mut stay: Stay,
 ) -> Option<Upgraded> {
     let io = Rc::new(Io::new(stream, limits.idle_timeout));
-    let ending = converse(&io, connection, handler, limits, drain).await;
-    let upgraded = || Rc::try_unwrap(io).ok().map(|io| Upgraded::new(io.into_parts()));
+    let ending = converse(&io, connection, handler, limits, &mut stay).await;
+    let upgraded = || Rc::try_unwrap(io).ok().map(|io| Upgraded::new(io).with_stay(stay));
     match ending {
         Ending::Closed => None,
         Ending::Http2 => upgraded(),
-        Ending::HandedOver(upgrade) => {
+        Ending::HandedOver(upgrade, before) => {
             if let Some(upgraded) = upgraded() {
+                let upgraded = upgraded.after(before.received, before.sent);
                 upgrade.run(upgraded).await;
             }
             None
@@ -49,8 +51,8 @@ enum Ending {
     Closed,
     /// It began with the preface of HTTP/2.
     Http2,
-    /// Somebody else goes on with it.
-    HandedOver(Upgrade),
+    /// Somebody else goes on with it. It had carried so much before the request that led there.
+    HandedOver(Upgrade, Traffic),
 }
 
 async fn converse<H: Handler>(
@@ -58,9 +60,10 @@ async fn converse<H: Handler>(
     connection: Connection,
     handler: H,
     limits: Limits,
-    mut drain: DrainWatch,
+    stay: &mut Stay,
 ) -> Ending {
-    let mut drained = pin!(async move { drain.draining().await });
+    let Stay { drain, place } = stay;
+    let mut drained = pin!(drain.draining());
     let mut is_draining = false;
     let mut is_first = true;
     let opened = clock::recently();
@@ -70,8 +73,12 @@ async fn converse<H: Handler>(
             is_draining
         };
         let before = Traffic::of(io);
-        let head = match next_head(io, &limits, std::mem::take(&mut is_first), &mut poll_drained).await {
-            Arrival::Head(head) => head,
+        let head = match next_head(io, &limits, std::mem::take(&mut is_first), place, &mut poll_drained).await
+        {
+            Arrival::Head(head) => {
+                place.busy();
+                head
+            }
             Arrival::Http2 => return Ending::Http2,
             Arrival::Nothing => return Ending::Closed,
             Arrival::Rejected(rejection) => {
@@ -80,8 +87,10 @@ async fn converse<H: Handler>(
             }
         };
         let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
-        let request = begin_request(io, head, connection);
-        let Some(mut response) = until_client_leaves(io, &limits, handler.handle(request)).await else {
+        let request = begin_request(io, head, connection, &limits);
+        let Some(mut response) =
+            until_client_leaves(io, &limits, version == Version::HTTP_11, handler.handle(request)).await
+        else {
             debug!(peer = %connection.peer, "the client left before its answer");
             return Ending::Closed;
         };
@@ -91,7 +100,7 @@ async fn converse<H: Handler>(
                 .take()
                 .filter(|_| version == Version::HTTP_11 && io.body.borrow().is_done())
             {
-                Some(upgrade) => return hand_over(io, &response, upgrade, connection).await,
+                Some(upgrade) => return hand_over(io, &response, upgrade, before, connection).await,
                 None => response = upgrade::not_here(),
             }
         }
@@ -102,7 +111,7 @@ async fn converse<H: Handler>(
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
         let when_sent = response.when_sent.take();
         let writing = write_response(io, response, &method, version, close);
-        let written = until_client_leaves(io, &limits, writing).await;
+        let written = until_client_leaves(io, &limits, false, writing).await;
         if let Some(when_sent) = when_sent {
             when_sent(before.until(io, end_of(written.as_ref())));
         }
@@ -117,7 +126,7 @@ async fn converse<H: Handler>(
                 return Ending::Closed;
             }
         };
-        if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io).await {
+        if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io, &limits).await {
             linger(io).await;
             return Ending::Closed;
         }
@@ -136,16 +145,22 @@ enum Arrival {
     Rejected(Rejection),
 }
 
+/// How long a connection that is to end waits for a request that may be on its way: only with an answer can its client be
+/// told that it is the last.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
+
 /// Waits for the next request head. While none has begun, a drain ends the waiting.
 async fn next_head(
     io: &Io,
     limits: &Limits,
     is_first: bool,
+    place: &Place,
     is_draining: &mut impl FnMut(&mut Context<'_>) -> bool,
 ) -> Arrival {
     let mut scan = HeadScan::default();
-    let mut has_begun = false;
+    let (mut has_begun, mut is_ending) = (false, false);
     io.set_deadline(limits.idle_timeout);
+    place.idle();
     poll_fn(|cx| {
         loop {
             if !has_begun {
@@ -163,21 +178,24 @@ async fn next_head(
             }
             if !has_begun && !io.buffer.borrow().unread().is_empty() {
                 has_begun = true;
+                place.busy();
                 io.set_deadline(limits.head_timeout);
             }
             match io.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Nothing),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending if io.poll_expired(cx).is_ready() => {
-                    let timeout = Rejection::HEAD_TIMEOUT;
-                    return Poll::Ready(if has_begun {
-                        Arrival::Rejected(timeout)
-                    } else {
-                        Arrival::Nothing
-                    });
+                Poll::Pending => {
+                    if !has_begun && !is_ending && is_draining(cx) {
+                        is_ending = true;
+                        io.set_deadline(LAST_REQUEST);
+                    }
+                    if !has_begun && place.poll_needed(cx).is_ready() {
+                        return Poll::Ready(Arrival::Nothing);
+                    }
+                    ready!(io.poll_expired(cx));
+                    let timeout = Arrival::Rejected(Rejection::HEAD_TIMEOUT);
+                    return Poll::Ready(if has_begun { timeout } else { Arrival::Nothing });
                 }
-                Poll::Pending if !has_begun && is_draining(cx) => return Poll::Ready(Arrival::Nothing),
-                Poll::Pending => return Poll::Pending,
             }
         }
     })
@@ -220,7 +238,7 @@ fn too_long(scan: &HeadScan) -> Rejection {
 }
 
 /// Makes the request, with its body from the buffer when all of it is there already.
-fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection) -> Request {
+fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection, limits: &Limits) -> Request {
     let there = io.buffer.borrow().unread().len() as u64;
     let body = match head.framing {
         Framing::Length(0) => Body::Empty,
@@ -230,34 +248,12 @@ fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection) -> Requ
         framing => {
             *io.body.borrow_mut() = BodyReader::new(framing);
             io.owes_continue.set(head.expects_continue);
-            Body::Stream(Box::new(IoBody::new(Rc::clone(io))))
+            io.is_answered.set(false);
+            Body::Stream(Box::new(IoBody::paced(Rc::clone(io), limits)))
         }
     };
     let RequestHead { method, target, version, fields, .. } = head;
     Request { method, target, version, fields, body, connection }
-}
-
-/// Waits for the answer, or for the client to go away: then nobody needs the answer any more.
-async fn until_client_leaves<T>(io: &Io, limits: &Limits, answer: impl Future<Output = T>) -> Option<T> {
-    let mut answer = pin!(answer);
-    poll_fn(|cx| {
-        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-            return Poll::Ready(Some(answer));
-        }
-        // While the body is on its way, whoever reads it notices the end.
-        if !io.body.borrow().is_done() {
-            return Poll::Pending;
-        }
-        while io.buffer.borrow().unread().len() < limits.head_bytes {
-            match io.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Pending => break,
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// Writes a response. Returns whether the connection ends with it.
@@ -274,6 +270,7 @@ async fn write_response(
         Version::HTTP_10 => Close::NoForHttp10,
         _ => Close::No,
     };
+    io.is_answered.set(true);
     let mut out = Vec::with_capacity(512);
     writer::response_head(&mut out, response.status, &response.fields, transfer, close);
     let written = writer::write_message(io, out, transfer, response.body).await;
@@ -285,11 +282,17 @@ async fn write_response(
 }
 
 /// Writes the answer after which the connection is no longer ours.
-async fn hand_over(io: &Io, response: &Response, upgrade: Upgrade, connection: Connection) -> Ending {
+async fn hand_over(
+    io: &Io,
+    response: &Response,
+    upgrade: Upgrade,
+    before: Traffic,
+    connection: Connection,
+) -> Ending {
     let mut out = Vec::with_capacity(512);
     writer::switching_protocols(&mut out, &response.fields);
     match io.write_all(&out).await {
-        Ok(()) => Ending::HandedOver(upgrade),
+        Ok(()) => Ending::HandedOver(upgrade, before),
         Err(error) => {
             debug!(peer = %connection.peer, %error, "the client left before its answer");
             Ending::Closed
@@ -350,11 +353,12 @@ fn body_can_be_skipped(io: &Io) -> bool {
 }
 
 /// Reads and drops what is left of the request's body. Returns whether it ended.
-async fn skip_body(io: &Rc<Io>) -> bool {
+async fn skip_body(io: &Rc<Io>, limits: &Limits) -> bool {
     if io.body.borrow().is_done() {
         return true;
     }
-    let mut body = Body::Stream(Box::new(IoBody::new(Rc::clone(io))));
+    io.is_answered.set(false);
+    let mut body = Body::Stream(Box::new(IoBody::paced(Rc::clone(io), limits)));
     while let Some(chunk) = body.chunk().await {
         if chunk.is_err() {
             return false;

@@ -126,7 +126,7 @@ pub(crate) enum Close {
     NoForHttp10,
 }
 
-/// Writes a request head.
+/// Writes a request head. One that asks for another protocol says that the field means this connection (RFC 9110 §7.8).
 pub(crate) fn request_head(
     out: &mut Vec<u8>,
     method: &Method,
@@ -138,8 +138,13 @@ pub(crate) fn request_head(
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut asks_to_switch = false;
     for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
+        asks_to_switch |= name.eq_ignore_ascii_case(b"upgrade");
         write_field(out, name, value);
+    }
+    if asks_to_switch {
+        out.extend_from_slice(b"connection: Upgrade\r\n");
     }
     transfer.write_field(out);
     out.extend_from_slice(b"\r\n");

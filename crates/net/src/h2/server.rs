@@ -18,16 +18,12 @@ use crate::deadline::Deadline;
 use crate::h2::messages::{self, RequestHead};
 use crate::h2::meter::{Meter, Metered};
 use crate::message::{End, Sent};
+use crate::pace::Pace;
+use crate::server::LAST_HANDSHAKE;
 use crate::{
-    Body, BodyError, BodyStream, Connection, DrainWatch, Fields, Handler, Limits, Request, Response,
+    Body, BodyError, BodyStream, Connection, Fields, Handler, Limits, Place, Request, Response, Stay,
 };
 use crate::{clock, upgrade};
-
-/// Requests that a connection may be asking at a time.
-const MOST_STREAMS: u32 = 100;
-
-/// Streams that were taken back, or broken, and are still remembered.
-const MOST_RESET_STREAMS: usize = 200;
 
 /// Bytes of a body that may come before anybody reads them.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -49,14 +45,15 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     connection: Connection,
     handler: H,
     limits: Limits,
-    mut drain: DrainWatch,
+    stay: Stay,
 ) {
+    let Stay { mut drain, place } = stay;
     let (stream, meter) = Metered::new(stream);
     let mut builder = h2::server::Builder::new();
     builder
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_pending_accept_reset_streams(MOST_RESET_STREAMS)
-        .max_concurrent_reset_streams(MOST_RESET_STREAMS)
+        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits.http2_resets)
+        .max_concurrent_reset_streams(limits.http2_resets)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -68,9 +65,9 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
             Ok(Err(error)) => return debug!(peer = %connection.peer, %error, "no HTTP/2"),
             Err(_) => return debug!(peer = %connection.peer, "HTTP/2 did not begin in time"),
         },
-        () = drain.draining() => return,
+        () = drain.draining_for(LAST_HANDSHAKE) => return,
     };
-    let mut life = Life::new(&mut server, meter, limits);
+    let mut life = Life::new(&mut server, meter, limits, place);
     let mut drained = pin!(async move { drain.draining().await });
     loop {
         let event = poll_fn(|cx| {
@@ -80,13 +77,16 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
             if life.meter.is_flooded() {
                 return Poll::Ready(Event::Flooded);
             }
-            if !life.is_ending && drained.as_mut().poll(cx).is_ready() {
+            let mut is_to_end =
+                || drained.as_mut().poll(cx).is_ready() || life.place.poll_needed(cx).is_ready();
+            if !life.is_ending && is_to_end() {
                 return Poll::Ready(Event::Draining);
             }
             life.deadline.poll(cx).map(|()| Event::Silence)
         });
         match event.await {
             Event::Stream(Ok((request, respond))) => {
+                life.place.busy();
                 let exchange = Stream { respond, connection, limits };
                 tokio::task::spawn_local(exchange.answer(handler.clone(), request));
             }
@@ -130,6 +130,7 @@ enum Event {
 struct Life {
     meter: Rc<Meter>,
     limits: Limits,
+    place: Place,
     opened: tokio::time::Instant,
     pings: Option<PingPong>,
     has_pinged: bool,
@@ -148,8 +149,10 @@ impl Life {
         server: &mut Server<S>,
         meter: Rc<Meter>,
         limits: Limits,
+        place: Place,
     ) -> Self {
         Self {
+            place,
             pings: server.ping_pong(),
             opened: clock::recently(),
             has_pinged: false,
@@ -177,6 +180,9 @@ impl Life {
         }
         if (is_idle || is_old) && !self.is_ending {
             self.end(server);
+        }
+        if !server.has_streams() {
+            self.place.idle();
         }
         if silent_for >= KEEP_ALIVE {
             if self.has_pinged && silent_for >= KEEP_ALIVE * 2 {
@@ -208,13 +214,13 @@ impl Stream {
     async fn answer<H: Handler>(mut self, handler: H, request: http::Request<RecvStream>) {
         let (parts, body) = request.into_parts();
         let body = Rc::new(RefCell::new(body));
-        let received = Rc::new(Cell::new(0));
+        let progress = Rc::new(Progress::default());
         let (method, response) = match messages::request_head(parts, &self.limits) {
             Err(rejection) => (Method::GET, handler.reject(rejection, &self.connection)),
             Ok(head) => {
                 let method = head.method.clone();
-                received.set(head.n_bytes);
-                let request = begin_request(head, &body, self.connection, &self.limits, &received);
+                progress.received.set(head.n_bytes);
+                let request = begin_request(head, &body, self.connection, &self.limits, &progress);
                 let Some(response) = self.until_taken_back(handler.handle(request)).await else {
                     return debug!(peer = %self.connection.peer, "the client left before its answer");
                 };
@@ -225,10 +231,11 @@ impl Stream {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             response = upgrade::not_here();
         }
+        progress.is_answered.set(true);
         let when_sent = response.when_sent.take();
         let (sent, end) = self.send(response, &method).await;
         if let Some(when_sent) = when_sent {
-            when_sent(Sent { received: received.get(), sent, end });
+            when_sent(Sent { received: progress.received.get(), sent, end });
         }
         if end == End::Whole {
             let _ = tokio::time::timeout(LONGEST_LINGER, linger(&body)).await;
@@ -381,23 +388,34 @@ fn begin_request(
     body: &Rc<RefCell<RecvStream>>,
     connection: Connection,
     limits: &Limits,
-    received: &Rc<Cell<u64>>,
+    progress: &Rc<Progress>,
 ) -> Request {
-    let body = if body.borrow().is_end_stream() {
-        Body::Empty
-    } else {
-        Body::Stream(Box::new(Incoming {
+    let RequestHead { method, target, fields, length, .. } = head;
+    let version = Version::HTTP_2;
+    let mut request = Request { method, target, version, fields, body: Body::Empty, connection };
+    if !body.borrow().is_end_stream() {
+        // A call of gRPC may have its messages when there are any.
+        let pace = (!request.is_grpc()).then(|| Pace::new(limits));
+        request.body = Body::Stream(Box::new(Incoming {
             stream: Rc::clone(body),
-            remaining: head.length,
+            remaining: length,
             trailers: None,
             patience: limits.idle_timeout,
             deadline: Deadline::new(limits.idle_timeout),
             is_waiting: false,
-            received: Rc::clone(received),
-        }))
-    };
-    let RequestHead { method, target, fields, .. } = head;
-    Request { method, target, version: Version::HTTP_2, fields, body, connection }
+            pace,
+            progress: Rc::clone(progress),
+        }));
+    }
+    request
+}
+
+/// How far a request and its answer are.
+#[derive(Debug, Default)]
+struct Progress {
+    received: Cell<u64>,
+    /// Whether the answer has begun: then the rest of the body may come as the two of them please.
+    is_answered: Cell<bool>,
 }
 
 /// The body of a request.
@@ -408,7 +426,8 @@ struct Incoming {
     patience: Duration,
     deadline: Deadline,
     is_waiting: bool,
-    received: Rc<Cell<u64>>,
+    pace: Option<Pace>,
+    progress: Rc<Progress>,
 }
 
 impl BodyStream for Incoming {
@@ -430,7 +449,10 @@ impl BodyStream for Incoming {
             Poll::Ready(Ok(bytes)) => {
                 self.is_waiting = false;
                 let n_bytes = bytes.len() as u64;
-                self.received.set(self.received.get() + n_bytes);
+                self.progress.received.set(self.progress.received.get() + n_bytes);
+                if self.pace.as_mut().is_some_and(|pace| pace.came(bytes.len())) {
+                    return Poll::Ready(Some(Err(BodyError::TimedOut)));
+                }
                 self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(n_bytes));
                 let _ = stream.flow_control().release_capacity(bytes.len());
                 Poll::Ready(Some(Ok(bytes)))
@@ -443,7 +465,9 @@ impl BodyStream for Incoming {
             }))),
             Poll::Pending => {
                 if !std::mem::replace(&mut self.is_waiting, true) {
-                    self.deadline.set(self.patience);
+                    let pace = self.pace.as_mut().filter(|_| !self.progress.is_answered.get());
+                    let patience = pace.map_or(Duration::MAX, Pace::wait);
+                    self.deadline.set(self.patience.min(patience));
                 }
                 self.deadline.poll(cx).map(|()| Some(Err(BodyError::TimedOut)))
             }

@@ -276,6 +276,58 @@ fn a_client_that_leaves_takes_its_request_with_it() {
     });
 }
 
+#[test]
+fn a_client_that_has_closed_its_side_gets_its_answers_all_the_same() {
+    run(async {
+        let slow = |request: net::Request| async move {
+            let is_slow = request.target.path() == "/slow";
+            tokio::time::sleep(Duration::from_millis(if is_slow { 500 } else { 50 })).await;
+            echo(request).await
+        };
+        let (address, _drain) = start(slow, Limits::default());
+        for (requests, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &["200 OK"][..]),
+            ("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n", &["200 OK", "200 OK"]),
+            ("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", &["200 OK"]),
+            // Who takes long is told in between that it goes on, which those of HTTP/1.0 do not know.
+            ("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", &["100 Continue", "200 OK"]),
+            ("GET /slow HTTP/1.0\r\nHost: a\r\n\r\n", &["200 OK"]),
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(requests.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answers = String::new();
+            stream.read_to_string(&mut answers).await.unwrap();
+            let statuses: Vec<&str> =
+                answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).collect();
+            assert_eq!(statuses, expected, "{requests}");
+        }
+    });
+}
+
+#[test]
+fn a_request_that_meets_a_drain_is_answered_as_the_last() {
+    run(async {
+        let (address, drain) = start(echo, Limits::default());
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        kept.write_all(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        kept.read_exact(&mut answer).await.unwrap();
+        // One that the system has let in and nobody here has seen.
+        let mut new = TcpStream::connect(address).await.unwrap();
+        drain.begin();
+        for stream in [&mut kept, &mut new] {
+            stream.write_all(b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        }
+        for mut stream in [kept, new] {
+            let mut rest = String::new();
+            stream.read_to_string(&mut rest).await.unwrap();
+            assert!(rest.contains("GET /2\r\n") && rest.contains("connection: close\r\n"), "{rest}");
+        }
+        assert!(drain.finish(Duration::from_secs(5)).await);
+    });
+}
+
 /// A body that never comes.
 struct Silence(#[expect(dead_code, reason = "dropped with the body")] Guard);
 
@@ -308,6 +360,7 @@ fn the_head_of_an_answer_does_not_wait_for_its_body_and_a_client_that_leaves_end
             head.push(stream.read_u8().await.unwrap());
         }
         assert!(head.starts_with(b"HTTP/1.1 200 "));
+        stream.set_zero_linger().unwrap();
         drop(stream);
         while !dropped.get() {
             tokio::time::sleep(Duration::from_millis(1)).await;

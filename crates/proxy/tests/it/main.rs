@@ -7,4 +7,5 @@ mod network;
 mod plans;
 mod requests;
 mod tls;
+mod websocket;
 mod world;

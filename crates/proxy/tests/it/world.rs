@@ -39,12 +39,25 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(plan: Plan) -> Self {
+        Self::start_with(plan, proxy::Metrics::default(), None).await
+    }
+
+    /// A data plane that writes an access log.
+    pub(crate) async fn start_with(
+        plan: Plan,
+        metrics: proxy::Metrics,
+        access_log: Option<proxy::AccessLog>,
+    ) -> Self {
+        let settings = proxy::Settings { n_cores: 2, access_log, ..proxy::Settings::default() };
+        Self::start_as(plan, metrics, settings).await
+    }
+
+    /// A data plane with settings of its own.
+    pub(crate) async fn start_as(plan: Plan, metrics: proxy::Metrics, settings: proxy::Settings) -> Self {
         let (plans, plans_receiver) = watch::channel(Arc::new(plan));
         let (keys, key_ring) = watch::channel(Arc::default());
         let (observed_sender, observed) = watch::channel(Arc::default());
         let (drain, watch) = Drain::new();
-        let (metrics, settings) =
-            (proxy::Metrics::default(), proxy::Settings { n_cores: 2, access_log: None });
         tokio::task::spawn_local(proxy::run(
             plans_receiver,
             key_ring,

@@ -1,0 +1,49 @@
+//! How many files and sockets this process may have open (`RLIMIT_NOFILE`, getrlimit(2)).
+
+use std::io;
+use std::sync::LazyLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The limit, raised as far as the system allows when it is first asked for: shells set it to 1024 for programs of another
+/// age, and allow much more.
+static LIMIT: LazyLock<u64> = LazyLock::new(|| {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // Where nothing is set, the kernel has a bound of its own (nr_open), which we come nowhere near.
+    let most = maximum.unwrap_or(1 << 20);
+    if current.is_some_and(|current| current < most)
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum }).is_ok()
+    {
+        return most;
+    }
+    current.unwrap_or(most)
+});
+
+/// How many descriptors this process may have open, after it has asked for as many as it can get.
+pub fn limit() -> u64 {
+    *LIMIT
+}
+
+/// Whether there was no descriptor left for something: that says nothing of whom it was for.
+#[must_use]
+pub fn are_used_up(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(rustix::io::Errno::MFILE.raw_os_error())
+        || code == Some(rustix::io::Errno::NFILE.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_is_raised_to_the_hard_one() {
+        let raised = limit();
+        let now = getrlimit(Resource::Nofile);
+        assert_eq!(now.current, Some(raised));
+        assert!(now.maximum.is_none_or(|maximum| maximum == raised));
+        assert!(
+            are_used_up(&io::Error::from_raw_os_error(24)) && !are_used_up(&io::ErrorKind::NotFound.into())
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! Who is let in: so many connections in all, so many of one client, and none that takes the last descriptors.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Limits, descriptors, stay};
+
+/// Counts the connections of all listeners that share it. A clone is another handle to the same.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    open: AtomicUsize,
+    /// Those of each client that is counted. Taken when a connection comes or goes, never within one.
+    of_clients: Mutex<HashMap<IpAddr, usize>>,
+    /// Clients that may have as many as there may be in all.
+    trusts: Option<Box<dyn Fn(IpAddr) -> bool + Send + Sync>>,
+}
+
+/// A connection that was let in, counted for as long as this lives.
+pub(crate) struct Permit {
+    gate: Gate,
+    client: Option<IpAddr>,
+}
+
+/// What a crowd at the gate led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowding {
+    /// A connection was not let in.
+    Refused(&'static str),
+    /// So many that had been idle for longest were asked to leave, so that others find room.
+    Shed(usize),
+}
+
+/// Connections that are asked to leave at a time.
+pub(crate) const SHED: usize = 16;
+
+impl Gate {
+    /// A gate at which these clients are not counted one by one: those behind a proxy look like one.
+    pub fn trusting(trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Counts { trusts: Some(Box::new(trusts)), ..Counts::default() }))
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn n_open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// Lets a client in, or not. `told` hears what that took.
+    pub(crate) fn admit(
+        &self,
+        client: IpAddr,
+        socket: &impl AsRawFd,
+        limits: &Limits,
+        told: impl Fn(Crowding),
+    ) -> Option<Permit> {
+        let is_full = self.n_open() >= limits.connections;
+        let is_short = is_reserved(socket.as_raw_fd(), limits);
+        if is_full || is_short {
+            let n_shed = stay::make_room(SHED);
+            if n_shed == 0 {
+                told(Crowding::Refused(if is_full { TOO_MANY } else { NO_DESCRIPTORS }));
+                return None;
+            }
+            told(Crowding::Shed(n_shed));
+        }
+        let counted = (!self.is_exempt(client)).then(|| network_of(client));
+        if let Some(client) = counted {
+            let mut of_clients = self.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let n_of_client = of_clients.entry(client).or_default();
+            if *n_of_client >= limits.client_connections {
+                told(Crowding::Refused(TOO_MANY_OF_CLIENT));
+                return None;
+            }
+            *n_of_client += 1;
+        }
+        Some(self.permit(counted))
+    }
+
+    /// A permit that is not asked for at the gate.
+    #[cfg(test)]
+    pub(crate) fn permit_for_us(&self) -> Permit {
+        self.permit(None)
+    }
+
+    fn permit(&self, client: Option<IpAddr>) -> Permit {
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        Permit { gate: self.clone(), client }
+    }
+
+    fn is_exempt(&self, client: IpAddr) -> bool {
+        client.to_canonical().is_loopback() || self.0.trusts.as_ref().is_some_and(|trusts| trusts(client))
+    }
+}
+
+const TOO_MANY: &str = "too-many";
+const TOO_MANY_OF_CLIENT: &str = "too-many-of-client";
+const NO_DESCRIPTORS: &str = "no-descriptors";
+
+/// Whether a socket stands among the last descriptors. The system always gives the lowest that is free, so its number says how
+/// many are in use (open(2)).
+fn is_reserved(socket: RawFd, limits: &Limits) -> bool {
+    let all = descriptors::limit();
+    let reserved = (limits.reserved_descriptors as u64).min(all / 4);
+    u64::try_from(socket).is_ok_and(|number| number >= all - reserved)
+}
+
+/// The addresses that count as one client: one of IPv4, and the /64 that one subscriber of IPv6 has at least (RFC 6177).
+fn network_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+        ip @ IpAddr::V4(_) => ip,
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.gate.0.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(client) = self.client else { return };
+        let mut of_clients = self.gate.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut counted) = of_clients.entry(client) {
+            *counted.get_mut() -= 1;
+            if *counted.get() == 0 {
+                counted.remove();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("open", &self.n_open()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_counted_by_address_and_network_and_some_are_not() {
+        let gate = Gate::trusting(|client| client == IpAddr::from([10, 0, 0, 9]));
+        let limits = Limits { client_connections: 2, ..Limits::default() };
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let admit = |client: &str| gate.admit(client.parse().unwrap(), &socket, &limits, drop);
+        for (first, second) in [
+            ("10.0.0.1", "10.0.0.1"),
+            ("10.0.0.2", "::ffff:10.0.0.2"),
+            ("2001:db8::1", "2001:db8::ffff:0:0:1"),
+        ] {
+            let (one, two) = (admit(first).unwrap(), admit(second).unwrap());
+            assert!(admit(first).is_none() && admit(second).is_none(), "{first}");
+            drop(one);
+            let three = admit(second).unwrap();
+            assert!(admit(first).is_none());
+            drop((two, three));
+        }
+        for exempt in ["127.0.0.1", "127.77.0.2", "::1", "10.0.0.9"] {
+            let many: Vec<_> = (0..9).map(|_| admit(exempt).unwrap()).collect();
+            assert_eq!((gate.n_open(), many.len()), (9, 9));
+        }
+        assert_eq!(gate.n_open(), 0);
+        assert!(gate.0.of_clients.lock().unwrap().is_empty(), "nobody is remembered");
+    }
+}
