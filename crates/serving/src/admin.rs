@@ -7,15 +7,18 @@ use std::net::{IpAddr, SocketAddr};
 use net::Fields;
 
 use crate::fault::{Cause, Fault, quoted};
-use crate::server::Shared;
 
 /// The admin address of a server, when it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AdminAddress(pub(crate) SocketAddr);
 
-/// Whether a request may change the models. `is_admin` when it came over the admin address.
-pub(crate) fn check(shared: &Shared, is_admin: bool, fields: Option<&Fields>) -> Result<(), Fault> {
-    let Some(address) = shared.admin_address.get() else {
+/// Whether a request may change the models, where there is such an address. `is_admin` when it came over it.
+pub(crate) fn check(
+    address: Option<&AdminAddress>,
+    is_admin: bool,
+    fields: Option<&Fields>,
+) -> Result<(), Fault> {
+    let Some(address) = address else {
         return Err(Fault::new(Cause::Forbidden, "models are not loaded and unloaded by clients here")
             .with_help("a server with an admin address does it there"));
     };

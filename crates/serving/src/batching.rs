@@ -14,43 +14,21 @@
 //! This is what MLServer calls adaptive batching and Triton dynamic batching. It is worth its while for models that do
 //! much the same work for many rows as for one; a model of a microsecond is better asked at once.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use models::{Batch, Batching, Prediction};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::call::{Ask, Asked};
+use crate::call::Asked;
 use crate::compute::Overloaded;
-use crate::fault::Fault;
+use crate::fault::{Fault, guarded};
 use crate::model_set::Ready;
-use crate::server::{Shared, guarded, overloaded, ready};
+use crate::queue::{Answer, Queue, Waiting};
+use crate::shared::Shared;
 use crate::view::View;
-
-/// The requests for one model that wait on one core.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    waiting: RefCell<VecDeque<Waiting>>,
-    n_rows: Cell<usize>,
-    /// Whether a task leads it.
-    is_led: Cell<bool>,
-    arrived: Notify,
-}
-
-/// A request that waits, and where its answer goes.
-#[derive(Debug)]
-struct Waiting {
-    asked: Asked,
-    since: tokio::time::Instant,
-    answer: oneshot::Sender<Answer>,
-}
-
-/// What was asked comes back with its answer, for it says how that is told.
-type Answer = (Asked, Result<Prediction, Fault>);
 
 /// Whether a request may wait for others: it asks one thing of fewer rows than make a batch.
 pub(crate) fn may_join(batching: Batching, asked: &Asked) -> bool {
@@ -67,7 +45,7 @@ pub(crate) async fn predict(
 ) -> Result<(Asked, Prediction), Fault> {
     let queue = &view.queues[model];
     if queue.waiting.borrow().len() >= shared.settings.compute_queue {
-        return Err(overloaded());
+        return Err(Fault::overloaded());
     }
     let (answer, answered) = oneshot::channel();
     queue.push(Waiting { asked, since: tokio::time::Instant::now(), answer });
@@ -77,7 +55,7 @@ pub(crate) async fn predict(
         queue.arrived.notify_one();
     }
     // The sender is dropped unused only when there was no place for the batch on the compute threads.
-    let (asked, prediction) = answered.await.map_err(|_| overloaded())?;
+    let (asked, prediction) = answered.await.map_err(|_| Fault::overloaded())?;
     Ok((asked, prediction?))
 }
 
@@ -118,10 +96,10 @@ async fn work(shared: &Arc<Shared>, view: &Rc<View>, model: usize, batch: Vec<Wa
     let n_rows = asked.iter().map(|asked| asked.decoded.batch.n_rows).sum();
     let pace = &view.paces[model];
     let done = if pace.get().is_short(n_rows) {
-        ready(&view.models.entries()[model]).map(|ready| timed(ready, asked))
+        view.models.entries()[model].require_ready().map(|ready| timed(ready, asked))
     } else {
         let models = Arc::clone(&view.models);
-        let work = move || ready(&models.entries()[model]).map(|ready| timed(ready, asked));
+        let work = move || models.entries()[model].require_ready().map(|ready| timed(ready, asked));
         match shared.compute.run(work).await {
             Ok(done) => done,
             Err(Overloaded) => return,
@@ -154,7 +132,7 @@ fn answers(ready: &Ready, asked: Vec<Asked>) -> Vec<Answer> {
     }
     let alone = |asked: Asked| {
         let answer = guarded(|| {
-            let Some(output) = asked.outputs.first() else { return Err(overloaded()) };
+            let Some(output) = asked.outputs.first() else { return Err(Fault::overloaded()) };
             let prediction = ready.answer(output.ask, &asked.decoded.batch);
             prediction.map_err(|error| asked.decoded.fault(error))
         });
@@ -172,54 +150,6 @@ fn together(ready: &Ready, asked: &[Asked]) -> Option<Vec<Prediction>> {
     let mut batch: Batch = first.decoded.batch.clone();
     others.iter().for_each(|other| batch.append(&other.decoded.batch));
     let n_rows: Vec<usize> = asked.iter().map(|asked| asked.decoded.batch.n_rows).collect();
-    let ask = ask(first)?;
+    let ask = first.first_ask()?;
     guarded(|| Ok(ready.answer(ask, &batch).ok())).ok()??.split(&n_rows)
-}
-
-fn ask(asked: &Asked) -> Option<Ask> {
-    asked.outputs.first().map(|output| output.ask)
-}
-
-// === impl Queue ===
-
-impl Queue {
-    fn push(&self, waiting: Waiting) {
-        self.n_rows.update(|n_rows| n_rows + waiting.asked.decoded.batch.n_rows);
-        self.waiting.borrow_mut().push_back(waiting);
-    }
-
-    /// Since when the first one waits.
-    fn first(&self) -> Option<tokio::time::Instant> {
-        self.waiting.borrow().front().map(|waiting| waiting.since)
-    }
-
-    /// Takes out the first request and those that can be joined with it, as far as there is room. Requests whose clients
-    /// have left are dropped on the way; the others keep their order.
-    fn take(&self, max_rows: usize) -> Vec<Waiting> {
-        let (mut batch, mut n_rows) = (Vec::<Waiting>::new(), 0);
-        let mut others = VecDeque::new();
-        for waiting in self.waiting.take() {
-            let rows = &waiting.asked.decoded.batch;
-            let fits = match batch.first() {
-                None => true,
-                Some(Waiting { asked: first, .. }) => {
-                    n_rows + rows.n_rows <= max_rows
-                        && ask(first) == ask(&waiting.asked)
-                        && first.decoded.batch.is_like(rows)
-                }
-            };
-            if waiting.answer.is_closed() {
-                continue;
-            }
-            if fits {
-                n_rows += rows.n_rows;
-                batch.push(waiting);
-            } else {
-                others.push_back(waiting);
-            }
-        }
-        self.n_rows.set(others.iter().map(|waiting| waiting.asked.decoded.batch.n_rows).sum());
-        *self.waiting.borrow_mut() = others;
-        batch
-    }
 }

@@ -20,7 +20,8 @@ use std::rc::Rc;
 use models::{Columns, Data, Prediction, Values};
 use sha2::{Digest, Sha256};
 
-use crate::call::{Ask, Asked};
+use crate::call::Asked;
+use crate::output::Ask;
 
 /// What a model is asked. Nobody finds two questions that have one key.
 pub(crate) type Key = [u8; 32];
@@ -230,8 +231,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::call::Output;
     use crate::decode::{Decoded, Form};
+    use crate::output::Output;
 
     fn asked(batch: Batch) -> Asked {
         let output = Output { ask: Ask::Method(Method::Predict), name: None, is_binary: None };

@@ -11,8 +11,9 @@ use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::{Reader, Scalar};
 use crate::metrics::Metrics;
 use crate::model_set::{Entry, ModelSet, Ready};
+use crate::output::{Ask, Output};
+use crate::pattern::Captures;
 use crate::reply::Reply;
-use crate::route::Captures;
 
 /// A request without its body.
 pub(crate) struct Call<'a> {
@@ -77,25 +78,6 @@ pub(crate) struct Asked {
     pub(crate) alias: Option<String>,
     /// What else the request says, and that has no effect here. Only the first few are kept.
     pub(crate) unused: Vec<String>,
-}
-
-/// What a model is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Ask {
-    /// A method.
-    Method(Method),
-    /// One of the outputs that its file names, by its place.
-    Output(usize),
-}
-
-/// One thing that a request asks a model for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Output {
-    pub(crate) ask: Ask,
-    /// What the request calls it, if it does.
-    pub(crate) name: Option<String>,
-    /// Whether it is answered in bytes, where a protocol has them and the request says.
-    pub(crate) is_binary: Option<bool>,
 }
 
 // === impl Call ===
@@ -214,6 +196,11 @@ impl Asked {
             Ask::Method(method) => output.name.as_ref().map(|_| method),
             Ask::Output(_) => None,
         })
+    }
+
+    /// The first thing that is asked for.
+    pub(crate) fn first_ask(&self) -> Option<Ask> {
+        self.outputs.first().map(|output| output.ask)
     }
 
     /// How many rows the model answers for, each counted once for each output.

@@ -25,7 +25,7 @@ pub(crate) use records::{columns, read_object, records};
 pub(crate) use rows::{Positions, begin_rows, list, read_values, split};
 pub(crate) use schema::Schema;
 pub(crate) use table::{Decoded, Table};
-pub(crate) use tensor::{Data, Datatype, Elements, Json, Lists, Tensor, tensors};
+pub(crate) use tensor::{Data, Datatype, Elements, Json, Lists, Tensor, datatype_name, tensors};
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use models::{Batch, Column, Columns, DataType, Field, Values};
 
+use crate::decode::datatype_name;
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::Ready;
-use crate::protocols::datatype_of;
 
 /// How many rows an example shows.
 const SHOWN_ROWS: usize = 2;
@@ -139,7 +139,7 @@ fn write_tensor(json: &mut Writer, name: &str, shape: &[usize], datatype: DataTy
         .text(name)
         .raw(", \"shape\": ")
         .list(shape, |json, length| _ = json.long(*length as i64));
-    json.raw(", \"datatype\": ").text(datatype_of(datatype)).raw(", \"data\": ");
+    json.raw(", \"datatype\": ").text(datatype_name(datatype)).raw(", \"data\": ");
 }
 
 fn write_object(json: &mut Writer, example: &Example, row: usize) {

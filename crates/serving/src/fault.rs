@@ -3,8 +3,10 @@
 //! A protocol gives a fault its shape and may move its status; what is wrong, where, and what to do is said here.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use net::StatusCode;
+use tracing::error;
 
 use crate::json::JsonError;
 
@@ -95,6 +97,11 @@ impl Fault {
         Self { cause, place: String::new(), problem: problem.into(), help: None, missing: Vec::new() }
     }
 
+    /// There is too much to do at the moment.
+    pub(crate) fn overloaded() -> Self {
+        Self::new(Cause::Unavailable, "too many predictions are waiting").with_help("try again in a moment")
+    }
+
     /// A fault of the values at a place.
     pub(crate) fn input(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { place: place.into(), ..Self::new(Cause::Input, problem) }
@@ -109,6 +116,14 @@ impl Fault {
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
+}
+
+/// Makes a panic of the work a fault, so that neither a connection nor a thread is lost to it.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        error!("a model panicked on a request");
+        Err(Fault::new(Cause::Internal, "the model failed on this request"))
+    })
 }
 
 impl fmt::Display for Fault {
@@ -158,5 +173,14 @@ mod tests {
         assert_eq!(quoted(&"é".repeat(1000)), format!("`{}…`", "é".repeat(60)));
         let names = vec!["a"; 42];
         assert!(list(names.into_iter()).ends_with("`a`, `a` and 2 more"));
+    }
+
+    #[test]
+    fn a_panic_is_a_fault() {
+        let fault = guarded::<()>(|| panic!("on purpose")).unwrap_err();
+        assert_eq!(
+            (fault.cause, fault.to_string().as_str()),
+            (Cause::Internal, "the model failed on this request")
+        );
     }
 }

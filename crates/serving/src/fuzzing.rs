@@ -12,10 +12,10 @@ use crate::decode::Schema;
 use crate::grpc::INFER;
 use crate::json::{BYTE_ORDER_MARK, Reader};
 use crate::prediction_log::{Sink, one_line};
-use crate::protocols::PROTOCOLS;
 use crate::protocols::open_inference::read_index_request;
+use crate::protocols::{PROTOCOLS, find};
 use crate::repository::check_parameters;
-use crate::route::{Answer, Verb, find};
+use crate::route::{Answer, Verb};
 
 /// How many values may come of a byte. One is read from it, and one may be filled in.
 const VALUES_PER_BYTE: usize = 2;

@@ -21,9 +21,9 @@ use std::fmt::Display;
 
 use net::{Body, Bytes, BytesMut, Fields, Request, Response, StatusCode};
 
-use crate::ServerHandler;
 use crate::content_encoding::Encoding;
 use crate::fault::{Cause, Fault, quoted};
+use crate::handler::ServerHandler;
 use crate::reply::Reply;
 
 pub(crate) use infer::INFER;

@@ -11,13 +11,14 @@ use net::StatusCode;
 
 use crate::model_set::Entry;
 use crate::prediction_log::LogCounts;
-use crate::protocols::PROTOCOLS;
 
 pub(crate) use exposition::{Exposition, text};
 
 /// All counts of all cores.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
+    /// What requests are told apart by.
+    protocols: Arc<[&'static str]>,
     counts: Mutex<Vec<(Counted, Arc<Counts>)>>,
     log: OnceLock<Arc<LogCounts>>,
 }
@@ -36,6 +37,7 @@ pub(crate) struct Counts {
     since: Instant,
     /// When the last request came, in nanoseconds after that; 0 if none did.
     last_request: AtomicU64,
+    protocols: Arc<[&'static str]>,
     /// Requests by protocol and class of status.
     requests: Vec<[AtomicU64; STATUS_CLASSES.len()]>,
     /// Requests by how long they took; the last place is for those longer than any bound.
@@ -79,8 +81,8 @@ pub(crate) struct Sums {
 /// What happened to a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outcome {
-    /// The index of its protocol.
-    pub(crate) protocol: usize,
+    /// Its protocol.
+    pub(crate) protocol: &'static str,
     pub(crate) status: StatusCode,
     /// When it came.
     pub(crate) start: Instant,
@@ -105,6 +107,11 @@ const MOST_GONE: usize = 256;
 // === impl Metrics ===
 
 impl Metrics {
+    /// No counts yet, of requests in these protocols.
+    pub(crate) fn new(protocols: impl Iterator<Item = &'static str>) -> Self {
+        Self { protocols: protocols.collect(), counts: Mutex::default(), log: OnceLock::new() }
+    }
+
     /// Counts of a version of a model, for one core: those that no core has any more since it was unloaded, else new ones.
     pub(crate) fn counts(&self, counted: &Counted) -> Arc<Counts> {
         let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +126,7 @@ impl Metrics {
             n_left -= usize::from(is_one_too_many);
             !is_one_too_many
         });
-        let counts = Arc::new(Counts::new());
+        let counts = Arc::new(Counts::new(&self.protocols));
         all.push((counted.clone(), Arc::clone(&counts)));
         counts
     }
@@ -139,7 +146,8 @@ impl Metrics {
         let all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sums: BTreeMap<&Counted, Sums> = BTreeMap::new();
         for (counted, counts) in all.iter() {
-            let none = || Sums { requests: vec![Default::default(); PROTOCOLS.len()], ..Sums::default() };
+            let n_protocols = self.protocols.len();
+            let none = || Sums { requests: vec![Default::default(); n_protocols], ..Sums::default() };
             sums.entry(counted).or_insert_with(none).add(counts);
         }
         sums.into_iter().map(|(counted, sums)| (counted.clone(), sums)).collect()
@@ -158,11 +166,12 @@ impl Counted {
 // === impl Counts ===
 
 impl Counts {
-    fn new() -> Self {
+    fn new(protocols: &Arc<[&'static str]>) -> Self {
         Self {
+            protocols: Arc::clone(protocols),
             since: Instant::now(),
             last_request: AtomicU64::new(0),
-            requests: PROTOCOLS.iter().map(|_| Default::default()).collect(),
+            requests: protocols.iter().map(|_| Default::default()).collect(),
             durations: Default::default(),
             duration_nanoseconds: AtomicU64::new(0),
             failure_nanoseconds: AtomicU64::new(0),
@@ -181,7 +190,9 @@ impl Counts {
     /// Counts a request.
     pub(crate) fn count_request(&self, outcome: Outcome) {
         let class = usize::from(outcome.status.as_u16() / 100).clamp(1, STATUS_CLASSES.len()) - 1;
-        add_to(&self.requests[outcome.protocol][class], 1);
+        if let Some(place) = self.protocols.iter().position(|known| *known == outcome.protocol) {
+            add_to(&self.requests[place][class], 1);
+        }
         let microseconds = outcome.duration.as_nanos().div_ceil(1000);
         let bucket = DURATION_BOUNDS.iter().position(|&bound| microseconds <= u128::from(bound));
         add_to(&self.durations[bucket.unwrap_or(DURATION_BOUNDS.len())], 1);
@@ -277,12 +288,12 @@ mod tests {
     }
 
     fn outcome(status: StatusCode, duration: Duration) -> Outcome {
-        Outcome { protocol: 1, status, start: Instant::now(), duration }
+        Outcome { protocol: "v1", status, start: Instant::now(), duration }
     }
 
     #[test]
     fn cores_are_summed_up() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(["mlflow", "v1"].into_iter());
         let cores = [("iris", "2"), ("iris", "2"), ("iris", "1"), ("wine", "1")]
             .map(|(model, version)| metrics.counts(&counted(model, version)));
         for core in &cores {
@@ -304,7 +315,7 @@ mod tests {
 
     #[test]
     fn versions_that_are_gone_are_counted_on_but_not_without_end() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(["mlflow", "v1"].into_iter());
         metrics.counts(&counted("iris", "1")).count_prediction(1, Duration::ZERO);
         metrics.counts(&counted("iris", "1")).count_prediction(1, Duration::ZERO);
         let (counted_before, before) = metrics.sums().remove(0);

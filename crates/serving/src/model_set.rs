@@ -15,10 +15,10 @@ use net::Bytes;
 use tracing::{info, warn};
 
 use crate::Settings;
-use crate::call::{Ask, Output};
 use crate::compute::Pace;
 use crate::decode::Schema;
-use crate::openapi;
+use crate::fault::{Cause, Fault, quoted};
+use crate::output::{Ask, Output};
 
 /// A model, and how it is served.
 #[derive(Debug)]
@@ -83,7 +83,8 @@ pub(crate) struct ModelSet {
     positions: HashMap<String, usize>,
     /// The names of all models in order, those that were unloaded included, so that they find their places again.
     order: Vec<String>,
-    openapi: Bytes,
+    /// What is told of them to people; written when somebody asks.
+    reference: OnceLock<Bytes>,
 }
 
 /// A model and its names.
@@ -180,8 +181,7 @@ impl ModelSet {
                 positions.entry(alias.clone()).or_insert(position);
             }
         }
-        let openapi = openapi::document(&entries).into();
-        Ok(Self { entries, positions, order, openapi })
+        Ok(Self { entries, positions, order, reference: OnceLock::new() })
     }
 
     /// The same set with these versions of a model instead of those it has.
@@ -252,9 +252,9 @@ impl ModelSet {
         names.into_iter().map(|(_, _, name)| name)
     }
 
-    /// What the server can do, as OpenAPI.
-    pub(crate) fn openapi(&self) -> &Bytes {
-        &self.openapi
+    /// What is told of these models to people, which `write` writes once.
+    pub(crate) fn reference(&self, write: impl FnOnce(&[Arc<Entry>]) -> String) -> &Bytes {
+        self.reference.get_or_init(|| write(&self.entries).into())
     }
 
     /// Whether there are models, and all of them are there.
@@ -323,6 +323,16 @@ impl Entry {
             EntryState::Ready(ready) => Some(ready),
             EntryState::Loading | EntryState::Failed => None,
         }
+    }
+
+    /// The model, or why it does not answer.
+    pub(crate) fn require_ready(&self) -> Result<&Ready, Fault> {
+        let (cause, problem) = match &self.state {
+            EntryState::Ready(ready) => return Ok(ready),
+            EntryState::Loading => (Cause::Loading, "is still loading"),
+            EntryState::Failed => (Cause::Unavailable, "could not be loaded"),
+        };
+        Err(Fault::new(cause, format!("model {} {problem}", quoted(&self.name))))
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn document(entries: &[Arc<Entry>]) -> String {
             "version": version.unwrap_or(env!("CARGO_PKG_VERSION")),
             "description": concat!("Served by Forebay ", env!("CARGO_PKG_VERSION"), "."),
         },
-        "tags": PROTOCOLS.iter().map(tag).collect::<Vec<_>>(),
+        "tags": PROTOCOLS.iter().copied().map(tag).collect::<Vec<_>>(),
         // Wherever the document is read from, the server is beside it.
         "servers": [{ "url": "." }],
         "paths": paths,

@@ -29,8 +29,8 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::oneshot;
 
 use crate::content::Content;
+use crate::id::{new_id, random};
 use crate::model_set::Entry;
-use crate::protocols::open_inference::{new_id, random};
 use crate::reply::Reply;
 use cloud_event::Exchange;
 

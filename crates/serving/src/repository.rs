@@ -1,14 +1,11 @@
-//! Models that are loaded and unloaded while the server runs.
-//!
-//! The set of models is never changed, but replaced: requests that are at work finish with the one they began with.
+//! Where models come from that are loaded while the server runs, and what clients may say of it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use crate::compute::{Compute, Overloaded};
+use crate::compute::Compute;
 use crate::fault::{Cause, Fault, quoted};
 use crate::json::{Kind, Reader};
 use crate::model_set::ServedModel;
-use crate::server::{Shared, guarded};
 
 /// A place from which models can be loaded by name, for clients that may do so.
 pub trait Repository: std::fmt::Debug + Send + Sync {
@@ -48,8 +45,8 @@ pub(crate) enum Change {
 /// A repository, and the thread that reads it: one model after another.
 #[derive(Debug)]
 pub(crate) struct Loader {
-    repository: Arc<dyn Repository>,
-    thread: Compute,
+    pub(crate) repository: Arc<dyn Repository>,
+    pub(crate) thread: Compute,
 }
 
 /// How many changes may wait for their turn.
@@ -59,24 +56,6 @@ impl Loader {
     pub(crate) fn new(repository: Arc<dyn Repository>) -> Self {
         Self { repository, thread: Compute::start(1, MOST_WAITING) }
     }
-}
-
-/// Loads or unloads a model, and returns when requests find it so.
-pub(crate) async fn change(shared: &Arc<Shared>, name: &str, change: Change) -> Result<(), Fault> {
-    let Some(loader) = &shared.loader else {
-        return Err(Fault::new(Cause::NotSupported, "models are not loaded and unloaded by clients here"));
-    };
-    let (shared, repository, name) = (Arc::clone(shared), Arc::clone(&loader.repository), name.to_owned());
-    let work = move || {
-        guarded(|| match change {
-            Change::Load => load(&shared, repository.as_ref(), &name),
-            Change::Unload => unload(&shared, &name),
-        })
-    };
-    loader.thread.run(work).await.map_err(|Overloaded| {
-        Fault::new(Cause::Unavailable, "too many models are waiting to be loaded")
-            .with_help("try again in a moment")
-    })?
 }
 
 /// The parameter of Triton's clients that says whether what depends on a model goes with it. Here nothing does.
@@ -124,28 +103,5 @@ pub(crate) fn check_parameters(body: &[u8]) -> Result<(), Fault> {
         }
     }
     reader.end()?;
-    Ok(())
-}
-
-fn load(shared: &Shared, repository: &dyn Repository, name: &str) -> Result<(), Fault> {
-    let models = repository.load(name).map_err(|error| {
-        let cause = match error {
-            RepositoryError::Unknown { .. } => Cause::NotFound,
-            RepositoryError::Load { .. } => Cause::Input,
-        };
-        Fault::new(cause, error.to_string())
-    })?;
-    let current = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
-    let newer = current.with(name, models, &shared.settings);
-    shared.replace(newer.map_err(|error| Fault::new(Cause::Input, error.to_string()))?);
-    Ok(())
-}
-
-fn unload(shared: &Shared, name: &str) -> Result<(), Fault> {
-    let current = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
-    let newer = current.without(name);
-    shared.replace(
-        newer.ok_or_else(|| Fault::new(Cause::NotFound, format!("no model is called {}", quoted(name))))?,
-    );
     Ok(())
 }

@@ -6,22 +6,22 @@ use net::{Method, StatusCode, Target};
 use crate::call::Call;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::model_set::ModelSet;
-use crate::protocols::{FALLBACK, PROTOCOLS};
+use crate::protocols::{FALLBACK, Found, PROTOCOLS, Protocol, find};
 use crate::reply::Reply;
-use crate::route::{Answer, Found, Route, Verb, find};
+use crate::route::{Answer, Route, Verb};
 
 /// How long an example may be to stand in a message.
 const LONGEST_EXAMPLE: usize = 2000;
 
 /// Answers a path that takes another method: with what it takes, and a line that works.
-pub(crate) fn other_method(method: &Method, call: &Call<'_>, protocol: usize, route: &Route) -> Reply {
+pub(crate) fn other_method(method: &Method, call: &Call<'_>, protocol: &Protocol, route: &Route) -> Reply {
     let allow = route.verb.allow();
     if *method == Method::OPTIONS {
         return Reply::empty(StatusCode::NO_CONTENT).with_field("allow", allow);
     }
     let problem = format!("{} does not take {method}", quoted(call.target.path()));
     let fault = Fault::new(Cause::Method, problem).with_help(format!("try: {}", curl(call, route)));
-    (PROTOCOLS[protocol].refuse)(&fault).with_field("allow", allow)
+    (protocol.refuse)(&fault).with_field("allow", allow)
 }
 
 /// A line for the shell that asks a route as it wants to be asked.
@@ -57,7 +57,7 @@ pub(crate) fn no_such_path(method: &Method, target: &Target, models: &ModelSet) 
         None => format!("see /docs. Models served here: {models}"),
     };
     let fault = Fault::new(Cause::NotFound, format!("nothing is at {}", quoted(path))).with_help(help);
-    (PROTOCOLS[FALLBACK].refuse)(&fault)
+    (FALLBACK.refuse)(&fault)
 }
 
 /// The same address without a slash at its end, relative to the one with it, if something is there.

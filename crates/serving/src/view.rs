@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batching::Queue;
 use crate::compute::Pace;
 use crate::metrics::{Counted, Counts};
 use crate::model_set::{Entry, ModelSet};
-use crate::server::Shared;
+use crate::queue::Queue;
+use crate::shared::Shared;
 
 /// What one core knows of the models that are served.
 #[derive(Debug)]
@@ -33,8 +32,8 @@ impl View {
 
     /// The models that are served now. Models that stay are counted on.
     pub(crate) fn new(shared: &Shared, before: Option<&Self>) -> Self {
-        let generation = shared.generation.load(Ordering::Acquire);
-        let models = Arc::clone(&shared.models.read().unwrap_or_else(PoisonError::into_inner));
+        let generation = shared.generation();
+        let models = shared.models();
         let mut known = before.map(Self::counts_by_version).unwrap_or_default();
         let mut counts_of =
             |counted| known.remove(&counted).unwrap_or_else(|| shared.metrics.counts(&counted));

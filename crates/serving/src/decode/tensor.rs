@@ -11,7 +11,7 @@ use super::{Decoded, Form, Schema, Table};
 use crate::fault::Fault;
 
 pub(crate) use data::{Data, Json, Lists};
-pub(crate) use datatype::{Datatype, Elements};
+pub(crate) use datatype::{Datatype, Elements, datatype_name};
 
 /// A tensor whose data is still to be read.
 #[derive(Debug, Clone)]

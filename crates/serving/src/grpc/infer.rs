@@ -9,11 +9,12 @@ use super::messages::{Contents, InferRequest, InferResponse, InputTensor, Output
 use crate::call::{Asked, Beside, Predict, Question};
 use crate::decode::{self, Datatype, Elements, Lists, Tensor};
 use crate::fault::{Cause, Fault, quoted};
+use crate::id::new_id;
 use crate::json::Scalar;
 use crate::model_set::Entry;
 use crate::protocols::open_inference::{
     Answered, ContentType, LONGEST_ID, MOST_DIMENSIONS, MOST_OUTPUTS, Request, Wanted, answers, asked,
-    bytes_of, more_dimensions, more_outputs, new_id, no_length, wrong_id,
+    bytes_of, more_dimensions, more_outputs, no_length, wrong_id,
 };
 use crate::reply::{BYTES, Reply};
 

@@ -11,19 +11,20 @@ use super::messages::{
     ServerMetadata, TensorMetadata, Truth,
 };
 use super::triton;
-use crate::ServerHandler;
 use crate::call::find_model;
 use crate::content::Content;
+use crate::decode::datatype_name;
 use crate::fault::{Cause, Fault, quoted};
+use crate::handler::ServerHandler;
 use crate::metrics::{Metrics, Outcome};
 use crate::model_set::{Entry, ModelSet};
+use crate::prediction::Inquiry;
+use crate::protocols::GRPC;
 use crate::protocols::open_inference::{
     Described, EXTENSIONS, Indexed, SERVER_NAME, index, inputs_of, outputs_of,
 };
-use crate::protocols::{GRPC, datatype_of};
 use crate::reply::{BYTES, Reply};
 use crate::repository::{Change, check_parameter};
-use crate::server::Inquiry;
 
 /// A method that may be called.
 pub(super) struct Method {
@@ -105,7 +106,8 @@ pub(super) async fn call(handler: &ServerHandler, method: &Method, message: Byte
         },
     };
     let status = reply.as_ref().map_or_else(|fault| fault.cause.status(), |reply| reply.status);
-    view.counts_of(model).count_request(Outcome { protocol: GRPC, status, start, duration: start.elapsed() });
+    let outcome = Outcome { protocol: GRPC.name, status, start, duration: start.elapsed() };
+    view.counts_of(model).count_request(outcome);
     reply
 }
 
@@ -168,7 +170,7 @@ fn model_metadata(models: &ModelSet, message: &[u8]) -> Written {
     let tensors = |tensors: Vec<Described>| {
         let tensor = |Described { name, datatype, shape }: Described| TensorMetadata {
             name,
-            datatype: datatype_of(datatype).to_owned(),
+            datatype: datatype_name(datatype).to_owned(),
             shape,
         };
         tensors.into_iter().map(tensor).collect()

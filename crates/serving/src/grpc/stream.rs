@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{Opened, frame, methods, trailers};
-use crate::ServerHandler;
 use crate::fault::{Cause, Fault};
+use crate::handler::ServerHandler;
 
 /// The answers of a stream, as far as they are there.
 pub(super) struct Answers {

@@ -1,6 +1,7 @@
 //! Counts as Prometheus reads them: OpenMetrics 1.0, or the text format 0.0.4 that came before it.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -11,7 +12,6 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{BATCH_BOUNDS, Counted, DURATION_BOUNDS, Metrics, STATUS_CLASSES, Sums};
 use crate::model_set::ModelSet;
-use crate::protocols::PROTOCOLS;
 
 /// A text format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub(crate) enum Exposition {
 /// What is exposed: the sums, and what models there are.
 #[derive(Debug)]
 struct Scrape {
+    protocols: Arc<[&'static str]>,
     sums: Vec<(Counted, Sums)>,
     logged: Option<[u64; 2]>,
     models: Vec<ModelInfo>,
@@ -66,7 +67,12 @@ pub(crate) fn text(metrics: &Metrics, models: &ModelSet, exposition: Exposition)
         warm_up: entry.ready().map(|ready| ready.warm_up),
     });
     let mut registry = Registry::with_prefix("forebay_model");
-    let scrape = Scrape { sums: metrics.sums(), logged: metrics.logged(), models: models.collect() };
+    let scrape = Scrape {
+        protocols: Arc::clone(&metrics.protocols),
+        sums: metrics.sums(),
+        logged: metrics.logged(),
+        models: models.collect(),
+    };
     registry.register_collector(Box::new(scrape));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a String takes every text");
@@ -157,9 +163,9 @@ impl Scrape {
     fn requests(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         for (counted, sums) in &self.sums {
             let [model, version] = labels(counted);
-            for (protocol, classes) in PROTOCOLS.iter().zip(&sums.requests) {
+            for (protocol, classes) in self.protocols.iter().zip(&sums.requests) {
                 for (class, count) in STATUS_CLASSES.iter().zip(classes).filter(|(_, count)| **count > 0) {
-                    let labels = [model, version, ("protocol", protocol.name), ("status", class)];
+                    let labels = [model, version, ("protocol", *protocol), ("status", class)];
                     encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
                 }
             }

@@ -13,9 +13,8 @@ use crate::json::{Kind, Reader};
 use crate::model_set::{Entry, EntryState, Ready};
 use crate::reply::Reply;
 use crate::route::{Answer, Route, Verb};
-use crate::server::ready;
 
-pub(super) const PROTOCOL: Protocol = Protocol {
+pub(super) static PROTOCOL: Protocol = Protocol {
     name: "kserve_v1",
     title: "KServe V1",
     doc: "What KServe's and TensorFlow Serving's clients speak.",
@@ -132,7 +131,7 @@ fn alive(call: &Call<'_>) -> Result<Reply, Fault> {
     let mut entries = call.models.entries().iter();
     let loading = entries.find(|entry| matches!(entry.state, EntryState::Loading));
     if let (false, Some(entry)) = (call.models.is_any_ready(), loading) {
-        ready(entry)?;
+        entry.require_ready()?;
     }
     let mut json = Writer::new(Dialect::Compact, 32);
     json.raw("{\"status\":\"alive\"}");

@@ -17,7 +17,7 @@ use crate::reply::{JSON, Reply};
 use crate::route::{Answer, Route, Verb};
 use net::StatusCode;
 
-pub(super) const PROTOCOL: Protocol = Protocol {
+pub(super) static PROTOCOL: Protocol = Protocol {
     name: "mlflow",
     title: "MLflow",
     doc: "What `mlflow models serve` answers.",

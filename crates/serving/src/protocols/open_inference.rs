@@ -3,7 +3,6 @@
 //! The protocol leaves open what outputs are called and how a flat answer is shaped; [`crate::Style`] chooses whose way.
 
 mod config;
-mod id;
 mod index;
 mod infer;
 mod request;
@@ -15,6 +14,7 @@ use net::StatusCode;
 
 use super::{Protocol, kserve_v1};
 use crate::call::{Call, Predict};
+use crate::decode::datatype_name;
 use crate::example;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::json::write::{Dialect, Writer};
@@ -24,7 +24,6 @@ use crate::repository::Change;
 use crate::route::{Answer, Route, Verb};
 
 pub(crate) use config::{ModelConfig, config, triton_type};
-pub(crate) use id::{new_id, random};
 pub(crate) use index::{Indexed, index, read_index_request};
 pub(crate) use infer::{Answered, answers, asked, bytes_of};
 pub(crate) use request::{
@@ -34,7 +33,7 @@ pub(crate) use statistics::{ModelStatistics, Timed, statistics};
 
 const INFER: Predict = Predict { ask: infer::ask, tell: infer::tell, example };
 
-pub(super) const PROTOCOL: Protocol = Protocol {
+pub(super) static PROTOCOL: Protocol = Protocol {
     name: "open_inference",
     title: "Open Inference Protocol V2",
     doc: "What KServe, MLServer and Triton speak.",
@@ -334,21 +333,9 @@ fn write_tensor(json: &mut Writer, Described { name, datatype, shape }: &Describ
         DataType::Datetime => "datetime",
         _ => "np",
     };
-    json.raw("{\"name\":").text(name).raw(",\"datatype\":").text(datatype_of(*datatype));
+    json.raw("{\"name\":").text(name).raw(",\"datatype\":").text(datatype_name(*datatype));
     json.raw(",\"shape\":").list(shape, |json, length| _ = json.long(*length));
     json.raw(",\"parameters\":{\"content_type\":").text(content_type).raw("}}");
-}
-
-/// The protocol's type of a column.
-pub(crate) fn datatype_of(datatype: DataType) -> &'static str {
-    match datatype {
-        DataType::Boolean => "BOOL",
-        DataType::Integer => "INT32",
-        DataType::Long => "INT64",
-        DataType::Float => "FP32",
-        DataType::Double | DataType::Any => "FP64",
-        DataType::String | DataType::Binary | DataType::Datetime => "BYTES",
-    }
 }
 
 fn example(ready: &Ready) -> String {

@@ -7,10 +7,10 @@ use crate::call::Call;
 use crate::docs;
 use crate::fault::{Cause, Fault};
 use crate::metrics::{self, Exposition};
-use crate::reply::{JSON, Reply, TEXT};
+use crate::reply::{Reply, TEXT};
 use crate::route::{Answer, Route, Verb};
 
-pub(super) const PROTOCOL: Protocol = Protocol {
+pub(super) static PROTOCOL: Protocol = Protocol {
     name: "platform",
     title: "Server",
     doc: "Probes, metrics and this reference.",
@@ -37,7 +37,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
             verb: Verb::Get,
             pattern: "/openapi.json",
             doc: "This reference, as OpenAPI 3.1.",
-            answer: Answer::Page(openapi),
+            answer: Answer::Reference,
         },
         Route {
             verb: Verb::Get,
@@ -66,10 +66,6 @@ fn metrics(call: &Call<'_>) -> Result<Reply, Fault> {
     let exposition = Exposition::of(call.fields.text("accept"));
     let text = metrics::text(call.metrics, call.models, exposition);
     Ok(Reply::new(StatusCode::OK, exposition.content_type(), text))
-}
-
-fn openapi(call: &Call<'_>) -> Result<Reply, Fault> {
-    Ok(Reply::new(StatusCode::OK, JSON, call.models.openapi().clone()))
 }
 
 fn docs(_: &Call<'_>) -> Result<Reply, Fault> {

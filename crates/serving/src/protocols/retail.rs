@@ -21,7 +21,7 @@ use crate::model_set::{Entry, Ready};
 use crate::reply::Reply;
 use crate::route::{Answer, Route, Verb};
 
-pub(super) const PROTOCOL: Protocol = Protocol {
+pub(super) static PROTOCOL: Protocol = Protocol {
     name: "retail",
     title: "Named features",
     doc: "One row of named features in, one prediction out.",

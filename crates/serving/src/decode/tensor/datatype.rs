@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use models::nearest;
+use models::{DataType, nearest};
 
 use super::super::column::Misfit;
 use crate::fault::{Fault, list, quoted};
@@ -60,6 +60,18 @@ const DATATYPES: &[(&str, Datatype)] = &[
     ("BOOL", Datatype::Bool),
     ("BYTES", Datatype::Bytes),
 ];
+
+/// The protocol's name of a column's type.
+pub(crate) fn datatype_name(datatype: DataType) -> &'static str {
+    match datatype {
+        DataType::Boolean => "BOOL",
+        DataType::Integer => "INT32",
+        DataType::Long => "INT64",
+        DataType::Float => "FP32",
+        DataType::Double | DataType::Any => "FP64",
+        DataType::String | DataType::Binary | DataType::Datetime => "BYTES",
+    }
+}
 
 // === impl Datatype ===
 

@@ -15,7 +15,6 @@ use crate::fault::Fault;
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::Entry;
 use crate::reply::Reply;
-use crate::server::ready;
 
 /// The configuration of a model.
 pub(crate) struct ModelConfig {
@@ -32,7 +31,7 @@ pub(crate) struct ModelConfig {
 
 /// The configuration of a model, by the name that it is asked for, if it is there.
 pub(crate) fn config(entry: &Entry, name: &str) -> Result<ModelConfig, Fault> {
-    let ready = ready(entry)?;
+    let ready = entry.require_ready()?;
     let without_rows = |mut described: Described| {
         if ready.batching.is_some() {
             described.shape.remove(0);

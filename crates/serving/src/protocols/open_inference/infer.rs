@@ -4,11 +4,12 @@ use models::{Data, Method, Prediction, nearest};
 
 use super::request::{self, Request};
 use super::{ContentType, Wanted, response};
-use crate::call::{Ask, Asked, Output, Question};
+use crate::call::{Asked, Question};
 use crate::content::Content;
 use crate::decode;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::model_set::Entry;
+use crate::output::{Ask, Output};
 use crate::reply::Reply;
 
 pub(super) fn ask(question: &Question<'_>) -> Result<Asked, Fault> {

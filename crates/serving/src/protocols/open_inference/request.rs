@@ -1,10 +1,10 @@
 //! A request as it stands in JSON, with the bytes of tensors after it when a header field says where they begin.
 
-use super::id::new_id;
 use super::{ContentType, Wanted};
 use crate::call::Beside;
 use crate::decode::{Data, Datatype, Elements, Json, Tensor, describe};
 use crate::fault::{Cause, Fault, quoted};
+use crate::id::new_id;
 use crate::json::{Kind, Reader, Scalar};
 
 /// How long the name of a request may be.

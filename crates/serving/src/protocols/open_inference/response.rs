@@ -2,11 +2,11 @@
 
 use net::StatusCode;
 
-use super::id::new_id;
 use super::infer::{Answered, bytes_of};
 use crate::Style;
 use crate::call::Asked;
 use crate::content::JSON_LENGTH;
+use crate::id::new_id;
 use crate::json::write::{Dialect, Writer};
 use crate::model_set::Entry;
 use crate::reply::{BYTES, Reply};
