@@ -14,6 +14,8 @@ pub(super) struct Contender {
     pub(super) name: String,
     pub(super) server: Server,
     pub(super) address: SocketAddr,
+    /// Where it speaks TLS, if it does.
+    pub(super) secure: Option<SocketAddr>,
     /// How long it took from its start to its first prediction, where that is measured.
     pub(super) start: Option<Duration>,
 }
@@ -23,7 +25,7 @@ pub(super) fn measure(case: String, contenders: &[&Contender], load: &Load) -> R
     eprintln!("xtask: measuring {case}");
     let warm_up = Load { seconds: 1, ..load.clone() };
     for contender in contenders {
-        warm_up.run(&contender.server, contender.address)?;
+        warm_up.run(contender)?;
     }
     let row = |contender: &&Contender| Row {
         server: contender.name.clone(),
@@ -33,7 +35,7 @@ pub(super) fn measure(case: String, contenders: &[&Contender], load: &Load) -> R
     let mut rows: Vec<Row> = contenders.iter().map(row).collect();
     for _ in 0..ROUNDS {
         for (contender, row) in contenders.iter().zip(&mut rows) {
-            row.figures.push(load.run(&contender.server, contender.address)?);
+            row.figures.push(load.run(contender)?);
         }
     }
     Ok(Case { name: case, rows })

@@ -1,19 +1,35 @@
-//! Load from wrk on a core of its own, and what it says.
+//! Load from a core of its own, by the tool that speaks what is measured, and what the tool says.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use super::contender::Contender;
 use super::http::Request;
-use super::server::{Server, pinned};
+use super::server::pinned;
 use super::{LOAD_CORE, folder};
 
 /// What is asked, again and again.
 #[derive(Debug, Clone)]
 pub(super) struct Load {
+    pub(super) over: Over,
     pub(super) request: Request,
     pub(super) connections: usize,
     pub(super) seconds: u32,
+}
+
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// HTTP/1.1 in the clear, on connections that stay, by wrk.
+    Clear,
+    /// HTTP/1.1 in TLS, on connections that stay, by wrk.
+    Tls,
+    /// Nothing but whole handshakes of TLS, one after the other, by `openssl s_time`. What counts is their CPU time.
+    Handshakes,
+    /// HTTP/2 in TLS with so many requests at a time on each connection, by h2load.
+    Http2 { streams: usize },
 }
 
 /// What came of it.
@@ -31,26 +47,24 @@ pub(super) struct Figures {
 // === impl Load ===
 
 impl Load {
-    /// Runs it on a server that listens at an address.
-    pub(super) fn run(&self, server: &Server, address: SocketAddr) -> Result<Figures, String> {
-        let script = self.script(address)?;
+    /// Runs it on a server.
+    pub(super) fn run(&self, contender: &Contender) -> Result<Figures, String> {
+        let secure = || contender.secure.ok_or_else(|| format!("{} speaks no TLS", contender.name));
+        let (mut command, read): (Command, fn(&str) -> Option<Said>) = match self.over {
+            Over::Clear => (self.wrk("http", contender.address)?, Said::of_wrk),
+            Over::Tls => (self.wrk("https", secure()?)?, Said::of_wrk),
+            Over::Handshakes => (self.handshakes(secure()?), Said::of_s_time),
+            Over::Http2 { streams } => (self.h2load(secure()?, streams)?, Said::of_h2load),
+        };
+        let server = &contender.server;
         let before = server.cpu();
-        let output = pinned(LOAD_CORE, Path::new("wrk"))
-            .arg("-t1")
-            .arg(format!("-c{}", self.connections))
-            .arg(format!("-d{}s", self.seconds))
-            .arg("-s")
-            .arg(script)
-            .arg(format!("http://{address}{}", self.request.path))
-            .output()
-            .map_err(|error| format!("cannot run wrk: {error}"))?;
+        let program = command.get_args().nth(2).unwrap_or_default().to_string_lossy().into_owned();
+        let output = command.output().map_err(|error| format!("cannot run {program}: {error}"))?;
         let cpu = server.cpu().saturating_sub(before);
         let said = String::from_utf8_lossy(&output.stdout);
-        let Some(said) = Said::read(&said) else {
-            return Err(format!(
-                "wrk said nothing useful: {said}{}",
-                String::from_utf8_lossy(&output.stderr)
-            ));
+        let Some(said) = read(&said) else {
+            let problem = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{program} said nothing useful: {said}{problem}"));
         };
         Ok(Figures {
             requests_per_second: said.requests_per_second,
@@ -60,6 +74,32 @@ impl Load {
         })
     }
 
+    fn wrk(&self, scheme: &str, address: SocketAddr) -> Result<Command, String> {
+        let script = self.script(address)?;
+        let mut command = pinned(LOAD_CORE, Path::new("wrk"));
+        command.arg("-t1").arg(format!("-c{}", self.connections)).arg(format!("-d{}s", self.seconds));
+        command.arg("-s").arg(script).arg(format!("{scheme}://{address}{}", self.request.path));
+        Ok(command)
+    }
+
+    fn handshakes(&self, address: SocketAddr) -> Command {
+        let mut command = pinned(LOAD_CORE, Path::new("openssl"));
+        command.args(["s_time", "-new", "-connect", &address.to_string()]);
+        command.args(["-time", &self.seconds.to_string()]);
+        command
+    }
+
+    fn h2load(&self, address: SocketAddr, streams: usize) -> Result<Command, String> {
+        let body = folder("load")?.join("body");
+        write(&body, &self.request.body)?;
+        let mut command = pinned(LOAD_CORE, Path::new("h2load"));
+        command.arg("-t1").arg(format!("-c{}", self.connections)).arg(format!("-m{streams}"));
+        command.arg(format!("-D{}", self.seconds)).arg(format!("--connect-to={address}"));
+        command.arg("-d").arg(body).args(["-H", "content-type: application/json"]);
+        command.arg(format!("https://{}{}", self.request.host_at(address), self.request.path));
+        Ok(command)
+    }
+
     fn script(&self, address: SocketAddr) -> Result<PathBuf, String> {
         let (host, body) = (self.request.host_at(address), &self.request.body);
         let script = format!(
@@ -67,12 +107,16 @@ impl Load {
              wrk.headers[\"Host\"] = \"{host}\"\nwrk.body = [==[{body}]==]\n"
         );
         let path = folder("load")?.join("load.lua");
-        fs::write(&path, script).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        write(&path, &script)?;
         Ok(path)
     }
 }
 
-/// The numbers in what wrk prints.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// The numbers in what a tool prints.
 #[derive(Debug, PartialEq)]
 struct Said {
     n_requests: f64,
@@ -83,7 +127,7 @@ struct Said {
 // === impl Said ===
 
 impl Said {
-    fn read(text: &str) -> Option<Self> {
+    fn of_wrk(text: &str) -> Option<Self> {
         let after =
             |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label)).map(str::trim);
         let n_requests = text.lines().find_map(|line| line.trim().split_once(" requests in "))?.0;
@@ -95,6 +139,31 @@ impl Said {
             requests_per_second: after("Requests/sec:")?.parse().ok()?,
             n_failed: refused + broken,
         })
+    }
+
+    /// The second of its two lines counts by the clock: `5032 connections in 6 real seconds, 0 bytes read per connection`.
+    fn of_s_time(text: &str) -> Option<Self> {
+        let line = text.lines().find(|line| line.contains(" real seconds"))?;
+        let (count, rest) = line.split_once(" connections in ")?;
+        let n_requests = count.trim().parse().ok().filter(|n| *n > 0.0)?;
+        let seconds: f64 = rest.split(' ').next()?.parse().ok().filter(|seconds| *seconds > 0.0)?;
+        Some(Self { n_requests, requests_per_second: n_requests / seconds, n_failed: 0 })
+    }
+
+    fn of_h2load(text: &str) -> Option<Self> {
+        let line = |label: &str| text.lines().find_map(|line| line.strip_prefix(label));
+        // `4021 total, 4121 started, 4021 done, 4021 succeeded, 0 failed, 0 errored, 0 timeout`
+        let count = |label: &str| -> Option<f64> {
+            let counts = line("requests: ")?.split(", ");
+            counts.filter_map(|count| count.split_once(' ')).find(|(_, what)| *what == label)?.0.parse().ok()
+        };
+        let per_second = line("finished in ")?.split(", ").nth(1)?.strip_suffix(" req/s")?;
+        let n_requests = count("done").filter(|n| *n > 0.0)?;
+        // What was under way when the time was over is no failure.
+        let n_failed = n_requests - count("succeeded")?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let n_failed = n_failed as u64;
+        Some(Self { n_requests, requests_per_second: per_second.parse().ok()?, n_failed })
     }
 }
 
@@ -115,7 +184,7 @@ Requests/sec:  64743.31
 Transfer/sec:      8.89MB
 ";
         let said = Said { n_requests: 330_188.0, requests_per_second: 64_743.31, n_failed: 0 };
-        assert_eq!(Said::read(text), Some(said));
+        assert_eq!(Said::of_wrk(text), Some(said));
     }
 
     #[test]
@@ -126,12 +195,32 @@ Transfer/sec:      8.89MB
   Non-2xx or 3xx responses: 4000
 Requests/sec:  24.00
 ";
-        assert_eq!(Said::read(text).map(|said| said.n_failed), Some(4_321));
+        assert_eq!(Said::of_wrk(text).map(|said| said.n_failed), Some(4_321));
     }
 
     #[test]
     fn a_run_without_requests_says_nothing() {
-        assert_eq!(Said::read("  0 requests in 5.00s, 0.00B read\nRequests/sec:      0.00\n"), None);
-        assert_eq!(Said::read("unable to connect to 127.0.0.1:1 Connection refused\n"), None);
+        assert_eq!(Said::of_wrk("  0 requests in 5.00s, 0.00B read\nRequests/sec:      0.00\n"), None);
+        assert_eq!(Said::of_wrk("unable to connect to 127.0.0.1:1 Connection refused\n"), None);
+    }
+
+    #[test]
+    fn handshakes_are_counted_by_the_clock() {
+        let text = "Collecting connection statistics for 5 seconds\n****\n\n5032 connections in 2.61s; 1927.97 \
+                    connections/user sec, bytes read 0\n5032 connections in 6 real seconds, 0 bytes read per connection\n";
+        let said = Said { n_requests: 5032.0, requests_per_second: 5032.0 / 6.0, n_failed: 0 };
+        assert_eq!(Said::of_s_time(text), Some(said));
+        assert_eq!(Said::of_s_time("ERROR\n"), None);
+    }
+
+    #[test]
+    fn requests_of_http2_are_read() {
+        let text = "\
+finished in 5.00s, 60345.20 req/s, 5.21MB/s
+requests: 301726 total, 302726 started, 301726 done, 301720 succeeded, 6 failed, 0 errored, 0 timeout
+status codes: 301720 2xx, 0 3xx, 0 4xx, 6 5xx
+";
+        let said = Said { n_requests: 301_726.0, requests_per_second: 60_345.2, n_failed: 6 };
+        assert_eq!(Said::of_h2load(text), Some(said));
     }
 }

@@ -1,24 +1,37 @@
-//! CPU per proxied request, beside HAProxy: the same targets, the same routing by host, the same load, in turns.
+//! CPU per proxied request, beside HAProxy and nginx: the same targets, the same routing by host, the same load, in turns,
+//! over all that clients speak.
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::contender::{Contender, measure};
 use super::http::Request;
-use super::load::Load;
+use super::load::{Load, Over};
 use super::report::Report;
 use super::server::{Server, free_address, pinned};
 use super::{Forebay, LOAD_CORE, SERVER_CORE, constant_server, folder, requests};
 use crate::tools::{self, Tool};
 
-const TOOLS: &[Tool] = &[Tool { program: "haproxy", package: "haproxy", why: "it is the peer" }];
+const TOOLS: &[Tool] = &[
+    Tool { program: "haproxy", package: "haproxy", why: "it is a peer" },
+    Tool { program: "nginx", package: "nginx-light", why: "it is a peer" },
+    Tool { program: "openssl", package: "openssl", why: "it makes the certificate, and handshakes" },
+    Tool { program: "h2load", package: "nghttp2-client", why: "it makes the load over HTTP/2" },
+];
 
-const CONNECTIONS: [usize; 2] = [32, 256];
+/// What is measured: by what name, over what, and with how many connections.
+const CASES: [(&str, Over, usize); 5] = [
+    ("32 connections", Over::Clear, 32),
+    ("256 connections", Over::Clear, 256),
+    ("TLS, 32 connections", Over::Tls, 32),
+    ("TLS, whole handshakes", Over::Handshakes, 1),
+    ("TLS, HTTP/2, 10 connections of 100 streams", Over::Http2 { streams: 100 }, 10),
+];
 const SECONDS: u32 = 5;
 
 /// The host that both proxies route by.
@@ -35,11 +48,13 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
     command.arg(ANSWER).args(targets.map(|target| target.to_string()));
     let _targets = Server::start("targets", command)?;
 
+    let certificate = Certificate::new()?;
     let mut contenders = Vec::new();
     for (index, forebay) in forebays.iter().enumerate() {
-        contenders.push(start_forebay(forebay, index, targets)?);
+        contenders.push(start_forebay(forebay, index, targets, &certificate)?);
     }
-    contenders.push(start_haproxy(targets)?);
+    contenders.push(start_haproxy(targets, &certificate)?);
+    contenders.push(start_nginx(targets, &certificate)?);
     // One wine, to the host that is routed.
     let body = requests::wine(1)?.to_string();
     let request = Request { host: Some(HOST), path: "/invocations", body };
@@ -47,31 +62,70 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
         let address = contender.address;
         contender.server.wait_for(|_| request.send(address))?;
     }
-    report.tell_version(haproxy_version()?);
+    report.tell_version(version("haproxy", "-v")?);
+    report.tell_version(version("nginx", "-v")?);
 
     let contenders: Vec<&Contender> = contenders.iter().collect();
-    for connections in CONNECTIONS {
-        let load = Load { request: request.clone(), connections, seconds: SECONDS };
-        report.cases.push(measure(format!("{connections} connections"), &contenders, &load)?);
+    for (name, over, connections) in CASES {
+        let load = Load { over, request: request.clone(), connections, seconds: SECONDS };
+        report.cases.push(measure(name.to_owned(), &contenders, &load)?);
     }
     Ok(report)
 }
 
+/// A certificate of the host with a key of ECDSA on P-256, as PEM.
+struct Certificate {
+    folder: PathBuf,
+    chain: String,
+    key: String,
+}
+
+impl Certificate {
+    fn new() -> Result<Self, String> {
+        let folder = folder("certificate")?;
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        command.args(["-days", "30", "-subj", "/CN=a.example.com"]);
+        command.args(["-addext", &format!("subjectAltName=DNS:{HOST}")]);
+        command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("chain.pem"));
+        let output = command.output().map_err(|error| format!("cannot run openssl: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("openssl: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        let (chain, key) = (read(&folder.join("chain.pem"))?, read(&folder.join("key.pem"))?);
+        // HAProxy wants both in one file.
+        write(folder.join("both.pem"), &format!("{chain}{key}"))?;
+        Ok(Self { folder, chain, key })
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+}
+
 /// Starts the platform with one load balancer, and learns its address from the line that it prints when it is ready.
-fn start_forebay(forebay: &Forebay, index: usize, targets: [SocketAddr; 2]) -> Result<Contender, String> {
+fn start_forebay(
+    forebay: &Forebay,
+    index: usize,
+    targets: [SocketAddr; 2],
+    certificate: &Certificate,
+) -> Result<Contender, String> {
     let folder = folder(&format!("proxy-{index}"))?;
     let state = folder.join("state");
     let _ = fs::remove_dir_all(&state);
-    let manifest = write(folder.join("proxy.yaml"), &manifest(free_address()?.port(), targets))?;
+    let ports = [free_address()?.port(), free_address()?.port()];
+    let manifest = write(folder.join("proxy.yaml"), &manifest(ports, targets, certificate))?;
     let mut command = pinned(SERVER_CORE, &forebay.path);
     command.arg("up").arg(manifest).arg("--state-dir").arg(state);
     command.args(["--cores", "1", "--admin-port", "0", "--api-port", "0", "--output", "json"]);
     let mut server = Server::start(&forebay.name, command)?;
-    let (address, _) = server.wait_for(|server| {
+    let (mut address, _) = server.wait_for(|server| {
         let printed = server.printed()?;
         printed.lines().find_map(address_of).ok_or_else(|| io::Error::other("it is not ready"))
     })?;
-    Ok(Contender { name: forebay.name.clone(), server, address, start: None })
+    let [clear, secure] = ports.map(|port| SocketAddr::new(address.ip(), port));
+    address.set_port(clear.port());
+    Ok(Contender { name: forebay.name.clone(), server, address, secure: Some(secure), start: None })
 }
 
 /// The address in the line of JSON that `forebay up` prints.
@@ -82,25 +136,41 @@ fn address_of(line: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(endpoint["address"].as_str()?.parse().ok()?, port))
 }
 
-fn start_haproxy(targets: [SocketAddr; 2]) -> Result<Contender, String> {
-    let address = free_address()?;
+fn start_haproxy(targets: [SocketAddr; 2], certificate: &Certificate) -> Result<Contender, String> {
+    let addresses = [free_address()?, free_address()?];
     let path = folder("haproxy")?.join("haproxy.cfg");
-    let configuration = write(path, &haproxy_configuration(address, targets))?;
-    let mut command = pinned(SERVER_CORE, &haproxy()?);
+    let configuration = write(path, &haproxy_configuration(addresses, targets, certificate))?;
+    let mut command = pinned(SERVER_CORE, &program("haproxy")?);
     command.args(["-db", "-f"]).arg(configuration);
-    let server = Server::start("HAProxy", command)?;
-    Ok(Contender { name: "HAProxy".to_owned(), server, address, start: None })
+    started("HAProxy", command, addresses)
 }
 
-fn haproxy() -> Result<PathBuf, String> {
-    tools::find("haproxy").ok_or_else(|| "`haproxy` is missing".to_owned())
+fn start_nginx(targets: [SocketAddr; 2], certificate: &Certificate) -> Result<Contender, String> {
+    let addresses = [free_address()?, free_address()?];
+    let folder = folder("nginx")?;
+    let configuration =
+        write(folder.join("nginx.conf"), &nginx_configuration(&folder, addresses, targets, certificate))?;
+    let mut command = pinned(SERVER_CORE, &program("nginx")?);
+    command.arg("-c").arg(configuration).arg("-p").arg(folder);
+    started("nginx", command, addresses)
+}
+
+fn started(name: &str, command: Command, [address, secure]: [SocketAddr; 2]) -> Result<Contender, String> {
+    let server = Server::start(name, command)?;
+    Ok(Contender { name: name.to_owned(), server, address, secure: Some(secure), start: None })
+}
+
+fn program(name: &str) -> Result<PathBuf, String> {
+    tools::find(name).ok_or_else(|| format!("`{name}` is missing"))
 }
 
 /// `HAProxy version 2.6.12-1 …`
-fn haproxy_version() -> Result<String, String> {
-    let output = Command::new(haproxy()?).arg("-v").output().map_err(|error| format!("haproxy: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    Ok(said.lines().next().unwrap_or_default().to_owned())
+fn version(name: &str, flag: &str) -> Result<String, String> {
+    let output = Command::new(program(name)?).arg(flag).output();
+    let output = output.map_err(|error| format!("{name}: {error}"))?;
+    // nginx says it where errors go.
+    let said = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned())
 }
 
 fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
@@ -108,8 +178,17 @@ fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn manifest(port: u16, [one, two]: [SocketAddr; 2]) -> String {
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn manifest(
+    [clear, secure]: [u16; 2],
+    [one, two]: [SocketAddr; 2],
+    Certificate { chain, key, .. }: &Certificate,
+) -> String {
     let (one, two) = (one.port(), two.port());
+    let [chain, key] = [chain, key].map(|pem| json!(pem));
     format!(
         r#"apiVersion: v1
 kind: Service
@@ -123,15 +202,22 @@ subsets:
   - {{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {one}}}]}}
   - {{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {two}}}]}}
 ---
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/tls
+metadata: {{name: certificate}}
+stringData: {{tls.crt: {chain}, tls.key: {key}}}
+---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
   name: bench
   annotations:
     alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": {port}}}]'
+    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": {clear}}}, {{"HTTPS": {secure}}}]'
 spec:
   ingressClassName: alb
+  tls: [{{hosts: [{HOST}], secretName: certificate}}]
   defaultBackend: {{service: {{name: target, port: {{name: http}}}}}}
   rules:
     - host: {HOST}
@@ -140,7 +226,12 @@ spec:
     )
 }
 
-fn haproxy_configuration(address: SocketAddr, [one, two]: [SocketAddr; 2]) -> String {
+fn haproxy_configuration(
+    [clear, secure]: [SocketAddr; 2],
+    [one, two]: [SocketAddr; 2],
+    certificate: &Certificate,
+) -> String {
+    let certificate = certificate.file("both.pem");
     format!(
         "global
   nbthread 1
@@ -154,8 +245,9 @@ defaults
   option forwardfor
   http-reuse always
 frontend front
-  bind {address}
-  http-request set-header X-Forwarded-Proto http
+  bind {clear}
+  bind {secure} ssl crt {certificate} alpn h2,http/1.1
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   use_backend one if {{ req.hdr(host) -i {HOST} }}
   default_backend two
 backend one
@@ -166,6 +258,55 @@ backend two
   balance roundrobin
   server s1 {one}
   server s2 {two}
+"
+    )
+}
+
+fn nginx_configuration(
+    folder: &Path,
+    [clear, secure]: [SocketAddr; 2],
+    [one, two]: [SocketAddr; 2],
+    certificate: &Certificate,
+) -> String {
+    let (folder, chain, key) = (folder.display(), certificate.file("chain.pem"), certificate.file("key.pem"));
+    format!(
+        "daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  keepalive_requests 1000000000;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_certificate {chain};
+  ssl_certificate_key {key};
+  upstream targets {{ server {one}; server {two}; keepalive 256; keepalive_requests 1000000000; }}
+  server {{
+    listen {clear} default_server;
+    listen {secure} ssl http2 default_server;
+    server_name _;
+    location / {{ return 404; }}
+  }}
+  server {{
+    listen {clear};
+    listen {secure} ssl http2;
+    server_name {HOST};
+    location / {{
+      proxy_pass http://targets;
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header Connection '';
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+    }}
+  }}
+}}
 "
     )
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::contender::{Contender, measure};
 use super::http::Request;
-use super::load::Load;
+use super::load::{Load, Over};
 use super::peers::{self, Peer};
 use super::report::{Case, Report, median};
 use super::server::{Server, free_address, pinned};
@@ -156,7 +156,7 @@ impl Story {
             Ok(command)
         })?;
         let all: Vec<&Contender> = contenders.iter().chain([&limit]).collect();
-        let load = Load { request, connections: CONNECTIONS, seconds: SECONDS };
+        let load = Load { over: Over::Clear, request, connections: CONNECTIONS, seconds: SECONDS };
         let plural = if n_rows == 1 { "row" } else { "rows" };
         measure(format!("{}, {n_rows} {plural}", self.name), &all, &load)
     }
@@ -177,7 +177,7 @@ impl Story {
             starts.push(start.as_secs_f64());
             if starts.len() == STARTS {
                 let start = Some(Duration::from_secs_f64(median(starts)));
-                return Ok(Contender { name: name.to_owned(), server, address, start });
+                return Ok(Contender { name: name.to_owned(), server, address, secure: None, start });
             }
         }
     }
