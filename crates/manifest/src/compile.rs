@@ -15,7 +15,6 @@ mod inference;
 mod ingress;
 pub(crate) mod names;
 mod network;
-mod not_spoken;
 mod optimise;
 mod own_certificates;
 mod rules;
@@ -104,7 +103,6 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
             let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
             let mut own = Vec::new();
             own_certificates::replace(&mut here, &world, &mut own);
-            not_spoken::warn(&here, &world, &mut own);
             let asks_in_vain = |object: &ObjectRef| refused.contains(object);
             let is_refused = own.iter().any(Finding::is_error)
                 || here.sources.iter().any(asks_in_vain)

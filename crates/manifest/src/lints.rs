@@ -8,6 +8,7 @@ mod aws_limits;
 mod class_params;
 mod health_check_port_instance;
 mod health_check_timeout;
+mod http2_in_clear;
 mod metrics_public;
 mod nlb_access_log;
 mod nlb_backend_protocol;
@@ -46,6 +47,7 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     ssl_redirect::check,
     action_unused::check,
     tls_unused::check,
+    http2_in_clear::check,
     rule_shadowed::check,
     token_weak::check,
     metrics_public::check,

@@ -1,8 +1,12 @@
-//! HTTP/2 (RFC 9113). Frames, compression of fields and flow control are the `h2` crate's; what a client may cost, and what
-//! a request has to be before anybody sees it, is decided here, and is the same as in HTTP/1.1.
+//! HTTP/2 (RFC 9113). Frames, compression of fields and flow control are the `h2` crate's; what the other side may cost, and
+//! what a request or an answer has to be before anybody sees it, is decided here, and is the same as in HTTP/1.1.
 
+pub(crate) mod client;
+mod incoming;
 mod messages;
 mod meter;
+mod progress;
+mod sending;
 pub(crate) mod server;
 
 /// What a client begins an HTTP/2 connection with (RFC 9113 §3.4).

@@ -8,6 +8,7 @@
 mod body;
 mod budget;
 mod clock;
+mod connect;
 mod cores;
 mod deadline;
 pub mod descriptors;
@@ -20,6 +21,7 @@ mod handler;
 mod limits;
 mod listener;
 mod message;
+mod outgoing;
 mod pace;
 mod rejection;
 mod server;
@@ -32,23 +34,27 @@ pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use budget::{Budget, Grant};
 pub use bytes::{Bytes, BytesMut};
 pub use clock::recently;
+pub use connect::{ConnectError, connect};
 pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
 pub use gate::{Crowding, Gate};
+pub use h1::client::ClientConnection;
 pub use h1::client::upgrade::Switch;
-pub use h1::client::{ClientConnection, ConnectError, Outgoing, SendError};
+pub use h2::client::Http2Connection;
 pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};
 pub use limits::{Amount, Limit, LimitError, Limits};
 pub use listener::{BindError, bind, port_owner};
 pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, WhenSent};
+pub use outgoing::{Outgoing, SendError};
 pub use rejection::Rejection;
 pub use server::{LiveLimits, accept, serve, serve_tls};
 pub use stay::{Place, Stay};
 pub use stream::Stream;
 pub use tls::{
-    Authorities, Certificates, Identity, KeyRing, LiveTls, ServerTls, TlsError, TlsSettings, TlsVersion,
+    Authorities, Certificates, ClientTls, Identity, KeyRing, LiveTls, ServerTls, TlsError, TlsSettings,
+    TlsVersion,
 };
 pub use upgrade::{Upgrade, Upgraded};
 

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::tls::HTTP2;
+
 /// An open connection.
 #[derive(Debug)]
 pub enum Stream {
@@ -27,12 +29,18 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// What both sides agreed to speak when TLS was opened (RFC 7301).
+    #[must_use]
+    pub fn agreed_protocol(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+
     /// Whether both sides agreed on HTTP/2 when TLS was opened.
     pub(crate) fn agreed_on_http2(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice()),
-        }
+        self.agreed_protocol() == Some(HTTP2)
     }
 
     /// Has the connection end in a reset once it is dropped.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use certificates::Certificates;
-pub use client::Authorities;
+pub use client::{Authorities, ClientTls};
 pub use identity::{Identity, KeyRing};
 pub use server::{LiveTls, ServerTls, TlsSettings, TlsVersion};
 
@@ -32,13 +32,19 @@ pub enum TlsError {
     /// The certificate of an authority is none.
     #[error("the authority cannot be used: {0}")]
     Authority(String),
+    /// What a server is to prove is no name.
+    #[error("no server can have this name: {0}")]
+    Name(String),
     /// Of what is wanted nothing is spoken here.
     #[error("no TLS can be spoken with these settings: {0}")]
     Settings(rustls::Error),
 }
 
 /// What is spoken inside TLS (RFC 7301).
-const HTTP1: &str = "http/1.1";
+pub(crate) const HTTP1: &str = "http/1.1";
+
+/// The same, of HTTP/2 (RFC 9113 §3.2).
+pub(crate) const HTTP2: &[u8] = b"h2";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())

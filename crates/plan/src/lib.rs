@@ -27,6 +27,7 @@ mod observed;
 mod pattern;
 mod request_head;
 mod route;
+mod spoken;
 pub mod suggest;
 mod target_group;
 mod tls_policy;
@@ -41,6 +42,7 @@ pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, normalise_host};
 pub use route::{Decision, RuleTrial, Verdict, route, tried};
+pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};
 pub use target_group::{
     CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, ProtocolVersion, Replay, ServicePort,
     ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,

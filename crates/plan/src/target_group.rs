@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::{Attributes, Protocol, Tags};
+use crate::{Attributes, Protocol, Tags, TargetTrust};
 
 /// A set of targets that answer the same requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct TargetGroup {
     pub protocol: Protocol,
     /// HTTP version spoken with the targets; `None` for a Network Load Balancer.
     pub protocol_version: Option<ProtocolVersion>,
+    /// Whom to believe that it is a target, where TLS is spoken; everybody where nobody is named.
+    pub trust: Option<TargetTrust>,
     /// Node port (0 when none was given out) or target port (1 when it is only named).
     pub port: u16,
     /// Address family of the targets.

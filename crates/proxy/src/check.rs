@@ -1,69 +1,126 @@
 //! Health checks: one question to one target ("Health checks for your target groups", ALB user guide).
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use net::{Body, ClientConnection, ConnectError, Fields, Method, Outgoing};
+use net::{Body, Bytes, ConnectError, Fields, Method, Outgoing, Response, StatusCode};
 use plan::health::{CheckResult, Reason};
-use plan::{HealthCheck, HealthCheckPort, Matcher};
+use plan::{CodeSet, HealthCheck, HealthCheckPort, Matcher};
+
+use crate::speech::Speech;
 
 /// Asks a target how it is. Takes no longer than the check's timeout.
-pub(crate) async fn check(target: SocketAddr, check: &HealthCheck) -> CheckResult {
+pub(crate) async fn check(target: SocketAddr, check: &HealthCheck, speech: &Speech) -> CheckResult {
     let port = match check.port {
         HealthCheckPort::TrafficPort => target.port(),
         HealthCheckPort::Port(port) => port,
     };
-    let asked = tokio::time::timeout(check.timeout, ask(SocketAddr::new(target.ip(), port), check));
+    let question = Question { address: SocketAddr::new(target.ip(), port), check, speech };
+    let asked = tokio::time::timeout(check.timeout, question.ask());
     asked.await.unwrap_or_else(|_| failure(Reason::Timeout, "Request timed out".to_owned()))
 }
 
-async fn ask(address: SocketAddr, check: &HealthCheck) -> CheckResult {
-    let connection = match ClientConnection::open(address, check.timeout).await {
-        Ok(connection) => connection,
-        Err(error @ ConnectError::Refused { .. }) => {
-            return failure(Reason::FailedHealthChecks, error.to_string());
-        }
-        Err(ConnectError::TimedOut { .. }) => {
-            return failure(Reason::Timeout, "Request timed out".to_owned());
-        }
-    };
-    match &check.matcher {
-        Matcher::Connection => CheckResult::Success,
-        // Asking in HTTP/2 is not built yet: that the port takes connections is all that can be said.
-        Matcher::Grpc(_) => CheckResult::Success,
-        Matcher::Http(codes) => {
-            let path = check.path.as_deref().unwrap_or("/");
-            match get(connection, address, path, check.timeout).await {
-                Ok(status) if codes.contains(status) => CheckResult::Success,
-                Ok(status) => failure(
-                    Reason::ResponseCodeMismatch,
-                    format!(
-                        "Health checks failed with these codes: [{status}] (path {path}, expected {})",
-                        codes.as_str()
-                    ),
-                ),
-                Err(description) => {
-                    failure(Reason::FailedHealthChecks, format!("Health checks failed: {description}"))
-                }
+struct Question<'a> {
+    address: SocketAddr,
+    check: &'a HealthCheck,
+    speech: &'a Speech,
+}
+
+impl Question<'_> {
+    async fn ask(&self) -> CheckResult {
+        let timeout = self.check.timeout;
+        let (kind, codes, answered) = match &self.check.matcher {
+            Matcher::Connection => {
+                return match self.speech.open_stream(self.address, None, timeout).await {
+                    Ok(_) => CheckResult::Success,
+                    Err(error) => unopened(&error),
+                };
+            }
+            Matcher::Http(codes) => ("codes", codes, self.get().await),
+            Matcher::Grpc(codes) => ("gRPC status codes", codes, self.call().await),
+        };
+        match answered {
+            Ok(code) if codes.contains(code) => CheckResult::Success,
+            Ok(code) => failure(Reason::ResponseCodeMismatch, self.mismatch(kind, code, codes)),
+            Err(Unanswered::Unopened(error)) => unopened(&error),
+            Err(Unanswered::Other(problem)) => {
+                failure(Reason::FailedHealthChecks, format!("Health checks failed: {problem}"))
             }
         }
     }
+
+    fn mismatch(&self, kind: &str, code: u16, codes: &CodeSet) -> String {
+        let (path, expected) = (self.path(), codes.as_str());
+        format!("Health checks failed with these {kind}: [{code}] (path {path}, expected {expected})")
+    }
+
+    /// The status of a GET.
+    async fn get(&self) -> Result<u16, Unanswered> {
+        let response = self.send(&Method::GET, &[], Body::Empty).await?;
+        Ok(response.status.as_u16())
+    }
+
+    /// The status of a call of gRPC with an empty message, which any method can read ("gRPC over HTTP2").
+    async fn call(&self) -> Result<u16, Unanswered> {
+        const EMPTY_MESSAGE: &[u8] = &[0; 5];
+        let content_type = [("content-type", "application/grpc")];
+        let body = Bytes::from_static(EMPTY_MESSAGE).into();
+        let mut response = self.send(&Method::POST, &content_type, body).await?;
+        if response.status != StatusCode::OK {
+            let status = response.status.as_u16();
+            return Err(Unanswered::Other(format!("HTTP status {status} is no answer of gRPC")));
+        }
+        // A call that comes to nothing has its status where others have it behind the answer.
+        if let Some(status) = grpc_status(&response.fields) {
+            return Ok(status);
+        }
+        let mut n_bytes = 0;
+        while let Some(piece) = response.body.chunk().await {
+            n_bytes += piece.map_err(|error| Unanswered::Other(error.to_string()))?.len();
+            if n_bytes > ANSWER_BYTES {
+                return Err(Unanswered::Other("the answer does not end".to_owned()));
+            }
+        }
+        let status = response.body.take_trailers().as_ref().and_then(grpc_status);
+        status.ok_or_else(|| Unanswered::Other("the answer has no grpc-status".to_owned()))
+    }
+
+    /// Asks over a connection of its own, which is closed afterwards.
+    async fn send(&self, method: &Method, more: &[(&str, &str)], body: Body) -> Result<Response, Unanswered> {
+        let timeout = self.check.timeout;
+        let link = self.speech.open(self.address, timeout).await.map_err(Unanswered::Unopened)?;
+        let mut fields = Fields::new();
+        fields.push("host", self.address.to_string());
+        fields.push("user-agent", "ELB-HealthChecker/2.0");
+        for (name, value) in more {
+            fields.push(name, value);
+        }
+        let outgoing = Outgoing { method, target: self.path(), fields: &fields, body, timeout };
+        link.send(outgoing, drop).await.map_err(|error| Unanswered::Other(error.to_string()))
+    }
+
+    fn path(&self) -> &str {
+        self.check.path.as_deref().unwrap_or("/")
+    }
 }
 
-/// The status of a GET. The connection is closed afterwards.
-async fn get(
-    connection: ClientConnection,
-    address: SocketAddr,
-    path: &str,
-    timeout: Duration,
-) -> Result<u16, String> {
-    let mut fields = Fields::new();
-    fields.push("host", address.to_string());
-    fields.push("user-agent", "ELB-HealthChecker/2.0");
-    let outgoing =
-        Outgoing { method: &Method::GET, target: path, fields: &fields, body: Body::Empty, timeout };
-    let response = connection.send(outgoing, drop).await.map_err(|error| error.to_string())?;
-    Ok(response.status.as_u16())
+/// Bytes of an answer that are read to find its status.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Why a target said nothing of how it is.
+enum Unanswered {
+    Unopened(ConnectError),
+    Other(String),
+}
+
+fn grpc_status(fields: &Fields) -> Option<u16> {
+    fields.text("grpc-status")?.parse().ok()
+}
+
+fn unopened(error: &ConnectError) -> CheckResult {
+    match error {
+        ConnectError::TimedOut { .. } => failure(Reason::Timeout, "Request timed out".to_owned()),
+        _ => failure(Reason::FailedHealthChecks, error.to_string()),
+    }
 }
 
 fn failure(reason: Reason, description: String) -> CheckResult {

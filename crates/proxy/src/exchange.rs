@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use net::{Body, Connection, Crowding, End, Fields, Handler, Method, Rejection, Request, Response, Sent};
-use plan::{Condition, HeaderFields, RequestHead, Values, normalise_host};
+use net::{
+    Body, Connection, Crowding, End, Fields, Handler, Method, Rejection, Request, Response, Sent, Version,
+};
+use plan::{Asked, Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
 
 use crate::access_log::{self, Line};
@@ -211,10 +213,16 @@ async fn route(
     };
     let rules = &listener.snapshot.listener;
     match listener.action(&plan::route(rules, &head)) {
-        // Targets are spoken with in HTTP/1.1, which has no trailers that a call could end with.
-        WorkerAction::Forward(_) if request.is_grpc() => Err(respond::to(Reason::TARGET_VERSION)),
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
+            let asked = Asked {
+                is_http2: request.version == Version::HTTP_2,
+                is_grpc: request.is_grpc(),
+                method: request.method.as_str(),
+            };
+            if !group.group.speech.version().is_some_and(|version| version.can_say(&asked)) {
+                return Err(respond::to(Reason::TARGET_VERSION));
+            }
             forward::forward(slot, exchange, group, request).await
         }
         WorkerAction::Redirect(redirect) => {

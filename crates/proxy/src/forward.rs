@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use net::{
-    Body, BodyError, Bytes, ClientConnection, ConnectError, LOADING, Method, Outgoing, Request, Response,
-    SendError, StatusCode, Switch,
+    Body, BodyError, ConnectError, LOADING, Method, Outgoing, Request, Response, SendError, StatusCode,
+    Switch,
 };
 use plan::Replay;
 use tokio::time::Instant;
@@ -17,15 +17,14 @@ use crate::headers;
 use crate::listener::ListenerSlot;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
+use crate::replay::{Pace, Replayable};
 use crate::respond::{self, OwnAnswer, Reason};
+use crate::speech::Link;
 use crate::target::InFlight;
 use crate::websocket::{self, Switched};
 
 /// How often one request is sent, at most.
 const ATTEMPTS: usize = 4;
-
-/// A request body up to this size is read whole before it is sent, so that it can be sent again.
-const REPLAY_BYTES: usize = 1 << 20;
 
 /// An answer up to this size is read whole before it is passed on, where that allows asking again.
 const HELD_ANSWER_BYTES: u64 = 64 * 1024;
@@ -54,8 +53,11 @@ pub(crate) async fn forward(
         request.fields.push("upgrade", headers::WEBSOCKET);
     }
     exchange.forwarded(&request.fields);
-    let may_be_sent_again = is_repeatable(group.group.replay, &request.method);
-    let prepared = Replayable::prepare(std::mem::take(&mut request.body), may_be_sent_again).await;
+    let pace = match group.group.speech.is_http2() {
+        true => Pace::AsItComes,
+        false => Pace::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
+    };
+    let prepared = Replayable::prepare(std::mem::take(&mut request.body), pace).await;
     let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {
@@ -73,7 +75,10 @@ pub(crate) async fn forward(
         exchange.in_flight = Some(InFlight::begin(&target.shared, listener.worker.index));
         let attempt_at = Attempt { target: &target, group: &choice.group, request: &request, exchange };
         let failure = match attempt_at.ask(&mut body, settings.idle_timeout).await {
-            Some(Ok(response)) => return Ok(response),
+            Some(Ok(response)) => {
+                body.settle();
+                return Ok(response);
+            }
             Some(Err(failure)) => failure,
             None => break,
         };
@@ -84,12 +89,16 @@ pub(crate) async fn forward(
         choice.has_failed = true;
         let may_go_on = attempt < ATTEMPTS || choice.may_wait();
         let may_replay = may_replay(&failure, choice.group.group.replay, &request.method);
+        // A target that has not looked at a request may do so over another connection.
+        let is_at_fault = !matches!(failure, Failure::Sent(SendError::NotProcessed));
         refusal = Some(failure.into_answer());
         if !may_go_on || !may_replay {
             break;
         }
         choice.group.group.metrics.retries.inc();
-        choice.tried.push(target.shared.address());
+        if is_at_fault {
+            choice.tried.push(target.shared.address());
+        }
     }
     exchange.in_flight = None;
     Err(refusal.unwrap_or_else(|| respond::to(Reason::NO_TARGETS)))
@@ -158,7 +167,7 @@ impl Attempt<'_> {
     /// Asks the target; `None` when the body is gone. A target may close a connection that is kept at the very moment at
     /// which it is used again, which says nothing about the target: what may be repeated goes to it over a new one.
     async fn ask(mut self, body: &mut Replayable, timeout: Duration) -> Option<Result<Response, Failure>> {
-        if let Some(kept) = self.target.take_idle() {
+        if let Some(kept) = self.target.take_kept() {
             let answer = self.ask_over(kept, body.next()?, timeout).await;
             let is_stale = matches!(answer, Err(Failure::Sent(SendError::Closed { was_used: true })));
             let replay = self.group.group.replay;
@@ -167,8 +176,7 @@ impl Attempt<'_> {
             }
             self.group.group.metrics.retries.inc();
         }
-        let opened = ClientConnection::open(self.target.shared.address(), CONNECT_TIMEOUT).await;
-        Some(match opened {
+        Some(match self.target.open(CONNECT_TIMEOUT).await {
             Ok(connection) => self.ask_over(connection, body.next()?, timeout).await,
             Err(error) => Err(Failure::NotSent(error)),
         })
@@ -176,7 +184,7 @@ impl Attempt<'_> {
 
     async fn ask_over(
         &mut self,
-        connection: ClientConnection,
+        connection: Link,
         body: Body,
         timeout: Duration,
     ) -> Result<Response, Failure> {
@@ -219,9 +227,8 @@ impl Attempt<'_> {
 /// Takes in as much of an answer as may still be replaced by another: of our own replicas all of a small one.
 async fn begin_answer(response: &mut Response, is_ours: bool) -> Result<(), Failure> {
     if is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
-        let held = std::mem::take(&mut response.body).collect(usize::MAX).await;
-        response.body = held.map_err(|_| Failure::Sent(SendError::Truncated))?.into();
-        return Ok(());
+        let held = response.body.gather(usize::MAX).await;
+        return held.map_err(|_| Failure::Sent(SendError::Truncated));
     }
     response.body.begin().await.map_err(|error| Failure::of_answer(&error))
 }
@@ -235,9 +242,11 @@ fn is_loading(response: &Response) -> bool {
 /// Whether a request may be sent to another target after this failure (RFC 9110 §9.2.2).
 fn may_replay(failure: &Failure, replay: Replay, method: &Method) -> bool {
     match failure {
-        Failure::NotSent(_) | Failure::NotReady(_) => true,
+        Failure::NotSent(_) | Failure::NotReady(_) | Failure::Sent(SendError::NotProcessed) => true,
         Failure::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable(replay, method),
-        Failure::Sent(SendError::TimedOut | SendError::Malformed(_) | SendError::Body(_)) => false,
+        Failure::Sent(
+            SendError::TimedOut | SendError::Malformed(_) | SendError::Unsayable | SendError::Body(_),
+        ) => false,
     }
 }
 
@@ -262,47 +271,15 @@ impl Failure {
             Self::NotReady(response) => return respond::loading(response),
             Self::NotSent(ConnectError::Refused { .. }) => Reason::TARGET_UNREACHABLE,
             Self::NotSent(ConnectError::TimedOut { .. }) => Reason::TARGET_CONNECT_TIMEOUT,
-            Self::Sent(SendError::Closed { .. } | SendError::Truncated) => Reason::TARGET_CLOSED,
+            Self::NotSent(ConnectError::Handshake { .. }) => Reason::TARGET_TLS,
+            Self::NotSent(ConnectError::NoHttp2 { .. }) => Reason::TARGET_MALFORMED,
+            Self::Sent(SendError::Closed { .. } | SendError::Truncated | SendError::NotProcessed) => {
+                Reason::TARGET_CLOSED
+            }
+            Self::Sent(SendError::Unsayable) => Reason::TARGET_VERSION,
             Self::Sent(SendError::TimedOut) => Reason::TARGET_TIMEOUT,
             Self::Sent(SendError::Malformed(_)) => Reason::TARGET_MALFORMED,
             Self::Sent(SendError::Body(error)) => Reason::of_client_body(&error),
         })
-    }
-}
-
-/// A request body that can be sent again, if it is small enough to be kept.
-enum Replayable {
-    Kept(Bytes),
-    Once(Option<Body>),
-}
-
-impl Replayable {
-    /// Keeps a body that is short. One that does not say how long it is is waited for only where it may be sent again.
-    async fn prepare(mut body: Body, may_be_sent_again: bool) -> Result<Self, BodyError> {
-        let is_kept = match body.remaining() {
-            Some(remaining) => remaining <= REPLAY_BYTES as u64,
-            None => may_be_sent_again,
-        };
-        if is_kept {
-            body.gather(REPLAY_BYTES + 1).await?;
-        }
-        Ok(match body {
-            Body::Empty => Self::Kept(Bytes::new()),
-            Body::Full(bytes) => Self::Kept(bytes),
-            Body::Stream(_) => Self::Once(Some(body)),
-        })
-    }
-
-    /// Whether it can be sent as often as it takes.
-    fn is_kept(&self) -> bool {
-        matches!(self, Self::Kept(_))
-    }
-
-    /// The body for the next attempt; `None` when it is gone.
-    fn next(&mut self) -> Option<Body> {
-        match self {
-            Self::Kept(bytes) => Some(bytes.clone().into()),
-            Self::Once(body) => body.take(),
-        }
     }
 }

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::check;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Group, Snapshot};
+use crate::speech::Speech;
 use crate::target::SharedTarget;
 
 /// What is known of every target that is watched. The load is not known here.
@@ -48,6 +49,7 @@ struct Watcher {
 struct Watched {
     target: Arc<SharedTarget>,
     check: HealthCheck,
+    speech: Speech,
     tracker: Tracker,
     /// The check that is under way, or waits until it is due.
     checking: AbortHandle,
@@ -107,12 +109,14 @@ impl Watcher {
         for group in &snapshot.groups {
             for target in &group.targets {
                 let watched = match before.remove(&target.key) {
-                    Some(kept) if kept.check == group.health_check => kept,
+                    Some(kept) if kept.check == group.health_check && kept.speech == group.check_speech => {
+                        kept
+                    }
                     Some(kept) => {
                         kept.checking.abort();
-                        self.begin(target, &group.health_check, kept.tracker)
+                        self.begin(target, group, kept.tracker)
                     }
-                    None => self.begin(target, &group.health_check, Tracker::default()),
+                    None => self.begin(target, group, Tracker::default()),
                 };
                 self.watched.insert(target.key.clone(), watched);
             }
@@ -120,11 +124,12 @@ impl Watcher {
         before.into_values().for_each(|gone| gone.checking.abort());
     }
 
-    fn begin(&mut self, target: &Arc<SharedTarget>, check: &HealthCheck, tracker: Tracker) -> Watched {
+    fn begin(&mut self, target: &Arc<SharedTarget>, group: &Group, tracker: Tracker) -> Watched {
+        let (check, speech) = (group.health_check.clone(), group.check_speech.clone());
         let due = Instant::now();
-        let checking = self.checks.spawn_local(check_at(due, Arc::clone(target), check.clone()));
-        let (target, check) = (Arc::clone(target), check.clone());
-        Watched { target, check, tracker, checking, due, is_ejected: false }
+        let checking = check_at(due, Arc::clone(target), check.clone(), speech.clone());
+        let checking = self.checks.spawn_local(checking);
+        Watched { target: Arc::clone(target), check, speech, tracker, checking, due, is_ejected: false }
     }
 
     /// Takes in what a check brought, and has the next one wait for its time: checks begin at a fixed rate. Returns whether
@@ -180,13 +185,19 @@ impl Watcher {
 impl Watched {
     fn check_at(&mut self, due: Instant, checks: &mut JoinSet<(TargetKey, CheckResult)>) {
         self.due = due;
-        self.checking = checks.spawn_local(check_at(due, Arc::clone(&self.target), self.check.clone()));
+        let check = check_at(due, Arc::clone(&self.target), self.check.clone(), self.speech.clone());
+        self.checking = checks.spawn_local(check);
     }
 }
 
 /// One check of one target, at its time.
-async fn check_at(due: Instant, target: Arc<SharedTarget>, check: HealthCheck) -> (TargetKey, CheckResult) {
+async fn check_at(
+    due: Instant,
+    target: Arc<SharedTarget>,
+    check: HealthCheck,
+    speech: Speech,
+) -> (TargetKey, CheckResult) {
     tokio::time::sleep_until(due).await;
-    let result = check::check(target.address(), &check).await;
+    let result = check::check(target.address(), &check, &speech).await;
     (target.key.clone(), result)
 }

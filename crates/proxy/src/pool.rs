@@ -1,18 +1,22 @@
-//! A target as one worker sees it, with the idle connections that the worker keeps to it.
+//! A target as one worker sees it, with the connections that the worker keeps to it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::ClientConnection;
+use net::{ClientConnection, ConnectError};
 use tokio::time::Instant;
 
+use crate::multiplexed::Multiplexed;
+use crate::speech::{Link, Speech};
 use crate::target::SharedTarget;
 
-/// A target with this worker's idle connections to it.
+/// A target with this worker's connections to it.
 pub(crate) struct WorkerTarget {
     pub(crate) shared: Arc<SharedTarget>,
+    pub(crate) speech: Speech,
     idle: RefCell<Vec<(ClientConnection, Instant)>>,
+    multiplexed: Multiplexed,
 }
 
 /// Idle connections kept per target and worker.
@@ -24,19 +28,36 @@ const POOL_AGE: Duration = Duration::from_secs(50);
 // === impl WorkerTarget ===
 
 impl WorkerTarget {
-    pub(crate) fn new(shared: &Arc<SharedTarget>) -> Self {
-        Self { shared: Arc::clone(shared), idle: RefCell::default() }
+    pub(crate) fn new(shared: &Arc<SharedTarget>, speech: &Speech) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            speech: speech.clone(),
+            idle: RefCell::default(),
+            multiplexed: Multiplexed::default(),
+        }
     }
 
-    /// An idle connection that is still open.
-    pub(crate) fn take_idle(&self) -> Option<ClientConnection> {
+    /// A connection that is kept, is still open and can carry a request.
+    pub(crate) fn take_kept(&self) -> Option<Link> {
+        if self.speech.is_http2() {
+            return self.multiplexed.find().map(Link::Http2);
+        }
         let mut idle = self.idle.borrow_mut();
         while let Some((connection, since)) = idle.pop() {
             if net::recently() < since + POOL_AGE && connection.is_open() {
-                return Some(connection);
+                return Some(Link::Http1(connection));
             }
         }
         None
+    }
+
+    /// A connection where none is kept.
+    pub(crate) async fn open(&self, timeout: Duration) -> Result<Link, ConnectError> {
+        let address = self.shared.address();
+        if self.speech.is_http2() {
+            return self.multiplexed.get(&self.speech, address, timeout).await.map(Link::Http2);
+        }
+        self.speech.open(address, timeout).await
     }
 
     /// Keeps a connection for the next request.
@@ -51,5 +72,6 @@ impl WorkerTarget {
     pub(crate) fn sweep(&self) {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|(connection, since)| since.elapsed() < POOL_AGE && connection.is_open());
+        self.multiplexed.sweep(POOL_AGE);
     }
 }

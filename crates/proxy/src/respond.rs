@@ -66,17 +66,19 @@ reasons! {
     REDIRECT = 0 "redirect"
         "A rule's action is a redirect.";
     TARGET_CLOSED = 502 "target-closed"
-        "The target closed the connection without an answer, or within it.";
+        "The target closed the connection, or ended the request's stream, without an answer or within it.";
     TARGET_CONNECT_TIMEOUT = 504 "target-connect-timeout"
         "The target did not take the connection in time.";
     TARGET_MALFORMED = 502 "target-malformed"
         "What the target sent is no HTTP response.";
-    TARGET_VERSION = 464 "target-version"
-        "The request is a call of gRPC, and the target group is spoken with in HTTP/1.1, which has no place for its answer.";
     TARGET_TIMEOUT = 504 "target-timeout"
         "The target did not answer in time.";
+    TARGET_TLS = 502 "target-tls"
+        "No TLS came about with the target in 10 s: it speaks none, no HTTP/2 inside it, or is not who it has to be.";
     TARGET_UNREACHABLE = 502 "target-unreachable"
         "The target takes no connection.";
+    TARGET_VERSION = 464 "target-version"
+        "The request cannot be said in the version of HTTP that the target group speaks: a call of gRPC in HTTP1, a request of HTTP/1.1 in HTTP2 or GRPC, another method than POST in GRPC.";
     TOO_MANY_FORWARDED_FOR = 463 "too-many-forwarded-for"
         "`X-Forwarded-For` names more than 30 addresses.";
 }

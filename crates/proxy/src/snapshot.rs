@@ -12,6 +12,7 @@ use plan::{
 use tokio::sync::Notify;
 
 use crate::metrics::{GroupMetrics, Metrics};
+use crate::speech::Speech;
 use crate::target::SharedTarget;
 use crate::tls::ListenerTls;
 
@@ -71,6 +72,10 @@ pub(crate) struct Group {
     pub(crate) minimum_healthy: MinimumHealthy,
     pub(crate) deregistration_delay: Duration,
     pub(crate) replay: Replay,
+    /// What is spoken with the targets.
+    pub(crate) speech: Speech,
+    /// What is spoken with them to find out how they are.
+    pub(crate) check_speech: Speech,
     pub(crate) targets: Vec<Arc<SharedTarget>>,
     /// When targets last came or went.
     changed: Instant,
@@ -158,6 +163,11 @@ impl Group {
             minimum_healthy: MinimumHealthy::of(attributes),
             deregistration_delay: attributes.seconds(attributes::DEREGISTRATION_DELAY).unwrap_or_default(),
             replay: target_group.replay,
+            speech: Speech::new(target_group.spoken(), before.map(|before| &before.speech)),
+            check_speech: Speech::new(
+                target_group.spoken_in_checks(),
+                before.map(|before| &before.check_speech),
+            ),
             targets,
             changed,
             metrics: metrics.group(&load_balancer.name, &target_group.key),

@@ -4,12 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
 use net::{Connection, DrainWatch, LiveLimits, Stay, Stream};
+use tokio::io::split;
 use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::forward::CONNECT_TIMEOUT;
 use crate::listener::ListenerSlot;
-use crate::pool::WorkerTarget;
 use crate::relay::{Carried, relay};
 use crate::target::InFlight;
 
@@ -48,13 +48,15 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, st
     let listener = slot.current();
     let Some(group) = listener.default_group() else { return };
     let mut tried = Vec::new();
-    let (mut server, target) = loop {
+    let (server, target) = loop {
         let Some(target) = group.choose(&tried, &listener.worker.random, true) else {
             debug!(peer = %connection.peer, "no target takes a connection");
             return;
         };
-        if let Some(server) = connect(&target).await {
-            break (server, target);
+        let (speech, address) = (&target.speech, target.shared.address());
+        match speech.open_stream(address, client.agreed_protocol(), CONNECT_TIMEOUT).await {
+            Ok(server) => break (server, target),
+            Err(error) => debug!(%error, "a target is passed over"),
         }
         target.shared.report_unreachable();
         tried.push(target.shared.address());
@@ -64,18 +66,18 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, st
     // The plan of the moment of arrival is not kept: a flow may outlive many.
     drop(listener);
     let carried = Carried::default();
-    match client {
-        Stream::Plain(mut client) => {
+    // The two halves of a plain socket are there without more.
+    match (client, server) {
+        (Stream::Plain(mut client), Stream::Plain(mut server)) => {
             relay(client.split(), server.split(), &carried, idle_timeout, stay).await;
         }
-        tls => relay(tokio::io::split(tls), server.split(), &carried, idle_timeout, stay).await,
+        (client, Stream::Plain(mut server)) => {
+            relay(split(client), server.split(), &carried, idle_timeout, stay).await;
+        }
+        (Stream::Plain(mut client), server) => {
+            relay(client.split(), split(server), &carried, idle_timeout, stay).await;
+        }
+        (client, server) => relay(split(client), split(server), &carried, idle_timeout, stay).await,
     }
     drop((in_flight, open));
-}
-
-async fn connect(target: &WorkerTarget) -> Option<TcpStream> {
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target.shared.address())).await;
-    let stream = connecting.ok()?.ok()?;
-    let _ = stream.set_nodelay(true);
-    Some(stream)
 }

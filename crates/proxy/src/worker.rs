@@ -124,16 +124,17 @@ impl Listeners {
     }
 
     fn follow(&mut self, snapshot: &Snapshot) {
-        self.targets = snapshot
-            .groups
-            .iter()
-            .flat_map(|group| &group.targets)
-            .map(|target| {
-                let kept =
-                    self.targets.get(&target.key).filter(|kept| Arc::ptr_eq(&kept.shared, target)).cloned();
-                (target.key.clone(), kept.unwrap_or_else(|| Rc::new(WorkerTarget::new(target))))
+        let targets = snapshot.groups.iter().flat_map(|group| {
+            group.targets.iter().map(|target| {
+                let is_same = |kept: &&Rc<WorkerTarget>| {
+                    Arc::ptr_eq(&kept.shared, target) && kept.speech == group.speech
+                };
+                let kept = self.targets.get(&target.key).filter(is_same).cloned();
+                let worker_target = kept.unwrap_or_else(|| Rc::new(WorkerTarget::new(target, &group.speech)));
+                (target.key.clone(), worker_target)
             })
-            .collect();
+        });
+        self.targets = targets.collect();
         let before = std::mem::take(&mut self.known);
         for snapshot in &snapshot.listeners {
             let current = WorkerListener::new(snapshot, &self.targets, &self.metrics, &self.worker);

@@ -225,6 +225,7 @@ mod tests {
             target_type: plan::TargetType::Ip,
             protocol: plan::Protocol::Tcp,
             protocol_version: None,
+            trust: None,
             port,
             ip_address_type: plan::TargetAddressType::Ipv4,
             target_control_port: None,

@@ -183,6 +183,7 @@ fn target_group(
         target_type: TargetType::Ip,
         protocol: Protocol::Http,
         protocol_version: Some(ProtocolVersion::Http1),
+        trust: None,
         port: group_port(TargetType::Ip, port),
         ip_address_type: address_type(backend),
         target_control_port: None,

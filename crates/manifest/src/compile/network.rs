@@ -376,6 +376,7 @@ impl Network<'_> {
             target_type,
             protocol,
             protocol_version: None,
+            trust: None,
             port: group_port(target_type, port),
             ip_address_type: address_type(backend),
             target_control_port: None,

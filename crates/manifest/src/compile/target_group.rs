@@ -80,6 +80,7 @@ impl Source<'_> {
             target_type,
             protocol,
             protocol_version: Some(version),
+            trust: None,
             port: group_port(target_type, self.port),
             ip_address_type,
             target_control_port,

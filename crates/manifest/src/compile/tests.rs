@@ -230,9 +230,9 @@ fn batcher_logger_and_args_are_options_of_the_model_server() {
 }
 
 #[test]
-fn what_is_not_spoken_with_targets_is_said_where_it_is_asked_for() {
-    let said = |ingress: &str, service: &str| -> Vec<String> {
-        let manifests = format!(
+fn what_is_spoken_with_targets_is_what_is_asked_for() {
+    let compiled_of = |ingress: &str, service: &str| {
+        compiled(&format!(
             "apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {{name: a, annotations: {{{ingress}}}}}
@@ -243,28 +243,32 @@ kind: Service
 metadata: {{name: api, annotations: {{{service}}}}}
 spec: {{type: NodePort, ports: [{{port: 80}}]}}
 "
-        );
-        let findings = compiled(&manifests).findings_here.into_iter();
-        let show = |finding: Finding| {
-            let object = finding.object.map(|object| object.kind).unwrap_or_default();
-            format!("{object} {:?} {}: {}", finding.severity, finding.code, &finding.message[..24])
-        };
-        findings.map(show).collect()
+        ))
+    };
+    let spoken = |ingress: &str, service: &str| {
+        let compiled = compiled_of(ingress, service);
+        let findings: Vec<&str> = compiled.findings_here.iter().map(|finding| finding.code).collect();
+        assert_eq!(findings, Vec::<&str>::new());
+        let group = &compiled.plan.load_balancers[0].target_groups[0];
+        format!("{:?}, checks {:?}", group.spoken(), group.spoken_in_checks())
     };
     let version = |version: &str| format!("alb.ingress.kubernetes.io/backend-protocol-version: {version}");
     let tls = "alb.ingress.kubernetes.io/backend-protocol: HTTPS";
-    assert_eq!(
-        said(&version("GRPC"), ""),
-        ["Ingress Warning protocol-unsupported: gRPC is not carried by a"]
-    );
-    assert_eq!(
-        said("", &version("HTTP2")),
-        ["Service Warning protocol-unsupported: targets are spoken with "]
-    );
-    assert_eq!(said(tls, ""), ["Ingress Warning protocol-unsupported: targets are spoken with "]);
-    assert_eq!(said(&version("HTTP1"), ""), Vec::<String>::new());
+    let show = |version: &str, tls: &str| {
+        let spoken = format!("Spoken {{ version: Some({version}), tls: {tls} }}");
+        format!("{spoken}, checks {spoken}")
+    };
+    assert_eq!(spoken("", ""), show("Http1", "None"));
+    assert_eq!(spoken(&version("GRPC"), ""), show("Grpc", "None"));
+    assert_eq!(spoken("", &version("HTTP2")), show("Http2", "None"));
+    assert_eq!(spoken(tls, ""), show("Http1", "Some(Unverified)"));
     // What the Service says counts more.
-    assert_eq!(said(&version("GRPC"), &version("HTTP1")), Vec::<String>::new());
+    assert_eq!(spoken(&version("GRPC"), &version("HTTP1")), show("Http1", "None"));
+    let only_checks = "alb.ingress.kubernetes.io/healthcheck-protocol: HTTPS";
+    assert_eq!(
+        spoken(only_checks, ""),
+        "Spoken { version: Some(Http1), tls: None }, checks Spoken { version: Some(Http1), tls: Some(Unverified) }"
+    );
     let network = compiled(
         "apiVersion: v1
 kind: Service
@@ -276,7 +280,8 @@ metadata:
 spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ports: [{port: 443}]}
 ",
     );
-    let [finding] = network.findings_here.as_slice() else { panic!("{:?}", network.findings_here) };
-    assert!(finding.message.starts_with("targets are passed bytes without TLS"), "{}", finding.message);
-    assert_eq!(finding.severity, Severity::Warning);
+    assert_eq!(network.findings_here, []);
+    let group = &network.plan.load_balancers[0].target_groups[0];
+    assert_eq!(format!("{:?}", group.spoken()), "Spoken { version: None, tls: Some(Unverified) }");
+    assert_eq!(format!("{:?}", group.spoken_in_checks()), "Spoken { version: None, tls: None }");
 }

@@ -118,6 +118,7 @@ table! {
     CERTIFICATE_ISSUED = Info "certificate-issued": "A certificate that the local authority is to issue.";
     FIELD_NO_EFFECT = Info "field-no-effect": "A field that is understood and has no effect here yet.";
     HEALTHCHECK_TIMEOUT_FIXED = Info "healthcheck-timeout-fixed" "FB010": "A health check timeout that older AWS controllers ignore.";
+    HTTP2_IN_CLEAR = Info "http2-in-clear": "Targets of HTTP/2 behind a listener without TLS, which speaks HTTP/1.1 only on AWS.";
     KIND_IGNORED = Info "kind-ignored": "Objects of a kind that has no effect here.";
     METRICS_PUBLIC = Info "metrics-public": "Metrics that everybody can read.";
     NLB_BACKEND_PROTOCOL = Info "nlb-backend-protocol" "FB007": "A backend protocol that a Network Load Balancer does not know.";

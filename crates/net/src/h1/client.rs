@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tokio::net::TcpStream;
 
+use crate::connect::{ConnectError, connect};
 use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, ResponseHead};
 use crate::h1::io::{Io, IoBody};
 use crate::h1::writer::{self, Transfer, WriteError};
-use crate::{Authorities, Body, BodyError, BodyStream, Fields, Response, Stream};
+use crate::outgoing::{HEAD_LIMIT, Outgoing, SendError};
+use crate::tls::{Authorities, ClientTls, HTTP1};
+use crate::{Body, BodyError, BodyStream, Response};
 
 pub(crate) mod upgrade;
 
@@ -26,67 +28,11 @@ pub struct ClientConnection {
     is_used: bool,
 }
 
-/// Why a connection could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The server, or the network, said no.
-    #[error("cannot connect to {address}: {problem}")]
-    Refused {
-        /// The server.
-        address: SocketAddr,
-        /// What the system said.
-        problem: io::Error,
-    },
-    /// Nobody answered in time.
-    #[error("{address} did not accept a connection in time")]
-    TimedOut {
-        /// The server.
-        address: SocketAddr,
-    },
-}
-
-/// Why a request got no response.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The server closed the connection, or reset it, before the first byte of a response.
-    #[error("the server closed the connection without an answer")]
-    Closed {
-        /// Whether earlier requests had used the connection, so that the server may simply have closed an idle one.
-        was_used: bool,
-    },
-    /// The server closed the connection within a response.
-    #[error("the server closed the connection within its answer")]
-    Truncated,
-    /// No response came in time.
-    #[error("the server did not answer in time")]
-    TimedOut,
-    /// What came is no response.
-    #[error("the server's answer is no HTTP: {0}")]
-    Malformed(&'static str),
-    /// The request's own body did not come to its end.
-    #[error("the request's body did not come to its end: {0}")]
-    Body(BodyError),
-}
-
-/// A request to send. `fields` are sent as they are, but for those of framing.
-pub struct Outgoing<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// Path and query.
-    pub target: &'a str,
-    /// Header fields, `Host` among them.
-    pub fields: &'a Fields,
-    /// The body.
-    pub body: Body,
-    /// How long the server may be silent.
-    pub timeout: Duration,
-}
-
 /// Room for a field that is copied into the request, on average.
 const COPIED_FIELD_BYTES: usize = 48;
 
 /// Bytes of a response's head.
-const HEAD_LIMIT: usize = 32 * 1024;
+const HEAD_BYTES: usize = HEAD_LIMIT as usize;
 
 impl ClientConnection {
     /// Opens a connection.
@@ -94,37 +40,38 @@ impl ClientConnection {
     /// # Errors
     /// When the server refuses it or does not answer within `timeout`.
     pub async fn open(address: SocketAddr, timeout: Duration) -> Result<Self, ConnectError> {
-        Self::open_with(address, timeout, async |stream| Ok(Stream::Plain(stream))).await
+        Self::open_in(address, None, timeout).await
     }
 
     /// Opens a connection inside TLS to a server that has to prove `name` to one of the authorities.
     ///
     /// # Errors
-    /// When the server refuses it, is not who it should be, or does not answer within `timeout`.
+    /// When the server refuses it, is not who it should be, or does not answer in time.
     pub async fn open_tls(
         address: SocketAddr,
         name: &str,
         authorities: &Authorities,
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        Self::open_with(address, timeout, async |stream| authorities.connect(stream, name).await).await
+        let refused = |error| {
+            let problem = io::Error::new(io::ErrorKind::InvalidInput, error);
+            ConnectError::Handshake { address, problem }
+        };
+        let tls = ClientTls::verifying(name, authorities).map_err(refused)?;
+        Self::open_in(address, Some(&tls), timeout).await
     }
 
-    async fn open_with(
+    /// Opens a connection, inside TLS if some is given.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn open_in(
         address: SocketAddr,
+        tls: Option<&ClientTls>,
         timeout: Duration,
-        secure: impl AsyncFnOnce(TcpStream) -> io::Result<Stream>,
     ) -> Result<Self, ConnectError> {
-        let connecting = tokio::time::timeout(timeout, async {
-            let stream = TcpStream::connect(address).await?;
-            let _ = stream.set_nodelay(true);
-            secure(stream).await
-        });
-        match connecting.await {
-            Ok(Ok(stream)) => Ok(Self { io: Rc::new(Io::new(stream, timeout)), is_used: false }),
-            Ok(Err(problem)) => Err(ConnectError::Refused { address, problem }),
-            Err(_) => Err(ConnectError::TimedOut { address }),
-        }
+        let stream = connect(address, tls, Some(HTTP1.as_bytes()), timeout).await?;
+        Ok(Self { io: Rc::new(Io::new(stream, timeout)), is_used: false })
     }
 
     /// Whether the server still holds the connection open, as far as the system has heard.
@@ -351,8 +298,8 @@ impl ResponseReading<'_> {
         let end = self.scan.find_end(buffer.unread());
         let end = end.map_err(|rejection| SendError::Malformed(rejection.reason))?;
         match end {
-            Some(1..=HEAD_LIMIT) => {}
-            None if buffer.unread().len() < HEAD_LIMIT => return Ok(None),
+            Some(1..=HEAD_BYTES) => {}
+            None if buffer.unread().len() < HEAD_BYTES => return Ok(None),
             _ => return Err(SendError::Malformed("a head longer than 32 KiB")),
         }
         let end = end.unwrap_or_default();
@@ -364,7 +311,7 @@ impl ResponseReading<'_> {
 }
 
 /// The body of an answer to HEAD: it has no bytes, and a length if the server told one.
-struct UnsentBody(Option<u64>);
+pub(crate) struct UnsentBody(pub(crate) Option<u64>);
 
 impl BodyStream for UnsentBody {
     fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {

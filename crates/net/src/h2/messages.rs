@@ -7,7 +7,7 @@ use crate::clock;
 use crate::fields::is_field_content;
 use crate::h1::head;
 use crate::rejection::Rejection;
-use crate::{Fields, Limits, Response, Target};
+use crate::{Fields, Limits, Outgoing, Response, Target};
 
 /// A request's head, as far as everybody must agree on it.
 #[derive(Debug)]
@@ -71,6 +71,29 @@ pub(super) fn request_head(request: http::request::Parts, limits: &Limits) -> Re
     let n_bytes = fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + target.len();
     let target = Target::new(target);
     Ok(RequestHead { method: request.method, target, fields, length, n_bytes: n_bytes as u64 })
+}
+
+/// The head of a request to a server, with `Host` in its new place (RFC 9113 §8.3.1); `None` where there is no way to say it.
+/// That trailers are taken is said of every request: servers of gRPC look for it ("gRPC over HTTP2").
+pub(super) fn outgoing_head(request: &Outgoing<'_>, is_tls: bool) -> Option<http::Request<()>> {
+    let uri = http::Uri::builder()
+        .scheme(if is_tls { "https" } else { "http" })
+        .authority(request.fields.get("host")?)
+        .path_and_query(request.target)
+        .build();
+    let mut head = http::Request::new(());
+    *head.method_mut() = request.method.clone();
+    *head.uri_mut() = uri.ok()?;
+    *head.version_mut() = Version::HTTP_2;
+    let mut headers = header_map(request.fields);
+    headers.remove("host");
+    headers.remove("content-length");
+    headers.insert("te", HeaderValue::from_static("trailers"));
+    if let Some(length @ 1..) = request.body.remaining() {
+        headers.insert("content-length", length.into());
+    }
+    *head.headers_mut() = headers;
+    Some(head)
 }
 
 /// The head of a response. What belongs to a connection of HTTP/1.1 stays behind (RFC 9113 §8.2.2).

@@ -1,5 +1,5 @@
-//! The stream under HTTP/2, with an eye on its frames: those that cost us work and a client nothing are counted, and a
-//! client that sends too many of them is not read any further.
+//! The stream under HTTP/2, with an eye on its frames: those that cost us work and the other side nothing are counted, and
+//! one that sends too many of them is not read any further.
 
 use std::cell::Cell;
 use std::io;
@@ -48,6 +48,8 @@ pub(super) struct Meter {
     n_window_updates: Cell<u64>,
     /// Bytes that were ever written.
     written: Cell<u64>,
+    /// Whether streams that are taken back are too many at some point.
+    counts_resets: bool,
 }
 
 /// Where in a frame the next byte belongs.
@@ -73,11 +75,11 @@ impl Meter {
         self.has_frames.get()
     }
 
-    /// Whether the client has sent more than anybody needs.
+    /// Whether the other side has sent more than anybody needs.
     pub(super) fn is_flooded(&self) -> bool {
         let window_updates = u64::from(MOST_IDLE_FRAMES) + self.written.get() / BYTES_PER_WINDOW_UPDATE;
         self.n_idle_frames.get() > MOST_IDLE_FRAMES
-            || self.n_resets.get() > MOST_RESETS
+            || (self.counts_resets && self.n_resets.get() > MOST_RESETS)
             || self.n_window_updates.get() > window_updates
     }
 
@@ -111,7 +113,17 @@ impl Meter {
 // === impl Metered ===
 
 impl<S> Metered<S> {
-    pub(super) fn new(stream: S) -> (Self, Rc<Meter>) {
+    /// A client's stream.
+    pub(super) fn of_client(stream: S) -> (Self, Rc<Meter>) {
+        Self::new(stream, Place::Preface(PREFACE.len()), true)
+    }
+
+    /// A server's stream, which begins with a frame. That it takes requests back costs it more than us.
+    pub(super) fn of_server(stream: S) -> (Self, Rc<Meter>) {
+        Self::new(stream, Place::Head([0; FRAME_HEAD], 0), false)
+    }
+
+    fn new(stream: S, place: Place, counts_resets: bool) -> (Self, Rc<Meter>) {
         let now = clock::recently();
         let meter = Rc::new(Meter {
             last_read: Cell::new(now),
@@ -121,8 +133,9 @@ impl<S> Metered<S> {
             n_resets: Cell::new(0),
             n_window_updates: Cell::new(0),
             written: Cell::new(0),
+            counts_resets,
         });
-        (Self { stream, place: Place::Preface(PREFACE.len()), meter: Rc::clone(&meter) }, meter)
+        (Self { stream, place, meter: Rc::clone(&meter) }, meter)
     }
 
     fn look_at(&mut self, mut bytes: &[u8]) {
@@ -216,7 +229,7 @@ mod tests {
 
     /// Counts however the bytes are cut.
     fn counted(frames: &[Vec<u8>], piece: usize) -> (u32, u32) {
-        let (mut metered, meter) = Metered::new(());
+        let (mut metered, meter) = Metered::of_client(());
         let bytes = [PREFACE, &frames.concat()].concat();
         bytes.chunks(piece).for_each(|piece| metered.look_at(piece));
         (meter.n_idle_frames.get(), meter.n_resets.get())
@@ -245,7 +258,7 @@ mod tests {
         use tokio::io::AsyncReadExt as _;
         let pings = vec![frame(6, 0, b"12345678"); 5_000].concat();
         let bytes = [PREFACE, &pings].concat();
-        let (mut metered, meter) = Metered::new(bytes.as_slice());
+        let (mut metered, meter) = Metered::of_client(bytes.as_slice());
         let mut buffer = [0; 256];
         let mut n_read = 0;
         while !meter.is_flooded() {

@@ -1,28 +1,29 @@
 //! Driving a client's connection: each stream is a request, answered by a task of its own.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use h2::{Ping, PingPong, Reason, RecvStream};
 use http::{Method, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use crate::deadline::Deadline;
+use crate::h2::incoming::Incoming;
 use crate::h2::messages::{self, RequestHead};
 use crate::h2::meter::{Meter, Metered};
+use crate::h2::progress::Progress;
+use crate::h2::sending::{Sending, Unsent};
 use crate::message::{End, Sent};
 use crate::pace::Pace;
 use crate::server::LAST_HANDSHAKE;
-use crate::{
-    Body, BodyError, BodyStream, Connection, Fields, Handler, Limits, Place, Request, Response, Stay,
-};
+use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay};
 use crate::{clock, upgrade};
 
 /// Bytes of a body that may come before anybody reads them.
@@ -48,7 +49,7 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     stay: Stay,
 ) {
     let Stay { mut drain, place } = stay;
-    let (stream, meter) = Metered::new(stream);
+    let (stream, meter) = Metered::of_client(stream);
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))
@@ -219,7 +220,7 @@ impl Stream {
             Err(rejection) => (Method::GET, handler.reject(rejection, &self.connection)),
             Ok(head) => {
                 let method = head.method.clone();
-                progress.received.set(head.n_bytes);
+                progress.n_bytes.set(head.n_bytes);
                 let request = begin_request(head, &body, self.connection, &self.limits, &progress);
                 let Some(response) = self.until_taken_back(handler.handle(request)).await else {
                     return debug!(peer = %self.connection.peer, "the client left before its answer");
@@ -235,7 +236,7 @@ impl Stream {
         let when_sent = response.when_sent.take();
         let (sent, end) = self.send(response, &method).await;
         if let Some(when_sent) = when_sent {
-            when_sent(Sent { received: progress.received.get(), sent, end });
+            when_sent(Sent { received: progress.n_bytes.get(), sent, end });
         }
         if end == End::Whole {
             let _ = tokio::time::timeout(LONGEST_LINGER, linger(&body)).await;
@@ -266,99 +267,25 @@ impl Stream {
             head.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
         let is_whole = !has_body || matches!(response.body, Body::Empty);
         let Ok(stream) = self.respond.send_response(head, is_whole) else { return (0, End::ClientLeft) };
-        let mut sent = names_and_values as u64;
+        let names_and_values = names_and_values as u64;
         if is_whole {
-            return (sent, End::Whole);
+            return (names_and_values, End::Whole);
         }
-        let mut outgoing = Outgoing { stream, deadline: Deadline::new(self.limits.idle_timeout) };
-        let end = outgoing.send_body(response.body, self.limits.idle_timeout, &mut sent).await;
-        (sent, end)
-    }
-}
-
-/// The body of an answer on its way.
-struct Outgoing {
-    stream: SendStream<Bytes>,
-    deadline: Deadline,
-}
-
-impl Outgoing {
-    async fn send_body(&mut self, mut body: Body, patience: Duration, sent: &mut u64) -> End {
-        loop {
-            let piece = poll_fn(|cx| match body.poll_chunk(cx) {
-                Poll::Ready(piece) => Poll::Ready(Ok(piece)),
-                Poll::Pending => self.stream.poll_reset(cx).map(|_| Err(End::ClientLeft)),
-            });
-            let sending = match piece.await {
-                Err(end) => return end,
-                Ok(Some(Ok(bytes))) => {
-                    let is_last = matches!(body, Body::Empty);
-                    match self.send_bytes(bytes, is_last, patience, sent).await {
-                        Ok(()) if is_last => return End::Whole,
-                        sending => sending,
-                    }
-                }
-                Ok(Some(Err(error))) => {
-                    debug!(%error, "an answer broke off");
-                    self.stream.send_reset(Reason::INTERNAL_ERROR);
-                    return End::Broken;
-                }
-                Ok(None) => return self.finish(body.take_trailers(), sent),
-            };
-            if let Err(end) = sending {
-                return end;
+        let (mut sending, progress) = (Sending::new(stream, self.limits.idle_timeout), Progress::default());
+        let end = match sending.send(response.body, &progress).await {
+            Ok(()) => End::Whole,
+            Err(Unsent::Left) => End::ClientLeft,
+            Err(Unsent::Stalled) => {
+                sending.stream.send_reset(Reason::CANCEL);
+                End::ClientLeft
             }
-        }
-    }
-
-    /// Sends bytes as the client takes them.
-    async fn send_bytes(
-        &mut self,
-        mut bytes: Bytes,
-        is_last: bool,
-        patience: Duration,
-        sent: &mut u64,
-    ) -> Result<(), End> {
-        while !bytes.is_empty() {
-            self.stream.reserve_capacity(bytes.len());
-            self.deadline.set(patience);
-            let room = poll_fn(|cx| self.poll_room(cx)).await?;
-            let part = bytes.split_to(room.min(bytes.len()));
-            let n_bytes = part.len() as u64;
-            let is_end = is_last && bytes.is_empty();
-            self.stream.send_data(part, is_end).map_err(|_| End::ClientLeft)?;
-            *sent += n_bytes;
-        }
-        Ok(())
-    }
-
-    /// How many bytes the client takes; an error when it takes none for too long, or has left.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, End>> {
-        loop {
-            match self.stream.capacity() {
-                0 => match self.stream.poll_capacity(cx) {
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(End::ClientLeft)),
-                    Poll::Pending => {
-                        ready!(self.deadline.poll(cx));
-                        self.stream.send_reset(Reason::CANCEL);
-                        return Poll::Ready(Err(End::ClientLeft));
-                    }
-                },
-                room => return Poll::Ready(Ok(room)),
+            Err(Unsent::Body(error)) => {
+                debug!(peer = %self.connection.peer, %error, "an answer broke off");
+                sending.stream.send_reset(Reason::INTERNAL_ERROR);
+                End::Broken
             }
-        }
-    }
-
-    fn finish(&mut self, trailers: Option<Fields>, sent: &mut u64) -> End {
-        let finished = match trailers {
-            Some(trailers) => {
-                *sent += trailers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() as u64;
-                self.stream.send_trailers(messages::header_map(&trailers))
-            }
-            None => self.stream.send_data(Bytes::new(), true),
         };
-        if finished.is_ok() { End::Whole } else { End::ClientLeft }
+        (names_and_values + progress.n_bytes.get(), end)
     }
 }
 
@@ -394,91 +321,10 @@ fn begin_request(
     let version = Version::HTTP_2;
     let mut request = Request { method, target, version, fields, body: Body::Empty, connection };
     if !body.borrow().is_end_stream() {
+        let mut incoming = Incoming::new(Rc::clone(body), length, limits.idle_timeout, Rc::clone(progress));
         // A call of gRPC may have its messages when there are any.
-        let pace = (!request.is_grpc()).then(|| Pace::new(limits));
-        request.body = Body::Stream(Box::new(Incoming {
-            stream: Rc::clone(body),
-            remaining: length,
-            trailers: None,
-            patience: limits.idle_timeout,
-            deadline: Deadline::new(limits.idle_timeout),
-            is_waiting: false,
-            pace,
-            progress: Rc::clone(progress),
-        }));
+        incoming.pace = (!request.is_grpc()).then(|| Pace::new(limits));
+        request.body = Body::Stream(Box::new(incoming));
     }
     request
-}
-
-/// How far a request and its answer are.
-#[derive(Debug, Default)]
-struct Progress {
-    received: Cell<u64>,
-    /// Whether the answer has begun: then the rest of the body may come as the two of them please.
-    is_answered: Cell<bool>,
-}
-
-/// The body of a request.
-struct Incoming {
-    stream: Rc<RefCell<RecvStream>>,
-    remaining: Option<u64>,
-    trailers: Option<Fields>,
-    patience: Duration,
-    deadline: Deadline,
-    is_waiting: bool,
-    pace: Option<Pace>,
-    progress: Rc<Progress>,
-}
-
-impl BodyStream for Incoming {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let mut stream = self.stream.borrow_mut();
-        let piece = match stream.poll_data(cx) {
-            Poll::Ready(None) => match stream.poll_trailers(cx) {
-                Poll::Ready(Ok(trailers)) => {
-                    self.trailers = trailers.map(|trailers| messages::fields_of(&trailers));
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            },
-            Poll::Ready(Some(piece)) => Poll::Ready(piece),
-            Poll::Pending => Poll::Pending,
-        };
-        match piece {
-            Poll::Ready(Ok(bytes)) => {
-                self.is_waiting = false;
-                let n_bytes = bytes.len() as u64;
-                self.progress.received.set(self.progress.received.get() + n_bytes);
-                if self.pace.as_mut().is_some_and(|pace| pace.came(bytes.len())) {
-                    return Poll::Ready(Some(Err(BodyError::TimedOut)));
-                }
-                self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(n_bytes));
-                let _ = stream.flow_control().release_capacity(bytes.len());
-                Poll::Ready(Some(Ok(bytes)))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(match error.reason() {
-                Some(Reason::PROTOCOL_ERROR) => {
-                    BodyError::Malformed("it is not as long as `content-length` says")
-                }
-                _ => BodyError::Closed,
-            }))),
-            Poll::Pending => {
-                if !std::mem::replace(&mut self.is_waiting, true) {
-                    let pace = self.pace.as_mut().filter(|_| !self.progress.is_answered.get());
-                    let patience = pace.map_or(Duration::MAX, Pace::wait);
-                    self.deadline.set(self.patience.min(patience));
-                }
-                self.deadline.poll(cx).map(|()| Some(Err(BodyError::TimedOut)))
-            }
-        }
-    }
-
-    fn remaining(&self) -> Option<u64> {
-        self.remaining
-    }
-
-    fn take_trailers(&mut self) -> Option<Fields> {
-        self.trailers.take()
-    }
 }

@@ -1,22 +1,36 @@
 //! The client's side of a handshake.
 
+use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{HTTP1, TlsError, provider};
+use super::{HTTP1, HTTP2, TlsError, provider};
 use crate::Stream;
 
 /// Whom a client believes.
 #[derive(Clone)]
 pub struct Authorities {
-    connector: TlsConnector,
+    config: Arc<ClientConfig>,
+}
+
+/// How a client speaks TLS with one kind of servers. All clones, on whatever core, resume each other's sessions.
+#[derive(Clone)]
+pub struct ClientTls {
+    /// What the server has to prove; nothing where it need not prove anything.
+    name: Option<ServerName<'static>>,
+    /// One for each thing that is spoken inside, so that no connection makes one of its own.
+    for_bytes: Arc<ClientConfig>,
+    for_http1: Arc<ClientConfig>,
+    for_http2: Arc<ClientConfig>,
 }
 
 // === impl Authorities ===
@@ -36,16 +50,121 @@ impl Authorities {
         let verifier = verifier.map_err(|error| TlsError::Authority(error.to_string()))?;
         let config = ClientConfig::builder_with_provider(provider());
         let config = config.with_safe_default_protocol_versions().map_err(TlsError::Unusable)?;
-        let mut config = config.with_webpki_verifier(verifier).with_no_client_auth();
-        config.alpn_protocols = vec![HTTP1.into()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { config: Arc::new(config.with_webpki_verifier(verifier).with_no_client_auth()) })
+    }
+}
+
+// === impl ClientTls ===
+
+impl ClientTls {
+    /// Speaks with servers that prove this name to one of the authorities.
+    ///
+    /// # Errors
+    /// When no server can have that name.
+    pub fn verifying(name: &str, authorities: &Authorities) -> Result<Self, TlsError> {
+        let name =
+            ServerName::try_from(name.to_owned()).map_err(|error| TlsError::Name(error.to_string()))?;
+        Ok(Self::new(Some(name), &authorities.config))
     }
 
-    /// The client's side of a handshake with a server that has to prove this name.
-    pub(crate) async fn connect(&self, stream: TcpStream, name: &str) -> io::Result<Stream> {
-        let name = ServerName::try_from(name.to_owned());
-        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let stream = self.connector.connect(name, stream).await?;
-        Ok(Stream::Tls(Box::new(stream.into())))
+    /// Speaks with whatever server answers, whatever it shows: what is said is hidden from those who only listen. No name
+    /// is asked for, so that one connection serves all hosts.
+    #[must_use]
+    pub fn unverified() -> Self {
+        static SHARED: LazyLock<ClientTls> = LazyLock::new(|| {
+            let config = ClientConfig::builder_with_provider(provider());
+            let config = config.with_safe_default_protocol_versions().expect("the provider speaks TLS");
+            let config = config.dangerous().with_custom_certificate_verifier(Arc::new(BelievesAll));
+            ClientTls::new(None, &Arc::new(config.with_no_client_auth()))
+        });
+        SHARED.clone()
+    }
+
+    fn new(name: Option<ServerName<'static>>, config: &Arc<ClientConfig>) -> Self {
+        let speaking = |protocol: &[u8]| {
+            // What a session is resumed from is shared by the copies.
+            let mut config = ClientConfig::clone(config);
+            config.alpn_protocols = vec![protocol.to_vec()];
+            Arc::new(config)
+        };
+        Self {
+            name,
+            for_bytes: Arc::clone(config),
+            for_http1: speaking(HTTP1.as_bytes()),
+            for_http2: speaking(HTTP2),
+        }
+    }
+
+    /// The client's side of a handshake. The server has to agree on HTTP/2 where that is to be spoken, because it could be
+    /// taken for something else otherwise.
+    pub(crate) async fn open(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+        protocol: Option<&[u8]>,
+    ) -> io::Result<Stream> {
+        let config = match protocol {
+            None => Arc::clone(&self.for_bytes),
+            Some(HTTP2) => Arc::clone(&self.for_http2),
+            Some(protocol) if protocol == HTTP1.as_bytes() => Arc::clone(&self.for_http1),
+            Some(other) => {
+                let mut config = ClientConfig::clone(&self.for_bytes);
+                config.alpn_protocols = vec![other.to_vec()];
+                Arc::new(config)
+            }
+        };
+        let name = self.name.clone().unwrap_or(ServerName::IpAddress(address.into()));
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        let stream = Stream::Tls(Box::new(stream.into()));
+        if protocol == Some(HTTP2) && !stream.agreed_on_http2() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the server does not offer HTTP/2"));
+        }
+        Ok(stream)
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Believes every server, as load balancers of AWS do ("Target groups", ALB user guide). That a server holds the key of a
+/// certificate that nobody vouches for says nothing, so that is not looked at either: old and odd certificates do.
+#[derive(Debug)]
+struct BelievesAll;
+
+impl ServerCertVerifier for BelievesAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
     }
 }

@@ -3,9 +3,11 @@
 
 mod balancing;
 mod broken;
+mod http2_targets;
 mod network;
 mod plans;
 mod requests;
+mod secure_targets;
 mod tls;
 mod websocket;
 mod world;

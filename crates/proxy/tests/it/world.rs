@@ -160,6 +160,7 @@ pub(crate) fn group(key: &str, targets: &[SocketAddr]) -> TargetGroup {
         target_type: TargetType::Ip,
         protocol: Protocol::Http,
         protocol_version: Some(ProtocolVersion::Http1),
+        trust: None,
         port: 80,
         ip_address_type: TargetAddressType::Ipv4,
         target_control_port: None,
@@ -297,6 +298,16 @@ impl Client {
         self.send(Method::POST, "a.example.com", target, body.into(), &[]).await
     }
 
+    /// Asks with more patience than others have.
+    pub(crate) async fn send_within(
+        &self,
+        patience: Duration,
+        target: &str,
+    ) -> Result<Answer, net::SendError> {
+        let (method, body) = (Method::GET, Body::Empty);
+        self.send_patiently(method, "a.example.com", target, body, &[], patience).await
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -304,6 +315,18 @@ impl Client {
         target: &str,
         body: Body,
         more: &[(&str, &str)],
+    ) -> Result<Answer, net::SendError> {
+        self.send_patiently(method, host, target, body, more, Duration::from_secs(10)).await
+    }
+
+    async fn send_patiently(
+        &self,
+        method: Method,
+        host: &str,
+        target: &str,
+        body: Body,
+        more: &[(&str, &str)],
+        timeout: Duration,
     ) -> Result<Answer, net::SendError> {
         let kept = self.idle.borrow_mut().take().filter(ClientConnection::is_open);
         let connection = match kept {
@@ -315,7 +338,6 @@ impl Client {
         for (name, value) in more {
             fields.push(name, value);
         }
-        let timeout = Duration::from_secs(10);
         let outgoing = Outgoing { method: &method, target, fields: &fields, body, timeout };
         let idle = Rc::clone(&self.idle);
         let response =

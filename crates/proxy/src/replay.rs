@@ -1,0 +1,229 @@
+//! Request bodies that can be sent again.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use net::{Body, BodyError, BodyStream, Bytes, Fields};
+
+/// A request body up to this size can be sent again.
+const REPLAY_BYTES: usize = 1 << 20;
+
+/// A request body that can be sent again, if it is small enough to be kept.
+pub(crate) enum Replayable {
+    /// All of it is there.
+    Kept(Bytes),
+    /// What came of it so far is kept, and goes out as it comes.
+    Recorded(Rc<RefCell<Recording>>),
+    /// It goes out once.
+    Once(Option<Body>),
+}
+
+/// When a body goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// A short one is waited for, so that its length can be told; one that does not say how long it is only where it may be
+    /// sent again.
+    Whole {
+        /// Whether it may.
+        may_be_sent_again: bool,
+    },
+    /// As it comes: it may be one side of a talk.
+    AsItComes,
+}
+
+// === impl Replayable ===
+
+impl Replayable {
+    pub(crate) async fn prepare(mut body: Body, pace: Pace) -> Result<Self, BodyError> {
+        let is_waited_for = match (pace, body.remaining()) {
+            (Pace::AsItComes, _) => false,
+            (Pace::Whole { .. }, Some(remaining)) => remaining <= REPLAY_BYTES as u64,
+            (Pace::Whole { may_be_sent_again }, None) => may_be_sent_again,
+        };
+        if is_waited_for {
+            body.gather(REPLAY_BYTES + 1).await?;
+        }
+        Ok(match body {
+            Body::Empty => Self::Kept(Bytes::new()),
+            Body::Full(bytes) => Self::Kept(bytes),
+            Body::Stream(_) if pace == Pace::AsItComes => Self::Recorded(Rc::new(RefCell::new(body.into()))),
+            Body::Stream(_) => Self::Once(Some(body)),
+        })
+    }
+
+    /// Whether it can be sent as often as it takes.
+    pub(crate) fn is_kept(&self) -> bool {
+        match self {
+            Self::Kept(_) => true,
+            Self::Recorded(recording) => recording.borrow().kept.is_some(),
+            Self::Once(_) => false,
+        }
+    }
+
+    /// The body for the next attempt; `None` when it is gone.
+    pub(crate) fn next(&mut self) -> Option<Body> {
+        match self {
+            Self::Kept(bytes) => Some(bytes.clone().into()),
+            Self::Recorded(recording) => recording.borrow().kept.is_some().then(|| {
+                let recording = Rc::clone(recording);
+                Body::Stream(Box::new(Playback { recording, next: 0 }))
+            }),
+            Self::Once(body) => body.take(),
+        }
+    }
+
+    /// Forgets what was kept: there will be no other attempt.
+    pub(crate) fn settle(self) {
+        if let Self::Recorded(recording) = self {
+            recording.borrow_mut().kept = None;
+        }
+    }
+}
+
+/// A body and what came of it.
+pub(crate) struct Recording {
+    body: Body,
+    /// The pieces so far; `None` once they are too many to keep.
+    kept: Option<Vec<Bytes>>,
+    /// Memory that they take.
+    n_kept_bytes: usize,
+    has_ended: bool,
+    trailers: Option<Fields>,
+}
+
+impl From<Body> for Recording {
+    fn from(body: Body) -> Self {
+        Self { body, kept: Some(Vec::new()), n_kept_bytes: 0, has_ended: false, trailers: None }
+    }
+}
+
+impl Recording {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let piece = ready!(self.body.poll_chunk(cx));
+        match &piece {
+            Some(Ok(bytes)) => self.keep(bytes),
+            Some(Err(_)) => {}
+            None => {
+                self.has_ended = true;
+                self.trailers = self.body.take_trailers();
+            }
+        }
+        Poll::Ready(piece)
+    }
+
+    fn keep(&mut self, bytes: &Bytes) {
+        // Bodies may come byte by byte.
+        self.n_kept_bytes += bytes.len() + size_of::<Bytes>();
+        match &mut self.kept {
+            Some(kept) if self.n_kept_bytes <= REPLAY_BYTES => kept.push(bytes.clone()),
+            _ => self.kept = None,
+        }
+    }
+}
+
+/// One attempt's reading of a recording: from its beginning, and then as it goes on.
+struct Playback {
+    recording: Rc<RefCell<Recording>>,
+    next: usize,
+}
+
+impl BodyStream for Playback {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let mut recording = self.recording.borrow_mut();
+        let kept = recording.kept.as_ref().and_then(|kept| kept.get(self.next)).cloned();
+        let piece = match kept {
+            Some(bytes) => Some(Ok(bytes)),
+            None => ready!(recording.poll_next(cx)),
+        };
+        self.next += usize::from(matches!(piece, Some(Ok(_))));
+        Poll::Ready(piece)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        let recording = self.recording.borrow();
+        let to_play = recording.kept.iter().flatten().skip(self.next).map(|bytes| bytes.len() as u64);
+        recording.body.remaining().map(|to_come| to_come + to_play.sum::<u64>())
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.recording.borrow().trailers.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    /// Pieces that come one by one.
+    struct Pieces(VecDeque<&'static [u8]>);
+
+    impl BodyStream for Pieces {
+        fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Bytes::from_static(piece))))
+        }
+
+        fn remaining(&self) -> Option<u64> {
+            None
+        }
+
+        fn take_trailers(&mut self) -> Option<Fields> {
+            let mut trailers = Fields::new();
+            trailers.push("x-sum", "1");
+            Some(trailers)
+        }
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+
+    fn recorded(pieces: &[&'static [u8]]) -> Replayable {
+        let body = Body::Stream(Box::new(Pieces(pieces.iter().copied().collect())));
+        now(Replayable::prepare(body, Pace::AsItComes)).unwrap()
+    }
+
+    #[test]
+    fn what_went_out_goes_out_again_and_the_rest_behind_it() {
+        let mut body = recorded(&[b"one", b"two", b"three"]);
+        let mut first = body.next().unwrap();
+        assert_eq!(now(poll_fn(|cx| first.poll_chunk(cx))).unwrap().unwrap(), "one");
+        drop(first);
+        for _ in 0..2 {
+            let mut again = body.next().unwrap();
+            let mut all = Vec::new();
+            while let Some(piece) = now(poll_fn(|cx| again.poll_chunk(cx))) {
+                all.extend_from_slice(&piece.unwrap());
+            }
+            assert_eq!(all, b"onetwothree");
+            assert_eq!(again.take_trailers().unwrap().text("x-sum"), Some("1"));
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_goes_out_once() {
+        const PIECE: &[u8] = &[b'x'; 1 << 16];
+        let mut body = recorded(&[PIECE; 17]);
+        let mut first = body.next().unwrap();
+        let mut n_bytes = 0;
+        while let Some(piece) = now(poll_fn(|cx| first.poll_chunk(cx))) {
+            n_bytes += piece.unwrap().len();
+        }
+        assert_eq!(n_bytes, 17 << 16);
+        assert!(!body.is_kept() && body.next().is_none());
+        let mut body = recorded(&[b"x".as_slice(); 1 << 16]);
+        let mut reading = body.next().unwrap();
+        while now(poll_fn(|cx| reading.poll_chunk(cx))).is_some() {}
+        assert!(!body.is_kept(), "pieces of one byte take more memory than their bytes");
+    }
+}

@@ -1,0 +1,147 @@
+//! What is spoken with the targets of a group, made ready: the one place that opens connections to them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use net::{
+    Authorities, ClientConnection, ClientTls, ConnectError, Http2Connection, Outgoing, Response, SendError,
+    Stream, Switch,
+};
+use plan::{ProtocolVersion, Spoken, TargetTls, TargetTrust};
+use tracing::warn;
+
+/// What is spoken, and what TLS is opened with.
+#[derive(Debug, Clone)]
+pub(crate) struct Speech {
+    spoken: Spoken,
+    tls: Option<Secured>,
+}
+
+/// TLS with targets.
+#[derive(Debug, Clone)]
+enum Secured {
+    By(ClientTls),
+    /// It is wanted and there is no way to open it. Then nothing is sent at all.
+    Impossible(String),
+}
+
+/// A connection that a request can be sent over.
+pub(crate) enum Link {
+    /// One that carries one request at a time.
+    Http1(ClientConnection),
+    /// One that carries many.
+    Http2(Http2Connection),
+}
+
+// === impl Speech ===
+
+impl Speech {
+    /// Makes ready what is spoken. Sessions of `before` are resumed where it is the same.
+    pub(crate) fn new(spoken: Spoken, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| before.spoken == spoken) {
+            return before.clone();
+        }
+        let tls = spoken.tls.as_ref().map(|tls| match tls {
+            TargetTls::Unverified => Secured::By(ClientTls::unverified()),
+            TargetTls::Verified(trust) => Secured::of(trust),
+        });
+        Self { spoken, tls }
+    }
+
+    /// Whether connections carry many requests.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.spoken.version.is_some_and(ProtocolVersion::is_http2)
+    }
+
+    /// The version of HTTP that is spoken, where it is HTTP.
+    pub(crate) fn version(&self) -> Option<ProtocolVersion> {
+        self.spoken.version
+    }
+
+    /// Opens a connection for requests.
+    pub(crate) async fn open(&self, address: SocketAddr, timeout: Duration) -> Result<Link, ConnectError> {
+        Ok(match self.is_http2() {
+            true => Link::Http2(self.open_http2(address, timeout).await?),
+            false => Link::Http1(ClientConnection::open_in(address, self.tls(address)?, timeout).await?),
+        })
+    }
+
+    /// Opens a connection that many requests share.
+    pub(crate) async fn open_http2(
+        &self,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> Result<Http2Connection, ConnectError> {
+        Http2Connection::open(address, self.tls(address)?, timeout).await
+    }
+
+    /// Opens a connection for bytes. `protocol` is what they are, where that is known.
+    pub(crate) async fn open_stream(
+        &self,
+        address: SocketAddr,
+        protocol: Option<&[u8]>,
+        timeout: Duration,
+    ) -> Result<Stream, ConnectError> {
+        net::connect(address, self.tls(address)?, protocol, timeout).await
+    }
+
+    fn tls(&self, address: SocketAddr) -> Result<Option<&ClientTls>, ConnectError> {
+        match &self.tls {
+            None => Ok(None),
+            Some(Secured::By(tls)) => Ok(Some(tls)),
+            Some(Secured::Impossible(problem)) => {
+                Err(ConnectError::Handshake { address, problem: std::io::Error::other(problem.clone()) })
+            }
+        }
+    }
+}
+
+impl PartialEq for Speech {
+    fn eq(&self, other: &Self) -> bool {
+        self.spoken == other.spoken
+    }
+}
+
+// === impl Secured ===
+
+impl Secured {
+    fn of(trust: &TargetTrust) -> Self {
+        let authorities = Authorities::from_pem(&trust.authorities);
+        match authorities.and_then(|authorities| ClientTls::verifying(&trust.name, &authorities)) {
+            Ok(tls) => Self::By(tls),
+            Err(error) => {
+                warn!(name = trust.name, %error, "targets cannot prove who they are");
+                Self::Impossible(error.to_string())
+            }
+        }
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// Sends a request and waits for the head of its response. A connection for one request at a time is given back when it
+    /// can carry the next one; one for many was never taken.
+    pub(crate) async fn send(
+        self,
+        request: Outgoing<'_>,
+        give_back: impl FnOnce(ClientConnection) + 'static,
+    ) -> Result<Response, SendError> {
+        match self {
+            Self::Http1(connection) => connection.send(request, give_back).await,
+            Self::Http2(connection) => connection.send(request).await,
+        }
+    }
+
+    /// Sends a request that asks for another protocol on its connection. One for many requests stays what it is.
+    pub(crate) async fn ask_to_switch(
+        self,
+        request: Outgoing<'_>,
+        give_back: impl FnOnce(ClientConnection) + 'static,
+    ) -> Result<Switch, SendError> {
+        match self {
+            Self::Http1(connection) => connection.ask_to_switch(request, give_back).await,
+            Self::Http2(connection) => connection.send(request).await.map(Switch::Refused),
+        }
+    }
+}
