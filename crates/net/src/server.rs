@@ -1,6 +1,6 @@
 //! Accepting connections and giving each to a driver.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use crate::{
 /// connections are counted.
 #[derive(Debug, Clone)]
 pub struct LiveLimits {
-    limits: Rc<Cell<Limits>>,
+    limits: Rc<RefCell<Rc<Limits>>>,
     gate: Gate,
 }
 
@@ -31,12 +31,16 @@ impl LiveLimits {
     /// Limits of a listener whose connections are counted with those of all others at this gate.
     #[must_use]
     pub fn new(limits: Limits, gate: Gate) -> Self {
-        Self { limits: Rc::new(Cell::new(limits)), gate }
+        Self { limits: Rc::new(RefCell::new(Rc::new(limits))), gate }
+    }
+
+    fn current(&self) -> Rc<Limits> {
+        Rc::clone(&self.limits.borrow())
     }
 
     /// Changes the limits of connections to come.
     pub fn set(&self, limits: Limits) {
-        self.limits.set(limits);
+        *self.limits.borrow_mut() = Rc::new(limits);
     }
 }
 
@@ -85,7 +89,7 @@ async fn serve_either<H: Handler>(
     let door = handler.clone();
     let (admit, told) = (|peer| door.admits(peer), |crowding| door.crowded(crowding));
     accept(listener, limits.clone(), drain, admit, told, move |stream, connection, mut stay| {
-        let (handler, limits) = (handler.clone(), limits.limits.get());
+        let (handler, limits) = (handler.clone(), limits.current());
         let tls = tls.as_ref().map(LiveTls::current);
         async move {
             let Some(tls) = tls else {
@@ -93,7 +97,7 @@ async fn serve_either<H: Handler>(
             };
             let opening = tokio::select! {
                 biased;
-                opening = tls.accept(stream) => opening,
+                opening = Box::pin(tls.accept(stream)) => opening,
                 () = stay.drain.draining_for(LAST_HANDSHAKE) => return,
             };
             clock::refresh();
@@ -114,16 +118,22 @@ async fn serve_either<H: Handler>(
 
 /// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
 /// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1.
-async fn speak<H: Handler>(stream: Stream, connection: Connection, handler: H, limits: Limits, stay: Stay) {
+async fn speak<H: Handler>(
+    stream: Stream,
+    connection: Connection,
+    handler: H,
+    limits: Rc<Limits>,
+    stay: Stay,
+) {
     let _open = handler.connection_opened(&connection);
     if stream.agreed_on_http2() {
-        return h2::server::drive(stream, connection, handler, limits, stay).await;
+        return Box::pin(h2::server::drive(stream, connection, handler, *limits, stay)).await;
     }
-    let http2 = h1::server::drive(stream, connection, handler.clone(), limits, stay).await;
+    let http2 = h1::server::drive(stream, &connection, &handler, &limits, stay).await;
     if let Some(mut stream) = http2
         && let Some(stay) = stream.take_stay()
     {
-        h2::server::drive(stream, connection, handler, limits, stay).await;
+        Box::pin(h2::server::drive(stream, connection, handler, *limits, stay)).await;
     }
 }
 
@@ -181,7 +191,7 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
             }
         };
         let permit = match admit(peer) {
-            true => limits.gate.admit(peer.ip(), &stream, &limits.limits.get(), &told),
+            true => limits.gate.admit(peer.ip(), &stream, &limits.current(), &told),
             false => None,
         };
         let Some(permit) = permit else {

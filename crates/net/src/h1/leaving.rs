@@ -5,7 +5,7 @@
 //! which it is: who reads skips it (RFC 9110 §15.2), and who is gone resets the connection.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,9 +24,8 @@ pub(crate) async fn until_client_leaves<T>(
     io: &Io,
     limits: &Limits,
     may_ask: bool,
-    answer: impl Future<Output = T>,
+    mut answer: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    let mut answer = pin!(answer);
     let mut half_closed = None;
     poll_fn(|cx| {
         if let Poll::Ready(answer) = answer.as_mut().poll(cx) {

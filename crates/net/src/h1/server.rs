@@ -24,9 +24,9 @@ use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, S
 /// Serves one connection to its end. One that turns out to speak HTTP/2 is given back, unread.
 pub(crate) async fn drive<H: Handler>(
     stream: Stream,
-    connection: Connection,
-    handler: H,
-    limits: Limits,
+    connection: &Connection,
+    handler: &H,
+    limits: &Limits,
     mut stay: Stay,
 ) -> Option<Upgraded> {
     let io = Rc::new(Io::new(stream, limits.idle_timeout));
@@ -57,9 +57,9 @@ enum Ending {
 
 async fn converse<H: Handler>(
     io: &Rc<Io>,
-    connection: Connection,
-    handler: H,
-    limits: Limits,
+    connection: &Connection,
+    handler: &H,
+    limits: &Limits,
     stay: &mut Stay,
 ) -> Ending {
     let Stay { drain, place } = stay;
@@ -73,7 +73,7 @@ async fn converse<H: Handler>(
             is_draining
         };
         let before = Traffic::of(io);
-        let head = match next_head(io, &limits, std::mem::take(&mut is_first), place, &mut poll_drained).await
+        let head = match next_head(io, limits, std::mem::take(&mut is_first), place, &mut poll_drained).await
         {
             Arrival::Head(head) => {
                 place.busy();
@@ -82,15 +82,19 @@ async fn converse<H: Handler>(
             Arrival::Http2 => return Ending::Http2,
             Arrival::Nothing => return Ending::Closed,
             Arrival::Rejected(rejection) => {
-                reject(io, &handler, rejection, &connection).await;
+                reject(io, handler, rejection, connection).await;
                 return Ending::Closed;
             }
         };
         let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
-        let request = begin_request(io, head, connection, &limits);
-        let Some(mut response) =
-            until_client_leaves(io, &limits, version == Version::HTTP_11, handler.handle(request)).await
-        else {
+        let request = begin_request(io, head, *connection, limits);
+        let may_ask = version == Version::HTTP_11;
+        // Pinned here and lent: a connection has room for each of the two once, and at one place.
+        let answered = {
+            let answer = pin!(handler.handle(request));
+            until_client_leaves(io, limits, may_ask, answer).await
+        };
+        let Some(mut response) = answered else {
             debug!(peer = %connection.peer, "the client left before its answer");
             return Ending::Closed;
         };
@@ -110,8 +114,10 @@ async fn converse<H: Handler>(
         let is_old = clock::recently() > opened + limits.max_age;
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
         let when_sent = response.when_sent.take();
-        let writing = write_response(io, response, &method, version, close);
-        let written = until_client_leaves(io, &limits, false, writing).await;
+        let written = {
+            let writing = pin!(write_response(io, response, &method, version, close));
+            until_client_leaves(io, limits, false, writing).await
+        };
         if let Some(when_sent) = when_sent {
             when_sent(before.until(io, end_of(written.as_ref())));
         }
@@ -126,7 +132,7 @@ async fn converse<H: Handler>(
                 return Ending::Closed;
             }
         };
-        if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io, &limits).await {
+        if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io, limits).await {
             linger(io).await;
             return Ending::Closed;
         }
@@ -287,7 +293,7 @@ async fn hand_over(
     response: &Response,
     upgrade: Upgrade,
     before: Traffic,
-    connection: Connection,
+    connection: &Connection,
 ) -> Ending {
     let mut out = Vec::with_capacity(512);
     writer::switching_protocols(&mut out, &response.fields);
