@@ -42,7 +42,7 @@ pub struct Connection {
     pub is_tls: bool,
 }
 
-/// The header field and value of an answer 503 that says: the model is still being loaded, nothing was done with the
+/// The header field and value of an answer, 503 or one of gRPC, that says: the model is still being loaded, nothing was done with the
 /// request. A load balancer may ask another replica instead.
 pub const LOADING: (&str, &str) = ("x-forebay-reason", "loading");
 

@@ -4,10 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::{
-    Body, BodyError, ConnectError, LOADING, Method, Outgoing, Request, Response, SendError, StatusCode,
-    Switch,
-};
+use net::{Body, BodyError, ConnectError, LOADING, Method, Outgoing, Request, Response, SendError, Switch};
 use plan::Replay;
 use tokio::time::Instant;
 
@@ -236,7 +233,7 @@ async fn begin_answer(response: &mut Response, is_ours: bool) -> Result<(), Fail
 /// Whether the answer says that nothing was done with the request yet.
 fn is_loading(response: &Response) -> bool {
     let (name, value) = LOADING;
-    response.status == StatusCode::SERVICE_UNAVAILABLE && response.fields.get(name) == Some(value.as_bytes())
+    response.fields.get(name) == Some(value.as_bytes())
 }
 
 /// Whether a request may be sent to another target after this failure (RFC 9110 §9.2.2).

@@ -19,7 +19,7 @@ mod triton;
 
 use std::fmt::Display;
 
-use net::{Body, Bytes, BytesMut, Fields, Request, Response, StatusCode};
+use net::{Body, Bytes, BytesMut, Fields, LOADING, Request, Response, StatusCode};
 
 use crate::content_encoding::Encoding;
 use crate::fault::{Cause, Fault, quoted};
@@ -109,7 +109,10 @@ fn respond(answer: Result<Reply, Fault>) -> Response {
             }
             frame::write(&reply.body)
         }
-        Err(_) => {
+        Err(fault) => {
+            if fault.cause == Cause::Loading {
+                response.fields.push(LOADING.0, LOADING.1);
+            }
             // For those who compressed their message in another way.
             let accepted: Vec<&str> = std::iter::once("identity").chain(Encoding::names()).collect();
             response.fields.push("grpc-accept-encoding", accepted.join(","));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::grpc::behind_a_network_load_balancer;
+use crate::grpc::{behind_a_network_load_balancer, behind_an_application_load_balancer};
 use crate::project;
 use crate::serve::Serving;
 
@@ -48,6 +48,17 @@ fn tritonclient_is_answered_through_a_network_load_balancer() {
     let Some(python) = CLIENTS.python("tritonclient") else { return };
     let (_platform, _folder, address) = behind_a_network_load_balancer();
     run(python, "triton_behind.py", &[&address.to_string()]);
+}
+
+#[test]
+fn tritonclient_is_answered_through_an_application_load_balancer() {
+    let Some(python) = CLIENTS.python("tritonclient") else { return };
+    let (_platform, _folder, address) = behind_an_application_load_balancer(r#"{"HTTP": 80}"#);
+    run(python, "triton_behind.py", &[&address.to_string(), "iris.example.com"]);
+    let (platform, _folder, address) = behind_an_application_load_balancer(r#"{"HTTPS": 443}"#);
+    let authority = platform.state_dir().join("ca.crt");
+    let authority = authority.display().to_string();
+    run(python, "triton_behind.py", &[&address.to_string(), "iris.example.com", &authority]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! gRPC through load balancers: one of connections lets it through as it is.
+//! gRPC through load balancers: one of connections lets it through as it is, one of requests carries each call by itself.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use net::{Fields, Http2Connection, Method, Outgoing};
 use tempfile::TempDir;
-use testkit::{PATIENCE, Platform};
+use testkit::{PATIENCE, Platform, Request};
+use tokio::task::LocalSet;
 
 use crate::{FOREBAY, folder, project};
 
@@ -63,4 +65,94 @@ pub(crate) fn speaks_http2(address: SocketAddr) -> bool {
 fn grpc_goes_through_a_network_load_balancer() {
     let (_platform, _folder, address) = behind_a_network_load_balancer();
     assert!((0..4).all(|_| speaks_http2(address)));
+}
+
+/// Two replicas of the iris model, which speak everything on one port, behind an Application Load Balancer with this
+/// listener.
+pub(crate) fn behind_an_application_load_balancer(listener: &str) -> (Platform, TempDir, SocketAddr) {
+    let manifest = format!(
+        "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: iris
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{listener}]'
+    alb.ingress.kubernetes.io/backend-protocol-version: GRPC
+spec:
+  ingressClassName: alb
+  rules:
+  - host: iris.example.com
+    http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: iris, port: {{number: 80}}}}}}}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: iris}}
+spec: {{selector: {{app: iris}}, ports: [{{port: 80, targetPort: 8080}}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: iris}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: iris}}}}
+  template:
+    metadata: {{labels: {{app: iris}}}}
+    spec:
+      containers:
+      - name: iris
+        image: forebay
+        args: [serve, 'iris={}', --cache-size, '1000000']
+        ports: [{{containerPort: 8080}}]
+        readinessProbe: {{httpGet: {{path: /readyz, port: 8080}}}}
+",
+        project("examples/iris/model")
+    );
+    let folder = folder(&[("iris.yaml", &manifest)]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let (address, _) = platform.endpoint("iris");
+    (platform, folder, address)
+}
+
+/// Calls a method without an argument. Returns the message that answers, and the status of the call.
+async fn call(connection: &Http2Connection, method: &str) -> (Vec<u8>, String) {
+    let mut fields = Fields::new();
+    fields.push("host", "iris.example.com");
+    fields.push("content-type", "application/grpc");
+    let target = format!("/inference.GRPCInferenceService/{method}");
+    let body = net::Body::from([0; 5].to_vec());
+    let outgoing =
+        Outgoing { method: &Method::POST, target: &target, fields: &fields, body, timeout: PATIENCE };
+    let mut response = connection.send(outgoing).await.unwrap();
+    let mut message = Vec::new();
+    while let Some(piece) = response.body.chunk().await {
+        message.extend_from_slice(&piece.unwrap());
+    }
+    let trailers = response.body.take_trailers().unwrap_or_default();
+    let status = trailers.text("grpc-status").or(response.fields.text("grpc-status"));
+    (message, status.unwrap_or_default().to_owned())
+}
+
+#[test]
+fn calls_go_through_an_application_load_balancer_to_our_own_replicas_and_a_killed_one_costs_none() {
+    let (platform, _folder, address) = behind_an_application_load_balancer(r#"{"HTTP": 80}"#);
+    platform.wait_for("both targets are healthy", &["targets"], |text| text.matches("healthy").count() == 2);
+    let plain = Request::get(address, "/readyz").host("iris.example.com").send();
+    assert_eq!((plain.status, plain.field("x-forebay-reason")), (464, Some("target-version")));
+    let runtime = net::runtime().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let connection = Http2Connection::open(address, None, PATIENCE).await.unwrap();
+        let is_live = (vec![0, 0, 0, 0, 2, 8, 1], "0".to_owned());
+        assert_eq!(call(&connection, "ServerLive").await, is_live);
+        assert_eq!(call(&connection, "Nothing").await, (Vec::new(), "12".to_owned()));
+        for n in 0..400 {
+            if n == 100 {
+                let replicas = platform.replicas("iris");
+                let killed =
+                    std::process::Command::new("kill").args(["-9", &replicas[0].to_string()]).status();
+                assert!(killed.unwrap().success());
+            }
+            assert_eq!(call(&connection, "ServerLive").await, is_live, "call {n}");
+        }
+    });
 }
