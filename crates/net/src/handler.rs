@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Connection, Crowding, Rejection, Request, Response};
+use crate::{Connection, Crowding, HandshakeFailure, Rejection, Request, Response};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
@@ -19,6 +19,9 @@ pub trait Handler: Clone + 'static {
 
     /// Hears that a connection has been opened. What it returns is dropped when the connection has ended.
     fn connection_opened(&self, _connection: &Connection) -> impl Sized + 'static {}
+
+    /// Hears that TLS did not come about.
+    fn handshake_failed(&self, _failure: HandshakeFailure) {}
 
     /// Words the answer to something that is no request. The connection ends with it.
     fn reject(&self, rejection: Rejection, _connection: &Connection) -> Response {

@@ -15,8 +15,8 @@ use crate::gate::{Crowding, Gate, SHED};
 use crate::stay::{self, Place, Stay};
 use crate::tls::server::Opening;
 use crate::{
-    Connection, Drain, DrainWatch, Handler, Limits, LiveTls, Request, Response, Stream, clock, descriptors,
-    h1, h2,
+    Connection, Drain, DrainWatch, Handler, HandshakeFailure, Limits, LiveTls, Request, Response, Stream,
+    clock, descriptors, h1, h2,
 };
 
 /// Limits that may change while a listener is open, each new connection gets those of its time, and the gate at which its
@@ -107,9 +107,13 @@ async fn serve_either<H: Handler>(
                     speak(stream, connection, handler, limits, stay).await;
                 }
                 Ok(Opening::NoTls(stream)) => {
+                    handler.handshake_failed(HandshakeFailure::NotTls);
                     speak(stream.into(), connection, refuse_without_tls, limits, stay).await;
                 }
-                Err(error) => debug!(peer = %connection.peer, %error, "no TLS handshake"),
+                Err(error) => {
+                    handler.handshake_failed(HandshakeFailure::of(&error));
+                    debug!(peer = %connection.peer, %error, "no TLS handshake");
+                }
             }
         }
     })

@@ -5,7 +5,9 @@
 
 mod certificates;
 mod client;
+mod failure;
 mod identity;
+mod peek;
 pub(crate) mod server;
 
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use certificates::Certificates;
 pub use client::{Authorities, ClientTls};
+pub use failure::HandshakeFailure;
 pub use identity::{Identity, KeyRing};
+pub use peek::{Shown, shown_by};
 pub use server::{LiveTls, ServerTls, TlsSettings, TlsVersion};
 
 /// Why a certificate, a key or an authority cannot be used.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use net::{
-    Body, Connection, Crowding, End, Fields, Handler, Method, Rejection, Request, Response, Sent, Version,
+    Body, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Method, Rejection, Request, Response,
+    Sent, Version,
 };
 use plan::{Asked, Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
@@ -78,6 +79,10 @@ impl Handler for Exchanges {
 
     fn connection_opened(&self, _: &Connection) -> impl Sized + 'static {
         self.slot.current().metrics.open_connection()
+    }
+
+    fn handshake_failed(&self, failure: HandshakeFailure) {
+        self.slot.current().metrics.count_handshake_failure(failure);
     }
 
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {

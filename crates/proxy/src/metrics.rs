@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use net::Crowding;
+use net::{Crowding, HandshakeFailure};
 use plan::health::TargetState;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -31,6 +31,7 @@ pub struct Metrics {
     open_connections: Family<ListenerLabels, Gauge>,
     refused_connections: Family<ReasonLabels, Counter>,
     shed_connections: Family<ListenerLabels, Counter>,
+    handshake_failures: Family<UnfinishedLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
     pub(crate) dropped_lines: Counter,
@@ -53,6 +54,7 @@ pub(crate) struct ListenerMetrics {
     refused_connections: Family<ReasonLabels, Counter>,
     shed_connections: Counter,
     own_answers: Family<OwnAnswerLabels, Counter>,
+    handshake_failures: Family<UnfinishedLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
     pub(crate) client_left: Counter,
     pub(crate) answer_broken: Counter,
@@ -149,6 +151,12 @@ impl Default for Metrics {
             "Connections that had been idle for longest and made room for others, which came to this listener",
             Family::clone(&shed_connections),
         );
+        let handshake_failures = Family::default();
+        registry.register(
+            "tls_handshake_failures",
+            "Connections on which TLS did not come about, by why",
+            Family::clone(&handshake_failures),
+        );
         let (targets, health_changes) = (Family::default(), Family::default());
         registry.register("targets", "Registered targets by their state", Family::clone(&targets));
         registry.register(
@@ -174,6 +182,7 @@ impl Default for Metrics {
             open_connections,
             refused_connections,
             shed_connections,
+            handshake_failures,
             targets,
             health_changes,
             dropped_lines,
@@ -225,6 +234,7 @@ impl Metrics {
             refused_connections: Family::clone(&self.refused_connections),
             shed_connections: self.shed_connections.get_or_create_owned(&labels),
             own_answers: Family::clone(&self.own_answers),
+            handshake_failures: Family::clone(&self.handshake_failures),
             client_left: unfinished(Reason::CLIENT_LEFT),
             answer_broken: unfinished(Reason::ANSWER_BROKEN),
             labels,
@@ -298,6 +308,13 @@ impl ListenerMetrics {
                 self.refused_connections.get_or_create_owned(&labels).inc();
             }
         }
+    }
+
+    /// Counts that TLS did not come about.
+    pub(crate) fn count_handshake_failure(&self, failure: HandshakeFailure) {
+        let ListenerLabels { load_balancer, port } = self.labels.clone();
+        let labels = UnfinishedLabels { load_balancer, port, reason: failure.as_str() };
+        self.handshake_failures.get_or_create_owned(&labels).inc();
     }
 
     /// Counts an answer that the load balancer gave itself.

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
-use net::{Connection, DrainWatch, LiveLimits, Stay, Stream};
+use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream};
 use tokio::io::split;
 use tokio::net::TcpStream;
 use tracing::debug;
@@ -42,7 +42,10 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, st
         None => Stream::from(client),
         Some(tls) => match tls.current().open(client).await {
             Ok(stream) => stream,
-            Err(error) => return debug!(peer = %connection.peer, %error, "no TLS handshake"),
+            Err(error) => {
+                slot.current().metrics.count_handshake_failure(HandshakeFailure::of(&error));
+                return debug!(peer = %connection.peer, %error, "no TLS handshake");
+            }
         },
     };
     let listener = slot.current();

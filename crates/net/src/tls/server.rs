@@ -135,7 +135,7 @@ impl ServerTls {
     pub async fn open(&self, stream: TcpStream) -> io::Result<Stream> {
         match self.accept(stream).await? {
             Opening::Tls(stream) => Ok(stream),
-            Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no TLS")),
+            Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_TLS)),
         }
     }
 
@@ -165,6 +165,9 @@ pub(crate) enum Opening {
     /// Something else, none of which has been read.
     NoTls(TcpStream),
 }
+
+/// What is said of a client that speaks something else.
+pub(super) const NO_TLS: &str = "the client speaks no TLS";
 
 async fn begins_with_handshake(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
