@@ -47,8 +47,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
-use manifest::Defaults;
 
+use crate::live_defaults::LiveDefaults;
 use crate::local::Machine;
 use crate::store::{Part, Reason, Status, Store, metadata};
 use form::Form;
@@ -78,7 +78,7 @@ pub struct Settings {
     /// Names, besides those of the loopback address, under which this API may be asked for.
     pub hosts: Vec<String>,
     /// What the environment sets, for findings about objects that are written.
-    pub defaults: Defaults,
+    pub defaults: LiveDefaults,
 }
 
 /// The embedded Kubernetes API.

@@ -159,21 +159,6 @@ impl Authority {
     }
 }
 
-/// Checks that a pair can be shown: both are what they should be, and belong together. The error says what is wrong.
-pub(crate) fn check_pair(pair: &plan::KeyPair) -> Result<(), &'static str> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes())
-        .map_err(|_| "the certificate is not in PEM form")?;
-    if pem.label != "CERTIFICATE" {
-        return Err("where the certificate should be stands something else");
-    }
-    let (_, certificate) =
-        X509Certificate::from_der(&pem.contents).map_err(|_| "the certificate is damaged")?;
-    let key = KeyPair::from_pem(&pair.key)
-        .map_err(|_| "the key is none in PEM form of a kind that is supported")?;
-    let is_its_own = certificate.public_key().raw == rcgen::PublicKeyData::subject_public_key_info(&key);
-    if is_its_own { Ok(()) } else { Err("the key is not that of the certificate") }
-}
-
 fn self_signed(key: &KeyPair, now: Timestamp) -> Result<String, AuthorityError> {
     let mut parameters = CertificateParams::default();
     // Two authorities of one name confuse those who trust both.

@@ -5,6 +5,7 @@
 //! which event was missed.
 
 mod announcements;
+mod certificate_news;
 mod children;
 mod findings;
 mod inference_service;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use manifest::{Compiled, Defaults, Objects};
+use manifest::{Compiled, Objects};
 use plan::health::TargetState;
 use plan::{Keys, ListenerKey, ListenerState, ObjectRef, Observed, Plan, TargetKey};
 use tokio::sync::watch;
@@ -33,18 +34,20 @@ pub use placement::Binding;
 use crate::authority::Authority;
 use crate::cluster::{Cluster, Earlier};
 use crate::events::Event;
+use crate::live_defaults::LiveDefaults;
 use crate::store::metadata;
 use announcements::Announcements;
+use certificate_news::CertificateNews;
 use findings::Told;
 use keys::Keyring;
 use last_good::LastGood;
 use target_news::TargetNews;
 
 /// How the control loop decides what objects leave open.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// What a cluster or an account would say.
-    pub defaults: Defaults,
+    pub defaults: LiveDefaults,
     /// Where listeners listen.
     pub binding: Binding,
 }
@@ -81,6 +84,7 @@ pub struct Control<C> {
     /// Objects that go on as they were, and what was told of it.
     told_earlier: BTreeMap<ObjectRef, String>,
     target_news: TargetNews,
+    certificate_news: CertificateNews,
     acted_on: Gist,
 }
 
@@ -124,6 +128,7 @@ impl<C: Cluster> Control<C> {
             announcements: Announcements::default(),
             told: Told::default(),
             target_news: TargetNews::default(),
+            certificate_news: CertificateNews::default(),
             acted_on: Gist::default(),
         };
         let mut drain = std::pin::pin!(drain);
@@ -133,6 +138,7 @@ impl<C: Cluster> Control<C> {
                 () = &mut drain => Wake::Drain,
                 () = control.cluster.changed() => Wake::Changed,
                 () = changed(&mut control.observed) => Wake::Observed,
+                () = control.settings.defaults.changed() => Wake::Changed,
                 () = sleep(RENEWAL) => Wake::Time,
             };
             match woken_by {
@@ -175,7 +181,7 @@ impl<C: Cluster> Control<C> {
         self.cluster.keep_workloads(&workloads, &observed);
 
         let objects = self.cluster.objects();
-        let compiled = self.last_good.compile(&objects, &self.settings.defaults);
+        let compiled = self.last_good.compile(&objects, &self.settings.defaults.now());
         self.cluster.settle(&|object| self.last_good.is_settled(object));
         self.cluster.remember_load_balancers(self.last_good.load_balancers());
         let earlier = self.last_good.all();
@@ -189,7 +195,7 @@ impl<C: Cluster> Control<C> {
             is_changed
         });
 
-        let findings = manifest::findings_of(&compiled, &objects);
+        let findings = manifest::findings_of(&compiled, &objects, Timestamp::now());
         self.told.tell(&findings, &mut self.cluster);
         self.announcements.tell(&plan, &observed, &mut self.cluster);
         self.target_news.tell(&plan, &observed, &mut self.cluster);
@@ -230,15 +236,17 @@ impl<C: Cluster> Control<C> {
         let cluster = &mut self.cluster;
         let (plan, mut problems) =
             placement::place(plan, self.settings.binding, |id| cluster.load_balancer_address(id, &is_in_use));
-        let (keys, problems_of_keys) = self.keyring.resolve(&plan, objects, Timestamp::now());
+        let folder = self.settings.defaults.kept();
+        let resolved = self.keyring.resolve(&plan, objects, &folder, Timestamp::now());
         self.keys.send_if_modified(|current| {
-            let is_changed = **current != keys;
+            let is_changed = **current != resolved.keys;
             if is_changed {
-                *current = Arc::new(keys);
+                *current = Arc::new(resolved.keys);
             }
             is_changed
         });
-        problems.extend(problems_of_keys);
+        self.certificate_news.tell(&plan, resolved.problems, &mut self.cluster);
+        problems.extend(resolved.failures);
         self.announcements.set_problems(problems);
         plan
     }

@@ -9,16 +9,20 @@
 
 pub mod api;
 mod authority;
+mod certificate_folders;
 mod cluster;
 mod conditions;
 mod control;
 mod events;
 pub mod fuzzing;
+mod live_defaults;
 pub mod local;
 pub mod store;
 mod tables;
 
 pub use authority::{Authority, AuthorityError, CERTIFICATE_FILE, Issued};
+pub use certificate_folders::{CertificateFolders, Place};
 pub use cluster::{Cluster, Earlier};
 pub use control::{Binding, Channels, Control, Settings};
 pub use events::{Event, EventSeverity};
+pub use live_defaults::LiveDefaults;

@@ -1,16 +1,25 @@
 //! The admin port: what a running platform tells about itself, on loopback only.
 
+mod certificates;
+mod domain;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
+use control::LiveDefaults;
 use control::store::Store;
-use manifest::{Defaults, Objects};
+use jiff::Timestamp;
+use manifest::Objects;
 use net::{Handler, Method, Request, Response, StatusCode};
 use plan::{ObjectRef, Observed, Plan, normalise_host};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
 
+pub(crate) use certificates::described;
+
+use crate::certificate::Shown;
+use crate::certificate_names::{self, needed};
 use crate::progress::{World, Written};
 use crate::{applied, endpoints};
 
@@ -21,7 +30,9 @@ pub(crate) struct Admin {
     pub(crate) plan: watch::Receiver<Arc<Plan>>,
     pub(crate) observed: watch::Receiver<Arc<Observed>>,
     pub(crate) metrics: proxy::Metrics,
-    pub(crate) defaults: Defaults,
+    pub(crate) defaults: LiveDefaults,
+    /// The certificates that can be shown.
+    pub(crate) shown: watch::Receiver<Arc<Shown>>,
 }
 
 impl Admin {
@@ -40,10 +51,14 @@ impl Admin {
     }
 
     fn endpoints_json(&self) -> serde_json::Value {
-        let findings = manifest::findings(&self.store.objects(), &self.defaults);
+        let findings = manifest::findings(&self.store.objects(), &self.defaults.now(), Timestamp::now());
         self.look(&Written { findings, ..Written::default() }, |world| {
             endpoints::json(&endpoints::endpoints(world))
         })
+    }
+
+    fn names_json(&self) -> serde_json::Value {
+        certificate_names::json(&needed(&self.store.objects(), &self.defaults.now(), |_| true))
     }
 
     /// What `up` has applied from which path, and is still there.
@@ -61,7 +76,8 @@ impl Admin {
 
     /// The counters of the data plane, and what the objects tell of replicas.
     fn metrics(&self) -> String {
-        self.metrics.encode_with(&restarts(&self.store.objects()))
+        let others = restarts(&self.store.objects()) + &certificates::metrics(&self.shown.borrow());
+        self.metrics.encode_with(&others)
     }
 
     fn targets_json(&self) -> serde_json::Value {
@@ -136,6 +152,9 @@ impl Handler for Admin {
             "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics()),
             "/endpoints" => json_answer(&self.endpoints_json()),
             "/targets" => json_answer(&self.targets_json()),
+            "/certificates" => json_answer(&certificates::json(self)),
+            "/domain" => json_answer(&domain::json(self, request.target.query().unwrap_or_default())),
+            "/names" => json_answer(&self.names_json()),
             "/applied" => json_answer(&self.applied_json()),
             _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
         }
@@ -145,6 +164,9 @@ impl Handler for Admin {
 const INDEX: &str = "\
 /endpoints  where the platform answers, and whether it does
 /targets    health and load of every target
+/certificates  what load balancers show, and until when
+/domain?host=NAME  who answers for a host
+/names      the names that certificates need
 /applied    what came from which path of `up`
 /metrics    counters of load balancers and replicas, for Prometheus
 /healthz    ok

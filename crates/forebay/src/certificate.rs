@@ -1,13 +1,14 @@
 //! Certificates on their way to whoever shows them: that of the embedded API, which is made at the start and anew before it
 //! ends, and those of load balancers, whose keys come from the control loop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Authority, Issued};
 use jiff::Timestamp;
+use manifest::CertificateFacts;
 use net::{Certificates, Identity, KeyRing, ServerTls, TlsSettings};
 use plan::{KeyPair, Keys};
 use tokio::sync::watch;
@@ -61,11 +62,16 @@ pub(crate) async fn renew(authority: Rc<Authority>, mut served: Served) {
     }
 }
 
-/// The way of keys: the end at which pairs come in as text, and the one at which they are identities that give no key back.
-/// Must be called on a [`tokio::task::LocalSet`].
-pub(crate) fn key_ring() -> (watch::Sender<Arc<Keys>>, watch::Receiver<Arc<KeyRing>>) {
+/// What the certificates of load balancers say of themselves, by their names in plans.
+pub(crate) type Shown = BTreeMap<String, CertificateFacts>;
+
+/// The way of keys: the end at which pairs come in as text, the one at which they are identities that give no key back, and
+/// the one at which they are told of. Must be called on a [`tokio::task::LocalSet`].
+pub(crate) fn key_ring()
+-> (watch::Sender<Arc<Keys>>, watch::Receiver<Arc<KeyRing>>, watch::Receiver<Arc<Shown>>) {
     let (keys, mut changes) = watch::channel(Arc::<Keys>::default());
     let (sender, key_ring) = watch::channel(Arc::default());
+    let (tell, shown) = watch::channel(Arc::default());
     tokio::task::spawn_local(async move {
         let mut known: HashMap<String, (KeyPair, Identity)> = HashMap::new();
         while changes.changed().await.is_ok() {
@@ -80,9 +86,13 @@ pub(crate) fn key_ring() -> (watch::Sender<Arc<Keys>>, watch::Receiver<Arc<KeyRi
                     Err(error) => warn!(certificate = name, %error, "a certificate cannot be shown"),
                 }
             }
+            let facts = known.iter().filter_map(|(name, (pair, _))| {
+                Some((name.clone(), manifest::read_facts(&pair.certificate)?))
+            });
+            tell.send_replace(Arc::new(facts.collect()));
             let identities = known.iter().map(|(name, (_, identity))| (name.clone(), identity.clone()));
             sender.send_replace(Arc::new(identities.collect()));
         }
     });
-    (keys, key_ring)
+    (keys, key_ring, shown)
 }

@@ -2,11 +2,14 @@
 
 mod apply;
 mod backup;
+mod ca;
+mod cert;
 mod check;
 mod completion;
 mod delete;
 mod describe;
 mod diff;
+mod domain;
 mod down;
 mod edit;
 mod events;
@@ -63,6 +66,9 @@ enum Command {
     Plan(plan::Options),
     Url(url::Options),
     Targets(targets::Options),
+    Cert(cert::Options),
+    Ca(ca::Options),
+    Domain(domain::Options),
     Get(get::Options),
     Describe(describe::Options),
     Events(events::Options),
@@ -91,6 +97,9 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Plan(options) => plan::run(&options, globals),
         Command::Url(options) => url::run(&options, globals),
         Command::Targets(options) => targets::run(&options, globals),
+        Command::Cert(options) => cert::run(&options, globals),
+        Command::Ca(options) => ca::run(&options, globals),
+        Command::Domain(options) => domain::run(&options, globals),
         Command::Get(options) => get::run(&options, globals),
         Command::Describe(options) => describe::run(&options, globals),
         Command::Events(options) => events::run(&options, globals),

@@ -163,9 +163,9 @@ fn endpoint(
     }
 }
 
-/// Whether a listener shows a certificate out of a Secret first.
+/// Whether a listener shows somebody's own certificate first.
 fn has_own(listener: &Listener) -> bool {
-    listener.certificates.first().is_some_and(|certificate| certificate.arn.starts_with("secret:"))
+    listener.certificates.first().is_some_and(|certificate| !certificate.is_issued())
 }
 
 fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {

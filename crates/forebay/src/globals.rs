@@ -40,6 +40,11 @@ impl Globals {
         self.state_dir().join(control::CERTIFICATE_FILE)
     }
 
+    /// The folder of certificates that `cert issue` and `cert import` keep.
+    pub(crate) fn certificates_dir(&self) -> PathBuf {
+        self.state_dir().join("certificates")
+    }
+
     /// The folder of the platform's state.
     pub(crate) fn state_dir(&self) -> PathBuf {
         let from_home = || {

@@ -6,6 +6,7 @@ mod applied;
 mod arguments;
 mod bundle;
 mod certificate;
+mod certificate_names;
 mod client;
 mod commands;
 mod duration;
@@ -14,6 +15,7 @@ mod findings;
 mod following;
 mod given_models;
 mod globals;
+mod kept_certificates;
 mod manifests;
 mod memory;
 mod model_repository;
@@ -26,8 +28,10 @@ mod resource;
 mod rows;
 mod runtime;
 mod sample;
+mod shown;
 mod signals;
 mod storage;
+mod tls_files;
 
 use std::process::ExitCode;
 

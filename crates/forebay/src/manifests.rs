@@ -274,7 +274,8 @@ mod tests {
         let objects = manifest::read("a.yaml", text).objects;
         assert_eq!(refused(&objects).len(), 1);
         let defaults = manifest::Defaults::default();
-        let mut findings = manifest::findings(&objects.iter().cloned().collect(), &defaults);
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let mut findings = manifest::findings(&objects.iter().cloned().collect(), &defaults, now);
         add_words_of_api(&objects, &mut findings);
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert!(finding.is_error());

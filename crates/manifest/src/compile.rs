@@ -18,6 +18,7 @@ mod network;
 mod optimise;
 mod own_certificates;
 mod rules;
+mod secret_certificates;
 pub(crate) mod serving_options;
 mod target_group;
 pub(crate) mod world;
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
+pub use secret_certificates::PlacedCertificate;
 pub(crate) use serving_options::is_switch as is_serving_switch;
 pub use serving_options::{names as serving_option_names, serve_option_names};
 
@@ -47,6 +49,8 @@ pub struct Compiled {
     pub children: Vec<Object>,
     /// How each InferenceService is reached.
     pub routes: Vec<Route>,
+    /// The certificates that are kept on this machine, whether anybody is shown them or not.
+    pub certificates: Vec<PlacedCertificate>,
     /// What is wrong, and what has no effect, in order.
     pub findings: Vec<Finding>,
     /// What is otherwise on this machine than on AWS, or not done here at all; `plan_json` does not print it.
@@ -116,10 +120,11 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     }
     findings.extend(lints::all(&world, &plan_on_aws));
     findings_here.extend(lints::here(&world));
+    let certificates = secret_certificates::check(&world, &mut findings_here);
     findings_here.extend(kinds::validation::doubts(objects));
     finding::sort(&mut findings);
     finding::sort(&mut findings_here);
-    Compiled { plan, plan_on_aws, children, routes, findings, findings_here }
+    Compiled { plan, plan_on_aws, children, routes, certificates, findings, findings_here }
 }
 
 /// The Services that a load balancer leads to.

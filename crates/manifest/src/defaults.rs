@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use plan::{Scheme, Tags, TargetType};
 
+use crate::certificate_folder::KeptCertificate;
 use crate::{Finding, Severity};
 
 /// The domain of InferenceServices when no `config-domain` names one.
@@ -39,6 +40,10 @@ pub struct Defaults {
     pub feature_gates: BTreeMap<String, bool>,
     /// Known certificates; `None` when nobody says which there are.
     pub certificates: Option<Vec<KnownCertificate>>,
+    /// Certificates that are kept on this machine, with their keys; `None` when nobody named a folder of them.
+    pub kept: Option<Vec<KeptCertificate>>,
+    /// The region of AWS that is meant, when somebody says so.
+    pub region: Option<String>,
     /// Known web ACLs; `None` when nobody says which there are.
     pub web_acls: Option<Vec<Named>>,
     /// Known trust stores; `None` when nobody says which there are. Read, and of no use while client certificates are not
@@ -117,6 +122,11 @@ impl Defaults {
         self.feature_gates.get(gate) != Some(&false)
     }
 
+    /// The certificate of an ARN, if it is kept here.
+    pub(crate) fn kept(&self, arn: &str) -> Option<&KeptCertificate> {
+        self.kept.iter().flatten().find(|kept| kept.is_named(arn))
+    }
+
     /// Whether a gate that is off by itself has been switched on.
     pub(crate) fn is_gate_on(&self, gate: &str) -> bool {
         self.feature_gates.get(gate) == Some(&true)
@@ -138,6 +148,8 @@ impl Default for Defaults {
             enable_tcp_udp_listener: false,
             feature_gates: BTreeMap::new(),
             certificates: None,
+            kept: None,
+            region: None,
             web_acls: None,
             trust_stores: None,
             target_groups: None,

@@ -3,23 +3,31 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use plan::ObjectRef;
 
+use crate::certificate::Holds;
+use crate::compile::PlacedCertificate;
 use crate::{
     Compiled, Defaults, Exposure, Finding, Objects, Severity, codes, compile, finding, kinds, unmet, workload,
 };
 
 /// Everything there is to say about these objects, in order and each once.
 #[must_use]
-pub fn findings(objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
-    findings_of(&compile(objects, defaults), objects)
+pub fn findings(objects: &Objects, defaults: &Defaults, now: Timestamp) -> Vec<Finding> {
+    findings_of(&compile(objects, defaults), objects, now)
 }
 
 /// The same of objects that were read from files, with what was found in reading them.
 #[must_use]
-pub fn findings_of_files(read: Vec<Finding>, objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
+pub fn findings_of_files(
+    read: Vec<Finding>,
+    objects: &Objects,
+    defaults: &Defaults,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut all = weighed(read, defaults.exposure);
-    all.extend(findings(objects, defaults));
+    all.extend(findings(objects, defaults, now));
     finding::sort(&mut all);
     all
 }
@@ -34,14 +42,15 @@ pub fn weighed(read: Vec<Finding>, exposure: Exposure) -> Vec<Finding> {
 
 /// The same for somebody who has compiled the objects already.
 #[must_use]
-pub fn findings_of(compiled: &Compiled, objects: &Objects) -> Vec<Finding> {
+pub fn findings_of(compiled: &Compiled, objects: &Objects, now: Timestamp) -> Vec<Finding> {
     let mut with_children = objects.clone();
     for child in &compiled.children {
         with_children.insert(child.clone());
     }
     let (_, of_workloads) = workload::workloads(&with_children);
     let of_compile = compiled.findings.iter().chain(&compiled.findings_here).cloned();
-    let mut all: Vec<Finding> = of_compile.chain(of_workloads).collect();
+    let of_time = compiled.certificates.iter().filter_map(|placed| ending(placed, now));
+    let mut all: Vec<Finding> = of_compile.chain(of_workloads).chain(of_time).collect();
     // There is no other controller on this machine: what belongs to one is done by nobody.
     for finding in all.iter_mut().filter(|finding| finding.code == codes::NOT_OURS.name) {
         finding.severity = Severity::Warning;
@@ -77,7 +86,37 @@ pub fn is_about_protection(finding: &Finding) -> bool {
     finding.code == codes::PROTECTION_MISSING.name
 }
 
-const IGNORED: &[&str] = &[codes::ANNOTATION_NO_EFFECT.name, codes::FIELD_NO_EFFECT.name];
+/// That a certificate does not hold, or not for long any more. Times are told as dates, so that the same is told every day.
+fn ending(placed: &PlacedCertificate, now: Timestamp) -> Option<Finding> {
+    const REPLACE: &str = "replace it with one that holds: it is taken up at once";
+    let PlacedCertificate { object, field, location, facts } = placed;
+    let (whose, until) = (facts.names_in_words(), facts.until.strftime("%Y-%m-%d"));
+    let (code, message) = match facts.holds(now) {
+        Holds::Well => return None,
+        Holds::Ended => (
+            &codes::CERTIFICATE_ENDING,
+            format!("the certificate for {whose} ended on {until}: clients refuse it"),
+        ),
+        Holds::NotYet => {
+            let from = facts.from.strftime("%Y-%m-%d %H:%M UTC");
+            let message =
+                format!("the certificate for {whose} does not hold before {from}: clients refuse it");
+            (&codes::CERTIFICATE_ENDING, message)
+        }
+        Holds::ForDays => (
+            &codes::CERTIFICATE_ENDING,
+            format!("the certificate for {whose} ends within a week, on {until}"),
+        ),
+        Holds::ForWeeks => {
+            (&codes::CERTIFICATE_RENEW, format!("the certificate for {whose} ends on {until}"))
+        }
+    };
+    let finding = Finding::new(code, message).suggest(REPLACE);
+    Some(Finding { object: object.clone(), field: field.clone(), location: location.clone(), ..finding })
+}
+
+const IGNORED: &[&str] =
+    &[codes::ANNOTATION_NO_EFFECT.name, codes::CERTIFICATE_PLACEHOLDER.name, codes::FIELD_NO_EFFECT.name];
 
 /// Whether a finding is the note about a kind each object of which has a finding of its own.
 fn is_note_about_a_kind(finding: &Finding, objects: &Objects) -> bool {

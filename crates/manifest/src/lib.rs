@@ -22,6 +22,8 @@
 //! ```
 
 mod annotations;
+mod certificate;
+mod certificate_folder;
 mod compile;
 mod defaults;
 mod finding;
@@ -41,11 +43,18 @@ mod wire;
 mod workload;
 
 pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations};
-pub use compile::{Compiled, Route, compile, serve_option_names, serving_option_names};
+pub use certificate::{
+    CertificateFacts, EVENT_DAYS, FINDING_DAYS, Fault, Holds, Part, ReadPair, TEXT_LIMIT, covers,
+    facts_of_der, is_trust_store, read_facts, read_pair,
+};
+pub use certificate_folder::{
+    CertificateFolder, KeptCertificate, KeptPair, MAPS, ReadFile, others_can_read, read_folder,
+};
+pub use compile::{Compiled, PlacedCertificate, Route, compile, serve_option_names, serving_option_names};
 pub use defaults::{Defaults, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use findings::{findings, findings_of, findings_of_files, is_about_protection, weighed};
-pub use kinds::config::key_pair_of;
+pub use kinds::config::{SecretFault, certificate_of};
 pub use kinds::validation::{Violation, violations};
 pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source, replaced};

@@ -83,7 +83,17 @@ impl Object {
     /// Where a field stands in the file, or the nearest field around it.
     #[must_use]
     pub fn locate(&self, path: &str) -> Option<Location> {
-        self.source.as_deref()?.locate(path)
+        let mut place = self.source.as_deref()?.locate(path)?;
+        // What a Secret holds is nobody's to read in a message.
+        if self.kind.kind == "Secret"
+            && (path.starts_with("data") || path.starts_with("stringData"))
+            && let Some(end) = place.text.find(':').map(|colon| colon + 1)
+            && !place.text[end..].trim().is_empty()
+        {
+            place.text.truncate(end);
+            place.text.push_str(" ***");
+        }
+        Some(place)
     }
 }
 

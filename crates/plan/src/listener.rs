@@ -58,6 +58,17 @@ pub struct Certificate {
     pub source: &'static str,
 }
 
+impl Certificate {
+    /// The source of a certificate that is made on this machine.
+    pub const ISSUED: &'static str = "issued";
+
+    /// Whether nobody else made it.
+    #[must_use]
+    pub fn is_issued(&self) -> bool {
+        self.source == Self::ISSUED
+    }
+}
+
 /// Who may connect to a listener.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SourceRanges {

@@ -31,7 +31,7 @@ pub struct Metrics {
     open_connections: Family<ListenerLabels, Gauge>,
     refused_connections: Family<ReasonLabels, Counter>,
     shed_connections: Family<ListenerLabels, Counter>,
-    handshake_failures: Family<UnfinishedLabels, Counter>,
+    handshake_failures: Family<ReasonLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
     pub(crate) dropped_lines: Counter,
@@ -54,7 +54,7 @@ pub(crate) struct ListenerMetrics {
     refused_connections: Family<ReasonLabels, Counter>,
     shed_connections: Counter,
     own_answers: Family<OwnAnswerLabels, Counter>,
-    handshake_failures: Family<UnfinishedLabels, Counter>,
+    handshake_failures: Family<ReasonLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
     pub(crate) client_left: Counter,
     pub(crate) answer_broken: Counter,
@@ -313,7 +313,7 @@ impl ListenerMetrics {
     /// Counts that TLS did not come about.
     pub(crate) fn count_handshake_failure(&self, failure: HandshakeFailure) {
         let ListenerLabels { load_balancer, port } = self.labels.clone();
-        let labels = UnfinishedLabels { load_balancer, port, reason: failure.as_str() };
+        let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
         self.handshake_failures.get_or_create_owned(&labels).inc();
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderValue, header};
+use jiff::Timestamp;
 use manifest::{Defaults, Finding, Object, Objects, Severity, codes};
 use serde_json::json;
 
@@ -24,7 +25,7 @@ const IGNORED: &[&str] =
 /// The findings about one object among all.
 pub(super) fn about(object: &Object, all: &Objects, defaults: &Defaults) -> Vec<Finding> {
     let reference = object.reference();
-    let mut findings = manifest::findings(all, defaults);
+    let mut findings = manifest::findings(all, defaults, Timestamp::now());
     findings.retain(|finding| finding.object.as_ref() == Some(&reference));
     findings
 }

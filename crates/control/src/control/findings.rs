@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use manifest::{Finding, Severity};
+use manifest::{Finding, Severity, codes};
 use plan::ObjectRef;
 
 use crate::cluster::Cluster;
@@ -17,7 +17,9 @@ pub(super) struct Told {
 impl Told {
     /// Tells findings that are new.
     pub(super) fn tell(&mut self, findings: &[Finding], cluster: &mut impl Cluster) {
-        let about = findings.iter().filter(|finding| finding.severity != Severity::Info);
+        let is_event =
+            |finding: &&Finding| finding.severity != Severity::Info && !QUIET.contains(&finding.code);
+        let about = findings.iter().filter(is_event);
         let events =
             about.filter_map(|finding| Some((finding.object.clone()?, reason(finding), message(finding))));
         let current: BTreeSet<_> = events.collect();
@@ -27,6 +29,9 @@ impl Told {
         self.findings = current;
     }
 }
+
+/// What is worth a finding and no Event yet.
+const QUIET: &[&str] = &[codes::CERTIFICATE_RENEW.name];
 
 /// What takes a load balancer out has the AWS Load Balancer Controller's word; the rest has its own.
 fn reason(finding: &Finding) -> String {

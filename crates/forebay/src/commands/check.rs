@@ -1,9 +1,11 @@
 //! `forebay check`: what in manifests will not do what it seems to.
 
+use jiff::Timestamp;
 use manifest::{Defaults, Finding, Objects};
 
 use super::End;
 use crate::globals::Globals;
+use crate::kept_certificates::{self, KeptCertificates};
 use crate::manifests::{self, Paths};
 use crate::output::{self, Output};
 
@@ -47,12 +49,15 @@ pub(crate) struct Environment {
     /// Do exactly what AWS does, also where that is hardly what was meant
     #[arg(long)]
     strict_aws: bool,
+
+    #[command(flatten)]
+    certificates: KeptCertificates,
 }
 
 impl Environment {
     /// The defaults to compile with, and what is wrong with the file they came from.
-    pub(crate) fn defaults(&self) -> anyhow::Result<(Defaults, Vec<Finding>)> {
-        let (mut defaults, findings) = match &self.env {
+    pub(crate) fn defaults(&self, globals: &Globals) -> anyhow::Result<(Defaults, Vec<Finding>)> {
+        let (mut defaults, mut findings) = match &self.env {
             None => (Defaults::default(), Vec::new()),
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -61,17 +66,22 @@ impl Environment {
             }
         };
         defaults.strict_aws = self.strict_aws;
-        Ok((defaults, findings))
+        if self.certificates.is_named() {
+            let kept = self.certificates.open(globals)?.known();
+            defaults.kept = Some(kept.pairs.values().map(|pair| pair.kept.clone()).collect());
+            findings.extend(kept.findings.iter().cloned());
+        }
+        Ok((kept_certificates::with_region(defaults), findings))
     }
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let manifests = manifests::read(&options.paths.required()?)?;
-    let (mut defaults, env_findings) = options.environment.defaults()?;
+    let (mut defaults, env_findings) = options.environment.defaults(globals)?;
     defaults.exposure = crate::findings::exposure(options.public, options.allow_unprotected);
     let objects: Objects = manifests.objects.iter().cloned().collect();
     let read = manifests.findings.into_iter().chain(env_findings).collect();
-    let mut findings = manifest::findings_of_files(read, &objects, &defaults);
+    let mut findings = manifest::findings_of_files(read, &objects, &defaults, Timestamp::now());
     manifests::add_words_of_api(&manifests.objects, &mut findings);
     match options.output {
         Output::Json => output::say(&(manifest::findings_json(&findings) + "\n"))?,

@@ -30,7 +30,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let manifests = manifests::read(&options.paths.required()?)?;
-    let (defaults, env_findings) = options.environment.defaults()?;
+    let (defaults, env_findings) = options.environment.defaults(globals)?;
     let objects: Objects = manifests.objects.into_iter().collect();
     let mut compiled = manifest::compile(&objects, &defaults);
     compiled.findings.extend(manifests.findings.into_iter().chain(env_findings));

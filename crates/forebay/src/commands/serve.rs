@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use models::Batching;
-use net::{Drain, Gate, Limits, LiveLimits};
+use net::{Drain, Gate, Limits, LiveLimits, ServerTls};
 use serde_json::{Value, json};
 use serving::{
     LoadedModel, LogMode, LogSettings, LogTarget, ModelState, NotASink, PredictionLog, Repository,
@@ -24,6 +24,7 @@ use crate::output::{self, Output};
 use crate::runtime;
 use crate::signals::Signals;
 use crate::storage::Storage;
+use crate::tls_files::TlsFiles;
 
 /// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2 (gRPC too), and plain /predict with /docs
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,8 @@ use crate::storage::Storage;
 Examples:
   forebay serve model.joblib
   forebay serve all.pkl#best -o json
-  forebay serve iris=models/iris wine=s3://models/wine --port 8000 --grpc-port 9000")]
+  forebay serve iris=models/iris wine=s3://models/wine --port 8000 --grpc-port 9000
+  forebay serve model.joblib --tls-cert server.crt --tls-key server.key    https on port 8443")]
 pub(crate) struct Options {
     /// Models: a file, a folder or a URI, with or without a name before it
     #[arg(value_name = "[NAME=]MODEL", required_unless_present_any = ["model", "model_repository"])]
@@ -50,9 +52,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = admin_address)]
     admin_address: Option<AdminAddress>,
 
-    /// Port to listen on; 0 for any free one
-    #[arg(short, long, default_value_t = 8080)]
-    port: u16,
+    /// Port to listen on; 0 for any free one [default: 8080, with a certificate 8443]
+    #[arg(short, long)]
+    port: Option<u16>,
+
+    #[command(flatten)]
+    tls: TlsFiles,
 
     /// A further port to listen on, for clients that look for gRPC on a port of its own; 0 for any free one [default: none]
     #[arg(long, value_name = "PORT")]
@@ -197,7 +202,11 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     if let Some(log) = &log {
         server.log_predictions(log.clone());
     }
-    let listening = listen(options, &server)?;
+    let tls = options.tls.open()?;
+    let listening = listen(options, &server, tls.as_ref().map(|tls| &tls.tls))?;
+    if let Some(tls) = tls {
+        tokio::task::spawn_local(tls.follow());
+    }
 
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
@@ -262,14 +271,14 @@ struct Listening {
     address: SocketAddr,
     grpc_address: Option<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    scheme: &'static str,
     drain: Drain,
 }
 
 impl Listening {
     fn as_text(&self, names: &[String]) -> String {
-        let address = self.address;
-        let mut text =
-            format!("serving {} on http://{address} (try it: http://{address}/docs)\n", names.join(", "));
+        let url = format!("{}://{}", self.scheme, self.address);
+        let mut text = format!("serving {} on {url} (try it: {url}/docs)\n", names.join(", "));
         if let Some(grpc_address) = self.grpc_address {
             text += &format!("gRPC on {grpc_address}\n");
         }
@@ -282,7 +291,7 @@ impl Listening {
     fn as_json(&self, names: &[String]) -> Value {
         json!({
             "ready": true,
-            "url": format!("http://{}", reachable(self.address)),
+            "url": format!("{}://{}", self.scheme, reachable(self.address)),
             "models": names,
             "grpc": self.grpc_address.map(|address| reachable(address).to_string()),
             "admin": self.admin_address.map(|address| format!("http://{}", reachable(address))),
@@ -298,10 +307,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Opens the ports and starts a thread per core.
-fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
+fn listen(options: &Options, server: &Server, tls: Option<&ServerTls>) -> anyhow::Result<Listening> {
     let ip = if options.public { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { options.address };
     let n_threads = n_threads(options);
-    let sockets = net::bind(SocketAddr::new(ip, options.port), n_threads)?;
+    let port = options.port.unwrap_or(if options.tls.is_wanted() { 8443 } else { 8080 });
+    let sockets = net::bind(SocketAddr::new(ip, port), n_threads)?;
     let address = sockets.first().context("no threads")?.local_addr()?;
     let grpc_sockets = match options.grpc_port {
         None => Vec::new(),
@@ -325,15 +335,21 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
     let mut grpc_sockets = grpc_sockets.into_iter();
     for (index, socket) in sockets.into_iter().enumerate() {
         let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
-        let gate = gate.clone();
+        let (tls, gate) = (tls.cloned(), gate.clone());
         net::spawn_core(&format!("serve-{index}"), move || async move {
             let handler = server.handler();
             let limits = LiveLimits::new(Limits::default(), gate);
-            let http = net::serve(socket, handler.clone(), limits.clone(), watch.clone());
+            let serve = async |socket| match tls.clone() {
+                None => net::serve(socket, handler.clone(), limits.clone(), watch.clone()).await,
+                Some(tls) => {
+                    net::serve_tls(socket, tls, handler.clone(), limits.clone(), watch.clone()).await
+                }
+            };
+            let http = serve(socket);
             let grpc = async {
                 match grpc_socket {
                     None => Ok(()),
-                    Some(socket) => net::serve(socket, handler.clone(), limits, watch.clone()).await,
+                    Some(socket) => serve(socket).await,
                 }
             };
             let (http, grpc) = tokio::join!(http, grpc);
@@ -342,7 +358,8 @@ fn listen(options: &Options, server: &Server) -> anyhow::Result<Listening> {
             }
         })?;
     }
-    Ok(Listening { address, grpc_address, admin_address, drain })
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    Ok(Listening { address, grpc_address, admin_address, scheme, drain })
 }
 
 fn open_admin(address: AdminAddress, served: IpAddr) -> anyhow::Result<TcpListener> {

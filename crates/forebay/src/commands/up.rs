@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use control::api;
 use control::local::{Local, LocalSettings, Machine};
 use control::store::Store;
-use control::{Authority, Binding, Channels, Control};
+use control::{Authority, Binding, Channels, Control, LiveDefaults};
 use jiff::Timestamp;
 use manifest::{Defaults, Exposure, Finding, Objects};
 use net::{Drain, Limits};
@@ -25,6 +25,7 @@ use crate::admin::Admin;
 use crate::api::ApiHandler;
 use crate::applied::{self, Removal, When};
 use crate::globals::Globals;
+use crate::kept_certificates::{self, KeptCertificates};
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
@@ -60,6 +61,9 @@ pub(crate) struct Options {
     /// Domain of InferenceServices, unless the manifests set one
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<String>,
+
+    #[command(flatten)]
+    certificates: KeptCertificates,
 
     /// Port of admin and dashboard on 127.0.0.1; 0 for any free one
     #[arg(long, default_value_t = 7070, value_name = "PORT")]
@@ -119,13 +123,17 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     let (plans, plan) = watch::channel(Arc::default());
     let (observations, observed) = watch::channel(Arc::default());
-    let (keys, key_ring) = certificate::key_ring();
+    let (keys, key_ring, shown) = certificate::key_ring();
+    let folders = options.certificates.open(globals)?;
+    let (kept_sender, kept) = watch::channel(folders.known());
+    let defaults = LiveDefaults::new(defaults(options), kept);
     let admin = Admin {
         store: Rc::clone(&store),
         plan: plan.clone(),
         observed: observed.clone(),
         metrics: proxy::Metrics::default(),
-        defaults: defaults(options),
+        defaults: defaults.clone(),
+        shown,
     };
 
     let (proxy_drain, proxy_watch) = Drain::new();
@@ -153,17 +161,24 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (control_drain, mut control_watch) = Drain::new();
     let mut control = tokio::task::spawn_local(Control::run(
         local,
-        control::Settings { defaults: defaults(options), binding },
+        control::Settings { defaults: defaults.clone(), binding },
         Some(Rc::clone(&authority)),
         Channels { plan: plans, keys, observed },
         async move { control_watch.draining().await },
     ));
 
+    let told = globals.clone();
+    tokio::task::spawn_local(folders.watch(kept_sender, move |known| {
+        findings::print(&known.findings, &told);
+        if !told.quiet {
+            eprintln!("certificates: read again, {} can be shown", known.pairs.len());
+        }
+    }));
     let ports = Ports::open(options, &admin, machine, &state_dir, authority)?;
     applied::apply(&store, manifests.objects.clone(), &removal);
     let refused = manifests::refused(&manifests.objects);
     let files: Objects = manifests.objects.iter().cloned().collect();
-    let found = all_findings(manifests, &store, &defaults(options));
+    let found = all_findings(manifests, &store, &defaults);
     print_findings(&found, &paths, globals);
     let n_unprotected = findings::n_unprotected(&found);
     if n_unprotected > 0 {
@@ -177,7 +192,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let written = Written { findings: found, files, refused };
     let end = tokio::select! {
         end = report::report_and_wait(options.output, globals, &admin, &ports.platform, written, start, options.public) => end,
-        end = obey(&mut signals, &store, options, globals) => Ok(end),
+        end = obey(&mut signals, &store, &defaults, options, globals) => Ok(end),
         failed = failure("the control loop", &mut control) => Err(failed),
         failed = failure("the data plane", &mut data_plane) => Err(failed),
     };
@@ -216,17 +231,23 @@ fn open_access_log(
 }
 
 /// Does what signals ask for, until one of them asks to end.
-async fn obey(signals: &mut Signals, store: &Store, options: &Options, globals: &Globals) -> End {
+async fn obey(
+    signals: &mut Signals,
+    store: &Store,
+    defaults: &LiveDefaults,
+    options: &Options,
+    globals: &Globals,
+) -> End {
     loop {
         match signals.next().await {
             Wish::End(end) => return end,
-            Wish::ReadAgain => read_again(store, options, globals),
+            Wish::ReadAgain => read_again(store, defaults, options, globals),
         }
     }
 }
 
 /// Reads the manifests of the command line again and applies them. When one cannot be read, all stays as it is.
-fn read_again(store: &Store, options: &Options, globals: &Globals) {
+fn read_again(store: &Store, defaults: &LiveDefaults, options: &Options, globals: &Globals) {
     let paths = options.paths.all();
     if paths.is_empty() {
         eprintln!("SIGHUP: no manifests were named at the start, so there are none to read again");
@@ -237,7 +258,7 @@ fn read_again(store: &Store, options: &Options, globals: &Globals) {
         Ok(manifests) => {
             let objects = manifests.objects.clone();
             let removal = Removal::of(store, &manifests, &paths);
-            let found = all_findings(manifests, store, &defaults(options));
+            let found = all_findings(manifests, store, defaults);
             print_findings(&found, &paths, globals);
             if findings::n_unprotected(&found) > 0 {
                 eprintln!(
@@ -286,7 +307,7 @@ fn without_paths(store: &Store, state_dir: &Path, globals: &Globals) -> anyhow::
 
 fn defaults(options: &Options) -> Defaults {
     let exposure = findings::exposure(options.public, options.allow_unprotected);
-    let mut defaults = Defaults { exposure, ..Defaults::default() };
+    let mut defaults = kept_certificates::with_region(Defaults { exposure, ..Defaults::default() });
     if let Some(domain) = &options.domain {
         defaults.domain.clone_from(domain);
     }
@@ -337,8 +358,11 @@ impl Ports {
         let (api_socket, api_address) = open_port(options.api_port, "Kubernetes API", "api-port")?;
         let served = certificate::serve(&authority)?;
         let (drain, watch) = Drain::new();
-        let settings =
-            api::Settings { token: token.clone(), defaults: defaults(options), ..api::Settings::default() };
+        let settings = api::Settings {
+            token: token.clone(),
+            defaults: admin.defaults.clone(),
+            ..api::Settings::default()
+        };
         let handler =
             ApiHandler::new(api::Api::new(Rc::clone(store), Some(machine), settings), watch.clone());
         tokio::task::spawn_local(net::serve_tls(
@@ -358,7 +382,7 @@ impl Ports {
             token,
             admin: format!("http://{admin_address}"),
             kubeconfig,
-            refuses_unprotected: defaults(options).exposure == Exposure::Public,
+            refuses_unprotected: admin.defaults.now().exposure == Exposure::Public,
         };
         platform.announce(state_dir)?;
         Ok(Self { platform, drain })
@@ -366,12 +390,14 @@ impl Ports {
 }
 
 /// What there is to say of the files, among all the objects that there are. Those of the files know their lines.
-fn all_findings(manifests: Manifests, store: &Store, defaults: &Defaults) -> Vec<Finding> {
+fn all_findings(manifests: Manifests, store: &Store, defaults: &LiveDefaults) -> Vec<Finding> {
     let mut objects = Objects::clone(&store.objects());
     for object in &manifests.objects {
         objects.insert(object.clone());
     }
-    let mut findings = manifest::findings_of_files(manifests.findings, &objects, defaults);
+    let mut read = manifests.findings;
+    read.extend(defaults.kept().findings.iter().cloned());
+    let mut findings = manifest::findings_of_files(read, &objects, &defaults.now(), Timestamp::now());
     manifests::add_words_of_api(&manifests.objects, &mut findings);
     findings
 }

@@ -42,8 +42,10 @@ fn told_with(manifests: &str, status: &Value, others: Vec<Object>, earlier: &str
     }
     others.into_iter().for_each(|object| drop(objects.insert(object)));
     let defaults = Defaults::default();
-    let (compiled, findings) =
-        (manifest::compile(&objects, &defaults), manifest::findings(&objects, &defaults));
+    let (compiled, findings) = (
+        manifest::compile(&objects, &defaults),
+        manifest::findings(&objects, &defaults, jiff::Timestamp::UNIX_EPOCH),
+    );
     let observed = Observed::default();
     let (plan, observed) = (&compiled.plan, &observed);
     let written = Written { findings, files, ..Written::default() };
@@ -146,8 +148,10 @@ fn what_answers_is_ready_whatever_was_found() {
     let text = GOOD.replace("targetPort: http", "targetPort: 9000");
     let objects: Objects = manifest::read("f.yaml", &text).objects.into_iter().collect();
     let defaults = Defaults::default();
-    let (compiled, findings) =
-        (manifest::compile(&objects, &defaults), manifest::findings(&objects, &defaults));
+    let (compiled, findings) = (
+        manifest::compile(&objects, &defaults),
+        manifest::findings(&objects, &defaults, jiff::Timestamp::UNIX_EPOCH),
+    );
     let balancer = &compiled.plan.load_balancers[0];
     let mut observed = Observed::default();
     let key = TargetKey {

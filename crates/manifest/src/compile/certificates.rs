@@ -3,6 +3,7 @@
 use plan::Certificate;
 
 use super::world::World;
+use crate::certificate::covers;
 use crate::kinds::ingress::IngressSpec;
 use crate::{Finding, Object, Severity, codes};
 
@@ -31,7 +32,7 @@ impl Source<'_> {
             let covers_all = !secrets.is_empty() && covered.is_empty();
             let hosts: Vec<&str> =
                 self.hosts().filter(|host| !covered.contains(host) && !covers_all).collect();
-            certificates.extend(hosts.into_iter().filter_map(|host| self.for_host(host, world, findings)));
+            certificates.extend(hosts.into_iter().flat_map(|host| self.for_host(host, world, findings)));
         }
         certificates.extend(secrets.into_iter().map(|(certificate, _)| certificate));
         let mut unique: Vec<Certificate> = Vec::new();
@@ -83,36 +84,40 @@ impl Source<'_> {
         secrets
     }
 
-    /// A certificate for one host, when none is named.
-    fn for_host(&self, host: &str, world: &World<'_>, findings: &mut Vec<Finding>) -> Option<Certificate> {
-        let issued = Certificate { arn: format!("local:{host}"), source: "issued" };
+    /// The certificates for one host, when none is named. There may be several, with different kinds of keys.
+    fn for_host(&self, host: &str, world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Certificate> {
+        let issued = Certificate { arn: format!("local:{host}"), source: Certificate::ISSUED };
         if self.wants_issued {
-            return Some(issued);
+            return vec![issued];
+        }
+        let discovered = |arn: &String| Certificate { arn: arn.clone(), source: "discovery" };
+        let kept = world.defaults.kept.iter().flatten().filter(|kept| kept.facts.covers(host));
+        let kept: Vec<Certificate> = kept.map(|kept| discovered(&kept.name)).collect();
+        if !kept.is_empty() {
+            return kept;
         }
         let known = world.defaults.certificates.as_deref();
-        let found = known
-            .into_iter()
-            .flatten()
-            .find(|certificate| certificate.domains.iter().any(|domain| covers(domain, host)));
-        match found {
-            Some(certificate) => Some(Certificate { arn: certificate.arn.clone(), source: "discovery" }),
+        let is_for = |domain: &String| domain == "*" || covers(domain, host);
+        let mut all = known.into_iter().flatten();
+        match all.find(|certificate| certificate.domains.iter().any(is_for)) {
+            Some(certificate) => vec![discovered(&certificate.arn)],
             None if known.is_none() && !world.defaults.strict_aws => {
                 let message =
                     format!("no certificate is named for `{host}`: one of the local authority is used");
                 findings.push(Finding::new(&codes::CERTIFICATE_ISSUED, message).on(self.object));
-                Some(issued)
+                vec![issued]
             }
             None => {
                 let message = format!("no certificate found for host `{host}`");
                 let finding = Finding::new(&codes::CERTIFICATE_MISSING, message).on(self.object);
                 findings.push(finding.suggest(format!("{CERTIFICATE_ARN}: arn:…")));
-                None
+                Vec::new()
             }
         }
     }
 }
 
-const CERTIFICATE_ARN: &str = "alb.ingress.kubernetes.io/certificate-arn";
+pub(super) const CERTIFICATE_ARN: &str = "alb.ingress.kubernetes.io/certificate-arn";
 
 /// Says what is known of a certificate that an annotation names.
 pub(super) fn check_known(
@@ -122,6 +127,9 @@ pub(super) fn check_known(
     world: &World<'_>,
     findings: &mut Vec<Finding>,
 ) {
+    if world.defaults.kept(arn).is_some() {
+        return;
+    }
     let finding = |code, message: String| Finding::new(code, message).at_annotation(object, key);
     let known = world.defaults.certificates.as_deref();
     if let Some(known) = known {
@@ -134,6 +142,9 @@ pub(super) fn check_known(
         let severity = if world.defaults.strict_aws { Severity::Error } else { Severity::Info };
         let message = format!("`{arn}` names no account: something was left to fill in");
         findings.push(finding(&codes::CERTIFICATE_PLACEHOLDER, message).with_severity(severity));
+    } else if world.defaults.strict_aws && world.defaults.kept.is_some() {
+        let message = format!("certificate `{arn}` is not among those of --certificates");
+        findings.push(finding(&codes::CERTIFICATE_UNKNOWN, message));
     } else {
         let message =
             format!("nothing on this machine knows certificate `{arn}`: one of the local authority is shown");
@@ -142,16 +153,9 @@ pub(super) fn check_known(
 }
 
 /// Whether an ARN has something else than twelve digits where its account stands.
-fn is_placeholder(arn: &str) -> bool {
+pub(super) fn is_placeholder(arn: &str) -> bool {
     let account = arn.split(':').nth(4).unwrap_or_default();
     account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Whether a certificate for `domain` is one for `host`; a wildcard stands for one label (RFC 6125 §6.4.3).
-pub(super) fn covers(domain: &str, host: &str) -> bool {
-    let is_same = domain == "*" || domain.eq_ignore_ascii_case(host);
-    let below = domain.strip_prefix("*.").zip(host.split_once('.'));
-    is_same || below.is_some_and(|(parent, (_, rest))| parent.eq_ignore_ascii_case(rest))
 }
 
 #[cfg(test)]
@@ -162,7 +166,7 @@ mod tests {
     fn acc_s2_14_a_wildcard_covers_one_level_only() {
         assert!(covers("*.example.com", "a.example.com") && covers("*.Example.com", "a.example.COM"));
         assert!(!covers("*.example.com", "a.b.example.com") && !covers("*.example.com", "example.com"));
-        assert!(covers("*", "anything") && covers("*.example.com", "*.example.com"));
+        assert!(!covers("*", "anything") && covers("*.example.com", "*.example.com"));
     }
 
     #[test]

@@ -3,55 +3,162 @@
 
 use plan::{Certificate, Condition, Listener, LoadBalancer, TlsPolicy, Values};
 
+use super::certificates::{self, CERTIFICATE_ARN};
 use super::world::World;
-use crate::kinds::config;
-use crate::{Finding, Severity, codes};
+use crate::{Finding, Object, Severity, codes};
 
 /// The certificates that one listener may have beside the default one; AWS takes 25.
 const MOST: usize = 100;
 
-/// Replaces certificates that are not here, and says what a security policy leaves to nobody here.
+/// Replaces certificates that are not here, and says what of them, and of a security policy, is left to nobody here.
 pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findings: &mut Vec<Finding>) {
+    check_regions(load_balancer, world, findings);
     let of_address = format!("address:{}", load_balancer.id);
+    let mut elsewhere = Vec::new();
     for listener in load_balancer.listeners.iter_mut().filter(|listener| listener.protocol.is_tls()) {
-        let named = std::mem::take(&mut listener.certificates);
-        let (here, elsewhere): (Vec<_>, Vec<_>) =
-            named.into_iter().partition(|certificate| is_here(certificate, world));
-        let issued = |name: String| Certificate { arn: name, source: "issued" };
-        let has_own = !here.is_empty();
-        // Somebody's own certificates come before those that are made, so that the first of them is for all others.
-        let (own, made): (Vec<_>, Vec<_>) = here.into_iter().partition(|it| it.arn.starts_with("secret:"));
-        listener.certificates = own.into_iter().chain(made).collect();
-        if !elsewhere.is_empty() || !has_own {
+        let (mut own, mut made) = (Vec::new(), Vec::new());
+        let mut lacks_some = false;
+        for certificate in std::mem::take(&mut listener.certificates) {
+            let origin = origin(&certificate, world);
+            lacks_some |= matches!(origin, Origin::Elsewhere | Origin::Broken);
+            match origin {
+                Origin::Own | Origin::Broken => own.push(certificate),
+                Origin::Issued => made.push(certificate),
+                Origin::Elsewhere if certificate.arn.starts_with("arn:") => elsewhere.push(certificate.arn),
+                Origin::Elsewhere => {}
+            }
+        }
+        let issued = |name: String| Certificate { arn: name, source: Certificate::ISSUED };
+        if lacks_some || (own.is_empty() && made.is_empty()) {
             let of_hosts = hosts(listener).into_iter().map(|host| issued(format!("local:{host}")));
-            let of_hosts: Vec<Certificate> = of_hosts.take(MOST).collect();
-            for certificate in of_hosts {
-                if !listener.certificates.contains(&certificate) {
-                    listener.certificates.push(certificate);
+            for certificate in of_hosts.take(MOST) {
+                if !made.contains(&certificate) {
+                    made.push(certificate);
                 }
             }
         }
-        // Who asks an address names nobody.
+        // Somebody's own certificates come before those that are made, so that the first of them is for all others; who
+        // asks an address names nobody.
         let of_address = issued(of_address.clone());
-        if listener.certificates.first().is_some_and(|it| it.arn.starts_with("secret:")) {
-            listener.certificates.push(of_address);
-        } else {
-            listener.certificates.insert(0, of_address);
-        }
+        listener.certificates = own.into_iter().chain([of_address]).chain(made).collect();
     }
+    elsewhere.sort_unstable();
+    elsewhere.dedup();
+    say_what_is_elsewhere(load_balancer, &elsewhere, world, findings);
     say_what_policies_leave_out(load_balancer, world, findings);
 }
 
-/// Whether a certificate is kept on this machine, or made here anyway.
-fn is_here(certificate: &Certificate, world: &World<'_>) -> bool {
-    match certificate.arn.split_once(':') {
-        Some(("local", _)) => true,
-        Some(("secret", secret)) => secret.split_once('/').is_some_and(|(namespace, name)| {
-            let object = world.objects.get("Secret", namespace, name);
-            object.is_some_and(|object| config::key_pair_of(object).is_ok())
-        }),
-        _ => false,
+/// Where a certificate is that a listener names.
+enum Origin {
+    /// In a Secret or in a folder.
+    Own,
+    /// In a Secret that nothing can be shown with; if something could, that goes on.
+    Broken,
+    /// Made here.
+    Issued,
+    /// At AWS, or nowhere.
+    Elsewhere,
+}
+
+fn origin(certificate: &Certificate, world: &World<'_>) -> Origin {
+    if world.defaults.kept(&certificate.arn).is_some() {
+        return Origin::Own;
     }
+    let secret = certificate.arn.strip_prefix("secret:").and_then(|secret| secret.split_once('/'));
+    match secret.map(|(namespace, name)| world.pair(namespace, name)) {
+        Some(Some(read)) if read.is_ok() => Origin::Own,
+        Some(Some(_)) => Origin::Broken,
+        None if certificate.arn.starts_with("local:") => Origin::Issued,
+        Some(None) | None => Origin::Elsewhere,
+    }
+}
+
+/// The annotations that name certificates.
+const CERTIFICATES: [&str; 2] = [CERTIFICATE_ARN, "service.beta.kubernetes.io/aws-load-balancer-ssl-cert"];
+
+/// The objects that name a certificate, each with the annotation that does; else the first of them.
+fn naming<'a>(
+    load_balancer: &LoadBalancer,
+    arn: &str,
+    world: &'a World<'_>,
+) -> Vec<(&'a Object, Option<&'static str>)> {
+    let objects = load_balancer.sources.iter();
+    let objects = objects.filter_map(|it| world.objects.get(&it.kind, &it.namespace, &it.name));
+    let objects: Vec<&Object> = objects.map(AsRef::as_ref).collect();
+    let names = |object: &&'a Object| {
+        let of = |key: &&'static str| object.annotation(key).is_some_and(|text| text.contains(arn));
+        CERTIFICATES.iter().find(|key| of(key)).map(|key| (*object, Some(*key)))
+    };
+    let all: Vec<_> = objects.iter().filter_map(names).collect();
+    if all.is_empty() { objects.first().map(|object| (*object, None)).into_iter().collect() } else { all }
+}
+
+fn say(
+    finding: &Finding,
+    load_balancer: &LoadBalancer,
+    arn: &str,
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    for (object, key) in naming(load_balancer, arn, world) {
+        findings.push(match key {
+            Some(key) => finding.clone().at_annotation(object, key),
+            None => finding.clone().on(object),
+        });
+    }
+}
+
+/// Warns of ARNs that lead nowhere here: something else is shown than was meant.
+fn say_what_is_elsewhere(
+    load_balancer: &LoadBalancer,
+    arns: &[String],
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    if world.defaults.strict_aws || world.defaults.certificates.is_some() {
+        return;
+    }
+    for arn in arns {
+        let why = match certificates::is_placeholder(arn) {
+            true => "names no account, so something was left to fill in",
+            false => "is of no certificate on this machine",
+        };
+        let message = format!("`{arn}` {why}: one of the local authority is shown instead");
+        let id = arn.rsplit('/').next().unwrap_or_default();
+        let fix = format!("put {id}.crt and {id}.key into a folder: forebay up --certificates FOLDER");
+        let finding = Finding::new(&codes::CERTIFICATE_NOT_HERE, message).suggest(fix);
+        say(&finding, load_balancer, arn, world, findings);
+    }
+}
+
+/// Warns of certificates of another region than that of the load balancer, which AWS does not take. It is the region that
+/// somebody said, or that of the most certificates.
+fn check_regions(load_balancer: &LoadBalancer, world: &World<'_>, findings: &mut Vec<Finding>) {
+    let listeners = load_balancer.listeners.iter().flat_map(|listener| &listener.certificates);
+    let mut arns: Vec<(&str, &str)> =
+        listeners.filter_map(|it| Some((region(&it.arn)?, it.arn.as_str()))).collect();
+    arns.sort_unstable();
+    arns.dedup();
+    let said = world.defaults.region.as_deref();
+    let count = |region: &str| arns.iter().filter(|(other, _)| *other == region).count();
+    let most = || arns.iter().map(|(region, _)| *region).max_by_key(|region| count(region));
+    let Some(expected) = said.or_else(most) else { return };
+    let others: Vec<String> =
+        arns.iter().filter(|(region, _)| *region != expected).map(|(_, arn)| (*arn).to_owned()).collect();
+    for arn in &others {
+        let message = format!(
+            "`{arn}` is of another region than the load balancer, which is in {expected}: AWS refuses it"
+        );
+        let finding = Finding::new(&codes::CERTIFICATE_REGION, message);
+        let finding = finding.suggest(format!("request or import the certificate in {expected}"));
+        say(&finding, load_balancer, arn, world, findings);
+    }
+}
+
+/// The region of an ARN of a certificate; those of IAM have none.
+fn region(arn: &str) -> Option<&str> {
+    let mut parts = arn.strip_prefix("arn:")?.split(':').skip(1);
+    (parts.next() == Some("acm")).then(|| parts.next()).flatten().filter(|region| !region.is_empty())
 }
 
 /// The hosts that rules of a listener name, as far as a certificate can.
@@ -116,6 +223,7 @@ fn say_what_policies_leave_out(load_balancer: &LoadBalancer, world: &World<'_>, 
 
 #[cfg(test)]
 mod tests {
+    use crate::certificate::tests::simple;
     use crate::{Compiled, Defaults, Objects, compile, read};
 
     fn compiled(annotations: &str, spec: &str, more: &str) -> Compiled {
@@ -177,9 +285,12 @@ apiVersion: v1
 kind: Secret
 metadata: {name: cert}
 type: kubernetes.io/tls
-stringData: {tls.crt: a, tls.key: b}
+stringData: {}
 ";
-        let there = compiled("", spec, secret);
+        let pair = simple("api.example.com");
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let data = format!("{{tls.crt: {}, tls.key: {}}}", quoted(&pair.certificate), quoted(&pair.key));
+        let there = compiled("", spec, &secret.replace("{}", &data));
         assert_eq!(certificates(&there), ["secret:default/cert", "address:ingress:default/web"]);
     }
 

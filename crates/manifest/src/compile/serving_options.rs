@@ -62,6 +62,8 @@ const CONTAINER_OPTIONS: &[ServeOption] = &[
     with_short("--quiet", "-q", false),
     option("--state-dir"),
     switch("--stop-when-stdin-closes"),
+    option("--tls-cert"),
+    option("--tls-key"),
     with_short("--verbose", "-v", false),
 ];
 

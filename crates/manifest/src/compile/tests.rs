@@ -280,7 +280,8 @@ metadata:
 spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ports: [{port: 443}]}
 ",
     );
-    assert_eq!(network.findings_here, []);
+    let [certificate] = network.findings_here.as_slice() else { panic!("{:?}", network.findings_here) };
+    assert_eq!(certificate.code, "certificate-not-here");
     let group = &network.plan.load_balancers[0].target_groups[0];
     assert_eq!(format!("{:?}", group.spoken()), "Spoken { version: None, tls: Some(Unverified) }");
     assert_eq!(format!("{:?}", group.spoken_in_checks()), "Spoken { version: None, tls: None }");

@@ -1,11 +1,15 @@
 //! What there is besides what is being compiled: Services, the addresses behind them, and what runs there.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use plan::{ObjectRef, Replay, Target};
 
 use crate::annotations::{self, REPLAY, SYNTHETIC};
+use crate::certificate::ReadPair;
+use crate::kinds::config::{SecretFault, certificate_of};
 use crate::kinds::endpoints::{EndpointPort, EndpointSlice, Endpoints};
 use crate::kinds::pod::{Deployment, Pod, PodSpec};
 use crate::kinds::selector::has_all;
@@ -24,7 +28,12 @@ pub(crate) struct World<'a> {
     pub(crate) services: BTreeMap<Name, Backend>,
     targets: BTreeMap<Name, Vec<NamedTargets>>,
     pods: Vec<PodLabels>,
+    /// The certificates in Secrets, each looked at once.
+    pairs: RefCell<BTreeMap<Name, Pair>>,
 }
+
+/// The certificate in a Secret, or why it has none.
+pub(crate) type Pair = Rc<Result<ReadPair, SecretFault>>;
 
 /// A Service that could be parsed.
 pub(crate) struct Backend {
@@ -63,8 +72,14 @@ impl<'a> World<'a> {
         defaults: &'a Defaults,
         findings: &mut Vec<Finding>,
     ) -> Self {
-        let mut world =
-            Self { defaults, objects, services: BTreeMap::new(), targets: BTreeMap::new(), pods: Vec::new() };
+        let mut world = Self {
+            defaults,
+            objects,
+            services: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            pods: Vec::new(),
+            pairs: RefCell::default(),
+        };
         let children: BTreeMap<ObjectRef, Arc<Object>> =
             children.iter().map(|child| (child.reference(), Arc::new(child.clone()))).collect();
         let others = objects.iter().filter(|object| !children.contains_key(&object.reference()));
@@ -95,6 +110,14 @@ impl<'a> World<'a> {
             }
         }
         world
+    }
+
+    /// The certificate in a Secret; `None` when there is no such Secret.
+    pub(crate) fn pair(&self, namespace: &str, name: &str) -> Option<Pair> {
+        let secret = self.objects.get("Secret", namespace, name)?;
+        let mut pairs = self.pairs.borrow_mut();
+        let read = pairs.entry((namespace.to_owned(), name.to_owned()));
+        Some(Rc::clone(read.or_insert_with(|| Rc::new(certificate_of(secret)))))
     }
 
     /// The Service of this name.

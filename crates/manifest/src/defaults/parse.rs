@@ -26,6 +26,7 @@ struct Environment {
     enable_tcp_udp_listener: Option<bool>,
     feature_gates: BTreeMap<String, bool>,
     certificates: Option<Vec<Certificate>>,
+    region: Option<String>,
     web_acls: Option<Vec<Entry>>,
     trust_stores: Option<Vec<Entry>>,
     target_groups: Option<Vec<Entry>>,
@@ -110,6 +111,7 @@ impl Defaults {
         self.certificates = environment.certificates.map(|all| {
             all.into_iter().map(|it| KnownCertificate { arn: it.arn, domains: it.domains }).collect()
         });
+        self.region = environment.region;
         self.web_acls = environment.web_acls.map(named);
         self.trust_stores = environment.trust_stores.map(named);
         self.target_groups = environment.target_groups.map(named);

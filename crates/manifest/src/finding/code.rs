@@ -94,6 +94,12 @@ table! {
     ANNOTATION_UNKNOWN = Warning "annotation-unknown": "An annotation that nobody knows.";
     ATTRIBUTE_UNKNOWN = Warning "attribute-unknown": "An attribute that nobody knows.";
     AWS_LIMIT_EXCEEDED = Warning "aws-limit-exceeded": "More than the AWS service takes by default.";
+    CERTIFICATE_ENDING = Warning "certificate-ending": "A certificate that has ended, has not begun, or ends within a week.";
+    CERTIFICATE_HOSTS = Warning "certificate-hosts": "A certificate that is not for the hosts that it is shown to.";
+    CERTIFICATE_INVALID = Warning "certificate-invalid": "A certificate or a key that nothing can be shown with.";
+    CERTIFICATE_NOT_HERE = Warning "certificate-not-here": "A certificate that only AWS has: one of the local authority is shown.";
+    CERTIFICATE_REGION = Warning "certificate-region": "A certificate of another region than that of its load balancer, which AWS refuses.";
+    CERTIFICATE_RENEW = Warning "certificate-renew": "A certificate that ends within a month.";
     ENV_UNKNOWN = Warning "env-unknown": "A setting of the environment file that nobody knows.";
     FIELD_UNKNOWN = Warning "field-unknown": "A field that the kind does not have.";
     HEALTHCHECK_PATH_UNUSED = Warning "healthcheck-path-unused" "FB008": "A health check path that AWS would not ask, because the check is a connection.";
@@ -114,6 +120,7 @@ table! {
     TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";
 
     ANNOTATION_NO_EFFECT = Info "annotation-no-effect": "An annotation that is understood and has no effect here yet.";
+    CERTIFICATE_MENDED = Info "certificate-mended": "A file with a certificate in another order than it is sent in.";
     CERTIFICATE_PLACEHOLDER = Info "certificate-placeholder": "A certificate ARN in which something was left to fill in.";
     CERTIFICATE_ISSUED = Info "certificate-issued": "A certificate that the local authority is to issue.";
     FIELD_NO_EFFECT = Info "field-no-effect": "A field that is understood and has no effect here yet.";

@@ -36,11 +36,15 @@ pub fn render(finding: &Finding, color: bool) -> String {
     };
     if let Some(location) = &finding.location {
         line(&format!("  --> {}:{}:{}", printable(&location.file), location.line, location.column));
+        // Where a key may stand, no line is shown.
+        let shows_line = !location.text.is_empty();
         let indent = location.text.chars().take_while(|c| c.is_whitespace()).count();
         let shown: String = location.text.chars().skip(indent).take(SHOWN).collect();
         let caret = (location.column as usize).saturating_sub(indent + 1).min(SHOWN);
-        line(&format!("   |  {}", printable(&shown)));
-        line(&format!("   |  {}{}", " ".repeat(caret), paint(severity, "^")));
+        if shows_line {
+            line(&format!("   |  {}", printable(&shown)));
+            line(&format!("   |  {}{}", " ".repeat(caret), paint(severity, "^")));
+        }
     } else if let Some(object) = &finding.object {
         let field = finding.field.as_ref().map(|field| format!(", {field}")).unwrap_or_default();
         line(&printable(&format!("  --> {object}{field}")));

@@ -15,7 +15,7 @@ metadata: {name: web}
     let told = |exposure| {
         let read = read("f.yaml", text).findings;
         let defaults = Defaults { exposure, ..Defaults::default() };
-        let all = findings_of_files(read, &Objects::default(), &defaults).into_iter();
+        let all = findings_of_files(read, &Objects::default(), &defaults, Timestamp::UNIX_EPOCH).into_iter();
         all.map(|finding| {
             let place = finding.location.map(|place| place.line).unwrap_or_default();
             let advice = finding.suggestion.unwrap_or_default();
@@ -33,7 +33,7 @@ metadata: {name: web}
 
 fn told(text: &str) -> Vec<String> {
     let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
-    let findings = findings(&objects, &Defaults::default()).into_iter();
+    let findings = findings(&objects, &Defaults::default(), Timestamp::UNIX_EPOCH).into_iter();
     let told = findings.filter(|finding| finding.severity != Severity::Info).map(|finding| {
         let line = finding.location.map(|place| place.line).unwrap_or_default();
         format!("{line} {} {}", finding.code, finding.field.unwrap_or_default())
@@ -192,7 +192,7 @@ kind: ServiceAccount
 metadata: {name: a}
 ";
     let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
-    let all = findings(&objects, &Defaults::default());
+    let all = findings(&objects, &Defaults::default(), Timestamp::UNIX_EPOCH);
     let messages: Vec<&str> = all.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(messages[0].starts_with("HorizontalPodAutoscaler `a`: nothing is scaled"), "{messages:?}");

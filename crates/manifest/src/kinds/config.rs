@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
-use plan::KeyPair;
 use serde::Deserialize;
 
+use crate::certificate::{Fault, Part, ReadPair, read_pair};
+use crate::read::key_path;
 use crate::wire::{Kept, NoEffect};
 use crate::{Finding, Object, codes};
 
@@ -29,14 +30,50 @@ pub(crate) struct Secret {
     immutable: Kept,
 }
 
-/// The certificate and the key in a Secret of type `kubernetes.io/tls`, as they are written.
+/// Why a Secret holds no certificate that can be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFault {
+    /// The field that it is about, for example `data["tls.key"]`.
+    pub field: String,
+    /// What is wrong, in a whole sentence.
+    pub problem: String,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+/// The certificate in a Secret, which should be of type `kubernetes.io/tls`.
 ///
 /// # Errors
-/// What is not there.
-pub fn key_pair_of(secret: &Object) -> Result<KeyPair, String> {
-    let mut texts = texts(secret, &mut Vec::new()).ok_or("cannot be read")?;
-    let mut take = |key: &str| texts.remove(key).ok_or_else(|| format!("has no `{key}`"));
-    Ok(KeyPair { certificate: take("tls.crt")?, key: take("tls.key")? })
+/// Why none can be shown.
+pub fn certificate_of(secret: &Object) -> Result<ReadPair, SecretFault> {
+    const KEYS: &str = "kubectl create secret tls NAME --cert=FILE --key=FILE makes one with both";
+    let mut texts = texts(secret, &mut Vec::new()).unwrap_or_default();
+    let mut take = |key: &str| {
+        let problem = format!("there is no text under `{key}`");
+        texts.remove(key).ok_or_else(|| SecretFault { field: field_of(secret, key), problem, fix: KEYS })
+    };
+    let (certificate, key) = (take(CERTIFICATE)?, take(KEY)?);
+    read_pair(&certificate, &key).map_err(|fault| fault_in(secret, &fault))
+}
+
+/// A fault of a pair as one of the Secret that it is in.
+pub(crate) fn fault_in(secret: &Object, fault: &Fault) -> SecretFault {
+    let key = match fault.part {
+        Part::Certificate => CERTIFICATE,
+        Part::Key => KEY,
+    };
+    let problem = format!("`{key}` {} (line {})", fault.problem, fault.line);
+    SecretFault { field: field_of(secret, key), problem, fix: fault.fix }
+}
+
+/// The keys of a Secret with a certificate.
+const CERTIFICATE: &str = "tls.crt";
+const KEY: &str = "tls.key";
+
+/// The field in which a key of a Secret stands, or would stand.
+fn field_of(secret: &Object, key: &str) -> String {
+    let is_plain = secret.value["stringData"].get(key).is_some();
+    key_path(if is_plain { "stringData" } else { "data" }, key)
 }
 
 /// The texts of a ConfigMap or Secret by key; those of `stringData` win over those of `data`.

@@ -11,6 +11,7 @@ mod kept;
 mod names;
 mod numbers;
 mod pods;
+mod secret;
 mod service;
 mod texts;
 mod words;
@@ -106,6 +107,9 @@ fn besides_paths(object: &Object) -> Vec<Violation> {
     numbers::check(kind, value, &mut found);
     addresses::check(kind, value, &mut found);
     texts::check(kind, value, &mut found);
+    if kind == "Secret" {
+        secret::check(value, &mut found);
+    }
     let mut bearable = Vec::new();
     names::check(object, &mut bearable);
     words::check(kind, value, &mut bearable);

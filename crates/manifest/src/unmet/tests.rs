@@ -199,7 +199,7 @@ fn every_row_is_told_at_its_place_and_what_protects_weighs_more_where_others_com
         assert_eq!(public.suggestion.unwrap().contains("--allow-unprotected"), row.protects, "{written}");
 
         let objects: Objects = [object].into_iter().collect();
-        let all = findings(&objects, &with(Exposure::Loopback));
+        let all = findings(&objects, &with(Exposure::Loopback), jiff::Timestamp::UNIX_EPOCH);
         let at_field =
             all.iter().filter(|other| other.field == finding.field && other.object == finding.object);
         let messages: Vec<&str> =

@@ -195,7 +195,7 @@ fn what_does_not_change_is_not_changed() {
 #[test]
 fn on_a_public_address_what_asks_for_protection_in_vain_is_forbidden() {
     let with = |exposure| {
-        let defaults = Defaults { exposure, ..Defaults::default() };
+        let defaults = manifest::Defaults { exposure, ..manifest::Defaults::default() }.into();
         Api::new(
             Rc::new(Store::in_memory()),
             None,

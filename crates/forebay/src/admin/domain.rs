@@ -1,0 +1,68 @@
+//! Who answers for a host: the listeners with rules that a request for it may meet.
+
+use plan::{Action, Condition, Listener, LoadBalancer, Rule, normalise_host};
+use serde_json::{Value, json};
+
+use super::Admin;
+
+/// What each listener does for the host of a query (`host=api.example.com`).
+pub(super) fn json(admin: &Admin, query: &str) -> Value {
+    let asked = query.split('&').find_map(|pair| pair.strip_prefix("host=")).unwrap_or_default();
+    let host = normalise_host(asked);
+    let plan = admin.plan.borrow().clone();
+    let listeners = plan.load_balancers.iter().flat_map(|balancer| {
+        balancer.listeners.iter().filter_map(|listener| answers(balancer, listener, &host))
+    });
+    listeners.collect()
+}
+
+fn answers(balancer: &LoadBalancer, listener: &Listener, host: &str) -> Option<Value> {
+    // Whoever asks for all hosts below a name asks for one of them.
+    let host = host.replacen('*', "any", 1);
+    let address = listener.addresses.first()?;
+    let is_met = |rule: &Rule| {
+        rule.conditions.iter().all(|condition| match condition {
+            Condition::HostHeader(values) => values.match_any(host.as_bytes()),
+            _ => true,
+        })
+    };
+    let names_hosts = |rule: &Rule| rule.conditions.iter().any(|it| matches!(it, Condition::HostHeader(_)));
+    let rules = listener.rules.iter().enumerate().filter(|(_, rule)| is_met(rule));
+    let rules: Vec<Value> = rules
+        .map(|(index, rule)| {
+            let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+            json!({"priority": index + 1, "conditions": conditions, "action": action(&rule.action)})
+        })
+        .collect();
+    // A load balancer without hosts answers for every one, and says nothing about this one.
+    let is_of_host = listener.rules.iter().any(|rule| names_hosts(rule) && is_met(rule));
+    let has_hosts = listener.rules.iter().any(names_hosts);
+    let redirects = listener.rules.is_empty() && matches!(listener.default_action, Some(Action::Redirect(_)));
+    if !is_of_host && (has_hosts || rules.is_empty() || redirects) {
+        return None;
+    }
+    let objects: Vec<String> = balancer.sources.iter().map(ToString::to_string).collect();
+    Some(json!({
+        "loadBalancer": balancer.name,
+        "objects": objects,
+        "address": address.to_string(),
+        "protocol": listener.protocol.as_str(),
+        "tls": listener.protocol.is_tls(),
+        "rules": rules,
+    }))
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Forward(forward) => {
+            let name = |group: &plan::TargetGroupRef| match group {
+                plan::TargetGroupRef::Key(name)
+                | plan::TargetGroupRef::Arn(name)
+                | plan::TargetGroupRef::Name(name) => name.clone(),
+            };
+            forward.targets.iter().map(|target| name(&target.target_group)).collect::<Vec<_>>().join(", ")
+        }
+        Action::Redirect(redirect) => format!("redirect to {}", redirect.protocol),
+        Action::FixedResponse(response) => format!("answer {}", response.status),
+    }
+}

@@ -1,0 +1,490 @@
+//! Where certificates come from: folders, Secrets, the local authority; and the commands around them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use control::{Authority, Issued};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use testkit::{Platform, Request, run, wait_until};
+
+use crate::{FOREBAY, folder};
+
+const ARN: &str = "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b2c3d";
+
+/// An Ingress that answers by itself on 80 and 443, with these annotations and lines of its `spec`.
+fn ingress(name: &str, host: &str, annotations: &[&str], spec: &str) -> String {
+    let annotations: String =
+        annotations.iter().map(|line| format!("    alb.ingress.kubernetes.io/{line}\n")).collect();
+    format!(
+        r#"apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {name}
+  annotations:
+    alb.ingress.kubernetes.io/scheme: internal
+    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": 80}}, {{"HTTPS": 443}}]'
+    alb.ingress.kubernetes.io/actions.hello: '{{"type":"fixed-response","fixedResponseConfig":{{"contentType":"text/plain","statusCode":"200","messageBody":"hello"}}}}'
+{annotations}spec:
+  ingressClassName: alb
+{spec}  rules:
+    - host: {host}
+      http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: hello, port: {{name: use-annotation}}}}}}}}]}}
+"#
+    )
+}
+
+/// Somebody else's authority.
+fn authority(folder: &tempfile::TempDir) -> Authority {
+    Authority::open(folder.path(), Timestamp::now()).unwrap()
+}
+
+fn write_pair(folder: &Path, id: &str, pair: &Issued) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(folder.join(format!("{id}.crt")), &pair.certificate).unwrap();
+    let key = folder.join(format!("{id}.key"));
+    std::fs::write(&key, &pair.key).unwrap();
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn secret(pair: &Issued) -> String {
+    let value = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cert"}, "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key},
+    });
+    value.to_string()
+}
+
+/// The listener of an Ingress that speaks TLS.
+fn tls_listener(platform: &Platform, name: &str) -> SocketAddr {
+    let (address, _) = platform.endpoint(name);
+    address
+}
+
+/// The certificate that a client of a host is shown.
+fn shown(address: SocketAddr, host: &str) -> Result<manifest::CertificateFacts, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let shown = runtime.block_on(net::shown_by(address, host, Duration::from_secs(10)));
+    let shown = shown.map_err(|error| error.to_string())?;
+    manifest::facts_of_der(&shown.chain[0]).ok_or_else(|| "unreadable".to_owned())
+}
+
+fn serial(pair: &Issued) -> String {
+    manifest::read_facts(&pair.certificate).unwrap().serial
+}
+
+fn waits_for(address: SocketAddr, host: &str, pair: &Issued) {
+    let wanted = serial(pair);
+    wait_until("the certificate is shown", || shown(address, host).is_ok_and(|facts| facts.serial == wanted));
+}
+
+fn metrics(platform: &Platform) -> String {
+    let admin = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    Request::get(admin, "/metrics").send().text
+}
+
+#[test]
+fn acc_s0_40_acc_s2_20_acc_s2_33_a_folder_maps_arns_and_is_followed_without_a_failed_handshake() {
+    let state = tempfile::tempdir().unwrap();
+    let authority = authority(&state);
+    let issue = || authority.issue(&["api.example.com"], Timestamp::now()).unwrap();
+    let certificates = tempfile::tempdir().unwrap();
+    let first = issue();
+    write_pair(certificates.path(), "0a1b2c3d", &first);
+    let text = ingress("web", "api.example.com", &[&format!("certificate-arn: {ARN}")], "");
+    let manifests = folder(&[("a.yaml", &text)]);
+    let path = |path: &Path| path.display().to_string();
+    let platform =
+        Platform::start(FOREBAY, &[&path(manifests.path()), "--certificates", &path(certificates.path())]);
+    let address = tls_listener(&platform, "web");
+    waits_for(address, "api.example.com", &first);
+
+    // While it is asked without a pause, certificates come and go; also one without its key, and one that has ended.
+    let (stop, is_stopped) = std::sync::mpsc::channel::<()>();
+    let asking = std::thread::spawn(move || {
+        let (mut n_asked, mut failures) = (0, Vec::new());
+        while is_stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            n_asked += 1;
+            failures.extend(shown(address, "api.example.com").err());
+        }
+        (n_asked, failures)
+    });
+    let mut last = first;
+    for round in 0..3 {
+        let bad =
+            authority.issue(&["api.example.com"], Timestamp::now() - SignedDuration::from_hours(24 * 100));
+        write_pair(certificates.path(), "0a1b2c3d", &bad.unwrap());
+        std::thread::sleep(Duration::from_millis(700));
+        let next = issue();
+        std::fs::write(certificates.path().join("0a1b2c3d.crt"), &next.certificate).unwrap();
+        if round == 0 {
+            // Seen before its key is there.
+            std::thread::sleep(Duration::from_millis(1_500));
+            assert_eq!(shown(address, "api.example.com").unwrap().serial, serial(&last));
+        }
+        std::fs::write(certificates.path().join("0a1b2c3d.key"), &next.key).unwrap();
+        waits_for(address, "api.example.com", &next);
+        last = next;
+    }
+    stop.send(()).unwrap();
+    let (n_asked, failures) = asking.join().unwrap();
+    assert!(n_asked > 20 && failures.is_empty(), "{n_asked} {failures:?}");
+    let until = manifest::read_facts(&last.certificate).unwrap().until.as_second();
+    let series = format!(
+        "forebay_certificate_expiry_timestamp_seconds{{certificate=\"{ARN}\",host=\"api.example.com\"}} {until}"
+    );
+    assert!(metrics(&platform).contains(&series), "{series} is not in\n{}", metrics(&platform));
+
+    // Who asks in clear text, and who does not believe it, are counted by why.
+    let _ = Request::get(address, "/").send();
+    let counted = |reason: &str| {
+        let text = metrics(&platform);
+        text.lines().any(|line| {
+            line.starts_with("forebay_tls_handshake_failures_total{")
+                && line.contains(&format!("reason=\"{reason}\""))
+                && !line.ends_with(" 0")
+        })
+    };
+    wait_until("the failure is counted", || counted("not-tls"));
+}
+
+#[test]
+fn acc_s3_74_acc_s0_43_certificates_are_listed_shown_and_checked_as_clients_see_them() {
+    let text = ingress("web", "api.example.com", &[], "");
+    let manifests = folder(&[("a.yaml", &text)]);
+    let platform = Platform::start(FOREBAY, &[&manifests.path().display().to_string()]);
+    let list = platform.ok(&["cert", "list"]);
+    assert!(list.contains("local:api.example.com") && list.contains("Ingress default/web:443"), "{list}");
+    let shown = platform.ok(&["cert", "show", "api.example.com"]);
+    assert!(shown.contains("names        api.example.com") && shown.contains("forebay ca trust"), "{shown}");
+    let domain: Value =
+        serde_json::from_str(&platform.ok(&["domain", "check", "api.example.com", "-o", "json"])).unwrap();
+    let tls = &domain["listeners"][1];
+    assert_eq!(tls["protocol"], "HTTPS");
+    assert_eq!(tls["rules"][0]["priority"], 1);
+    assert_eq!(
+        (&tls["certificate"]["problem"], &tls["certificate"]["localAuthority"]),
+        (&Value::Null, &json!(true))
+    );
+    let text = platform.ok(&["domain", "check", "api.example.com"]);
+    assert!(
+        text.contains("rule 1    host-header api.example.com") && text.contains("curl --resolve"),
+        "{text}"
+    );
+    let unknown = platform.run(&["domain", "check", "other.example.com"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stdout).contains("no rule here is for other.example.com"));
+
+    // The line that is printed works, chain and name included.
+    let authority = platform.ok(&["ca", "path"]);
+    let (ip, port) = (tls_listener(&platform, "web").ip(), tls_listener(&platform, "web").port());
+    let curl = std::process::Command::new("curl")
+        .args(["-sS", "--cacert", authority.trim(), "--resolve", &format!("api.example.com:{port}:{ip}")])
+        .arg(format!("https://api.example.com:{port}/"))
+        .output();
+    match curl {
+        Ok(curl) => assert_eq!(
+            String::from_utf8_lossy(&curl.stdout),
+            "hello",
+            "{}",
+            String::from_utf8_lossy(&curl.stderr)
+        ),
+        Err(error) => eprintln!("skipped: curl cannot be run: {error}"),
+    }
+}
+
+#[test]
+fn acc_s2_17_acc_s3_73_what_is_issued_or_imported_is_shown_at_once() {
+    let state = tempfile::tempdir().unwrap();
+    let state_path = state.path().display().to_string();
+    let cert = |arguments: &[&str]| {
+        let done = run(FOREBAY, &[&["cert"], arguments, &["--state-dir", &state_path]].concat());
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr),
+        )
+    };
+    let (code, export) = cert(&["issue", "a.example.com", "*.example.com", "--export"]);
+    assert!(code == Some(0) && export.starts_with("export certArn=arn:aws:acm:"), "{export}");
+    let arn = export.trim().trim_start_matches("export certArn=").to_owned();
+    let text = ingress("web", "a.example.com", &[&format!("certificate-arn: {arn}")], "");
+    let manifests = folder(&[("a.yaml", &text)]);
+    let manifests_path = manifests.path().display().to_string();
+    let arguments = ["up", "-o", "json", "--admin-port", "0", "--api-port", "0", &manifests_path];
+    // The state folder of this platform is the one that the certificate was put into.
+    let mut child = std::process::Command::new(FOREBAY)
+        .args(arguments)
+        .args(["--state-dir", &state_path])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let endpoint = &ready["endpoints"][0];
+    let address: SocketAddr =
+        format!("{}:{}", endpoint["address"].as_str().unwrap(), endpoint["ports"][0]).parse().unwrap();
+    let names = || shown(address, "a.example.com").map(|facts| facts.names.join(","));
+    wait_until("the issued one is shown", || names() == Ok("a.example.com,*.example.com".to_owned()));
+
+    let other = tempfile::tempdir().unwrap();
+    let pair = authority(&other).issue(&["a.example.com"], Timestamp::now()).unwrap();
+    write_pair(other.path(), "mine", &pair);
+    let file = |name: &str| other.path().join(name).display().to_string();
+    let id = arn.rsplit('/').next().unwrap();
+    let (code, told) = cert(&["import", &file("mine.crt"), &file("mine.key"), "--id", id]);
+    assert_eq!(code, Some(0), "{told}");
+    wait_until("the imported one is shown", || names() == Ok("a.example.com".to_owned()));
+    let (code, told) = cert(&["import", &file("mine.crt")]);
+    assert!(
+        code == Some(1) && told.contains("mine.crt:1: it has no private key") && told.contains("fix: "),
+        "{told}"
+    );
+    let (code, told) = cert(&["issue", "a*b.example.com"]);
+    assert!(code == Some(1) && told.contains("a wildcard stands for the whole first label"), "{told}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_told_with_its_place_and_costs_no_other_certificate() {
+    let state = tempfile::tempdir().unwrap();
+    let authority = authority(&state);
+    let one = authority.issue(&["api.example.com"], Timestamp::now()).unwrap();
+    let two = authority.issue(&["api.example.com"], Timestamp::now()).unwrap();
+    let crossed = Issued { key: two.key.clone(), ..one.clone() };
+    let text =
+        ingress("web", "api.example.com", &[], "  tls: [{hosts: [api.example.com], secretName: cert}]\n");
+    let manifests = folder(&[("a.yaml", &text), ("secret.json", &secret(&crossed))]);
+    let path = manifests.path().display().to_string();
+    let check = run(FOREBAY, &["check", &path]);
+    let told = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(
+        told.contains("`tls.key` is not the key of the certificate (CN=api.example.com) (line 1)"),
+        "{told}"
+    );
+    assert!(told.contains("secret.json:1:") && told.contains("a.yaml:"), "{told}");
+    assert!(!told.contains(one.key.lines().nth(1).unwrap()), "no key is printed");
+
+    let platform = Platform::start(FOREBAY, &[&path]);
+    let address = tls_listener(&platform, "web");
+    // The local authority stands in, so the load balancer is as it should be.
+    wait_until("a certificate is shown", || shown(address, "api.example.com").is_ok());
+    let events = |kind: &str| {
+        let path = format!(
+            "jsonpath={{range .items[?(@.involvedObject.kind==\"{kind}\")]}}{{.reason}} {{.message}}{{\"\\n\"}}{{end}}"
+        );
+        platform.ok(&["get", "events", "-o", &path])
+    };
+    wait_until("it is told", || events("Secret").contains("CertificateInvalid"));
+    wait_until("all is well", || events("Ingress").contains("SuccessfullyReconciled"));
+    assert!(!events("Ingress").contains("FailedDeployModel"), "{}", events("Ingress"));
+
+    let good = folder(&[("s.json", &secret(&one))]);
+    let _ = platform.ok(&["apply", "-f", &good.path().display().to_string()]);
+    waits_for(address, "api.example.com", &one);
+    // The one that worked goes on when it is replaced by a bad one.
+    let bad = folder(&[("s.json", &secret(&crossed))]);
+    let applied = platform.run(&["apply", "-f", &bad.path().display().to_string()]);
+    let told = String::from_utf8_lossy(&applied.stderr).into_owned();
+    assert!(told.contains("is not the key of the certificate"), "{told}");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(shown(address, "api.example.com").unwrap().serial, serial(&one));
+    let refused = platform.run(&["apply", "-f", &without_key().path().display().to_string()]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("data[tls.key]: Required value"), "{told}");
+}
+
+fn without_key() -> tempfile::TempDir {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: other}\ntype: kubernetes.io/tls\nstringData: {tls.crt: x}\n";
+    folder(&[("s.yaml", text)])
+}
+
+#[test]
+fn acc_s2_14_acc_s3_46_acc_s3_60_what_check_says_of_certificates() {
+    let state = tempfile::tempdir().unwrap();
+    let authority = authority(&state);
+    let hours = |days: i64| SignedDuration::from_hours(24 * days);
+    let check = |text: &str, pair: Option<&Issued>, more: &[&str]| {
+        let secret = pair.map(secret).unwrap_or_else(|| "{}".to_owned());
+        let manifests = folder(&[("a.yaml", text), ("s.json", &secret)]);
+        let path = manifests.path().join("a.yaml").display().to_string();
+        let secret_path = manifests.path().join("s.json").display().to_string();
+        let mut arguments = vec!["check", &path];
+        if pair.is_some() {
+            arguments.push(&secret_path);
+        }
+        arguments.extend(more);
+        let checked = run(FOREBAY, &arguments);
+        (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned())
+    };
+    let with_secret =
+        ingress("web", "a.b.example.com", &[], "  tls: [{hosts: [a.b.example.com], secretName: cert}]\n");
+    let now = Timestamp::now();
+    let for_days = |days: i64| authority.issue(&["*.example.com"], now - hours(90 - days)).unwrap();
+    let (_, told) = check(&with_secret, Some(&for_days(80)), &[]);
+    assert!(
+        told.contains("does not cover a.b.example.com: `*.example.com` stands for one label, no more"),
+        "{told}"
+    );
+    assert!(!told.contains("ends"), "{told}");
+    for (days, code, said) in [
+        (20, "certificate-renew", "the certificate for *.example.com ends on "),
+        (3, "certificate-ending", "the certificate for *.example.com ends within a week, on "),
+        (-3, "certificate-ending", "the certificate for *.example.com ended on "),
+    ] {
+        let (_, told) = check(&with_secret, Some(&for_days(days)), &[]);
+        assert!(told.contains(&format!("warning[{code}]: {said}")) && told.contains("s.json:1:"), "{told}");
+    }
+    let early = authority.issue(&["a.b.example.com"], now + hours(5)).unwrap();
+    let (_, told) = check(&with_secret, Some(&early), &[]);
+    assert!(told.contains("does not hold before"), "{told}");
+
+    let elsewhere = ingress("web", "a.example.com", &[&format!("certificate-arn: {ARN}")], "");
+    let (code, told) = check(&elsewhere, None, &[]);
+    assert!(
+        code == Some(0) && told.contains("warning[certificate-not-here]") && told.contains("a.yaml:9:5"),
+        "{told}"
+    );
+    let certificates = tempfile::tempdir().unwrap();
+    let certificates_path = certificates.path().display().to_string();
+    write_pair(certificates.path(), "0a1b2c3d", &for_days(80));
+    let (_, told) = check(&elsewhere, None, &["--certificates", &certificates_path]);
+    assert!(!told.contains("certificate-"), "{told}");
+    let unknown = ingress("web", "a.example.com", &[&format!("certificate-arn: {ARN}x")], "");
+    let (code, told) = check(&unknown, None, &["--certificates", &certificates_path, "--strict-aws"]);
+    assert!(code == Some(1) && told.contains("error[certificate-unknown]"), "{told}");
+    let placeholder = "certificate-arn: arn:aws:acm:us-east-1:YOUR_ACCOUNT_ID:certificate/YOUR_CERT_ID";
+    let placeholder = ingress("web", "a.example.com", &[placeholder], "");
+    let (code, told) = check(&placeholder, None, &[]);
+    assert!(code == Some(0) && told.contains("names no account, so something was left to fill in"), "{told}");
+    let (code, told) = check(&placeholder, None, &["--strict-aws"]);
+    assert!(code == Some(1) && told.contains("error[certificate-placeholder]"), "{told}");
+    let env = folder(&[("env.yaml", "region: us-east-1\n")]);
+    let env_path = env.path().join("env.yaml").display().to_string();
+    let (_, told) = check(&elsewhere, None, &["--env", &env_path]);
+    assert!(told.contains("is of another region than the load balancer, which is in us-east-1"), "{told}");
+    let (code, _) = check(&ingress("web", "a.example.com", &[], ""), None, &["--strict-aws"]);
+    assert_eq!(code, Some(1), "without a certificate there is no HTTPS listener on AWS");
+}
+
+#[test]
+fn acc_s2_13_acc_s2_15_names_that_certificates_need_from_manifests_and_from_a_platform() {
+    let service = |namespace: &str| {
+        format!(
+            "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {{name: sklearn-iris, namespace: {namespace}}}\nspec: {{predictor: {{sklearn: {{storageUri: 'file:///nowhere'}}}}}}\n---\n"
+        )
+    };
+    let text = service("prod") + &service("staging") + &ingress("web", "api.example.com", &[], "");
+    let manifests = folder(&[("a.yaml", &text)]);
+    let path = manifests.path().display().to_string();
+    let names = |more: &[&str]| {
+        let done = run(FOREBAY, &[&["cert", "names", "-f", &path], more].concat());
+        (
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
+    };
+    let (all, how) = names(&["--domain", "platform.example.com"]);
+    assert_eq!(all, "*.prod.platform.example.com\n*.staging.platform.example.com\napi.example.com\n");
+    assert!(how.contains("forebay cert issue '*.prod.platform.example.com'"), "{how}");
+    assert!(
+        how.contains("--domain-name '*.prod.platform.example.com' --subject-alternative-names "),
+        "{how}"
+    );
+    assert_eq!(names(&["-n", "staging"]).0, "*.staging.example.com\n");
+    assert_eq!(names(&["ingress/web"]).0, "api.example.com\n");
+
+    let only = folder(&[("a.yaml", &ingress("web", "api.example.com", &[], ""))]);
+    let platform = Platform::start(FOREBAY, &[&only.path().display().to_string()]);
+    let told: Value = serde_json::from_str(&platform.ok(&["cert", "names", "-o", "json"])).unwrap();
+    assert_eq!(told[0]["name"], "api.example.com");
+    assert_eq!(told[0]["hosts"][0]["kind"], "Ingress");
+}
+
+#[test]
+fn the_authority_is_printed_and_its_variables_keep_the_authorities_of_the_machine() {
+    let state = tempfile::tempdir().unwrap();
+    let state_path = state.path().display().to_string();
+    let ca = |arguments: &[&str]| {
+        let done = run(FOREBAY, &[&["ca"], arguments, &["--state-dir", &state_path]].concat());
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let printed = ca(&["print"]);
+    assert!(printed.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(std::fs::read_to_string(ca(&["path"]).trim()).unwrap(), printed);
+    let described: Value = serde_json::from_str(&ca(&["print", "-o", "json"])).unwrap();
+    assert!(described["subject"].as_str().unwrap().contains("Forebay local authority"), "{described}");
+    let lines = ca(&["trust", "--variables"]);
+    for name in
+        ["SSL_CERT_FILE=", "REQUESTS_CA_BUNDLE=", "NODE_EXTRA_CA_CERTS=", "GIT_SSL_CAINFO=", "keytool"]
+    {
+        assert!(lines.contains(name), "{name} is not in {lines}");
+    }
+    let told: Value = serde_json::from_str(&ca(&["trust", "--variables", "-o", "json"])).unwrap();
+    let bundle = std::fs::read_to_string(told["variables"]["SSL_CERT_FILE"].as_str().unwrap()).unwrap();
+    assert!(bundle.contains(&printed));
+    if let Ok(system) = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt") {
+        assert!(bundle.len() > system.len());
+    }
+}
+
+#[test]
+fn a_model_server_speaks_https_and_follows_its_files() {
+    let state = tempfile::tempdir().unwrap();
+    let authority = authority(&state);
+    let issue = || authority.issue(&["localhost", "127.0.0.1"], Timestamp::now()).unwrap();
+    let (one, two) = (issue(), issue());
+    write_pair(state.path(), "server", &one);
+    let file = |name: &str| state.path().join(name).display().to_string();
+    let (certificate, key) = (file("server.crt"), file("server.key"));
+    let model = format!("iris={}", crate::project("examples/iris/model"));
+    let mut child = std::process::Command::new(FOREBAY)
+        .args([
+            "serve",
+            &model,
+            "--port",
+            "0",
+            "-o",
+            "json",
+            "--ssl_certfile",
+            &certificate,
+            "--ssl_keyfile",
+            &key,
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let address: SocketAddr =
+        ready["url"].as_str().unwrap().strip_prefix("https://").unwrap().parse().unwrap();
+    waits_for(address, "localhost", &one);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let seen = runtime.block_on(net::shown_by(address, "localhost", Duration::from_secs(5))).unwrap();
+    assert_eq!(seen.protocol.as_deref(), Some("h2"));
+    // A key without its certificate changes nothing; with it, it does.
+    std::fs::write(state.path().join("server.key"), &two.key).unwrap();
+    std::thread::sleep(Duration::from_millis(1_300));
+    assert_eq!(shown(address, "localhost").unwrap().serial, serial(&one));
+    std::fs::write(state.path().join("server.crt"), &two.certificate).unwrap();
+    waits_for(address, "localhost", &two);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let refused = |arguments: &[&str]| {
+        let done = run(FOREBAY, &[&["serve", &model, "--port", "0"], arguments].concat());
+        assert!(!done.status.success());
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let told = refused(&["--tls-cert", &certificate]);
+    assert!(told.contains("server.crt:1: it has no private key") && told.contains("fix: "), "{told}");
+    assert!(refused(&["--tls-key", &key]).contains("name that with --tls-cert"));
+}
