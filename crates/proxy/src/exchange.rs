@@ -59,13 +59,13 @@ impl Exchanges {
 }
 
 impl Handler for Exchanges {
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, mut request: Request) -> Response {
         // The plan of this moment, kept to the end of the exchange.
         let listener = self.slot.current();
         let asked = listener.worker.lines.is_some().then(|| access_log::asked(&request));
         let mut exchange = Exchange::begin(listener, &request.connection, asked);
         let is_grpc = request.is_grpc();
-        let answer = route(&self.slot, &mut exchange, request).await;
+        let answer = route(&self.slot, &mut exchange, &mut request).await;
         exchange.answer(if is_grpc { answer.map_err(respond::in_grpc) } else { answer })
     }
 
@@ -197,7 +197,7 @@ impl Drop for Exchange {
 async fn route(
     slot: &ListenerSlot,
     exchange: &mut Exchange,
-    mut request: Request,
+    request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
     if request.method == Method::TRACE {
         return Err(respond::to(Reason::METHOD_NOT_ALLOWED));

@@ -40,11 +40,11 @@ pub(crate) async fn forward(
     slot: &ListenerSlot,
     exchange: &mut Exchange,
     group: Rc<WorkerGroup>,
-    mut request: Request,
+    request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
     let settings = &listener.snapshot.settings;
-    let asks_for_websocket = headers::asks_for_websocket(&request);
+    let asks_for_websocket = headers::asks_for_websocket(request);
     headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
     if asks_for_websocket {
         request.fields.push("upgrade", headers::WEBSOCKET);
@@ -70,7 +70,7 @@ pub(crate) async fn forward(
         let Some(target) = choice.next().await else { break };
         exchange.target = Some(target.shared.address());
         exchange.in_flight = Some(InFlight::begin(&target.shared, listener.worker.index));
-        let attempt_at = Attempt { target: &target, group: &choice.group, request: &request, exchange };
+        let attempt_at = Attempt { target: &target, group: &choice.group, request, exchange };
         let failure = match attempt_at.ask(&mut body, settings.idle_timeout).await {
             Some(Ok(response)) => {
                 body.settle();
@@ -173,7 +173,7 @@ impl Attempt<'_> {
             }
             self.group.group.metrics.retries.inc();
         }
-        Some(match self.target.open(CONNECT_TIMEOUT).await {
+        Some(match Box::pin(self.target.open(CONNECT_TIMEOUT)).await {
             Ok(connection) => self.ask_over(connection, body.next()?, timeout).await,
             Err(error) => Err(Failure::NotSent(error)),
         })
@@ -192,7 +192,7 @@ impl Attempt<'_> {
         let keep = move |connection| pool.keep(connection);
         let answer = match fields.contains("upgrade") {
             false => connection.send(outgoing, keep).await,
-            true => match connection.ask_to_switch(outgoing, keep).await {
+            true => match Box::pin(connection.ask_to_switch(outgoing, keep)).await {
                 Ok(Switch::Switched { fields, connection }) => {
                     let (took, metrics) = (net::recently() - sent, self.group.group.metrics.clone());
                     self.exchange.target_took = Some(took);

@@ -129,7 +129,7 @@ impl Link {
     ) -> Result<Response, SendError> {
         match self {
             Self::Http1(connection) => connection.send(request, give_back).await,
-            Self::Http2(connection) => connection.send(request).await,
+            Self::Http2(connection) => Box::pin(connection.send(request)).await,
         }
     }
 

@@ -89,10 +89,10 @@ async fn converse<H: Handler>(
         let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
         let request = begin_request(io, head, *connection, limits);
         let may_ask = version == Version::HTTP_11;
-        // Pinned here and lent: a connection has room for each of the two once, and at one place.
+        // In a place of its own, which a connection that waits does without.
         let answered = {
-            let answer = pin!(handler.handle(request));
-            until_client_leaves(io, limits, may_ask, answer).await
+            let mut answer = Box::pin(handler.handle(request));
+            until_client_leaves(io, limits, may_ask, answer.as_mut()).await
         };
         let Some(mut response) = answered else {
             debug!(peer = %connection.peer, "the client left before its answer");
@@ -115,7 +115,7 @@ async fn converse<H: Handler>(
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
         let when_sent = response.when_sent.take();
         let written = {
-            let writing = pin!(write_response(io, response, &method, version, close));
+            let writing = pin!(write_response(io, &mut response, &method, version, close));
             until_client_leaves(io, limits, false, writing).await
         };
         if let Some(when_sent) = when_sent {
@@ -265,7 +265,7 @@ fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection, limits:
 /// Writes a response. Returns whether the connection ends with it.
 async fn write_response(
     io: &Io,
-    response: Response,
+    response: &mut Response,
     method: &Method,
     version: Version,
     close: bool,
@@ -279,7 +279,7 @@ async fn write_response(
     io.is_answered.set(true);
     let mut out = Vec::with_capacity(512);
     writer::response_head(&mut out, response.status, &response.fields, transfer, close);
-    let written = writer::write_message(io, out, transfer, response.body).await;
+    let written = writer::write_message(io, out, transfer, std::mem::take(&mut response.body)).await;
     if written.is_err() && transfer == Transfer::UntilClose {
         // Here the end of the connection would say that the body is whole.
         io.abort();
@@ -310,7 +310,7 @@ async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connecti
     let before = Traffic::of(io);
     let mut response = handler.reject(rejection, connection);
     let when_sent = response.when_sent.take();
-    let written = write_response(io, response, &Method::GET, Version::HTTP_11, true).await;
+    let written = write_response(io, &mut response, &Method::GET, Version::HTTP_11, true).await;
     if let Some(when_sent) = when_sent {
         when_sent(before.until(io, end_of(Some(&written))));
     }
