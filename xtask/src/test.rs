@@ -5,6 +5,7 @@ use crate::tools::{self, Tool};
 const TOOLS: &[Tool] = &[
     Tool { program: "chromium", package: "chromium", why: "a test opens /docs in a browser" },
     Tool { program: "chromedriver", package: "chromium-driver", why: "a test clicks through /docs" },
+    Tool { program: "pebble", package: "pebble", why: "a test gets certificates by ACME" },
 ];
 
 /// Everything that must pass before a change lands.

@@ -6,6 +6,7 @@
 
 mod announcements;
 mod certificate_news;
+mod challenges;
 mod children;
 mod findings;
 mod inference_service;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
+pub use challenges::{CHALLENGE_NAME, CHALLENGE_PATH, ChallengeAnswer, Challenges, challenge_certificate};
 pub use placement::Binding;
 
 use crate::authority::Authority;
@@ -68,6 +70,8 @@ pub struct Channels {
     pub keys: watch::Sender<Arc<Keys>>,
     /// What the data plane saw.
     pub observed: watch::Receiver<Arc<Observed>>,
+    /// What authorities elsewhere look for.
+    pub challenges: watch::Receiver<Arc<Challenges>>,
 }
 
 /// The control loop of one cluster.
@@ -78,6 +82,7 @@ pub struct Control<C> {
     keys: watch::Sender<Arc<Keys>>,
     keyring: Keyring,
     observed: watch::Receiver<Arc<Observed>>,
+    challenges: watch::Receiver<Arc<Challenges>>,
     last_good: LastGood,
     announcements: Announcements,
     told: Told,
@@ -114,7 +119,7 @@ impl<C: Cluster> Control<C> {
         channels: Channels,
         drain: impl Future<Output = ()>,
     ) {
-        let Channels { plan, keys, observed } = channels;
+        let Channels { plan, keys, observed, challenges } = channels;
         let last_good = LastGood::of(&cluster);
         let mut control = Self {
             cluster,
@@ -123,6 +128,7 @@ impl<C: Cluster> Control<C> {
             keys,
             keyring: Keyring::new(authority),
             observed,
+            challenges,
             last_good,
             told_earlier: BTreeMap::new(),
             announcements: Announcements::default(),
@@ -139,6 +145,7 @@ impl<C: Cluster> Control<C> {
                 () = control.cluster.changed() => Wake::Changed,
                 () = changed(&mut control.observed) => Wake::Observed,
                 () = control.settings.defaults.changed() => Wake::Changed,
+                () = changed(&mut control.challenges) => Wake::Changed,
                 () = sleep(RENEWAL) => Wake::Time,
             };
             match woken_by {
@@ -187,13 +194,7 @@ impl<C: Cluster> Control<C> {
         let earlier = self.last_good.all();
         let changed_children = self.keep_children(&objects, &compiled);
         let plan = self.place(compiled.plan.clone(), &objects);
-        self.plan.send_if_modified(|current| {
-            let is_changed = **current != plan;
-            if is_changed {
-                *current = Arc::new(plan.clone());
-            }
-            is_changed
-        });
+        self.send(plan.clone());
 
         let findings = manifest::findings_of(&compiled, &objects, Timestamp::now());
         self.told.tell(&findings, &mut self.cluster);
@@ -202,6 +203,19 @@ impl<C: Cluster> Control<C> {
         self.tell_what_goes_on(&earlier, &objects);
         self.write_statuses(&objects, &compiled, &plan, &observed, &earlier);
         changed_children
+    }
+
+    /// Sends a plan down, if it is another. What authorities look for is part of it for the data plane only: it is nothing that
+    /// objects ask for.
+    fn send(&self, mut plan: Plan) {
+        self.challenges.borrow().answer_in(&mut plan);
+        self.plan.send_if_modified(|current| {
+            let is_changed = **current != plan;
+            if is_changed {
+                *current = Arc::new(plan);
+            }
+            is_changed
+        });
     }
 
     fn keep_children(&mut self, objects: &Arc<Objects>, compiled: &Compiled) -> bool {
@@ -237,7 +251,8 @@ impl<C: Cluster> Control<C> {
         let (plan, mut problems) =
             placement::place(plan, self.settings.binding, |id| cluster.load_balancer_address(id, &is_in_use));
         let folder = self.settings.defaults.kept();
-        let resolved = self.keyring.resolve(&plan, objects, &folder, Timestamp::now());
+        let mut resolved = self.keyring.resolve(&plan, objects, &folder, Timestamp::now());
+        resolved.keys.by_name.extend(self.challenges.borrow_and_update().keys());
         self.keys.send_if_modified(|current| {
             let is_changed = **current != resolved.keys;
             if is_changed {
@@ -285,8 +300,8 @@ impl<C: Cluster> Control<C> {
 }
 
 /// Waits for the next value. When nobody sends any more, for ever.
-async fn changed(observed: &mut watch::Receiver<Arc<Observed>>) {
-    if observed.changed().await.is_err() {
+async fn changed<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -23,6 +23,9 @@ mod tables;
 pub use authority::{Authority, AuthorityError, CERTIFICATE_FILE, Issued};
 pub use certificate_folders::{CertificateFolders, Place};
 pub use cluster::{Cluster, Earlier};
-pub use control::{Binding, Channels, Control, Settings};
+pub use control::{
+    Binding, CHALLENGE_NAME, CHALLENGE_PATH, ChallengeAnswer, Challenges, Channels, Control, Settings,
+    challenge_certificate,
+};
 pub use events::{Event, EventSeverity};
 pub use live_defaults::LiveDefaults;

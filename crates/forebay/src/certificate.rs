@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Authority, Issued};
+use control::{Authority, CHALLENGE_NAME, Issued};
 use jiff::Timestamp;
 use manifest::CertificateFacts;
 use net::{Certificates, Identity, KeyRing, ServerTls, TlsSettings};
@@ -81,12 +81,17 @@ pub(crate) fn key_ring()
                 if known.get(name).is_some_and(|(known, _)| known == pair) {
                     continue;
                 }
-                match Identity::from_pem(&pair.certificate, &pair.key) {
+                let identity = match name.strip_prefix(CHALLENGE_NAME) {
+                    Some(host) => Identity::challenge_from_pem(host, &pair.certificate, &pair.key),
+                    None => Identity::from_pem(&pair.certificate, &pair.key),
+                };
+                match identity {
                     Ok(identity) => drop(known.insert(name.clone(), (pair.clone(), identity))),
                     Err(error) => warn!(certificate = name, %error, "a certificate cannot be shown"),
                 }
             }
-            let facts = known.iter().filter_map(|(name, (pair, _))| {
+            let shown = known.iter().filter(|(name, _)| !name.starts_with(CHALLENGE_NAME));
+            let facts = shown.filter_map(|(name, (pair, _))| {
                 Some((name.clone(), manifest::read_facts(&pair.certificate)?))
             });
             tell.send_replace(Arc::new(facts.collect()));

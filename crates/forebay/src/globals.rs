@@ -40,6 +40,11 @@ impl Globals {
         self.state_dir().join(control::CERTIFICATE_FILE)
     }
 
+    /// The folder of what came by ACME, and of the accounts with its authorities.
+    pub(crate) fn acme_dir(&self) -> PathBuf {
+        self.state_dir().join("acme")
+    }
+
     /// The folder of certificates that `cert issue` and `cert import` keep.
     pub(crate) fn certificates_dir(&self) -> PathBuf {
         self.state_dir().join("certificates")

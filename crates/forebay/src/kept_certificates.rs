@@ -1,6 +1,7 @@
 //! Where certificates are kept on this machine, and what a command that compiles manifests makes of them.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use control::{CertificateFolders, Place};
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use manifest::Defaults;
 
 use crate::globals::Globals;
+use crate::platform::write_private;
 
 /// Certificates by ARN, the same for every command that takes them.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,17 +25,28 @@ impl KeptCertificates {
         self.certificates.is_some()
     }
 
-    /// Reads what is kept: where the option says, and what `cert issue` and `cert import` have put into the state folder.
+    /// Reads what is kept: where the option says, and in the state folder what `cert issue` and `cert import`
+    /// have put there and what came by ACME.
     pub(crate) fn open(&self, globals: &Globals) -> anyhow::Result<CertificateFolders> {
         let mut places = Vec::new();
         if let Some(path) = &self.certificates {
-            std::fs::metadata(path)
+            fs::metadata(path)
                 .with_context(|| format!("--certificates: cannot read `{}`", path.display()))?;
             places.push(Place { path: path.clone(), is_optional: false });
         }
-        places.push(Place { path: globals.certificates_dir(), is_optional: true });
+        for path in [globals.certificates_dir(), globals.acme_dir()] {
+            places.push(Place { path, is_optional: true });
+        }
         Ok(CertificateFolders::open(places, Timestamp::now()))
     }
+}
+
+/// Keeps a pair in a folder that `forebay up` looks into. The key comes first: a certificate whose key is not there yet is no fault of
+/// anybody.
+pub(crate) fn keep(folder: &Path, id: &str, pair: &plan::KeyPair) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    write_private(&folder.join(format!("{id}.key")), &pair.key)?;
+    write_private(&folder.join(format!("{id}.crt")), &pair.certificate)
 }
 
 /// The region that the environment means, as the AWS CLI has it.

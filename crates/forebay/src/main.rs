@@ -1,5 +1,6 @@
 //! The `forebay` command.
 
+mod acme;
 mod admin;
 mod api;
 mod applied;

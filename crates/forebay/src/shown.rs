@@ -71,7 +71,7 @@ pub(crate) async fn ask(listener: &Listener, host: &str, globals: &Globals) -> S
     }
     // A wildcard is asked for by one of the names that it stands for.
     let name = host.replacen('*', "any", 1);
-    match net::shown_by(address, &name, PATIENCE).await {
+    match net::shown_by(address, &name, &["h2", "http/1.1"], PATIENCE).await {
         Err(error) => failed(format!("no TLS with {address}: {error}")),
         Ok(seen) => {
             let facts = seen.chain.first().and_then(|der| manifest::facts_of_der(der));

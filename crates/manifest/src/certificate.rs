@@ -85,7 +85,8 @@ pub enum Part {
     Key,
 }
 
-/// A certificate that ends within this many days is worth a finding, and within this many an Event.
+/// A certificate that ends within this many days is worth a finding, and within this many an Event; of one that does not live
+/// long, within a third and a sixth of its life.
 pub const FINDING_DAYS: i64 = 30;
 /// See [`FINDING_DAYS`].
 pub const EVENT_DAYS: i64 = 7;
@@ -181,11 +182,13 @@ impl CertificateFacts {
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> Holds {
         let left = self.until.duration_since(now);
-        let days = |days: i64| SignedDuration::from_hours(24 * days);
+        // One that lives for a week only is renewed in its last days, and not always about to end.
+        let life = self.until.duration_since(self.from);
+        let days = |days: i64| SignedDuration::from_hours(24 * days).min(life / 3);
         match () {
             () if left.is_negative() => Holds::Ended,
             () if now < self.from => Holds::NotYet,
-            () if left < days(EVENT_DAYS) => Holds::ForDays,
+            () if left < days(EVENT_DAYS).min(life / 6) => Holds::ForDays,
             () if left < days(FINDING_DAYS) => Holds::ForWeeks,
             () => Holds::Well,
         }

@@ -53,8 +53,8 @@ pub use server::{LiveLimits, accept, serve, serve_tls};
 pub use stay::{Place, Stay};
 pub use stream::Stream;
 pub use tls::{
-    Authorities, Certificates, ClientTls, HandshakeFailure, Identity, KeyRing, LiveTls, ServerTls, Shown,
-    TlsError, TlsSettings, TlsVersion, shown_by,
+    ACME_TLS, Authorities, Certificates, ClientTls, HandshakeFailure, Identity, KeyRing, LiveTls, ServerTls,
+    Shown, TlsError, TlsSettings, TlsVersion, shown_by,
 };
 pub use upgrade::{Upgrade, Upgraded};
 

@@ -47,6 +47,9 @@ pub enum TlsError {
 /// What is spoken inside TLS (RFC 7301).
 pub(crate) const HTTP1: &str = "http/1.1";
 
+/// What an authority speaks that looks for an answer (RFC 8737 §6.2). Nothing is said inside.
+pub const ACME_TLS: &str = "acme-tls/1";
+
 /// The same, of HTTP/2 (RFC 9113 §3.2).
 pub(crate) const HTTP2: &[u8] = b"h2";
 

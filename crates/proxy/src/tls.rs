@@ -49,7 +49,11 @@ fn settings_of(listener: &Listener) -> Option<TlsSettings> {
     let policy = listener.ssl_policy.as_deref().and_then(TlsPolicy::named).unwrap_or(DEFAULT_POLICY);
     let tls12 = policy.tls12.then_some(TlsVersion::Tls12);
     let tls13 = policy.tls13.then_some(TlsVersion::Tls13);
-    let protocols = if listener.protocol.is_http() { vec!["h2", "http/1.1"] } else { alpn(listener) };
+    let protocols = match listener.protocol.is_http() {
+        // The last is for authorities that look whether a host is ours.
+        true => vec!["h2", "http/1.1", net::ACME_TLS],
+        false => alpn(listener),
+    };
     Some(TlsSettings {
         versions: tls12.into_iter().chain(tls13).collect(),
         cipher_suites: policy.cipher_suites(),

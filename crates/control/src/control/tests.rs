@@ -73,7 +73,12 @@ impl Case {
         // The loop makes its objects on the other side of the task, as the binary does.
         let loop_ = tokio::task::spawn_local(async move {
             let drain = async move { draining.notified().await };
-            let channels = Channels { plan, keys: watch::Sender::default(), observed: receiver };
+            let channels = Channels {
+                plan,
+                keys: watch::Sender::default(),
+                observed: receiver,
+                challenges: watch::Sender::default().subscribe(),
+            };
             Control::run(cluster, Settings::default(), None, channels, drain).await;
         });
         Self { log, observed, drain, loop_ }

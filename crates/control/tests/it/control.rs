@@ -47,7 +47,12 @@ impl Platform {
         let ending = Rc::clone(&end);
         let drain = async move { ending.notified().await };
         let ended = tokio::task::spawn_local(async move {
-            let channels = Channels { plan: plan_sender, keys: watch::Sender::default(), observed };
+            let channels = Channels {
+                plan: plan_sender,
+                keys: watch::Sender::default(),
+                observed,
+                challenges: watch::Sender::default().subscribe(),
+            };
             Control::run(local, settings, None, channels, drain).await;
         });
         Self { store, plan, taken_ports, end, ended }

@@ -6,15 +6,10 @@ mod list;
 mod names;
 mod show;
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::Context as _;
 use manifest::CertificateFacts;
 
 use super::End;
 use crate::globals::Globals;
-use crate::platform::write_private;
 
 /// See certificates, make them, and say which names they need
 #[derive(Debug, clap::Args)]
@@ -54,14 +49,6 @@ fn arn(id: &str) -> String {
     let named = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
     let region = named.filter(|region| !region.is_empty()).unwrap_or_else(|| "us-east-1".to_owned());
     format!("arn:aws:acm:{region}:000000000000:certificate/{id}")
-}
-
-/// Keeps a pair where `forebay up` looks for it. The key comes first: a certificate whose key is not there yet is no fault of
-/// anybody.
-fn keep(folder: &Path, id: &str, pair: &plan::KeyPair) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    write_private(&folder.join(format!("{id}.key")), &pair.key)?;
-    write_private(&folder.join(format!("{id}.crt")), &pair.certificate)
 }
 
 /// Whether a text can name the files of a certificate.

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{End, guard, restore};
+use crate::acme::AcmeOptions;
 use crate::admin::Admin;
 use crate::api::ApiHandler;
 use crate::applied::{self, Removal, When};
@@ -64,6 +65,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     certificates: KeptCertificates,
+
+    #[command(flatten)]
+    acme: AcmeOptions,
 
     /// Port of admin and dashboard on 127.0.0.1; 0 for any free one
     #[arg(long, default_value_t = 7070, value_name = "PORT")]
@@ -127,6 +131,8 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let folders = options.certificates.open(globals)?;
     let (kept_sender, kept) = watch::channel(folders.known());
     let defaults = LiveDefaults::new(defaults(options), kept);
+    let (offer, challenges) = watch::channel(Arc::default());
+    let acme = options.acme.open(globals.acme_dir(), plan.clone(), defaults.clone(), offer)?;
     let admin = Admin {
         store: Rc::clone(&store),
         plan: plan.clone(),
@@ -163,10 +169,13 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         local,
         control::Settings { defaults: defaults.clone(), binding },
         Some(Rc::clone(&authority)),
-        Channels { plan: plans, keys, observed },
+        Channels { plan: plans, keys, observed, challenges },
         async move { control_watch.draining().await },
     ));
 
+    if let Some(acme) = acme {
+        tokio::task::spawn_local(acme.run());
+    }
     let told = globals.clone();
     tokio::task::spawn_local(folders.watch(kept_sender, move |known| {
         findings::print(&known.findings, &told);

@@ -14,7 +14,7 @@ use crate::{FOREBAY, folder};
 const ARN: &str = "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b2c3d";
 
 /// An Ingress that answers by itself on 80 and 443, with these annotations and lines of its `spec`.
-fn ingress(name: &str, host: &str, annotations: &[&str], spec: &str) -> String {
+pub(crate) fn ingress(name: &str, host: &str, annotations: &[&str], spec: &str) -> String {
     let annotations: String =
         annotations.iter().map(|line| format!("    alb.ingress.kubernetes.io/{line}\n")).collect();
     format!(
@@ -63,9 +63,9 @@ fn tls_listener(platform: &Platform, name: &str) -> SocketAddr {
 }
 
 /// The certificate that a client of a host is shown.
-fn shown(address: SocketAddr, host: &str) -> Result<manifest::CertificateFacts, String> {
+pub(crate) fn shown(address: SocketAddr, host: &str) -> Result<manifest::CertificateFacts, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let shown = runtime.block_on(net::shown_by(address, host, Duration::from_secs(10)));
+    let shown = runtime.block_on(net::shown_by(address, host, &["h2", "http/1.1"], Duration::from_secs(10)));
     let shown = shown.map_err(|error| error.to_string())?;
     manifest::facts_of_der(&shown.chain[0]).ok_or_else(|| "unreadable".to_owned())
 }
@@ -468,7 +468,9 @@ fn a_model_server_speaks_https_and_follows_its_files() {
         ready["url"].as_str().unwrap().strip_prefix("https://").unwrap().parse().unwrap();
     waits_for(address, "localhost", &one);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let seen = runtime.block_on(net::shown_by(address, "localhost", Duration::from_secs(5))).unwrap();
+    let seen = runtime
+        .block_on(net::shown_by(address, "localhost", &["h2", "http/1.1"], Duration::from_secs(5)))
+        .unwrap();
     assert_eq!(seen.protocol.as_deref(), Some("h2"));
     // A key without its certificate changes nothing; with it, it does.
     std::fs::write(state.path().join("server.key"), &two.key).unwrap();

@@ -1,6 +1,7 @@
 //! The whole product, as a user has it: the binary, real sockets, real models.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod acme;
 mod certificates;
 mod clients;
 mod commands;

@@ -86,21 +86,19 @@ impl Source<'_> {
 
     /// The certificates for one host, when none is named. There may be several, with different kinds of keys.
     fn for_host(&self, host: &str, world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Certificate> {
+        let kept = discovered(host, world);
+        if !kept.is_empty() {
+            return kept;
+        }
         let issued = Certificate { arn: format!("local:{host}"), source: Certificate::ISSUED };
         if self.wants_issued {
             return vec![issued];
-        }
-        let discovered = |arn: &String| Certificate { arn: arn.clone(), source: "discovery" };
-        let kept = world.defaults.kept.iter().flatten().filter(|kept| kept.facts.covers(host));
-        let kept: Vec<Certificate> = kept.map(|kept| discovered(&kept.name)).collect();
-        if !kept.is_empty() {
-            return kept;
         }
         let known = world.defaults.certificates.as_deref();
         let is_for = |domain: &String| domain == "*" || covers(domain, host);
         let mut all = known.into_iter().flatten();
         match all.find(|certificate| certificate.domains.iter().any(is_for)) {
-            Some(certificate) => vec![discovered(&certificate.arn)],
+            Some(certificate) => vec![Certificate { arn: certificate.arn.clone(), source: "discovery" }],
             None if known.is_none() && !world.defaults.strict_aws => {
                 let message =
                     format!("no certificate is named for `{host}`: one of the local authority is used");
@@ -115,6 +113,12 @@ impl Source<'_> {
             }
         }
     }
+}
+
+/// The certificates for a host that are kept on this machine.
+pub(super) fn discovered(host: &str, world: &World<'_>) -> Vec<Certificate> {
+    let kept = world.defaults.kept.iter().flatten().filter(|kept| kept.facts.covers(host));
+    kept.map(|kept| Certificate { arn: kept.name.clone(), source: "discovery" }).collect()
 }
 
 pub(super) const CERTIFICATE_ARN: &str = "alb.ingress.kubernetes.io/certificate-arn";

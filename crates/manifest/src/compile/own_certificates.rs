@@ -30,10 +30,13 @@ pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findi
         }
         let issued = |name: String| Certificate { arn: name, source: Certificate::ISSUED };
         if lacks_some || (own.is_empty() && made.is_empty()) {
-            let of_hosts = hosts(listener).into_iter().map(|host| issued(format!("local:{host}")));
-            for certificate in of_hosts.take(MOST) {
-                if !made.contains(&certificate) {
-                    made.push(certificate);
+            for host in hosts(listener).into_iter().take(MOST) {
+                let kept = certificates::discovered(&host, world);
+                let is_kept = !kept.is_empty();
+                own.extend(kept.into_iter().filter(|it| !own.contains(it)).collect::<Vec<_>>());
+                let local = issued(format!("local:{host}"));
+                if !is_kept && !made.contains(&local) {
+                    made.push(local);
                 }
             }
         }

@@ -8,7 +8,7 @@ use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::Identity;
+use super::{ACME_TLS, Identity};
 
 /// The certificates that a server shows. All clones are the same; connections to come see what replaces them.
 ///
@@ -26,6 +26,8 @@ struct Shown {
     keys: Vec<Arc<CertifiedKey>>,
     /// Indices of keys by name; that of a wildcard is without its `*`, for example `.example.com`.
     by_name: HashMap<String, Vec<usize>>,
+    /// Answers to authorities, by host.
+    challenges: HashMap<String, Arc<CertifiedKey>>,
 }
 
 // === impl Certificates ===
@@ -49,6 +51,13 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let mut protocols = client.alpn().into_iter().flatten();
+        if protocols.any(|protocol| protocol == ACME_TLS.as_bytes())
+            && let Some(challenge) =
+                client.server_name().and_then(|name| self.shown().challenges.get(name).cloned())
+        {
+            return Some(challenge);
+        }
         self.shown().key_for(client.server_name(), client.signature_schemes())
     }
 }
@@ -63,6 +72,11 @@ impl fmt::Debug for Certificates {
 
 impl Shown {
     fn new(identities: &[Identity]) -> Self {
+        let (challenges, identities): (Vec<&Identity>, Vec<&Identity>) =
+            identities.iter().partition(|identity| identity.is_challenge);
+        let answer =
+            |identity: &&Identity| Some((identity.names().first()?.clone(), Arc::clone(&identity.key)));
+        let challenges = challenges.iter().filter_map(answer).collect();
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, identity) in identities.iter().enumerate() {
             for name in identity.names() {
@@ -70,7 +84,11 @@ impl Shown {
                 by_name.entry(name.to_owned()).or_default().push(index);
             }
         }
-        Self { keys: identities.iter().map(|identity| Arc::clone(&identity.key)).collect(), by_name }
+        Self {
+            keys: identities.iter().map(|identity| Arc::clone(&identity.key)).collect(),
+            by_name,
+            challenges,
+        }
     }
 
     /// The key for a name, which rustls gives in lower case, that a client with these schemes can check. Where it can check

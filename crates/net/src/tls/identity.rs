@@ -15,6 +15,8 @@ use super::{TlsError, provider};
 pub struct Identity {
     pub(super) key: Arc<CertifiedKey>,
     names: Arc<[String]>,
+    /// Whether it is shown to those only who speak `acme-tls/1`.
+    pub(super) is_challenge: bool,
 }
 
 /// Certificates by the names that others have for them.
@@ -36,7 +38,21 @@ impl Identity {
         let names = names(first);
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(TlsError::Key)?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Unusable)?;
-        Ok(Self { key: Arc::new(key), names })
+        Ok(Self { key: Arc::new(key), names, is_challenge: false })
+    }
+
+    /// Reads a certificate that answers an authority about a host, and its private key (RFC 8737 §3). Nobody else is shown it.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub fn challenge_from_pem(host: &str, certificate: &str, key: &str) -> Result<Self, TlsError> {
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(TlsError::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(TlsError::Key)?;
+        let key = provider().key_provider.load_private_key(key).map_err(TlsError::Unusable)?;
+        // That both belong together is not looked at: what makes it an answer is critical, and known to authorities only.
+        let names = Arc::from([host.to_ascii_lowercase()]);
+        Ok(Self { key: Arc::new(CertifiedKey::new(chain, key)), names, is_challenge: true })
     }
 
     /// The names that the certificate proves, in lower case; one with `*` for its first label proves all that are one label

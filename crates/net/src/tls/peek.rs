@@ -11,7 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{HTTP1, provider};
+use super::provider;
 
 /// What a server showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,18 +26,23 @@ pub struct Shown {
     pub protocol: Option<String>,
 }
 
-/// Opens TLS with a server, asks for a name, and leaves. Nothing is sent to a server that nobody believes.
+/// Opens TLS with a server, asks for a name and for one of these protocols (RFC 7301), and leaves. Nothing is sent to a server that nobody believes.
 ///
 /// # Errors
 /// When no handshake comes about.
-pub async fn shown_by(address: SocketAddr, name: &str, patience: Duration) -> io::Result<Shown> {
+pub async fn shown_by(
+    address: SocketAddr,
+    name: &str,
+    protocols: &[&str],
+    patience: Duration,
+) -> io::Result<Shown> {
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let name = ServerName::try_from(name.to_owned()).map_err(|error| invalid(error.to_string()))?;
     let config = ClientConfig::builder_with_provider(provider());
     let config = config.with_safe_default_protocol_versions().map_err(|error| invalid(error.to_string()))?;
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody));
     let mut config = config.with_no_client_auth();
-    config.alpn_protocols = vec!["h2".into(), HTTP1.into()];
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let connector = TlsConnector::from(Arc::new(config));
     let stream = tokio::time::timeout(patience, async {
         connector.connect(name, TcpStream::connect(address).await?).await

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use manifest::{Fault, Part};
 use serde_json::json;
 
-use super::{End, arn, id_of, is_id, keep};
+use super::{End, arn, id_of, is_id};
 use crate::admin;
 use crate::globals::Globals;
+use crate::kept_certificates::keep;
 use crate::output::{self, Output};
 
 /// Check a certificate with its key, and keep it where `up` finds it

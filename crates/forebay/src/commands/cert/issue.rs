@@ -7,9 +7,10 @@ use control::Authority;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{End, arn, id_of, is_id, keep};
+use super::{End, arn, id_of, is_id};
 use crate::admin;
 use crate::globals::Globals;
+use crate::kept_certificates::keep;
 use crate::output::{self, Output};
 
 /// Make a certificate of the local authority for these hosts, and keep it where `up` finds it
