@@ -10,7 +10,7 @@ use control::LiveDefaults;
 use control::store::Store;
 use jiff::Timestamp;
 use manifest::Objects;
-use net::{Handler, Method, Request, Response, StatusCode};
+use net::{Handler, Limits, Method, Request, Response, StatusCode};
 use plan::{ObjectRef, Observed, Plan, normalise_host};
 use serde::Serialize;
 use serde_json::json;
@@ -20,6 +20,7 @@ pub(crate) use certificates::described;
 
 use crate::certificate::Shown;
 use crate::certificate_names::{self, needed};
+use crate::commands::config;
 use crate::progress::{World, Written};
 use crate::{applied, endpoints};
 
@@ -33,6 +34,7 @@ pub(crate) struct Admin {
     pub(crate) defaults: LiveDefaults,
     /// The certificates that can be shown.
     pub(crate) shown: watch::Receiver<Arc<Shown>>,
+    pub(crate) limits: Limits,
 }
 
 impl Admin {
@@ -155,6 +157,7 @@ impl Handler for Admin {
             "/certificates" => json_answer(&certificates::json(self)),
             "/domain" => json_answer(&domain::json(self, request.target.query().unwrap_or_default())),
             "/names" => json_answer(&self.names_json()),
+            "/limits" => json_answer(&config::json(&self.limits)),
             "/applied" => json_answer(&self.applied_json()),
             _ => Response::with_body(StatusCode::NOT_FOUND, "text/plain", INDEX),
         }
@@ -167,6 +170,7 @@ const INDEX: &str = "\
 /certificates  what load balancers show, and until when
 /domain?host=NAME  who answers for a host
 /names      the names that certificates need
+/limits     what clients may ask
 /applied    what came from which path of `up`
 /metrics    counters of load balancers and replicas, for Prometheus
 /healthz    ok

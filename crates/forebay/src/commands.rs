@@ -6,6 +6,7 @@ mod ca;
 mod cert;
 mod check;
 mod completion;
+pub(crate) mod config;
 mod delete;
 mod describe;
 mod diff;
@@ -83,6 +84,7 @@ enum Command {
     Down(down::Options),
     Backup(backup::Options),
     Restore(restore::Options),
+    Config(config::Options),
     Completion(completion::Options),
     #[command(hide = true)]
     Guard(guard::Options),
@@ -115,6 +117,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Guard(options) => guard::run(&options),
         Command::Backup(options) => backup::run(&options, globals),
         Command::Restore(options) => restore::run(&options, globals),
+        Command::Config(options) => config::run(&options, globals),
         Command::Completion(options) => Ok(completion::run(&options)),
     }
 }

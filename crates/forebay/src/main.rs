@@ -17,6 +17,7 @@ mod following;
 mod given_models;
 mod globals;
 mod kept_certificates;
+mod limits;
 mod manifests;
 mod memory;
 mod model_repository;

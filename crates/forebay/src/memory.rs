@@ -1,6 +1,7 @@
-//! Memory that is needed at the start only.
+//! Memory: what is needed at the start only, and how much may be used for bodies.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use rustix::mm::{Advice, madvise};
 
@@ -37,6 +38,48 @@ fn code_of(maps: &str, program: &str) -> Vec<(usize, usize)> {
     maps.lines().filter_map(range).collect()
 }
 
+/// Bytes of bodies that a model server takes at a time. What a body becomes (rows, numbers, an answer) needs about four times
+/// as much besides.
+pub(crate) fn for_bodies() -> usize {
+    const SHARES: u64 = 5;
+    usize::try_from(allowed() / SHARES).unwrap_or(usize::MAX)
+}
+
+/// Bytes that this process may use: what the platform told it, its cgroup, or what the machine has, whichever is least.
+fn allowed() -> u64 {
+    let told = std::env::var(manifest::MEMORY_LIMIT).ok().and_then(|text| text.parse().ok());
+    let read = |path: &Path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let of_groups = groups_of(&groups).filter_map(|path| read(&path));
+    let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let limits = of_groups.chain(told).chain(total_of(&machine)).filter(|limit| *limit > 0);
+    limits.min().unwrap_or(u64::MAX)
+}
+
+/// The files that say how much memory a process's control groups may use, from `/proc/self/cgroup` (cgroups(7)). In a
+/// container the group may be at the root of what is seen there.
+fn groups_of(groups: &str) -> impl Iterator<Item = PathBuf> {
+    groups.lines().flat_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let path = path.trim_start_matches('/');
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        };
+        let is_about_memory = controllers.is_empty() || controllers.split(',').any(|one| one == "memory");
+        let files = [Path::new(root).join(path).join(file), Path::new(root).join(file)];
+        files.into_iter().filter(move |_| is_about_memory)
+    })
+}
+
+/// The memory of the machine, from `/proc/meminfo` (proc(5)).
+fn total_of(machine: &str) -> Option<u64> {
+    let line = machine.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +100,26 @@ mod tests {
     fn the_program_goes_on_without_its_start() {
         forget_the_start();
         assert_eq!(code_of("", ""), []);
+    }
+
+    #[test]
+    fn the_memory_that_may_be_used_is_found() {
+        let files = |groups: &str| -> Vec<String> {
+            groups_of(groups).map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(
+            files("0::/kubepods/pod1\n"),
+            ["/sys/fs/cgroup/kubepods/pod1/memory.max", "/sys/fs/cgroup/memory.max"]
+        );
+        assert_eq!(
+            files("3:cpu,cpuacct:/a\n9:memory:/a/b\n"),
+            [
+                "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+            ]
+        );
+        assert_eq!(total_of("MemTotal:       16 kB\nMemFree: 1 kB\n"), Some(16 * 1024));
+        assert_eq!((files("").len(), total_of("")), (0, None));
+        assert!(for_bodies() > 0);
     }
 }

@@ -61,7 +61,7 @@ pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
 pub use read::{NoText, Read, read, text_of};
-pub use starred::{ARGUMENTS_FROM, starred, starred_uri};
+pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{
     Container, ContainerPort, PodField, Probe, ProbeHandler, Program, Rollout, Workload, parse_quantity,

@@ -9,6 +9,9 @@ const STARS: &str = "***";
 /// The argument of our own program that names where its arguments are when those in the list of processes have stars.
 pub const ARGUMENTS_FROM: &str = "--arguments-from=";
 
+/// The variable that tells a replica of ours how many bytes of memory its container may use.
+pub const MEMORY_LIMIT: &str = "FOREBAY_MEMORY_LIMIT";
+
 /// One URI with stars for its password and signatures, whatever characters they are of: to be said before the URI becomes
 /// part of a sentence, whose quotes and spaces could not be told from its own.
 #[must_use]

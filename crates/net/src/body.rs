@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::Fields;
+use crate::{Fields, NoRoom};
 
 /// The body of a request or a response.
 #[derive(Default)]
@@ -61,6 +61,9 @@ pub enum CollectError {
     /// It did not come to its end.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// Too many others are being collected.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl Body {

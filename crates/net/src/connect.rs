@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::Stream;
 use crate::tls::ClientTls;
+use crate::{Stream, descriptors, make_room};
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,15 @@ pub enum ConnectError {
 /// How long a handshake may take once the server has accepted the connection ("HTTP 502", ALB user guide).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Idle connections of clients that make room for one to a server, when descriptors run short.
+const MADE_ROOM: usize = 4;
+
+/// How long such a connection may take to end.
+const ROOM_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often a descriptor is looked for.
+const ROOM_TRIES: usize = 4;
+
 /// Opens a connection, inside TLS if some is given. `protocol` is what will be spoken inside (RFC 7301); where there is none,
 /// the server is not told.
 ///
@@ -58,7 +67,7 @@ pub async fn connect(
     protocol: Option<&[u8]>,
     timeout: Duration,
 ) -> Result<Stream, ConnectError> {
-    let stream = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+    let stream = match tokio::time::timeout(timeout, open_socket(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(problem)) => return Err(ConnectError::Refused { address, problem }),
         Err(_) => return Err(ConnectError::TimedOut { address }),
@@ -71,13 +80,36 @@ pub async fn connect(
         .map_err(|problem| ConnectError::Handshake { address, problem })
 }
 
+/// Opens a socket. When there is no descriptor for it, clients of this thread that are idle make room.
+async fn open_socket(address: SocketAddr) -> io::Result<TcpStream> {
+    for _ in 1..ROOM_TRIES {
+        match TcpStream::connect(address).await {
+            Err(error) if descriptors::are_used_up(&error) => {
+                make_room(MADE_ROOM);
+                tokio::time::sleep(ROOM_PATIENCE).await;
+            }
+            opened => return opened,
+        }
+    }
+    TcpStream::connect(address).await
+}
+
 // === impl ConnectError ===
 
 impl ConnectError {
+    /// Whether it says nothing of the server, for there was no descriptor to reach it with.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Refused { problem, .. } if descriptors::are_used_up(problem))
+    }
+
     /// The same news for somebody else who waited for the same connection.
     #[must_use]
     pub fn for_another(&self) -> Self {
-        let again = |problem: &io::Error| io::Error::new(problem.kind(), problem.to_string());
+        let again = |problem: &io::Error| match problem.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(problem.kind(), problem.to_string()),
+        };
         match self {
             Self::Refused { address, problem } => {
                 Self::Refused { address: *address, problem: again(problem) }

@@ -31,7 +31,7 @@ mod tls;
 mod upgrade;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
-pub use budget::{Budget, Grant};
+pub use budget::{Budget, Grant, Hoard, NoRoom};
 pub use bytes::{Bytes, BytesMut};
 pub use clock::recently;
 pub use connect::{ConnectError, connect};
@@ -50,7 +50,7 @@ pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, Whe
 pub use outgoing::{Outgoing, SendError};
 pub use rejection::Rejection;
 pub use server::{LiveLimits, accept, serve, serve_tls};
-pub use stay::{Place, Stay};
+pub use stay::{Place, Stay, make_room};
 pub use stream::Stream;
 pub use tls::{
     ACME_TLS, Authorities, Certificates, ClientTls, HandshakeFailure, Identity, KeyRing, LiveTls, ServerTls,

@@ -140,7 +140,10 @@ limits! {
         "Requests that a connection of HTTP/2 may be asking at a time.",
         "–";
     http2_resets: Count = 200 (10 to 10_000)
-        "Streams of HTTP/2 that were taken back, or broken, and are still remembered. A connection with more ends.",
+        "Requests that a client of HTTP/2 may take back within 10 s, or break, before its connection ends.",
+        "–";
+    http2_idle_frames: Count = 1_000 (100 to 100_000)
+        "Frames of HTTP/2 within 10 s that ask for work without asking for anything (PING, SETTINGS, PRIORITY, those of unknown types, and data or continuations without a byte) before their connection ends.",
         "–";
 }
 

@@ -86,7 +86,7 @@ impl Drop for Place {
 
 /// Asks those connections of this thread to leave that have been idle for longest, but not more than so many. Returns how many
 /// there were.
-pub(crate) fn make_room(most: usize) -> usize {
+pub fn make_room(most: usize) -> usize {
     let mut idle: Vec<(Instant, Rc<Seat>)> = SEATS.with_borrow(|(_, seats)| {
         let may_go = seats.values().filter(|seat| !seat.is_needed.get());
         may_go.filter_map(|seat| Some((seat.idle_since.get()?, Rc::clone(seat)))).collect()

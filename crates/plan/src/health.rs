@@ -47,6 +47,8 @@ pub enum Reason {
     NotInUse,
     /// Finishing.
     DeregistrationInProgress,
+    /// The load balancer itself could not ask.
+    InternalError,
 }
 
 /// The result of one health check.
@@ -168,6 +170,7 @@ impl Reason {
             Self::FailedHealthChecks => "Target.FailedHealthChecks",
             Self::NotInUse => "Target.NotInUse",
             Self::DeregistrationInProgress => "Target.DeregistrationInProgress",
+            Self::InternalError => "Elb.InternalError",
         }
     }
 }

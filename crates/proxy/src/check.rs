@@ -1,6 +1,7 @@
 //! Health checks: one question to one target ("Health checks for your target groups", ALB user guide).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use net::{Body, Bytes, ConnectError, Fields, Method, Outgoing, Response, StatusCode};
 use plan::health::{CheckResult, Reason};
@@ -15,9 +16,21 @@ pub(crate) async fn check(target: SocketAddr, check: &HealthCheck, speech: &Spee
         HealthCheckPort::Port(port) => port,
     };
     let question = Question { address: SocketAddr::new(target.ip(), port), check, speech };
-    let asked = tokio::time::timeout(check.timeout, question.ask());
-    asked.await.unwrap_or_else(|_| failure(Reason::Timeout, "Request timed out".to_owned()))
+    loop {
+        let asked = tokio::time::timeout(check.timeout, question.ask());
+        let timed_out = |_| failure(Reason::Timeout, "Request timed out".to_owned());
+        match asked.await.unwrap_or_else(timed_out) {
+            // That we could not ask says nothing of the target.
+            CheckResult::Failure { reason: Reason::InternalError, .. } => {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            result => return result,
+        }
+    }
 }
+
+/// Time until a target is asked again that there was no descriptor to ask.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 struct Question<'a> {
     address: SocketAddr,
@@ -118,6 +131,7 @@ fn grpc_status(fields: &Fields) -> Option<u16> {
 
 fn unopened(error: &ConnectError) -> CheckResult {
     match error {
+        error if error.is_ours() => failure(Reason::InternalError, error.to_string()),
         ConnectError::TimedOut { .. } => failure(Reason::Timeout, "Request timed out".to_owned()),
         _ => failure(Reason::FailedHealthChecks, error.to_string()),
     }

@@ -54,7 +54,8 @@ pub(crate) async fn forward(
         true => Pace::AsItComes,
         false => Pace::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
     };
-    let prepared = Replayable::prepare(std::mem::take(&mut request.body), pace).await;
+    let keeping = &listener.worker.keeping;
+    let prepared = Replayable::prepare(std::mem::take(&mut request.body), pace, keeping).await;
     let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {
@@ -80,8 +81,11 @@ pub(crate) async fn forward(
             None => break,
         };
         exchange.in_flight = None;
-        if let Failure::NotSent(_) | Failure::NotReady(_) = failure {
-            target.shared.report_unreachable();
+        match &failure {
+            // That says nothing of the target.
+            Failure::NotSent(error) if error.is_ours() => return Err(failure.into_answer()),
+            Failure::NotSent(_) | Failure::NotReady(_) => target.shared.report_unreachable(),
+            Failure::Sent(_) => {}
         }
         choice.has_failed = true;
         let may_go_on = attempt < ATTEMPTS || choice.may_wait();
@@ -266,6 +270,7 @@ impl Failure {
     fn into_answer(self) -> OwnAnswer {
         respond::to(match self {
             Self::NotReady(response) => return respond::loading(response),
+            Self::NotSent(error) if error.is_ours() => Reason::NO_DESCRIPTORS,
             Self::NotSent(ConnectError::Refused { .. }) => Reason::TARGET_UNREACHABLE,
             Self::NotSent(ConnectError::TimedOut { .. }) => Reason::TARGET_CONNECT_TIMEOUT,
             Self::NotSent(ConnectError::Handshake { .. }) => Reason::TARGET_TLS,

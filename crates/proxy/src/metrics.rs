@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use net::{Crowding, HandshakeFailure};
+use net::{Budget, Crowding, HandshakeFailure, Limits};
 use plan::health::TargetState;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::replay::Keeping;
 use crate::respond::Reason;
 
 /// The counters of the data plane. Clones share them.
@@ -35,6 +36,10 @@ pub struct Metrics {
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
     pub(crate) dropped_lines: Counter,
+    unkept_bodies: Counter,
+    buffered_bytes: Gauge,
+    /// What bodies are kept in, once there is a data plane.
+    buffers: Arc<OnceLock<Budget>>,
 }
 
 /// The counters of one target group.
@@ -170,6 +175,18 @@ impl Default for Metrics {
             "Lines of the access log that could not be written",
             Counter::clone(&dropped_lines),
         );
+        let (unkept_bodies, buffered_bytes) = (Counter::default(), Gauge::default());
+        registry.register(
+            "unkept_bodies",
+            "Bodies of requests that were passed on without being kept, for there was no memory left to keep them in",
+            Counter::clone(&unkept_bodies),
+        );
+        registry.register_with_unit(
+            "buffered",
+            "Bytes of bodies that are kept, so that they can be sent to another target",
+            Unit::Bytes,
+            Gauge::clone(&buffered_bytes),
+        );
         let registry = Arc::new(registry);
         Self {
             registry,
@@ -186,6 +203,9 @@ impl Default for Metrics {
             targets,
             health_changes,
             dropped_lines,
+            unkept_bodies,
+            buffered_bytes,
+            buffers: Arc::default(),
         }
     }
 }
@@ -200,11 +220,20 @@ impl Metrics {
     /// All counters, and before their end metrics of somebody else in the same format.
     #[must_use]
     pub fn encode_with(&self, others: &str) -> String {
+        if let Some(buffers) = self.buffers.get() {
+            self.buffered_bytes.set(i64::try_from(buffers.used()).unwrap_or(i64::MAX));
+        }
         let mut out = String::new();
         text::encode_registry(&mut out, &self.registry).expect("writing to a String does not fail");
         out.push_str(others);
         text::encode_eof(&mut out).expect("writing to a String does not fail");
         out
+    }
+
+    /// What all cores keep bodies in.
+    pub(crate) fn keeping(&self, limits: &Limits) -> Keeping {
+        let budget = self.buffers.get_or_init(|| Budget::new(limits.buffered_bytes)).clone();
+        Keeping { most: limits.kept_body_bytes, budget, unkept: self.unkept_bodies.clone() }
     }
 
     pub(crate) fn group(&self, load_balancer: &str, target_group: &str) -> GroupMetrics {

@@ -4,15 +4,27 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use net::{Body, BodyError, BodyStream, Bytes, Fields};
+use net::{Body, BodyError, BodyStream, Budget, Bytes, Fields, Grant};
+use prometheus_client::metrics::counter::Counter;
 
-/// A request body up to this size can be sent again.
-const REPLAY_BYTES: usize = 1 << 20;
+/// How much of bodies may be kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Keeping {
+    /// Bytes of one body.
+    pub(crate) most: usize,
+    /// Bytes of all.
+    pub(crate) budget: Budget,
+    /// Counts bodies that there was no memory for.
+    pub(crate) unkept: Counter,
+}
+
+/// So much of a recording is kept without asking for memory: calls of gRPC are short and many.
+const SMALL: usize = 16 * 1024;
 
 /// A request body that can be sent again, if it is small enough to be kept.
 pub(crate) enum Replayable {
-    /// All of it is there.
-    Kept(Bytes),
+    /// All of it is there, in memory that was asked for if it is much.
+    Kept(Bytes, #[expect(dead_code, reason = "given back with the body")] Option<Grant>),
     /// What came of it so far is kept, and goes out as it comes.
     Recorded(Rc<RefCell<Recording>>),
     /// It goes out once.
@@ -35,27 +47,43 @@ pub(crate) enum Pace {
 // === impl Replayable ===
 
 impl Replayable {
-    pub(crate) async fn prepare(mut body: Body, pace: Pace) -> Result<Self, BodyError> {
-        let is_waited_for = match (pace, body.remaining()) {
-            (Pace::AsItComes, _) => false,
-            (Pace::Whole { .. }, Some(remaining)) => remaining <= REPLAY_BYTES as u64,
-            (Pace::Whole { may_be_sent_again }, None) => may_be_sent_again,
-        };
-        if is_waited_for {
-            body.gather(REPLAY_BYTES + 1).await?;
+    /// Keeps a body that is short, while there is memory for it.
+    pub(crate) async fn prepare(mut body: Body, pace: Pace, keeping: &Keeping) -> Result<Self, BodyError> {
+        if let Body::Empty | Body::Full(_) = body {
+            return Ok(Self::of(body, None));
         }
-        Ok(match body {
-            Body::Empty => Self::Kept(Bytes::new()),
-            Body::Full(bytes) => Self::Kept(bytes),
-            Body::Stream(_) if pace == Pace::AsItComes => Self::Recorded(Rc::new(RefCell::new(body.into()))),
+        let wanted = match (pace, body.remaining()) {
+            (Pace::AsItComes, _) => {
+                return Ok(Self::Recorded(Rc::new(RefCell::new(Recording::new(body, keeping)))));
+            }
+            (Pace::Whole { .. }, Some(length)) => usize::try_from(length).ok(),
+            (Pace::Whole { may_be_sent_again }, None) => may_be_sent_again.then_some(keeping.most),
+        };
+        let mut grant =
+            wanted.filter(|wanted| *wanted <= keeping.most).and_then(|wanted| keeping.room(wanted));
+        if grant.is_some() {
+            body.gather(keeping.most + 1).await?;
+        }
+        if let (Some(grant), Body::Empty | Body::Full(_)) = (&mut grant, &body) {
+            grant.shrink_to(
+                body.remaining().and_then(|length| usize::try_from(length).ok()).unwrap_or_default(),
+            );
+        }
+        Ok(Self::of(body, grant))
+    }
+
+    fn of(body: Body, grant: Option<Grant>) -> Self {
+        match body {
+            Body::Empty => Self::Kept(Bytes::new(), None),
+            Body::Full(bytes) => Self::Kept(bytes, grant),
             Body::Stream(_) => Self::Once(Some(body)),
-        })
+        }
     }
 
     /// Whether it can be sent as often as it takes.
     pub(crate) fn is_kept(&self) -> bool {
         match self {
-            Self::Kept(_) => true,
+            Self::Kept(..) => true,
             Self::Recorded(recording) => recording.borrow().kept.is_some(),
             Self::Once(_) => false,
         }
@@ -64,7 +92,7 @@ impl Replayable {
     /// The body for the next attempt; `None` when it is gone.
     pub(crate) fn next(&mut self) -> Option<Body> {
         match self {
-            Self::Kept(bytes) => Some(bytes.clone().into()),
+            Self::Kept(bytes, _) => Some(bytes.clone().into()),
             Self::Recorded(recording) => recording.borrow().kept.is_some().then(|| {
                 let recording = Rc::clone(recording);
                 Body::Stream(Box::new(Playback { recording, next: 0 }))
@@ -76,8 +104,21 @@ impl Replayable {
     /// Forgets what was kept: there will be no other attempt.
     pub(crate) fn settle(self) {
         if let Self::Recorded(recording) = self {
-            recording.borrow_mut().kept = None;
+            recording.borrow_mut().forget();
         }
+    }
+}
+
+// === impl Keeping ===
+
+impl Keeping {
+    /// Memory for so many bytes, if it is left.
+    fn room(&self, n_bytes: usize) -> Option<Grant> {
+        let grant = self.budget.take(n_bytes);
+        if grant.is_none() {
+            self.unkept.inc();
+        }
+        grant
     }
 }
 
@@ -86,19 +127,29 @@ pub(crate) struct Recording {
     body: Body,
     /// The pieces so far; `None` once they are too many to keep.
     kept: Option<Vec<Bytes>>,
-    /// Memory that they take.
+    /// Memory that they take, and what was granted of it.
     n_kept_bytes: usize,
+    n_granted: usize,
+    grants: Vec<Grant>,
+    keeping: Keeping,
     has_ended: bool,
     trailers: Option<Fields>,
 }
 
-impl From<Body> for Recording {
-    fn from(body: Body) -> Self {
-        Self { body, kept: Some(Vec::new()), n_kept_bytes: 0, has_ended: false, trailers: None }
-    }
-}
-
 impl Recording {
+    fn new(body: Body, keeping: &Keeping) -> Self {
+        Self {
+            body,
+            kept: Some(Vec::new()),
+            n_kept_bytes: 0,
+            n_granted: SMALL,
+            grants: Vec::new(),
+            keeping: keeping.clone(),
+            has_ended: false,
+            trailers: None,
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         if self.has_ended {
             return Poll::Ready(None);
@@ -118,10 +169,29 @@ impl Recording {
     fn keep(&mut self, bytes: &Bytes) {
         // Bodies may come byte by byte.
         self.n_kept_bytes += bytes.len() + size_of::<Bytes>();
+        let has_room = self.kept.is_some() && self.n_kept_bytes <= self.keeping.most && self.has_room();
         match &mut self.kept {
-            Some(kept) if self.n_kept_bytes <= REPLAY_BYTES => kept.push(bytes.clone()),
-            _ => self.kept = None,
+            Some(kept) if has_room => kept.push(bytes.clone()),
+            _ => self.forget(),
         }
+    }
+
+    /// Whether there is memory for what is kept. Each time that it is asked for, it is twice as much.
+    fn has_room(&mut self) -> bool {
+        if self.n_kept_bytes <= self.n_granted {
+            return true;
+        }
+        let more = self.n_granted.max(self.n_kept_bytes - self.n_granted);
+        self.n_granted += more;
+        let grant = self.keeping.room(more);
+        let has_room = grant.is_some();
+        self.grants.extend(grant);
+        has_room
+    }
+
+    fn forget(&mut self) {
+        self.kept = None;
+        self.grants.clear();
     }
 }
 
@@ -189,8 +259,30 @@ mod tests {
     }
 
     fn recorded(pieces: &[&'static [u8]]) -> Replayable {
+        recorded_in(&Budget::new(2 << 20), pieces)
+    }
+
+    fn recorded_in(budget: &Budget, pieces: &[&'static [u8]]) -> Replayable {
         let body = Body::Stream(Box::new(Pieces(pieces.iter().copied().collect())));
-        now(Replayable::prepare(body, Pace::AsItComes)).unwrap()
+        let keeping = Keeping { most: 1 << 20, budget: budget.clone(), unkept: Counter::default() };
+        now(Replayable::prepare(body, Pace::AsItComes, &keeping)).unwrap()
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_goes_out_once_and_small_bodies_need_none() {
+        let budget = Budget::new(90 << 10);
+        let play = |pieces: &[&'static [u8]]| {
+            let mut body = recorded_in(&budget, pieces);
+            let mut reading = body.next().unwrap();
+            while now(poll_fn(|cx| reading.poll_chunk(cx))).is_some() {}
+            body
+        };
+        let first = play(&[&[b'x'; 1 << 16]]);
+        assert!(first.is_kept() && budget.used() >= 48 << 10);
+        assert!(!play(&[&[b'x'; 1 << 16]]).is_kept());
+        assert!(play(&[&[b'x'; 1 << 10]]).is_kept());
+        first.settle();
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -57,6 +57,8 @@ reasons! {
         "The client's body is not what its framing says: a chunk or a trailer field is malformed.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed"
         "TRACE is not forwarded.";
+    NO_DESCRIPTORS = 503 "no-descriptors"
+        "The load balancer has no descriptor left to reach a target with; the limit of open files is too low for so many clients.";
     NO_ROUTE = 404 "no-route"
         "No rule matches, and no other default action is configured.";
     NO_TARGETS = 503 "no-targets"

@@ -18,6 +18,7 @@ use crate::listener::{ListenerSlot, WorkerListener};
 use crate::metrics::Metrics;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
+use crate::replay::Keeping;
 use crate::snapshot::Snapshot;
 use crate::tcp;
 
@@ -31,7 +32,14 @@ pub(crate) async fn run(
 ) {
     let Settings { access_log, limits, gate, .. } = settings;
     let lines = access_log.map(Lines::new).map(Rc::new);
-    let worker = Rc::new(Worker { index, random: Random::default(), lines: lines.clone(), limits, gate });
+    let worker = Rc::new(Worker {
+        index,
+        random: Random::default(),
+        lines: lines.clone(),
+        limits,
+        gate,
+        keeping: metrics.keeping(&limits),
+    });
     let mut listeners = Listeners {
         worker,
         metrics,
@@ -72,6 +80,8 @@ pub(crate) struct Worker {
     pub(crate) limits: Limits,
     /// Where connections of all listeners are counted.
     pub(crate) gate: Gate,
+    /// How much of bodies may be kept.
+    pub(crate) keeping: Keeping,
 }
 
 /// The listeners of a worker.

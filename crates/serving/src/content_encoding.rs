@@ -32,6 +32,17 @@ static ENCODINGS: &[Encoding] = &[
 /// Shorter bodies are sent as they are: the head of a response is as long.
 const LEAST_WORTH: usize = 1024;
 
+/// How many times as long as it came a body may become.
+pub const RATIO: usize = 100;
+
+/// Up to this length a body may become what it likes: a few equal rows compress very well.
+const LEAST_PLAIN: usize = 1 << 20;
+
+/// How many bytes so many compressed ones may become, where all bodies may have `limit`.
+pub(crate) fn most_plain(n_bytes: usize, limit: usize) -> usize {
+    limit.min(n_bytes.saturating_mul(RATIO).max(LEAST_PLAIN))
+}
+
 /// How far back zstd may refer, which is memory that is needed at once (RFC 9659 §3).
 const ZSTD_WINDOW: u64 = 8 << 20;
 
@@ -70,14 +81,19 @@ impl Encoding {
     /// What compressed bytes stand for.
     ///
     /// # Errors
-    /// When that is more than `limit` bytes, of which no more than these are made, and when it cannot be read.
+    /// When that is more than `limit` bytes, or out of proportion, of which no more than this is made, and when it cannot be
+    /// read.
     pub(crate) fn decode(&self, bytes: &[u8], limit: usize) -> Result<Bytes, Fault> {
         let mut plain = Vec::new();
-        (self.decode)(bytes, &mut plain, (limit as u64).saturating_add(1)).map_err(|error| {
+        let most = most_plain(bytes.len(), limit);
+        (self.decode)(bytes, &mut plain, (most as u64).saturating_add(1)).map_err(|error| {
             Fault::new(Cause::Format, format!("cannot read the body as {}: {error}", self.name))
         })?;
-        if plain.len() > limit {
-            let problem = format!("the body is longer than {limit} bytes when it is decompressed");
+        if plain.len() > most {
+            let problem = match most < limit {
+                false => format!("the body is longer than {limit} bytes when it is decompressed"),
+                true => format!("the body is more than {RATIO} times as long when it is decompressed"),
+            };
             return Err(Fault::new(Cause::TooLarge, problem).with_help("send fewer rows at a time"));
         }
         Ok(plain.into())
@@ -213,7 +229,16 @@ mod tests {
             assert!(bomb.len() < 100_000, "{} {}", known.name, bomb.len());
             let fault = known.decode(&bomb, 1_000_000).unwrap_err();
             assert_eq!(fault.cause, Cause::TooLarge, "{}", known.name);
-            assert_eq!(known.decode(&bomb, 3_000_000).unwrap(), plain);
+            // Within a hundred times, or within a mebibyte, it is none.
+            let decoded = known.decode(&bomb, 3_000_000);
+            match bomb.len() * RATIO < plain.len() {
+                false => assert_eq!(decoded.unwrap(), plain),
+                true => {
+                    assert!(decoded.unwrap_err().problem.contains("more than 100 times"), "{}", known.name)
+                }
+            }
+            let small = (known.encode)(&plain[..LEAST_PLAIN]).unwrap();
+            assert_eq!(known.decode(&small, 3_000_000).unwrap(), plain[..LEAST_PLAIN]);
         }
     }
 

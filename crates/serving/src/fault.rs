@@ -40,6 +40,8 @@ pub(crate) enum Cause {
     Method,
     /// The body is longer than allowed.
     TooLarge,
+    /// The body did not come in time.
+    TooSlow,
     /// The body has a type that is not read here.
     ContentType,
     /// It is our fault.
@@ -68,6 +70,7 @@ impl Cause {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
@@ -79,6 +82,7 @@ impl Cause {
     pub(crate) fn grpc_code(self) -> u16 {
         match self {
             Self::Format | Self::Input => 3,
+            Self::TooSlow => 4,
             Self::NotFound => 5,
             Self::Forbidden => 7,
             Self::TooLarge => 8,
@@ -95,6 +99,12 @@ impl Fault {
     /// A fault of the whole request.
     pub(crate) fn new(cause: Cause, problem: impl Into<String>) -> Self {
         Self { cause, place: String::new(), problem: problem.into(), help: None, missing: Vec::new() }
+    }
+
+    /// There is no memory for one more body.
+    pub(crate) fn crowded() -> Self {
+        Self::new(Cause::Unavailable, net::NoRoom.to_string())
+            .with_help("try again in a moment, or send fewer rows at a time")
     }
 
     /// There is too much to do at the moment.

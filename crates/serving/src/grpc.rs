@@ -19,7 +19,7 @@ mod triton;
 
 use std::fmt::Display;
 
-use net::{Body, Bytes, BytesMut, Fields, LOADING, Request, Response, StatusCode};
+use net::{Body, Bytes, BytesMut, Fields, Hoard, LOADING, NoRoom, Request, Response, StatusCode};
 
 use crate::content_encoding::Encoding;
 use crate::fault::{Cause, Fault, quoted};
@@ -62,9 +62,11 @@ fn open(request: Request) -> Result<Opened, Fault> {
 async fn call(handler: &ServerHandler, opened: Opened) -> Result<Reply, Fault> {
     let Opened { method, encoding, body } = opened;
     let limit = handler.body_limit();
-    let body = collect(body, limit).await?;
+    // Held until there is an answer.
+    let mut hoard = handler.hoard();
+    let body = collect(body, limit, &mut hoard).await?;
     let (is_compressed, bytes) = frame::read(&body, limit)?;
-    let message = plain(handler, encoding, is_compressed, bytes).await?;
+    let message = plain(handler, encoding, is_compressed, bytes, &mut hoard).await?;
     methods::call(handler, method, message).await
 }
 
@@ -74,11 +76,12 @@ async fn plain(
     encoding: Option<&'static Encoding>,
     is_compressed: bool,
     bytes: Bytes,
+    hoard: &mut Hoard,
 ) -> Result<Bytes, Fault> {
     if is_compressed && encoding.is_none() {
         return Err(Fault::new(Cause::Format, "a compressed message needs `grpc-encoding`"));
     }
-    handler.plain(encoding.filter(|_| is_compressed), bytes).await
+    handler.plain(encoding.filter(|_| is_compressed), bytes, hoard).await
 }
 
 fn unfinished(problem: &dyn Display) -> Fault {
@@ -86,7 +89,7 @@ fn unfinished(problem: &dyn Display) -> Fault {
 }
 
 /// The body of a call: a message of at most so many bytes. One that says it is longer is not waited for.
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Fault> {
+async fn collect(mut body: Body, limit: usize, hoard: &mut Hoard) -> Result<Bytes, Fault> {
     let mut collected = BytesMut::new();
     while let Some(piece) = body.chunk().await {
         collected.extend_from_slice(&piece.map_err(|error| unfinished(&error))?);
@@ -94,6 +97,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Fault> {
         if is_longer || collected.len() > limit.saturating_add(frame::HEAD) {
             return Err(frame::too_large(limit));
         }
+        hoard.hold(collected.len()).await.map_err(|NoRoom| Fault::crowded())?;
     }
     Ok(collected.freeze())
 }

@@ -5,14 +5,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Body, Bytes, CollectError};
+use net::{Body, BodyError, Bytes, CollectError, Hoard, NoRoom};
 
 use crate::admin;
 use crate::cache::Cache;
 use crate::call::{Call, Predict, percent_decoded};
 use crate::compute::Overloaded;
 use crate::content::Content;
-use crate::content_encoding::Encoding;
+use crate::content_encoding::{Encoding, most_plain};
 use crate::fault::{Cause, Fault, guarded};
 use crate::metrics::Metrics;
 use crate::prediction::{self, INLINE_BODY, Inquiry};
@@ -85,7 +85,8 @@ impl ServerHandler {
         let entry = &view.models.entries()[model];
         entry.require_ready()?;
         let (content, method) = (Content::of(call.fields, settings)?, call.method()?);
-        let body = self.read(call, body).await?;
+        // Held until there is an answer.
+        let (body, _held) = self.read(call, body).await?;
         let event_id = self.core.shared.log.get().and_then(|_| call.fields.text("ce-id")).map(str::to_owned);
         let alias = Some(call.name_of(entry)).filter(|name| *name != entry.name).map(Cow::into_owned);
         let unused = call.unused();
@@ -111,7 +112,7 @@ impl ServerHandler {
         body: Body,
     ) -> Result<(), Fault> {
         self.check_admin(Some(call.fields))?;
-        let body = self.read(call, body).await?;
+        let (body, _held) = self.read(call, body).await?;
         repository::check_parameters(&body)?;
         let name = call.captures.model.map(percent_decoded).unwrap_or_default();
         self.core.shared.change(&name, change).await
@@ -127,11 +128,17 @@ impl ServerHandler {
         admin::check(self.core.shared.admin_address.get(), self.is_admin, fields)
     }
 
-    /// The whole body of a request, as it was before it was compressed.
-    pub(crate) async fn read(&self, call: &Call<'_>, body: Body) -> Result<Bytes, Fault> {
+    /// Where a body is collected, and held until there is an answer.
+    pub(crate) fn hoard(&self) -> Hoard {
+        Hoard::new(&self.core.shared.bodies)
+    }
+
+    /// The whole body of a request, as it was before it was compressed, and what holds its memory.
+    pub(crate) async fn read(&self, call: &Call<'_>, body: Body) -> Result<(Bytes, Hoard), Fault> {
         let encoding = Encoding::of(call.fields)?;
-        let body = body.collect(self.body_limit()).await.map_err(not_collected)?;
-        self.plain(encoding, body).await
+        let mut hoard = self.hoard();
+        let body = hoard.collect(body, self.body_limit()).await.map_err(not_collected)?;
+        Ok((self.plain(encoding, body, &mut hoard).await?, hoard))
     }
 
     /// What a body stands for, which may be much more than it is: it is decompressed elsewhere.
@@ -139,9 +146,11 @@ impl ServerHandler {
         &self,
         encoding: Option<&'static Encoding>,
         body: Bytes,
+        hoard: &mut Hoard,
     ) -> Result<Bytes, Fault> {
         let Some(encoding) = encoding else { return Ok(body) };
         let limit = self.body_limit();
+        hoard.hold(body.len() + most_plain(body.len(), limit)).await.map_err(|NoRoom| Fault::crowded())?;
         let work = move || guarded(|| encoding.decode(&body, limit));
         self.core.shared.compute.run(work).await.map_err(|Overloaded| Fault::overloaded())?
     }
@@ -166,6 +175,10 @@ fn not_collected(error: CollectError) -> Fault {
         CollectError::TooLarge { .. } => {
             Fault::new(Cause::TooLarge, error.to_string()).with_help("send fewer rows at a time")
         }
+        CollectError::Body(BodyError::TimedOut) => {
+            Fault::new(Cause::TooSlow, "the body did not come in time")
+        }
         CollectError::Body(error) => Fault::new(Cause::Format, error.to_string()),
+        CollectError::NoRoom(NoRoom) => Fault::crowded(),
     }
 }

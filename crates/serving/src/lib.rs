@@ -46,6 +46,7 @@ mod shared;
 mod unrouted;
 mod view;
 
+pub use content_encoding::RATIO;
 pub use handler::ServerHandler;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
 pub use prediction_log::{LogMode, LogSettings, LogTarget, NotASink, PredictionLog, Sink};

@@ -148,7 +148,8 @@ async fn answer(handler: &ServerHandler, view: &Rc<View>, request: Request) -> A
             (None, Ok(Reply::new(StatusCode::OK, JSON, document.clone())))
         }
         Answer::Read(page) => {
-            (None, Box::pin(handler.read(&call, body)).await.and_then(|body| page(&call, &body)))
+            let read = Box::pin(handler.read(&call, body)).await;
+            (None, read.and_then(|(body, _held)| page(&call, &body)))
         }
         Answer::Change(change) => {
             let done = Box::pin(handler.change_by_path(&call, *change, body)).await;

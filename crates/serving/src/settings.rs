@@ -7,6 +7,9 @@ use models::Batching;
 pub struct Settings {
     /// Bytes of a request body. A longer one is answered with 413.
     pub body_limit: usize,
+    /// Bytes of all bodies that are read and answered at a time, compressed or not. A further one waits for a moment, and is
+    /// then answered with 503; one that is longer than that alone, with 413.
+    pub bodies_limit: usize,
     /// Whether a body must be sent with the content type it has. If not, one that comes with none, or with the
     /// `application/x-www-form-urlencoded` that curl sends of its own accord, is read as JSON.
     pub strict_content_type: bool,
@@ -27,6 +30,7 @@ impl Default for Settings {
         let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             body_limit: 10 * 1000 * 1000,
+            bodies_limit: 256 << 20,
             strict_content_type: false,
             lenient_column_names: false,
             compute_threads: n_cores,

@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use net::Budget;
+
 use crate::Settings;
 use crate::admin::AdminAddress;
 use crate::compute::{Compute, Overloaded};
@@ -21,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) compute: Compute,
     pub(crate) metrics: Metrics,
+    /// What bodies are collected in.
+    pub(crate) bodies: Budget,
     pub(crate) log: OnceLock<PredictionLog>,
     models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
@@ -36,6 +40,7 @@ impl Shared {
         Self {
             compute: Compute::start(settings.compute_threads, settings.compute_queue),
             metrics: Metrics::new(PROTOCOLS.iter().map(|protocol| protocol.name)),
+            bodies: Budget::new(settings.bodies_limit),
             log: OnceLock::new(),
             models: RwLock::new(Arc::new(models)),
             generation: AtomicU64::new(0),

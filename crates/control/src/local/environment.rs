@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use manifest::{ARGUMENTS_FROM, Container, PodField, Program, starred_uri};
+use manifest::{ARGUMENTS_FROM, Container, MEMORY_LIMIT, PodField, Program, starred_uri};
 use serde_json::Value;
 
 use super::process::Launch;
@@ -85,6 +85,8 @@ pub(super) fn launch(
         }
     };
     let address = identity.address.to_string();
+    let is_ours = matches!(container.program, Program::Forebay { .. });
+    let memory = container.memory_limit.filter(|_| is_ours);
     let ours = [
         ("HOSTNAME", identity.name.clone()),
         ("POD_NAME", identity.name.clone()),
@@ -98,6 +100,7 @@ pub(super) fn launch(
         .chain(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
         .chain(container.environment.iter().map(|(name, value)| (name.clone(), fill(value))))
         .chain([(ADDRESS.to_owned(), address)])
+        .chain(memory.map(|limit| (MEMORY_LIMIT.to_owned(), limit.to_string())))
         .filter(|(name, value)| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0'));
     Launch {
         program,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use models::Batching;
-use net::{Drain, Gate, Limits, LiveLimits, ServerTls};
+use net::{Drain, Limits, LiveLimits, ServerTls};
 use serde_json::{Value, json};
 use serving::{
     LoadedModel, LogMode, LogSettings, LogTarget, ModelState, NotASink, PredictionLog, Repository,
@@ -18,6 +18,7 @@ use super::End;
 use crate::duration;
 use crate::given_models::{Given, GivenModels, NamedModel, served};
 use crate::globals::Globals;
+use crate::limits::LimitOptions;
 use crate::memory;
 use crate::model_repository::ModelRepository;
 use crate::output::{self, Output};
@@ -78,6 +79,9 @@ pub(crate) struct Options {
     /// Largest request body, in bytes
     #[arg(long, value_name = "BYTES")]
     body_limit: Option<usize>,
+
+    #[command(flatten)]
+    limits: LimitOptions,
 
     /// Refuse JSON that does not come as application/json
     #[arg(long)]
@@ -250,6 +254,7 @@ fn settings(options: &Options) -> serving::Settings {
     let mut settings = serving::Settings {
         strict_content_type: options.strict_content_type,
         lenient_column_names: options.lenient_column_names,
+        bodies_limit: memory::for_bodies(),
         ..serving::Settings::default()
     };
     settings.batching =
@@ -321,7 +326,7 @@ fn listen(options: &Options, server: &Server, tls: Option<&ServerTls>) -> anyhow
     let admin_socket = options.admin_address.map(|address| open_admin(address, ip)).transpose()?;
     let admin_address = admin_socket.as_ref().map(TcpListener::local_addr).transpose()?;
     let (drain, watch) = Drain::new();
-    let gate = Gate::default();
+    let gate = options.limits.gate();
     if let (Some(socket), Some(address)) = (admin_socket, admin_address) {
         server.set_admin_address(address);
         let server = server.clone();
@@ -335,10 +340,10 @@ fn listen(options: &Options, server: &Server, tls: Option<&ServerTls>) -> anyhow
     let mut grpc_sockets = grpc_sockets.into_iter();
     for (index, socket) in sockets.into_iter().enumerate() {
         let (server, watch, grpc_socket) = (server.clone(), drain.watch(), grpc_sockets.next());
-        let (tls, gate) = (tls.cloned(), gate.clone());
+        let (tls, allowed, gate) = (tls.cloned(), options.limits.limits(), gate.clone());
         net::spawn_core(&format!("serve-{index}"), move || async move {
             let handler = server.handler();
-            let limits = LiveLimits::new(Limits::default(), gate);
+            let limits = LiveLimits::new(allowed, gate);
             let serve = async |socket| match tls.clone() {
                 None => net::serve(socket, handler.clone(), limits.clone(), watch.clone()).await,
                 Some(tls) => {

@@ -27,6 +27,7 @@ use crate::api::ApiHandler;
 use crate::applied::{self, Removal, When};
 use crate::globals::Globals;
 use crate::kept_certificates::{self, KeptCertificates};
+use crate::limits::LimitOptions;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
@@ -85,6 +86,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE|-")]
     access_log: Option<String>,
 
+    #[command(flatten)]
+    limits: LimitOptions,
+
     /// What is printed when it is ready
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
@@ -140,12 +144,14 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         metrics: proxy::Metrics::default(),
         defaults: defaults.clone(),
         shown,
+        limits: options.limits.limits(),
     };
 
     let (proxy_drain, proxy_watch) = Drain::new();
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
     let (access_log, access_log_writer) = open_access_log(options, &admin.metrics)?.unzip();
-    let proxy_settings = proxy::Settings { n_cores, access_log, ..proxy::Settings::default() };
+    let proxy_settings =
+        proxy::Settings { n_cores, access_log, limits: admin.limits, gate: options.limits.gate() };
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         key_ring,

@@ -10,6 +10,7 @@ mod edge;
 mod failures;
 mod first_words;
 mod grpc;
+mod limits;
 mod manifests;
 mod model;
 mod my_manifests;

@@ -12,14 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::PREFACE;
-use crate::clock;
-
-/// Frames within [`WINDOW`] that ask for work without asking for anything: PING, SETTINGS, PRIORITY, those of unknown types,
-/// and data or continuations without a byte. Clients that measure their network with PING stay far below it.
-const MOST_IDLE_FRAMES: u32 = 1_000;
-
-/// Streams that a client may take back within [`WINDOW`].
-const MOST_RESETS: u32 = 200;
+use crate::{Limits, clock};
 
 /// A client that takes an answer says so with a WINDOW_UPDATE now and then; one for so few bytes is no more than that.
 const BYTES_PER_WINDOW_UPDATE: u64 = 64;
@@ -40,6 +33,9 @@ pub(super) struct Metered<S> {
 /// What was counted of a connection.
 #[derive(Debug)]
 pub(super) struct Meter {
+    most_idle_frames: u32,
+    /// Nothing where they are not counted.
+    most_resets: Option<u32>,
     last_read: Cell<Instant>,
     has_frames: Cell<bool>,
     window_began: Cell<Instant>,
@@ -48,8 +44,6 @@ pub(super) struct Meter {
     n_window_updates: Cell<u64>,
     /// Bytes that were ever written.
     written: Cell<u64>,
-    /// Whether streams that are taken back are too many at some point.
-    counts_resets: bool,
 }
 
 /// Where in a frame the next byte belongs.
@@ -77,9 +71,9 @@ impl Meter {
 
     /// Whether the other side has sent more than anybody needs.
     pub(super) fn is_flooded(&self) -> bool {
-        let window_updates = u64::from(MOST_IDLE_FRAMES) + self.written.get() / BYTES_PER_WINDOW_UPDATE;
-        self.n_idle_frames.get() > MOST_IDLE_FRAMES
-            || (self.counts_resets && self.n_resets.get() > MOST_RESETS)
+        let window_updates = u64::from(self.most_idle_frames) + self.written.get() / BYTES_PER_WINDOW_UPDATE;
+        self.n_idle_frames.get() > self.most_idle_frames
+            || self.most_resets.is_some_and(|most| self.n_resets.get() > most)
             || self.n_window_updates.get() > window_updates
     }
 
@@ -110,20 +104,26 @@ impl Meter {
     }
 }
 
+fn narrowed(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 // === impl Metered ===
 
 impl<S> Metered<S> {
     /// A client's stream.
-    pub(super) fn of_client(stream: S) -> (Self, Rc<Meter>) {
-        Self::new(stream, Place::Preface(PREFACE.len()), true)
+    pub(super) fn of_client(stream: S, limits: &Limits) -> (Self, Rc<Meter>) {
+        let most_resets = Some(narrowed(limits.http2_resets));
+        Self::new(stream, Place::Preface(PREFACE.len()), narrowed(limits.http2_idle_frames), most_resets)
     }
 
     /// A server's stream, which begins with a frame. That it takes requests back costs it more than us.
     pub(super) fn of_server(stream: S) -> (Self, Rc<Meter>) {
-        Self::new(stream, Place::Head([0; FRAME_HEAD], 0), false)
+        let most_idle_frames = narrowed(Limits::default().http2_idle_frames);
+        Self::new(stream, Place::Head([0; FRAME_HEAD], 0), most_idle_frames, None)
     }
 
-    fn new(stream: S, place: Place, counts_resets: bool) -> (Self, Rc<Meter>) {
+    fn new(stream: S, place: Place, most_idle_frames: u32, most_resets: Option<u32>) -> (Self, Rc<Meter>) {
         let now = clock::recently();
         let meter = Rc::new(Meter {
             last_read: Cell::new(now),
@@ -133,7 +133,8 @@ impl<S> Metered<S> {
             n_resets: Cell::new(0),
             n_window_updates: Cell::new(0),
             written: Cell::new(0),
-            counts_resets,
+            most_idle_frames,
+            most_resets,
         });
         (Self { stream, place, meter: Rc::clone(&meter) }, meter)
     }
@@ -229,7 +230,7 @@ mod tests {
 
     /// Counts however the bytes are cut.
     fn counted(frames: &[Vec<u8>], piece: usize) -> (u32, u32) {
-        let (mut metered, meter) = Metered::of_client(());
+        let (mut metered, meter) = Metered::of_client((), &Limits::default());
         let bytes = [PREFACE, &frames.concat()].concat();
         bytes.chunks(piece).for_each(|piece| metered.look_at(piece));
         (meter.n_idle_frames.get(), meter.n_resets.get())
@@ -258,7 +259,7 @@ mod tests {
         use tokio::io::AsyncReadExt as _;
         let pings = vec![frame(6, 0, b"12345678"); 5_000].concat();
         let bytes = [PREFACE, &pings].concat();
-        let (mut metered, meter) = Metered::of_client(bytes.as_slice());
+        let (mut metered, meter) = Metered::of_client(bytes.as_slice(), &Limits::default());
         let mut buffer = [0; 256];
         let mut n_read = 0;
         while !meter.is_flooded() {

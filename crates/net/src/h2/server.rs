@@ -49,7 +49,7 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     stay: Stay,
 ) {
     let Stay { mut drain, place } = stay;
-    let (stream, meter) = Metered::of_client(stream);
+    let (stream, meter) = Metered::of_client(stream, &limits);
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))

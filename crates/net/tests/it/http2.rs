@@ -392,6 +392,29 @@ fn a_preface_that_stops_does_not_wait_for_long() {
 }
 
 #[test]
+fn a_call_of_grpc_may_take_its_time_and_other_bodies_may_not() {
+    run(async {
+        let patience = Duration::from_millis(300);
+        let limits = Limits { body_patience: patience, ..Limits::default() };
+        let (address, _drain) = start(echo, limits);
+        for (content_type, status) in [("application/grpc+proto", 200), ("application/json", 400)] {
+            let client = connect(address).await;
+            let request = http::Request::post("http://a.example/").header("content-type", content_type);
+            let request = request.body(()).unwrap();
+            let (answer, mut body) = client.ready().await.unwrap().send_request(request, false).unwrap();
+            for n in 0..8 {
+                let sent = body.send_data(Bytes::from_static(b"x"), n == 7);
+                if sent.is_err() {
+                    break;
+                }
+                tokio::time::sleep(patience / 4).await;
+            }
+            assert_eq!(answer.await.unwrap().status(), status, "{content_type}");
+        }
+    });
+}
+
+#[test]
 fn the_version_is_told_to_handlers() {
     run(async {
         let version = |request: Request| async move {

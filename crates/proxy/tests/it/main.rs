@@ -4,6 +4,7 @@
 mod balancing;
 mod broken;
 mod http2_targets;
+mod limits;
 mod network;
 mod plans;
 mod requests;

@@ -8,7 +8,7 @@
 
 use std::task::{Context, Poll};
 
-use net::{Body, BodyError, BodyStream, Bytes, BytesMut, Fields};
+use net::{Body, BodyError, BodyStream, Bytes, BytesMut, Fields, Hoard, NoRoom};
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -75,15 +75,18 @@ async fn converse(
     answers: &mpsc::Sender<Part>,
 ) -> Result<(), Fault> {
     let Opened { method, encoding, body } = opened;
-    let mut questions = Questions { body, collected: BytesMut::new(), limit: handler.body_limit() };
+    let (limit, hoard) = (handler.body_limit(), handler.hoard());
+    let mut questions = Questions { body, collected: BytesMut::new(), limit, hoard };
     loop {
         let next = tokio::select! {
             next = questions.next() => next?,
             () = answers.closed() => return Ok(()),
         };
         let Some((is_compressed, bytes)) = next else { return Ok(()) };
-        let message = super::plain(handler, encoding, is_compressed, bytes).await?;
+        let hoard = &mut questions.hoard;
+        let message = super::plain(handler, encoding, is_compressed, bytes, hoard).await?;
         let reply = methods::call(handler, method, message).await?;
+        questions.hoard = handler.hoard();
         if answers.send(Part::Answer(frame::write(&reply.body))).await.is_err() {
             return Ok(());
         }
@@ -96,6 +99,8 @@ struct Questions {
     /// What came of the next ones.
     collected: BytesMut,
     limit: usize,
+    /// Holds what came, until its answer is there.
+    hoard: Hoard,
 }
 
 impl Questions {
@@ -106,7 +111,10 @@ impl Questions {
                 return Ok(Some(message));
             }
             match self.body.chunk().await {
-                Some(Ok(bytes)) => self.collected.extend_from_slice(&bytes),
+                Some(Ok(bytes)) => {
+                    self.collected.extend_from_slice(&bytes);
+                    self.hoard.hold(self.collected.len()).await.map_err(|NoRoom| Fault::crowded())?;
+                }
                 Some(Err(BodyError::TimedOut)) => {
                     let problem = "the stream ends, for nothing came for too long";
                     return Err(Fault::new(Cause::Unavailable, problem));

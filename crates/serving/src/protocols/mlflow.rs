@@ -172,7 +172,9 @@ fn version(_: &Call<'_>) -> Result<Reply, Fault> {
 
 fn refuse(fault: &Fault) -> Reply {
     let code = match fault.cause {
-        Cause::Format | Cause::Method | Cause::TooLarge | Cause::ContentType => "BAD_REQUEST",
+        Cause::Format | Cause::Method | Cause::TooLarge | Cause::TooSlow | Cause::ContentType => {
+            "BAD_REQUEST"
+        }
         Cause::Input => "INVALID_PARAMETER_VALUE",
         Cause::Forbidden => "PERMISSION_DENIED",
         Cause::NotFound => "RESOURCE_DOES_NOT_EXIST",

@@ -1,0 +1,104 @@
+//! Limits as users meet them: of bodies, of memory, of descriptors.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Platform, Request, run};
+
+use crate::serve::Serving;
+use crate::{FOREBAY, folder, project};
+
+#[test]
+fn config_show_tells_every_limit_and_what_changes_it() {
+    let nowhere = folder(&[]);
+    let state = nowhere.path().display().to_string();
+    let show = |more: &[&str]| {
+        let arguments = [&["config", "show", "--state-dir", &state], more].concat();
+        let output = run(FOREBAY, &arguments);
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (is_done, table, _) = show(&["--limit", "client-connections=12"]);
+    let line = table.lines().find(|line| line.starts_with("client-connections")).unwrap();
+    assert!(is_done && line.split_whitespace().take(3).eq(["client-connections", "12", "256"]), "{table}");
+    let (_, text, _) = show(&["-o", "json"]);
+    let limits: Vec<Value> = serde_json::from_str(&text).unwrap();
+    for name in ["body-rate", "connections", "buffered-bytes", "serve: bodies"] {
+        let limit = limits.iter().find(|limit| limit["name"] == name).expect(name);
+        assert!(limit["value"].as_u64() > Some(0) && limit["meaning"].is_string(), "{limit}");
+    }
+    let (is_done, _, problem) = show(&["--limit", "conections=1"]);
+    assert!(!is_done && problem.contains("there is no limit `conections`"), "{problem}");
+}
+
+#[test]
+fn large_bodies_at_once_do_not_take_more_memory_than_there_is() {
+    const LIMIT: u64 = 64 << 20;
+    let model = format!("iris={}", project("examples/iris/model"));
+    let variables = [("FOREBAY_MEMORY_LIMIT", LIMIT.to_string())];
+    let mut serving = Serving::start_with(&[&model], &variables);
+    let address = serving.address;
+    let row = "[6.8,2.8,4.8,1.4],";
+    let body = format!(r#"{{"instances":[{}[6.0,3.4,4.5,1.6]]}}"#, row.repeat(6_000_000 / row.len()));
+    let asking: Vec<_> = (0..12)
+        .map(|_| {
+            let body = body.clone();
+            std::thread::spawn(move || {
+                let answer = Request::post(address, "/v1/models/iris:predict", &body).try_send();
+                answer.map(|answer| (answer.status, answer.text))
+            })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for one in asking {
+        let (status, text) = one.join().unwrap().unwrap();
+        assert!(status == 200 || (status == 503 && text.contains("memory")), "{status} {text:.200}");
+        statuses.push(status);
+    }
+    assert!(statuses.contains(&200), "{statuses:?}");
+    let text = std::fs::read_to_string(format!("/proc/{}/status", serving.pid())).unwrap();
+    let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().strip_suffix("kB").unwrap().trim().parse().unwrap();
+    // A test build is larger than the product by what its symbols take.
+    assert!(peak * 1024 < LIMIT + (64 << 20), "{peak} kB, {statuses:?}");
+    let small = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
+    assert_eq!(Request::post(address, "/v1/models/iris:predict", small).send().status, 200);
+    serving.end();
+}
+
+#[test]
+fn silent_clients_do_not_take_the_last_descriptors() {
+    // As a shell has it that allows no more.
+    let script = format!("#!/bin/sh\nulimit -n 256\nexec {FOREBAY} \"$@\"\n");
+    let folder = folder(&[("forebay", &script)]);
+    let program = folder.path().join("forebay");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let platform = Platform::start(program.to_str().unwrap(), &[&project("examples/iris")]);
+    let (gateway, host) = platform.endpoint("sklearn-iris");
+    let mut silent = Vec::new();
+    for n in 0..400 {
+        let mut stream = TcpStream::connect(gateway).unwrap();
+        if n % 2 == 0 {
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        silent.push(stream);
+        if n % 50 == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    for _ in 0..20 {
+        assert_eq!(Request::get(gateway, "/v2/health/live").host(&host).send().status, 200);
+    }
+    let targets: Vec<Value> = serde_json::from_str(&platform.ok(&["targets", "-o", "json"])).unwrap();
+    assert!(targets.iter().all(|target| target["state"] == "healthy"), "{targets:?}");
+    let admin = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    let metrics = Request::get(admin, "/metrics").send().text;
+    assert!(metrics.contains("forebay_connections_shed_total{"), "{metrics}");
+    drop(silent);
+}
