@@ -3,13 +3,16 @@
 //! They are installed from PyPI, so these tests do something only where that is wanted: with `FOREBAY_TEST_PYPI=1`.
 
 use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use testkit::Platform;
+
 use crate::grpc::{behind_a_network_load_balancer, behind_an_application_load_balancer};
-use crate::project;
 use crate::serve::Serving;
+use crate::{FOREBAY, folder, project};
 
 /// Says that packages may be installed, and the network used for it.
 const SWITCH: &str = "FOREBAY_TEST_PYPI";
@@ -59,6 +62,45 @@ fn tritonclient_is_answered_through_an_application_load_balancer() {
     let authority = platform.state_dir().join("ca.crt");
     let authority = authority.display().to_string();
     run(python, "triton_behind.py", &[&address.to_string(), "iris.example.com", &authority]);
+}
+
+#[test]
+fn websockets_talk_through_an_application_load_balancer() {
+    let Some(python) = CLIENTS.python("websockets") else { return };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let manifest = format!(
+        "apiVersion: v1
+kind: Service
+metadata: {{name: echo}}
+spec: {{ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {{name: echo}}
+subsets: [{{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {port}}}]}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: echo
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": 80}}, {{\"HTTPS\": 443}}]'
+    alb.ingress.kubernetes.io/success-codes: 400-499
+spec:
+  ingressClassName: alb
+  rules:
+  - host: echo.example.com
+    http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: echo, port: {{name: http}}}}}}}}]}}
+"
+    );
+    let folder = folder(&[("echo.yaml", &manifest)]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let (secure, host) = platform.endpoint("echo");
+    let clear = SocketAddr::new(secure.ip(), 80);
+    let authority = platform.state_dir().join("ca.crt").display().to_string();
+    let [port, clear, secure] = [port.to_string(), clear.to_string(), secure.to_string()];
+    run(python, "websocket.py", &[&port, &clear, &secure, &host, &authority]);
 }
 
 #[test]
