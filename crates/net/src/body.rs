@@ -33,6 +33,11 @@ pub trait BodyStream {
     fn take_trailers(&mut self) -> Option<Fields> {
         None
     }
+
+    /// All bytes, where they are there already. What stands behind them stays.
+    fn take_whole(&mut self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// Why a body did not come to its end.
@@ -228,6 +233,10 @@ impl BodyStream for Trailed {
 
     fn take_trailers(&mut self) -> Option<Fields> {
         self.trailers.take()
+    }
+
+    fn take_whole(&mut self) -> Option<Bytes> {
+        Some(std::mem::take(&mut self.bytes))
     }
 }
 

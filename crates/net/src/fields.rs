@@ -55,6 +55,13 @@ impl Fields {
         self.block.extend_from_slice(b"\r\n");
     }
 
+    /// Whether a field that is a list of words has this one, in any case (RFC 9110 §5.6.1).
+    #[must_use]
+    pub fn lists(&self, name: &str, word: &str) -> bool {
+        let words = self.all(name).flat_map(|value| value.split(|byte| *byte == b','));
+        words.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
     /// Replaces all fields of this name by one.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.remove(name);

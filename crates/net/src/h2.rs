@@ -3,7 +3,7 @@
 
 pub(crate) mod client;
 mod incoming;
-mod messages;
+pub(crate) mod messages;
 mod meter;
 mod progress;
 mod sending;

@@ -28,6 +28,7 @@ mod server;
 mod stay;
 mod stream;
 mod tls;
+mod trailers;
 mod upgrade;
 
 pub use body::{Body, BodyError, BodyStream, CollectError};
@@ -61,10 +62,13 @@ pub use upgrade::{Upgrade, Upgraded};
 /// What the fuzz targets run, and the tests with them.
 #[doc(hidden)]
 pub mod fuzzing {
+    use crate::Limits;
     use crate::h1::chunked::ChunkedDecoder;
-    use crate::h1::framing::Piece;
+    use crate::h1::framing::{Framing, Piece};
     use crate::h1::head::{HeadScan, parse_request, parse_response};
     use crate::h1::io::Buffer;
+    use crate::h1::writer::{self, Transfer};
+    use crate::h2::messages;
 
     /// Any bytes are the head of a request, of a response, or refused; what passes is written with one framing field.
     pub fn heads(bytes: &[u8]) {
@@ -79,14 +83,52 @@ pub mod fuzzing {
         }
     }
 
+    /// Any request of HTTP/2 is refused, or it is one request in HTTP/1.1 that says the same. The bytes are its method,
+    /// authority, path, and names and values of fields, each ended by 0xff, which stands in none of them.
+    pub fn downgrade(bytes: &[u8]) {
+        let mut parts = bytes.split(|byte| *byte == 0xff);
+        let mut next = || parts.next().unwrap_or_default();
+        let uri = http::Uri::builder().scheme("http").authority(next()).path_and_query(next()).build();
+        let request = http::Request::builder().method(next()).uri(uri.unwrap_or_default()).body(());
+        let Ok((mut request, ())) = request.map(http::Request::into_parts) else { return };
+        while let Some(name) = parts.next() {
+            let name = http::HeaderName::from_bytes(name);
+            let value = http::HeaderValue::from_bytes(parts.next().unwrap_or_default());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                request.headers.append(name, value);
+            }
+        }
+        let Ok(asked) = messages::request_head(request, &Limits::default()) else { return };
+        let transfer = asked.length.map_or(Transfer::Chunked, Transfer::Length);
+        let mut written = Vec::new();
+        let target = asked.target.as_str();
+        writer::request_head(&mut written, &asked.method, target, &asked.fields, transfer);
+        assert_eq!(HeadScan::default().find_end(&written).ok().flatten(), Some(written.len()));
+        let read = parse_request(&written, 200).expect("what is written can be read");
+        assert_eq!((&read.method, read.target.as_str()), (&asked.method, target));
+        assert_eq!(read.fields.get("host"), asked.fields.get("host"));
+        let framing = asked.length.map_or(Framing::Chunked, Framing::Length);
+        assert_eq!(read.framing, framing);
+        let n_fields = asked.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count();
+        assert_eq!(read.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count(), n_fields);
+    }
+
     /// Any bytes are chunks or refused, and never more data than there are bytes.
     pub fn chunked(bytes: &[u8]) {
         let (mut decoder, mut buffer) = (ChunkedDecoder::new(), Buffer::default());
         buffer.extend(bytes);
         let mut n_bytes = 0;
-        while let Ok(Piece::Data(data)) = decoder.take(&mut buffer) {
-            n_bytes += data.len();
-        }
+        let last = loop {
+            match decoder.take(&mut buffer) {
+                Ok(Piece::Data(data)) => n_bytes += data.len(),
+                last => break last,
+            }
+        };
         assert!(n_bytes <= bytes.len());
+        if let Ok(Piece::End(Some(trailers))) = last {
+            assert!(!trailers.contains("content-length") && !trailers.contains("host"));
+            assert!(trailers.iter().all(|(name, value)| name.len() + value.len() < bytes.len()));
+            assert!(trailers.iter().all(|(_, value)| !value.iter().any(|byte| b"\r\n\0".contains(byte))));
+        }
     }
 }

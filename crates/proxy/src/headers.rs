@@ -47,6 +47,8 @@ pub(crate) fn rewrite_request(
     let forwarded_for = forwarded_for(fields, connection, settings.forwarded_for);
     let trace_id = trace_id(fields, random);
     let named = named_by_connection(fields);
+    // Then the target is told so (RFC 9110 §10.1.4).
+    let takes_trailers = fields.lists("te", "trailers");
     let keeps_forwarded_for = settings.forwarded_for == ForwardedFor::Preserve;
     fields.retain(|name, _| {
         if is(name, "host") {
@@ -69,6 +71,16 @@ pub(crate) fn rewrite_request(
     fields.push("x-forwarded-proto", if connection.is_tls { "https" } else { "http" });
     fields.push("x-forwarded-port", &settings.port);
     fields.push("x-amzn-trace-id", trace_id);
+    if takes_trailers {
+        fields.push("te", "trailers");
+    }
+}
+
+/// Makes the fields behind a client's body those behind the request's to the target: what a load balancer tells of a request is
+/// told once, before it.
+pub(crate) fn rewrite_trailers(fields: &mut Fields) {
+    const TOLD: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id"];
+    fields.retain(|name, _| !TOLD.iter().any(|told| is(name, told)));
 }
 
 /// Makes a target's fields those of the response to the client. Reasons are a load balancer's to give.
@@ -81,15 +93,11 @@ pub(crate) fn rewrite_response(fields: &mut Fields) {
 /// connections", ALB user guide). One with a body stays a request of HTTP: where the body ends, the two sides could see
 /// differently.
 pub(crate) fn asks_for_websocket(request: &Request) -> bool {
-    let has = |name, token: &[u8]| {
-        let tokens = request.fields.all(name).flat_map(|value| value.split(|byte| *byte == b','));
-        tokens.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(token))
-    };
     request.version == Version::HTTP_11
         && request.method == Method::GET
         && matches!(request.body, Body::Empty)
-        && has("connection", b"upgrade")
-        && has("upgrade", WEBSOCKET.as_bytes())
+        && request.fields.lists("connection", "upgrade")
+        && request.fields.lists("upgrade", WEBSOCKET)
 }
 
 /// What `Upgrade` says of a connection that goes over to WebSocket.
@@ -272,7 +280,7 @@ mod tests {
                 ("Connection", "keep-alive, X-Hop"),
                 ("X-Hop", "1"),
                 ("Keep-Alive", "5"),
-                ("TE", "trailers"),
+                ("TE", "gzip, Trailers"),
                 ("X-Forwarded-For", "10.0.0.1"),
                 ("X-Forwarded-For", "10.0.0.2"),
                 ("X-Forwarded-Proto", "https"),
@@ -284,6 +292,7 @@ mod tests {
                 x-forwarded-proto: http
                 x-forwarded-port: 8080
                 x-amzn-trace-id: Self=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx;Root=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx;Extra=1
+                te: trailers
             "#]],
         );
     }

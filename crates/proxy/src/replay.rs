@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 use net::{Body, BodyError, BodyStream, Budget, Bytes, Fields, Grant};
 use prometheus_client::metrics::counter::Counter;
 
+use crate::headers;
+
 /// How much of bodies may be kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Keeping {
@@ -63,6 +65,12 @@ impl Replayable {
             wanted.filter(|wanted| *wanted <= keeping.most).and_then(|wanted| keeping.room(wanted));
         if grant.is_some() {
             body.gather(keeping.most + 1).await?;
+        }
+        // The length of a body can be told, or what stands behind it.
+        if let Body::Stream(stream) = &mut body
+            && let Some(bytes) = stream.take_whole()
+        {
+            body = bytes.into();
         }
         if let (Some(grant), Body::Empty | Body::Full(_)) = (&mut grant, &body) {
             grant.shrink_to(
@@ -161,6 +169,9 @@ impl Recording {
             None => {
                 self.has_ended = true;
                 self.trailers = self.body.take_trailers();
+                if let Some(trailers) = &mut self.trailers {
+                    headers::rewrite_trailers(trailers);
+                }
             }
         }
         Poll::Ready(piece)

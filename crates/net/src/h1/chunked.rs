@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::BodyError;
 use crate::fields::{is_field_content, is_token};
 use crate::h1::framing::Piece;
 use crate::h1::io::Buffer;
+use crate::{BodyError, trailers};
 
-/// Bytes of chunk extensions and trailers that one body may have; all of them are dropped.
+/// Bytes of chunk extensions and trailers that one body may have.
 const OVERHEAD_LIMIT: usize = 16 * 1024;
 
 /// Fields that one trailer section may have.
@@ -15,13 +15,15 @@ const TRAILER_FIELDS: usize = 100;
 
 /// Takes chunks apart, wherever the reads happen to cut them.
 ///
-/// Trailer fields are dropped (RFC 9112 §7.1.2 allows it), and still have to be fields as strictly as those of a head:
-/// what another reader could take for the next message ends this one in an error.
+/// Extensions are dropped (RFC 9112 §7.1.1). Trailer fields have to be fields as strictly as those of a head: what another
+/// reader could take for the next message ends this one in an error.
 #[derive(Debug)]
 pub(crate) struct ChunkedDecoder {
     state: State,
     overhead: usize,
     n_trailers: usize,
+    /// The lines of the trailer section. Few bodies have any, and then nothing is held for them.
+    trailers: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,7 @@ enum State {
 
 impl ChunkedDecoder {
     pub(crate) fn new() -> Self {
-        Self { state: State::Size { digits: 0, size: 0 }, overhead: 0, n_trailers: 0 }
+        Self { state: State::Size { digits: 0, size: 0 }, overhead: 0, n_trailers: 0, trailers: Vec::new() }
     }
 
     /// Takes the next piece of data out of the buffer.
@@ -61,8 +63,11 @@ impl ChunkedDecoder {
             }
             let Some(byte) = buffer.unread().first().copied() else { return Ok(Piece::NeedMore) };
             buffer.consume(1);
-            let Some(state) = self.step(byte)? else { return Ok(Piece::End) };
+            let Some(state) = self.step(byte)? else { return Ok(Piece::End(trailers::read(&self.trailers))) };
             self.state = state;
+            if matches!(state, State::TrailerName | State::TrailerValue | State::TrailerEnd) {
+                self.trailers.push(if byte == b'\r' { b'\n' } else { byte });
+            }
         }
     }
 
@@ -153,7 +158,7 @@ mod tests {
         loop {
             match decoder.take(&mut buffer)? {
                 Piece::Data(piece) => data.extend_from_slice(&piece),
-                Piece::End => return Ok((data, Some(fed - buffer.unread().len()))),
+                Piece::End(_) => return Ok((data, Some(fed - buffer.unread().len()))),
                 Piece::NeedMore if fed == input.len() => return Ok((data, None)),
                 Piece::NeedMore => {
                     let end = (fed + step).min(input.len());

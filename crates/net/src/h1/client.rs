@@ -18,7 +18,7 @@ use crate::h1::io::{Io, IoBody};
 use crate::h1::writer::{self, Transfer, WriteError};
 use crate::outgoing::{HEAD_LIMIT, Outgoing, SendError};
 use crate::tls::{Authorities, ClientTls, HTTP1};
-use crate::{Body, BodyError, BodyStream, Response};
+use crate::{Body, BodyError, BodyStream, Fields, Response};
 
 pub(crate) mod upgrade;
 
@@ -345,5 +345,9 @@ impl BodyStream for ResponseBody {
 
     fn remaining(&self) -> Option<u64> {
         self.body.remaining()
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.body.take_trailers()
     }
 }

@@ -81,8 +81,8 @@ pub(crate) enum Piece {
     Data(Bytes),
     /// Nothing; more must be read from the connection.
     NeedMore,
-    /// The body has ended.
-    End,
+    /// The body has ended, with these fields behind it.
+    End(Option<Fields>),
 }
 
 impl BodyReader {
@@ -111,7 +111,7 @@ impl BodyReader {
     /// Takes the next piece of the body out of the buffer.
     pub(crate) fn take(&mut self, buffer: &mut Buffer) -> Result<Piece, BodyError> {
         match self {
-            Self::Done => Ok(Piece::End),
+            Self::Done => Ok(Piece::End(None)),
             Self::UntilClose if buffer.unread().is_empty() => Ok(Piece::NeedMore),
             Self::UntilClose => Ok(Piece::Data(buffer.take(usize::MAX))),
             Self::Length(_) if buffer.unread().is_empty() => Ok(Piece::NeedMore),
@@ -125,7 +125,7 @@ impl BodyReader {
             }
             Self::Chunked(decoder) => {
                 let piece = decoder.take(buffer)?;
-                if matches!(piece, Piece::End) {
+                if matches!(piece, Piece::End(_)) {
                     *self = Self::Done;
                 }
                 Ok(piece)

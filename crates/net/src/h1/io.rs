@@ -15,7 +15,7 @@ use crate::clock;
 use crate::deadline::Deadline;
 use crate::h1::framing::{BodyReader, Piece};
 use crate::pace::Pace;
-use crate::{BodyError, BodyStream, Limits, Stream};
+use crate::{BodyError, BodyStream, Fields, Limits, Stream};
 
 /// Bytes that were read and not yet used. Holds no memory while it is empty.
 #[derive(Debug, Default)]
@@ -203,12 +203,16 @@ impl Io {
         cx: &mut Context<'_>,
         waiting: &mut bool,
         pace: Option<&mut Pace>,
+        trailers: &mut Option<Fields>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         let mut pace = pace.filter(|_| !self.is_answered.get());
         loop {
             match self.body.borrow_mut().take(&mut self.buffer.borrow_mut()) {
                 Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
-                Ok(Piece::End) => return Poll::Ready(None),
+                Ok(Piece::End(came)) => {
+                    *trailers = trailers.take().or(came);
+                    return Poll::Ready(None);
+                }
                 Ok(Piece::NeedMore) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
@@ -246,26 +250,31 @@ pub(crate) struct IoBody {
     io: Rc<Io>,
     waiting: bool,
     pace: Option<Pace>,
+    trailers: Option<Fields>,
 }
 
 impl IoBody {
     /// A body that may come as slowly as the connection's idle timeout allows.
     pub(crate) fn new(io: Rc<Io>) -> Self {
-        Self { io, waiting: false, pace: None }
+        Self { io, waiting: false, pace: None, trailers: None }
     }
 
     /// A body that has to come at some pace.
     pub(crate) fn paced(io: Rc<Io>, limits: &Limits) -> Self {
-        Self { io, waiting: false, pace: Some(Pace::new(limits)) }
+        Self { io, waiting: false, pace: Some(Pace::new(limits)), trailers: None }
     }
 }
 
 impl BodyStream for IoBody {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.io.poll_body(cx, &mut self.waiting, self.pace.as_mut())
+        self.io.poll_body(cx, &mut self.waiting, self.pace.as_mut(), &mut self.trailers)
     }
 
     fn remaining(&self) -> Option<u64> {
         self.io.body.borrow().remaining()
+    }
+
+    fn take_trailers(&mut self) -> Option<Fields> {
+        self.trailers.take()
     }
 }

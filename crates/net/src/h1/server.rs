@@ -14,7 +14,7 @@ use crate::h1::framing::{BodyReader, Framing};
 use crate::h1::head::{self, HeadScan, RequestHead};
 use crate::h1::io::{Io, IoBody};
 use crate::h1::leaving::until_client_leaves;
-use crate::h1::writer::{self, Close, Transfer, WriteError};
+use crate::h1::writer::{self, Asked, Close, Transfer, WriteError};
 use crate::h2::PREFACE;
 use crate::message::{End, Sent};
 use crate::rejection::Rejection;
@@ -86,9 +86,14 @@ async fn converse<H: Handler>(
                 return Ending::Closed;
             }
         };
-        let (method, version, wants_keep_alive) = (head.method.clone(), head.version, head.keep_alive);
+        let wants_keep_alive = head.keep_alive;
+        let asked = Asked {
+            method: head.method.clone(),
+            version: head.version,
+            takes_trailers: head.version == Version::HTTP_11 && head.fields.lists("te", "trailers"),
+        };
         let request = begin_request(io, head, *connection, limits);
-        let may_ask = version == Version::HTTP_11;
+        let may_ask = asked.version == Version::HTTP_11;
         // In a place of its own, which a connection that waits does without.
         let answered = {
             let mut answer = Box::pin(handler.handle(request));
@@ -102,7 +107,7 @@ async fn converse<H: Handler>(
             match response
                 .upgrade
                 .take()
-                .filter(|_| version == Version::HTTP_11 && io.body.borrow().is_done())
+                .filter(|_| asked.version == Version::HTTP_11 && io.body.borrow().is_done())
             {
                 Some(upgrade) => return hand_over(io, &response, upgrade, before, connection).await,
                 None => response = upgrade::not_here(),
@@ -115,7 +120,7 @@ async fn converse<H: Handler>(
         let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
         let when_sent = response.when_sent.take();
         let written = {
-            let writing = pin!(write_response(io, &mut response, &method, version, close));
+            let writing = pin!(write_response(io, &mut response, &asked, close));
             until_client_leaves(io, limits, false, writing).await
         };
         if let Some(when_sent) = when_sent {
@@ -266,12 +271,11 @@ fn begin_request(io: &Rc<Io>, head: RequestHead, connection: Connection, limits:
 async fn write_response(
     io: &Io,
     response: &mut Response,
-    method: &Method,
-    version: Version,
+    asked: &Asked,
     close: bool,
 ) -> Result<Close, WriteError> {
-    let transfer = Transfer::of_response(response.status, method, version, &response.body);
-    let close = match version {
+    let transfer = Transfer::of_response(response.status, asked, &response.body);
+    let close = match asked.version {
         _ if close || transfer == Transfer::UntilClose => Close::Yes,
         Version::HTTP_10 => Close::NoForHttp10,
         _ => Close::No,
@@ -310,7 +314,8 @@ async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connecti
     let before = Traffic::of(io);
     let mut response = handler.reject(rejection, connection);
     let when_sent = response.when_sent.take();
-    let written = write_response(io, &mut response, &Method::GET, Version::HTTP_11, true).await;
+    let asked = Asked { method: Method::GET, version: Version::HTTP_11, takes_trailers: false };
+    let written = write_response(io, &mut response, &asked, true).await;
     if let Some(when_sent) = when_sent {
         when_sent(before.until(io, end_of(Some(&written))));
     }

@@ -23,8 +23,19 @@ pub(crate) enum Transfer {
     LengthOnly(u64),
     /// Chunks.
     Chunked,
+    /// Chunks, and the fields behind them for somebody who takes them.
+    Trailed,
     /// Bytes until the connection ends.
     UntilClose,
+}
+
+/// What of a request decides how its response is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    /// Whether the client takes fields behind the body (RFC 9110 §10.1.4).
+    pub(crate) takes_trailers: bool,
 }
 
 /// Why a message could not be written whole.
@@ -40,7 +51,8 @@ pub(crate) enum WriteError {
 
 impl Transfer {
     /// How a response's body goes over the wire.
-    pub(crate) fn of_response(status: StatusCode, method: &Method, version: Version, body: &Body) -> Self {
+    pub(crate) fn of_response(status: StatusCode, asked: &Asked, body: &Body) -> Self {
+        let Asked { method, version, takes_trailers } = asked;
         let has_none =
             status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         match body.remaining() {
@@ -48,12 +60,14 @@ impl Transfer {
             Some(length) if *method == Method::HEAD => Self::LengthOnly(length),
             None if *method == Method::HEAD => Self::Nothing,
             Some(length) => Self::Length(length),
-            None if version == Version::HTTP_10 => Self::UntilClose,
+            None if *version == Version::HTTP_10 => Self::UntilClose,
+            None if *takes_trailers => Self::Trailed,
             None => Self::Chunked,
         }
     }
 
-    /// How a request's body goes over the wire. Methods that usually have a body say so even when it is empty.
+    /// How a request's body goes over the wire. Methods that usually have a body say so even when it is empty. What stands
+    /// behind a body is dropped: servers do not say whether they look there.
     pub(crate) fn of_request(method: &Method, body: &Body) -> Self {
         let usually_has_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
         match body.remaining() {
@@ -63,6 +77,10 @@ impl Transfer {
         }
     }
 
+    fn is_chunked(self) -> bool {
+        matches!(self, Self::Chunked | Self::Trailed)
+    }
+
     fn write_field(self, out: &mut Vec<u8>) {
         match self {
             Self::Length(length) | Self::LengthOnly(length) => {
@@ -70,7 +88,7 @@ impl Transfer {
                 write_number(out, length);
                 out.extend_from_slice(b"\r\n");
             }
-            Self::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Self::Chunked | Self::Trailed => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             Self::Nothing | Self::UntilClose => {}
         }
     }
@@ -126,7 +144,8 @@ pub(crate) enum Close {
     NoForHttp10,
 }
 
-/// Writes a request head. One that asks for another protocol says that the field means this connection (RFC 9110 §7.8).
+/// Writes a request head. One that asks for another protocol, or for trailers, says that the field means this connection
+/// (RFC 9110 §7.8, §10.1.4).
 pub(crate) fn request_head(
     out: &mut Vec<u8>,
     method: &Method,
@@ -138,13 +157,17 @@ pub(crate) fn request_head(
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut asks_to_switch = false;
+    let (mut asks_to_switch, mut takes_trailers) = (false, false);
     for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
         asks_to_switch |= name.eq_ignore_ascii_case(b"upgrade");
+        takes_trailers |= name.eq_ignore_ascii_case(b"te");
         write_field(out, name, value);
     }
-    if asks_to_switch {
-        out.extend_from_slice(b"connection: Upgrade\r\n");
+    match (asks_to_switch, takes_trailers) {
+        (true, true) => out.extend_from_slice(b"connection: Upgrade, TE\r\n"),
+        (true, false) => out.extend_from_slice(b"connection: Upgrade\r\n"),
+        (false, true) => out.extend_from_slice(b"connection: TE\r\n"),
+        (false, false) => {}
     }
     transfer.write_field(out);
     out.extend_from_slice(b"\r\n");
@@ -178,6 +201,15 @@ pub(crate) async fn write_message(
     }
     match transfer {
         Transfer::Chunked => out.extend_from_slice(b"0\r\n\r\n"),
+        Transfer::Trailed => {
+            out.extend_from_slice(b"0\r\n");
+            let trailers = body.take_trailers();
+            trailers
+                .iter()
+                .flat_map(Fields::iter)
+                .for_each(|(name, value)| write_field(&mut out, name, value));
+            out.extend_from_slice(b"\r\n");
+        }
         Transfer::Length(_) if left > 0 => return Err(WriteError::Body(BodyError::Closed)),
         _ => {}
     }
@@ -205,12 +237,12 @@ const COALESCED_BYTES: usize = 16 * 1024;
 
 /// Writes what waits in `out`, then one chunk.
 async fn write_chunk(io: &Io, out: &mut Vec<u8>, transfer: Transfer, chunk: &Bytes) -> std::io::Result<()> {
-    if transfer == Transfer::Chunked {
+    if transfer.is_chunked() {
         let _ = write!(out, "{:x}\r\n", chunk.len());
     }
     if chunk.len() <= COALESCED_BYTES {
         out.extend_from_slice(chunk);
-        if transfer == Transfer::Chunked {
+        if transfer.is_chunked() {
             out.extend_from_slice(b"\r\n");
         }
         io.write_all(out).await?;
@@ -220,14 +252,14 @@ async fn write_chunk(io: &Io, out: &mut Vec<u8>, transfer: Transfer, chunk: &Byt
     io.write_all(out).await?;
     io.write_all(chunk).await?;
     out.clear();
-    if transfer == Transfer::Chunked {
+    if transfer.is_chunked() {
         out.extend_from_slice(b"\r\n");
     }
     Ok(())
 }
 
 /// Fields that only the writer of a message may write.
-fn is_framing(name: &[u8]) -> bool {
+pub(crate) fn is_framing(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"connection", b"keep-alive"];
     NAMES.iter().any(|framing| name.eq_ignore_ascii_case(framing))
 }
@@ -289,7 +321,10 @@ mod tests {
     #[test]
     fn some_answers_have_no_body() {
         let body = || Body::from("abc");
-        let of = |status, method: Method| Transfer::of_response(status, &method, Version::HTTP_11, &body());
+        let of = |status, method: Method| {
+            let asked = Asked { method, version: Version::HTTP_11, takes_trailers: false };
+            Transfer::of_response(status, &asked, &body())
+        };
         assert_eq!(of(StatusCode::NO_CONTENT, Method::GET), Transfer::Nothing);
         assert_eq!(of(StatusCode::NOT_MODIFIED, Method::GET), Transfer::Nothing);
         assert_eq!(of(StatusCode::OK, Method::HEAD), Transfer::LengthOnly(3));

@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::h2::messages;
 use crate::h2::progress::Progress;
 use crate::pace::Pace;
+use crate::trailers::may_trail;
 use crate::{BodyError, BodyStream, Fields};
 
 /// A body that is read as it comes, and no faster than somebody wants it: what is not taken is not asked for.
@@ -60,6 +61,9 @@ impl BodyStream for Incoming {
             Poll::Ready(None) => match stream.poll_trailers(cx) {
                 Poll::Ready(Ok(trailers)) => {
                     self.trailers = trailers.map(|trailers| messages::fields_of(&trailers));
+                    if let Some(trailers) = &mut self.trailers {
+                        trailers.retain(|name, _| may_trail(name));
+                    }
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -11,18 +11,18 @@ use crate::{Fields, Limits, Outgoing, Response, Target};
 
 /// A request's head, as far as everybody must agree on it.
 #[derive(Debug)]
-pub(super) struct RequestHead {
-    pub(super) method: Method,
-    pub(super) target: Target,
-    pub(super) fields: Fields,
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) target: Target,
+    pub(crate) fields: Fields,
     /// How long the body is, where that is told. The `h2` crate holds senders to it.
-    pub(super) length: Option<u64>,
+    pub(crate) length: Option<u64>,
     /// Bytes of names and values.
     pub(super) n_bytes: u64,
 }
 
 /// Takes a request's head over, or refuses what would not be one in HTTP/1.1 either (RFC 9113 §8.3, §10.3).
-pub(super) fn request_head(request: http::request::Parts, limits: &Limits) -> Result<RequestHead, Rejection> {
+pub(crate) fn request_head(request: http::request::Parts, limits: &Limits) -> Result<RequestHead, Rejection> {
     if request.method == Method::CONNECT {
         return Err(Rejection::CONNECT_NOT_SERVED);
     }
@@ -59,6 +59,8 @@ pub(super) fn request_head(request: http::request::Parts, limits: &Limits) -> Re
             // A client that waits for permission has flow control for that.
             "expect" if value.eq_ignore_ascii_case(b"100-continue") => {}
             "expect" => return Err(Rejection::UNKNOWN_EXPECTATION),
+            // Nothing there means a connection, whatever the field says (RFC 9113 §8.2.2).
+            name if CONNECTION_FIELDS.contains(&name) => return Err(Rejection::MALFORMED_HEAD),
             name => fields.push(name, value.trim_ascii()),
         }
     }
@@ -141,6 +143,7 @@ const CONNECTION_FIELDS: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn head_of(uri: &str, headers: &[(&str, &str)]) -> Result<RequestHead, &'static str> {
         let mut request = http::Request::get(uri);
@@ -163,6 +166,23 @@ mod tests {
         assert_eq!(head_of("/", &[]).unwrap_err(), "no-host");
         assert_eq!(head_of("http://user@a/", &[]).unwrap_err(), "malformed-host");
     }
+
+    proptest! {
+        #[test]
+        fn any_request_is_refused_or_is_one_in_http_1_1(
+            authority in "[a-z.:@\\[\\]0-9 \r\n]{1,12}|a\\.example(:80)?",
+            path in "/[ -~\r\n\t]{0,16}|/[a-z?%0-9]{0,9}|\\*|http://b/x",
+            method in "GET|POST|OPTIONS|PUT|[A-Z \r\n]{1,6}",
+            fields in prop::collection::vec((FIELD_NAMES, "[ -~\t\r\n]{0,12}|[0-9]{1,3}|chunked"), 0..6),
+        ) {
+            let mut parts = vec![authority, path, method];
+            parts.extend(fields.into_iter().flat_map(|(name, value)| [name, value]));
+            let bytes: Vec<u8> = parts.iter().flat_map(|part| [part.as_bytes(), b"\xff"].concat()).collect();
+            crate::fuzzing::downgrade(&bytes);
+        }
+    }
+
+    const FIELD_NAMES: &str = "content-length|transfer-encoding|connection|host|cookie|expect|te|upgrade|content_length|x-[a-z]{1,4}|[ -~]{1,6}";
 
     #[test]
     fn crumbs_of_cookies_become_one_field() {

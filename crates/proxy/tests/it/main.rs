@@ -3,6 +3,7 @@
 
 mod balancing;
 mod broken;
+mod downgrade;
 mod http2_targets;
 mod limits;
 mod network;
@@ -10,5 +11,6 @@ mod plans;
 mod requests;
 mod secure_targets;
 mod tls;
+mod trailers;
 mod websocket;
 mod world;
