@@ -134,6 +134,12 @@ impl Authority {
         &self.certificate
     }
 
+    /// How it is called in the certificates that it signs.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        manifest::read_facts(&self.certificate).map(|facts| facts.subject).unwrap_or_default()
+    }
+
     /// Makes a certificate for a server of these names and addresses.
     ///
     /// # Errors

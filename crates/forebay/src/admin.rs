@@ -9,7 +9,7 @@ use std::sync::Arc;
 use control::LiveDefaults;
 use control::store::Store;
 use jiff::Timestamp;
-use manifest::Objects;
+use manifest::{CertificateFacts, Objects};
 use net::{Handler, Limits, Method, Request, Response, StatusCode};
 use plan::{ObjectRef, Observed, Plan, normalise_host};
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub(crate) struct Admin {
     /// The certificates that can be shown.
     pub(crate) shown: watch::Receiver<Arc<Shown>>,
     pub(crate) limits: Limits,
+    /// How the local authority is called in what it signs.
+    pub(crate) authority: String,
 }
 
 impl Admin {
@@ -49,7 +51,18 @@ impl Admin {
                 earlier.insert(Arc::clone(stored));
             }
         }
-        look(&World { objects: &objects, plan: &plan, observed: &observed, written, earlier: &earlier })
+        let of_authority = |(name, facts): (&String, &CertificateFacts)| {
+            (facts.issuer == self.authority).then(|| name.clone())
+        };
+        let signed_here: Vec<String> = self.shown.borrow().iter().filter_map(of_authority).collect();
+        look(&World {
+            objects: &objects,
+            plan: &plan,
+            observed: &observed,
+            written,
+            earlier: &earlier,
+            signed_here: &signed_here,
+        })
     }
 
     fn endpoints_json(&self) -> serde_json::Value {

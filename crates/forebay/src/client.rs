@@ -157,6 +157,9 @@ impl Client {
         let connection = match opening.await {
             Ok(connection) => connection,
             Err(ConnectError::TimedOut { .. }) => return Err(self.is_silent()),
+            Err(ConnectError::Handshake { problem, .. }) if problem.kind() == io::ErrorKind::TimedOut => {
+                return Err(self.is_silent());
+            }
             Err(error) => {
                 let address = self.address;
                 let why = format!(

@@ -120,7 +120,7 @@ fn inference_service(object: &Object, world: &World<'_>) -> (Endpoint, Progress)
     let is_mlflow = text(&object.value, "/spec/predictor/model/modelFormat/name") == Some("mlflow");
     let (by_name, mlflow) = ("/v1/models/{model}:predict".to_owned(), "/invocations".to_owned());
     let example_paths = if is_mlflow { vec![mlflow, by_name] } else { vec![by_name, mlflow] };
-    let endpoint = endpoint(object, url, (host, "/".to_owned()), gateway, example_paths);
+    let endpoint = endpoint(object, url, (host, "/".to_owned()), gateway, example_paths, world);
     (endpoint, world.of_inference_service(object, gateway))
 }
 
@@ -130,7 +130,7 @@ fn balanced(object: &Object, world: &World<'_>) -> (Endpoint, Progress) {
     let host = balancer.and_then(|balancer| first_host(balancer, &source)).unwrap_or_default();
     let example_paths = vec!["/predict".to_owned(), "/invocations".to_owned()];
     let path = balancer.map_or_else(|| "/".to_owned(), |balancer| first_path(balancer, &source));
-    let mut endpoint = endpoint(object, String::new(), (host, path), balancer, example_paths);
+    let mut endpoint = endpoint(object, String::new(), (host, path), balancer, example_paths, world);
     if !endpoint.address.is_empty() {
         let host = if endpoint.host.is_empty() { &endpoint.address } else { &endpoint.host };
         endpoint.url = format!("{}://{}/", endpoint.scheme(), endpoint.authority_of(host));
@@ -144,6 +144,7 @@ fn endpoint(
     (host, path): (String, String),
     balancer: Option<&LoadBalancer>,
     example_paths: Vec<String>,
+    world: &World<'_>,
 ) -> Endpoint {
     Endpoint {
         kind: object.kind.kind.to_owned(),
@@ -157,15 +158,16 @@ fn endpoint(
         tls: balancer
             .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| it.protocol.is_tls())),
         own_certificate: balancer
-            .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| has_own(it))),
+            .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| has_own(it, world))),
         path,
         example_paths,
     }
 }
 
-/// Whether a listener shows somebody's own certificate first.
-fn has_own(listener: &Listener) -> bool {
-    listener.certificates.first().is_some_and(|certificate| !certificate.is_issued())
+/// Whether a listener shows a certificate first that the local authority has not signed.
+fn has_own(listener: &Listener, world: &World<'_>) -> bool {
+    let is_own = |arn: &String| !world.signed_here.contains(arn);
+    listener.certificates.first().is_some_and(|it| !it.is_issued() && is_own(&it.arn))
 }
 
 fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {

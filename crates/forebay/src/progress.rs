@@ -22,6 +22,8 @@ pub(crate) struct World<'a> {
     pub(crate) written: &'a Written,
     /// The versions of objects from before changes that nobody has called good.
     pub(crate) earlier: &'a Objects,
+    /// The certificates, by their names in plans, that the local authority has signed.
+    pub(crate) signed_here: &'a [String],
 }
 
 /// What people wrote.

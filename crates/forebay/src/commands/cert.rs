@@ -5,6 +5,7 @@ mod issue;
 mod list;
 mod names;
 mod show;
+mod wait;
 
 use manifest::CertificateFacts;
 
@@ -19,7 +20,8 @@ Examples:
   forebay cert show api.example.com
   forebay cert names -n prod -n staging
   forebay cert issue '*.prod.example.com' api.example.com
-  forebay cert import fullchain.pem privkey.pem --id 0a1b2c3d")]
+  forebay cert import fullchain.pem privkey.pem --id 0a1b2c3d
+  forebay cert wait api.example.com --by-others")]
 pub(crate) struct Options {
     #[command(subcommand)]
     what: What,
@@ -32,6 +34,7 @@ enum What {
     Issue(issue::Options),
     Names(names::Options),
     Import(import::Options),
+    Wait(wait::Options),
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
@@ -41,6 +44,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         What::Issue(options) => issue::run(options, globals),
         What::Names(options) => names::run(options, globals),
         What::Import(options) => import::run(options, globals),
+        What::Wait(options) => wait::run(options, globals),
     }
 }
 

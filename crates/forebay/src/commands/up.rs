@@ -137,6 +137,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let defaults = LiveDefaults::new(defaults(options), kept);
     let (offer, challenges) = watch::channel(Arc::default());
     let acme = options.acme.open(globals.acme_dir(), plan.clone(), defaults.clone(), offer)?;
+    let authority = Rc::new(Authority::open(&state_dir, Timestamp::now())?);
     let admin = Admin {
         store: Rc::clone(&store),
         plan: plan.clone(),
@@ -145,6 +146,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         defaults: defaults.clone(),
         shown,
         limits: options.limits.limits(),
+        authority: authority.subject(),
     };
 
     let (proxy_drain, proxy_watch) = Drain::new();
@@ -169,7 +171,6 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     if binding.shifts_low_ports && !globals.quiet {
         eprintln!("note: ports below 1024 may not be bound here, so 8000 is added to them");
     }
-    let authority = Rc::new(Authority::open(&state_dir, Timestamp::now())?);
     let (control_drain, mut control_watch) = Drain::new();
     let mut control = tokio::task::spawn_local(Control::run(
         local,

@@ -49,7 +49,8 @@ fn told_with(manifests: &str, status: &Value, others: Vec<Object>, earlier: &str
     let observed = Observed::default();
     let (plan, observed) = (&compiled.plan, &observed);
     let written = Written { findings, files, ..Written::default() };
-    let world = World { objects: &objects, plan, observed, written: &written, earlier: &earlier };
+    let world =
+        World { objects: &objects, plan, observed, written: &written, earlier: &earlier, signed_here: &[] };
     let mut lines = Vec::new();
     if let Some(service) = objects.get("Service", "default", "api") {
         let source = service.reference();
@@ -166,7 +167,8 @@ fn what_answers_is_ready_whatever_was_found() {
     observed.listeners.insert(listener, ListenerState::Open);
     let (plan, earlier) = (&compiled.plan, &Objects::default());
     let written = Written { findings, ..Written::default() };
-    let world = World { objects: &objects, plan, observed: &observed, written: &written, earlier };
+    let world =
+        World { objects: &objects, plan, observed: &observed, written: &written, earlier, signed_here: &[] };
     let service = objects.get("Service", "default", "api").unwrap();
     assert_eq!(world.of_balanced(service, Some(balancer)), Progress::Ready);
 }
@@ -267,7 +269,8 @@ fn a_gateway_whose_port_is_taken_is_told_with_the_address_and_the_fix() {
     let problem = "0.0.0.0:80 is in use by `nginx` (pid 7)".to_owned();
     observed.listeners.insert(listener, ListenerState::Failed(problem));
     let (written, earlier) = (&Written::default(), &Objects::default());
-    let world = World { objects: &objects, plan: &plan, observed: &observed, written, earlier };
+    let world =
+        World { objects: &objects, plan: &plan, observed: &observed, written, earlier, signed_here: &[] };
     let service = objects.of_kind("InferenceService").next().unwrap();
     let progress = world.of_inference_service(service, Some(gateway));
     let Progress::Cannot(cause) = progress else { panic!("{progress:?}") };
@@ -308,6 +311,7 @@ fn what_was_refused_and_never_was_there_is_told_as_failed() {
         observed: &observed,
         written: &written,
         earlier: &objects,
+        signed_here: &[],
     };
     let alone = world.workloads_alone();
     assert_eq!(line(&alone[0].object.kind, &alone[0].progress), "Deployment cannot no number f.yaml:5:3");

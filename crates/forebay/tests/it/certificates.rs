@@ -490,3 +490,58 @@ fn a_model_server_speaks_https_and_follows_its_files() {
     assert!(told.contains("server.crt:1: it has no private key") && told.contains("fix: "), "{told}");
     assert!(refused(&["--tls-key", &key]).contains("name that with --tls-cert"));
 }
+
+#[test]
+fn acc_s1_35_acc_s1_37_acc_s1_38_only_https_and_both_ways_from_http_to_it() {
+    let listen = r#"[{"HTTP": 80}, {"HTTPS": 443}]"#;
+    let only = ingress("only", "a.example.com", &[], "").replace(listen, r#"[{"HTTPS": 443}]"#);
+    let redirect = ingress("redirect", "b.example.com", &["ssl-redirect: '443'"], "");
+    let action = r#"actions.hello: '{"type":"redirect","redirectConfig":{"protocol":"HTTPS","port":"443","statusCode":"HTTP_301"}}'"#;
+    let by_action = ingress("action", "c.example.com", &[], "");
+    let own = by_action.lines().find(|line| line.contains("actions.hello")).unwrap().to_owned();
+    let by_action = by_action.replace(own.trim(), &format!("alb.ingress.kubernetes.io/{action}"));
+    let manifests = folder(&[("a.yaml", &only), ("b.yaml", &redirect), ("c.yaml", &by_action)]);
+    let platform = Platform::start(FOREBAY, &[&manifests.path().display().to_string()]);
+    let ports = |name: &str| {
+        let endpoints = platform.ready()["endpoints"].as_array().unwrap().clone();
+        let endpoint = endpoints.into_iter().find(|endpoint| endpoint["name"] == name).unwrap();
+        let ports = endpoint["ports"].as_array().unwrap().clone();
+        (tls_listener(&platform, name).ip(), ports)
+    };
+    let (address, only) = ports("only");
+    assert_eq!(only.len(), 1);
+    wait_until("it speaks TLS", || shown(tls_listener(&platform, "only"), "a.example.com").is_ok());
+    // With or without the right to bind it, nobody answers at the port for HTTP.
+    for port in [80, 8080] {
+        assert!(std::net::TcpStream::connect((address, port)).is_err(), "{port}");
+    }
+    for (name, host) in [("redirect", "b.example.com"), ("action", "c.example.com")] {
+        let (address, ports) = ports(name);
+        let plain = SocketAddr::new(address, u16::try_from(ports[1].as_u64().unwrap()).unwrap());
+        let answer = Request::get(plain, "/x?y=1").host(host).send();
+        assert_eq!(answer.status, 301, "{name}");
+        let location = answer.field("location").unwrap();
+        assert!(
+            location.starts_with(&format!("https://{host}")) && location.ends_with("/x?y=1"),
+            "{location}"
+        );
+    }
+}
+
+#[test]
+fn acc_s2_16_a_certificate_is_waited_for_and_what_the_authority_signed_is_asked_for_with_its_file() {
+    let text = ingress("web", "api.example.com", &[], "");
+    let manifests = folder(&[("a.yaml", &text)]);
+    let platform = Platform::start(FOREBAY, &[&manifests.path().display().to_string()]);
+    let waited = platform.ok(&["cert", "wait", "api.example.com"]);
+    assert!(waited.contains("api.example.com has a certificate of O=Forebay"), "{waited}");
+    let late = platform.run(&["cert", "wait", "api.example.com", "--by-others", "--timeout", "300ms"]);
+    assert_eq!(late.status.code(), Some(124));
+    assert!(String::from_utf8_lossy(&late.stderr).contains("the local authority stands in"));
+    // A certificate that was issued by hand is one of the authority, too.
+    let issued = platform.ok(&["cert", "issue", "api.example.com"]);
+    assert!(issued.contains("for api.example.com, until "), "{issued}");
+    platform.wait_for("it is shown", &["cert", "list"], |list| !list.contains("local:api.example.com"));
+    let curl = platform.ok(&["url", "web", "--curl"]);
+    assert!(curl.contains("--cacert"), "{curl}");
+}
