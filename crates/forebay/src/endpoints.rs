@@ -146,6 +146,9 @@ fn endpoint(
     example_paths: Vec<String>,
     world: &World<'_>,
 ) -> Endpoint {
+    // An InferenceService says itself how it is reached, which is not in TLS when there are both.
+    let is_plain = url.starts_with("http://");
+    let listeners = balancer.map(|balancer| listeners(balancer, is_plain)).unwrap_or_default();
     Endpoint {
         kind: object.kind.kind.to_owned(),
         namespace: object.namespace.clone(),
@@ -154,11 +157,9 @@ fn endpoint(
         host,
         load_balancer: balancer.map(|balancer| balancer.name.clone()).unwrap_or_default(),
         address: balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default(),
-        ports: balancer.map(ports_of).unwrap_or_default(),
-        tls: balancer
-            .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| it.protocol.is_tls())),
-        own_certificate: balancer
-            .is_some_and(|balancer| listeners(balancer).first().is_some_and(|it| has_own(it, world))),
+        ports: listeners.iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect(),
+        tls: listeners.first().is_some_and(|it| it.protocol.is_tls()),
+        own_certificate: listeners.first().is_some_and(|it| has_own(it, world)),
         path,
         example_paths,
     }
@@ -174,15 +175,11 @@ fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {
     balancer.listeners.iter().find_map(|listener| Some(listener.addresses.first()?.ip()))
 }
 
-fn ports_of(balancer: &LoadBalancer) -> Vec<u16> {
-    listeners(balancer).into_iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect()
-}
-
-/// The listeners that are placed, those with TLS first.
-fn listeners(balancer: &LoadBalancer) -> Vec<&Listener> {
+/// The listeners that are placed, those with TLS first, unless those without are to be.
+fn listeners(balancer: &LoadBalancer, is_plain: bool) -> Vec<&Listener> {
     let placed = balancer.listeners.iter().filter(|listener| !listener.addresses.is_empty());
     let (tls, plain): (Vec<_>, Vec<_>) = placed.partition(|listener| listener.protocol.is_tls());
-    tls.into_iter().chain(plain).collect()
+    if is_plain { plain.into_iter().chain(tls).collect() } else { tls.into_iter().chain(plain).collect() }
 }
 
 /// The first host that a rule of this object names without a wildcard.

@@ -106,6 +106,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
             let checks = &built.target_groups.pod_health_checks;
             let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
             let mut own = Vec::new();
+            gateway::add_tls(&mut here, &routes, &world);
             own_certificates::replace(&mut here, &world, &mut own);
             let asks_in_vain = |object: &ObjectRef| refused.contains(object);
             let is_refused = own.iter().any(Finding::is_error)

@@ -55,6 +55,8 @@ pub struct Defaults {
     pub prefix_lists: BTreeMap<String, Vec<IpNet>>,
     /// Domain of InferenceServices, unless a ConfigMap `knative-serving/config-domain` says otherwise.
     pub domain: String,
+    /// Whether InferenceServices are reached in TLS, too.
+    pub gateway_tls: bool,
     /// Whether to do exactly what AWS does, also where that is hardly what was meant.
     pub strict_aws: bool,
     /// Who can reach the load balancers.
@@ -155,6 +157,7 @@ impl Default for Defaults {
             target_groups: None,
             prefix_lists: BTreeMap::new(),
             domain: DOMAIN.to_owned(),
+            gateway_tls: false,
             strict_aws: false,
             exposure: Exposure::Loopback,
         }

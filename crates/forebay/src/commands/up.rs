@@ -60,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long, requires = "public")]
     allow_unprotected: bool,
 
-    /// Domain of InferenceServices, unless the manifests set one
+    /// Domain of InferenceServices, unless the manifests set one; they are reached by https then, too
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<String>,
 
@@ -326,6 +326,7 @@ fn defaults(options: &Options) -> Defaults {
     let mut defaults = kept_certificates::with_region(Defaults { exposure, ..Defaults::default() });
     if let Some(domain) = &options.domain {
         defaults.domain.clone_from(domain);
+        defaults.gateway_tls = true;
     }
     defaults
 }

@@ -131,7 +131,7 @@ fn acc_s0_05_acc_s0_06_acc_s0_07_acc_s0_52_acc_s0_53_acc_s0_54_acc_s0_60_the_scr
 }
 
 #[test]
-fn acc_s2_12_the_same_name_in_two_namespaces_is_two_services() {
+fn acc_s2_12_acc_s2_13_acc_s2_47_the_same_name_in_two_namespaces_is_two_services() {
     let model = project("examples/iris/model");
     let service = |namespace: &str| {
         format!(
@@ -147,5 +147,10 @@ fn acc_s2_12_the_same_name_in_two_namespaces_is_two_services() {
         let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
         let answer = Request::post(gateway, "/v1/models/sklearn-iris:predict", body).host(&host).send();
         assert_eq!(answer.text, r#"{"predictions":[1]}"#, "{host}");
+        // In TLS there is a wildcard for each namespace, and one is not for the other.
+        platform.wait_for("its certificate is shown", &["cert", "show", &host], |shown| {
+            shown.contains(&format!("*.{namespace}.platform.example.com")) && !shown.contains("problem")
+        });
     }
+    assert_eq!(platform.endpoint("sklearn-iris").0, gateway, "the port without TLS stays the first");
 }

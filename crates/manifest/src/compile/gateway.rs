@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use plan::attributes::{ALGORITHM, Scope};
 use plan::{
-    Action, Attributes, CodeSet, Condition, HealthCheck, HealthCheckPort, IpAddressType, Listener,
-    LoadBalancer, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol, ProtocolVersion, Rule,
+    Action, Attributes, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, IpAddressType,
+    Listener, LoadBalancer, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol, ProtocolVersion, Rule,
     ServicePortName, Tags, TargetGroup, TargetType, Values,
 };
 use serde_json::json;
 
 use super::Route;
 use super::application::{Built, source_ranges};
+use super::certificates;
 use super::children::predictor_name;
 use super::domains::{CLUSTER_LOCAL, Domains};
 use super::inference::Inference;
@@ -27,6 +28,7 @@ const NAMESPACE: &str = "knative-serving";
 const NAME: &str = "kourier";
 const ID: &str = "gateway:knative-serving/kourier";
 const PORT: u16 = 80;
+const TLS_PORT: u16 = 443;
 
 /// The Service that shows the address, unless there is one that somebody else made.
 pub(super) fn synthetic_service(objects: &Objects, inferences: &[Inference]) -> Option<Object> {
@@ -97,6 +99,28 @@ pub(super) fn build(
         target_groups: target_groups.by_key.values().cloned().collect(),
     };
     (Some(Built { load_balancer, target_groups, findings: own }), routes)
+}
+
+/// Has the load balancer speak TLS too, where that is wanted: with certificates that are kept here for its hosts, and else with
+/// a wildcard of the local authority for each namespace, because InferenceServices come and go.
+pub(super) fn add_tls(load_balancer: &mut LoadBalancer, routes: &[Route], world: &World<'_>) {
+    if !world.defaults.gateway_tls || load_balancer.id != ID {
+        return;
+    }
+    let mut certificates: Vec<Certificate> = Vec::new();
+    let hosts = routes.iter().flat_map(|route| &route.hosts);
+    for host in hosts.filter(|host| !host.ends_with(CLUSTER_LOCAL)) {
+        let mut found = certificates::discovered(host, world);
+        if let (true, Some((_, parent))) = (found.is_empty(), host.split_once('.')) {
+            found.push(Certificate { arn: format!("local:*.{parent}"), source: Certificate::ISSUED });
+        }
+        certificates.extend(found.into_iter().filter(|it| !certificates.contains(it)).collect::<Vec<_>>());
+    }
+    let Some(plain) = load_balancer.listeners.first().filter(|_| !certificates.is_empty()) else { return };
+    let ssl_policy = Some(world.defaults.ssl_policy.clone());
+    let tls =
+        Listener { port: TLS_PORT, protocol: Protocol::Https, certificates, ssl_policy, ..plain.clone() };
+    load_balancer.listeners.push(tls);
 }
 
 /// Hosts of each InferenceService. A host in the form `name-namespace` that two could claim leads to neither.
