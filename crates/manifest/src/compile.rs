@@ -21,6 +21,7 @@ mod rules;
 mod secret_certificates;
 pub(crate) mod serving_options;
 mod target_group;
+mod trust;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

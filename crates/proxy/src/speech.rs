@@ -141,7 +141,7 @@ impl Link {
     ) -> Result<Switch, SendError> {
         match self {
             Self::Http1(connection) => connection.ask_to_switch(request, give_back).await,
-            Self::Http2(connection) => connection.send(request).await.map(Switch::Refused),
+            Self::Http2(connection) => Box::pin(connection.send(request)).await.map(Switch::Refused),
         }
     }
 }

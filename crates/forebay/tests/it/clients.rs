@@ -118,7 +118,7 @@ fn onnxruntime_of_the_active_python_runs_what_we_do_not() {
     let rows = rows.path().join("rows.csv");
     std::fs::write(&rows, "x0,x1,x2\n1,2,0.5\n4,5,-6\n").unwrap();
     let answer = |variables: &[(&str, &Path)]| {
-        let mut command = Command::new(crate::FOREBAY);
+        let mut command = Command::new(FOREBAY);
         command
             .args(["model", "predict", &project("crates/models/tests/it/celu.onnx"), "--input"])
             .arg(&rows);

@@ -2,6 +2,10 @@
 
 /// On a Service: `everything` says that any request may be repeated at another target.
 pub(crate) const REPLAY: &str = "forebay.dev/replay";
+/// On an Ingress or a Service: the Secret whose `ca.crt` says who may vouch for the targets, which are spoken with inside TLS.
+pub(crate) const BACKEND_CA_SECRET: &str = "forebay.dev/backend-ca-secret";
+/// Beside it: the name that targets have to prove, `<service>.<namespace>.svc` where nothing is said.
+pub(crate) const BACKEND_NAME: &str = "forebay.dev/backend-name";
 /// On whatever starts replicas: the folder of the file it was read from, where relative paths start. It stands on the
 /// object itself, never in its template: where a file lay makes no other replica of it.
 pub const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
@@ -11,4 +15,4 @@ const APPLIED: &str = "forebay.dev/applied";
 pub(crate) const SYNTHETIC: &str = "forebay.dev/synthetic";
 
 /// The annotations.
-pub(super) const KEYS: &[&str] = &[APPLIED, BASE_DIRECTORY, REPLAY];
+pub(super) const KEYS: &[&str] = &[APPLIED, BACKEND_CA_SECRET, BACKEND_NAME, BASE_DIRECTORY, REPLAY];

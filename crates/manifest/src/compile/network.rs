@@ -15,6 +15,7 @@ use super::health_check::{self, About, Setting, Wrong};
 use super::ingress::AUTO_MODE;
 use super::names;
 use super::target_group::{Made, TargetGroups, address_type, group_port};
+use super::trust;
 use super::world::{Backend, World};
 use crate::annotations::values::cidr;
 use crate::annotations::{self, HealthCheckSettings, Map, ServiceSettings};
@@ -365,6 +366,9 @@ impl Network<'_> {
         let target_type = self.target_type(backend);
         let checks = self.health_check(backend, port, target_type);
         let kind = format!("{target_type:?} {protocol:?}");
+        let is_tls = protocol.is_tls() || checks.aws.protocol.is_tls();
+        let objects: [&Object; 2] = [service, &self.backend.object];
+        let trust = trust::of(&objects, service, is_tls, self.world, &mut self.findings);
         let target_group = TargetGroup {
             name: names::generated(&service.namespace, &service.name, &[id, &key, &kind]),
             name_generated: true,
@@ -376,7 +380,7 @@ impl Network<'_> {
             target_type,
             protocol,
             protocol_version: None,
-            trust: None,
+            trust,
             port: group_port(target_type, port),
             ip_address_type: address_type(backend),
             target_control_port: None,

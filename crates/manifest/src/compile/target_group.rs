@@ -11,6 +11,7 @@ use plan::{
 use super::attributes::{self, Written};
 use super::health_check::{self, About, Setting, Wrong};
 use super::names::generated;
+use super::trust;
 use super::world::{Backend, World};
 use crate::annotations::{self, TargetGroupSettings};
 use crate::kinds::service::{IpFamily, ServicePort, ServiceType};
@@ -57,6 +58,7 @@ impl Source<'_> {
         let version = settings.protocol_version.unwrap_or(ProtocolVersion::Http1);
         let ip_address_type = self.ip_address_type(findings);
         let checks = self.health_check(&settings, target_type, protocol, version, findings);
+        let is_tls = protocol.is_tls() || checks.aws.protocol.is_tls();
         let control_ports = &settings.control_ports;
         let target_control_port =
             control_ports.get(&format!("{}.{}", service.name, self.port_name)).copied().filter(|_| {
@@ -80,7 +82,7 @@ impl Source<'_> {
             target_type,
             protocol,
             protocol_version: Some(version),
-            trust: None,
+            trust: trust::of(&[service, self.ingress], service, is_tls, world, findings),
             port: group_port(target_type, self.port),
             ip_address_type,
             target_control_port,

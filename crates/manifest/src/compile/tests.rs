@@ -286,3 +286,54 @@ spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ports: [{port
     assert_eq!(format!("{:?}", group.spoken()), "Spoken { version: None, tls: Some(Unverified) }");
     assert_eq!(format!("{:?}", group.spoken_in_checks()), "Spoken { version: None, tls: None }");
 }
+
+#[test]
+fn targets_have_to_prove_who_they_are_where_an_authority_is_named() {
+    let compiled_of = |ingress: &str, service: &str, secret: &str| {
+        compiled(&format!(
+            "apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: a, annotations: {{{ingress}}}}}
+spec: {{ingressClassName: alb, defaultBackend: {{service: {{name: api, port: {{number: 80}}}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: api, annotations: {{{service}}}}}
+spec: {{type: NodePort, ports: [{{port: 80}}]}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: inner}}
+stringData: {{{secret}}}
+"
+        ))
+    };
+    let tls = "alb.ingress.kubernetes.io/backend-protocol: HTTPS";
+    let authority = "ca.crt: '-----BEGIN CERTIFICATE-----'";
+    let inner = format!("{tls}, forebay.dev/backend-ca-secret: inner");
+    let trust = |ingress: &str, service: &str| {
+        let mut compiled = compiled_of(ingress, service, authority);
+        let findings: Vec<String> = compiled.findings.iter().map(|it| it.code.to_owned()).collect();
+        let group = compiled.plan.load_balancers[0].target_groups.remove(0);
+        (group.trust.map(|trust| trust.name), findings)
+    };
+    assert_eq!(trust(&inner, ""), (Some("api.default.svc".to_owned()), Vec::new()));
+    let named = "forebay.dev/backend-name: api.internal";
+    assert_eq!(trust(&inner, named), (Some("api.internal".to_owned()), Vec::new()));
+    assert_eq!(trust(tls, ""), (None, Vec::new()));
+    // What is said in vain is told.
+    assert_eq!(trust(tls, named), (None, vec!["annotation-no-effect".to_owned()]));
+    let in_clear = "forebay.dev/backend-ca-secret: inner";
+    assert_eq!(trust(in_clear, ""), (None, vec!["annotation-no-effect".to_owned()]));
+    // Nobody is spoken with who cannot be checked.
+    for (secret, problem) in [
+        ("other: text", "Secret `inner` has no text under `ca.crt`"),
+        ("ca.crt: text", "`ca.crt` of Secret `inner` holds no certificate in PEM form"),
+    ] {
+        let compiled = compiled_of(&inner, "", secret);
+        assert!(compiled.plan.load_balancers.is_empty());
+        let [finding] = compiled.findings.as_slice() else { panic!("{:?}", compiled.findings) };
+        assert_eq!(finding.code, "backend-unverifiable");
+        assert!(finding.message.ends_with(problem), "{}", finding.message);
+    }
+}

@@ -56,6 +56,7 @@ table! {
     BACKEND_PORT_MISSING = Error "backend-port-missing": "A backend names a port that its Service does not have.";
     BACKEND_RESOURCE = Error "backend-resource": "A backend is something else than a Service.";
     BACKEND_SERVICE_MISSING = Error "backend-service-missing" "FB015": "A backend names a Service that does not exist.";
+    BACKEND_UNVERIFIABLE = Error "backend-unverifiable": "Targets that have to prove who they are, and nothing to check it with.";
     CERTIFICATE_MISSING = Error "certificate-missing": "A listener with TLS has no certificate.";
     CERTIFICATE_UNKNOWN = Error "certificate-unknown": "A certificate that the environment does not know.";
     CIDR_INVALID = Error "cidr-invalid": "A text that is not a range of addresses.";

@@ -168,3 +168,41 @@ impl ServerCertVerifier for BelievesAll {
         provider().signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Certificates, Identity, ServerTls, TlsSettings};
+    use rustls::HandshakeKind;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn sessions_are_resumed_whatever_is_spoken_inside() {
+        let made = rcgen::generate_simple_self_signed(["somebody.else".to_owned()]).unwrap();
+        let identity = Identity::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem()).unwrap();
+        let server = ServerTls::new(&Certificates::new(&[identity]), &TlsSettings::default()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = async || {
+            let mut stream = server.open(listener.accept().await.unwrap().0).await.unwrap();
+            stream.write_all(b"x").await.unwrap();
+            stream.flush().await.unwrap();
+            let Stream::Tls(stream) = stream else { panic!("it is plain") };
+            stream.get_ref().1.handshake_kind()
+        };
+        let ask = async |protocol: Option<&[u8]>| {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let mut stream = ClientTls::unverified().open(stream, address.ip(), protocol).await.unwrap();
+            // What a session is resumed with comes behind the handshake.
+            stream.read_exact(&mut [0]).await.unwrap();
+        };
+        let mut kinds = Vec::new();
+        for protocol in [None, Some(HTTP2), Some(HTTP1.as_bytes())] {
+            let (kind, ()) = tokio::join!(serve(), ask(protocol));
+            kinds.push(kind);
+        }
+        assert_ne!(kinds[0], Some(HandshakeKind::Resumed));
+        assert_eq!(kinds[1..], [Some(HandshakeKind::Resumed); 2]);
+    }
+}

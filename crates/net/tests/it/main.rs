@@ -4,6 +4,7 @@
 
 mod client;
 mod http2;
+mod http2_client;
 mod server;
 mod tls;
 
