@@ -129,14 +129,14 @@ impl Reader<'_> {
         let Some(map) = names.iter().find(|name| MAPS.contains(&name.as_str())) else { return Vec::new() };
         let text = match (self.read)(map).map(text_of) {
             Ok(Ok(text)) => text,
-            Ok(Err(_)) => return self.refuse_map(map, "is no text".to_owned()),
-            Err(why) => return self.refuse_map(map, why),
+            Ok(Err(_)) => return self.refuse_map(map, "is no text"),
+            Err(why) => return self.refuse_map(map, &why),
         };
         let value = match parse_yaml(&text) {
             Ok(Value::Object(value)) => value,
             Ok(Value::Null) => return Vec::new(),
-            Ok(_) => return self.refuse_map(map, "is no map from ARNs to files".to_owned()),
-            Err(why) => return self.refuse_map(map, format!("is {why}")),
+            Ok(_) => return self.refuse_map(map, "is no map from ARNs to files"),
+            Err(why) => return self.refuse_map(map, &format!("is {why}")),
         };
         let mut all = Vec::new();
         for (arn, files) in value {
@@ -154,13 +154,13 @@ impl Reader<'_> {
             };
             match both {
                 Some((certificate, key)) => all.push(Files { name: arn, certificate, key }),
-                None => drop(self.refuse_map(map, format!("does not say in which files `{arn}` is"))),
+                None => drop(self.refuse_map(map, &format!("does not say in which files `{arn}` is"))),
             }
         }
         all
     }
 
-    fn refuse_map(&mut self, map: &str, problem: String) -> Vec<Files> {
+    fn refuse_map(&mut self, map: &str, problem: &str) -> Vec<Files> {
         self.say(map, 1, format!("`{map}` {problem}"), MAP_FORM);
         Vec::new()
     }

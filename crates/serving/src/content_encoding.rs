@@ -234,7 +234,7 @@ mod tests {
             match bomb.len() * RATIO < plain.len() {
                 false => assert_eq!(decoded.unwrap(), plain),
                 true => {
-                    assert!(decoded.unwrap_err().problem.contains("more than 100 times"), "{}", known.name)
+                    assert!(decoded.unwrap_err().problem.contains("more than 100 times"), "{}", known.name);
                 }
             }
             let small = (known.encode)(&plain[..LEAST_PLAIN]).unwrap();

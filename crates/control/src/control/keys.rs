@@ -100,7 +100,7 @@ impl Keyring {
         now: Timestamp,
     ) -> Result<(), String> {
         let found = match name.split_once(':') {
-            Some(("secret", secret)) => self.from_secret(name, secret, objects),
+            Some(("secret", secret)) => self.of_secret(name, secret, objects),
             Some(("local", host)) => self.issue(name, &[host.to_owned()], now).map(Some),
             Some(("address", _)) => {
                 let addresses = balancer.listeners.iter().flat_map(|listener| &listener.addresses);
@@ -129,7 +129,7 @@ impl Keyring {
     }
 
     /// The pair in a Secret; nothing when it is the one that is known.
-    fn from_secret(&self, name: &str, secret: &str, objects: &Objects) -> Result<Option<Good>, String> {
+    fn of_secret(&self, name: &str, secret: &str, objects: &Objects) -> Result<Option<Good>, String> {
         let (namespace, secret_name) = secret.split_once('/').unwrap_or(("default", secret));
         let object = objects
             .get("Secret", namespace, secret_name)

@@ -237,9 +237,12 @@ impl Drop for Lease {
 
 /// What of a request's body is not sent yet. A server may begin to answer before it has all of it.
 struct Rest {
-    sending: Option<Pin<Box<dyn Future<Output = Result<(), Unsent>>>>>,
+    sending: Option<Pin<Box<dyn Future<Output = SendingEnd>>>>,
     progress: Rc<Progress>,
 }
+
+/// What the sending of a body comes to.
+type SendingEnd = Result<(), Unsent>;
 
 impl Rest {
     fn sent() -> Self {

@@ -104,7 +104,9 @@ async fn send(balancer: &LoadBalancer, bytes: &str) -> TcpStream {
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(end) {
-        text.push(char::from(stream.read_u8().await.unwrap_or_else(|_| panic!("it ended: {text}"))));
+        let byte = stream.read_u8().await;
+        assert!(byte.is_ok(), "it ended: {text}");
+        text.push(char::from(byte.unwrap()));
     }
     text
 }
