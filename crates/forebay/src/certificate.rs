@@ -65,10 +65,18 @@ pub(crate) async fn renew(authority: Rc<Authority>, mut served: Served) {
 /// What the certificates of load balancers say of themselves, by their names in plans.
 pub(crate) type Shown = BTreeMap<String, CertificateFacts>;
 
-/// The way of keys: the end at which pairs come in as text, the one at which they are identities that give no key back, and
-/// the one at which they are told of. Must be called on a [`tokio::task::LocalSet`].
-pub(crate) fn key_ring()
--> (watch::Sender<Arc<Keys>>, watch::Receiver<Arc<KeyRing>>, watch::Receiver<Arc<Shown>>) {
+/// The way of keys, by its ends.
+pub(crate) struct WayOfKeys {
+    /// Where pairs come in as text.
+    pub(crate) keys: watch::Sender<Arc<Keys>>,
+    /// Where they are identities that give no key back.
+    pub(crate) key_ring: watch::Receiver<Arc<KeyRing>>,
+    /// Where they are told of.
+    pub(crate) shown: watch::Receiver<Arc<Shown>>,
+}
+
+/// Opens the way of keys. Must be called on a [`tokio::task::LocalSet`].
+pub(crate) fn way_of_keys() -> WayOfKeys {
     let (keys, mut changes) = watch::channel(Arc::<Keys>::default());
     let (sender, key_ring) = watch::channel(Arc::default());
     let (tell, shown) = watch::channel(Arc::default());
@@ -99,5 +107,5 @@ pub(crate) fn key_ring()
             sender.send_replace(Arc::new(identities.collect()));
         }
     });
-    (keys, key_ring, shown)
+    WayOfKeys { keys, key_ring, shown }
 }

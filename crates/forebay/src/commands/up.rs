@@ -25,6 +25,7 @@ use crate::acme::AcmeOptions;
 use crate::admin::Admin;
 use crate::api::ApiHandler;
 use crate::applied::{self, Removal, When};
+use crate::certificate::WayOfKeys;
 use crate::globals::Globals;
 use crate::kept_certificates::{self, KeptCertificates};
 use crate::limits::LimitOptions;
@@ -131,7 +132,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     let (plans, plan) = watch::channel(Arc::default());
     let (observations, observed) = watch::channel(Arc::default());
-    let (keys, key_ring, shown) = certificate::key_ring();
+    let WayOfKeys { keys, key_ring, shown } = certificate::way_of_keys();
     let folders = options.certificates.open(globals)?;
     let (kept_sender, kept) = watch::channel(folders.known());
     let defaults = LiveDefaults::new(defaults(options), kept);

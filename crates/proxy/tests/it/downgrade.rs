@@ -130,7 +130,8 @@ fn one_request(bytes: &[u8]) -> Result<(String, Vec<u8>), String> {
     }
 }
 
-type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+type Fields = &'static [(&'static str, &'static str)];
+type Case = (&'static str, Fields, &'static str);
 
 const METHOD: (&str, &str) = (":method", "POST");
 const SCHEME: (&str, &str) = (":scheme", "http");
@@ -209,7 +210,7 @@ const REFUSED: &[Case] = &[
 ];
 
 /// What is a request, and its request line in HTTP/1.1.
-const TAKEN: &[(&str, &[(&str, &str)], &str, &str)] = &[
+const TAKEN: &[(&str, Fields, &str, &str)] = &[
     ("a plain one", &[METHOD, SCHEME, AUTHORITY, PATH], "", "POST /x HTTP/1.1"),
     (
         "one with a length",

@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     };
     match options.output {
         Output::Json => {
-            output::say(&(serde_json::to_string_pretty(&certificate_names::json(&names))? + "\n"))?
+            output::say(&(serde_json::to_string_pretty(&certificate_names::json(&names))? + "\n"))?;
         }
         Output::Text => {
             if names.is_empty() {
