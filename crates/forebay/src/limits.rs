@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use net::{Gate, Limits};
+use net::{Gate, Limits, Neighbour};
 use plan::SourceRanges;
 
 /// Options of commands that take connections.
@@ -15,6 +15,11 @@ pub(crate) struct LimitOptions {
     /// A proxy in front, as an address or a range: its connections are not counted as those of one client
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = range)]
     trusted_proxy: Vec<SourceRanges>,
+
+    /// A proxy in front, as an address or a range, that begins each connection with a PROXY protocol header, version 1 or 2:
+    /// whom it speaks for is taken for the client, and without a header it is not listened to
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = range)]
+    proxy_protocol_from: Vec<SourceRanges>,
 }
 
 impl LimitOptions {
@@ -30,8 +35,15 @@ impl LimitOptions {
 
     /// Where connections are counted.
     pub(crate) fn gate(&self) -> Gate {
-        let trusted = self.trusted_proxy.clone();
-        Gate::trusting(move |client: IpAddr| trusted.iter().any(|range| range.admit(client.to_canonical())))
+        let (trusted, announcing) = (self.trusted_proxy.clone(), self.proxy_protocol_from.clone());
+        Gate::knowing(move |client: IpAddr| {
+            let is_among = |ranges: &[SourceRanges]| ranges.iter().any(|range| range.admit(client));
+            match (is_among(&announcing), is_among(&trusted)) {
+                (true, _) => Neighbour::Announcer,
+                (false, true) => Neighbour::Proxy,
+                (false, false) => Neighbour::Stranger,
+            }
+        })
     }
 }
 

@@ -24,10 +24,20 @@ pub(super) struct Unmet {
     place: Place,
     /// What happens instead, in one sentence.
     words: &'static str,
-    /// Whether somebody or something is to be kept out by it.
-    protects: bool,
+    weight: Weight,
     /// What to write or do instead.
     advice: &'static str,
+}
+
+/// How much it matters that something is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// On one machine it makes no difference.
+    Note,
+    /// Something is missing.
+    Lack,
+    /// Somebody or something is to be kept out by it.
+    Protection,
 }
 
 /// A finding for everything that an object asks for and does not get. Objects that follow from others do not ask: those
@@ -63,16 +73,17 @@ impl Unmet {
             Spot::Label(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
             Spot::Annotation(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
         };
-        let code = match (self.protects, &spot) {
-            (true, _) => &codes::PROTECTION_MISSING,
-            (false, Spot::Object) => &codes::KIND_IGNORED,
-            (false, Spot::Field(_) | Spot::Label(_)) => &codes::FIELD_NO_EFFECT,
-            (false, Spot::Annotation(_)) => &codes::ANNOTATION_NO_EFFECT,
+        let code = match (self.weight, &spot) {
+            (Weight::Protection, _) => &codes::PROTECTION_MISSING,
+            (_, Spot::Object) => &codes::KIND_IGNORED,
+            (_, Spot::Field(_) | Spot::Label(_)) => &codes::FIELD_NO_EFFECT,
+            (_, Spot::Annotation(_)) => &codes::ANNOTATION_NO_EFFECT,
         };
         let finding = Finding::new(code, format!("{subject}: {}", self.words)).suggest(self.advice);
-        let finding = match self.protects {
-            true => defaults.exposure.weigh(finding),
-            false => finding.with_severity(Severity::Warning),
+        let finding = match self.weight {
+            Weight::Protection => defaults.exposure.weigh(finding),
+            Weight::Lack => finding.with_severity(Severity::Warning),
+            Weight::Note => finding.with_severity(Severity::Info),
         };
         match spot {
             Spot::Object => Finding { location: object.locate("kind"), ..finding.on(object) },

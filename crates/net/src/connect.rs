@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::tls::ClientTls;
@@ -67,12 +68,31 @@ pub async fn connect(
     protocol: Option<&[u8]>,
     timeout: Duration,
 ) -> Result<Stream, ConnectError> {
-    let stream = match tokio::time::timeout(timeout, open_socket(address)).await {
+    connect_saying(&[], address, tls, protocol, timeout).await
+}
+
+/// Opens a connection that begins with these few bytes, before TLS does.
+///
+/// # Errors
+/// See [`connect`].
+pub async fn connect_saying(
+    first: &[u8],
+    address: SocketAddr,
+    tls: Option<&ClientTls>,
+    protocol: Option<&[u8]>,
+    timeout: Duration,
+) -> Result<Stream, ConnectError> {
+    let mut stream = match tokio::time::timeout(timeout, open_socket(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(problem)) => return Err(ConnectError::Refused { address, problem }),
         Err(_) => return Err(ConnectError::TimedOut { address }),
     };
     let _ = stream.set_nodelay(true);
+    if !first.is_empty()
+        && let Err(problem) = stream.write_all(first).await
+    {
+        return Err(ConnectError::Refused { address, problem });
+    }
     let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };
     let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.open(stream, address.ip(), protocol)).await;
     opened

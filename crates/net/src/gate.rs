@@ -19,8 +19,20 @@ struct Counts {
     open: AtomicUsize,
     /// Those of each client that is counted. Taken when a connection comes or goes, never within one.
     of_clients: Mutex<HashMap<IpAddr, usize>>,
-    /// Clients that may have as many as there may be in all.
-    trusts: Option<Box<dyn Fn(IpAddr) -> bool + Send + Sync>>,
+    /// Who a client is; a stranger where nobody says.
+    knows: Option<Box<dyn Fn(IpAddr) -> Neighbour + Send + Sync>>,
+}
+
+/// What is known of a client by its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// Nothing.
+    Stranger,
+    /// A proxy, behind which many look like one: its connections are not counted as those of one client.
+    Proxy,
+    /// A proxy that says of each connection for whom it speaks, in a header of the PROXY protocol, and is not listened to
+    /// when it does not.
+    Announcer,
 }
 
 /// A connection that was let in, counted for as long as this lives.
@@ -42,9 +54,14 @@ pub enum Crowding {
 pub(crate) const SHED: usize = 16;
 
 impl Gate {
-    /// A gate at which these clients are not counted one by one: those behind a proxy look like one.
-    pub fn trusting(trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Counts { trusts: Some(Box::new(trusts)), ..Counts::default() }))
+    /// A gate that knows some of those who come.
+    pub fn knowing(knows: impl Fn(IpAddr) -> Neighbour + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Counts { knows: Some(Box::new(knows)), ..Counts::default() }))
+    }
+
+    /// Whether a connection from there has to say for whom it is.
+    pub(crate) fn is_announcer(&self, client: IpAddr) -> bool {
+        self.neighbour(client) == Neighbour::Announcer
     }
 
     /// Connections that are open.
@@ -71,38 +88,55 @@ impl Gate {
             }
             told(Crowding::Shed(n_shed));
         }
-        let counted = (!self.is_exempt(client)).then(|| network_of(client));
-        if let Some(client) = counted {
-            let mut of_clients = self.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
-            let n_of_client = of_clients.entry(client).or_default();
-            if *n_of_client >= limits.client_connections {
-                told(Crowding::Refused(TOO_MANY_OF_CLIENT));
-                return None;
-            }
-            *n_of_client += 1;
-        }
-        Some(self.permit(counted))
+        let mut permit = self.permit();
+        permit.count_for(client, limits, told).then_some(permit)
     }
 
     /// A permit that is not asked for at the gate.
     #[cfg(test)]
     pub(crate) fn permit_for_us(&self) -> Permit {
-        self.permit(None)
+        self.permit()
     }
 
-    fn permit(&self, client: Option<IpAddr>) -> Permit {
+    fn permit(&self) -> Permit {
         self.0.open.fetch_add(1, Ordering::Relaxed);
-        Permit { gate: self.clone(), client }
+        Permit { gate: self.clone(), client: None }
+    }
+
+    fn neighbour(&self, client: IpAddr) -> Neighbour {
+        self.0.knows.as_ref().map_or(Neighbour::Stranger, |knows| knows(client.to_canonical()))
     }
 
     fn is_exempt(&self, client: IpAddr) -> bool {
-        client.to_canonical().is_loopback() || self.0.trusts.as_ref().is_some_and(|trusts| trusts(client))
+        client.to_canonical().is_loopback() || self.neighbour(client) != Neighbour::Stranger
+    }
+}
+
+// === impl Permit ===
+
+impl Permit {
+    /// Counts the connection as one of this client, unless it has too many.
+    pub(crate) fn count_for(&mut self, client: IpAddr, limits: &Limits, told: impl Fn(Crowding)) -> bool {
+        if self.gate.is_exempt(client) {
+            return true;
+        }
+        let client = network_of(client);
+        let mut of_clients = self.gate.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let n_of_client = of_clients.entry(client).or_default();
+        if *n_of_client >= limits.client_connections {
+            told(Crowding::Refused(TOO_MANY_OF_CLIENT));
+            return false;
+        }
+        *n_of_client += 1;
+        self.client = Some(client);
+        true
     }
 }
 
 const TOO_MANY: &str = "too-many";
 const TOO_MANY_OF_CLIENT: &str = "too-many-of-client";
 const NO_DESCRIPTORS: &str = "no-descriptors";
+pub(crate) const UNANNOUNCED: &str = "unannounced";
 
 /// Whether a socket stands among the last descriptors. The system always gives the lowest that is free, so its number says how
 /// many are in use (open(2)).
@@ -146,7 +180,10 @@ mod tests {
 
     #[test]
     fn clients_are_counted_by_address_and_network_and_some_are_not() {
-        let gate = Gate::trusting(|client| client == IpAddr::from([10, 0, 0, 9]));
+        let gate = Gate::knowing(|client| match client == IpAddr::from([10, 0, 0, 9]) {
+            true => Neighbour::Proxy,
+            false => Neighbour::Stranger,
+        });
         let limits = Limits { client_connections: 2, ..Limits::default() };
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let admit = |client: &str| gate.admit(client.parse().unwrap(), &socket, &limits, drop);

@@ -5,6 +5,7 @@
 //!
 //! Connections live on one thread from accept to close, so nothing here is `Send` and nothing is locked.
 
+mod announced;
 mod body;
 mod budget;
 mod clock;
@@ -23,6 +24,7 @@ mod listener;
 mod message;
 mod outgoing;
 mod pace;
+pub mod proxy_protocol;
 mod rejection;
 mod server;
 mod stay;
@@ -35,11 +37,11 @@ pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use budget::{Budget, Grant, Hoard, NoRoom};
 pub use bytes::{Bytes, BytesMut};
 pub use clock::recently;
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, connect, connect_saying};
 pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
-pub use gate::{Crowding, Gate};
+pub use gate::{Crowding, Gate, Neighbour};
 pub use h1::client::ClientConnection;
 pub use h1::client::upgrade::Switch;
 pub use h2::client::Http2Connection;
@@ -111,6 +113,24 @@ pub mod fuzzing {
         assert_eq!(read.framing, framing);
         let n_fields = asked.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count();
         assert_eq!(read.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count(), n_fields);
+    }
+
+    /// Any bytes are a header of the PROXY protocol, the beginning of one, or refused; what comes behind changes nothing.
+    pub fn proxy_protocol(bytes: &[u8]) {
+        use crate::proxy_protocol::{Header, parse, write};
+        let read = parse(bytes);
+        if let Ok(Some((header, length))) = read {
+            assert!(length <= bytes.len());
+            assert_eq!(parse(&bytes[..length]), read);
+            assert_eq!(parse(&bytes[..length - 1]), Ok(None));
+            if let Header::Client { client, destination } = header {
+                let written = write(client, destination);
+                let canonical = |address: std::net::SocketAddr| (address.ip().to_canonical(), address.port());
+                let again = parse(&written).map(|read| read.map(|(header, _)| header));
+                assert!(matches!(again, Ok(Some(Header::Client { client: c, destination: d }))
+                    if canonical(c) == canonical(client) && canonical(d) == canonical(destination)));
+            }
+        }
     }
 
     /// Any bytes are chunks or refused, and never more data than there are bytes.

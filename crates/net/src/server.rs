@@ -11,7 +11,9 @@ use http::StatusCode;
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
-use crate::gate::{Crowding, Gate, SHED};
+use crate::announced;
+use crate::gate::{Crowding, Gate, SHED, UNANNOUNCED};
+use crate::proxy_protocol::Header;
 use crate::stay::{self, Place, Stay};
 use crate::tls::server::Opening;
 use crate::{
@@ -86,8 +88,8 @@ async fn serve_either<H: Handler>(
     limits: LiveLimits,
     drain: DrainWatch,
 ) -> std::io::Result<()> {
-    let door = handler.clone();
-    let (admit, told) = (|peer| door.admits(peer), |crowding| door.crowded(crowding));
+    let (doorman, teller) = (handler.clone(), handler.clone());
+    let (admit, told) = (move |peer| doorman.admits(peer), move |crowding| teller.crowded(crowding));
     accept(listener, limits.clone(), drain, admit, told, move |stream, connection, mut stay| {
         let (handler, limits) = (handler.clone(), limits.current());
         let tls = tls.as_ref().map(LiveTls::current);
@@ -158,11 +160,12 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
     listener: TcpListener,
     limits: impl Into<LiveLimits>,
     mut drain: DrainWatch,
-    admit: impl Fn(SocketAddr) -> bool,
-    told: impl Fn(Crowding),
-    drive: impl Fn(TcpStream, Connection, Stay) -> F,
+    admit: impl Fn(SocketAddr) -> bool + 'static,
+    told: impl Fn(Crowding) + 'static,
+    drive: impl Fn(TcpStream, Connection, Stay) -> F + 'static,
 ) -> std::io::Result<()> {
     let limits = limits.into();
+    let door = Rc::new(Door { admit, told, drive });
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (connections, watch) = Drain::new();
     let mut is_ending = false;
@@ -187,15 +190,16 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
             Err(error) => {
                 // Out of descriptors, or a client that left at once: neither is worth more than a pause.
                 if descriptors::are_used_up(&error) {
-                    told(Crowding::Shed(stay::make_room(SHED)));
+                    (door.told)(Crowding::Shed(stay::make_room(SHED)));
                 }
                 warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let permit = match admit(peer) {
-            true => limits.gate.admit(peer.ip(), &stream, &limits.current(), &told),
+        let is_announcer = limits.gate.is_announcer(peer.ip());
+        let permit = match is_announcer || (door.admit)(peer) {
+            true => limits.gate.admit(peer.ip(), &stream, &limits.current(), &door.told),
             false => None,
         };
         let Some(permit) = permit else {
@@ -207,11 +211,58 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
         clock::refresh();
         let _ = stream.set_nodelay(true);
         let stay = Stay { drain: watch.clone(), place: Place::new(permit) };
-        tokio::task::spawn_local(drive(stream, Connection { peer, local, is_tls: false }, stay));
+        let connection = Connection { peer, local, is_tls: false };
+        if is_announcer {
+            let (door, limits) = (Rc::clone(&door), limits.current());
+            tokio::task::spawn_local(
+                async move { door.open_announced(stream, connection, stay, &limits).await },
+            );
+        } else {
+            tokio::task::spawn_local((door.drive)(stream, connection, stay));
+        }
     }
     drop((listener, watch));
     connections.finish_all().await;
     Ok(())
+}
+
+/// What happens to connections that come.
+struct Door<A, T, D> {
+    admit: A,
+    told: T,
+    drive: D,
+}
+
+impl<A, T, D, F> Door<A, T, D>
+where
+    A: Fn(SocketAddr) -> bool,
+    T: Fn(Crowding),
+    D: Fn(TcpStream, Connection, Stay) -> F,
+    F: Future<Output = ()>,
+{
+    /// Lets the client in that a proxy speaks for. Who it is, and not the proxy, is asked for at the door.
+    async fn open_announced(
+        &self,
+        mut stream: TcpStream,
+        connection: Connection,
+        mut stay: Stay,
+        limits: &Limits,
+    ) {
+        let peer = match announced::read(&mut stream, limits.head_timeout).await {
+            Ok(Header::Client { client, .. }) => client,
+            Ok(Header::Local) => connection.peer,
+            Err(error) => {
+                (self.told)(Crowding::Refused(UNANNOUNCED));
+                return debug!(proxy = %connection.peer, %error, "connection refused");
+            }
+        };
+        clock::refresh();
+        if (self.admit)(peer) && stay.place.count_for(peer.ip(), limits, &self.told) {
+            (self.drive)(stream, Connection { peer, ..connection }, stay).await;
+        } else {
+            debug!(%peer, proxy = %connection.peer, "connection refused");
+        }
+    }
 }
 
 /// The connection that has waited longest, if any waits.

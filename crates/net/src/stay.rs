@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
 use crate::gate::Permit;
-use crate::{DrainWatch, clock};
+use crate::{Crowding, DrainWatch, Limits, clock};
 
 /// A connection's leave to be here. It is counted as open for as long as this lives.
 pub struct Stay {
@@ -22,7 +23,7 @@ pub struct Stay {
 pub struct Place {
     number: u64,
     seat: Rc<Seat>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// What is known of one connection.
@@ -50,7 +51,12 @@ impl Place {
             seats.insert(*next, Rc::clone(&seat));
             *next
         });
-        Self { number, seat, _permit: permit }
+        Self { number, seat, permit }
+    }
+
+    /// Counts the connection as one of the client that a proxy speaks for, unless it has too many.
+    pub(crate) fn count_for(&mut self, client: IpAddr, limits: &Limits, told: impl Fn(Crowding)) -> bool {
+        self.permit.count_for(client, limits, told)
     }
 
     /// Says that the connection waits for its client, and may go if its place is needed.

@@ -43,7 +43,7 @@ impl Question<'_> {
         let timeout = self.check.timeout;
         let (kind, codes, answered) = match &self.check.matcher {
             Matcher::Connection => {
-                return match self.speech.open_stream(self.address, None, timeout).await {
+                return match self.speech.open_stream(self.address, None, None, timeout).await {
                     Ok(_) => CheckResult::Success,
                     Err(error) => unopened(&error),
                 };

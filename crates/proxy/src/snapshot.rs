@@ -153,6 +153,8 @@ impl Group {
             before.targets.len() == targets.len()
                 && before.targets.iter().zip(&targets).all(|(a, b)| Arc::ptr_eq(a, b))
         };
+        let is_network = load_balancer.kind == LoadBalancerKind::Network;
+        let announces = is_network && attributes.is_on(attributes::PROXY_PROTOCOL_V2);
         let changed = before.filter(same_targets).map_or_else(Instant::now, |before| before.changed);
         Self {
             load_balancer: load_balancer.id.clone(),
@@ -163,9 +165,10 @@ impl Group {
             minimum_healthy: MinimumHealthy::of(attributes),
             deregistration_delay: attributes.seconds(attributes::DEREGISTRATION_DELAY).unwrap_or_default(),
             replay: target_group.replay,
-            speech: Speech::new(target_group.spoken(), before.map(|before| &before.speech)),
+            speech: Speech::new(target_group.spoken(), announces, before.map(|before| &before.speech)),
             check_speech: Speech::new(
                 target_group.spoken_in_checks(),
+                announces,
                 before.map(|before| &before.check_speech),
             ),
             targets,

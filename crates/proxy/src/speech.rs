@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use net::{
-    Authorities, ClientConnection, ClientTls, ConnectError, Http2Connection, Outgoing, Response, SendError,
-    Stream, Switch,
+    Authorities, ClientConnection, ClientTls, ConnectError, Connection, Http2Connection, Outgoing, Response,
+    SendError, Stream, Switch, proxy_protocol,
 };
 use plan::{ProtocolVersion, Spoken, TargetTls, TargetTrust};
 use tracing::warn;
@@ -14,6 +14,8 @@ use tracing::warn;
 #[derive(Debug, Clone)]
 pub(crate) struct Speech {
     spoken: Spoken,
+    /// Whether connections begin with a header of the PROXY protocol ("Proxy protocol", NLB user guide).
+    announces: bool,
     tls: Option<Secured>,
 }
 
@@ -37,15 +39,16 @@ pub(crate) enum Link {
 
 impl Speech {
     /// Makes ready what is spoken. Sessions of `before` are resumed where it is the same.
-    pub(crate) fn new(spoken: Spoken, before: Option<&Self>) -> Self {
-        if let Some(before) = before.filter(|before| before.spoken == spoken) {
+    pub(crate) fn new(spoken: Spoken, announces: bool, before: Option<&Self>) -> Self {
+        let is_same = |before: &&Self| before.spoken == spoken && before.announces == announces;
+        if let Some(before) = before.filter(is_same) {
             return before.clone();
         }
         let tls = spoken.tls.as_ref().map(|tls| match tls {
             TargetTls::Unverified => Secured::By(ClientTls::unverified()),
             TargetTls::Verified(trust) => Secured::of(trust),
         });
-        Self { spoken, tls }
+        Self { spoken, announces, tls }
     }
 
     /// Whether connections carry many requests.
@@ -62,6 +65,10 @@ impl Speech {
     pub(crate) async fn open(&self, address: SocketAddr, timeout: Duration) -> Result<Link, ConnectError> {
         Ok(match self.is_http2() {
             true => Link::Http2(self.open_http2(address, timeout).await?),
+            false if self.announces => {
+                let stream = self.open_stream(address, None, None, timeout).await?;
+                Link::Http1(ClientConnection::over(stream, timeout))
+            }
             false => Link::Http1(ClientConnection::open_in(address, self.tls(address)?, timeout).await?),
         })
     }
@@ -75,14 +82,21 @@ impl Speech {
         Http2Connection::open(address, self.tls(address)?, timeout).await
     }
 
-    /// Opens a connection for bytes. `protocol` is what they are, where that is known.
+    /// Opens a connection for bytes. `client` is whom they are passed on for, and `protocol` what they are, where that is
+    /// known.
     pub(crate) async fn open_stream(
         &self,
         address: SocketAddr,
+        client: Option<&Connection>,
         protocol: Option<&[u8]>,
         timeout: Duration,
     ) -> Result<Stream, ConnectError> {
-        net::connect(address, self.tls(address)?, protocol, timeout).await
+        let first = match (self.announces, client) {
+            (false, _) => Vec::new(),
+            (true, None) => proxy_protocol::write_local(),
+            (true, Some(client)) => proxy_protocol::write(client.peer, client.local),
+        };
+        net::connect_saying(&first, address, self.tls(address)?, protocol, timeout).await
     }
 
     fn tls(&self, address: SocketAddr) -> Result<Option<&ClientTls>, ConnectError> {
@@ -98,7 +112,7 @@ impl Speech {
 
 impl PartialEq for Speech {
     fn eq(&self, other: &Self) -> bool {
-        self.spoken == other.spoken
+        self.spoken == other.spoken && self.announces == other.announces
     }
 }
 

@@ -57,7 +57,8 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, st
             return;
         };
         let (speech, address) = (&target.speech, target.shared.address());
-        match speech.open_stream(address, client.agreed_protocol(), CONNECT_TIMEOUT).await {
+        match speech.open_stream(address, Some(&connection), client.agreed_protocol(), CONNECT_TIMEOUT).await
+        {
             Ok(server) => break (server, target),
             // That says nothing of the target.
             Err(error) if error.is_ours() => return debug!(peer = %connection.peer, %error, "no connection"),

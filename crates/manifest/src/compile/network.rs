@@ -447,6 +447,14 @@ impl Network<'_> {
         let object: &Arc<Object> = &self.backend.object;
         let written = Written { object, key: &key };
         attributes::set(&mut attributes, values, &written, &mut self.findings);
+        if values.get(keys::PRESERVE_CLIENT_IP).is_some_and(|value| value == "true") {
+            let text = "preserve_client_ip.enabled: targets see connections from this machine, for no process can take the \
+                        address of another here";
+            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, text)
+                .suggest("aws-load-balancer-proxy-protocol: \"*\", where targets read the header")
+                .with_severity(Severity::Warning);
+            self.findings.push(finding.at_annotation(object, &key));
+        }
         let listed = self.settings.proxy_protocol_ports.as_ref().map(|ports| ports.contains(&port.port));
         let told = if self.settings.proxy_protocol { Some(true) } else { listed };
         let in_attributes = attributes.is_on(keys::PROXY_PROTOCOL_V2);

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Unmet;
 use super::place::{Place, is_said};
+use super::{Unmet, Weight};
 use crate::Object;
 
 const PODS: &[&str] = &["Deployment", "Pod", "InferenceService"];
@@ -232,11 +232,12 @@ pub(super) const ROWS: &[Unmet] = &[
         "no explainer is run in this build: `:explain` is answered by nobody, predictions are",
         "take it out, or explain offline",
     ),
-    lacks(
+    notes(
         SERVICE,
         Place::Field("spec.externalTrafficPolicy", |value| value == "Local"),
-        "connections go to every target, and client addresses are the load balancer's",
-        "externalTrafficPolicy: Cluster",
+        "all targets are on this machine, so connections go to every one of them, and none of them takes another way; \
+         their clients are told by a PROXY protocol header only",
+        "aws-load-balancer-proxy-protocol: \"*\", where targets read the header",
     ),
     lacks(
         SERVICE,
@@ -261,12 +262,6 @@ pub(super) const ROWS: &[Unmet] = &[
         Place::Field("spec.ipFamilyPolicy", |value| value == "RequireDualStack"),
         "there is no IPv6 in this build",
         "ipFamilyPolicy: SingleStack",
-    ),
-    lacks(
-        SERVICE,
-        Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-proxy-protocol", is_named),
-        "connections begin without a PROXY protocol header in this build, which targets may wait for",
-        "have the targets take connections without one",
     ),
     protects(
         SERVICE,
@@ -408,7 +403,16 @@ const fn lacks(
     words: &'static str,
     advice: &'static str,
 ) -> Unmet {
-    Unmet { kinds, place, words, protects: false, advice }
+    Unmet { kinds, place, words, weight: Weight::Lack, advice }
+}
+
+const fn notes(
+    kinds: &'static [&'static str],
+    place: Place,
+    words: &'static str,
+    advice: &'static str,
+) -> Unmet {
+    Unmet { kinds, place, words, weight: Weight::Note, advice }
 }
 
 const fn protects(
@@ -417,7 +421,7 @@ const fn protects(
     words: &'static str,
     advice: &'static str,
 ) -> Unmet {
-    Unmet { kinds, place, words, protects: true, advice }
+    Unmet { kinds, place, words, weight: Weight::Protection, advice }
 }
 
 fn is_named(_: &Object, text: &str) -> bool {

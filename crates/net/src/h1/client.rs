@@ -18,7 +18,7 @@ use crate::h1::io::{Io, IoBody};
 use crate::h1::writer::{self, Transfer, WriteError};
 use crate::outgoing::{HEAD_LIMIT, Outgoing, SendError};
 use crate::tls::{Authorities, ClientTls, HTTP1};
-use crate::{Body, BodyError, BodyStream, Fields, Response};
+use crate::{Body, BodyError, BodyStream, Fields, Response, Stream};
 
 pub(crate) mod upgrade;
 
@@ -71,7 +71,13 @@ impl ClientConnection {
         timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let stream = connect(address, tls, Some(HTTP1.as_bytes()), timeout).await?;
-        Ok(Self { io: Rc::new(Io::new(stream, timeout)), is_used: false })
+        Ok(Self::over(stream, timeout))
+    }
+
+    /// A connection over a stream on which no HTTP was spoken yet.
+    #[must_use]
+    pub fn over(stream: Stream, timeout: Duration) -> Self {
+        Self { io: Rc::new(Io::new(stream, timeout)), is_used: false }
     }
 
     /// Whether the server still holds the connection open, as far as the system has heard.

@@ -95,3 +95,133 @@ fn flows_outlive_a_change_of_plan_and_a_quiet_one_ends_with_its_listener() {
         tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.unwrap().ok();
     });
 }
+
+/// A target that keeps what comes first on each connection, and then says its name.
+async fn listener_of(n_bytes: usize) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (heard, hears) = tokio::sync::mpsc::unbounded_channel();
+    tokio::task::spawn_local(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let heard = heard.clone();
+            tokio::task::spawn_local(async move {
+                let mut bytes = vec![0; n_bytes];
+                let n_bytes = stream.read(&mut bytes).await.unwrap_or(0);
+                bytes.truncate(n_bytes);
+                let _ = heard.send(bytes);
+                let _ = stream.write_all(b"a").await;
+                let _ = stream.read(&mut [0; 64]).await;
+            });
+        }
+    });
+    (address, hears)
+}
+
+#[test]
+fn targets_are_told_their_clients_by_the_proxy_protocol_and_checks_are_nobody_s() {
+    use net::proxy_protocol::{Header, parse};
+    run(async {
+        let (target, mut hears) = listener_of(512).await;
+        let mut group = tcp_group(&[target]);
+        group.attributes = plan::attributes::Attributes::new(plan::attributes::Scope::NetworkTargetGroup);
+        group.attributes.set("proxy_protocol_v2.enabled", "true").unwrap();
+        let balancer = load_balancer(LoadBalancerKind::Network, vec![group]);
+        let _world = World::start(plan_of(&balancer)).await;
+        assert_eq!(parse(&hears.recv().await.unwrap()), Ok(Some((Header::Local, 16))));
+        let listener = balancer.listeners[0].addresses[0];
+        let mut stream = TcpStream::connect(listener).await.unwrap();
+        assert_eq!(greeting(&mut stream).await, "a");
+        let own = stream.local_addr().unwrap();
+        loop {
+            // Checks go on in between.
+            let heard = hears.recv().await.unwrap();
+            match parse(&heard).unwrap().unwrap() {
+                (Header::Local, _) => {}
+                (Header::Client { client, destination }, length) => {
+                    assert_eq!((client, destination, length), (own, listener, heard.len()));
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody() {
+    use crate::world::Server;
+    use net::{Gate, Limits, Neighbour};
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let mut narrow = balancer.clone();
+        narrow.id = "ingress:test/narrow".into();
+        narrow.name = "narrow".into();
+        narrow.listeners[0].addresses = vec![free_address()];
+        let ranges = vec!["192.0.2.0/24".parse().unwrap()];
+        narrow.listeners[0].source_ranges =
+            Some(plan::SourceRanges { cidrs: ranges, prefix_lists: Vec::new() });
+        let gate = Gate::knowing(|client| match client.is_loopback() {
+            true => Neighbour::Announcer,
+            false => Neighbour::Stranger,
+        });
+        let limits =
+            Limits { head_timeout: Duration::from_millis(300), client_connections: 2, ..Limits::default() };
+        let settings = proxy::Settings { n_cores: 1, limits, gate, ..proxy::Settings::default() };
+        let plan = plan::Plan { load_balancers: vec![balancer.clone(), narrow.clone()] };
+        let world = World::start_as(plan, proxy::Metrics::default(), settings).await;
+        let ask = async |address: SocketAddr, pieces: &[&[u8]]| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            for piece in pieces {
+                let _ = stream.write_all(piece).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let address = balancer.listeners[0].addresses[0];
+        let get: &[u8] = b"GET /fields HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let client = "192.0.2.7:5000".parse().unwrap();
+        let binary = net::proxy_protocol::write(client, address);
+        let text: &[u8] = b"PROXY TCP4 192.0.2.7 127.0.0.1 5000 80\r\n";
+        let in_bytes: Vec<&[u8]> = text.chunks(1).chain([get]).collect();
+        for told in [vec![text, get], vec![&binary, get], vec![&[text, get].concat()], in_bytes] {
+            let answer = ask(address, &told).await;
+            assert!(answer.contains("x-forwarded-for: 192.0.2.7\n"), "{answer}");
+        }
+        // The proxy itself, as its checks are.
+        let answer = ask(address, &[&net::proxy_protocol::write_local(), get]).await;
+        assert!(answer.contains("x-forwarded-for: 127.0.0.1\n"), "{answer}");
+        let too_long = [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 200]].concat();
+        for nothing in [
+            &[get][..],
+            &[b"PROXY TCP4 192.0"],
+            &[b""],
+            &[&too_long],
+            &[&binary[..20]],
+            &[b"\r\n\r\n\0\r\nNO"],
+        ] {
+            assert_eq!(ask(address, nothing).await, "", "{nothing:?}");
+        }
+        let told =
+            r#"forebay_connections_refused_total{load_balancer="lb",port="80",reason="unannounced"} 6"#;
+        assert!(world.metrics.encode().contains(told), "{}", world.metrics.encode());
+        // Ranges mean the client, not who speaks for it.
+        let narrow = narrow.listeners[0].addresses[0];
+        assert!(ask(narrow, &[text, get]).await.contains("192.0.2.7"));
+        assert_eq!(ask(narrow, &[b"PROXY TCP4 198.51.100.7 127.0.0.1 5000 80\r\n", get]).await, "");
+        // And so do counts.
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(text).await.unwrap();
+            open.push(stream);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(ask(address, &[text, get]).await, "");
+        let other: &[u8] = b"PROXY TCP4 192.0.2.8 127.0.0.1 5000 80\r\n";
+        assert!(ask(address, &[other, get]).await.contains("192.0.2.8"));
+        drop(open);
+    });
+}
