@@ -545,3 +545,45 @@ fn acc_s2_16_a_certificate_is_waited_for_and_what_the_authority_signed_is_asked_
     let curl = platform.ok(&["url", "web", "--curl"]);
     assert!(curl.contains("--cacert"), "{curl}");
 }
+
+#[test]
+fn the_end_of_a_certificate_is_an_event_in_its_last_week_only() {
+    let state = tempfile::tempdir().unwrap();
+    let authority = authority(&state);
+    let for_days = |days: i64, host: &str| {
+        authority.issue(&[host], Timestamp::now() - SignedDuration::from_hours(24 * (90 - days))).unwrap()
+    };
+    let certificates = tempfile::tempdir().unwrap();
+    write_pair(certificates.path(), "soon", &for_days(3, "soon.example.com"));
+    write_pair(certificates.path(), "later", &for_days(20, "later.example.com"));
+    let secret = secret(&for_days(3, "secret.example.com"));
+    let by_secret = ingress("secret", "secret.example.com", &[], "  tls: [{secretName: cert}]\n");
+    let files = [
+        ("a.yaml", ingress("soon", "soon.example.com", &[], "")),
+        ("b.yaml", ingress("later", "later.example.com", &[], "")),
+        ("c.yaml", by_secret),
+        ("s.json", secret),
+    ];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let manifests = folder(&files);
+    let path = |path: &Path| path.display().to_string();
+    let platform =
+        Platform::start(FOREBAY, &[&path(manifests.path()), "--certificates", &path(certificates.path())]);
+    let events = [
+        "get",
+        "events",
+        "-o",
+        "jsonpath={range .items[*]}{.involvedObject.kind}/{.involvedObject.name} {.reason} {.message}{\"\\n\"}{end}",
+    ];
+    platform.wait_for("both are told", &events, |events| {
+        let has = |start: &str, part: &str| {
+            events.lines().any(|line| line.starts_with(start) && line.contains(part))
+        };
+        has("Ingress/soon CertificateProblem ", "for soon.example.com ends within a week, on ")
+            && has("Secret/cert CertificateEnding ", "for secret.example.com ends within a week, on ")
+    });
+    let told = platform.ok(&events);
+    assert!(!told.contains("later.example.com ends"), "{told}");
+    // Discovered by host, without an ARN.
+    assert!(platform.ok(&["cert", "list"]).contains("Ingress default/later:443 (default)"));
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod client;
+mod handshakes;
 mod http2;
 mod http2_client;
 mod server;
