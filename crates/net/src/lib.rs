@@ -56,8 +56,9 @@ pub use server::{LiveLimits, accept, serve, serve_tls};
 pub use stay::{Place, Stay, make_room};
 pub use stream::Stream;
 pub use tls::{
-    ACME_TLS, Authorities, Certificates, ClientTls, HandshakeFailure, Identity, KeyRing, LiveTls, ServerTls,
-    Shown, TlsError, TlsSettings, TlsVersion, shown_by,
+    ACME_TLS, Authorities, Certificates, ClientAuthentication, ClientCertificate, ClientCertificateFacts,
+    ClientTls, ClientTrust, HandshakeFailure, Identity, KeyRing, LiveTls, ServerTls, Shown, TlsError,
+    TlsSession, TlsSettings, TlsVersion, shown_by,
 };
 pub use upgrade::{Upgrade, Upgraded};
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use http::{Method, StatusCode, Version};
 
-use crate::{Body, Fields, Upgrade};
+use crate::{Body, Fields, TlsSession, Upgrade};
 
 /// A request that arrived.
 #[derive(Debug)]
@@ -32,14 +33,14 @@ pub struct Target {
 }
 
 /// What is known of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Connection {
     /// The other end.
     pub peer: SocketAddr,
     /// This end.
     pub local: SocketAddr,
-    /// Whether TLS ends here.
-    pub is_tls: bool,
+    /// What its handshake came to, where TLS ends here.
+    pub tls: Option<Rc<TlsSession>>,
 }
 
 /// The header field and value of an answer, 503 or one of gRPC, that says: the model is still being loaded, nothing was done with the
@@ -130,6 +131,16 @@ impl Target {
     }
 }
 
+// === impl Connection ===
+
+impl Connection {
+    /// Whether TLS ends here.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
 // === impl Request ===
 
 impl Request {
@@ -199,7 +210,7 @@ mod tests {
             let mut fields = Fields::new();
             fields.push("content-type", content_type);
             let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-            let connection = Connection { peer, local: peer, is_tls: false };
+            let connection = Connection { peer, local: peer, tls: None };
             let (method, target, body) = (Method::POST, Target::new("/"), Body::Empty);
             Request { method, target, version, fields, body, connection }.is_grpc()
         };

@@ -104,8 +104,8 @@ async fn serve_either<H: Handler>(
             };
             clock::refresh();
             match opening {
-                Ok(Opening::Tls(stream)) => {
-                    let connection = Connection { is_tls: true, ..connection };
+                Ok(Opening::Tls(stream, session)) => {
+                    let connection = Connection { tls: Some(Rc::new(session)), ..connection };
                     speak(stream, connection, handler, limits, stay).await;
                 }
                 Ok(Opening::NoTls(stream)) => {
@@ -211,7 +211,7 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
         clock::refresh();
         let _ = stream.set_nodelay(true);
         let stay = Stay { drain: watch.clone(), place: Place::new(permit) };
-        let connection = Connection { peer, local, is_tls: false };
+        let connection = Connection { peer, local, tls: None };
         if is_announcer {
             let (door, limits) = (Rc::clone(&door), limits.current());
             tokio::task::spawn_local(

@@ -5,10 +5,14 @@
 
 mod certificates;
 mod client;
+mod client_authentication;
+mod client_certificate;
+mod distinguished_name;
 mod failure;
 mod identity;
 mod peek;
 pub(crate) mod server;
+mod session;
 
 use std::sync::Arc;
 
@@ -16,10 +20,13 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use certificates::Certificates;
 pub use client::{Authorities, ClientTls};
+pub use client_authentication::{ClientAuthentication, ClientTrust};
+pub use client_certificate::{ClientCertificate, ClientCertificateFacts};
 pub use failure::HandshakeFailure;
 pub use identity::{Identity, KeyRing};
 pub use peek::{Shown, shown_by};
 pub use server::{LiveTls, ServerTls, TlsSettings, TlsVersion};
+pub use session::TlsSession;
 
 /// Why a certificate, a key or an authority cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +43,9 @@ pub enum TlsError {
     /// The certificate of an authority is none.
     #[error("the authority cannot be used: {0}")]
     Authority(String),
+    /// A list of certificates that hold no more is none.
+    #[error("no list of revoked certificates in PEM form can be read: {0}")]
+    Revocations(rustls::pki_types::pem::Error),
     /// What a server is to prove is no name.
     #[error("no server can have this name: {0}")]
     Name(String),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::suggest;
+use crate::{header_modification, suggest};
 
 /// What an attribute belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,12 @@ pub enum Value {
     OffOr(RangeInclusive<u32>),
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// The name of a header field.
+    FieldName,
+    /// The value of a header field.
+    FieldValue,
+    /// A value of `X-Frame-Options`.
+    FrameOption,
     /// Any text.
     Text,
 }
@@ -98,6 +104,12 @@ keys! {
     PRESERVE_HOST_HEADER = "routing.http.preserve_host_header.enabled";
     /// Whether header fields with unusual names are dropped.
     DROP_INVALID_HEADER_FIELDS = "routing.http.drop_invalid_header_fields.enabled";
+    /// Whether targets are told the TLS version and cipher.
+    TLS_FIELDS = "routing.http.x_amzn_tls_version_and_cipher_suite.enabled";
+    /// Whether targets are told the group of the key exchange.
+    TLS_KEY_EXCHANGE_FIELD = "routing.http.x_amzn_tls_kx.enabled";
+    /// Whether answers keep their `Server` field.
+    SERVER_FIELD = "routing.http.response.server.enabled";
     /// Seconds after which a client connection is closed at its next answer.
     CLIENT_KEEP_ALIVE = "client_keep_alive.seconds";
     /// Seconds until an idle TCP flow is closed.
@@ -140,7 +152,7 @@ const fn row(
 pub const TABLE: &[Attribute] = {
     use Scope::{Application as Alb, ApplicationListener as AlbListener, ApplicationTargetGroup as AlbTargets};
     use Scope::{Network as Nlb, NetworkListener as NlbListener, NetworkTargetGroup as NlbTargets};
-    use Value::{Bool, Integer, OffOr, OneOf, Text, ZeroOr};
+    use Value::{Bool, FieldName, FieldValue, FrameOption, Integer, OffOr, OneOf, Text, ZeroOr};
     const ON: Option<&str> = Some("true");
     const OFF: Option<&str> = Some("false");
     &[
@@ -161,7 +173,8 @@ pub const TABLE: &[Attribute] = {
         row(Alb, "routing.http.desync_mitigation_mode", Some("defensive"), OneOf(&["monitor", "defensive", "strictest"]), false, "What happens to requests with unclear framing; Forebay is always strictest."),
         row(Alb, DROP_INVALID_HEADER_FIELDS, OFF, Bool, true, "Whether header fields whose names are not letters, digits and hyphens are dropped."),
         row(Alb, PRESERVE_HOST_HEADER, OFF, Bool, true, "Whether Host reaches the target exactly as sent."),
-        row(Alb, "routing.http.x_amzn_tls_version_and_cipher_suite.enabled", OFF, Bool, false, "Whether targets are told the TLS version and cipher."),
+        row(Alb, TLS_KEY_EXCHANGE_FIELD, None, Bool, true, "Whether targets are told the group of the key exchange."),
+        row(Alb, TLS_FIELDS, OFF, Bool, true, "Whether targets are told the TLS version and cipher."),
         row(Alb, XFF_CLIENT_PORT, OFF, Bool, true, "Whether X-Forwarded-For carries the client's port."),
         row(Alb, XFF_MODE, Some("append"), OneOf(&["append", "preserve", "remove"]), true, "How X-Forwarded-For is treated."),
         row(Alb, "routing.http2.enabled", ON, Bool, false, "Whether HTTPS listeners offer HTTP/2."),
@@ -178,25 +191,25 @@ pub const TABLE: &[Attribute] = {
         row(Nlb, "secondary_ips.auto_assigned.per_subnet", None, Integer(0..=7), false, "Further addresses per subnet."),
         row(Nlb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
 
-        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert.header_name", None, Text, false, "Name of the client certificate header."),
-        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name", None, Text, false, "Name of the client certificate issuer header."),
-        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name", None, Text, false, "Name of the client certificate leaf header."),
-        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name", None, Text, false, "Name of the client certificate serial number header."),
-        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_subject.header_name", None, Text, false, "Name of the client certificate subject header."),
-        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_validity.header_name", None, Text, false, "Name of the client certificate validity header."),
-        row(AlbListener, "routing.http.request.x_amzn_tls_cipher_suite.header_name", None, Text, false, "Name of the TLS cipher header."),
-        row(AlbListener, "routing.http.request.x_amzn_tls_version.header_name", None, Text, false, "Name of the TLS version header."),
-        row(AlbListener, "routing.http.response.access_control_allow_credentials.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.access_control_allow_headers.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.access_control_allow_methods.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.access_control_allow_origin.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.access_control_expose_headers.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.access_control_max_age.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.content_security_policy.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.server.enabled", ON, Bool, false, "Whether the Server field of a response stays."),
-        row(AlbListener, "routing.http.response.strict_transport_security.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.x_content_type_options.header_value", None, Text, false, "Value of a response header to add."),
-        row(AlbListener, "routing.http.response.x_frame_options.header_value", None, Text, false, "Value of a response header to add."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert.header_name", None, FieldName, true, "Name of the client certificate header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name", None, FieldName, true, "Name of the client certificate issuer header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name", None, FieldName, true, "Name of the client certificate leaf header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name", None, FieldName, true, "Name of the client certificate serial number header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_subject.header_name", None, FieldName, true, "Name of the client certificate subject header."),
+        row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_validity.header_name", None, FieldName, true, "Name of the client certificate validity header."),
+        row(AlbListener, "routing.http.request.x_amzn_tls_cipher_suite.header_name", None, FieldName, true, "Name of the TLS cipher header."),
+        row(AlbListener, "routing.http.request.x_amzn_tls_version.header_name", None, FieldName, true, "Name of the TLS version header."),
+        row(AlbListener, "routing.http.response.access_control_allow_credentials.header_value", None, OneOf(&["true"]), true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.access_control_allow_headers.header_value", None, FieldValue, true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.access_control_allow_methods.header_value", None, FieldValue, true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.access_control_allow_origin.header_value", None, FieldValue, true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.access_control_expose_headers.header_value", None, FieldValue, true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.access_control_max_age.header_value", None, Integer(0..=u32::MAX), true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.content_security_policy.header_value", None, FieldValue, true, "Value of a field that every answer has."),
+        row(AlbListener, SERVER_FIELD, ON, Bool, true, "Whether the Server field of a response stays."),
+        row(AlbListener, "routing.http.response.strict_transport_security.header_value", None, FieldValue, true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.x_content_type_options.header_value", None, OneOf(&["nosniff"]), true, "Value of a field that every answer has."),
+        row(AlbListener, "routing.http.response.x_frame_options.header_value", None, FrameOption, true, "Value of a field that every answer has."),
         row(NlbListener, TCP_IDLE_TIMEOUT, Some("350"), Integer(60..=6000), true, "Seconds until an idle flow is closed."),
 
         row(AlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target may finish what it has."),
@@ -339,6 +352,9 @@ impl Value {
             Self::ZeroOr(range) => value == "0" || in_range(range),
             Self::OffOr(range) => value == "off" || in_range(range),
             Self::OneOf(words) => words.contains(&value),
+            Self::FieldName => header_modification::is_field_name(value),
+            Self::FieldValue => header_modification::is_field_value(value),
+            Self::FrameOption => header_modification::is_frame_option(value),
             Self::Text => true,
         }
     }
@@ -350,6 +366,9 @@ impl Value {
             Self::ZeroOr(range) => format!("0 or a number between {} and {}", range.start(), range.end()),
             Self::OffOr(range) => format!("`off` or a number between {} and {}", range.start(), range.end()),
             Self::OneOf(words) => format!("one of `{}`", words.join("`, `")),
+            Self::FieldName => "a name for a header field that means nothing else".to_owned(),
+            Self::FieldValue => "4096 characters of visible ASCII at most".to_owned(),
+            Self::FrameOption => "`DENY`, `SAMEORIGIN` or `ALLOW-FROM ` and a URI".to_owned(),
             Self::Text => "a text".to_owned(),
         }
     }

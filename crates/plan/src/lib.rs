@@ -18,7 +18,9 @@
 mod action;
 pub mod attributes;
 pub mod balance;
+mod client_authentication;
 mod condition;
+pub mod header_modification;
 pub mod health;
 mod keys;
 mod listener;
@@ -34,6 +36,7 @@ mod tls_policy;
 
 pub use action::{Action, FixedResponse, Forward, ForwardTarget, Redirect, TargetGroupRef};
 pub use attributes::Attributes;
+pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
 pub use condition::{Condition, QueryPair, Values};
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::attributes::{Attributes, Scope};
-use crate::{Action, Condition, Tags};
+use crate::{Action, ClientAuthentication, Condition, Tags};
 
 /// A port of a load balancer, and what happens to what arrives there.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Listener {
     pub ssl_policy: Option<String>,
     /// ALPN policy of a TLS listener.
     pub alpn_policy: Option<String>,
+    /// Who clients have to be; `None` when nobody said.
+    pub client_authentication: Option<ClientAuthentication>,
     /// Who may connect; `None` when security groups of the user's own decide.
     pub source_ranges: Option<SourceRanges>,
     /// Listener attributes.
@@ -116,6 +118,7 @@ impl Listener {
             certificates: Vec::new(),
             ssl_policy: None,
             alpn_policy: None,
+            client_authentication: None,
             source_ranges: None,
             attributes: Attributes::new(scope),
             default_action: None,

@@ -195,6 +195,11 @@ impl Director {
                 Entry::Occupied(_) => {}
             }
         }
+        for listener in &snapshot.listeners {
+            if let (Some(problem), Some(address)) = (&listener.problem, listener.listener.addresses.first()) {
+                states.insert(listener.key.clone(), (*address, ListenerState::Failed(problem.clone())));
+            }
+        }
         for (key, (address, state)) in states {
             let is_new = self.listeners.get(&key) != Some(&state);
             if let ListenerState::Failed(problem) = &state
@@ -323,9 +328,10 @@ fn show_keys(snapshot: &Snapshot, keys: &KeyRing) {
     snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()).for_each(|tls| tls.follow(keys));
 }
 
-/// Every address of every listener.
+/// Every address of every listener that can be opened.
 fn wanted_addresses(snapshot: &Snapshot) -> impl Iterator<Item = (SocketAddr, OpenAs)> {
-    snapshot.listeners.iter().flat_map(|snapshot| {
+    let sound = snapshot.listeners.iter().filter(|snapshot| snapshot.problem.is_none());
+    sound.flat_map(|snapshot| {
         let protocol = snapshot.listener.protocol;
         let (is_http, is_tls) = (protocol.is_http(), protocol.is_tls());
         let open_as = move || OpenAs { listener: snapshot.key.clone(), is_http, is_tls };

@@ -128,6 +128,9 @@ impl Exchange {
                 own.response
             }
         };
+        if let Some(modified) = &self.listener.snapshot.settings.answer_fields {
+            modified.apply(&mut response.fields);
+        }
         self.status = Some(response.status.as_u16());
         if let Some(switched) = self.switched.take() {
             response.upgrade = Some(switched.joined_by_client(self));
@@ -206,6 +209,9 @@ async fn route(
         return Err(respond::to(Reason::TOO_MANY_FORWARDED_FOR));
     }
     let listener = Rc::clone(&exchange.listener);
+    if !is_vouched_for(&request.connection, &listener) {
+        return Err(respond::to(Reason::MISDIRECTED));
+    }
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
     let host = normalise_host(request.authority());
     let head = RequestHead {
@@ -231,7 +237,7 @@ async fn route(
             forward::forward(slot, exchange, group, request).await
         }
         WorkerAction::Redirect(redirect) => {
-            let location = redirect.location(&head, request.connection.is_tls, rules.port);
+            let location = redirect.location(&head, request.connection.is_tls(), rules.port);
             Err(respond::redirect(redirect.status, &location))
         }
         WorkerAction::FixedResponse(fixed) => Err(respond::fixed(fixed)),
@@ -241,6 +247,13 @@ async fn route(
             Err(respond::no_route(&host, head.path, hosts.as_deref()))
         }
     }
+}
+
+/// Whether the connection was opened with the client certificate that the listener asks for. One may have been opened before
+/// that was asked for.
+fn is_vouched_for(connection: &Connection, listener: &WorkerListener) -> bool {
+    let Some(wanted) = &listener.snapshot.settings.verified_by else { return true };
+    connection.tls.as_ref().and_then(|session| session.verified_by()) == Some(wanted)
 }
 
 /// Hosts that rules name, for people who look for the right one.

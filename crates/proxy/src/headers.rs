@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use net::{Body, Connection, Fields, Method, Request, Version};
+use plan::header_modification::CLIENT_FIELD_FAMILIES;
 
+use crate::header_modification::ClientFields;
 use crate::random::Random;
 use crate::respond;
 use crate::snapshot::{ForwardedFor, ListenerSettings};
@@ -54,7 +56,8 @@ pub(crate) fn rewrite_request(
         if is(name, "host") {
             return host.is_none();
         }
-        let is_replaced = is(name, "x-forwarded-proto")
+        let is_replaced = is_of_client(name, settings.client_fields.as_ref())
+            || is(name, "x-forwarded-proto")
             || is(name, "x-forwarded-port")
             || is(name, "x-amzn-trace-id")
             || (is(name, "x-forwarded-for") && !keeps_forwarded_for);
@@ -68,11 +71,14 @@ pub(crate) fn rewrite_request(
     if let Some(forwarded_for) = forwarded_for {
         fields.push("x-forwarded-for", forwarded_for);
     }
-    fields.push("x-forwarded-proto", if connection.is_tls { "https" } else { "http" });
+    fields.push("x-forwarded-proto", if connection.is_tls() { "https" } else { "http" });
     fields.push("x-forwarded-port", &settings.port);
     fields.push("x-amzn-trace-id", trace_id);
     if takes_trailers {
         fields.push("te", "trailers");
+    }
+    if let (Some(told), Some(session)) = (&settings.client_fields, &connection.tls) {
+        told.tell(session, fields);
     }
 }
 
@@ -80,7 +86,17 @@ pub(crate) fn rewrite_request(
 /// told once, before it.
 pub(crate) fn rewrite_trailers(fields: &mut Fields) {
     const TOLD: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id"];
-    fields.retain(|name, _| !TOLD.iter().any(|told| is(name, told)));
+    fields.retain(|name, _| !is_of_client(name, None) && !TOLD.iter().any(|told| is(name, told)));
+}
+
+/// Whether a field tells of a client or its connection, which only a load balancer may.
+fn is_of_client(name: &[u8], told: Option<&ClientFields>) -> bool {
+    let begins = |family: &&str| {
+        let start = name.get(..family.len());
+        start.is_some_and(|start| is(start, family))
+    };
+    CLIENT_FIELD_FAMILIES.iter().any(begins)
+        || told.is_some_and(|told| told.names().any(|known| is(name, known)))
 }
 
 /// Makes a target's fields those of the response to the client. Reasons are a load balancer's to give.
@@ -219,6 +235,9 @@ mod tests {
             forwarded_for: ForwardedFor::Append { with_port: false },
             preserves_host: false,
             drops_invalid_fields: false,
+            answer_fields: None,
+            client_fields: None,
+            verified_by: None,
         }
     }
 
@@ -229,7 +248,7 @@ mod tests {
             all.push(name, value);
         }
         let peer = "203.0.113.7:50000".parse().unwrap();
-        let connection = Connection { peer, local: "127.0.0.1:80".parse().unwrap(), is_tls: false };
+        let connection = Connection { peer, local: "127.0.0.1:80".parse().unwrap(), tls: None };
         let settings = ListenerSettings { port: port.to_string(), ..settings.clone() };
         rewrite_request(&mut all, &connection, &settings, &Random::default());
         let mut text = String::new();
@@ -314,6 +333,9 @@ mod tests {
                     ("Content_Length", "5"),
                     ("Transfer_Encoding", "chunked"),
                     ("X_Forwarded_For", "10.0.0.1"),
+                    ("X-Amzn-Tls-Version", "SSLv2"),
+                    ("x_amzn-mtls_clientcert-subject", "CN=root"),
+                    ("x-amzn-mtls-", "a"),
                 ],
                 &expect![[r#"
                     Host: a
@@ -335,7 +357,7 @@ mod tests {
                 all.push(name, value);
             }
             let peer = "203.0.113.7:50000".parse().unwrap();
-            let connection = Connection { peer, local: local.parse().unwrap(), is_tls: false };
+            let connection = Connection { peer, local: local.parse().unwrap(), tls: None };
             ensure_host(&mut all, &connection, port);
             assert_eq!(all.all("host").count(), 1);
             all.text("host").unwrap().to_owned()

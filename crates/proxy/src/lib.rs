@@ -12,6 +12,7 @@ mod director;
 mod exchange;
 mod forward;
 mod group;
+mod header_modification;
 mod headers;
 mod health;
 mod listener;

@@ -55,6 +55,8 @@ reasons! {
         "Every replica still loads its model.";
     MALFORMED_BODY = 400 "malformed-body" closes
         "The client's body is not what its framing says: a chunk or a trailer field is malformed.";
+    MISDIRECTED = 421 "misdirected" closes
+        "The listener asks for another client certificate than the connection was opened with.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed"
         "TRACE is not forwarded.";
     NO_DESCRIPTORS = 503 "no-descriptors"

@@ -11,6 +11,7 @@ use plan::{
 };
 use tokio::sync::Notify;
 
+use crate::header_modification::{AnswerFields, ClientFields};
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::speech::Speech;
 use crate::target::SharedTarget;
@@ -34,6 +35,8 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) settings: ListenerSettings,
     /// What it speaks TLS with, if it ends TLS.
     pub(crate) tls: Option<ListenerTls>,
+    /// Why it is not opened, if it cannot be.
+    pub(crate) problem: Option<String>,
 }
 
 /// What a load balancer's and a listener's attributes mean for traffic.
@@ -48,6 +51,12 @@ pub(crate) struct ListenerSettings {
     pub(crate) forwarded_for: ForwardedFor,
     pub(crate) preserves_host: bool,
     pub(crate) drops_invalid_fields: bool,
+    /// What is done to every answer, if anything is.
+    pub(crate) answer_fields: Option<AnswerFields>,
+    /// What targets are told of clients, if they are told anything.
+    pub(crate) client_fields: Option<ClientFields>,
+    /// The trust store that has to vouch for clients, if one has to.
+    pub(crate) verified_by: Option<Arc<str>>,
 }
 
 /// What happens to `X-Forwarded-For`.
@@ -119,8 +128,14 @@ impl Snapshot {
             for listener in &load_balancer.listeners {
                 let key = ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port };
                 let earlier = before.listeners.iter().find(|earlier| earlier.key == key);
+                let tls = ListenerTls::of(listener, earlier.and_then(|earlier| earlier.tls.as_ref()));
+                let (tls, problem) = match tls {
+                    Ok(tls) => (tls, None),
+                    Err(problem) => (None, Some(problem.to_string())),
+                };
                 snapshot.listeners.push(Arc::new(ListenerSnapshot {
-                    tls: ListenerTls::of(listener, earlier.and_then(|earlier| earlier.tls.as_ref())),
+                    tls,
+                    problem,
                     key,
                     load_balancer: load_balancer.name.clone(),
                     listener: listener.clone(),
@@ -207,6 +222,13 @@ impl ListenerSettings {
             forwarded_for,
             preserves_host: attributes.is_on(attributes::PRESERVE_HOST_HEADER),
             drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
+            answer_fields: AnswerFields::of(listener),
+            client_fields: ClientFields::of(load_balancer, listener),
+            verified_by: listener
+                .client_authentication
+                .as_ref()
+                .and_then(|clients| clients.verification())
+                .map(|verification| Arc::clone(&verification.contents.name)),
         }
     }
 }

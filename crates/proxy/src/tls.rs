@@ -1,8 +1,10 @@
 //! What a listener speaks TLS with: its policy, and its certificates out of the key ring.
 
-use net::{Certificates, Identity, KeyRing, ServerTls, TlsSettings, TlsVersion};
+use net::{
+    Certificates, ClientAuthentication, ClientTrust, Identity, KeyRing, ServerTls, TlsError, TlsSettings,
+    TlsVersion,
+};
 use plan::{Listener, TlsPolicy};
-use tracing::warn;
 
 /// TLS of one listener, the same on all cores.
 #[derive(Debug)]
@@ -18,21 +20,19 @@ pub(crate) struct ListenerTls {
 
 impl ListenerTls {
     /// TLS of a listener that ends it. Sessions of the one before are resumed where its settings are the same.
-    pub(crate) fn of(listener: &Listener, before: Option<&Self>) -> Option<Self> {
-        let settings = settings_of(listener)?;
+    ///
+    /// # Errors
+    /// When none can be spoken: then nothing is, because whoever is to be kept out would be let in.
+    pub(crate) fn of(listener: &Listener, before: Option<&Self>) -> Result<Option<Self>, TlsError> {
+        let Some(settings) = settings_of(listener) else { return Ok(None) };
         let names = listener.certificates.iter().map(|certificate| certificate.arn.clone()).collect();
         if let Some(before) = before.filter(|before| before.settings == settings) {
             let (certificates, server) = (before.certificates.clone(), before.server.clone());
-            return Some(Self { settings, names, certificates, server });
+            return Ok(Some(Self { settings, names, certificates, server }));
         }
         let certificates = Certificates::default();
-        match ServerTls::new(&certificates, &settings) {
-            Ok(server) => Some(Self { settings, names, certificates, server }),
-            Err(error) => {
-                warn!(port = listener.port, %error, "a listener has no TLS");
-                None
-            }
-        }
+        let server = ServerTls::new(&certificates, &settings)?;
+        Ok(Some(Self { settings, names, certificates, server }))
     }
 
     /// Shows what the key ring has.
@@ -59,7 +59,24 @@ fn settings_of(listener: &Listener) -> Option<TlsSettings> {
         cipher_suites: policy.cipher_suites(),
         groups: policy.groups(),
         protocols,
+        client_authentication: client_authentication(listener),
     })
+}
+
+fn client_authentication(listener: &Listener) -> ClientAuthentication {
+    match &listener.client_authentication {
+        None | Some(plan::ClientAuthentication::Off) => ClientAuthentication::Off,
+        Some(plan::ClientAuthentication::Passthrough) => ClientAuthentication::Asked,
+        Some(plan::ClientAuthentication::Verify(verification)) => {
+            ClientAuthentication::Verified(ClientTrust {
+                name: verification.contents.name.clone(),
+                authorities: verification.contents.authorities.clone(),
+                revocations: verification.contents.revocations.clone(),
+                ignores_expiry: verification.ignores_expiry,
+                advertises_authorities: verification.advertises_authorities == Some(true),
+            })
+        }
+    }
 }
 
 /// Where a policy is not one of AWS's: both versions, and all that is safe.

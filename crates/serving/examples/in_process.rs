@@ -43,7 +43,7 @@ fn main() {
             version: Version::HTTP_11,
             fields,
             body: Body::from(body.clone()),
-            connection: Connection { peer: address, local: address, is_tls: false },
+            connection: Connection { peer: address, local: address, tls: None },
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");

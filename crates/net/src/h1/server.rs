@@ -92,7 +92,7 @@ async fn converse<H: Handler>(
             version: head.version,
             takes_trailers: head.version == Version::HTTP_11 && head.fields.lists("te", "trailers"),
         };
-        let request = begin_request(io, head, *connection, limits);
+        let request = begin_request(io, head, connection.clone(), limits);
         let may_ask = asked.version == Version::HTTP_11;
         // In a place of its own, which a connection that waits does without.
         let answered = {

@@ -88,7 +88,7 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
         match event.await {
             Event::Stream(Ok((request, respond))) => {
                 life.place.busy();
-                let exchange = Stream { respond, connection, limits };
+                let exchange = Stream { respond, connection: connection.clone(), limits };
                 tokio::task::spawn_local(exchange.answer(handler.clone(), request));
             }
             Event::Stream(Err(error)) => return debug!(peer = %connection.peer, %error, "HTTP/2 broke"),
@@ -221,7 +221,8 @@ impl Stream {
             Ok(head) => {
                 let method = head.method.clone();
                 progress.n_bytes.set(head.n_bytes);
-                let request = begin_request(head, &body, self.connection, &self.limits, &progress);
+                let connection = self.connection.clone();
+                let request = begin_request(head, &body, connection, &self.limits, &progress);
                 let Some(response) = self.until_taken_back(handler.handle(request)).await else {
                     return debug!(peer = %self.connection.peer, "the client left before its answer");
                 };

@@ -19,6 +19,10 @@ pub enum HandshakeFailure {
     ClientLeft,
     /// The client does not believe the certificate, or cannot check it.
     CertificateRefused,
+    /// The client has no certificate to show where it has to.
+    ClientCertificateMissing,
+    /// The client's certificate is not believed.
+    ClientCertificateRefused,
     /// There is no certificate to show.
     NoCertificate,
     /// No version of TLS is spoken by both sides.
@@ -33,12 +37,14 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::NotTls,
         Self::Malformed,
         Self::TimedOut,
         Self::ClientLeft,
         Self::CertificateRefused,
+        Self::ClientCertificateMissing,
+        Self::ClientCertificateRefused,
         Self::NoCertificate,
         Self::NoSharedVersion,
         Self::NoSharedCipher,
@@ -55,6 +61,8 @@ impl HandshakeFailure {
             Self::TimedOut => "timed-out",
             Self::ClientLeft => "client-left",
             Self::CertificateRefused => "certificate-refused",
+            Self::ClientCertificateMissing => "client-certificate-missing",
+            Self::ClientCertificateRefused => "client-certificate-refused",
             Self::NoCertificate => "no-certificate",
             Self::NoSharedVersion => "no-shared-version",
             Self::NoSharedCipher => "no-shared-cipher",
@@ -82,6 +90,10 @@ impl HandshakeFailure {
             | rustls::Error::InappropriateHandshakeMessage { .. }
             | rustls::Error::PeerMisbehaved(_)
             | rustls::Error::PeerSentOversizedRecord => Self::Malformed,
+            rustls::Error::NoCertificatesPresented => Self::ClientCertificateMissing,
+            rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidCertRevocationList(_) => {
+                Self::ClientCertificateRefused
+            }
             rustls::Error::NoApplicationProtocol => Self::NoSharedProtocol,
             rustls::Error::AlertReceived(alert) => Self::of_alert(*alert),
             rustls::Error::PeerIncompatible(why) => Self::of_incompatible(why),

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::NoServerSessionStorage;
 use rustls::{CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion, version};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Certificates, HTTP1, TlsError};
+use super::{Certificates, ClientAuthentication, HTTP1, TlsError, TlsSession};
 use crate::Stream;
 
 /// How a server speaks TLS. All clones, on whatever core, resume each other's sessions.
 #[derive(Clone)]
 pub struct ServerTls {
     acceptor: TlsAcceptor,
+    /// Whom clients have to be believed by.
+    trust: Option<Arc<str>>,
 }
 
 /// What a server is willing to speak.
@@ -32,6 +35,8 @@ pub struct TlsSettings {
     pub groups: Vec<u16>,
     /// What is spoken inside, the best first (RFC 7301). Where there is nothing, clients are not told.
     pub protocols: Vec<&'static str>,
+    /// Whether clients are asked who they are.
+    pub client_authentication: ClientAuthentication,
 }
 
 /// TLS that may change while a listener is open; each new connection gets that of its time.
@@ -83,6 +88,7 @@ impl Default for TlsSettings {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             protocols: vec!["h2", HTTP1],
+            client_authentication: ClientAuthentication::Off,
         }
     }
 }
@@ -118,14 +124,24 @@ impl ServerTls {
     /// # Errors
     /// When nothing that the settings want is spoken here.
     pub fn new(certificates: &Certificates, settings: &TlsSettings) -> Result<Self, TlsError> {
-        let config = ServerConfig::builder_with_provider(Arc::new(settings.provider()));
+        let provider = Arc::new(settings.provider());
+        let clients = settings.client_authentication.verifier(&provider)?;
+        let config = ServerConfig::builder_with_provider(provider);
         let config = config.with_protocol_versions(&settings.versions()).map_err(TlsError::Settings)?;
-        let mut config = config.with_no_client_auth().with_cert_resolver(Arc::new(certificates.clone()));
+        let config = config.with_client_cert_verifier(clients);
+        let mut config = config.with_cert_resolver(Arc::new(certificates.clone()));
         config.alpn_protocols = settings.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        // Its keys are made anew every few hours, and nobody keeps the old ones.
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Settings)?;
-        config.send_tls13_tickets = 1;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+        if settings.client_authentication == ClientAuthentication::Off {
+            // Its keys are made anew every few hours, and nobody keeps the old ones.
+            config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Settings)?;
+            config.send_tls13_tickets = 1;
+        } else {
+            // Whoever resumed would not be asked again, whatever has become of the authorities meanwhile.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        let trust = settings.client_authentication.trust().cloned();
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), trust })
     }
 
     /// The server's side of a handshake, for what is spoken inside is not HTTP.
@@ -134,7 +150,7 @@ impl ServerTls {
     /// When no handshake comes about.
     pub async fn open(&self, stream: TcpStream) -> io::Result<Stream> {
         match self.accept(stream).await? {
-            Opening::Tls(stream) => Ok(stream),
+            Opening::Tls(stream, _) => Ok(stream),
             Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_TLS)),
         }
     }
@@ -146,7 +162,8 @@ impl ServerTls {
                 return Ok(Opening::NoTls(stream));
             }
             let stream = self.acceptor.accept(stream).await?;
-            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into()))))
+            let session = TlsSession::of(stream.get_ref().1, self.trust.as_ref());
+            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into())), session))
         })
         .await?
     }
@@ -160,8 +177,8 @@ impl fmt::Debug for ServerTls {
 
 /// What a client began with.
 pub(crate) enum Opening {
-    /// TLS, which is open now.
-    Tls(Stream),
+    /// TLS, which is open now, and what it came to.
+    Tls(Stream, TlsSession),
     /// Something else, none of which has been read.
     NoTls(TcpStream),
 }

@@ -3,7 +3,9 @@
 
 mod balancing;
 mod broken;
+mod client_certificates;
 mod downgrade;
+mod header_modification;
 mod http2_targets;
 mod limits;
 mod network;
@@ -11,6 +13,7 @@ mod plans;
 mod requests;
 mod secure_targets;
 mod tls;
+mod tls_client;
 mod trailers;
 mod websocket;
 mod world;

@@ -22,7 +22,7 @@ fn identity(name: &str) -> (Identity, String) {
 /// A server inside TLS that tells who asks it, and in what.
 fn start(identity: Identity) -> (SocketAddr, Drain) {
     let handler = async |request: Request| {
-        let (peer, is_tls) = (request.connection.peer, request.connection.is_tls);
+        let (peer, is_tls) = (request.connection.peer, request.connection.is_tls());
         let text = format!("{peer} {:?} {is_tls}", request.version);
         Response::with_body(StatusCode::OK, "text/plain", text)
     };

@@ -92,7 +92,7 @@ pub(crate) fn request(method: &str, path: &str, fields: &[(String, String)], bod
         version: Version::HTTP_11,
         fields: request_fields,
         body: Body::from(body.to_vec()),
-        connection: Connection { peer: address, local: address, is_tls: false },
+        connection: Connection { peer: address, local: address, tls: None },
     }
 }
 

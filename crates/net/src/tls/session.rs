@@ -1,0 +1,93 @@
+//! What a handshake came to: what is spoken, and with whom.
+
+use std::sync::Arc;
+
+use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConnection};
+
+use super::ClientCertificate;
+
+/// What the handshake of a client's connection came to.
+#[derive(Debug)]
+pub struct TlsSession {
+    version: Option<ProtocolVersion>,
+    cipher_suite: Option<CipherSuite>,
+    group: Option<NamedGroup>,
+    server_name: Option<Box<str>>,
+    client_certificate: Option<ClientCertificate>,
+    verified_by: Option<Arc<str>>,
+}
+
+// === impl TlsSession ===
+
+impl TlsSession {
+    pub(super) fn of(connection: &ServerConnection, verified_by: Option<&Arc<str>>) -> Self {
+        Self {
+            version: connection.protocol_version(),
+            cipher_suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
+            group: connection.negotiated_key_exchange_group().map(|group| group.name()),
+            server_name: connection.server_name().map(Into::into),
+            client_certificate: connection.peer_certificates().and_then(ClientCertificate::new),
+            verified_by: verified_by.cloned(),
+        }
+    }
+
+    /// For example `TLSv1.3`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        match self.version {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "TLSv1.3",
+        }
+    }
+
+    /// The cipher suite by its name in OpenSSL, for example `ECDHE-RSA-AES128-GCM-SHA256`.
+    #[must_use]
+    pub fn cipher_suite(&self) -> &'static str {
+        match self.cipher_suite {
+            Some(CipherSuite::TLS13_AES_128_GCM_SHA256) => "TLS_AES_128_GCM_SHA256",
+            Some(CipherSuite::TLS13_AES_256_GCM_SHA384) => "TLS_AES_256_GCM_SHA384",
+            Some(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256) => "TLS_CHACHA20_POLY1305_SHA256",
+            Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256) => "ECDHE-ECDSA-AES128-GCM-SHA256",
+            Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384) => "ECDHE-ECDSA-AES256-GCM-SHA384",
+            Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256) => {
+                "ECDHE-ECDSA-CHACHA20-POLY1305"
+            }
+            Some(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256) => "ECDHE-RSA-AES128-GCM-SHA256",
+            Some(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) => "ECDHE-RSA-AES256-GCM-SHA384",
+            Some(CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256) => "ECDHE-RSA-CHACHA20-POLY1305",
+            _ => "-",
+        }
+    }
+
+    /// The group of the key exchange by its name in IANA's registry, for example `X25519MLKEM768`.
+    #[must_use]
+    pub fn key_exchange(&self) -> &'static str {
+        match self.group {
+            Some(NamedGroup::secp256r1) => "secp256r1",
+            Some(NamedGroup::secp384r1) => "secp384r1",
+            Some(NamedGroup::secp521r1) => "secp521r1",
+            Some(NamedGroup::X25519) => "x25519",
+            Some(NamedGroup::secp256r1MLKEM768) => "SecP256r1MLKEM768",
+            Some(NamedGroup::X25519MLKEM768) => "X25519MLKEM768",
+            _ => "-",
+        }
+    }
+
+    /// The name that the client asked for, in lower case.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The name of the [`ClientTrust`](super::ClientTrust) that vouched for the client, where one had to.
+    #[must_use]
+    pub fn verified_by(&self) -> Option<&str> {
+        self.verified_by.as_deref()
+    }
+
+    /// What the client showed, where it was asked for a certificate and has one.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.client_certificate.as_ref()
+    }
+}
