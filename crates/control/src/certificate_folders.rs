@@ -76,6 +76,7 @@ impl CertificateFolders {
             for (name, pair) in next.pairs {
                 found.pairs.entry(name).or_insert(pair);
             }
+            found.trust_stores.extend(next.trust_stores);
             found.broken.extend(next.broken);
             found.findings.extend(next.findings);
         }

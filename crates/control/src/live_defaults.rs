@@ -27,7 +27,9 @@ impl LiveDefaults {
     pub fn now(&self) -> Defaults {
         let mut defaults = self.fixed.clone();
         if let Some(kept) = &self.kept {
-            defaults.kept = Some(kept.borrow().pairs.values().map(|pair| pair.kept.clone()).collect());
+            let kept = kept.borrow();
+            defaults.kept_trust_stores.clone_from(&kept.trust_stores);
+            defaults.kept = Some(kept.pairs.values().map(|pair| pair.kept.clone()).collect());
         }
         defaults
     }

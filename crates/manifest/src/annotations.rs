@@ -12,6 +12,7 @@ mod frontend_nlb;
 mod health_check;
 mod ingress_listener;
 mod ingress_load_balancer;
+mod mutual_authentication;
 mod ours;
 mod service_health_check;
 mod service_listener;

@@ -10,7 +10,8 @@ use plan::KeyPair;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use pem::{Block, blocks};
+use pem::Block;
+pub(crate) use pem::{blocks, written};
 
 /// A certificate that can be shown. It holds a private key, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub fn read_pair(certificate: &str, key: &str) -> Result<ReadPair, Fault> {
             is_mended: false,
         });
     }
-    let certificate = order.iter().map(|index| pem::written("CERTIFICATE", &chain[*index].der)).collect();
+    let certificate = order.iter().map(|index| written("CERTIFICATE", &chain[*index].der)).collect();
     Ok(ReadPair { pair: KeyPair { certificate, key: key_pem }, facts, notes })
 }
 
@@ -262,7 +263,7 @@ fn key_of(text: &str) -> Result<(u32, String, rcgen::KeyPair), Fault> {
         let problem = "has an encrypted key, and nobody is there to type its passphrase";
         return Err(fault(Part::Key, block.line, problem, DECRYPT));
     }
-    let written = pem::written(block.label, &block.der);
+    let written = written(block.label, &block.der);
     let key = rcgen::KeyPair::from_pem(&written).map_err(|_| {
         let problem = "has a key that is damaged, or of a kind that is not spoken here";
         fault(Part::Key, block.line, problem, "RSA from 2048 bits, ECDSA P-256, P-384 or Ed25519 are")

@@ -8,6 +8,8 @@
 //! arn:aws:acm:eu-west-1:111122223333:certificate/4e5f6071: web.pem
 //! ```
 //!
+//! `ID.pem` with certificates of authorities alone is a trust store, and `ID.crl` beside it has what they revoked.
+//!
 //! Nothing here opens a file: whoever does says what is in them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use crate::certificate::{CertificateFacts, Fault, Part, is_trust_store, read_pair};
 use crate::read::parse_yaml;
+use crate::trust_store::{KeptTrustStore, read_trust_store};
 use crate::{Finding, Location, Severity, codes, text_of};
 
 /// A certificate that is kept on this machine, without its key.
@@ -45,6 +48,8 @@ pub struct KeptPair {
 pub struct CertificateFolder {
     /// The certificates that can be shown, by name.
     pub pairs: BTreeMap<String, KeptPair>,
+    /// Whom listeners may believe that they vouch for clients.
+    pub trust_stores: Vec<KeptTrustStore>,
     /// What is wrong with the others, in a sentence each.
     pub broken: BTreeMap<String, String>,
     /// Everything that there is to say.
@@ -73,7 +78,7 @@ struct Files {
 /// What a folder has, of files with these names.
 #[must_use]
 pub fn read_folder(folder: &str, names: &[String], read: ReadFile<'_>) -> CertificateFolder {
-    let mut reader = Reader { folder, read, found: CertificateFolder::default() };
+    let mut reader = Reader { folder, names, read, found: CertificateFolder::default() };
     let mut all = reader.mapped(names);
     let mapped: BTreeSet<&String> = all.iter().flat_map(|files| [&files.certificate, &files.key]).collect();
     let rest: Vec<&String> = names.iter().filter(|name| !mapped.contains(name)).collect();
@@ -98,6 +103,16 @@ fn is_name_of(name: &str, arn: &str) -> bool {
     arn == name || arn.rsplit_once('/').is_some_and(|(_, id)| arn.starts_with("arn:") && id == name)
 }
 
+// === impl KeptTrustStore ===
+
+impl KeptTrustStore {
+    /// Whether an ARN, or a name, is that of this trust store.
+    #[must_use]
+    pub fn is_named(&self, arn: &str) -> bool {
+        is_name_of(&self.name, arn)
+    }
+}
+
 // === impl CertificateFolder ===
 
 impl CertificateFolder {
@@ -117,6 +132,7 @@ impl CertificateFolder {
 
 struct Reader<'a> {
     folder: &'a str,
+    names: &'a [String],
     read: ReadFile<'a>,
     found: CertificateFolder,
 }
@@ -234,7 +250,7 @@ impl Reader<'_> {
         };
         // Whom a listener believes is kept in the same folders.
         if files.certificate == files.key && is_trust_store(&certificate) {
-            return;
+            return self.add_trust_store(files, &certificate);
         }
         match read_pair(&certificate, &key) {
             Err(fault) => {
@@ -253,6 +269,23 @@ impl Reader<'_> {
                 let kept = KeptCertificate { name: files.name.clone(), facts: read.facts, file };
                 self.found.pairs.insert(files.name.clone(), KeptPair { kept, pair: read.pair });
             }
+        }
+    }
+
+    fn add_trust_store(&mut self, files: &Files, authorities: &str) {
+        let file = &files.certificate;
+        let list = format!("{}.crl", file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem));
+        let revocations = match self.names.contains(&list) {
+            false => Ok(String::new()),
+            true => (self.read)(&list).and_then(|bytes| text_of(bytes).map_err(|_| "is no text".to_owned())),
+        };
+        let contents = revocations.and_then(|lists| read_trust_store(&files.name, authorities, &lists));
+        match contents {
+            Ok(contents) => {
+                self.found.trust_stores.push(KeptTrustStore { name: files.name.clone(), contents });
+            }
+            // Without its list it would let in whom that keeps out.
+            Err(why) => self.say(&list, 1, format!("trust store `{file}` with `{list}` {why}"), LIST),
         }
     }
 
@@ -279,6 +312,7 @@ impl Reader<'_> {
     }
 }
 
+const LIST: &str = "openssl crl -inform der -in FILE -out ID.crl";
 const KEY: &str = "put the key there in PEM form, without a passphrase";
 
 // === impl Files ===

@@ -22,6 +22,7 @@ mod secret_certificates;
 pub(crate) mod serving_options;
 mod target_group;
 mod trust;
+mod trust_stores;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +110,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
             let mut own = Vec::new();
             gateway::add_tls(&mut here, &routes, &world);
             own_certificates::replace(&mut here, &world, &mut own);
+            trust_stores::fill(&mut here, &world, &mut own);
             let asks_in_vain = |object: &ObjectRef| refused.contains(object);
             let is_refused = own.iter().any(Finding::is_error)
                 || here.sources.iter().any(asks_in_vain)

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use plan::{Scheme, Tags, TargetType};
 
 use crate::certificate_folder::KeptCertificate;
+use crate::trust_store::KeptTrustStore;
 use crate::{Finding, Severity};
 
 /// The domain of InferenceServices when no `config-domain` names one.
@@ -42,12 +43,13 @@ pub struct Defaults {
     pub certificates: Option<Vec<KnownCertificate>>,
     /// Certificates that are kept on this machine, with their keys; `None` when nobody named a folder of them.
     pub kept: Option<Vec<KeptCertificate>>,
+    /// Trust stores that are kept on this machine.
+    pub kept_trust_stores: Vec<KeptTrustStore>,
     /// The region of AWS that is meant, when somebody says so.
     pub region: Option<String>,
     /// Known web ACLs; `None` when nobody says which there are.
     pub web_acls: Option<Vec<Named>>,
-    /// Known trust stores; `None` when nobody says which there are. Read, and of no use while client certificates are not
-    /// checked.
+    /// Known trust stores; `None` when nobody says which there are.
     pub trust_stores: Option<Vec<Named>>,
     /// Known target groups that no manifest makes; `None` when nobody says which there are.
     pub target_groups: Option<Vec<Named>>,
@@ -151,6 +153,7 @@ impl Default for Defaults {
             feature_gates: BTreeMap::new(),
             certificates: None,
             kept: None,
+            kept_trust_stores: Vec::new(),
             region: None,
             web_acls: None,
             trust_stores: None,

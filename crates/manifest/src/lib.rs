@@ -38,6 +38,7 @@ mod plan_json;
 mod read;
 mod starred;
 mod storage;
+mod trust_store;
 mod unmet;
 mod wire;
 mod workload;

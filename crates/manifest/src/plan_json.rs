@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Attributes, LoadBalancer, ObjectRef, Tags};
+use plan::{Attributes, ClientAuthentication, LoadBalancer, ObjectRef, Tags};
 use serde::Serialize;
 
 use crate::{Compiled, Finding, finding};
@@ -98,8 +98,7 @@ struct ListenerJson<'a> {
     certificates: Vec<CertificateJson<'a>>,
     ssl_policy: Option<&'a str>,
     alpn_policy: Vec<&'a str>,
-    /// Client certificates are not compiled.
-    mutual_authentication: Option<()>,
+    mutual_authentication: Option<MutualAuthenticationJson<'a>>,
     source_ranges: Option<SourceRangesJson<'a>>,
     attributes: BTreeMap<&'a str, &'a str>,
     explicit_attributes: Vec<&'a str>,
@@ -113,6 +112,15 @@ struct CertificateJson<'a> {
     certificate_arn: &'a str,
     default: bool,
     source: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MutualAuthenticationJson<'a> {
+    mode: &'static str,
+    trust_store_arn: Option<&'a str>,
+    ignore_client_certificate_expiry: Option<bool>,
+    advertise_trust_store_ca_names: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -171,6 +179,17 @@ fn resolved(attributes: &Attributes) -> BTreeMap<&str, &str> {
     attributes.resolved().collect()
 }
 
+fn mutual_authentication(clients: &ClientAuthentication) -> MutualAuthenticationJson<'_> {
+    let verification = clients.verification();
+    let advertises = verification.and_then(|verification| verification.advertises_authorities);
+    MutualAuthenticationJson {
+        mode: clients.mode(),
+        trust_store_arn: verification.map(|verification| verification.trust_store.as_str()),
+        ignore_client_certificate_expiry: verification.map(|verification| verification.ignores_expiry),
+        advertise_trust_store_ca_names: advertises.map(|on| if on { "on" } else { "off" }),
+    }
+}
+
 fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<'_>> {
     load_balancer.listeners.iter().map(|listener| ListenerJson {
         load_balancer: &load_balancer.id,
@@ -188,7 +207,7 @@ fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<
             .collect(),
         ssl_policy: listener.ssl_policy.as_deref(),
         alpn_policy: listener.alpn_policy.as_deref().into_iter().collect(),
-        mutual_authentication: None,
+        mutual_authentication: listener.client_authentication.as_ref().map(mutual_authentication),
         source_ranges: listener.source_ranges.as_ref().map(|ranges| SourceRangesJson {
             cidrs: ranges.cidrs.iter().map(ToString::to_string).collect(),
             prefix_lists: &ranges.prefix_lists,

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use plan::Protocol;
-use serde::Deserialize;
 
+use super::mutual_authentication::mutual_authentication;
 use super::values::{boolean, json, list, port, string_map};
 use super::{Annotation, Apply, Input, On, Problem};
-use crate::codes;
 
 pub(super) const ANNOTATIONS: &[Annotation] = &[
     Annotation {
@@ -70,9 +69,13 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
     Annotation {
         key: "mutual-authentication",
         on: On::Ingress,
-        example: r#"[{"port":443,"mode":"off"}]"#,
-        doc: "Client certificates of the HTTPS listeners.",
-        apply: Apply::Refused(mutual_authentication),
+        example: r#"[{"port":443,"mode":"verify","trustStore":"clients"}]"#,
+        doc: "Client certificates of the HTTPS listeners. A trust store is a Secret or ConfigMap with `ca.crt`, or lies in a \
+              folder of --certificates.",
+        apply: Apply::Ingress(|settings, input| {
+            settings.client_authentication = mutual_authentication(input)?;
+            Ok(())
+        }),
     },
     Annotation {
         key: "listener-attributes.<Protocol>-<Port>",
@@ -129,51 +132,4 @@ pub(super) fn certificate_arns(text: &str) -> Result<Vec<String>, Problem> {
         Some(wrong) => Err(format!("`{wrong}` is not an ARN").into()),
         None => Ok(arns),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct MutualAuthentication {
-    port: u16,
-    mode: String,
-    trust_store: Option<String>,
-    ignore_client_certificate_expiry: Option<bool>,
-    advertise_trust_store_ca_names: Option<String>,
-}
-
-/// Nothing checks client certificates here yet: `off` is what happens anyway, the rest must not be left out silently.
-fn mutual_authentication(input: &mut Input<'_>) -> Result<(), Problem> {
-    let invalid = |message: String| Problem::new(&codes::MUTUAL_AUTHENTICATION_INVALID, message);
-    let ports: Vec<MutualAuthentication> = json(input).map_err(|problem| invalid(problem.message))?;
-    for setting in ports {
-        let is_verify = setting.mode == "verify";
-        let has_details = setting.ignore_client_certificate_expiry.is_some()
-            || setting.advertise_trust_store_ca_names.is_some();
-        if !is_verify && (setting.trust_store.is_some() || has_details) {
-            return Err(invalid(format!(
-                "port {}: only mode `verify` takes a trust store and its settings",
-                setting.port
-            )));
-        }
-        match setting.mode.as_str() {
-            "off" => {}
-            "passthrough" => {
-                let message =
-                    format!("port {}: client certificates are not asked for in this build", setting.port);
-                input.warnings.push(Problem::new(&codes::ANNOTATION_NO_EFFECT, message));
-            }
-            "verify" if setting.trust_store.is_none() => {
-                return Err(invalid(format!("port {}: mode `verify` needs a `trustStore`", setting.port)));
-            }
-            "verify" => {
-                let message = format!(
-                    "port {}: client certificates are not checked in this build, and serving without would let everybody in",
-                    setting.port
-                );
-                return Err(Problem::new(&codes::ANNOTATION_UNSUPPORTED, message));
-            }
-            other => return Err(invalid(format!("mode `{other}` is not off, passthrough or verify"))),
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use plan::{Condition, IpAddressType, Protocol, ProtocolVersion, Scheme, Tags, TargetType};
+use plan::{
+    ClientAuthentication, Condition, IpAddressType, Protocol, ProtocolVersion, Scheme, Tags, TargetType,
+};
 
 use super::actions::ActionDraft;
 
@@ -33,6 +35,7 @@ pub(crate) struct IngressSettings {
     pub(crate) certificates: Vec<String>,
     pub(crate) issue_certificate: bool,
     pub(crate) ssl_policy: Option<String>,
+    pub(crate) client_authentication: BTreeMap<u16, ClientAuthentication>,
     pub(crate) listener_attributes: BTreeMap<(u16, Protocol), Map>,
     pub(crate) regex_paths: bool,
     pub(crate) actions: BTreeMap<String, ActionDraft>,

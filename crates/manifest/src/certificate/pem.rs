@@ -6,18 +6,18 @@ use base64::prelude::BASE64_STANDARD;
 use super::{Fault, Part, TEXT_LIMIT, WHOLE};
 
 /// One block.
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     /// For example `CERTIFICATE`.
-    pub(super) label: &'a str,
+    pub(crate) label: &'a str,
     /// Where it begins, from 1.
-    pub(super) line: u32,
-    pub(super) der: Vec<u8>,
+    pub(crate) line: u32,
+    pub(crate) der: Vec<u8>,
     /// By a field before the base64 (RFC 1421 §4.6.1.1).
     pub(super) is_encrypted: bool,
 }
 
 /// Why a text cannot be read.
-pub(super) struct Broken {
+pub(crate) struct Broken {
     line: u32,
     problem: String,
     fix: &'static str,
@@ -27,13 +27,18 @@ impl Broken {
     pub(super) fn fault(self, part: Part) -> Fault {
         Fault { part, line: self.line, problem: self.problem, fix: self.fix, is_mended: false }
     }
+
+    /// The same, with its line.
+    pub(crate) fn in_words(self) -> String {
+        format!("{} (line {})", self.problem, self.line)
+    }
 }
 
 /// The most blocks that are read of a text.
 const BLOCKS: usize = 64;
 
 /// All blocks of a text. What stands between them is passed over.
-pub(super) fn blocks(text: &str) -> Result<Vec<Block<'_>>, Broken> {
+pub(crate) fn blocks(text: &str) -> Result<Vec<Block<'_>>, Broken> {
     let broken = |line, problem: String, fix| Err(Broken { line, problem, fix });
     if text.len() > TEXT_LIMIT {
         return broken(1, format!("is longer than {TEXT_LIMIT} bytes"), WHOLE);
@@ -82,7 +87,7 @@ pub(super) fn blocks(text: &str) -> Result<Vec<Block<'_>>, Broken> {
 }
 
 /// One block, as text.
-pub(super) fn written(label: &str, der: &[u8]) -> String {
+pub(crate) fn written(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     let encoded = BASE64_STANDARD.encode(der);
     let mut rest = encoded.as_str();

@@ -88,6 +88,7 @@ table! {
     SSL_REDIRECT_PORT = Error "ssl-redirect-port": "A redirect to a port that is not an HTTPS listener.";
     TARGET_GROUP_UNKNOWN = Error "target-group-unknown": "A target group that the environment does not know.";
     TARGET_TYPE_UNSUPPORTED = Error "target-type-unsupported": "A target type that does not go with the Service or the environment.";
+    TRUST_STORE_UNKNOWN = Error "trust-store-unknown": "A trust store that the environment does not know, that is not on this machine, or that has nobody in it to trust.";
     WEB_ACL_UNKNOWN = Error "web-acl-unknown": "A web ACL that the environment does not know.";
     WORKLOAD_INVALID = Error "workload-invalid": "A workload that cannot be run as it is written.";
 

@@ -319,14 +319,6 @@ pub(super) const ROWS: &[Unmet] = &[
          says",
         RANGES,
     ),
-    protects(
-        INGRESS,
-        Place::Annotation("alb.ingress.kubernetes.io/mutual-authentication", |_, text| {
-            text.contains("passthrough")
-        }),
-        "client certificates are not asked for in this build",
-        "have the model's own server ask for a secret",
-    ),
     protects(CLASS, Place::Field("spec.wafv2AclArn", is_said), NO_ACL, OWN_FILTER),
     protects(CLASS, Place::Field("spec.wafv2AclName", is_said), NO_ACL, OWN_FILTER),
     nginx("nginx.ingress.kubernetes.io/auth-type"),
@@ -340,14 +332,6 @@ pub(super) const ROWS: &[Unmet] = &[
         Place::Annotation("alb.ingress.kubernetes.io/load-balancer-attributes", protects_from_deletion),
         "nothing keeps the load balancer from being deleted",
         "keep the manifest, and the backups of the state folder",
-    ),
-    lacks(
-        INGRESS,
-        Place::Annotation("alb.ingress.kubernetes.io/listener-attributes.", |_, text| {
-            text.contains("routing.http.response.")
-        }),
-        "answers go out as targets send them: no field is added to them or taken out",
-        "have the targets send these fields",
     ),
     lacks(
         INGRESS,

@@ -112,10 +112,6 @@ const ASKING: &[(&str, &str)] = &[
     ("alb.ingress.kubernetes.io/shield-advanced-protection: 'true'", "Ingress"),
     ("alb.ingress.kubernetes.io/security-groups: sg-1", "Ingress"),
     (
-        "alb.ingress.kubernetes.io/mutual-authentication: '[{\"port\": 443, \"mode\": \"passthrough\"}]'",
-        "Ingress",
-    ),
-    (
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {wafv2AclArn: arn:a}",
         "spec.wafv2AclArn",
     ),
@@ -130,10 +126,6 @@ const ASKING: &[(&str, &str)] = &[
     ("nginx.ingress.kubernetes.io/limit-rps: '5'", "Ingress"),
     ("nginx.ingress.kubernetes.io/enable-modsecurity: 'true'", "Ingress"),
     ("alb.ingress.kubernetes.io/load-balancer-attributes: deletion_protection.enabled=true", "Ingress"),
-    (
-        "alb.ingress.kubernetes.io/listener-attributes.HTTP-80: routing.http.response.x_frame_options.header_value=DENY",
-        "Ingress",
-    ),
     ("alb.ingress.kubernetes.io/transforms.a: '[{\"type\":\"url-rewrite\"}]'", "Ingress"),
     (
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {ipAddressType: dualstack}",
