@@ -34,7 +34,7 @@ impl Default for Settings {
             strict_content_type: false,
             lenient_column_names: false,
             compute_threads: n_cores,
-            compute_queue: 64 * n_cores,
+            compute_queue: 1024,
             batching: None,
             cache_bytes_per_core: 0,
         }

@@ -21,6 +21,7 @@ mod rows;
 mod secrets;
 mod serve;
 mod stories;
+mod swaps;
 mod three_am;
 
 use std::path::PathBuf;
