@@ -115,8 +115,8 @@ fn http_2_inside_tls_is_agreed_on() {
         let balancer = load_balancer(LoadBalancerKind::Application, vec![group]);
         let world = World::start(plan_of(&balancer)).await;
         assert_eq!(world.state_of(address), Some("healthy"));
-        let client = crate::http2_targets::connect(balancer.listeners[0].addresses[0]).await;
-        let answer = crate::http2_targets::get(&client, "/").await.unwrap();
+        let client = crate::http2::connect(balancer.listeners[0].addresses[0]).await;
+        let answer = crate::http2::get(&client, "/").await.unwrap();
         assert!(answer.text.ends_with("HTTP/2.0 true"), "{}", answer.text);
     });
 }

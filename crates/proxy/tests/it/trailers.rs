@@ -7,7 +7,7 @@ use plan::{LoadBalancerKind, Replay};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::http2_targets::connect;
+use crate::http2::connect;
 use crate::world::{World, free_address, group, load_balancer, plan_of, run};
 
 /// A target of HTTP/1.1 that says what stood behind the request's body, and says something behind its own.
