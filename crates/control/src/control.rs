@@ -252,7 +252,9 @@ impl<C: Cluster> Control<C> {
             placement::place(plan, self.settings.binding, |id| cluster.load_balancer_address(id, &is_in_use));
         let folder = self.settings.defaults.kept();
         let mut resolved = self.keyring.resolve(&plan, objects, &folder, Timestamp::now());
-        resolved.keys.by_name.extend(self.challenges.borrow_and_update().keys());
+        let challenges = Arc::clone(&self.challenges.borrow_and_update());
+        resolved.keys.by_name.extend(challenges.keys());
+        resolved.problems.extend(challenges.problems(&plan));
         self.keys.send_if_modified(|current| {
             let is_changed = **current != resolved.keys;
             if is_changed {

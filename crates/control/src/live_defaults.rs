@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use manifest::{CertificateFolder, Defaults};
 use tokio::sync::watch;
 
@@ -29,7 +30,7 @@ impl LiveDefaults {
         if let Some(kept) = &self.kept {
             let kept = kept.borrow();
             defaults.kept_trust_stores.clone_from(&kept.trust_stores);
-            defaults.kept = Some(kept.pairs.values().map(|pair| pair.kept.clone()).collect());
+            defaults.kept = Some(kept.kept(Timestamp::now()));
         }
         defaults
     }

@@ -114,8 +114,11 @@ impl Acme {
                 }
                 let host = &wanted.host;
                 let obtained = tokio::time::timeout(PATIENCE, self.obtain(&wanted)).await;
-                self.withdraw(host);
-                match obtained.map_err(anyhow::Error::from).flatten() {
+                let obtained = obtained.map_err(anyhow::Error::from).flatten();
+                let problem =
+                    obtained.as_ref().err().map(|error| format!("no certificate for {host}: {error:#}"));
+                self.withdraw(host, problem);
+                match obtained {
                     Ok(()) => {
                         info!(%host, "there is a new certificate");
                         attempts.succeeded(host);
@@ -170,13 +173,13 @@ impl Acme {
         self.plan.borrow().load_balancer(id).cloned()
     }
 
-    fn withdraw(&self, host: &str) {
-        self.challenges.send_if_modified(|challenges| {
-            let is_there = challenges.answers.contains_key(host);
-            if is_there {
-                Arc::make_mut(challenges).answers.remove(host);
-            }
-            is_there
+    /// Takes the answer for a host back, and leaves what there is to say of it.
+    fn withdraw(&self, host: &str, problem: Option<String>) {
+        self.challenges.send_modify(|challenges| {
+            let challenges = Arc::make_mut(challenges);
+            challenges.answers.remove(host);
+            challenges.problems.remove(host);
+            challenges.problems.extend(problem.map(|problem| (host.to_owned(), problem)));
         });
     }
 }

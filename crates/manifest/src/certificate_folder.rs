@@ -12,9 +12,11 @@
 //!
 //! Nothing here opens a file: whoever does says what is in them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use jiff::Timestamp;
 use plan::KeyPair;
 use serde_json::Value;
 
@@ -120,6 +122,18 @@ impl CertificateFolder {
     #[must_use]
     pub fn pair(&self, arn: &str) -> Option<&KeptPair> {
         self.pairs.get(arn).or_else(|| self.pairs.values().find(|pair| pair.kept.is_named(arn)))
+    }
+
+    /// Its certificates without their keys. Those that hold come first, and of them those that do so for longer: one that was
+    /// renewed under another name is shown in place of the one before.
+    #[must_use]
+    pub fn kept(&self, now: Timestamp) -> Vec<KeptCertificate> {
+        let mut all: Vec<KeptCertificate> = self.pairs.values().map(|pair| pair.kept.clone()).collect();
+        all.sort_by_key(|kept| {
+            let holds = kept.facts.holds(now).is_good();
+            (Reverse(holds), Reverse(kept.facts.until), kept.name.clone())
+        });
+        all
     }
 
     /// What is wrong with the files of an ARN.

@@ -51,7 +51,7 @@ pub struct Compiled {
     pub children: Vec<Object>,
     /// How each InferenceService is reached.
     pub routes: Vec<Route>,
-    /// The certificates that are kept on this machine, whether anybody is shown them or not.
+    /// The certificates in Secrets, and those of folders that somebody is shown.
     pub certificates: Vec<PlacedCertificate>,
     /// What is wrong, and what has no effect, in order.
     pub findings: Vec<Finding>,
@@ -124,7 +124,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     }
     findings.extend(lints::all(&world, &plan_on_aws));
     findings_here.extend(lints::here(&world));
-    let certificates = secret_certificates::check(&world, &mut findings_here);
+    let certificates = secret_certificates::check(&world, &plan, &mut findings_here);
     findings_here.extend(kinds::validation::doubts(objects));
     finding::sort(&mut findings);
     finding::sort(&mut findings_here);

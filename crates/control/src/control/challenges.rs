@@ -10,6 +10,7 @@ use plan::{
     Rule, Tags, Values,
 };
 
+use super::placement::Problem;
 use crate::authority::AuthorityError;
 
 /// Answers that wait to be asked for, by host. It holds keys, so it has no `Debug`.
@@ -17,6 +18,8 @@ use crate::authority::AuthorityError;
 pub struct Challenges {
     /// What is answered for each host.
     pub answers: BTreeMap<String, ChallengeAnswer>,
+    /// Why there is no certificate for a host, in a sentence each.
+    pub problems: BTreeMap<String, String>,
 }
 
 /// One answer.
@@ -59,6 +62,15 @@ impl Challenges {
                 }
             }
         }
+    }
+
+    /// The problems, each with the load balancers that would show the certificate.
+    pub(super) fn problems(&self, plan: &Plan) -> Vec<Problem> {
+        let of_host = |(host, problem): (&String, &String)| {
+            let balancers = plan.load_balancers.iter().filter(|balancer| is_for(balancer, host));
+            balancers.map(|balancer| (balancer.id.clone(), problem.clone())).collect::<Vec<_>>()
+        };
+        self.problems.iter().flat_map(of_host).collect()
     }
 
     /// The certificates among the answers, by name.
@@ -131,7 +143,8 @@ mod tests {
 
     fn answered(host: &str, answer: ChallengeAnswer) -> Plan {
         let mut plan = plan();
-        Challenges { answers: [(host.to_owned(), answer)].into() }.answer_in(&mut plan);
+        Challenges { answers: [(host.to_owned(), answer)].into(), ..Challenges::default() }
+            .answer_in(&mut plan);
         plan
     }
 

@@ -68,7 +68,8 @@ impl Environment {
         defaults.strict_aws = self.strict_aws;
         if self.certificates.is_named() {
             let kept = self.certificates.open(globals)?.known();
-            defaults.kept = Some(kept.pairs.values().map(|pair| pair.kept.clone()).collect());
+            defaults.kept = Some(kept.kept(Timestamp::now()));
+            defaults.kept_trust_stores.clone_from(&kept.trust_stores);
             findings.extend(kept.findings.iter().cloned());
         }
         Ok((kept_certificates::with_region(defaults), findings))

@@ -154,3 +154,22 @@ fn acc_s0_43_acc_s2_47_an_authority_is_asked_and_asked_again_before_a_certificat
     };
     assert_eq!(accounts(), 1);
 }
+
+#[test]
+fn an_authority_that_does_not_answer_is_told_and_costs_nothing_else() {
+    let manifests = folder(&[("a.yaml", &ingress("web", "a.example.com", &[], ""))]);
+    let path = manifests.path().display().to_string();
+    let url = format!("https://localhost:{}/dir", free_address().port());
+    let platform = Platform::start(FOREBAY, &[&path, "--acme-directory", &url]);
+    wait_until("the local authority stands in", || {
+        shown(platform.endpoint("web").0, "a.example.com").is_ok()
+    });
+    let events = ["get", "events", "-o", "jsonpath={range .items[*]}{.reason} {.message}{\"\\n\"}{end}"];
+    platform.wait_for("it is told", &events, |events| {
+        events.lines().any(|line| line.starts_with("CertificateProblem no certificate for a.example.com: "))
+    });
+    let refused = platform.run(&["up", "--acme-directory", "http://example.com/dir"]);
+    assert!(!refused.status.success());
+    let refused = testkit::run(FOREBAY, &["up", "--acme-email", "a@example.com"]);
+    assert_eq!(refused.status.code(), Some(2));
+}

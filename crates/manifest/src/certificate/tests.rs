@@ -34,6 +34,14 @@ pub(crate) fn simple(name: &str) -> Made {
     })
 }
 
+/// The same from 2026-07-01 for some years.
+pub(crate) fn until_2030(name: &str) -> Made {
+    made(&[name], None, |parameters| {
+        parameters.not_before = rcgen::date_time_ymd(2026, 7, 1);
+        parameters.not_after = rcgen::date_time_ymd(2030, 1, 1);
+    })
+}
+
 fn authority(name: &str, by: Option<&Made>) -> Made {
     made(&[name], by, |parameters| parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained))
 }

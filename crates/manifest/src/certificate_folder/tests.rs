@@ -114,3 +114,18 @@ fn no_line_of_a_key_is_ever_part_of_what_is_said() {
     let rendered: String = found.findings.iter().map(|finding| crate::render(finding, false)).collect();
     assert!(!rendered.contains("MI!") && rendered.contains("/certs/a.key:2:1"), "{rendered}");
 }
+
+#[test]
+fn of_two_for_one_host_the_one_that_holds_for_longer_comes_first() {
+    let old = simple("a.example");
+    let (old_text, new) = (both(&old), crate::certificate::tests::until_2030("a.example"));
+    let new_text = both(&new);
+    let found = found(&[("a-old.pem", &old_text), ("b-new.pem", &new_text)]);
+    let names = |now: &str| {
+        let kept = found.kept(now.parse().unwrap()).into_iter();
+        kept.map(|kept| kept.name).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("2026-06-01T00:00:00Z"), "a-old b-new", "one of them does not hold yet");
+    assert_eq!(names("2026-12-01T00:00:00Z"), "b-new a-old");
+    assert_eq!(names("2028-01-01T00:00:00Z"), "b-new a-old");
+}

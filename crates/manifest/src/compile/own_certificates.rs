@@ -229,8 +229,8 @@ mod tests {
     use crate::certificate::tests::simple;
     use crate::{Compiled, Defaults, Objects, compile, read};
 
-    fn compiled(annotations: &str, spec: &str, more: &str) -> Compiled {
-        let manifests = format!(
+    fn manifests(annotations: &str, spec: &str, more: &str) -> String {
+        format!(
             "apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
@@ -253,7 +253,11 @@ kind: Service
 metadata: {{name: api}}
 spec: {{ports: [{{port: 80}}]}}
 {more}"
-        );
+        )
+    }
+
+    fn compiled(annotations: &str, spec: &str, more: &str) -> Compiled {
+        let manifests = manifests(annotations, spec, more);
         let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
         compile(&objects, &Defaults::default())
     }
@@ -308,5 +312,34 @@ stringData: {}
         assert!(said("ELBSecurityPolicy-2016-08").contains("also has TLS 1.0 and 1.1 and ciphers with CBC"));
         assert_eq!(said("ELBSecurityPolicy-TLS13-1-3-2021-06"), "");
         assert!(said("ELBSecurityPolicy-TLS13").starts_with("there is no security policy"));
+    }
+
+    #[test]
+    fn acc_s0_40_what_a_folder_has_is_shown_by_arn_and_else_by_host() {
+        let kept = |name: &str, host: &str| {
+            let made = simple(host);
+            let facts = crate::read_facts(&made.certificate).unwrap();
+            crate::KeptCertificate { name: name.to_owned(), facts, file: format!("/c/{name}.crt") }
+        };
+        let compiled = |annotations: &str, kept: Vec<crate::KeptCertificate>| {
+            let manifests = manifests(annotations, "", "");
+            let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
+            compile(&objects, &Defaults { kept: Some(kept), ..Defaults::default() })
+        };
+        let address = "address:ingress:default/web";
+        let by_arn = compiled(ARN, vec![kept("a", "api.example.com")]);
+        let arn = "arn:aws:acm:eu-west-1:111122223333:certificate/a";
+        assert_eq!(certificates(&by_arn), [arn, address]);
+        assert!(by_arn.findings_here.iter().all(|finding| finding.code != "certificate-not-here"));
+        // Where the ARN leads nowhere, and where there is none, the host finds one.
+        let by_host = compiled(ARN, vec![kept("other", "api.example.com")]);
+        assert_eq!(certificates(&by_host), ["other", address, "local:*.example.org"]);
+        let without_arn = compiled("", vec![kept("one", "api.example.com"), kept("two", "api.example.com")]);
+        assert_eq!(certificates(&without_arn), ["one", "two", address, "local:*.example.org"]);
+        assert_eq!(without_arn.certificates.len(), 2);
+        assert!(
+            compiled("", vec![kept("x", "elsewhere.example")]).certificates.is_empty(),
+            "nobody is shown it"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Certificates in Secrets: what is wrong with them, and with the hosts that they are shown to.
 
-use plan::ObjectRef;
+use plan::{ObjectRef, Plan};
 
 use super::world::World;
 use crate::certificate::{CertificateFacts, covers};
@@ -25,7 +25,7 @@ pub struct PlacedCertificate {
 const TLS: &str = "kubernetes.io/tls";
 
 /// Looks at every Secret that is for a certificate, or is used for one.
-pub(super) fn check(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<PlacedCertificate> {
+pub(super) fn check(world: &World<'_>, plan: &Plan, findings: &mut Vec<Finding>) -> Vec<PlacedCertificate> {
     let mut all = Vec::new();
     let ingresses: Vec<(&Object, IngressSpec)> = world
         .objects
@@ -71,7 +71,11 @@ pub(super) fn check(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Place
     for (object, spec) in &ingresses {
         check_ingress(object, spec, world, findings);
     }
+    let listeners = plan.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
+    let shown = listeners.flat_map(|listener| &listener.certificates);
+    let shown: Vec<&str> = shown.map(|certificate| certificate.arn.as_str()).collect();
     let kept = world.defaults.kept.iter().flatten();
+    let kept = kept.filter(|kept| shown.iter().any(|arn| kept.is_named(arn)));
     all.extend(kept.map(|kept| PlacedCertificate {
         object: None,
         field: None,
