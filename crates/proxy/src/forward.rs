@@ -179,7 +179,10 @@ impl Attempt<'_> {
         }
         Some(match Box::pin(self.target.open(CONNECT_TIMEOUT)).await {
             Ok(connection) => self.ask_over(connection, body.next()?, timeout).await,
-            Err(error) => Err(Failure::NotSent(error)),
+            Err(error) => {
+                self.group.group.metrics.count_unopened(&error);
+                Err(Failure::NotSent(error))
+            }
         })
     }
 

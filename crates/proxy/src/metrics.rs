@@ -25,6 +25,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     retries: Family<GroupLabels, Counter>,
+    target_tls_failures: Family<GroupLabels, Counter>,
     response_time: Family<GroupLabels, Latency>,
     own_answers: Family<OwnAnswerLabels, Counter>,
     unfinished: Family<ReasonLabels, Counter>,
@@ -48,6 +49,7 @@ pub(crate) struct GroupMetrics {
     /// Answers of targets by the first digit of their status, from 1xx.
     answers: [Counter; 5],
     pub(crate) retries: Counter,
+    tls_failures: Counter,
     pub(crate) response_time: Latency,
 }
 
@@ -127,6 +129,12 @@ impl Default for Metrics {
             "Requests that were sent again, to another target or over another connection",
             Family::clone(&retries),
         );
+        let target_tls_failures = Family::default();
+        registry.register(
+            "target_tls_failures",
+            "Connections to targets on which TLS did not come about",
+            Family::clone(&target_tls_failures),
+        );
         registry.register_with_unit(
             "target_response",
             "Time from sending a request to the head of its response",
@@ -192,6 +200,7 @@ impl Default for Metrics {
             registry,
             requests,
             retries,
+            target_tls_failures,
             response_time,
             own_answers,
             unfinished,
@@ -247,6 +256,7 @@ impl Metrics {
         GroupMetrics {
             answers,
             retries: self.retries.get_or_create_owned(&labels),
+            tls_failures: self.target_tls_failures.get_or_create_owned(&labels),
             response_time: self.response_time.get_or_create_owned(&labels),
         }
     }
@@ -368,6 +378,13 @@ impl Drop for OpenConnection {
 }
 
 impl GroupMetrics {
+    /// Counts a connection to a target that could not be opened, where that is TLS's fault.
+    pub(crate) fn count_unopened(&self, error: &net::ConnectError) {
+        if matches!(error, net::ConnectError::Handshake { .. }) {
+            self.tls_failures.inc();
+        }
+    }
+
     /// Counts an answer of a target.
     pub(crate) fn count_answer(&self, status: net::StatusCode, after: Duration) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5);

@@ -51,13 +51,13 @@ impl WorkerTarget {
         None
     }
 
-    /// A connection where none is kept. What that takes, TLS among it, is rare and large: it has a place of its own.
+    /// A connection where none is kept.
     pub(crate) async fn open(&self, timeout: Duration) -> Result<Link, ConnectError> {
         let address = self.shared.address();
         if self.speech.is_http2() {
-            return Box::pin(self.multiplexed.get(&self.speech, address, timeout)).await.map(Link::Http2);
+            return self.multiplexed.get(&self.speech, address, timeout).await.map(Link::Http2);
         }
-        Box::pin(self.speech.open(address, timeout)).await
+        self.speech.open(address, timeout).await
     }
 
     /// Keeps a connection for the next request.

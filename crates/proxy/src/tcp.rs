@@ -62,7 +62,10 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, st
             Ok(server) => break (server, target),
             // That says nothing of the target.
             Err(error) if error.is_ours() => return debug!(peer = %connection.peer, %error, "no connection"),
-            Err(error) => debug!(%error, "a target is passed over"),
+            Err(error) => {
+                group.group.metrics.count_unopened(&error);
+                debug!(%error, "a target is passed over");
+            }
         }
         target.shared.report_unreachable();
         tried.push(target.shared.address());

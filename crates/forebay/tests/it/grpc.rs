@@ -156,3 +156,34 @@ fn calls_go_through_an_application_load_balancer_to_our_own_replicas_and_a_kille
         }
     });
 }
+
+#[test]
+fn an_inference_service_is_called_through_an_ingress() {
+    let manifest = format!(
+        "apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {{name: iris}}
+spec: {{predictor: {{minReplicas: 1, sklearn: {{storageUri: '{}'}}}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: calls
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": 80}}]'
+    alb.ingress.kubernetes.io/backend-protocol-version: GRPC
+spec: {{ingressClassName: alb, defaultBackend: {{service: {{name: iris-predictor, port: {{number: 80}}}}}}}}
+",
+        project("examples/iris/model")
+    );
+    let folder = folder(&[("iris.yaml", &manifest)]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let (address, _) = platform.endpoint("calls");
+    let runtime = net::runtime().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let connection = Http2Connection::open(address, None, PATIENCE).await.unwrap();
+        let is_ready = (vec![0, 0, 0, 0, 2, 8, 1], "0".to_owned());
+        assert_eq!(call(&connection, "ServerReady").await, is_ready);
+    });
+}

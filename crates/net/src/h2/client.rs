@@ -90,6 +90,10 @@ impl Http2Connection {
     ) -> Result<Self, ConnectError> {
         let stream = connect(address, tls, Some(HTTP2), timeout).await?;
         let is_tls = stream.is_tls();
+        if is_tls && !stream.agreed_on_http2() {
+            let problem = std::io::Error::other("the server does not agree on HTTP/2");
+            return Err(ConnectError::Handshake { address, problem });
+        }
         let (stream, meter) = Metered::of_server(stream);
         let mut builder = h2::client::Builder::new();
         builder

@@ -95,8 +95,7 @@ impl ClientTls {
         }
     }
 
-    /// The client's side of a handshake. The server has to agree on HTTP/2 where that is to be spoken, because it could be
-    /// taken for something else otherwise.
+    /// The client's side of a handshake. A server may leave open what is spoken inside, whatever it is offered.
     pub(crate) async fn open(
         &self,
         stream: TcpStream,
@@ -115,11 +114,7 @@ impl ClientTls {
         };
         let name = self.name.clone().unwrap_or(ServerName::IpAddress(address.into()));
         let stream = TlsConnector::from(config).connect(name, stream).await?;
-        let stream = Stream::Tls(Box::new(stream.into()));
-        if protocol == Some(HTTP2) && !stream.agreed_on_http2() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the server does not offer HTTP/2"));
-        }
-        Ok(stream)
+        Ok(Stream::Tls(Box::new(stream.into())))
     }
 }
 

@@ -95,6 +95,8 @@ fn a_target_that_speaks_no_tls_says_so_by_its_health_and_its_reason() {
         let client = Client::new(balancer.listeners[0].addresses[0]);
         let answer = client.get("/").await;
         assert_eq!((answer.status, answer.fields.text("x-forebay-reason")), (502, Some("target-tls")));
+        let counted = r#"forebay_target_tls_failures_total{load_balancer="lb",target_group="g"} 1"#;
+        assert!(world.metrics.encode().contains(counted), "{}", world.metrics.encode());
 
         group.health_check.protocol = Protocol::Https;
         world.change(plan_of(&plan::LoadBalancer { target_groups: vec![group], ..balancer })).await;
