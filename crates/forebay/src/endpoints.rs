@@ -31,6 +31,9 @@ pub(crate) struct Endpoint {
     /// Whether TLS is spoken at the first of the ports.
     #[serde(default)]
     pub(crate) tls: bool,
+    /// Whether only datagrams are taken at the first of the ports.
+    #[serde(default)]
+    pub(crate) udp: bool,
     /// Whether the certificate shown there is somebody's own, not one of the local authority.
     #[serde(default)]
     pub(crate) own_certificate: bool,
@@ -61,11 +64,19 @@ impl Endpoint {
 
     /// `https` where TLS is spoken.
     pub(crate) fn scheme(&self) -> &'static str {
-        if self.tls { "https" } else { "http" }
+        match (self.udp, self.tls) {
+            (true, _) => "udp",
+            (false, true) => "https",
+            (false, false) => "http",
+        }
     }
 
     fn default_port(&self) -> u16 {
-        if self.tls { 443 } else { 80 }
+        match (self.udp, self.tls) {
+            (true, _) => 0,
+            (false, true) => 443,
+            (false, false) => 80,
+        }
     }
 }
 
@@ -159,6 +170,7 @@ fn endpoint(
         address: balancer.and_then(address_of).map(|ip| ip.to_string()).unwrap_or_default(),
         ports: listeners.iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect(),
         tls: listeners.first().is_some_and(|it| it.protocol.is_tls()),
+        udp: listeners.first().is_some_and(|it| !it.protocol.carries_connections()),
         own_certificate: listeners.first().is_some_and(|it| has_own(it, world)),
         path,
         example_paths,
@@ -175,11 +187,15 @@ fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {
     balancer.listeners.iter().find_map(|listener| Some(listener.addresses.first()?.ip()))
 }
 
-/// The listeners that are placed, those with TLS first, unless those without are to be.
+/// The listeners that are placed, those with TLS first, unless those without are to be; those for datagrams alone are last.
 fn listeners(balancer: &LoadBalancer, is_plain: bool) -> Vec<&Listener> {
     let placed = balancer.listeners.iter().filter(|listener| !listener.addresses.is_empty());
-    let (tls, plain): (Vec<_>, Vec<_>) = placed.partition(|listener| listener.protocol.is_tls());
-    if is_plain { plain.into_iter().chain(tls).collect() } else { tls.into_iter().chain(plain).collect() }
+    let rank = |listener: &&Listener| {
+        (!listener.protocol.carries_connections(), listener.protocol.is_tls() == is_plain)
+    };
+    let mut placed: Vec<&Listener> = placed.collect();
+    placed.sort_by_key(rank);
+    placed
 }
 
 /// The first host that a rule of this object names without a wildcard.

@@ -26,6 +26,9 @@ pub(crate) struct Sample {
 
 /// Asks an endpoint for an example request. `None` when it is no model server.
 pub(crate) async fn sample(endpoint: &Endpoint, authority: &Path) -> Option<Sample> {
+    if endpoint.udp {
+        return None;
+    }
     let reference = get(endpoint, "/openapi.json", authority).await?;
     let reference: Value = serde_json::from_slice(&reference).ok()?;
     endpoint.example_paths.iter().find_map(|path| of_operation(&reference, path))
@@ -67,6 +70,10 @@ async fn get(endpoint: &Endpoint, path: &str, authority: &Path) -> Option<net::B
 /// A line for the shell that asks an endpoint, whose certificate the authority in a file has signed. It needs no name to be
 /// resolved.
 pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>, authority: &Path) -> String {
+    if endpoint.udp {
+        let port = endpoint.ports.first().map_or_else(String::new, |port| format!(" {port}"));
+        return format!("nc -u {}{port}", endpoint.address);
+    }
     let mut line = "curl".to_owned();
     let path = sample.map_or(endpoint.path.as_str(), |sample| sample.path.as_str());
     let mut named = endpoint.authority();
@@ -110,6 +117,7 @@ mod tests {
             address: "127.77.0.1".into(),
             ports,
             tls: false,
+            udp: false,
             own_certificate: false,
             path: "/".into(),
             example_paths: Vec::new(),

@@ -35,7 +35,7 @@ pub struct Defaults {
     pub tolerate_missing_service: bool,
     /// Whether a backend without its action answers 503 instead of taking its load balancer out.
     pub tolerate_missing_action: bool,
-    /// Whether TCP and UDP on one port become one listener. Read, and of no use while UDP is not carried.
+    /// Whether TCP and UDP on one port become one listener.
     pub enable_tcp_udp_listener: bool,
     /// Feature gates by name, on or off.
     pub feature_gates: BTreeMap<String, bool>,

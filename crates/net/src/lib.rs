@@ -48,7 +48,7 @@ pub use h2::client::Http2Connection;
 pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};
 pub use limits::{Amount, Limit, LimitError, Limits};
-pub use listener::{BindError, bind, port_owner};
+pub use listener::{BindError, bind, bind_udp, port_owner};
 pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, WhenSent};
 pub use outgoing::{Outgoing, SendError};
 pub use rejection::Rejection;

@@ -136,6 +136,12 @@ limits! {
     buffered_bytes: Bytes = 134_217_728 (0 to 1_099_511_627_776)
         "All bodies that are kept at a time. Beyond it they pass through without being kept.",
         "forebay_unkept_bodies_total; forebay_buffered_bytes is what is kept now";
+    udp_flows: Count = 10_000 (16 to 1_000_000)
+        "Clients of a UDP listener at a time, on each core. At more, those that have been silent for longest go first.",
+        "–";
+    udp_idle_timeout: Seconds = 120 (1 to 6_000)
+        "Time client and target of a UDP listener may be silent before they are forgotten.",
+        "–";
     http2_streams: Count = 100 (1 to 1_000)
         "Requests that a connection of HTTP/2 may be asking at a time.",
         "–";

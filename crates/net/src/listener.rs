@@ -1,7 +1,7 @@
 //! Opening listening sockets, and finding out who holds a port that cannot be had.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -45,6 +45,34 @@ const BACKLOG: i32 = 4096;
 pub fn bind(address: SocketAddr, n_sockets: usize) -> Result<Vec<TcpListener>, BindError> {
     try_bind(address, n_sockets).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse { address, owner: port_owner(address) },
+        io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
+        _ => BindError::Other { address, problem: source },
+    })
+}
+
+/// Opens `n_sockets` sockets for datagrams on one address, one for each core; the system gives all that one client sends to
+/// the same one.
+///
+/// # Errors
+/// When the address is taken, not allowed, or not an address of this machine.
+pub fn bind_udp(address: SocketAddr, n_sockets: usize) -> Result<Vec<UdpSocket>, BindError> {
+    let open = |shared: bool| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_reuse_port(shared)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        io::Result::Ok(UdpSocket::from(socket))
+    };
+    // The first shares with nobody, so that another process that does is noticed.
+    let sockets = open(false).and_then(|probe| {
+        drop(probe);
+        (0..n_sockets).map(|_| open(true)).collect()
+    });
+    sockets.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse { address, owner: None },
         io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
         _ => BindError::Other { address, problem: source },
     })

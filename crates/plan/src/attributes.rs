@@ -232,7 +232,7 @@ pub const TABLE: &[Attribute] = {
         row(NlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target keeps its flows."),
         row(NlbTargets, "load_balancing.cross_zone.enabled", Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
         row(NlbTargets, PRESERVE_CLIENT_IP, ON, Bool, false, "Whether targets see the client's address."),
-        row(NlbTargets, PROXY_PROTOCOL_V2, OFF, Bool, false, "Whether a PROXY protocol v2 header precedes each connection."),
+        row(NlbTargets, PROXY_PROTOCOL_V2, OFF, Bool, true, "Whether a PROXY protocol v2 header precedes each connection."),
         row(NlbTargets, STICKINESS, OFF, Bool, false, "Whether a client stays with its target."),
         row(NlbTargets, STICKINESS_TYPE, Some("source_ip"), OneOf(&["source_ip"]), false, "How a client is recognised."),
         row(NlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.count", Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),

@@ -156,6 +156,18 @@ impl Protocol {
         matches!(self, Self::Http | Self::Https)
     }
 
+    /// Whether connections come to it.
+    #[must_use]
+    pub fn carries_connections(self) -> bool {
+        self != Self::Udp
+    }
+
+    /// Whether datagrams come to it.
+    #[must_use]
+    pub fn carries_datagrams(self) -> bool {
+        matches!(self, Self::Udp | Self::TcpUdp)
+    }
+
     /// Whether TLS ends at the listener.
     #[must_use]
     pub fn is_tls(self) -> bool {

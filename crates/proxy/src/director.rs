@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +22,25 @@ use crate::target::SharedTarget;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Accept connections on a socket for a listener of the snapshot.
-    Open { listener: ListenerKey, socket: TcpListener },
-    /// Stop accepting at an address; connections finish the request they are at.
-    Close { address: SocketAddr },
+    Open { listener: ListenerKey, endpoint: Endpoint, socket: Socket },
+    /// Stop accepting there; connections finish the request they are at.
+    Close { endpoint: Endpoint },
     /// From now on, do as this snapshot says. `done` is dropped when no request will be sent by an earlier one.
     Follow { snapshot: Arc<Snapshot>, done: oneshot::Sender<()> },
+}
+
+/// Where connections come, or datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Endpoint {
+    address: SocketAddr,
+    is_udp: bool,
+}
+
+/// A core's socket there.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Connections(TcpListener),
+    Datagrams(UdpSocket),
 }
 
 /// Owns what only one may own: listening sockets, and the step from one snapshot to the next.
@@ -35,8 +49,8 @@ pub(crate) struct Director {
     metrics: Metrics,
     wake: Arc<Notify>,
     snapshot: Arc<Snapshot>,
-    /// Addresses at which the cores accept.
-    open: HashMap<SocketAddr, OpenAs>,
+    /// Where the cores accept.
+    open: HashMap<Endpoint, OpenAs>,
     listeners: BTreeMap<ListenerKey, ListenerState>,
     draining: Vec<Draining>,
     /// Load balancer and target group of the targets that were counted last.
@@ -159,12 +173,12 @@ impl Director {
     // === Listeners ===
 
     async fn close_gone_listeners(&mut self) {
-        let wanted: HashMap<SocketAddr, OpenAs> = wanted_addresses(&self.snapshot).collect();
-        let gone = self.open.extract_if(|address, open_as| wanted.get(address) != Some(open_as));
-        for (address, open_as) in gone.collect::<Vec<_>>() {
-            info!(%address, load_balancer = open_as.listener.load_balancer, "listener closed");
+        let wanted: HashMap<Endpoint, OpenAs> = wanted_endpoints(&self.snapshot).collect();
+        let gone = self.open.extract_if(|endpoint, open_as| wanted.get(endpoint) != Some(open_as));
+        for (endpoint, open_as) in gone.collect::<Vec<_>>() {
+            info!(address = %endpoint.address, load_balancer = open_as.listener.load_balancer, "listener closed");
             for core in &self.cores {
-                if core.send(Command::Close { address }).await.is_err() {
+                if core.send(Command::Close { endpoint }).await.is_err() {
                     warn!("a core has ended");
                 }
             }
@@ -176,12 +190,12 @@ impl Director {
         let (snapshot, mut is_news) = (Arc::clone(&self.snapshot), false);
         self.listeners.retain(|key, _| snapshot.listeners.iter().any(|listener| listener.key == *key));
         let mut states: BTreeMap<ListenerKey, (SocketAddr, ListenerState)> = BTreeMap::new();
-        for (address, open_as) in wanted_addresses(&snapshot) {
-            let key = open_as.listener.clone();
-            let state = if self.open.contains_key(&address) {
+        for (endpoint, open_as) in wanted_endpoints(&snapshot) {
+            let (key, address) = (open_as.listener.clone(), endpoint.address);
+            let state = if self.open.contains_key(&endpoint) {
                 ListenerState::Open
             } else {
-                match self.open_listener(address, open_as).await {
+                match self.open_listener(endpoint, open_as).await {
                     Ok(()) => ListenerState::Open,
                     Err(problem) => ListenerState::Failed(problem),
                 }
@@ -213,14 +227,15 @@ impl Director {
         is_news
     }
 
-    async fn open_listener(&mut self, address: SocketAddr, open_as: OpenAs) -> Result<(), String> {
-        let sockets = bind_patiently(address, self.cores.len()).await.map_err(|error| error.to_string())?;
+    async fn open_listener(&mut self, endpoint: Endpoint, open_as: OpenAs) -> Result<(), String> {
+        let (address, n_cores) = (endpoint.address, self.cores.len());
+        let sockets = bind_patiently(endpoint, n_cores).await.map_err(|error| error.to_string())?;
         for (core, socket) in self.cores.iter().zip(sockets) {
-            let command = Command::Open { listener: open_as.listener.clone(), socket };
+            let command = Command::Open { listener: open_as.listener.clone(), endpoint, socket };
             core.send(command).await.map_err(|_| "a core has ended".to_owned())?;
         }
         info!(%address, load_balancer = open_as.listener.load_balancer, "listener open");
-        self.open.insert(address, open_as);
+        self.open.insert(endpoint, open_as);
         Ok(())
     }
 
@@ -328,23 +343,33 @@ fn show_keys(snapshot: &Snapshot, keys: &KeyRing) {
     snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()).for_each(|tls| tls.follow(keys));
 }
 
-/// Every address of every listener that can be opened.
-fn wanted_addresses(snapshot: &Snapshot) -> impl Iterator<Item = (SocketAddr, OpenAs)> {
+/// Every address of every listener that can be opened, for each of what it carries.
+fn wanted_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (Endpoint, OpenAs)> {
     let sound = snapshot.listeners.iter().filter(|snapshot| snapshot.problem.is_none());
     sound.flat_map(|snapshot| {
         let protocol = snapshot.listener.protocol;
         let (is_http, is_tls) = (protocol.is_http(), protocol.is_tls());
         let open_as = move || OpenAs { listener: snapshot.key.clone(), is_http, is_tls };
-        snapshot.listener.addresses.iter().map(move |address| (*address, open_as()))
+        let carries = [(false, protocol.carries_connections()), (true, protocol.carries_datagrams())];
+        let kinds = carries.into_iter().filter(|(_, is_carried)| *is_carried).map(|(is_udp, _)| is_udp);
+        kinds.flat_map(move |is_udp| {
+            let endpoint = move |address: &SocketAddr| Endpoint { address: *address, is_udp };
+            snapshot.listener.addresses.iter().map(move |address| (endpoint(address), open_as()))
+        })
     })
 }
 
 /// Opens sockets at an address that our own cores may only just have left. Another process is not waited for.
-async fn bind_patiently(address: SocketAddr, n_sockets: usize) -> Result<Vec<TcpListener>, net::BindError> {
+async fn bind_patiently(endpoint: Endpoint, n_sockets: usize) -> Result<Vec<Socket>, net::BindError> {
     const TRIES: usize = 20;
+    let Endpoint { address, is_udp } = endpoint;
+    let bind = || match is_udp {
+        false => net::bind(address, n_sockets).map(|all| all.into_iter().map(Socket::Connections).collect()),
+        true => net::bind_udp(address, n_sockets).map(|all| all.into_iter().map(Socket::Datagrams).collect()),
+    };
     let this = format!("(pid {})", std::process::id());
     for _ in 1..TRIES {
-        match net::bind(address, n_sockets) {
+        match bind() {
             Err(net::BindError::InUse { owner, .. })
                 if owner.as_ref().is_none_or(|it| it.ends_with(&this)) =>
             {
@@ -353,7 +378,7 @@ async fn bind_patiently(address: SocketAddr, n_sockets: usize) -> Result<Vec<Tcp
             bound => return bound,
         }
     }
-    net::bind(address, n_sockets)
+    bind()
 }
 
 /// The next plan. When nobody makes plans any more, there never is one.

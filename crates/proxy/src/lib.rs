@@ -28,6 +28,7 @@ mod speech;
 mod target;
 mod tcp;
 mod tls;
+mod udp;
 mod websocket;
 mod worker;
 

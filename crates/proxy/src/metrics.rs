@@ -33,6 +33,8 @@ pub struct Metrics {
     open_connections: Family<ListenerLabels, Gauge>,
     refused_connections: Family<ReasonLabels, Counter>,
     shed_connections: Family<ListenerLabels, Counter>,
+    datagrams: Family<DatagramLabels, Counter>,
+    dropped_datagrams: Family<ReasonLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
@@ -60,6 +62,9 @@ pub(crate) struct ListenerMetrics {
     open_connections: Gauge,
     refused_connections: Family<ReasonLabels, Counter>,
     shed_connections: Counter,
+    datagrams_up: Counter,
+    datagrams_down: Counter,
+    dropped_datagrams: Family<ReasonLabels, Counter>,
     own_answers: Family<OwnAnswerLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
@@ -101,6 +106,13 @@ struct OwnAnswerLabels {
     port: u16,
     code: u16,
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DatagramLabels {
+    load_balancer: String,
+    port: u16,
+    direction: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -183,6 +195,17 @@ impl Default for Metrics {
             "Lines of the access log that could not be written",
             Counter::clone(&dropped_lines),
         );
+        let (datagrams, dropped_datagrams) = (Family::default(), Family::default());
+        registry.register(
+            "datagrams",
+            "Datagrams that were passed on, by direction",
+            Family::clone(&datagrams),
+        );
+        registry.register(
+            "datagrams_dropped",
+            "Datagrams that were dropped, by why: not-allowed, no-targets, no-descriptors, unreachable or full",
+            Family::clone(&dropped_datagrams),
+        );
         let (unkept_bodies, buffered_bytes) = (Counter::default(), Gauge::default());
         registry.register(
             "unkept_bodies",
@@ -212,6 +235,8 @@ impl Default for Metrics {
             targets,
             health_changes,
             dropped_lines,
+            datagrams,
+            dropped_datagrams,
             unkept_bodies,
             buffered_bytes,
             buffers: Arc::default(),
@@ -267,11 +292,18 @@ impl Metrics {
             let (load_balancer, reason) = (load_balancer.to_owned(), reason.name);
             self.unfinished.get_or_create_owned(&ReasonLabels { load_balancer, port, reason })
         };
+        let datagrams = |direction| {
+            let load_balancer = load_balancer.to_owned();
+            DatagramLabels { load_balancer, port, direction }
+        };
         ListenerMetrics {
             connections: self.connections.get_or_create_owned(&labels),
             open_connections: self.open_connections.get_or_create_owned(&labels),
             refused_connections: Family::clone(&self.refused_connections),
             shed_connections: self.shed_connections.get_or_create_owned(&labels),
+            datagrams_up: self.datagrams.get_or_create_owned(&datagrams("up")),
+            datagrams_down: self.datagrams.get_or_create_owned(&datagrams("down")),
+            dropped_datagrams: Family::clone(&self.dropped_datagrams),
             own_answers: Family::clone(&self.own_answers),
             handshake_failures: Family::clone(&self.handshake_failures),
             client_left: unfinished(Reason::CLIENT_LEFT),
@@ -335,6 +367,22 @@ impl ListenerMetrics {
         self.connections.inc();
         self.open_connections.inc();
         OpenConnection { open: self.open_connections.clone() }
+    }
+
+    /// Counts a datagram of a client that went to a target.
+    pub(crate) fn count_datagram_up(&self) {
+        self.datagrams_up.inc();
+    }
+
+    /// Counts a datagram of a target that went to a client.
+    pub(crate) fn count_datagram_down(&self) {
+        self.datagrams_down.inc();
+    }
+
+    /// Counts a datagram that went nowhere.
+    pub(crate) fn count_dropped(&self, reason: &'static str) {
+        let ListenerLabels { load_balancer, port } = self.labels.clone();
+        self.dropped_datagrams.get_or_create_owned(&ReasonLabels { load_balancer, port, reason }).inc();
     }
 
     /// Counts what a crowd at the gate led to.

@@ -1,7 +1,6 @@
 //! One worker, on a core of its own: what it does on command, and what all of its listeners share.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::Settings;
 use crate::access_log::Lines;
-use crate::director::Command;
+use crate::director::{Command, Endpoint, Socket};
 use crate::exchange::Exchanges;
 use crate::listener::{ListenerSlot, WorkerListener};
 use crate::metrics::Metrics;
@@ -20,7 +19,7 @@ use crate::pool::WorkerTarget;
 use crate::random::Random;
 use crate::replay::Keeping;
 use crate::snapshot::Snapshot;
-use crate::tcp;
+use crate::{tcp, udp};
 
 /// Runs one worker until its commands end.
 pub(crate) async fn run(
@@ -89,7 +88,7 @@ struct Listeners {
     worker: Rc<Worker>,
     metrics: Metrics,
     known: HashMap<ListenerKey, Rc<ListenerSlot>>,
-    open: HashMap<SocketAddr, Drain>,
+    open: HashMap<Endpoint, Drain>,
     /// Drains of listeners that are closed, while connections of theirs are open.
     closing: Vec<Drain>,
     targets: HashMap<TargetKey, Rc<WorkerTarget>>,
@@ -104,18 +103,24 @@ impl Listeners {
                 self.follow(&snapshot);
                 drop(done);
             }
-            Command::Close { address } => {
+            Command::Close { endpoint } => {
                 self.closing.retain(|closing| closing.n_watches() > 0);
-                if let Some(drain) = self.open.remove(&address) {
+                if let Some(drain) = self.open.remove(&endpoint) {
                     drain.begin();
                     self.closing.push(drain);
                 }
             }
-            Command::Open { listener, socket } => {
+            Command::Open { listener, endpoint, socket } => {
                 let Some(slot) = self.known.get(&listener).cloned() else { return };
-                let Ok(address) = socket.local_addr() else { return };
                 let (drain, watch) = Drain::new();
-                self.open.insert(address, drain);
+                self.open.insert(endpoint, drain);
+                let socket = match socket {
+                    Socket::Connections(socket) => socket,
+                    Socket::Datagrams(socket) => {
+                        tokio::task::spawn_local(udp::serve(socket, slot, watch));
+                        return;
+                    }
+                };
                 let (limits, tls) = (slot.limits.clone(), slot.tls.clone());
                 match (slot.current().snapshot.listener.protocol.is_http(), tls) {
                     (true, None) => {

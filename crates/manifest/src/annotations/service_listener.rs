@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::ingress_listener::{certificate_arns, listener_name};
 use super::settings::ForwardShares;
-use super::values::{json, list, one_of, string_map};
+use super::values::{boolean, json, list, one_of, string_map};
 use super::{Annotation, Apply, Input, On, Problem};
 use crate::codes;
 use crate::wire::IntOrString;
@@ -51,6 +51,16 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         doc: "`ssl` speaks TLS with the targets of TLS listeners.",
         apply: Apply::Service(|settings, input| {
             settings.backend_protocol = Some(input.text.trim().to_owned());
+            Ok(())
+        }),
+    },
+    Annotation {
+        key: "aws-load-balancer-enable-tcp-udp-listener",
+        on: On::Service,
+        example: "true",
+        doc: "Whether TCP and UDP on one port become one listener.",
+        apply: Apply::Service(|settings, input| {
+            settings.tcp_udp_listener = Some(boolean(input.text)?);
             Ok(())
         }),
     },

@@ -213,7 +213,6 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
     nothing("aws-load-balancer-enable-icmp-for-path-mtu-discovery", "on", "loopback does not filter ICMP."),
     nothing("aws-load-balancer-target-node-labels", "pool=web", "there is one node on one machine."),
     nothing("aws-load-balancer-multi-cluster-target-group", "false", "there is one cluster on one machine."),
-    nothing("aws-load-balancer-enable-tcp-udp-listener", "true", "UDP is not carried in this build."),
     nothing("aws-load-balancer-quic-enabled-ports", "443", "QUIC is not carried in this build."),
     nothing(
         "aws-load-balancer-enable-prefix-for-ipv6-source-nat",

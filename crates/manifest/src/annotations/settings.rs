@@ -113,6 +113,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) actions: BTreeMap<(u16, Protocol), ForwardShares>,
     pub(crate) target_group_attributes: Map,
     pub(crate) attributes_by_port: BTreeMap<u16, Map>,
+    /// Whether TCP and UDP on one port become one listener, where that is said.
+    pub(crate) tcp_udp_listener: Option<bool>,
     pub(crate) proxy_protocol: bool,
     pub(crate) proxy_protocol_ports: Option<Vec<u16>>,
     pub(crate) health_check: HealthCheckSettings,

@@ -202,20 +202,34 @@ impl Network<'_> {
         let mut listeners: Vec<Listener> = Vec::new();
         for (index, port) in backend.spec.ports.iter().enumerate() {
             let path = format!("spec.ports[{index}]");
-            if port.protocol != TransportProtocol::Tcp {
-                let message = format!("port {}: {:?} is not carried in this build", port.port, port.protocol);
-                let message = message.replace("Udp", "UDP").replace("Sctp", "SCTP");
+            if port.protocol == TransportProtocol::Sctp {
+                let message = format!("port {}: SCTP is not carried by load balancers", port.port);
                 let finding = Finding::new(&codes::PROTOCOL_UNSUPPORTED, message);
                 self.findings.push(finding.at(&backend.object, &format!("{path}.protocol")));
                 continue;
             }
-            if listeners.iter().any(|listener| listener.port == port.port) {
+            let takes_both = self.takes_both(port);
+            if let Some(other) = listeners.iter().find(|listener| listener.port == port.port) {
+                if takes_both && other.protocol == Protocol::TcpUdp {
+                    continue;
+                }
                 let message = format!("port {} stands twice in the Service", port.port);
                 let finding = Finding::new(&codes::PORT_CONFLICT, message);
+                let finding = match port.protocol == TransportProtocol::Udp || other.protocol == Protocol::Udp {
+                    true => finding.suggest(
+                        "for TCP and UDP on one port: aws-load-balancer-enable-tcp-udp-listener: \"true\", and one targetPort",
+                    ),
+                    false => finding,
+                };
                 self.findings.push(finding.at(&backend.object, &format!("{path}.port")));
                 continue;
             }
-            let protocol = if self.ends_tls(port) { Protocol::Tls } else { Protocol::Tcp };
+            let protocol = match port.protocol {
+                _ if takes_both => Protocol::TcpUdp,
+                TransportProtocol::Udp => Protocol::Udp,
+                _ if self.ends_tls(port) => Protocol::Tls,
+                _ => Protocol::Tcp,
+            };
             let mut listener = Listener::new(port.port, protocol);
             listener.source_ranges.clone_from(&ranges);
             listener.tags.clone_from(tags);
@@ -233,6 +247,18 @@ impl Network<'_> {
         listeners.sort_by_key(|listener| listener.port);
         self.check_unused_listeners(&listeners);
         listeners
+    }
+
+    /// Whether TCP and UDP on the number of a port become one listener: that is wanted, and both lead to the same port.
+    fn takes_both(&self, port: &ServicePort) -> bool {
+        let is_wanted = self.settings.tcp_udp_listener.unwrap_or(self.world.defaults.enable_tcp_udp_listener);
+        let has = |protocol| {
+            self.backend.spec.ports.iter().any(|other| {
+                (other.port, other.protocol) == (port.port, protocol)
+                    && other.target_number() == port.target_number()
+            })
+        };
+        is_wanted && has(TransportProtocol::Tcp) && has(TransportProtocol::Udp)
     }
 
     fn source_ranges(&mut self, ip_address_type: IpAddressType) -> Option<plan::SourceRanges> {
@@ -362,7 +388,11 @@ impl Network<'_> {
             return key;
         }
         let is_ssl = self.settings.backend_protocol.as_deref() == Some("ssl");
-        let protocol = if listener == Protocol::Tls && is_ssl { Protocol::Tls } else { Protocol::Tcp };
+        let protocol = match listener {
+            Protocol::Udp | Protocol::TcpUdp => listener,
+            Protocol::Tls if is_ssl => Protocol::Tls,
+            _ => Protocol::Tcp,
+        };
         let target_type = self.target_type(backend);
         let checks = self.health_check(backend, port, target_type);
         let kind = format!("{target_type:?} {protocol:?}");
@@ -454,6 +484,11 @@ impl Network<'_> {
                 .suggest("aws-load-balancer-proxy-protocol: \"*\", where targets read the header")
                 .with_severity(Severity::Warning);
             self.findings.push(finding.at_annotation(object, &key));
+        }
+        if port.protocol == TransportProtocol::Udp && self.settings.proxy_protocol {
+            let text = format!("port {}: datagrams get no PROXY protocol header, connections do", port.port);
+            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, text).with_severity(Severity::Warning);
+            self.findings.push(finding.at_annotation(object, &format!("{PREFIX}proxy-protocol")));
         }
         let listed = self.settings.proxy_protocol_ports.as_ref().map(|ports| ports.contains(&port.port));
         let told = if self.settings.proxy_protocol { Some(true) } else { listed };

@@ -18,5 +18,6 @@ mod secure_targets;
 mod tls;
 mod tls_client;
 mod trailers;
+mod udp;
 mod websocket;
 mod world;
