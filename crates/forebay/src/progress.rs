@@ -10,7 +10,7 @@ use control::Earlier;
 use control::store::LabelSelector;
 use manifest::{Finding, Object, Objects, codes};
 use plan::health::TargetState;
-use plan::{ListenerState, LoadBalancer, ObjectRef, Observed, Plan, TargetGroup};
+use plan::{ListenerKey, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, TargetGroup};
 use serde_json::Value;
 
 /// What is decided from.
@@ -396,6 +396,13 @@ fn closed(balancer: &LoadBalancer, observed: &Observed, kind: &str) -> Option<Ca
     Some(Cause { reason: format!("port {port}: {problem}"), place: None, fix })
 }
 
+/// Whether nothing is left to be opened.
+fn is_open(balancer: &LoadBalancer, observed: &Observed) -> bool {
+    let key =
+        |listener: &plan::Listener| ListenerKey { load_balancer: balancer.id.clone(), port: listener.port };
+    balancer.listeners.iter().all(|listener| observed.listeners.contains_key(&key(listener)))
+}
+
 /// A load balancer is there when its listeners are open and a target is well.
 fn progress_of(balancer: &LoadBalancer, observed: &Observed, kind: &str) -> Progress {
     let cannot = |reason: String| Progress::Cannot(Cause::because(reason));
@@ -414,7 +421,8 @@ fn progress_of(balancer: &LoadBalancer, observed: &Observed, kind: &str) -> Prog
     let is_in = |state| health.iter().any(|health| health.state == state);
     match health.first() {
         _ if is_in(TargetState::Healthy) => Progress::Ready,
-        None if balancer.target_groups.is_empty() => Progress::Ready,
+        None if balancer.target_groups.is_empty() && is_open(balancer, observed) => Progress::Ready,
+        None if balancer.target_groups.is_empty() => Progress::Starting("opening its ports".to_owned()),
         None => Progress::Starting("waiting for targets".to_owned()),
         Some(first) if health.iter().all(|health| health.state == TargetState::Unhealthy) => {
             cannot(format!("no target is healthy: {}", first.description))
