@@ -24,7 +24,8 @@ pub(crate) fn line(plan: &Plan, observed: &Observed, is_public: bool) -> String 
 
 /// Ports that are open on all interfaces, and those that are not, with whose they are.
 fn ports(plan: &Plan, observed: &Observed) -> (Vec<String>, Vec<String>) {
-    let (mut open, mut loopback) = (BTreeMap::new(), Vec::new());
+    let mut open: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    let mut loopback = Vec::new();
     for balancer in &plan.load_balancers {
         let whose = balancer.sources.first().map_or_else(|| balancer.id.clone(), ToString::to_string);
         for listener in &balancer.listeners {
@@ -33,11 +34,12 @@ fn ports(plan: &Plan, observed: &Observed) -> (Vec<String>, Vec<String>) {
             let public = listener.addresses.iter().find(|address| address.ip().is_unspecified());
             match public {
                 Some(address) if is_open => {
-                    open.insert(address.port(), format!("port {} ({whose})", address.port()));
+                    open.entry(address.port()).or_default().push(whose.clone());
                 }
                 _ => loopback.push(format!("port {} of {whose}", listener.port)),
             }
         }
     }
-    (open.into_values().collect(), loopback)
+    let open = open.into_iter().map(|(port, whose)| format!("port {port} ({})", whose.join(", ")));
+    (open.collect(), loopback)
 }

@@ -58,7 +58,7 @@ pub use stream::Stream;
 pub use tls::{
     ACME_TLS, Authorities, Certificates, ClientAuthentication, ClientCertificate, ClientCertificateFacts,
     ClientTls, ClientTrust, HandshakeFailure, Identity, KeyRing, LiveTls, ServerTls, Shown, TlsError,
-    TlsSession, TlsSettings, TlsVersion, shown_by,
+    TlsOffer, TlsSession, TlsSettings, TlsVersion, shown_by,
 };
 pub use upgrade::{Upgrade, Upgraded};
 

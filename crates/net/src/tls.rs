@@ -25,7 +25,7 @@ pub use client_certificate::{ClientCertificate, ClientCertificateFacts};
 pub use failure::HandshakeFailure;
 pub use identity::{Identity, KeyRing};
 pub use peek::{Shown, shown_by};
-pub use server::{LiveTls, ServerTls, TlsSettings, TlsVersion};
+pub use server::{LiveTls, ServerTls, TlsOffer, TlsSettings, TlsVersion};
 pub use session::TlsSession;
 
 /// Why a certificate, a key or an authority cannot be used.

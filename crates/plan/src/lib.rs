@@ -29,6 +29,7 @@ mod observed;
 mod pattern;
 mod request_head;
 mod route;
+pub mod sharing;
 mod spoken;
 pub mod suggest;
 mod target_group;
@@ -45,6 +46,7 @@ pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, normalise_host};
 pub use route::{Decision, RuleTrial, Verdict, route, tried};
+pub use sharing::HostClaims;
 pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};
 pub use target_group::{
     CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, ProtocolVersion, Replay, ServicePort,

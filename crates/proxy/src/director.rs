@@ -15,14 +15,14 @@ use tracing::{info, warn};
 
 use crate::health::{self, Healths};
 use crate::metrics::Metrics;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ListenerSnapshot, Snapshot};
 use crate::target::SharedTarget;
 
 /// What a core is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Accept connections on a socket for a listener of the snapshot.
-    Open { listener: ListenerKey, endpoint: Endpoint, socket: Socket },
+    /// Accept connections on a socket for the listeners of the snapshot that are behind it.
+    Open { endpoint: Endpoint, socket: Socket },
     /// Stop accepting there; connections finish the request they are at.
     Close { endpoint: Endpoint },
     /// From now on, do as this snapshot says. `done` is dropped when no request will be sent by an earlier one.
@@ -30,7 +30,7 @@ pub(crate) enum Command {
 }
 
 /// Where connections come, or datagrams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Endpoint {
     address: SocketAddr,
     is_udp: bool,
@@ -61,12 +61,21 @@ pub(crate) struct Director {
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
-/// What an open address serves. When that changes, the address is closed and opened anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an open address serves.
+#[derive(Debug, Clone)]
 struct OpenAs {
-    listener: ListenerKey,
+    /// One, or those of several Application Load Balancers; the first is the one that is told of.
+    listeners: Vec<ListenerKey>,
     is_http: bool,
     is_tls: bool,
+}
+
+impl OpenAs {
+    /// Whether the socket can stay when this becomes that. Requests find their listener anew each time, connections do not.
+    fn goes_on_as(&self, wanted: &Self) -> bool {
+        let is_same_kind = (self.is_http, self.is_tls) == (wanted.is_http, wanted.is_tls);
+        is_same_kind && (self.is_http || self.listeners == wanted.listeners)
+    }
 }
 
 /// A target that was taken out and finishes what it has.
@@ -173,10 +182,13 @@ impl Director {
     // === Listeners ===
 
     async fn close_gone_listeners(&mut self) {
-        let wanted: HashMap<Endpoint, OpenAs> = wanted_endpoints(&self.snapshot).collect();
-        let gone = self.open.extract_if(|endpoint, open_as| wanted.get(endpoint) != Some(open_as));
+        let wanted = wanted_endpoints(&self.snapshot);
+        let goes_on = |endpoint: &Endpoint, open_as: &OpenAs| {
+            wanted.get(endpoint).is_some_and(|wanted| open_as.goes_on_as(wanted))
+        };
+        let gone = self.open.extract_if(|endpoint, open_as| !goes_on(endpoint, open_as));
         for (endpoint, open_as) in gone.collect::<Vec<_>>() {
-            info!(address = %endpoint.address, load_balancer = open_as.listener.load_balancer, "listener closed");
+            info!(address = %endpoint.address, load_balancer = open_as.listeners[0].load_balancer, "listener closed");
             for core in &self.cores {
                 if core.send(Command::Close { endpoint }).await.is_err() {
                     warn!("a core has ended");
@@ -191,8 +203,9 @@ impl Director {
         self.listeners.retain(|key, _| snapshot.listeners.iter().any(|listener| listener.key == *key));
         let mut states: BTreeMap<ListenerKey, (SocketAddr, ListenerState)> = BTreeMap::new();
         for (endpoint, open_as) in wanted_endpoints(&snapshot) {
-            let (key, address) = (open_as.listener.clone(), endpoint.address);
-            let state = if self.open.contains_key(&endpoint) {
+            let (keys, address) = (open_as.listeners.clone(), endpoint.address);
+            let state = if let Some(open) = self.open.get_mut(&endpoint) {
+                *open = open_as;
                 ListenerState::Open
             } else {
                 match self.open_listener(endpoint, open_as).await {
@@ -201,12 +214,14 @@ impl Director {
                 }
             };
             // A listener is open when it is at all of its addresses.
-            match states.entry(key) {
-                Entry::Vacant(vacant) => drop(vacant.insert((address, state))),
-                Entry::Occupied(mut known) if known.get().1 == ListenerState::Open => {
-                    known.insert((address, state));
+            for key in keys {
+                match states.entry(key) {
+                    Entry::Vacant(vacant) => drop(vacant.insert((address, state.clone()))),
+                    Entry::Occupied(mut known) if known.get().1 == ListenerState::Open => {
+                        known.insert((address, state.clone()));
+                    }
+                    Entry::Occupied(_) => {}
                 }
-                Entry::Occupied(_) => {}
             }
         }
         for listener in &snapshot.listeners {
@@ -231,10 +246,10 @@ impl Director {
         let (address, n_cores) = (endpoint.address, self.cores.len());
         let sockets = bind_patiently(endpoint, n_cores).await.map_err(|error| error.to_string())?;
         for (core, socket) in self.cores.iter().zip(sockets) {
-            let command = Command::Open { listener: open_as.listener.clone(), endpoint, socket };
+            let command = Command::Open { endpoint, socket };
             core.send(command).await.map_err(|_| "a core has ended".to_owned())?;
         }
-        info!(%address, load_balancer = open_as.listener.load_balancer, "listener open");
+        info!(%address, load_balancer = open_as.listeners[0].load_balancer, "listener open");
         self.open.insert(endpoint, open_as);
         Ok(())
     }
@@ -343,19 +358,29 @@ fn show_keys(snapshot: &Snapshot, keys: &KeyRing) {
     snapshot.listeners.iter().filter_map(|listener| listener.tls.as_ref()).for_each(|tls| tls.follow(keys));
 }
 
-/// Every address of every listener that can be opened, for each of what it carries.
-fn wanted_endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (Endpoint, OpenAs)> {
-    let sound = snapshot.listeners.iter().filter(|snapshot| snapshot.problem.is_none());
-    sound.flat_map(|snapshot| {
-        let protocol = snapshot.listener.protocol;
+/// Everything that is to be opened, with the listeners behind it.
+fn wanted_endpoints(snapshot: &Snapshot) -> BTreeMap<Endpoint, OpenAs> {
+    let mut wanted: BTreeMap<Endpoint, OpenAs> = BTreeMap::new();
+    for listener in &snapshot.listeners {
+        let protocol = listener.listener.protocol;
         let (is_http, is_tls) = (protocol.is_http(), protocol.is_tls());
-        let open_as = move || OpenAs { listener: snapshot.key.clone(), is_http, is_tls };
-        let carries = [(false, protocol.carries_connections()), (true, protocol.carries_datagrams())];
-        let kinds = carries.into_iter().filter(|(_, is_carried)| *is_carried).map(|(is_udp, _)| is_udp);
-        kinds.flat_map(move |is_udp| {
-            let endpoint = move |address: &SocketAddr| Endpoint { address: *address, is_udp };
-            snapshot.listener.addresses.iter().map(move |address| (endpoint(address), open_as()))
-        })
+        for endpoint in endpoints_of(listener) {
+            let open_as = wanted.entry(endpoint);
+            let open_as = open_as.or_insert_with(|| OpenAs { listeners: Vec::new(), is_http, is_tls });
+            open_as.listeners.push(listener.key.clone());
+        }
+    }
+    wanted
+}
+
+/// Where a listener is opened: nowhere when it cannot be.
+pub(crate) fn endpoints_of(snapshot: &ListenerSnapshot) -> impl Iterator<Item = Endpoint> {
+    let protocol = snapshot.listener.protocol;
+    let carries = [(false, protocol.carries_connections()), (true, protocol.carries_datagrams())];
+    let is_sound = snapshot.problem.is_none();
+    let kinds = carries.into_iter().filter(move |(_, is_carried)| *is_carried && is_sound);
+    kinds.flat_map(move |(is_udp, _)| {
+        snapshot.listener.addresses.iter().map(move |address| Endpoint { address: *address, is_udp })
     })
 }
 

@@ -6,23 +6,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use net::{
-    Body, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Method, Rejection, Request, Response,
-    Sent, Version,
+    Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Method,
+    Rejection, Request, Response, Sent, Version,
 };
 use plan::{Asked, Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
 
 use crate::access_log::{self, Line};
+use crate::door::Door;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::InFlight;
 use crate::websocket::Switched;
 use crate::{forward, headers};
 
-/// Answers the requests of one listener.
+/// Answers the requests that come to one address.
 #[derive(Clone)]
 pub(crate) struct Exchanges {
-    slot: Rc<ListenerSlot>,
+    door: Rc<Door>,
 }
 
 /// One request and what becomes of it. However it ends, it ends in its drop: there the answer is counted, the line of the
@@ -53,40 +54,41 @@ pub(crate) struct Exchange {
 // === impl Exchanges ===
 
 impl Exchanges {
-    pub(crate) fn new(slot: Rc<ListenerSlot>) -> Self {
-        Self { slot }
+    pub(crate) fn new(door: Rc<Door>) -> Self {
+        Self { door }
     }
 }
 
 impl Handler for Exchanges {
     async fn handle(&self, mut request: Request) -> Response {
         // The plan of this moment, kept to the end of the exchange.
-        let listener = self.slot.current();
+        let slot = self.door.of_request(&request);
+        let listener = slot.current();
         let asked = listener.worker.lines.is_some().then(|| access_log::asked(&request));
         let mut exchange = Exchange::begin(listener, &request.connection, asked);
         let is_grpc = request.is_grpc();
-        let answer = route(&self.slot, &mut exchange, &mut request).await;
+        let answer = route(&slot, &mut exchange, &mut request).await;
         exchange.answer(if is_grpc { answer.map_err(respond::in_grpc) } else { answer })
     }
 
     fn admits(&self, peer: SocketAddr) -> bool {
-        self.slot.admits(peer.ip())
+        self.door.admits(peer.ip())
     }
 
     fn crowded(&self, crowding: Crowding) {
-        self.slot.current().metrics.count_crowding(crowding);
+        self.door.first().current().metrics.count_crowding(crowding);
     }
 
-    fn connection_opened(&self, _: &Connection) -> impl Sized + 'static {
-        self.slot.current().metrics.open_connection()
+    fn connection_opened(&self, connection: &Connection) -> impl Sized + 'static {
+        self.door.of_connection(connection).current().metrics.open_connection()
     }
 
     fn handshake_failed(&self, failure: HandshakeFailure) {
-        self.slot.current().metrics.count_handshake_failure(failure);
+        self.door.first().current().metrics.count_handshake_failure(failure);
     }
 
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
-        let listener = self.slot.current();
+        let listener = self.door.of_connection(connection).current();
         let asked = listener.worker.lines.is_some().then(Vec::new);
         Exchange::begin(listener, connection, asked).answer(Err(respond::refuse(rejection)))
     }
@@ -249,11 +251,14 @@ async fn route(
     }
 }
 
-/// Whether the connection was opened with the client certificate that the listener asks for. One may have been opened before
-/// that was asked for.
+/// Whether the client was asked for its certificate as the listener wants it. The connection may have been opened for another
+/// host, or before that was wanted.
 fn is_vouched_for(connection: &Connection, listener: &WorkerListener) -> bool {
-    let Some(wanted) = &listener.snapshot.settings.verified_by else { return true };
-    connection.tls.as_ref().and_then(|session| session.verified_by()) == Some(wanted)
+    let wanted = &listener.snapshot.settings.client_authentication;
+    match &connection.tls {
+        Some(session) => session.client_authentication().is_enough_for(wanted),
+        None => *wanted == ClientAuthentication::Off,
+    }
 }
 
 /// Hosts that rules name, for people who look for the right one.

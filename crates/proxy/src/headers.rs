@@ -237,7 +237,7 @@ mod tests {
             drops_invalid_fields: false,
             answer_fields: None,
             client_fields: None,
-            verified_by: None,
+            client_authentication: net::ClientAuthentication::Off,
         }
     }
 

@@ -9,6 +9,7 @@
 mod access_log;
 mod check;
 mod director;
+mod door;
 mod exchange;
 mod forward;
 mod group;

@@ -127,7 +127,7 @@ impl WorkerListener {
         }
     }
 
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let settings = &self.snapshot.settings;
         Limits {
             idle_timeout: settings.idle_timeout,

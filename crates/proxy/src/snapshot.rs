@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use net::ClientAuthentication;
 use plan::balance::{Algorithm, MinimumHealthy};
 use plan::{
-    HealthCheck, ListenerKey, LoadBalancer, LoadBalancerKind, Plan, Replay, TargetGroup, TargetKey,
-    attributes,
+    HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerKind, Plan, Replay, TargetGroup,
+    TargetKey, attributes,
 };
 use tokio::sync::Notify;
 
@@ -15,7 +16,7 @@ use crate::header_modification::{AnswerFields, ClientFields};
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::speech::Speech;
 use crate::target::SharedTarget;
-use crate::tls::ListenerTls;
+use crate::tls::{self, ListenerTls};
 
 /// Everything the cores need to know of a plan.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) listener: plan::Listener,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) settings: ListenerSettings,
+    /// The hosts that it answers for, where others share its address.
+    pub(crate) claims: HostClaims,
     /// What it speaks TLS with, if it ends TLS.
     pub(crate) tls: Option<ListenerTls>,
     /// Why it is not opened, if it cannot be.
@@ -55,8 +58,8 @@ pub(crate) struct ListenerSettings {
     pub(crate) answer_fields: Option<AnswerFields>,
     /// What targets are told of clients, if they are told anything.
     pub(crate) client_fields: Option<ClientFields>,
-    /// The trust store that has to vouch for clients, if one has to.
-    pub(crate) verified_by: Option<Arc<str>>,
+    /// Whether clients are asked who they are, and who has to vouch for them.
+    pub(crate) client_authentication: ClientAuthentication,
 }
 
 /// What happens to `X-Forwarded-For`.
@@ -141,6 +144,7 @@ impl Snapshot {
                     listener: listener.clone(),
                     groups: groups.clone(),
                     settings: ListenerSettings::new(load_balancer, listener),
+                    claims: HostClaims::of(load_balancer, listener),
                 }));
             }
             snapshot.groups.extend(groups);
@@ -224,11 +228,7 @@ impl ListenerSettings {
             drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
             answer_fields: AnswerFields::of(listener),
             client_fields: ClientFields::of(load_balancer, listener),
-            verified_by: listener
-                .client_authentication
-                .as_ref()
-                .and_then(|clients| clients.verification())
-                .map(|verification| Arc::clone(&verification.contents.name)),
+            client_authentication: tls::client_authentication(listener),
         }
     }
 }

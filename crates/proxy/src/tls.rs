@@ -63,7 +63,8 @@ fn settings_of(listener: &Listener) -> Option<TlsSettings> {
     })
 }
 
-fn client_authentication(listener: &Listener) -> ClientAuthentication {
+/// What a listener asks of its clients.
+pub(crate) fn client_authentication(listener: &Listener) -> ClientAuthentication {
     match &listener.client_authentication {
         None | Some(plan::ClientAuthentication::Off) => ClientAuthentication::Off,
         Some(plan::ClientAuthentication::Passthrough) => ClientAuthentication::Asked,

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::Settings;
 use crate::access_log::Lines;
-use crate::director::{Command, Endpoint, Socket};
+use crate::director::{Command, Endpoint, Socket, endpoints_of};
+use crate::door::Door;
 use crate::exchange::Exchanges;
 use crate::listener::{ListenerSlot, WorkerListener};
 use crate::metrics::Metrics;
@@ -43,6 +44,7 @@ pub(crate) async fn run(
         worker,
         metrics,
         known: HashMap::new(),
+        behind: HashMap::new(),
         open: HashMap::new(),
         closing: Vec::new(),
         targets: HashMap::new(),
@@ -57,7 +59,8 @@ pub(crate) async fn run(
             _ = sweeps.tick() => listeners.sweep_pools(),
         }
     }
-    for closing in listeners.open.into_values().chain(listeners.closing) {
+    let open = listeners.open.into_values().map(|(drain, _)| drain);
+    for closing in open.chain(listeners.closing) {
         closing.finish(crate::DRAIN_PATIENCE).await;
     }
     if let Some(lines) = lines {
@@ -88,7 +91,9 @@ struct Listeners {
     worker: Rc<Worker>,
     metrics: Metrics,
     known: HashMap<ListenerKey, Rc<ListenerSlot>>,
-    open: HashMap<Endpoint, Drain>,
+    /// The listeners behind each endpoint, in the order of the plan.
+    behind: HashMap<Endpoint, Vec<Rc<ListenerSlot>>>,
+    open: HashMap<Endpoint, (Drain, Rc<Door>)>,
     /// Drains of listeners that are closed, while connections of theirs are open.
     closing: Vec<Drain>,
     targets: HashMap<TargetKey, Rc<WorkerTarget>>,
@@ -105,35 +110,37 @@ impl Listeners {
             }
             Command::Close { endpoint } => {
                 self.closing.retain(|closing| closing.n_watches() > 0);
-                if let Some(drain) = self.open.remove(&endpoint) {
+                if let Some((drain, _)) = self.open.remove(&endpoint) {
                     drain.begin();
                     self.closing.push(drain);
                 }
             }
-            Command::Open { listener, endpoint, socket } => {
-                let Some(slot) = self.known.get(&listener).cloned() else { return };
+            Command::Open { endpoint, socket } => {
+                let Some(slots) = self.behind.get(&endpoint) else { return };
+                let Some(first) = slots.first().cloned() else { return };
                 let (drain, watch) = Drain::new();
-                self.open.insert(endpoint, drain);
+                let door = Rc::new(Door::new(slots.as_slice().into(), self.worker.gate.clone()));
+                self.open.insert(endpoint, (drain, Rc::clone(&door)));
                 let socket = match socket {
                     Socket::Connections(socket) => socket,
                     Socket::Datagrams(socket) => {
-                        tokio::task::spawn_local(udp::serve(socket, slot, watch));
+                        tokio::task::spawn_local(udp::serve(socket, first, watch));
                         return;
                     }
                 };
-                let (limits, tls) = (slot.limits.clone(), slot.tls.clone());
-                match (slot.current().snapshot.listener.protocol.is_http(), tls) {
-                    (true, None) => {
-                        tokio::task::spawn_local(net::serve(socket, Exchanges::new(slot), limits, watch));
-                    }
-                    (true, Some(tls)) => {
-                        let handler = Exchanges::new(slot);
-                        tokio::task::spawn_local(net::serve_tls(socket, tls, handler, limits, watch));
-                    }
-                    (false, _) => {
-                        tokio::task::spawn_local(tcp::serve(socket, slot, limits, watch));
-                    }
+                if !first.current().snapshot.listener.protocol.is_http() {
+                    let limits = first.limits.clone();
+                    tokio::task::spawn_local(tcp::serve(socket, first, limits, watch));
+                    return;
                 }
+                let (limits, tls) = (door.limits.clone(), door.tls.clone());
+                let handler = Exchanges::new(door);
+                match tls {
+                    None => tokio::task::spawn_local(net::serve(socket, handler, limits, watch)),
+                    Some(tls) => {
+                        tokio::task::spawn_local(net::serve_tls(socket, tls, handler, limits, watch))
+                    }
+                };
             }
         }
     }
@@ -151,6 +158,7 @@ impl Listeners {
         });
         self.targets = targets.collect();
         let before = std::mem::take(&mut self.known);
+        self.behind.clear();
         for snapshot in &snapshot.listeners {
             let current = WorkerListener::new(snapshot, &self.targets, &self.metrics, &self.worker);
             let is_same_kind = |slot: &&Rc<ListenerSlot>| slot.tls.is_some() == snapshot.tls.is_some();
@@ -161,7 +169,16 @@ impl Listeners {
                 }
                 None => Rc::new(ListenerSlot::new(current)),
             };
+            for endpoint in endpoints_of(snapshot) {
+                self.behind.entry(endpoint).or_default().push(Rc::clone(&slot));
+            }
             self.known.insert(snapshot.key.clone(), slot);
+        }
+        for (endpoint, (_, door)) in &self.open {
+            // What is to be closed goes on as it was until then.
+            if let Some(slots) = self.behind.get(endpoint) {
+                door.set(slots.as_slice().into());
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use plan::{Action, IpAddressType, Listener, LoadBalancer, Plan, Replay};
+use plan::{Action, HostClaims, IpAddressType, Listener, LoadBalancer, Plan, Protocol, Replay, SourceRanges};
 
 use super::load_balancer::shown_by;
 
@@ -33,7 +33,7 @@ pub(super) fn place(
     mut address_of: impl FnMut(&str) -> Result<IpAddr, String>,
 ) -> (Plan, Vec<Problem>) {
     let mut problems = Vec::new();
-    let mut public_ports: BTreeMap<u16, String> = BTreeMap::new();
+    let mut public_ports: BTreeMap<u16, Vec<Sharer>> = BTreeMap::new();
     let unshared = if binding.is_public { unshared_ports(&plan) } else { BTreeSet::new() };
     for balancer in &mut plan.load_balancers {
         let address = match address_of(&balancer.id) {
@@ -46,22 +46,23 @@ pub(super) fn place(
         for (n, port) in ports(balancer, binding).into_iter().enumerate() {
             let mut addresses = vec![SocketAddr::new(address, port)];
             if binding.is_public {
-                match public_ports.get(&port) {
-                    None if unshared.contains(&port) => {
-                        let message = format!(
-                            "port {port} is not open on all interfaces, because containers on this machine listen at it: give the load balancer another port"
-                        );
-                        problems.push((balancer.id.clone(), message));
-                    }
+                let sharer = Sharer::of(balancer, &balancer.listeners[n]);
+                let others = public_ports.entry(port).or_default();
+                let conflict = others.iter().find_map(|other| other.conflict_with(&sharer));
+                let problem = if unshared.contains(&port) {
+                    Some(format!(
+                        "port {port} is not open on all interfaces, because containers on this machine listen at it: give the load balancer another port"
+                    ))
+                } else {
+                    conflict.map(|why| {
+                        format!("port {port} of all interfaces leads to {why}: this one is only at {address}, until it has another port")
+                    })
+                };
+                match problem {
+                    Some(problem) => problems.push((balancer.id.clone(), problem)),
                     None => {
-                        public_ports.insert(port, shown(balancer));
+                        others.push(sharer);
                         addresses.extend(all_interfaces(balancer.ip_address_type, port, binding));
-                    }
-                    Some(first) => {
-                        let message = format!(
-                            "port {port} of all interfaces leads to {first}: this one is only at {address}, until it has another port"
-                        );
-                        problems.push((balancer.id.clone(), message));
                     }
                 }
             }
@@ -70,6 +71,59 @@ pub(super) fn place(
         redirect_to_bound_ports(balancer);
     }
     (plan, problems)
+}
+
+/// A listener that is open on all interfaces, perhaps together with others.
+struct Sharer {
+    shown: String,
+    protocol: Protocol,
+    claims: HostClaims,
+    source_ranges: Option<SourceRanges>,
+    has_ipv6: bool,
+}
+
+impl Sharer {
+    fn of(balancer: &LoadBalancer, listener: &Listener) -> Self {
+        Self {
+            shown: shown(balancer),
+            protocol: listener.protocol,
+            claims: HostClaims::of(balancer, listener),
+            source_ranges: listener.source_ranges.clone(),
+            has_ipv6: balancer.ip_address_type != IpAddressType::Ipv4,
+        }
+    }
+
+    /// Why another one cannot have the same port: what came in could not be told apart.
+    fn conflict_with(&self, other: &Self) -> Option<String> {
+        let shown = &self.shown;
+        let both = |carries: fn(Protocol) -> bool| carries(self.protocol) && carries(other.protocol);
+        if !both(Protocol::carries_connections) && !both(Protocol::carries_datagrams) {
+            return None;
+        }
+        if !self.protocol.is_http() || !other.protocol.is_http() {
+            return Some(format!("{shown}, and connections that are passed through name no host"));
+        }
+        if self.protocol != other.protocol {
+            return Some(format!("{shown}, which speaks {} there", self.protocol.as_str()));
+        }
+        let lets_in_others = |is_ipv4| self.admitted(is_ipv4) != other.admitted(is_ipv4);
+        if lets_in_others(true) || (self.has_ipv6 && other.has_ipv6 && lets_in_others(false)) {
+            return Some(format!("{shown}, which lets in other addresses"));
+        }
+        self.claims.conflict_with(&other.claims).map(|conflict| format!("{shown}, and {conflict}"))
+    }
+
+    /// The clients of one family of addresses that are let in; all where there is nothing.
+    fn admitted(&self, is_ipv4: bool) -> Option<Vec<String>> {
+        let cidrs = &self.source_ranges.as_ref()?.cidrs;
+        let of_family = cidrs.iter().filter(|range| range.addr().is_ipv4() == is_ipv4);
+        if of_family.clone().any(|range| range.prefix_len() == 0) {
+            return None;
+        }
+        let mut ranges: Vec<String> = of_family.map(ToString::to_string).collect();
+        ranges.sort_unstable();
+        Some(ranges)
+    }
 }
 
 /// Leads redirects to a listener of the same load balancer to the port that it is bound to.
@@ -184,6 +238,55 @@ mod tests {
     }
 
     #[test]
+    fn application_load_balancers_share_a_port_as_long_as_their_hosts_are_others() {
+        use plan::{Condition, Pattern, Rule, Values};
+        /// One load balancer: protocol, port, hosts; without hosts it answers for all.
+        type Written<'a> = (Protocol, u16, &'a [&'a str]);
+        let placed = |all: &[Written<'_>]| {
+            let load_balancers = all.iter().enumerate().map(|(n, (protocol, port, hosts))| {
+                let mut balancer = balancer(&format!("ingress:a/{n}"), &[*port]);
+                let mut listener = Listener::new(*port, *protocol);
+                let condition =
+                    |host: &&str| Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
+                let rule = |host| Rule::new(vec![condition(host)], Action::forward_to("g"));
+                listener.rules = hosts.iter().map(rule).collect();
+                if hosts.is_empty() {
+                    listener.default_action = Some(Action::forward_to("g"));
+                }
+                balancer.listeners = vec![listener];
+                balancer
+            });
+            let binding = Binding { is_public: true, ..Binding::default() };
+            let plan = Plan { load_balancers: load_balancers.collect() };
+            let (plan, problems) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
+            let is_public = |balancer: &LoadBalancer| balancer.listeners[0].addresses.len() == 2;
+            let public: Vec<bool> = plan.load_balancers.iter().map(is_public).collect();
+            let problems: Vec<String> = problems.into_iter().map(|(_, problem)| problem).collect();
+            (public, problems.join("; "))
+        };
+        use Protocol::{Http, Https, Tcp};
+        let cases: &[(&[Written<'_>], &[bool], &str)] = &[
+            (
+                &[(Https, 443, &["a.example"]), (Https, 443, &["b.example"]), (Https, 443, &[])],
+                &[true; 3],
+                "",
+            ),
+            (&[(Http, 80, &["a.example"]), (Http, 80, &["A.example"])], &[true, false], "host `a.example`"),
+            (&[(Http, 80, &[]), (Http, 80, &[])], &[true, false], "for every host"),
+            (&[(Http, 80, &["a"]), (Https, 80, &["b"])], &[true, false], "speaks HTTP there"),
+            (&[(Http, 80, &["a"]), (Tcp, 80, &[])], &[true, false], "name no host"),
+            (&[(Tcp, 80, &[]), (Tcp, 80, &[])], &[true, false], "name no host"),
+            (&[(Tcp, 80, &[]), (Tcp, 81, &[])], &[true; 2], ""),
+            (&[(Tcp, 80, &[]), (Protocol::Udp, 80, &[])], &[true; 2], ""),
+        ];
+        for (all, public, said) in cases {
+            let (found, problems) = placed(all);
+            assert_eq!(found, *public, "{problems}");
+            assert!(problems.contains(said) && problems.is_empty() == said.is_empty(), "{problems}");
+        }
+    }
+
+    #[test]
     fn a_public_load_balancer_has_ipv6_when_it_is_to_have_both() {
         let n_addresses = |wanted, has_ipv6| {
             let balancer = LoadBalancer { ip_address_type: wanted, ..balancer("service:a/0", &[80]) };
@@ -223,14 +326,14 @@ mod tests {
                 port: plan::ServicePortName::Number(80),
             },
             target_type: plan::TargetType::Ip,
-            protocol: plan::Protocol::Tcp,
+            protocol: Protocol::Tcp,
             protocol_version: None,
             trust: None,
             port,
             ip_address_type: plan::TargetAddressType::Ipv4,
             target_control_port: None,
             health_check: plan::HealthCheck {
-                protocol: plan::Protocol::Tcp,
+                protocol: Protocol::Tcp,
                 port: plan::HealthCheckPort::TrafficPort,
                 path: None,
                 interval: std::time::Duration::from_secs(10),

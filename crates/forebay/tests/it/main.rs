@@ -4,6 +4,7 @@
 mod acme;
 mod cert_commands;
 mod certificates;
+mod client_certificates;
 mod clients;
 mod commands;
 mod docs;
@@ -18,6 +19,7 @@ mod my_manifests;
 mod my_model;
 mod objects;
 mod options;
+mod public;
 mod rows;
 mod secrets;
 mod serve;

@@ -270,11 +270,11 @@ pub(super) const ROWS: &[Unmet] = &[
          loadBalancerSourceRanges says",
         SERVICE_RANGES,
     ),
-    lacks(
+    notes(
         SERVICE,
         Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-ip-address-type", is_dualstack),
-        "the load balancer listens on IPv4 only in this build",
-        "use its IPv4 address",
+        IPV4_ON_LOOPBACK,
+        PUBLIC,
     ),
     lacks(
         SERVICE,
@@ -339,19 +339,19 @@ pub(super) const ROWS: &[Unmet] = &[
         "requests are forwarded with the host and path they came with",
         "have the targets take these paths",
     ),
-    lacks(
+    notes(
         CLASS,
         Place::Field("spec.ipAddressType", |value| {
             value.as_str().is_some_and(|text| text.starts_with("dualstack"))
         }),
-        "the load balancer listens on IPv4 only in this build",
-        "use its IPv4 address",
+        IPV4_ON_LOOPBACK,
+        PUBLIC,
     ),
-    lacks(
+    notes(
         INGRESS,
         Place::Annotation("alb.ingress.kubernetes.io/ip-address-type", is_dualstack),
-        "the load balancer listens on IPv4 only in this build",
-        "use its IPv4 address",
+        IPV4_ON_LOOPBACK,
+        PUBLIC,
     ),
     lacks(
         &["Ingress", "Service"],
@@ -389,6 +389,11 @@ const fn lacks(
 ) -> Unmet {
     Unmet { kinds, place, words, weight: Weight::Lack, advice }
 }
+
+/// Loopback addresses of load balancers are of IPv4.
+const IPV4_ON_LOOPBACK: &str =
+    "only with --public the load balancer listens on IPv6 too, on all interfaces of a machine that has it";
+const PUBLIC: &str = "forebay up --public, or use its IPv4 address";
 
 const fn notes(
     kinds: &'static [&'static str],

@@ -167,7 +167,7 @@ impl ServerCertVerifier for BelievesAll {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Certificates, Identity, ServerTls, TlsSettings};
+    use crate::{Certificates, Identity, ServerTls, TlsOffer, TlsSettings};
     use rustls::HandshakeKind;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
@@ -177,6 +177,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["somebody.else".to_owned()]).unwrap();
         let identity = Identity::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem()).unwrap();
         let server = ServerTls::new(&Certificates::new(&[identity]), &TlsSettings::default()).unwrap();
+        let server = TlsOffer::from(server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serve = async || {

@@ -49,11 +49,13 @@ pub struct ClientTrust {
 // === impl ClientAuthentication ===
 
 impl ClientAuthentication {
-    /// The name of whom clients have to be believed by.
-    pub(super) fn trust(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::Verified(trust) => Some(&trust.name),
-            Self::Off | Self::Asked => None,
+    /// Whether a client that was asked so needs not be asked in another way. What is in a trust may have changed since.
+    #[must_use]
+    pub fn is_enough_for(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (_, Self::Off) | (Self::Asked | Self::Verified(_), Self::Asked) => true,
+            (Self::Verified(trust), Self::Verified(wanted)) => trust.name == wanted.name,
+            (Self::Off | Self::Asked, Self::Verified(_)) | (Self::Off, Self::Asked) => false,
         }
     }
 

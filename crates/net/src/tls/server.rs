@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{Acceptor, NoServerSessionStorage};
 use rustls::{CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion, version};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use super::{Certificates, ClientAuthentication, HTTP1, TlsError, TlsSession};
 use crate::Stream;
@@ -20,8 +20,7 @@ use crate::Stream;
 #[derive(Clone)]
 pub struct ServerTls {
     acceptor: TlsAcceptor,
-    /// Whom clients have to be believed by.
-    trust: Option<Arc<str>>,
+    client_authentication: ClientAuthentication,
 }
 
 /// What a server is willing to speak.
@@ -39,9 +38,18 @@ pub struct TlsSettings {
     pub client_authentication: ClientAuthentication,
 }
 
+/// How TLS is spoken with a client.
+#[derive(Clone)]
+pub enum TlsOffer {
+    /// With all in the same way.
+    One(ServerTls),
+    /// As is chosen by the name that the client asks for, if it asks for one.
+    ByName(Rc<dyn Fn(Option<&str>) -> ServerTls>),
+}
+
 /// TLS that may change while a listener is open; each new connection gets that of its time.
 #[derive(Debug, Clone)]
-pub struct LiveTls(Rc<RefCell<ServerTls>>);
+pub struct LiveTls(Rc<RefCell<TlsOffer>>);
 
 /// A version of TLS that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,20 +70,68 @@ const HANDSHAKE_RECORD: u8 = 22;
 
 impl LiveTls {
     /// Changes the TLS of connections to come.
-    pub fn set(&self, tls: ServerTls) {
-        self.0.replace(tls);
+    pub fn set(&self, offer: impl Into<TlsOffer>) {
+        self.0.replace(offer.into());
     }
 
     /// TLS as it is now.
     #[must_use]
-    pub fn current(&self) -> ServerTls {
+    pub fn current(&self) -> TlsOffer {
         self.0.borrow().clone()
     }
 }
 
-impl From<ServerTls> for LiveTls {
+impl<T: Into<TlsOffer>> From<T> for LiveTls {
+    fn from(offer: T) -> Self {
+        Self(Rc::new(RefCell::new(offer.into())))
+    }
+}
+
+// === impl TlsOffer ===
+
+impl TlsOffer {
+    /// The server's side of a handshake, for what is spoken inside is not HTTP.
+    ///
+    /// # Errors
+    /// When no handshake comes about.
+    pub async fn open(&self, stream: TcpStream) -> io::Result<Stream> {
+        match self.accept(stream).await? {
+            Opening::Tls(stream, _) => Ok(stream),
+            Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_TLS)),
+        }
+    }
+
+    /// The server's side of a handshake.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Opening> {
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
+            if !begins_with_handshake(&stream).await? {
+                return Ok(Opening::NoTls(stream));
+            }
+            let (tls, stream) = match self {
+                Self::One(tls) => (tls.clone(), tls.acceptor.accept(stream).await?),
+                Self::ByName(choose) => {
+                    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+                    let tls = choose(begun.client_hello().server_name());
+                    let config = Arc::clone(tls.acceptor.config());
+                    (tls, begun.into_stream(config).await?)
+                }
+            };
+            let session = TlsSession::of(stream.get_ref().1, &tls.client_authentication);
+            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into())), session))
+        })
+        .await?
+    }
+}
+
+impl From<ServerTls> for TlsOffer {
     fn from(tls: ServerTls) -> Self {
-        Self(Rc::new(RefCell::new(tls)))
+        Self::One(tls)
+    }
+}
+
+impl fmt::Debug for TlsOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsOffer")
     }
 }
 
@@ -140,32 +196,8 @@ impl ServerTls {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        let trust = settings.client_authentication.trust().cloned();
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), trust })
-    }
-
-    /// The server's side of a handshake, for what is spoken inside is not HTTP.
-    ///
-    /// # Errors
-    /// When no handshake comes about.
-    pub async fn open(&self, stream: TcpStream) -> io::Result<Stream> {
-        match self.accept(stream).await? {
-            Opening::Tls(stream, _) => Ok(stream),
-            Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_TLS)),
-        }
-    }
-
-    /// The server's side of a handshake.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Opening> {
-        tokio::time::timeout(HANDSHAKE_TIMEOUT, async {
-            if !begins_with_handshake(&stream).await? {
-                return Ok(Opening::NoTls(stream));
-            }
-            let stream = self.acceptor.accept(stream).await?;
-            let session = TlsSession::of(stream.get_ref().1, self.trust.as_ref());
-            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into())), session))
-        })
-        .await?
+        let client_authentication = settings.client_authentication.clone();
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), client_authentication })
     }
 }
 

@@ -1,10 +1,8 @@
 //! What a handshake came to: what is spoken, and with whom.
 
-use std::sync::Arc;
-
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConnection};
 
-use super::ClientCertificate;
+use super::{ClientAuthentication, ClientCertificate};
 
 /// What the handshake of a client's connection came to.
 #[derive(Debug)]
@@ -14,20 +12,20 @@ pub struct TlsSession {
     group: Option<NamedGroup>,
     server_name: Option<Box<str>>,
     client_certificate: Option<ClientCertificate>,
-    verified_by: Option<Arc<str>>,
+    client_authentication: ClientAuthentication,
 }
 
 // === impl TlsSession ===
 
 impl TlsSession {
-    pub(super) fn of(connection: &ServerConnection, verified_by: Option<&Arc<str>>) -> Self {
+    pub(super) fn of(connection: &ServerConnection, clients: &ClientAuthentication) -> Self {
         Self {
             version: connection.protocol_version(),
             cipher_suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
             group: connection.negotiated_key_exchange_group().map(|group| group.name()),
             server_name: connection.server_name().map(Into::into),
             client_certificate: connection.peer_certificates().and_then(ClientCertificate::new),
-            verified_by: verified_by.cloned(),
+            client_authentication: clients.clone(),
         }
     }
 
@@ -79,10 +77,10 @@ impl TlsSession {
         self.server_name.as_deref()
     }
 
-    /// The name of the [`ClientTrust`](super::ClientTrust) that vouched for the client, where one had to.
+    /// Whether the client was asked who it is, and who had to vouch for it then.
     #[must_use]
-    pub fn verified_by(&self) -> Option<&str> {
-        self.verified_by.as_deref()
+    pub fn client_authentication(&self) -> &ClientAuthentication {
+        &self.client_authentication
     }
 
     /// What the client showed, where it was asked for a certificate and has one.

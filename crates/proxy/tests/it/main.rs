@@ -15,6 +15,7 @@ mod network;
 mod plans;
 mod requests;
 mod secure_targets;
+mod shared_addresses;
 mod tls;
 mod tls_client;
 mod trailers;

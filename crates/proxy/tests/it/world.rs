@@ -275,6 +275,7 @@ async fn answer(name: &str, request: Request, count: &Cell<usize>, healthy: &Cel
 /// A client with one connection that it keeps as long as it can.
 pub(crate) struct Client {
     address: SocketAddr,
+    n_opened: Cell<usize>,
     idle: Rc<RefCell<Option<ClientConnection>>>,
 }
 
@@ -287,7 +288,12 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, idle: Rc::default() }
+        Self { address, n_opened: Cell::new(0), idle: Rc::default() }
+    }
+
+    /// How many connections it has opened so far.
+    pub(crate) fn n_opened(&self) -> usize {
+        self.n_opened.get()
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -331,7 +337,10 @@ impl Client {
         let kept = self.idle.borrow_mut().take().filter(ClientConnection::is_open);
         let connection = match kept {
             Some(connection) => connection,
-            None => ClientConnection::open(self.address, Duration::from_secs(5)).await.unwrap(),
+            None => {
+                self.n_opened.set(self.n_opened.get() + 1);
+                ClientConnection::open(self.address, Duration::from_secs(5)).await.unwrap()
+            }
         };
         let mut fields = Fields::new();
         fields.push("host", host);
