@@ -272,7 +272,9 @@ pub(super) const ROWS: &[Unmet] = &[
     ),
     notes(
         SERVICE,
-        Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-ip-address-type", is_dualstack),
+        Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-ip-address-type", |service, text| {
+            is_dualstack(service, text) && service.value["spec"]["type"] == "LoadBalancer"
+        }),
         IPV4_ON_LOOPBACK,
         PUBLIC,
     ),

@@ -148,7 +148,13 @@ fn manifest(written: &str, place: &str) -> (String, Option<String>) {
     match place {
         "Ingress" | "InferenceService" | "Service" | "ServiceAccount" => {
             let api_version = crate::kind_named(place).unwrap().api_version();
-            let spec = if written.starts_with("nginx") { "{ingressClassName: alb}" } else { "{}" };
+            let spec = match written.split_once(": ") {
+                Some((key, _)) if key.starts_with("nginx") => "{ingressClassName: alb}",
+                Some((key, _)) if key.ends_with("aws-load-balancer-ip-address-type") => {
+                    "{type: LoadBalancer}"
+                }
+                _ => "{}",
+            };
             let key = written.split(": ").next().unwrap().to_owned();
             let text = format!(
                 "apiVersion: {api_version}\nkind: {place}\nmetadata:\n  name: a\n  annotations:\n    {written}\nspec: {spec}\n"
