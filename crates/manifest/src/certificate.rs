@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use pem::Block;
-pub(crate) use pem::{blocks, written};
+pub(crate) use pem::{Broken, blocks, written};
 
 /// A certificate that can be shown. It holds a private key, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub(crate) fn read_trust_store(
 }
 
 fn kept(text: &str, label: &str, is_one: impl Fn(&[u8]) -> bool) -> Result<String, String> {
-    let found = blocks(text).map_err(|broken| broken.in_words())?;
+    let found = blocks(text).map_err(crate::certificate::Broken::in_words)?;
     let mut kept = String::new();
     for block in found.iter().filter(|block| block.label == label) {
         if !is_one(&block.der) {

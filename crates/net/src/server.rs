@@ -105,7 +105,7 @@ async fn serve_either<H: Handler>(
             clock::refresh();
             match opening {
                 Ok(Opening::Tls(stream, session)) => {
-                    let connection = Connection { tls: Some(Rc::new(session)), ..connection };
+                    let connection = Connection { tls: Some(session), ..connection };
                     speak(stream, connection, handler, limits, stay).await;
                 }
                 Ok(Opening::NoTls(stream)) => {

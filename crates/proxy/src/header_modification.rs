@@ -37,7 +37,8 @@ impl AnswerFields {
     pub(crate) fn apply(&self, fields: &mut Fields) {
         fields.retain(|name, _| {
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-            !(self.removes_server && is("server")) && !self.set.iter().any(|(set, _)| is(set))
+            let goes = self.removes_server && is("server");
+            !goes && !self.set.iter().any(|(set, _)| is(set))
         });
         for (name, value) in &self.set {
             fields.push(name, value);

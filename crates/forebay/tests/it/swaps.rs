@@ -77,15 +77,15 @@ fn acc_s2_33_nothing_is_lost_over_tls_while_certificates_manifests_and_replicas_
     for n in 0..extent.n_swaps.max(extent.n_reloads).max(extent.n_rollouts) {
         if n < extent.n_swaps {
             std::fs::write(path("secret.yaml"), secret(&authority)).unwrap();
-            platform.ok(&["apply", "-f", &path("secret.yaml")]);
+            let _ = platform.ok(&["apply", "-f", &path("secret.yaml")]);
         }
         if n < extent.n_reloads {
             let signalled = Command::new("kill").args(["-HUP", &platform.pid().to_string()]).status();
             assert!(signalled.unwrap().success());
         }
         if n < extent.n_rollouts {
-            platform.ok(&["rollout", "restart", "deployment/iris"]);
-            platform.ok(&["rollout", "status", "deployment/iris"]);
+            let _ = platform.ok(&["rollout", "restart", "deployment/iris"]);
+            let _ = platform.ok(&["rollout", "status", "deployment/iris"]);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -195,7 +195,7 @@ impl Clients {
         !self.stop.load(Ordering::Relaxed) && self.asked.borrow().failures.len() < 10
     }
 
-    fn failed(&self, what: impl ToString) {
+    fn failed(&self, what: &impl ToString) {
         self.asked.borrow_mut().failures.push(what.to_string());
     }
 
@@ -204,7 +204,7 @@ impl Clients {
             let opened = ClientConnection::open_in(self.address, Some(&self.tls), PATIENCE).await;
             let mut connection = match opened {
                 Ok(connection) => Some(connection),
-                Err(error) => return self.failed(error),
+                Err(error) => return self.failed(&error),
             };
             self.asked.borrow_mut().n_handshakes += 1;
             for _ in 0..REQUESTS_OF_A_CONNECTION {
@@ -214,7 +214,7 @@ impl Clients {
                 let fields = fields();
                 match whole(open.send(question(&fields), move |open| keep.set(Some(open))).await).await {
                     Ok(()) => self.asked.borrow_mut().n_http1 += 1,
-                    Err(problem) => return self.failed(format!("HTTP/1.1: {problem}")),
+                    Err(problem) => return self.failed(&format!("HTTP/1.1: {problem}")),
                 }
                 connection = kept.take();
             }
@@ -234,7 +234,7 @@ impl Clients {
                         shared.borrow_mut().get_or_insert_with(|| connection.clone());
                         connection
                     }
-                    Err(error) => return self.failed(error),
+                    Err(error) => return self.failed(&error),
                 },
             };
             let fields = fields();
@@ -244,7 +244,7 @@ impl Clients {
                 }
                 answer => match whole(answer).await {
                     Ok(()) => self.asked.borrow_mut().n_http2 += 1,
-                    Err(problem) => return self.failed(format!("HTTP/2: {problem}")),
+                    Err(problem) => return self.failed(&format!("HTTP/2: {problem}")),
                 },
             }
         }

@@ -53,6 +53,7 @@ const CONTAINER_OPTIONS: &[ServeOption] = &[
     option("--address"),
     option("--color"),
     with_short("--help", "-h", false),
+    option("--limit"),
     option("--model"),
     option("--model-cache"),
     option("--model-repository"),
@@ -60,10 +61,12 @@ const CONTAINER_OPTIONS: &[ServeOption] = &[
     with_short("--port", "-p", true),
     switch("--public"),
     with_short("--quiet", "-q", false),
+    option("--proxy-protocol-from"),
     option("--state-dir"),
     switch("--stop-when-stdin-closes"),
     option("--tls-cert"),
     option("--tls-key"),
+    option("--trusted-proxy"),
     with_short("--verbose", "-v", false),
 ];
 

@@ -117,7 +117,7 @@ impl TlsOffer {
                 }
             };
             let session = TlsSession::of(stream.get_ref().1, &tls.client_authentication);
-            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into())), session))
+            Ok(Opening::Tls(Stream::Tls(Box::new(stream.into())), Rc::new(session)))
         })
         .await?
     }
@@ -210,7 +210,7 @@ impl fmt::Debug for ServerTls {
 /// What a client began with.
 pub(crate) enum Opening {
     /// TLS, which is open now, and what it came to.
-    Tls(Stream, TlsSession),
+    Tls(Stream, Rc<TlsSession>),
     /// Something else, none of which has been read.
     NoTls(TcpStream),
 }

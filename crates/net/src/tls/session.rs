@@ -22,7 +22,7 @@ impl TlsSession {
         Self {
             version: connection.protocol_version(),
             cipher_suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
-            group: connection.negotiated_key_exchange_group().map(|group| group.name()),
+            group: connection.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
             server_name: connection.server_name().map(Into::into),
             client_certificate: connection.peer_certificates().and_then(ClientCertificate::new),
             client_authentication: clients.clone(),

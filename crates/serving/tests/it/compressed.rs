@@ -78,6 +78,16 @@ fn a_bomb_is_too_large() {
         let bomb = encode(&plain);
         assert!(bomb.len() < 20_000, "{encoding}: {}", bomb.len());
         let answer = post(&[("content-encoding", encoding)], &bomb);
+        let expected = "{\"error\":\"the body is more than 100 times as long when it is decompressed; \
+                        send fewer rows at a time\"}";
+        assert_eq!((answer.status, answer.text()), (413, expected), "{encoding}");
+    }
+    // Numbers are compressed ten times or so.
+    let numbers: Vec<u64> =
+        (0..1_500_000u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100_000_000).collect();
+    let long = json!({ "instances": [numbers] }).to_string().into_bytes();
+    for (encoding, encode, _) in ENCODINGS {
+        let answer = post(&[("content-encoding", encoding)], &encode(&long));
         let expected = "{\"error\":\"the body is longer than 10000000 bytes when it is decompressed; \
                         send fewer rows at a time\"}";
         assert_eq!((answer.status, answer.text()), (413, expected), "{encoding}");
