@@ -44,8 +44,11 @@ pub enum TlsOffer {
     /// With all in the same way.
     One(ServerTls),
     /// As is chosen by the name that the client asks for, if it asks for one.
-    ByName(Rc<dyn Fn(Option<&str>) -> ServerTls>),
+    ByName(Rc<ChooseByName>),
 }
+
+/// How a name leads to what is spoken.
+type ChooseByName = dyn Fn(Option<&str>) -> ServerTls;
 
 /// TLS that may change while a listener is open; each new connection gets that of its time.
 #[derive(Debug, Clone)]
