@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Limits, descriptors, stay};
 
-/// Counts the connections of all listeners that share it. A clone is another handle to the same.
+/// Counts the connections of all listeners that share it. A clone is another handle to the same. By default it is one for
+/// ourselves, which may have the last descriptors.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<Counts>);
 
@@ -19,6 +20,8 @@ struct Counts {
     open: AtomicUsize,
     /// Those of each client that is counted. Taken when a connection comes or goes, never within one.
     of_clients: Mutex<HashMap<IpAddr, usize>>,
+    /// Whether it leaves the last descriptors to others.
+    is_public: bool,
     /// Who a client is; a stranger where nobody says.
     knows: Option<Box<dyn Fn(IpAddr) -> Neighbour + Send + Sync>>,
 }
@@ -54,9 +57,9 @@ pub enum Crowding {
 pub(crate) const SHED: usize = 16;
 
 impl Gate {
-    /// A gate that knows some of those who come.
+    /// A gate for the public, some of whom it knows.
     pub fn knowing(knows: impl Fn(IpAddr) -> Neighbour + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Counts { knows: Some(Box::new(knows)), ..Counts::default() }))
+        Self(Arc::new(Counts { is_public: true, knows: Some(Box::new(knows)), ..Counts::default() }))
     }
 
     /// Whether a connection from there has to say for whom it is.
@@ -79,7 +82,7 @@ impl Gate {
         told: impl Fn(Crowding),
     ) -> Option<Permit> {
         let is_full = self.n_open() >= limits.connections;
-        let is_short = is_reserved(socket.as_raw_fd(), limits);
+        let is_short = self.0.is_public && is_reserved(socket.as_raw_fd(), limits);
         if is_full || is_short {
             let n_shed = stay::make_room(SHED);
             if n_shed == 0 {
