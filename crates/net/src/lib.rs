@@ -116,6 +116,18 @@ pub mod fuzzing {
         assert_eq!(read.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count(), n_fields);
     }
 
+    /// Any bytes are a certificate of a client or none, and what is told of it can stand in a field.
+    pub fn client_certificates(bytes: &[u8]) {
+        let is_of_field = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let chain = [rustls::pki_types::CertificateDer::from(bytes.to_vec())];
+        let Some(certificate) = crate::ClientCertificate::new(&chain) else { return };
+        assert!(is_of_field(certificate.leaf_text()));
+        if let Some(facts) = certificate.facts() {
+            let all = [&facts.serial_number, &facts.issuer, &facts.subject, &facts.validity];
+            assert!(all.into_iter().all(|text| is_of_field(text)), "{facts:?}");
+        }
+    }
+
     /// Any bytes are a header of the PROXY protocol, the beginning of one, or refused; what comes behind changes nothing.
     pub fn proxy_protocol(bytes: &[u8]) {
         use crate::proxy_protocol::{Header, parse, write};

@@ -129,3 +129,33 @@ fn of_two_for_one_host_the_one_that_holds_for_longer_comes_first() {
     assert_eq!(names("2026-12-01T00:00:00Z"), "b-new a-old");
     assert_eq!(names("2028-01-01T00:00:00Z"), "b-new a-old");
 }
+
+#[test]
+fn authorities_alone_are_a_trust_store_and_a_list_that_cannot_be_read_costs_it() {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyPair,
+    };
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().pem();
+    let list = CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2024, 1, 1),
+        next_update: rcgen::date_time_ymd(2200, 1, 1),
+        crl_number: rcgen::SerialNumber::from(vec![1]),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&Issuer::new(params, key)).unwrap().pem().unwrap();
+    let with = |list: &str| found(&[("0a1b.pem", &authority), ("0a1b.crl", list)]);
+    let good = with(&list);
+    let [store] = &good.trust_stores[..] else { panic!("{:?}", good.findings) };
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:truststore/clients/0a1b";
+    assert!(store.is_named(arn) && store.is_named("0a1b") && !store.is_named("clients"));
+    assert!(store.contents.authorities.contains("CERTIFICATE") && store.contents.revocations.contains("CRL"));
+    assert!(good.findings.is_empty() && good.pairs.is_empty());
+    let bad = with("junk");
+    assert!(bad.trust_stores.is_empty());
+    assert!(bad.findings[0].message.contains("not in PEM form"), "{:?}", bad.findings);
+}

@@ -38,7 +38,7 @@ pub struct ClientCertificateFacts {
 // === impl ClientCertificate ===
 
 impl ClientCertificate {
-    pub(super) fn new(chain: &[CertificateDer<'static>]) -> Option<Self> {
+    pub(crate) fn new(chain: &[CertificateDer<'static>]) -> Option<Self> {
         let chain: Box<[_]> = chain.into();
         (!chain.is_empty()).then(|| Self {
             chain,
@@ -158,6 +158,20 @@ mod tests {
         let identity =
             <CertificateDer<'_> as rustls::pki_types::pem::PemObject>::from_pem_slice(pem.as_bytes());
         assert_eq!(identity.unwrap(), der);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_in_a_certificate_can_stand_in_a_field(
+            changes in proptest::collection::vec((0_usize..600, 0_u8..), 0..8),
+        ) {
+            let mut bytes = certificate().to_vec();
+            for (at, byte) in changes {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            crate::fuzzing::client_certificates(&bytes);
+        }
     }
 
     #[test]

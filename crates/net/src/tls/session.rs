@@ -1,5 +1,6 @@
 //! What a handshake came to: what is spoken, and with whom.
 
+use rustls::crypto::SupportedKxGroup;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConnection};
 
 use super::{ClientAuthentication, ClientCertificate};
@@ -11,7 +12,8 @@ pub struct TlsSession {
     cipher_suite: Option<CipherSuite>,
     group: Option<NamedGroup>,
     server_name: Option<Box<str>>,
-    client_certificate: Option<ClientCertificate>,
+    /// Apart, because most sessions have none.
+    client_certificate: Option<Box<ClientCertificate>>,
     client_authentication: ClientAuthentication,
 }
 
@@ -22,9 +24,9 @@ impl TlsSession {
         Self {
             version: connection.protocol_version(),
             cipher_suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
-            group: connection.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
+            group: connection.negotiated_key_exchange_group().map(SupportedKxGroup::name),
             server_name: connection.server_name().map(Into::into),
-            client_certificate: connection.peer_certificates().and_then(ClientCertificate::new),
+            client_certificate: connection.peer_certificates().and_then(ClientCertificate::new).map(Box::new),
             client_authentication: clients.clone(),
         }
     }
@@ -86,6 +88,6 @@ impl TlsSession {
     /// What the client showed, where it was asked for a certificate and has one.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.client_certificate.as_ref()
+        self.client_certificate.as_deref()
     }
 }
