@@ -55,7 +55,8 @@ pub(crate) async fn forward(
         false => Pace::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
     };
     let keeping = &listener.worker.keeping;
-    let prepared = Replayable::prepare(std::mem::take(&mut request.body), pace, keeping).await;
+    let (asked_with, told) = (std::mem::take(&mut request.body), settings.client_fields.clone());
+    let prepared = Replayable::prepare(asked_with, pace, keeping, told).await;
     let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {

@@ -93,9 +93,31 @@ fn value(fact: ClientFact, session: &TlsSession) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use plan::Protocol;
+    use plan::{IpAddressType, LoadBalancerKind, Protocol, Scheme, Tags};
+
+    pub(crate) fn load_balancer() -> LoadBalancer {
+        LoadBalancer {
+            id: "ingress:test/lb".to_owned(),
+            name: "lb".to_owned(),
+            name_generated: false,
+            kind: LoadBalancerKind::Application,
+            scheme: Scheme::Internal,
+            ip_address_type: IpAddressType::Ipv4,
+            sources: Vec::new(),
+            attributes: attributes::Attributes::new(attributes::Scope::Application),
+            web_acl: None,
+            shield_advanced_protection: None,
+            minimum_capacity_units: None,
+            customer_owned_ipv4_pool: None,
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            tags: Tags::new(),
+            listeners: Vec::new(),
+            target_groups: Vec::new(),
+        }
+    }
 
     #[test]
     fn a_listener_whose_attributes_say_nothing_costs_nothing() {

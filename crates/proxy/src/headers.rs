@@ -56,7 +56,7 @@ pub(crate) fn rewrite_request(
         if is(name, "host") {
             return host.is_none();
         }
-        let is_replaced = is_of_client(name, settings.client_fields.as_ref())
+        let is_replaced = is_of_client(name, settings.client_fields.as_deref())
             || is(name, "x-forwarded-proto")
             || is(name, "x-forwarded-port")
             || is(name, "x-amzn-trace-id")
@@ -84,9 +84,9 @@ pub(crate) fn rewrite_request(
 
 /// Makes the fields behind a client's body those behind the request's to the target: what a load balancer tells of a request is
 /// told once, before it.
-pub(crate) fn rewrite_trailers(fields: &mut Fields) {
+pub(crate) fn rewrite_trailers(fields: &mut Fields, told: Option<&ClientFields>) {
     const TOLD: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id"];
-    fields.retain(|name, _| !is_of_client(name, None) && !TOLD.iter().any(|told| is(name, told)));
+    fields.retain(|name, _| !is_of_client(name, told) && !TOLD.iter().any(|known| is(name, known)));
 }
 
 /// Whether a field tells of a client or its connection, which only a load balancer may.
@@ -410,6 +410,23 @@ mod tests {
                 x-amzn-trace-id: Root=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
             "#]],
         );
+    }
+
+    #[test]
+    fn no_trailer_says_what_a_load_balancer_tells_of_a_client() {
+        let mut balancer = crate::header_modification::tests::load_balancer();
+        balancer.attributes.set(plan::attributes::TLS_FIELDS, "true").unwrap();
+        let mut listener = plan::Listener::new(443, plan::Protocol::Https);
+        let renamed = "routing.http.request.x_amzn_tls_version.header_name";
+        listener.attributes.set(renamed, "client-tls").unwrap();
+        let told = ClientFields::of(&balancer, &listener);
+        let mut fields = Fields::new();
+        for name in ["Client_TLS", "x-amzn-tls-kx", "X-Amzn-Mtls-Clientcert", "x-checksum", "x-forwarded-for"]
+        {
+            fields.push(name, "a");
+        }
+        rewrite_trailers(&mut fields, told.as_ref());
+        assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), [b"x-checksum"]);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use net::{Body, BodyError, BodyStream, Budget, Bytes, Fields, Grant};
 use prometheus_client::metrics::counter::Counter;
 
+use crate::header_modification::ClientFields;
 use crate::headers;
 
 /// How much of bodies may be kept.
@@ -50,13 +52,18 @@ pub(crate) enum Pace {
 
 impl Replayable {
     /// Keeps a body that is short, while there is memory for it.
-    pub(crate) async fn prepare(mut body: Body, pace: Pace, keeping: &Keeping) -> Result<Self, BodyError> {
+    pub(crate) async fn prepare(
+        mut body: Body,
+        pace: Pace,
+        keeping: &Keeping,
+        told: Option<Arc<ClientFields>>,
+    ) -> Result<Self, BodyError> {
         if let Body::Empty | Body::Full(_) = body {
             return Ok(Self::of(body, None));
         }
         let wanted = match (pace, body.remaining()) {
             (Pace::AsItComes, _) => {
-                return Ok(Self::Recorded(Rc::new(RefCell::new(Recording::new(body, keeping)))));
+                return Ok(Self::Recorded(Rc::new(RefCell::new(Recording::new(body, keeping, told)))));
             }
             (Pace::Whole { .. }, Some(length)) => usize::try_from(length).ok(),
             (Pace::Whole { may_be_sent_again }, None) => may_be_sent_again.then_some(keeping.most),
@@ -142,10 +149,12 @@ pub(crate) struct Recording {
     keeping: Keeping,
     has_ended: bool,
     trailers: Option<Fields>,
+    /// What the target is told of the client, which no trailer may say otherwise.
+    told: Option<Arc<ClientFields>>,
 }
 
 impl Recording {
-    fn new(body: Body, keeping: &Keeping) -> Self {
+    fn new(body: Body, keeping: &Keeping, told: Option<Arc<ClientFields>>) -> Self {
         Self {
             body,
             kept: Some(Vec::new()),
@@ -155,6 +164,7 @@ impl Recording {
             keeping: keeping.clone(),
             has_ended: false,
             trailers: None,
+            told,
         }
     }
 
@@ -170,7 +180,7 @@ impl Recording {
                 self.has_ended = true;
                 self.trailers = self.body.take_trailers();
                 if let Some(trailers) = &mut self.trailers {
-                    headers::rewrite_trailers(trailers);
+                    headers::rewrite_trailers(trailers, self.told.as_deref());
                 }
             }
         }
@@ -276,7 +286,7 @@ mod tests {
     fn recorded_in(budget: &Budget, pieces: &[&'static [u8]]) -> Replayable {
         let body = Body::Stream(Box::new(Pieces(pieces.iter().copied().collect())));
         let keeping = Keeping { most: 1 << 20, budget: budget.clone(), unkept: Counter::default() };
-        now(Replayable::prepare(body, Pace::AsItComes, &keeping)).unwrap()
+        now(Replayable::prepare(body, Pace::AsItComes, &keeping, None)).unwrap()
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) struct ListenerSettings {
     /// What is done to every answer, if anything is.
     pub(crate) answer_fields: Option<AnswerFields>,
     /// What targets are told of clients, if they are told anything.
-    pub(crate) client_fields: Option<ClientFields>,
+    pub(crate) client_fields: Option<Arc<ClientFields>>,
     /// Whether clients are asked who they are, and who has to vouch for them.
     pub(crate) client_authentication: ClientAuthentication,
 }
@@ -227,7 +227,7 @@ impl ListenerSettings {
             preserves_host: attributes.is_on(attributes::PRESERVE_HOST_HEADER),
             drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
             answer_fields: AnswerFields::of(listener),
-            client_fields: ClientFields::of(load_balancer, listener),
+            client_fields: ClientFields::of(load_balancer, listener).map(Arc::new),
             client_authentication: tls::client_authentication(listener),
         }
     }

@@ -83,4 +83,7 @@ fn acc_s0_20_an_ingress_asks_for_client_certificates_and_puts_fields_into_answer
     let _ = platform.ok(&["delete", "secret", "clients"]);
     wait_until("nobody comes in", || !ask(Some("bad")).0);
     assert!(!ask(None).0);
+    let checked = Command::new(FOREBAY).arg("check").arg(folder.path().join("web.yaml")).output();
+    let said = String::from_utf8_lossy(&checked.unwrap().stdout).into_owned();
+    assert!(said.contains("trust store `clients` is not on this machine"), "{said}");
 }
