@@ -23,6 +23,11 @@ pub trait Handler: Clone + 'static {
     /// Hears that TLS did not come about.
     fn handshake_failed(&self, _failure: HandshakeFailure) {}
 
+    /// Has its way with the answer to whoever speaks HTTP where TLS is spoken. The connection ends with it.
+    fn without_tls(&self, answer: Response) -> Response {
+        answer
+    }
+
     /// Words the answer to something that is no request. The connection ends with it.
     fn reject(&self, rejection: Rejection, _connection: &Connection) -> Response {
         Response::with_body(rejection.status, "text/plain", format!("{}\n", rejection.reason))

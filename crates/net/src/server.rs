@@ -110,7 +110,8 @@ async fn serve_either<H: Handler>(
                 }
                 Ok(Opening::NoTls(stream)) => {
                     handler.handshake_failed(HandshakeFailure::NotTls);
-                    speak(stream.into(), connection, refuse_without_tls, limits, stay).await;
+                    let refusal = WithoutTls { reworded: Rc::new(move |answer| handler.without_tls(answer)) };
+                    speak(stream.into(), connection, refusal, limits, stay).await;
                 }
                 Err(error) => {
                     handler.handshake_failed(HandshakeFailure::of(&error));
@@ -143,12 +144,20 @@ async fn speak<H: Handler>(
     }
 }
 
-/// Answers whoever speaks HTTP where TLS is spoken. Nothing of a body is read.
-async fn refuse_without_tls(_: Request) -> Response {
-    const TEXT: &str = "this port speaks https: ask it again with https:// in front\n";
-    let mut response = Response::with_body(StatusCode::BAD_REQUEST, "text/plain", TEXT);
-    response.close = true;
-    response
+/// Answers whoever speaks HTTP where TLS is spoken. Nothing of a body is read. One for all handlers, so that what drives a
+/// connection is not there twice for each.
+#[derive(Clone)]
+struct WithoutTls {
+    reworded: Rc<dyn Fn(Response) -> Response>,
+}
+
+impl Handler for WithoutTls {
+    async fn handle(&self, _: Request) -> Response {
+        const TEXT: &str = "this port speaks https: ask it again with https:// in front\n";
+        let mut response = Response::with_body(StatusCode::BAD_REQUEST, "text/plain", TEXT);
+        response.close = true;
+        (self.reworded)(response)
+    }
 }
 
 /// Accepts connections until `drain` says to end, and gives each that `admit` and the gate let in a task of its own, with its

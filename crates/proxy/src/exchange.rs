@@ -87,6 +87,13 @@ impl Handler for Exchanges {
         self.door.first().current().metrics.count_handshake_failure(failure);
     }
 
+    fn without_tls(&self, mut answer: Response) -> Response {
+        if let Some(modified) = &self.door.first().current().snapshot.settings.answer_fields {
+            modified.apply(&mut answer.fields);
+        }
+        answer
+    }
+
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
         let listener = self.door.of_connection(connection).current();
         let asked = listener.worker.lines.is_some().then(Vec::new);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{Body, Method};
-use plan::{Action, Condition, FixedResponse, LoadBalancerKind, Pattern, Redirect, Rule, Values};
+use plan::{Action, Condition, FixedResponse, LoadBalancerKind, Pattern, Protocol, Redirect, Rule, Values};
 
 use crate::world::{Client, Server, World, group, load_balancer, plan_of, run};
 
@@ -59,6 +59,20 @@ fn acc_s0_20_every_answer_has_the_fields_that_attributes_name_and_none_tells_its
         assert_eq!(answer.status, 400);
         expected(&answer);
         drop(world);
+    });
+}
+
+#[test]
+fn who_speaks_without_tls_where_it_is_spoken_gets_the_fields_too() {
+    run(async {
+        let server = Server::start("one");
+        let mut balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        balancer.listeners[0].protocol = Protocol::Https;
+        let key = "routing.http.response.x_content_type_options.header_value";
+        balancer.listeners[0].attributes.set(key, "nosniff").unwrap();
+        let _world = World::start(plan_of(&balancer)).await;
+        let answer = Client::new(balancer.listeners[0].addresses[0]).get("/").await;
+        assert_eq!((answer.status, answer.fields.text("x-content-type-options")), (400, Some("nosniff")));
     });
 }
 
