@@ -3,6 +3,7 @@
 //! Handshakes have a deadline and are done before anybody sees the connection. Everything uses one provider of
 //! cryptography, `aws-lc-rs`. Types that hold a private key have no `Debug`.
 
+mod believing;
 mod certificates;
 mod client;
 mod client_authentication;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use testkit::{PATIENCE, Platform, Request};
 use tokio::task::LocalSet;
 
-use crate::{FOREBAY, folder, project};
+use crate::{FOREBAY, folder, project, replicas_of_iris};
 
 /// Two replicas of the iris model that speak gRPC, behind a Network Load Balancer.
 pub(crate) fn behind_a_network_load_balancer() -> (Platform, TempDir, SocketAddr) {
@@ -26,23 +26,8 @@ spec:
   selector: {{app: iris}}
   ports: [{{name: grpc, port: 9000}}]
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: iris}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: iris}}}}
-  template:
-    metadata: {{labels: {{app: iris}}}}
-    spec:
-      containers:
-      - name: iris
-        image: forebay
-        args: [serve, 'iris={}', --grpc-port, '9000', --cache-size, '1000000']
-        ports: [{{containerPort: 8080}}, {{containerPort: 9000}}]
-        readinessProbe: {{httpGet: {{path: /readyz, port: 8080}}}}
-",
-        project("examples/iris/model")
+{}",
+        replicas_of_iris("--grpc-port, '9000', --cache-size, '1000000'", "8080, 9000")
     );
     let folder = folder(&[("iris.yaml", &manifest)]);
     let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
@@ -90,23 +75,8 @@ kind: Service
 metadata: {{name: iris}}
 spec: {{selector: {{app: iris}}, ports: [{{port: 80, targetPort: 8080}}]}}
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: iris}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: iris}}}}
-  template:
-    metadata: {{labels: {{app: iris}}}}
-    spec:
-      containers:
-      - name: iris
-        image: forebay
-        args: [serve, 'iris={}', --cache-size, '1000000']
-        ports: [{{containerPort: 8080}}]
-        readinessProbe: {{httpGet: {{path: /readyz, port: 8080}}}}
-",
-        project("examples/iris/model")
+{}",
+        replicas_of_iris("--cache-size, '1000000'", "8080")
     );
     let folder = folder(&[("iris.yaml", &manifest)]);
     let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);

@@ -54,6 +54,31 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
+/// A Deployment of two replicas of the iris model, with these arguments besides and these ports.
+fn replicas_of_iris(arguments: &str, ports: &str) -> String {
+    let ports = ports.split(", ").map(|port| format!("{{containerPort: {port}}}"));
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: iris}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: iris}}}}
+  template:
+    metadata: {{labels: {{app: iris}}}}
+    spec:
+      containers:
+      - name: iris
+        image: forebay
+        args: [serve, 'iris={}', {arguments}]
+        ports: [{}]
+        readinessProbe: {{httpGet: {{path: /readyz, port: 8080}}}}
+",
+        project("examples/iris/model"),
+        ports.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// Rows and predictions of a fixture.
 fn golden(case: &str) -> (Value, Value) {
     let read = |file: &str| {

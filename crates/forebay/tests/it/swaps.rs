@@ -19,7 +19,7 @@ use serde_json::json;
 use testkit::{PATIENCE, Platform};
 use tokio::task::LocalSet;
 
-use crate::{FOREBAY, folder, project};
+use crate::{FOREBAY, folder, replicas_of_iris};
 
 const HOST: &str = "iris.example.com";
 
@@ -118,23 +118,8 @@ kind: Service
 metadata: {{name: iris}}
 spec: {{selector: {{app: iris}}, ports: [{{port: 80, targetPort: 8080}}]}}
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: iris}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: iris}}}}
-  template:
-    metadata: {{labels: {{app: iris}}}}
-    spec:
-      containers:
-      - name: iris
-        image: forebay
-        args: [serve, 'iris={}']
-        ports: [{{containerPort: 8080}}]
-        readinessProbe: {{httpGet: {{path: /readyz, port: 8080}}}}
-",
-        project("examples/iris/model")
+{}",
+        replicas_of_iris("", "8080")
     )
 }
 

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::believing::believing_all;
 use super::{HTTP1, HTTP2, TlsError, provider};
 use crate::Stream;
 
@@ -71,12 +71,8 @@ impl ClientTls {
     /// is asked for, so that one connection serves all hosts.
     #[must_use]
     pub fn unverified() -> Self {
-        static SHARED: LazyLock<ClientTls> = LazyLock::new(|| {
-            let config = ClientConfig::builder_with_provider(provider());
-            let config = config.with_safe_default_protocol_versions().expect("the provider speaks TLS");
-            let config = config.dangerous().with_custom_certificate_verifier(Arc::new(BelievesAll));
-            ClientTls::new(None, &Arc::new(config.with_no_client_auth()))
-        });
+        static SHARED: LazyLock<ClientTls> =
+            LazyLock::new(|| ClientTls::new(None, &Arc::new(believing_all())));
         SHARED.clone()
     }
 
@@ -121,46 +117,6 @@ impl ClientTls {
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Believes every server, as load balancers of AWS do ("Target groups", ALB user guide). That a server holds the key of a
-/// certificate that nobody vouches for says nothing, so that is not looked at either: old and odd certificates do.
-#[derive(Debug)]
-struct BelievesAll;
-
-impl ServerCertVerifier for BelievesAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
     }
 }
 

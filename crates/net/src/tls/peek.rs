@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::provider;
+use super::believing::believing_all;
 
 /// What a server showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +24,8 @@ pub struct Shown {
     pub protocol: Option<String>,
 }
 
-/// Opens TLS with a server, asks for a name and for one of these protocols (RFC 7301), and leaves. Nothing is sent to a server that nobody believes.
+/// Opens TLS with a server, asks for a name and for one of these protocols (RFC 7301), and leaves. Nothing is sent to a server
+/// that nobody believes.
 ///
 /// # Errors
 /// When no handshake comes about.
@@ -38,10 +37,7 @@ pub async fn shown_by(
 ) -> io::Result<Shown> {
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let name = ServerName::try_from(name.to_owned()).map_err(|error| invalid(error.to_string()))?;
-    let config = ClientConfig::builder_with_provider(provider());
-    let config = config.with_safe_default_protocol_versions().map_err(|error| invalid(error.to_string()))?;
-    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody));
-    let mut config = config.with_no_client_auth();
+    let mut config = believing_all();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let connector = TlsConnector::from(Arc::new(config));
     let stream = tokio::time::timeout(patience, async {
@@ -64,43 +60,4 @@ pub async fn shown_by(
             .to_owned(),
         protocol: connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
     })
-}
-
-/// Takes any certificate: it is only looked at.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
 }
