@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::tls::ClientTls;
 use crate::{Stream, descriptors, make_room};
@@ -47,6 +47,10 @@ pub enum ConnectError {
 
 /// How long a handshake may take once the server has accepted the connection ("HTTP 502", ALB user guide).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Descriptors that connections to servers leave to clients, administrators and files, or an eighth of all where that is less:
+/// who comes then is at least told.
+const LEFT_DESCRIPTORS: u64 = 128;
 
 /// Idle connections of clients that make room for one to a server, when descriptors run short.
 const MADE_ROOM: usize = 4;
@@ -103,7 +107,7 @@ pub async fn connect_saying(
 /// Opens a socket. When there is no descriptor for it, clients of this thread that are idle make room.
 async fn open_socket(address: SocketAddr) -> io::Result<TcpStream> {
     for _ in 1..ROOM_TRIES {
-        match TcpStream::connect(address).await {
+        match try_socket(address).await {
             Err(error) if descriptors::are_used_up(&error) => {
                 make_room(MADE_ROOM);
                 tokio::time::sleep(ROOM_PATIENCE).await;
@@ -111,7 +115,15 @@ async fn open_socket(address: SocketAddr) -> io::Result<TcpStream> {
             opened => return opened,
         }
     }
-    TcpStream::connect(address).await
+    try_socket(address).await
+}
+
+async fn try_socket(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if descriptors::is_among_last(LEFT_DESCRIPTORS, 8, &socket) {
+        return Err(descriptors::used_up());
+    }
+    socket.connect(address).await
 }
 
 // === impl ConnectError ===

@@ -1,6 +1,7 @@
 //! How many files and sockets this process may have open (`RLIMIT_NOFILE`, getrlimit(2)).
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::LazyLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -22,6 +23,18 @@ static LIMIT: LazyLock<u64> = LazyLock::new(|| {
 /// How many descriptors this process may have open, after it has asked for as many as it can get.
 pub fn limit() -> u64 {
     *LIMIT
+}
+
+/// Whether a socket stands among the last `n` descriptors, or the last `part` where that is less, for example 8 for an eighth.
+/// The system always gives the lowest that is free, so its number says how many are in use (open(2)).
+pub(crate) fn is_among_last(n: u64, part: u64, socket: &impl AsRawFd) -> bool {
+    let all = limit();
+    u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= all - n.min(all / part))
+}
+
+/// What the system says when there is none left.
+pub(crate) fn used_up() -> io::Error {
+    rustix::io::Errno::MFILE.into()
 }
 
 /// Whether there was no descriptor left for something: that says nothing of whom it was for.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,6 +53,9 @@ pub enum Crowding {
     Shed(usize),
 }
 
+/// Descriptors that clients leave to administrators and files, whoever took the others.
+const LEFT_DESCRIPTORS: u64 = 64;
+
 /// Connections that are asked to leave at a time.
 pub(crate) const SHED: usize = 16;
 
@@ -82,7 +85,7 @@ impl Gate {
         told: impl Fn(Crowding),
     ) -> Option<Permit> {
         let is_full = self.n_open() >= limits.connections;
-        let is_short = self.0.is_public && is_reserved(socket.as_raw_fd(), limits);
+        let is_short = self.0.is_public && self.is_short(socket, limits);
         if is_full || is_short {
             let n_shed = stay::make_room(SHED);
             if n_shed == 0 {
@@ -93,6 +96,13 @@ impl Gate {
         }
         let mut permit = self.permit();
         permit.count_for(client, limits, told).then_some(permit)
+    }
+
+    /// Whether descriptors run short: so many clients are here that others could have none, or those took nearly all.
+    fn is_short(&self, socket: &impl AsRawFd, limits: &Limits) -> bool {
+        let all = descriptors::limit();
+        let reserved = (limits.reserved_descriptors as u64).min(all / 4);
+        self.n_open() as u64 >= all - reserved || descriptors::is_among_last(LEFT_DESCRIPTORS, 16, socket)
     }
 
     /// A permit that is not asked for at the gate.
@@ -140,14 +150,6 @@ const TOO_MANY: &str = "too-many";
 const TOO_MANY_OF_CLIENT: &str = "too-many-of-client";
 const NO_DESCRIPTORS: &str = "no-descriptors";
 pub(crate) const UNANNOUNCED: &str = "unannounced";
-
-/// Whether a socket stands among the last descriptors. The system always gives the lowest that is free, so its number says how
-/// many are in use (open(2)).
-fn is_reserved(socket: RawFd, limits: &Limits) -> bool {
-    let all = descriptors::limit();
-    let reserved = (limits.reserved_descriptors as u64).min(all / 4);
-    u64::try_from(socket).is_ok_and(|number| number >= all - reserved)
-}
 
 /// The addresses that count as one client: one of IPv4, and the /64 that one subscriber of IPv6 has at least (RFC 6177).
 fn network_of(client: IpAddr) -> IpAddr {

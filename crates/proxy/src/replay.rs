@@ -70,9 +70,9 @@ impl Replayable {
         };
         let mut grant =
             wanted.filter(|wanted| *wanted <= keeping.most).and_then(|wanted| keeping.room(wanted));
-        if grant.is_some() {
-            body.gather(keeping.most + 1).await?;
-        }
+        // One that does not come keeps no target waiting.
+        let is_enough = if grant.is_some() { keeping.most + 1 } else { 1 };
+        body.gather(is_enough).await?;
         // The length of a body can be told, or what stands behind it.
         if let Body::Stream(stream) = &mut body
             && let Some(bytes) = stream.take_whole()

@@ -1,12 +1,18 @@
 //! Limits as users meet them: of bodies, of memory, of descriptors.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::mpsc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use net::{Body, BodyError, BodyStream, Bytes, Fields, Http2Connection, Method, Outgoing};
 use serde_json::Value;
-use testkit::{Platform, Request, run};
+use tempfile::TempDir;
+use testkit::{PATIENCE, Platform, Request, run, wait_until};
+use tokio::task::LocalSet;
 
 use crate::serve::Serving;
 use crate::{FOREBAY, folder, project};
@@ -72,14 +78,23 @@ fn large_bodies_at_once_do_not_take_more_memory_than_there_is() {
     serving.end();
 }
 
-#[test]
-fn silent_clients_do_not_take_the_last_descriptors() {
-    // As a shell has it that allows no more.
+/// A platform in a shell that allows no more than 256 descriptors.
+fn starved() -> (Platform, TempDir) {
     let script = format!("#!/bin/sh\nulimit -n 256\nexec {FOREBAY} \"$@\"\n");
     let folder = folder(&[("forebay", &script)]);
     let program = folder.path().join("forebay");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let platform = Platform::start(program.to_str().unwrap(), &[&project("examples/iris")]);
+    (Platform::start(program.to_str().unwrap(), &[&project("examples/iris")]), folder)
+}
+
+fn admin_metrics(platform: &Platform) -> String {
+    let admin = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    Request::get(admin, "/metrics").send().text
+}
+
+#[test]
+fn silent_clients_do_not_take_the_last_descriptors() {
+    let (platform, _folder) = starved();
     let (gateway, host) = platform.endpoint("sklearn-iris");
     let mut silent = Vec::new();
     for n in 0..400 {
@@ -97,8 +112,80 @@ fn silent_clients_do_not_take_the_last_descriptors() {
     }
     let targets: Vec<Value> = serde_json::from_str(&platform.ok(&["targets", "-o", "json"])).unwrap();
     assert!(targets.iter().all(|target| target["state"] == "healthy"), "{targets:?}");
-    let admin = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
-    let metrics = Request::get(admin, "/metrics").send().text;
+    let metrics = admin_metrics(&platform);
     assert!(metrics.contains("forebay_connections_shed_total{"), "{metrics}");
     drop(silent);
+}
+
+/// A body that begins with these bytes, and of which nothing more comes.
+struct Stalled(Option<&'static [u8]>);
+
+impl BodyStream for Stalled {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Bytes::from_static(bytes)))))
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Asks 300 times over four connections of HTTP/2, with bodies that stall, until told to stop.
+fn stall(
+    gateway: SocketAddr,
+    host: &str,
+    first: Option<&'static [u8]>,
+) -> (mpsc::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = mpsc::channel();
+    let mut fields = Fields::new();
+    fields.push("host", host.to_owned());
+    let asking = std::thread::spawn(move || {
+        let runtime = net::runtime().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            for _ in 0..4 {
+                let connection = Http2Connection::open(gateway, None, PATIENCE).await.unwrap();
+                for _ in 0..75 {
+                    let (connection, fields) = (connection.clone(), fields.clone());
+                    tokio::task::spawn_local(async move {
+                        let body = Body::Stream(Box::new(Stalled(first)));
+                        let (method, target) = (&Method::POST, "/v1/models/sklearn-iris:predict");
+                        let asked = Outgoing { method, target, fields: &fields, body, timeout: PATIENCE };
+                        drop(connection.send(asked).await);
+                    });
+                }
+            }
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    });
+    (stop, asking)
+}
+
+#[test]
+fn bodies_that_stall_hold_up_no_target_before_they_begin_and_never_the_last_descriptors() {
+    let (platform, _folder) = starved();
+    let (gateway, host) = platform.endpoint("sklearn-iris");
+    let ask = || Request::get(gateway, "/v2/health/live").host(&host).send();
+    assert_eq!(ask().status, 200);
+
+    let (stop, asking) = stall(gateway, &host, None);
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..20 {
+        assert_eq!(ask().status, 200);
+    }
+    stop.send(()).unwrap();
+    asking.join().unwrap();
+
+    let (stop, asking) = stall(gateway, &host, Some(b"{"));
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..20 {
+        let answer = ask();
+        let is_told = answer.status == 503 && answer.field("x-forebay-reason") == Some("no-descriptors");
+        assert!(answer.status == 200 || is_told, "{answer:?}");
+    }
+    assert!(admin_metrics(&platform).contains("forebay_"));
+    stop.send(()).unwrap();
+    asking.join().unwrap();
+    wait_until("they are gone", || ask().status == 200);
 }
