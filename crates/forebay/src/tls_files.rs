@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use manifest::{Fault, Part};
+use manifest::{CertificateFacts, Fault, Part};
 use net::{Certificates, Identity, ServerTls, TlsSettings};
+use serving::{Server, ShownCertificate};
 use tracing::{info, warn};
 
 /// What TLS is spoken with, in the words of KServe's server too.
@@ -40,6 +41,8 @@ pub(crate) struct Served {
     certificate: PathBuf,
     key: PathBuf,
     certificates: Certificates,
+    /// What the certificate that is shown says of itself.
+    facts: CertificateFacts,
     sign: Sign,
     pub(crate) tls: ServerTls,
 }
@@ -68,18 +71,24 @@ impl TlsFiles {
         };
         let key = self.tls_key.clone().unwrap_or_else(|| certificate.clone());
         let sign = sign(&certificate, &key);
-        let certificates = Certificates::new(&[read(&certificate, &key)?]);
+        let (identity, facts) = read(&certificate, &key)?;
+        if !facts.holds(Timestamp::now()).is_good() {
+            warn!("{}", not_now(&certificate, &facts));
+        }
+        let certificates = Certificates::new(&[identity]);
         let tls = ServerTls::new(&certificates, &TlsSettings::default())?;
-        Ok(Some(Served { certificate, key, certificates, sign, tls }))
+        Ok(Some(Served { certificate, key, certificates, facts, sign, tls }))
     }
 }
 
 // === impl Served ===
 
 impl Served {
-    /// Shows what the files have whenever they change; what cannot be shown leaves what is. Never ends.
-    pub(crate) async fn follow(mut self) {
+    /// Shows what the files have whenever they change; what cannot be shown, or does not hold while what is shown does, leaves
+    /// that. Never ends.
+    pub(crate) async fn follow(mut self, server: Server) {
         loop {
+            server.show_certificate(self.shown());
             tokio::time::sleep(POLL).await;
             let sign = sign(&self.certificate, &self.key);
             if sign == self.sign {
@@ -87,8 +96,13 @@ impl Served {
             }
             self.sign = sign;
             match read(&self.certificate, &self.key) {
-                Ok(identity) => {
+                Ok((_, facts)) if !is_better(&facts, &self.facts, Timestamp::now()) => {
+                    let why = not_now(&self.certificate, &facts);
+                    warn!("the certificate before goes on to be shown: {why}");
+                }
+                Ok((identity, facts)) => {
                     self.certificates.replace(&[identity]);
+                    self.facts = facts;
                     info!(certificate = %self.certificate.display(), "another certificate is shown");
                 }
                 Err(error) => warn!("the certificate before goes on to be shown: {error:#}"),
@@ -97,7 +111,27 @@ impl Served {
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> anyhow::Result<Identity> {
+impl Served {
+    /// What metrics tell of it.
+    fn shown(&self) -> ShownCertificate {
+        ShownCertificate {
+            name: self.certificate.display().to_string(),
+            host: self.facts.names.first().cloned().unwrap_or_default(),
+            until: self.facts.until.as_second(),
+        }
+    }
+}
+
+/// Whether a certificate may take the place of the one before.
+fn is_better(later: &CertificateFacts, before: &CertificateFacts, now: Timestamp) -> bool {
+    later.holds(now).is_good() || !before.holds(now).is_good()
+}
+
+fn not_now(certificate: &Path, facts: &CertificateFacts) -> String {
+    format!("{}: it does not hold now, but from {} to {}", certificate.display(), facts.from, facts.until)
+}
+
+fn read(certificate: &Path, key: &Path) -> anyhow::Result<(Identity, CertificateFacts)> {
     let text = |path: &Path| -> anyhow::Result<String> {
         let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let text = manifest::text_of(bytes);
@@ -114,11 +148,7 @@ fn read(certificate: &Path, key: &Path) -> anyhow::Result<Identity> {
     for note in &read.notes {
         warn!("{}: it {}", place(note), note.problem);
     }
-    if !read.facts.holds(Timestamp::now()).is_good() {
-        let (from, until) = (read.facts.from, read.facts.until);
-        warn!("{}: it does not hold now, but from {from} to {until}", certificate.display());
-    }
-    Ok(Identity::from_pem(&read.pair.certificate, &read.pair.key)?)
+    Ok((Identity::from_pem(&read.pair.certificate, &read.pair.key)?, read.facts))
 }
 
 fn sign(certificate: &Path, key: &Path) -> Sign {

@@ -48,6 +48,7 @@ mod view;
 
 pub use content_encoding::RATIO;
 pub use handler::ServerHandler;
+pub use metrics::ShownCertificate;
 pub use model_set::{DuplicateName, LoadedModel, ModelState, ServedModel, Style};
 pub use prediction_log::{LogMode, LogSettings, LogTarget, NotASink, PredictionLog, Sink};
 pub use repository::{Repository, RepositoryError};

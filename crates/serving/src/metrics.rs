@@ -1,6 +1,7 @@
 //! What is counted about requests: by each core for itself, and summed up when somebody asks.
 
 mod exposition;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,6 +14,8 @@ use crate::model_set::Entry;
 use crate::prediction_log::LogCounts;
 
 pub(crate) use exposition::{Exposition, text};
+pub use tls::ShownCertificate;
+pub(crate) use tls::TlsCounts;
 
 /// All counts of all cores.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub(crate) struct Metrics {
     protocols: Arc<[&'static str]>,
     counts: Mutex<Vec<(Counted, Arc<Counts>)>>,
     log: OnceLock<Arc<LogCounts>>,
+    pub(crate) tls: TlsCounts,
 }
 
 /// What is counted for itself: a version of a model. Both are empty for requests that ask no model.
@@ -109,7 +113,12 @@ const MOST_GONE: usize = 256;
 impl Metrics {
     /// No counts yet, of requests in these protocols.
     pub(crate) fn new(protocols: impl Iterator<Item = &'static str>) -> Self {
-        Self { protocols: protocols.collect(), counts: Mutex::default(), log: OnceLock::new() }
+        Self {
+            protocols: protocols.collect(),
+            counts: Mutex::default(),
+            log: OnceLock::new(),
+            tls: TlsCounts::default(),
+        }
     }
 
     /// Counts of a version of a model, for one core: those that no core has any more since it was unloaded, else new ones.

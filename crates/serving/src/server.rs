@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use net::{Handler, LOADING, Request, Response, StatusCode};
+use net::{Handler, HandshakeFailure, LOADING, Request, Response, StatusCode};
 
 use crate::Settings;
 use crate::admin::AdminAddress;
@@ -14,7 +14,7 @@ use crate::content_encoding::Encoding;
 use crate::fault::{Cause, Fault};
 use crate::grpc;
 use crate::handler::ServerHandler;
-use crate::metrics::Outcome;
+use crate::metrics::{Outcome, ShownCertificate};
 use crate::model_set::{DuplicateName, ModelSet, ServedModel};
 use crate::openapi;
 use crate::prediction_log::PredictionLog;
@@ -79,6 +79,11 @@ impl Server {
         let _ = self.shared.log.set(log);
     }
 
+    /// Says which certificate clients are shown from now on, for who reads the metrics.
+    pub fn show_certificate(&self, certificate: ShownCertificate) {
+        self.shared.metrics.tls.show(certificate);
+    }
+
     /// Says where clients may load and unload models; it is told those who ask elsewhere. The first time counts.
     pub fn set_admin_address(&self, address: SocketAddr) {
         let _ = self.shared.admin_address.set(AdminAddress(address));
@@ -108,6 +113,10 @@ struct Answered {
 }
 
 impl Handler for ServerHandler {
+    fn handshake_failed(&self, failure: HandshakeFailure) {
+        self.metrics().tls.count(failure);
+    }
+
     async fn handle(&self, request: Request) -> Response {
         if request.is_grpc() {
             return grpc::answer(self, request).await;

@@ -209,7 +209,7 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let tls = options.tls.open()?;
     let listening = listen(options, &server, tls.as_ref().map(|tls| &tls.tls))?;
     if let Some(tls) = tls {
-        tokio::task::spawn_local(tls.follow());
+        tokio::task::spawn_local(tls.follow(server.clone()));
     }
 
     let storage = Storage {

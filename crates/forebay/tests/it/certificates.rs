@@ -271,6 +271,29 @@ fn acc_s2_14_acc_s3_46_acc_s3_60_what_check_says_of_certificates() {
     assert_eq!(code, Some(1), "without a certificate there is no HTTPS listener on AWS");
 }
 
+/// `/metrics` of a server that speaks TLS.
+fn metrics_over_tls(runtime: &tokio::runtime::Runtime, address: SocketAddr, authority: &Authority) -> String {
+    let authorities = net::Authorities::from_pem(authority.certificate()).unwrap();
+    let patience = Duration::from_secs(5);
+    let local = tokio::task::LocalSet::new();
+    let ask = async {
+        let connection =
+            net::ClientConnection::open_tls(address, "localhost", &authorities, patience).await.unwrap();
+        let mut fields = net::Fields::new();
+        fields.push("host", "localhost");
+        let outgoing = net::Outgoing {
+            method: &net::Method::GET,
+            target: "/metrics",
+            fields: &fields,
+            body: net::Body::Empty,
+            timeout: patience,
+        };
+        let response = connection.send(outgoing, drop).await.unwrap();
+        String::from_utf8(response.body.collect(1 << 20).await.unwrap().to_vec()).unwrap()
+    };
+    local.block_on(runtime, ask)
+}
+
 #[test]
 fn a_model_server_speaks_https_and_follows_its_files() {
     let state = tempfile::tempdir().unwrap();
@@ -315,6 +338,25 @@ fn a_model_server_speaks_https_and_follows_its_files() {
     assert_eq!(shown(address, "localhost").unwrap().serial, serial(&one));
     std::fs::write(state.path().join("server.crt"), &two.certificate).unwrap();
     waits_for(address, "localhost", &two);
+    // One that does not hold does not take the place of one that does; a good one after it does.
+    let long_ago = Timestamp::now() - SignedDuration::from_hours(24 * 365);
+    write_pair(state.path(), "server", &authority.issue(&["localhost"], long_ago).unwrap());
+    std::thread::sleep(Duration::from_millis(1_300));
+    assert_eq!(shown(address, "localhost").unwrap().serial, serial(&two));
+    let three = issue();
+    write_pair(state.path(), "server", &three);
+    waits_for(address, "localhost", &three);
+    // The same is told of it as of the certificates of load balancers.
+    let plain = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut &plain, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let _ = std::io::Read::read_to_end(&mut &plain, &mut Vec::new());
+    let metrics = metrics_over_tls(&runtime, address, &authority);
+    assert!(metrics.contains("forebay_tls_handshake_failures_total{reason=\"not-tls\"} 1"), "{metrics}");
+    let until = manifest::read_facts(&three.certificate).unwrap().until.as_second();
+    let expiry = format!(
+        "forebay_certificate_expiry_timestamp_seconds{{certificate=\"{certificate}\",host=\"localhost\"}} {until}"
+    );
+    assert!(metrics.contains(&expiry) && metrics.ends_with('\n'), "{metrics}");
     child.kill().unwrap();
     child.wait().unwrap();
 

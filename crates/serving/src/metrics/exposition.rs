@@ -66,14 +66,15 @@ pub(crate) fn text(metrics: &Metrics, models: &ModelSet, exposition: Exposition)
         is_ready: entry.ready().is_some(),
         warm_up: entry.ready().map(|ready| ready.warm_up),
     });
-    let mut registry = Registry::with_prefix("forebay_model");
+    let mut registry = Registry::with_prefix("forebay");
     let scrape = Scrape {
         protocols: Arc::clone(&metrics.protocols),
         sums: metrics.sums(),
         logged: metrics.logged(),
         models: models.collect(),
     };
-    registry.register_collector(Box::new(scrape));
+    registry.register_collector(Box::new(metrics.tls.scrape()));
+    registry.sub_registry_with_prefix("model").register_collector(Box::new(scrape));
     let mut text = String::new();
     encode(&mut text, &registry).expect("a String takes every text");
     match exposition {
