@@ -23,6 +23,7 @@ pub(crate) mod serving_options;
 mod target_group;
 mod trust;
 mod trust_stores;
+mod uncovered;
 pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
+pub use own_certificates::hosts_of;
 pub use secret_certificates::PlacedCertificate;
 pub(crate) use serving_options::is_switch as is_serving_switch;
 pub use serving_options::{names as serving_option_names, serve_option_names};

@@ -115,8 +115,7 @@ fn ending(placed: &PlacedCertificate, now: Timestamp) -> Option<Finding> {
     Some(Finding { object: object.clone(), field: field.clone(), location: location.clone(), ..finding })
 }
 
-const IGNORED: &[&str] =
-    &[codes::ANNOTATION_NO_EFFECT.name, codes::CERTIFICATE_PLACEHOLDER.name, codes::FIELD_NO_EFFECT.name];
+const IGNORED: &[&str] = &[codes::ANNOTATION_NO_EFFECT.name, codes::FIELD_NO_EFFECT.name];
 
 /// Whether a finding is the note about a kind each object of which has a finding of its own.
 fn is_note_about_a_kind(finding: &Finding, objects: &Objects) -> bool {

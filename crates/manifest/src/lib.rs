@@ -51,7 +51,9 @@ pub use certificate::{
 pub use certificate_folder::{
     CertificateFolder, KeptCertificate, KeptPair, MAPS, ReadFile, others_can_read, read_folder,
 };
-pub use compile::{Compiled, PlacedCertificate, Route, compile, serve_option_names, serving_option_names};
+pub use compile::{
+    Compiled, PlacedCertificate, Route, compile, hosts_of, serve_option_names, serving_option_names,
+};
 pub use defaults::{Defaults, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use findings::{findings, findings_of, findings_of_files, is_about_protection, weighed};

@@ -89,6 +89,29 @@ impl TlsPolicy {
         earlier.chain(later).filter(|name| Self::named(name).is_some())
     }
 
+    /// The policy that somebody probably meant who wrote a name that there is not. What the name asks for is kept, and
+    /// nothing is suggested that speaks more than TLS 1.2 and 1.3 do with safe ciphers where the name does not say so.
+    #[must_use]
+    pub fn meant_by(written: &str) -> String {
+        let written = written.to_ascii_lowercase();
+        let asks = |mark: &str| written.contains(&mark.to_ascii_lowercase());
+        let keeps = |name: &str, policy: &Self| {
+            let only_tls13 = asks("TLS13-1-3");
+            let marks = ["Res", "FIPS", "PQ", "TLS13"].into_iter();
+            let mut missing = marks.filter(|mark| asks(mark) && !name.contains(mark));
+            let is_weak = policy.left_out.old_versions || (name.contains("Ext") && !asks("Ext"));
+            !is_weak && (!only_tls13 || !policy.tls12) && missing.next().is_none()
+        };
+        let names = Self::names().filter(|name| Self::named(name).is_some_and(|policy| keeps(name, &policy)));
+        let names: Vec<(String, String)> = names.map(|name| (name.to_ascii_lowercase(), name)).collect();
+        let nearest = crate::suggest::nearest(&written, names.iter().map(|(lower, _)| lower.as_str()));
+        let nearest = names.iter().find(|(lower, _)| Some(lower.as_str()) == nearest);
+        nearest.map_or_else(|| Self::RECOMMENDED.to_owned(), |(_, name)| name.clone())
+    }
+
+    /// What AWS recommends ("Security policies for your Application Load Balancer").
+    const RECOMMENDED: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
+
     /// Cipher suites by their number in IANA's registry.
     #[must_use]
     pub fn cipher_suites(&self) -> Vec<u16> {
@@ -139,11 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_name_is_near_to_what_was_meant() {
-        let names: Vec<String> = TlsPolicy::names().collect();
-        let nearest =
-            crate::suggest::nearest("ELBSecurityPolicy-TLS13-1-2-2021-07", names.iter().map(String::as_str));
-        assert_eq!(nearest, Some("ELBSecurityPolicy-TLS13-1-2-2021-06"));
+    fn a_mistyped_name_is_near_to_what_was_meant_and_never_to_something_weaker() {
+        for (written, meant) in [
+            ("ELBSecurityPolicy-TLS13-1-2-2021-07", "ELBSecurityPolicy-TLS13-1-2-2021-06"),
+            ("elbsecuritypolicy-tls13-1-2-2021-06", "ELBSecurityPolicy-TLS13-1-2-2021-06"),
+            ("ELBSecurityPolicy-TLS13-1-9-2021-06", "ELBSecurityPolicy-TLS13-1-2-2021-06"),
+            ("ELBSecurityPolicy-TLS13-1-3-Res-2021-06", "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"),
+            ("ELBSecurityPolicy-TLS13-1-2-Res-2021", "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"),
+            ("ELBSecurityPolicy-TLS-1-0-2017-01", "ELBSecurityPolicy-TLS-1-2-2017-01"),
+            ("modern", "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"),
+        ] {
+            assert_eq!(TlsPolicy::meant_by(written), meant, "{written}");
+        }
     }
 
     #[test]

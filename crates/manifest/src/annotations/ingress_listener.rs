@@ -6,6 +6,7 @@ use plan::Protocol;
 
 use super::mutual_authentication::mutual_authentication;
 use super::values::{boolean, json, list, port, string_map};
+use super::words::ssl_policy;
 use super::{Annotation, Apply, Input, On, Problem};
 
 pub(super) const ANNOTATIONS: &[Annotation] = &[
@@ -62,7 +63,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         example: "ELBSecurityPolicy-TLS13-1-2-2021-06",
         doc: "TLS policy of the HTTPS listeners.",
         apply: Apply::Ingress(|settings, input| {
-            settings.ssl_policy = Some(input.text.trim().to_owned());
+            settings.ssl_policy = Some(ssl_policy(input.text)?);
             Ok(())
         }),
     },
@@ -125,6 +126,11 @@ fn listen_ports(input: &mut Input<'_>) -> Result<Vec<(u16, Protocol)>, Problem> 
 /// Certificates, each with an ARN; a place left to fill in such as `<ACM_ARN>` is none.
 pub(super) fn certificate_arns(text: &str) -> Result<Vec<String>, Problem> {
     let arns = list(text);
+    let separated: Vec<&str> = text.split([',', ' ', '\n', '\t']).filter(|arn| !arn.is_empty()).collect();
+    if separated.len() > arns.len() && separated.iter().all(|arn| arn.starts_with("arn:")) {
+        let message = "ARNs have commas between them, and here there is only a space";
+        return Err(Problem::from(message.to_owned()).suggest(separated.join(",")));
+    }
     match arns.iter().find(|arn| !arn.starts_with("arn:")) {
         Some(wrong) if wrong.starts_with('<') => {
             Err(format!("the placeholder `{wrong}` is left in it").into())

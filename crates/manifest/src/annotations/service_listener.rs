@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::ingress_listener::{certificate_arns, listener_name};
 use super::settings::ForwardShares;
 use super::values::{boolean, json, list, one_of, string_map};
+use super::words::ssl_policy;
 use super::{Annotation, Apply, Input, On, Problem};
 use crate::codes;
 use crate::wire::IntOrString;
@@ -40,7 +41,7 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         example: "ELBSecurityPolicy-TLS13-1-2-2021-06",
         doc: "TLS policy of the TLS listeners.",
         apply: Apply::Service(|settings, input| {
-            settings.ssl_policy = Some(input.text.trim().to_owned());
+            settings.ssl_policy = Some(ssl_policy(input.text)?);
             Ok(())
         }),
     },

@@ -1,8 +1,6 @@
 //! What an Ingress, or the Service behind it, says about a target group.
 
-use plan::ProtocolVersion;
-
-use super::values::{boolean, one_of, port, string_map};
+use super::values::{boolean, port, string_map};
 use super::{Annotation, Apply, On, words};
 
 pub(super) const ANNOTATIONS: &[Annotation] = &[
@@ -29,7 +27,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         example: "HTTP",
         doc: "What is spoken with the targets.",
         apply: Apply::TargetGroup(|settings, input| {
-            settings.backend_protocol = Some(words::http_protocol(input.text)?);
+            settings.backend_protocol =
+                Some(words::backend_protocol("alb.ingress.kubernetes.io/backend-protocol", input.text)?);
             Ok(())
         }),
     },
@@ -39,12 +38,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         example: "HTTP1",
         doc: "Which HTTP is spoken with the targets.",
         apply: Apply::TargetGroup(|settings, input| {
-            let versions = [
-                ("HTTP1", ProtocolVersion::Http1),
-                ("HTTP2", ProtocolVersion::Http2),
-                ("GRPC", ProtocolVersion::Grpc),
-            ];
-            settings.protocol_version = Some(one_of(input.text, &versions)?);
+            let key = "alb.ingress.kubernetes.io/backend-protocol-version";
+            settings.protocol_version = Some(words::backend_protocol_version(key, input.text)?);
             Ok(())
         }),
     },

@@ -147,7 +147,12 @@ fn the_listeners_of_an_ingress_are_told() {
     check("ssl-redirect", "443", "listeners/0/defaultActions/0/redirectConfig/port", r#""443""#);
     check("certificate-arn", "arn:a, arn:b", "listeners/1/certificates/1/certificateArn", r#""arn:b""#);
     check("create-acm-cert", "true", "listeners/1/certificates/0/certificateArn", r#""local:a.example.com""#);
-    check("ssl-policy", "P", "listeners/1/sslPolicy", r#""P""#);
+    check(
+        "ssl-policy",
+        "ELBSecurityPolicy-TLS13-1-3-2021-06",
+        "listeners/1/sslPolicy",
+        r#""ELBSecurityPolicy-TLS13-1-3-2021-06""#,
+    );
     let attributes = "routing.http.response.server.enabled=false";
     let place = "listeners/1/attributes/routing.http.response.server.enabled";
     check("listener-attributes.HTTPS-443", attributes, place, r#""false""#);
@@ -259,7 +264,12 @@ fn the_listeners_of_a_service_are_told() {
     for (key, text, pointer, expected) in [
         ("aws-load-balancer-ssl-ports", "tls", "/listeners/2/protocol", r#""TCP""#),
         ("aws-load-balancer-ssl-ports", "443", "/listeners/3/protocol", r#""TLS""#),
-        ("aws-load-balancer-ssl-negotiation-policy", "P", "/listeners/3/sslPolicy", r#""P""#),
+        (
+            "aws-load-balancer-ssl-negotiation-policy",
+            "ELBSecurityPolicy-TLS13-1-3-2021-06",
+            "/listeners/3/sslPolicy",
+            r#""ELBSecurityPolicy-TLS13-1-3-2021-06""#,
+        ),
         ("aws-load-balancer-alpn-policy", "HTTP2Only", "/listeners/3/alpnPolicy", r#"["HTTP2Only"]"#),
         ("aws-load-balancer-backend-protocol", "ssl", "/targetGroups/2/protocol", r#""TLS""#),
     ] {
@@ -516,4 +526,79 @@ fn annotations_of_other_controllers_are_not_ignored_silently() {
         "{findings:#?}"
     );
     assert!(told("annotation-invalid", "`nginx` is not spec.ingressClassName `alb`"), "{findings:#?}");
+}
+
+#[test]
+fn what_is_suggested_is_what_was_meant_and_never_less_tls() {
+    let certificate = |id: &str| format!("arn:aws:acm:eu-west-1:111122223333:certificate/{id}");
+    let two = format!("{} {}", certificate("x"), certificate("y"));
+    let two_rightly = format!("{},{}", certificate("x"), certificate("y"));
+    for (key, text, code, suggestion) in [
+        (
+            "backend-protocol",
+            "https",
+            "annotation-invalid",
+            "alb.ingress.kubernetes.io/backend-protocol: HTTPS",
+        ),
+        (
+            "backend-protocol",
+            "tls",
+            "annotation-invalid",
+            "alb.ingress.kubernetes.io/backend-protocol: HTTPS",
+        ),
+        (
+            "backend-protocol",
+            "GRPC",
+            "annotation-invalid",
+            "alb.ingress.kubernetes.io/backend-protocol-version: GRPC, beside",
+        ),
+        (
+            "backend-protocol",
+            "h2c",
+            "annotation-invalid",
+            "alb.ingress.kubernetes.io/backend-protocol-version: HTTP2, beside",
+        ),
+        (
+            "backend-protocol-version",
+            "http2",
+            "annotation-invalid",
+            "alb.ingress.kubernetes.io/backend-protocol-version: HTTP2",
+        ),
+        (
+            "backend-protocol-version",
+            "grpc",
+            "annotation-invalid",
+            "alb.ingress.kubernetes.io/backend-protocol-version: GRPC",
+        ),
+        ("certificate-arn", &two, "annotation-invalid", &two_rightly),
+        (
+            "ssl-policy",
+            "ELBSecurityPolicy-TLS13-1-2-2021-6",
+            "ssl-policy-unknown",
+            "ELBSecurityPolicy-TLS13-1-2-2021-06",
+        ),
+        ("ssl-policy", "modern", "ssl-policy-unknown", "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"),
+        (
+            "aws-load-balancer-ssl-negotiation-policy",
+            "tls",
+            "ssl-policy-unknown",
+            "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
+        ),
+    ] {
+        let (_, findings) = plan_with(&[(&full_key(key), text)]);
+        let found = findings.iter().find(|finding| finding.code == code && finding.is_error());
+        let suggested = found.and_then(|finding| finding.suggestion.as_deref()).unwrap_or_default();
+        assert!(suggested.starts_with(suggestion), "{key}: {text}: {suggested}");
+    }
+}
+
+#[test]
+fn settings_of_tls_without_a_tls_listener_are_told() {
+    for (key, text) in
+        [("aws-load-balancer-alpn-policy", "HTTP2Preferred"), ("aws-load-balancer-ssl-ports", "443")]
+    {
+        let (_, findings) = plan_with(&[(&full_key(key), text)]);
+        let told = findings.iter().any(|it| it.code == "tls-without-https" && it.message.contains(key));
+        assert!(told, "{key}: {findings:?}");
+    }
 }

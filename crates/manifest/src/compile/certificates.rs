@@ -143,9 +143,13 @@ pub(super) fn check_known(
         return;
     }
     if is_placeholder(arn) {
-        let severity = if world.defaults.strict_aws { Severity::Error } else { Severity::Info };
-        let message = format!("`{arn}` names no account: something was left to fill in");
-        findings.push(finding(&codes::CERTIFICATE_PLACEHOLDER, message).with_severity(severity));
+        let (severity, instead) = match world.defaults.strict_aws {
+            true => (Severity::Error, ""),
+            false => (Severity::Warning, ": one of the local authority is shown instead"),
+        };
+        let message = format!("`{arn}` names no account, so something was left to fill in{instead}");
+        let finding = finding(&codes::CERTIFICATE_PLACEHOLDER, message).with_severity(severity);
+        findings.push(finding.suggest("name a certificate: arn:aws:acm:<region>:<account>:certificate/<id>"));
     } else if world.defaults.strict_aws && world.defaults.kept.is_some() {
         let message = format!("certificate `{arn}` is not among those of --certificates");
         findings.push(finding(&codes::CERTIFICATE_UNKNOWN, message));

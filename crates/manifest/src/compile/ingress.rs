@@ -204,7 +204,8 @@ impl Member {
             }
         }
         if let Err((path, problem)) = self.take(spec) {
-            self.findings.push(Finding::new(problem.code, problem.message).at(params, &path));
+            let finding = Finding::new(problem.code, problem.message).at(params, &path);
+            self.findings.push(finding.maybe_suggest(problem.suggestion));
         }
         true
     }
@@ -242,7 +243,9 @@ impl Member {
             let attributes = settings.listener_attributes.entry((listener.port, protocol)).or_default();
             attributes.extend(listener.listener_attributes.into_iter().map(|pair| (pair.key, pair.value)));
         }
-        settings.ssl_policy = spec.ssl_policy.or(settings.ssl_policy.take());
+        if let Some(name) = spec.ssl_policy {
+            settings.ssl_policy = Some(words::ssl_policy(&name).map_err(at("sslPolicy"))?);
+        }
         settings.subnets = spec.subnets.map(|subnets| subnets.ids).or(settings.subnets.take());
         if !spec.prefix_lists.is_empty() {
             settings.prefix_lists = Some(spec.prefix_lists);

@@ -4,8 +4,9 @@
 use plan::{Certificate, Condition, Listener, LoadBalancer, TlsPolicy, Values};
 
 use super::certificates::{self, CERTIFICATE_ARN};
+use super::uncovered;
 use super::world::World;
-use crate::{Finding, Object, Severity, codes};
+use crate::{Finding, Object, codes};
 
 /// The certificates that one listener may have beside the default one; AWS takes 25.
 const MOST: usize = 100;
@@ -30,7 +31,7 @@ pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findi
         }
         let issued = |name: String| Certificate { arn: name, source: Certificate::ISSUED };
         if lacks_some || (own.is_empty() && made.is_empty()) {
-            for host in hosts(listener).into_iter().take(MOST) {
+            for host in hosts_of(listener).into_iter().take(MOST) {
                 let kept = certificates::discovered(&host, world);
                 let is_kept = !kept.is_empty();
                 own.extend(kept.into_iter().filter(|it| !own.contains(it)).collect::<Vec<_>>());
@@ -48,6 +49,7 @@ pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findi
     elsewhere.sort_unstable();
     elsewhere.dedup();
     say_what_is_elsewhere(load_balancer, &elsewhere, world, findings);
+    uncovered::check_kept(load_balancer, world, findings);
     say_what_policies_leave_out(load_balancer, world, findings);
 }
 
@@ -96,7 +98,7 @@ fn naming<'a>(
     if all.is_empty() { objects.first().map(|object| (*object, None)).into_iter().collect() } else { all }
 }
 
-fn say(
+pub(super) fn say(
     finding: &Finding,
     load_balancer: &LoadBalancer,
     arn: &str,
@@ -121,12 +123,11 @@ fn say_what_is_elsewhere(
     if world.defaults.strict_aws || world.defaults.certificates.is_some() {
         return;
     }
-    for arn in arns {
-        let why = match certificates::is_placeholder(arn) {
-            true => "names no account, so something was left to fill in",
-            false => "is of no certificate on this machine",
-        };
-        let message = format!("`{arn}` {why}: one of the local authority is shown instead");
+    // Those with a place left to fill in were told of by who read them.
+    for arn in arns.iter().filter(|arn| !certificates::is_placeholder(arn)) {
+        let message = format!(
+            "`{arn}` is of no certificate on this machine: one of the local authority is shown instead"
+        );
         let id = arn.rsplit('/').next().unwrap_or_default();
         let fix = format!("put {id}.crt and {id}.key into a folder: forebay up --certificates FOLDER");
         let finding = Finding::new(&codes::CERTIFICATE_NOT_HERE, message).suggest(fix);
@@ -164,8 +165,9 @@ fn region(arn: &str) -> Option<&str> {
     (parts.next() == Some("acm")).then(|| parts.next()).flatten().filter(|region| !region.is_empty())
 }
 
-/// The hosts that rules of a listener name, as far as a certificate can.
-fn hosts(listener: &Listener) -> Vec<String> {
+/// The hosts that rules of a listener name, as far as a certificate can be for them.
+#[must_use]
+pub fn hosts_of(listener: &Listener) -> Vec<String> {
     let conditions = listener.rules.iter().flat_map(|rule| &rule.conditions);
     let patterns = conditions.filter_map(|condition| match condition {
         Condition::HostHeader(Values::Wildcards(patterns)) => Some(patterns),
@@ -193,22 +195,15 @@ const SSL_POLICIES: [&str; 2] = [
 ];
 
 fn say_what_policies_leave_out(load_balancer: &LoadBalancer, world: &World<'_>, findings: &mut Vec<Finding>) {
+    if !load_balancer.listeners.iter().any(|listener| listener.protocol.is_tls()) {
+        return;
+    }
     let objects = load_balancer.sources.iter();
     let objects = objects.filter_map(|it| world.objects.get(&it.kind, &it.namespace, &it.name));
     for object in objects {
         let asked = SSL_POLICIES.into_iter().find_map(|key| Some((key, object.annotation(key)?)));
         let Some((key, name)) = asked else { continue };
-        let Some(policy) = TlsPolicy::named(name) else {
-            let message = format!(
-                "there is no security policy `{name}`: TLS 1.2 and 1.3 are spoken with all ciphers that are safe"
-            );
-            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key);
-            let names: Vec<String> = TlsPolicy::names().collect();
-            let nearest = plan::suggest::nearest(name, names.iter().map(String::as_str));
-            let suggestion = nearest.unwrap_or("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09");
-            findings.push(finding.with_severity(Severity::Warning).suggest(suggestion));
-            continue;
-        };
+        let Some(policy) = TlsPolicy::named(name.trim()) else { continue };
         let old_versions = policy.left_out.old_versions.then_some("TLS 1.0 and 1.1");
         let old_ciphers =
             policy.left_out.old_ciphers.then_some("ciphers with CBC or without forward secrecy");
@@ -311,7 +306,48 @@ stringData: {}
         };
         assert!(said("ELBSecurityPolicy-2016-08").contains("also has TLS 1.0 and 1.1 and ciphers with CBC"));
         assert_eq!(said("ELBSecurityPolicy-TLS13-1-3-2021-06"), "");
-        assert!(said("ELBSecurityPolicy-TLS13").starts_with("there is no security policy"));
+        // Where no TLS is spoken, none is spoken in another way either.
+        let annotations = "    alb.ingress.kubernetes.io/ssl-policy: ELBSecurityPolicy-2016-08";
+        let in_clear = manifests(annotations, "", "").replace(r#",{"HTTPS":443}"#, "");
+        let objects: Objects = read("f.yaml", &in_clear).objects.into_iter().collect();
+        let found = compile(&objects, &Defaults::default()).findings_here;
+        assert!(found.iter().all(|finding| !finding.message.contains("spoken")), "{found:?}");
+    }
+
+    #[test]
+    fn a_certificate_for_none_of_its_hosts_is_told_with_what_clients_get() {
+        let made = simple("foreign.test");
+        let facts = crate::read_facts(&made.certificate).unwrap();
+        let kept = crate::KeptCertificate { name: "a".to_owned(), facts, file: "/c/a.crt".to_owned() };
+        let told = |annotations: &str, spec: &str, more: &str, kept: Option<Vec<_>>| {
+            let manifests = manifests(annotations, spec, more);
+            let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
+            let found = compile(&objects, &Defaults { kept, ..Defaults::default() }).findings_here;
+            let found = found.into_iter().filter(|finding| finding.code == "certificate-hosts");
+            found.map(|it| (it.object.unwrap().to_string(), it.message)).collect::<Vec<_>>()
+        };
+        let gets = "Its clients get a certificate for foreign.test, and refuse it";
+        let ingress = "Ingress default/web".to_owned();
+        let file = "the certificate in `/c/a.crt` does not cover api.example.com, *.example.org: it is for foreign.test";
+        assert_eq!(told(ARN, "", "", Some(vec![kept])), [(ingress.clone(), format!("{file}. {gets}"))]);
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let secret = format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: cert}}\ntype: kubernetes.io/tls\nstringData: {{tls.crt: {}, tls.key: {}}}\n",
+            quoted(&made.certificate),
+            quoted(&made.key)
+        );
+        let spec = "  tls: [{hosts: [api.example.com], secretName: cert}]";
+        let of_ingress =
+            "the certificate in Secret `cert` does not cover api.example.com: it is for foreign.test";
+        let of_secret =
+            "the certificate covers none of the hosts that use it (api.example.com): it is for foreign.test";
+        assert_eq!(
+            told("", spec, &secret, None),
+            [
+                (ingress, format!("{of_ingress}. {gets}")),
+                ("Secret default/cert".to_owned(), format!("{of_secret}. {gets}"))
+            ]
+        );
     }
 
     #[test]

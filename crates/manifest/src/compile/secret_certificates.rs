@@ -2,10 +2,11 @@
 
 use plan::{ObjectRef, Plan};
 
+use super::uncovered;
 use super::world::World;
 use crate::certificate::{CertificateFacts, covers};
 use crate::kinds::config::{SecretFault, fault_in};
-use crate::kinds::ingress::{Ingress, IngressSpec};
+use crate::kinds::ingress::{Ingress, IngressSpec, Tls};
 use crate::{Finding, Location, Object, codes, kinds};
 
 /// A certificate of this machine, with where it came from.
@@ -22,7 +23,7 @@ pub struct PlacedCertificate {
 }
 
 /// The type of Secrets for certificates.
-const TLS: &str = "kubernetes.io/tls";
+const TLS_TYPE: &str = "kubernetes.io/tls";
 
 /// Looks at every Secret that is for a certificate, or is used for one.
 pub(super) fn check(world: &World<'_>, plan: &Plan, findings: &mut Vec<Finding>) -> Vec<PlacedCertificate> {
@@ -42,7 +43,7 @@ pub(super) fn check(world: &World<'_>, plan: &Plan, findings: &mut Vec<Finding>)
         })
     };
     for secret in world.objects.of_kind("Secret") {
-        if secret.value["type"] != TLS && !is_used(secret) {
+        if secret.value["type"] != TLS_TYPE && !is_used(secret) {
             continue;
         }
         match world.pair(&secret.namespace, &secret.name).as_deref() {
@@ -69,7 +70,10 @@ pub(super) fn check(world: &World<'_>, plan: &Plan, findings: &mut Vec<Finding>)
         }
     }
     for (object, spec) in &ingresses {
-        check_ingress(object, spec, world, findings);
+        check_ingress(object, spec, world, plan, findings);
+    }
+    for secret in world.objects.of_kind("Secret") {
+        check_users(secret, &ingresses, world, plan, findings);
     }
     let listeners = plan.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
     let shown = listeners.flat_map(|listener| &listener.certificates);
@@ -94,7 +98,59 @@ const CERTIFICATE_PLACE: crate::certificate::Fault = crate::certificate::Fault {
     is_mended: true,
 };
 
-fn check_ingress(object: &Object, spec: &IngressSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+/// Warns at a Secret that is for none of the hosts that use it: whoever applies it anew sees nothing of the Ingresses.
+fn check_users(
+    secret: &Object,
+    ingresses: &[(&Object, IngressSpec)],
+    world: &World<'_>,
+    plan: &Plan,
+    findings: &mut Vec<Finding>,
+) {
+    let mut hosts: Vec<(&Object, &String)> = Vec::new();
+    for (ingress, spec) in ingresses.iter().filter(|(ingress, _)| ingress.namespace == secret.namespace) {
+        let uses = |tls: &&Tls| tls.secret_name.as_ref() == Some(&secret.name);
+        for tls in spec.tls.iter().filter(uses) {
+            hosts.extend(hosts_of_entry(tls, spec).into_iter().map(|host| (*ingress, host)));
+        }
+    }
+    let Some((ingress, first)) = hosts.first() else { return };
+    let Some(read) = world.pair(&secret.namespace, &secret.name) else { return };
+    let Ok(read) = read.as_ref() else { return };
+    if hosts.iter().any(|(_, host)| read.facts.covers(host)) {
+        return;
+    }
+    let mut names: Vec<&str> = hosts.iter().map(|(_, host)| host.as_str()).collect();
+    names.dedup();
+    let (list, whose) = (names.join(", "), read.facts.names_in_words());
+    let gets = gets(plan, ingress, first, world);
+    let message =
+        format!("the certificate covers none of the hosts that use it ({list}): it is for {whose}{gets}");
+    let finding = Finding::new(&codes::CERTIFICATE_HOSTS, message);
+    let finding = finding.at(secret, &fault_in(secret, &CERTIFICATE_PLACE).field);
+    findings.push(finding.suggest(format!("use a certificate for {list}")));
+}
+
+/// The hosts that an entry of `spec.tls` is for: those it names, or else those of the rules.
+fn hosts_of_entry<'a>(tls: &'a Tls, spec: &'a IngressSpec) -> Vec<&'a String> {
+    if !tls.hosts.is_empty() {
+        return tls.hosts.iter().collect();
+    }
+    spec.rules.iter().map(|rule| &rule.host).filter(|host| !host.is_empty()).collect()
+}
+
+/// What clients of a host get, to be put behind a sentence.
+fn gets(plan: &Plan, ingress: &Object, host: &str, world: &World<'_>) -> String {
+    let gets = uncovered::what_clients_of_object_get(plan, &ingress.reference(), host, world);
+    gets.map(|gets| format!(". {gets}")).unwrap_or_default()
+}
+
+fn check_ingress(
+    object: &Object,
+    spec: &IngressSpec,
+    world: &World<'_>,
+    plan: &Plan,
+    findings: &mut Vec<Finding>,
+) {
     for (index, tls) in spec.tls.iter().enumerate() {
         let Some(name) = tls.secret_name.as_deref().filter(|name| !name.is_empty()) else { continue };
         let Some(read) = world.pair(&object.namespace, name) else { continue };
@@ -109,34 +165,32 @@ fn check_ingress(object: &Object, spec: &IngressSpec, world: &World<'_>, finding
                 findings.push(finding.suggest(fault.fix));
             }
             Ok(read) => {
-                let of_rules = spec.rules.iter().map(|rule| &rule.host).filter(|host| !host.is_empty());
-                let hosts: Vec<&String> =
-                    if tls.hosts.is_empty() { of_rules.collect() } else { tls.hosts.iter().collect() };
-                findings.extend(uncovered(&read.facts, &hosts, name).map(|(message, fix)| {
-                    Finding::new(&codes::CERTIFICATE_HOSTS, message).at(object, &field).suggest(fix)
-                }));
+                let hosts = hosts_of_entry(tls, spec);
+                let without: Vec<&str> =
+                    hosts.iter().map(|host| host.as_str()).filter(|host| !read.facts.covers(host)).collect();
+                if let Some(first) = without.first() {
+                    let message = not_covered(&read.facts, &without, hosts.len(), name);
+                    let message = message + &gets(plan, object, first, world);
+                    let finding = Finding::new(&codes::CERTIFICATE_HOSTS, message).at(object, &field);
+                    findings.push(finding.suggest(format!("use a certificate for {}", without.join(", "))));
+                }
             }
         }
     }
 }
 
-/// What is to be said of hosts that a certificate does not prove, and what to do.
-fn uncovered(facts: &CertificateFacts, hosts: &[&String], secret: &str) -> Option<(String, String)> {
-    let without: Vec<&str> =
-        hosts.iter().map(|host| host.as_str()).filter(|host| !facts.covers(host)).collect();
-    let first = without.first()?;
-    let whose = facts.names_in_words();
-    let list = without.join(", ");
-    let message = match facts.names.iter().find(|name| is_above(name, first)) {
-        _ if without.len() == hosts.len() && hosts.len() > 1 => {
+/// What is to be said of hosts that a certificate does not prove, of so many that it is for.
+fn not_covered(facts: &CertificateFacts, without: &[&str], n_hosts: usize, secret: &str) -> String {
+    let (whose, list) = (facts.names_in_words(), without.join(", "));
+    match facts.names.iter().find(|name| without.first().is_some_and(|first| is_above(name, first))) {
+        _ if without.len() == n_hosts && n_hosts > 1 => {
             format!("the certificate in Secret `{secret}` covers none of the hosts {list}: it is for {whose}")
         }
         Some(wildcard) => format!(
             "the certificate in Secret `{secret}` does not cover {list}: `{wildcard}` stands for one label, no more"
         ),
         None => format!("the certificate in Secret `{secret}` does not cover {list}: it is for {whose}"),
-    };
-    Some((message, format!("use a certificate for {list}")))
+    }
 }
 
 /// Whether a wildcard is for names above a host, and so seems to cover it.

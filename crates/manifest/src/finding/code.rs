@@ -86,6 +86,7 @@ table! {
     PROXY_PROTOCOL_INVALID = Error "proxy-protocol-invalid": "A proxy protocol setting other than `*`.";
     SSL_PORTS_UNUSED = Error "ssl-ports-unused": "A TLS port that the Service does not have.";
     SSL_REDIRECT_PORT = Error "ssl-redirect-port": "A redirect to a port that is not an HTTPS listener.";
+    SSL_POLICY_UNKNOWN = Error "ssl-policy-unknown": "A security policy that AWS does not have.";
     TARGET_GROUP_UNKNOWN = Error "target-group-unknown": "A target group that the environment does not know.";
     TARGET_TYPE_UNSUPPORTED = Error "target-type-unsupported": "A target type that does not go with the Service or the environment.";
     TRUST_STORE_UNKNOWN = Error "trust-store-unknown": "A trust store that the environment does not know, that is not on this machine, or that has nobody in it to trust.";
@@ -100,6 +101,7 @@ table! {
     CERTIFICATE_HOSTS = Warning "certificate-hosts": "A certificate that is not for the hosts that it is shown to.";
     CERTIFICATE_INVALID = Warning "certificate-invalid": "A certificate or a key that nothing can be shown with.";
     CERTIFICATE_NOT_HERE = Warning "certificate-not-here": "A certificate that only AWS has: one of the local authority is shown.";
+    CERTIFICATE_PLACEHOLDER = Warning "certificate-placeholder": "A certificate ARN in which something was left to fill in.";
     CERTIFICATE_REGION = Warning "certificate-region": "A certificate of another region than that of its load balancer, which AWS refuses.";
     CERTIFICATE_RENEW = Warning "certificate-renew": "A certificate that ends within a month.";
     ENV_UNKNOWN = Warning "env-unknown": "A setting of the environment file that nobody knows.";
@@ -118,12 +120,11 @@ table! {
     SELECTOR_MATCHES_NOTHING = Warning "selector-matches-nothing": "A Service that selects no workload.";
     SSL_REDIRECT_WITHOUT_HTTP = Warning "ssl-redirect-without-http" "FB014": "A redirect to HTTPS without an HTTP listener to redirect.";
     TARGET_PORT_MISSING = Warning "target-port-missing": "A target port that no container of the selected pods has.";
-    TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates for a load balancer without an HTTPS listener.";
+    TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates, or other settings of TLS, for a load balancer without a listener that speaks it.";
     TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";
 
     ANNOTATION_NO_EFFECT = Info "annotation-no-effect": "An annotation that is understood and has no effect here yet.";
     CERTIFICATE_MENDED = Info "certificate-mended": "A file with a certificate in another order than it is sent in.";
-    CERTIFICATE_PLACEHOLDER = Info "certificate-placeholder": "A certificate ARN in which something was left to fill in.";
     CERTIFICATE_ISSUED = Info "certificate-issued": "A certificate that the local authority is to issue.";
     FIELD_NO_EFFECT = Info "field-no-effect": "A field that is understood and has no effect here yet.";
     HEALTHCHECK_TIMEOUT_FIXED = Info "healthcheck-timeout-fixed" "FB010": "A health check timeout that older AWS controllers ignore.";

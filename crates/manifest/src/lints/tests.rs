@@ -116,6 +116,23 @@ fn tls_needs_a_listener() {
     "#]],
     );
     check("tls-without-https", &ingress(&[]), &expect![[""]]);
+    // What names a certificate or a policy asks for as much, and a policy leaves out nothing of what nobody speaks.
+    let settings = [
+        "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:eu-west-1:111122223333:certificate/a",
+        "alb.ingress.kubernetes.io/ssl-policy: ELBSecurityPolicy-2016-08",
+    ];
+    let listeners = |ports: &str| format!("alb.ingress.kubernetes.io/listen-ports: '{ports}'");
+    let in_clear = listeners(r#"[{"HTTP": 80}]"#);
+    check(
+        "tls-without-https",
+        &ingress(&[settings[0], settings[1], &in_clear]),
+        &expect![[r#"
+            warning [7:5]: certificate-arn has no effect: the load balancer has no HTTPS listener [alb.ingress.kubernetes.io/listen-ports: '[{"HTTP":80},{"HTTPS":443}]']
+            warning [8:5]: ssl-policy has no effect: the load balancer has no HTTPS listener [alb.ingress.kubernetes.io/listen-ports: '[{"HTTP":80},{"HTTPS":443}]']
+        "#]],
+    );
+    let in_tls = listeners(r#"[{"HTTPS": 443}]"#);
+    check("tls-without-https", &ingress(&[settings[0], settings[1], &in_tls]), &expect![[""]]);
 }
 
 #[test]
