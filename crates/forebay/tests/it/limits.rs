@@ -138,7 +138,7 @@ fn stall(
 ) -> (mpsc::Sender<()>, JoinHandle<()>) {
     let (stop, stopped) = mpsc::channel();
     let mut fields = Fields::new();
-    fields.push("host", host.to_owned());
+    fields.push("host", host);
     let asking = std::thread::spawn(move || {
         let runtime = net::runtime().unwrap();
         LocalSet::new().block_on(&runtime, async {
