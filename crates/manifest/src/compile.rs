@@ -28,7 +28,8 @@ pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plan::{HealthCheck, LoadBalancer, ObjectRef, Plan, Tags};
+use ipnet::Ipv6Net;
+use plan::{HealthCheck, IpAddressType, LoadBalancer, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
 pub use own_certificates::hosts_of;
@@ -139,8 +140,9 @@ fn services_of(load_balancer: &LoadBalancer) -> impl Iterator<Item = ObjectRef> 
     groups.map(|group| ObjectRef::new("Service", &group.service.namespace, &group.service.name))
 }
 
-/// A load balancer whose targets are reached directly: what AWS asks the nodes is asked of the pods, and prefix lists are
-/// the addresses in them.
+/// A load balancer whose targets are reached directly: what AWS asks the nodes is asked of the pods, prefix lists are the
+/// addresses in them, and where everybody of IPv4 may connect to an address of IPv4, nobody is left: a client of IPv6 came to
+/// a proxy in front of it, which tells of it.
 fn without_nodes(
     mut load_balancer: LoadBalancer,
     checks: &BTreeMap<String, HealthCheck>,
@@ -154,6 +156,10 @@ fn without_nodes(
     for ranges in load_balancer.listeners.iter_mut().filter_map(|listener| listener.source_ranges.as_mut()) {
         let lists = ranges.prefix_lists.iter().filter_map(|id| defaults.prefix_lists.get(id));
         ranges.cidrs.extend(lists.flatten());
+        let is_open = ranges.cidrs.iter().any(|range| range.addr().is_ipv4() && range.prefix_len() == 0);
+        if is_open && load_balancer.ip_address_type == IpAddressType::Ipv4 {
+            ranges.cidrs.push(Ipv6Net::default().into());
+        }
     }
     load_balancer
 }

@@ -44,13 +44,18 @@ pub(crate) struct Permit {
     client: Option<IpAddr>,
 }
 
-/// What a crowd at the gate led to.
+/// What became of those at the gate who were not simply let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crowding {
-    /// A connection was not let in.
+    /// A connection was not let in, for one of [`Crowding::REFUSALS`].
     Refused(&'static str),
     /// So many that had been idle for longest were asked to leave, so that others find room.
     Shed(usize),
+}
+
+impl Crowding {
+    /// Why connections are not let in.
+    pub const REFUSALS: [&str; 5] = [TOO_MANY, TOO_MANY_OF_CLIENT, NO_DESCRIPTORS, UNANNOUNCED, NOT_ALLOWED];
 }
 
 /// Descriptors that clients leave to administrators and files, whoever took the others.
@@ -150,6 +155,7 @@ const TOO_MANY: &str = "too-many";
 const TOO_MANY_OF_CLIENT: &str = "too-many-of-client";
 const NO_DESCRIPTORS: &str = "no-descriptors";
 pub(crate) const UNANNOUNCED: &str = "unannounced";
+pub(crate) const NOT_ALLOWED: &str = "not-allowed";
 
 /// The addresses that count as one client: one of IPv4, and the /64 that one subscriber of IPv6 has at least (RFC 6177).
 fn network_of(client: IpAddr) -> IpAddr {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Connection, Crowding, HandshakeFailure, Rejection, Request, Response};
+use crate::{Connection, Crowding, HandshakeFailure, Http2Failure, Rejection, Request, Response};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
@@ -14,7 +14,7 @@ pub trait Handler: Clone + 'static {
         true
     }
 
-    /// Hears what a crowd at the gate led to.
+    /// Hears who was not let in, and who had to make room.
     fn crowded(&self, _crowding: Crowding) {}
 
     /// Hears that a connection has been opened. What it returns is dropped when the connection has ended.
@@ -27,6 +27,9 @@ pub trait Handler: Clone + 'static {
     fn without_tls(&self, answer: Response) -> Response {
         answer
     }
+
+    /// Hears that a connection of HTTP/2 was ended, with all requests that were at work on it.
+    fn http2_failed(&self, _failure: Http2Failure, _connection: &Connection) {}
 
     /// Words the answer to something that is no request. The connection ends with it.
     fn reject(&self, rejection: Rejection, _connection: &Connection) -> Response {

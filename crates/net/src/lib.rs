@@ -44,6 +44,7 @@ pub use fields::Fields;
 pub use gate::{Crowding, Gate, Neighbour};
 pub use h1::client::ClientConnection;
 pub use h1::client::upgrade::Switch;
+pub use h2::Http2Failure;
 pub use h2::client::Http2Connection;
 pub use handler::Handler;
 pub use http::{Method, StatusCode, Version};

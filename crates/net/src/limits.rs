@@ -108,7 +108,7 @@ limits! {
         "forebay_load_balancer_answers_total, reason too-many-fields";
     head_timeout: Seconds = 10 (1 to 600)
         "Time for a head to arrive, once its first byte has.",
-        "forebay_load_balancer_answers_total, reason head-timeout";
+        "forebay_load_balancer_answers_total, reason head-timeout; forebay_http2_connections_ended_total, reason head-timeout or begin-timeout";
     idle_timeout: Seconds = 60 (1 to 6_000)
         "Time a connection may be silent, between requests and within one. A load balancer's attribute goes before it.",
         "forebay_load_balancer_answers_total, reason body-timeout or target-timeout";
@@ -147,10 +147,10 @@ limits! {
         "–";
     http2_resets: Count = 200 (10 to 10_000)
         "Requests that a client of HTTP/2 may take back within 10 s, or break, before its connection ends.",
-        "–";
+        "forebay_http2_connections_ended_total, reason flood";
     http2_idle_frames: Count = 1_000 (100 to 100_000)
         "Frames of HTTP/2 within 10 s that ask for work without asking for anything (PING, SETTINGS, PRIORITY, those of unknown types, and data or continuations without a byte) before their connection ends.",
-        "–";
+        "forebay_http2_connections_ended_total, reason flood";
 }
 
 fn saturated(number: u64) -> usize {

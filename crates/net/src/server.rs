@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
 use crate::announced;
-use crate::gate::{Crowding, Gate, SHED, UNANNOUNCED};
+use crate::gate::{Crowding, Gate, NOT_ALLOWED, SHED, UNANNOUNCED};
 use crate::proxy_protocol::Header;
 use crate::stay::{self, Place, Stay};
 use crate::tls::server::Opening;
@@ -97,10 +97,8 @@ async fn serve_either<H: Handler>(
             let Some(tls) = tls else {
                 return speak(stream.into(), connection, handler, limits, stay).await;
             };
-            let opening = tokio::select! {
-                biased;
-                opening = Box::pin(tls.accept(stream)) => opening,
-                () = stay.drain.draining_for(LAST_HANDSHAKE) => return,
+            let Some(opening) = stay.while_opening(Box::pin(tls.accept(stream))).await else {
+                return debug!(peer = %connection.peer, "a client had to go before its handshake was done");
             };
             clock::refresh();
             match opening {
@@ -207,14 +205,12 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
             }
         };
         let is_announcer = limits.gate.is_announcer(peer.ip());
-        let permit = match is_announcer || (door.admit)(peer) {
-            true => limits.gate.admit(peer.ip(), &stream, &limits.current(), &door.told),
-            false => None,
-        };
-        let Some(permit) = permit else {
-            debug!(%peer, "connection refused");
+        let told = |crowding| door.tell(peer, crowding);
+        if !is_announcer && !(door.admit)(peer) {
+            told(Crowding::Refused(NOT_ALLOWED));
             continue;
-        };
+        }
+        let Some(permit) = limits.gate.admit(peer.ip(), &stream, &limits.current(), told) else { continue };
         let Ok(local) = stream.local_addr() else { continue };
         // Its deadlines count from here, however long nothing was heard before.
         clock::refresh();
@@ -249,6 +245,14 @@ where
     D: Fn(TcpStream, Connection, Stay) -> F,
     F: Future<Output = ()>,
 {
+    /// Says who was not let in, and who had to make room.
+    fn tell(&self, peer: SocketAddr, crowding: Crowding) {
+        if let Crowding::Refused(reason) = crowding {
+            debug!(%peer, reason, "connection refused");
+        }
+        (self.told)(crowding);
+    }
+
     /// Lets the client in that a proxy speaks for. Who it is, and not the proxy, is asked for at the door.
     async fn open_announced(
         &self,
@@ -257,19 +261,22 @@ where
         mut stay: Stay,
         limits: &Limits,
     ) {
-        let peer = match announced::read(&mut stream, limits.head_timeout).await {
-            Ok(Header::Client { client, .. }) => client,
-            Ok(Header::Local) => connection.peer,
-            Err(error) => {
-                (self.told)(Crowding::Refused(UNANNOUNCED));
-                return debug!(proxy = %connection.peer, %error, "connection refused");
+        let proxy = connection.peer;
+        let reading = announced::read(&mut stream, limits.head_timeout);
+        let peer = match stay.while_opening(reading).await {
+            None => return debug!(%proxy, "a proxy had to go before it said for whom it speaks"),
+            Some(Ok(Header::Client { client, .. })) => client,
+            Some(Ok(Header::Local)) => proxy,
+            Some(Err(error)) => {
+                debug!(%proxy, %error, "a proxy does not say for whom it speaks");
+                return self.tell(proxy, Crowding::Refused(UNANNOUNCED));
             }
         };
         clock::refresh();
-        if (self.admit)(peer) && stay.place.count_for(peer.ip(), limits, &self.told) {
+        if !(self.admit)(peer) {
+            self.tell(peer, Crowding::Refused(NOT_ALLOWED));
+        } else if stay.place.count_for(peer.ip(), limits, |crowding| self.tell(peer, crowding)) {
             (self.drive)(stream, Connection { peer, ..connection }, stay).await;
-        } else {
-            debug!(%peer, proxy = %connection.peer, "connection refused");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -9,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use crate::gate::Permit;
+use crate::server::LAST_HANDSHAKE;
 use crate::{Crowding, DrainWatch, Limits, clock};
 
 /// A connection's leave to be here. It is counted as open for as long as this lives.
@@ -38,6 +40,22 @@ struct Seat {
 thread_local! {
     /// The connections of this thread, and the number of the next.
     static SEATS: RefCell<(u64, BTreeMap<u64, Rc<Seat>>)> = const { RefCell::new((0, BTreeMap::new())) };
+}
+
+// === impl Stay ===
+
+impl Stay {
+    /// Waits for what has to come before anything can be asked, say a handshake; nothing when the connection has to go
+    /// before. Whoever has not come that far is as idle as one who says nothing.
+    pub async fn while_opening<T>(&mut self, opening: impl Future<Output = T>) -> Option<T> {
+        let Self { drain, place } = self;
+        tokio::select! {
+            biased;
+            opened = opening => Some(opened),
+            () = drain.draining_for(LAST_HANDSHAKE) => None,
+            () = poll_fn(|cx| place.poll_needed(cx)) => None,
+        }
+    }
 }
 
 // === impl Place ===

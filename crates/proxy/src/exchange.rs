@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use net::{
-    Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Method,
-    Rejection, Request, Response, Sent, Version,
+    Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure,
+    Method, Rejection, Request, Response, Sent, Version,
 };
 use plan::{Asked, Condition, HeaderFields, RequestHead, Values, normalise_host};
 use tokio::time::Instant;
@@ -92,6 +92,10 @@ impl Handler for Exchanges {
             modified.apply(&mut answer.fields);
         }
         answer
+    }
+
+    fn http2_failed(&self, failure: Http2Failure, connection: &Connection) {
+        self.door.of_connection(connection).current().metrics.count_http2_failure(failure);
     }
 
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {

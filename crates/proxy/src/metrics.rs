@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use net::{Budget, Crowding, HandshakeFailure, Limits};
+use net::{Budget, Crowding, HandshakeFailure, Http2Failure, Limits};
 use plan::health::TargetState;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -36,6 +36,7 @@ pub struct Metrics {
     datagrams: Family<DatagramLabels, Counter>,
     dropped_datagrams: Family<ReasonLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
+    http2_failures: Family<ReasonLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
     pub(crate) dropped_lines: Counter,
@@ -67,6 +68,7 @@ pub(crate) struct ListenerMetrics {
     dropped_datagrams: Family<ReasonLabels, Counter>,
     own_answers: Family<OwnAnswerLabels, Counter>,
     handshake_failures: Family<ReasonLabels, Counter>,
+    http2_failures: Family<ReasonLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
     pub(crate) client_left: Counter,
     pub(crate) answer_broken: Counter,
@@ -168,7 +170,7 @@ impl Default for Metrics {
         let (refused_connections, shed_connections) = (Family::default(), Family::default());
         registry.register(
             "connections_refused",
-            "Connections that found no room, by why: too-many, too-many-of-client or no-descriptors",
+            format!("Connections that were not let in, by why: {}", Crowding::REFUSALS.join(", ")),
             Family::clone(&refused_connections),
         );
         registry.register(
@@ -181,6 +183,13 @@ impl Default for Metrics {
             "tls_handshake_failures",
             "Connections on which TLS did not come about, by why",
             Family::clone(&handshake_failures),
+        );
+        let http2_failures = Family::default();
+        let reasons = Http2Failure::ALL.map(Http2Failure::as_str).join(", ");
+        registry.register(
+            "http2_connections_ended",
+            format!("Connections of HTTP/2 that were ended, with all requests on them, by why: {reasons}"),
+            Family::clone(&http2_failures),
         );
         let (targets, health_changes) = (Family::default(), Family::default());
         registry.register("targets", "Registered targets by their state", Family::clone(&targets));
@@ -232,6 +241,7 @@ impl Default for Metrics {
             refused_connections,
             shed_connections,
             handshake_failures,
+            http2_failures,
             targets,
             health_changes,
             dropped_lines,
@@ -306,6 +316,7 @@ impl Metrics {
             dropped_datagrams: Family::clone(&self.dropped_datagrams),
             own_answers: Family::clone(&self.own_answers),
             handshake_failures: Family::clone(&self.handshake_failures),
+            http2_failures: Family::clone(&self.http2_failures),
             client_left: unfinished(Reason::CLIENT_LEFT),
             answer_broken: unfinished(Reason::ANSWER_BROKEN),
             labels,
@@ -402,6 +413,13 @@ impl ListenerMetrics {
         let ListenerLabels { load_balancer, port } = self.labels.clone();
         let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
         self.handshake_failures.get_or_create_owned(&labels).inc();
+    }
+
+    /// Counts that a connection of HTTP/2 was ended.
+    pub(crate) fn count_http2_failure(&self, failure: Http2Failure) {
+        let ListenerLabels { load_balancer, port } = self.labels.clone();
+        let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
+        self.http2_failures.get_or_create_owned(&labels).inc();
     }
 
     /// Counts an answer that the load balancer gave itself.

@@ -36,18 +36,23 @@ pub(crate) async fn serve(
 }
 
 /// Passes one connection through to a target. A target that does not answer is passed over.
-async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, stay: Stay) {
+async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mut stay: Stay) {
     let open = slot.current().metrics.open_connection();
     let client = match &slot.tls {
         None => Stream::from(client),
-        Some(tls) => match tls.current().open(client).await {
-            Ok(stream) => stream,
-            Err(error) => {
+        Some(tls) => match stay.while_opening(Box::pin(tls.current().open(client))).await {
+            Some(Ok(stream)) => stream,
+            None => {
+                return debug!(peer = %connection.peer, "a client had to go before its handshake was done");
+            }
+            Some(Err(error)) => {
                 slot.current().metrics.count_handshake_failure(HandshakeFailure::of(&error));
                 return debug!(peer = %connection.peer, %error, "no TLS handshake");
             }
         },
     };
+    // From here on a target is sought.
+    stay.place.busy();
     let listener = slot.current();
     let Some(group) = listener.default_group() else { return };
     let mut tried = Vec::new();

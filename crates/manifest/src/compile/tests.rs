@@ -132,6 +132,31 @@ spec: {type: LoadBalancer, ports: [{port: 80}]}
 }
 
 #[test]
+fn clients_of_ipv6_that_a_proxy_tells_of_may_connect_where_everybody_may() {
+    let service = |annotations: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: api, annotations: {{{annotations}}}}}\n\
+             spec: {{type: LoadBalancer, ports: [{{port: 80}}]}}\n"
+        )
+    };
+    let ip_address_type = "service.beta.kubernetes.io/aws-load-balancer-ip-address-type: dualstack";
+    let ranges = |ranges: &str| format!("service.beta.kubernetes.io/load-balancer-source-ranges: {ranges}");
+    for (annotations, is_let_in) in [
+        (String::new(), true),
+        (ranges("0.0.0.0/0"), true),
+        (ranges("10.0.0.0/8"), false),
+        // Here clients of IPv6 come by themselves, and AWS would not let them in.
+        (format!("{ip_address_type}, {}", ranges("0.0.0.0/0")), false),
+        (ip_address_type.to_owned(), true),
+    ] {
+        let plan = compiled(&service(&annotations)).plan;
+        let listener = &plan.load_balancers[0].listeners[0];
+        let client = "2001:db8::1".parse().unwrap();
+        assert_eq!(listener.source_ranges.as_ref().unwrap().admit(client), is_let_in, "{annotations}");
+    }
+}
+
+#[test]
 fn acc_s3_60_a_host_gets_a_certificate_of_its_own_unless_aws_is_followed() {
     let manifests = "apiVersion: networking.k8s.io/v1
 kind: Ingress

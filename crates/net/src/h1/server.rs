@@ -189,7 +189,8 @@ async fn next_head(
             }
             if !has_begun && !io.buffer.borrow().unread().is_empty() {
                 has_begun = true;
-                place.busy();
+                // One that stops within its head is missed no more than one that says nothing.
+                place.idle();
                 io.set_deadline(limits.head_timeout);
             }
             match io.poll_fill(cx) {
@@ -200,7 +201,7 @@ async fn next_head(
                         is_ending = true;
                         io.set_deadline(LAST_REQUEST);
                     }
-                    if !has_begun && place.poll_needed(cx).is_ready() {
+                    if place.poll_needed(cx).is_ready() {
                         return Poll::Ready(Arrival::Nothing);
                     }
                     ready!(io.poll_expired(cx));

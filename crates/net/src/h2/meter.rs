@@ -20,6 +20,11 @@ const BYTES_PER_WINDOW_UPDATE: u64 = 64;
 /// The time over which frames are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
+/// Kinds of frames that carry fields (RFC 9113 §6.2, §6.10), and the flag of the last of them.
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 0x4;
+
 /// Bytes before the payload of a frame (RFC 9113 §4.1).
 const FRAME_HEAD: usize = 9;
 
@@ -38,6 +43,8 @@ pub(super) struct Meter {
     most_resets: Option<u32>,
     last_read: Cell<Instant>,
     has_frames: Cell<bool>,
+    /// When the head began that has not come whole.
+    head_began: Cell<Option<Instant>>,
     window_began: Cell<Instant>,
     n_idle_frames: Cell<u32>,
     n_resets: Cell<u32>,
@@ -52,9 +59,12 @@ enum Place {
     Preface(usize),
     /// In the head of a frame, of which so many bytes are there.
     Head([u8; FRAME_HEAD], usize),
-    /// In the payload; how many bytes are to come.
-    Payload(usize),
+    /// In the payload: how many bytes are to come, and whether a head ends with them.
+    Payload(usize, bool),
 }
+
+/// Before the first byte of a frame.
+const NEXT_FRAME: Place = Place::Head([0; FRAME_HEAD], 0);
 
 // === impl Meter ===
 
@@ -69,6 +79,11 @@ impl Meter {
         self.has_frames.get()
     }
 
+    /// When the fields began to come that are not there yet, if there are any.
+    pub(super) fn head_began(&self) -> Option<Instant> {
+        self.head_began.get()
+    }
+
     /// Whether the other side has sent more than anybody needs.
     pub(super) fn is_flooded(&self) -> bool {
         let window_updates = u64::from(self.most_idle_frames) + self.written.get() / BYTES_PER_WINDOW_UPDATE;
@@ -77,16 +92,33 @@ impl Meter {
             || self.n_window_updates.get() > window_updates
     }
 
+    /// Counts a frame by its head. Returns what comes next.
+    fn begin_frame(&self, head: &[u8; FRAME_HEAD]) -> Place {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        self.count(head, length);
+        let ends_head = matches!(head[3], HEADERS | CONTINUATION) && head[4] & END_HEADERS != 0;
+        if length == 0 { self.end_frame(ends_head) } else { Place::Payload(length, ends_head) }
+    }
+
+    /// Returns what comes after a frame, with which a head may have ended.
+    fn end_frame(&self, ends_head: bool) -> Place {
+        if ends_head {
+            self.head_began.set(None);
+        }
+        NEXT_FRAME
+    }
+
     /// Counts a frame by its head.
     fn count(&self, head: &[u8; FRAME_HEAD], length: usize) {
         const DATA: u8 = 0;
-        const HEADERS: u8 = 1;
         const RST_STREAM: u8 = 3;
         const WINDOW_UPDATE: u8 = 8;
-        const CONTINUATION: u8 = 9;
-        const END_STREAM_OR_HEADERS: u8 = 0x1 | 0x4;
+        const END_STREAM_OR_HEADERS: u8 = 0x1 | END_HEADERS;
         let (kind, flags) = (head[3], head[4]);
         self.has_frames.set(true);
+        if kind == HEADERS {
+            self.head_began.set(Some(self.last_read.get()));
+        }
         let is_empty = length == 0 && flags & END_STREAM_OR_HEADERS == 0;
         let counter = match kind {
             RST_STREAM => &self.n_resets,
@@ -120,7 +152,7 @@ impl<S> Metered<S> {
     /// A server's stream, which begins with a frame. That it takes requests back costs it more than us.
     pub(super) fn of_server(stream: S) -> (Self, Rc<Meter>) {
         let most_idle_frames = narrowed(Limits::default().http2_idle_frames);
-        Self::new(stream, Place::Head([0; FRAME_HEAD], 0), most_idle_frames, None)
+        Self::new(stream, NEXT_FRAME, most_idle_frames, None)
     }
 
     fn new(stream: S, place: Place, most_idle_frames: u32, most_resets: Option<u32>) -> (Self, Rc<Meter>) {
@@ -128,6 +160,7 @@ impl<S> Metered<S> {
         let meter = Rc::new(Meter {
             last_read: Cell::new(now),
             has_frames: Cell::new(false),
+            head_began: Cell::new(None),
             window_began: Cell::new(now),
             n_idle_frames: Cell::new(0),
             n_resets: Cell::new(0),
@@ -141,31 +174,27 @@ impl<S> Metered<S> {
 
     fn look_at(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let n_bytes = match &mut self.place {
-                Place::Preface(to_come) | Place::Payload(to_come) => {
+            let (n_bytes, next) = match &mut self.place {
+                Place::Preface(to_come) => {
                     let n_bytes = bytes.len().min(*to_come);
                     *to_come -= n_bytes;
-                    if *to_come == 0 {
-                        self.place = Place::Head([0; FRAME_HEAD], 0);
-                    }
-                    n_bytes
+                    (n_bytes, (*to_come == 0).then_some(NEXT_FRAME))
+                }
+                Place::Payload(to_come, ends_head) => {
+                    let n_bytes = bytes.len().min(*to_come);
+                    *to_come -= n_bytes;
+                    (n_bytes, (*to_come == 0).then(|| self.meter.end_frame(*ends_head)))
                 }
                 Place::Head(head, there) => {
                     let n_bytes = bytes.len().min(FRAME_HEAD - *there);
                     head[*there..*there + n_bytes].copy_from_slice(&bytes[..n_bytes]);
                     *there += n_bytes;
-                    if *there == FRAME_HEAD {
-                        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-                        self.meter.count(head, length);
-                        self.place = if length == 0 {
-                            Place::Head([0; FRAME_HEAD], 0)
-                        } else {
-                            Place::Payload(length)
-                        };
-                    }
-                    n_bytes
+                    (n_bytes, (*there == FRAME_HEAD).then(|| self.meter.begin_frame(head)))
                 }
             };
+            if let Some(next) = next {
+                self.place = next;
+            }
             bytes = &bytes[n_bytes..];
         }
     }
@@ -251,6 +280,29 @@ mod tests {
         ];
         for piece in 1..40 {
             assert_eq!(counted(&frames, piece), (4, 1), "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_has_not_come_whole_is_known_however_it_is_cut() {
+        let (whole, begun, more, rest) =
+            (frame(1, 4, b"head"), frame(1, 0, b"he"), frame(9, 0, b""), frame(9, 4, b"ad"));
+        let cut = &whole[..whole.len() - 1];
+        for (frames, is_awaited) in [
+            (vec![whole.as_slice()], false),
+            (vec![&whole, cut], true),
+            (vec![&begun], true),
+            (vec![&begun, &more], true),
+            (vec![&begun, &more, &rest], false),
+            (vec![&frame(1, 5, b"")], false),
+            (vec![&whole, &frame(0, 4, b"data")[..10]], false),
+        ] {
+            for piece in 1..20 {
+                let (mut metered, meter) = Metered::of_client((), &Limits::default());
+                let bytes = [PREFACE, &frames.concat()].concat();
+                bytes.chunks(piece).for_each(|piece| metered.look_at(piece));
+                assert_eq!(meter.head_began().is_some(), is_awaited, "{frames:?} in pieces of {piece}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use crate::deadline::Deadline;
+use crate::h2::failure::Http2Failure;
 use crate::h2::incoming::Incoming;
 use crate::h2::messages::{self, RequestHead};
 use crate::h2::meter::{Meter, Metered};
@@ -22,7 +23,6 @@ use crate::h2::progress::Progress;
 use crate::h2::sending::{Sending, Unsent};
 use crate::message::{End, Sent};
 use crate::pace::Pace;
-use crate::server::LAST_HANDSHAKE;
 use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay};
 use crate::{clock, upgrade};
 
@@ -46,9 +46,14 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     connection: Connection,
     handler: H,
     limits: Limits,
-    stay: Stay,
+    mut stay: Stay,
 ) {
-    let Stay { mut drain, place } = stay;
+    let failed = |failure: Http2Failure| {
+        debug!(peer = %connection.peer, reason = failure.as_str(), "HTTP/2 is ended");
+        handler.http2_failed(failure, &connection);
+    };
+    // Until a request has come, nobody would miss it.
+    stay.place.idle();
     let (stream, meter) = Metered::of_client(stream, &limits);
     let mut builder = h2::server::Builder::new();
     builder
@@ -60,14 +65,16 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER);
     let beginning = tokio::time::timeout(limits.head_timeout, builder.handshake(stream));
-    let mut server = tokio::select! {
-        begun = beginning => match begun {
-            Ok(Ok(server)) => server,
-            Ok(Err(error)) => return debug!(peer = %connection.peer, %error, "no HTTP/2"),
-            Err(_) => return debug!(peer = %connection.peer, "HTTP/2 did not begin in time"),
-        },
-        () = drain.draining_for(LAST_HANDSHAKE) => return,
+    let mut server = match stay.while_opening(beginning).await {
+        Some(Ok(Ok(server))) => server,
+        Some(Ok(Err(error))) => {
+            debug!(peer = %connection.peer, %error, "no HTTP/2");
+            return failed(Http2Failure::NotBegun);
+        }
+        Some(Err(_)) => return failed(Http2Failure::BeginTimedOut),
+        None => return,
     };
+    let Stay { mut drain, place } = stay;
     let mut life = Life::new(&mut server, meter, limits, place);
     let mut drained = pin!(async move { drain.draining().await });
     loop {
@@ -78,10 +85,15 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
             if life.meter.is_flooded() {
                 return Poll::Ready(Event::Flooded);
             }
-            let mut is_to_end =
-                || drained.as_mut().poll(cx).is_ready() || life.place.poll_needed(cx).is_ready();
-            if !life.is_ending && is_to_end() {
+            let may_go = !life.is_ending || !server.has_streams();
+            if may_go && life.place.poll_needed(cx).is_ready() {
+                return Poll::Ready(Event::Needed);
+            }
+            if !life.is_ending && drained.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Draining);
+            }
+            if life.poll_head(cx).is_ready() {
+                return Poll::Ready(Event::Unfinished);
             }
             life.deadline.poll(cx).map(|()| Event::Silence)
         });
@@ -91,22 +103,36 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
                 let exchange = Stream { respond, connection: connection.clone(), limits };
                 tokio::task::spawn_local(exchange.answer(handler.clone(), request));
             }
-            Event::Stream(Err(error)) => return debug!(peer = %connection.peer, %error, "HTTP/2 broke"),
+            Event::Stream(Err(error)) => {
+                debug!(peer = %connection.peer, %error, "HTTP/2 broke");
+                return Http2Failure::of(&error).map_or((), failed);
+            }
             Event::Closed => return,
             Event::Draining => life.end(&mut server),
+            // Whoever is at something has come to it since the place was asked for.
+            Event::Needed if server.has_streams() => life.end(&mut server),
+            Event::Needed => return say_last(&mut server, Reason::NO_ERROR).await,
             Event::Flooded => {
-                debug!(peer = %connection.peer, "a client sends frames that ask for nothing, or takes all back");
-                server.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                let closing = poll_fn(|cx| server.poll_closed(cx));
-                let _ = tokio::time::timeout(LAST_WORDS, closing).await;
-                return;
+                failed(Http2Failure::Flood);
+                return say_last(&mut server, Reason::ENHANCE_YOUR_CALM).await;
+            }
+            Event::Unfinished => {
+                failed(Http2Failure::HeadTimedOut);
+                return say_last(&mut server, Reason::ENHANCE_YOUR_CALM).await;
             }
             Event::Silence => match life.look(&mut server) {
                 Pulse::Alive => {}
-                Pulse::Gone => return debug!(peer = %connection.peer, "a client is gone"),
+                Pulse::Gone(failure) => return failure.map_or((), failed),
             },
         }
     }
+}
+
+/// Ends a connection at once, and says why.
+async fn say_last<S: AsyncRead + AsyncWrite + Unpin>(server: &mut Server<S>, reason: Reason) {
+    server.abrupt_shutdown(reason);
+    let closing = poll_fn(|cx| server.poll_closed(cx));
+    let _ = tokio::time::timeout(LAST_WORDS, closing).await;
 }
 
 /// How long the last frame of a connection may take to leave.
@@ -121,8 +147,12 @@ enum Event {
     Closed,
     /// It is time to end.
     Draining,
+    /// Others need the place.
+    Needed,
     /// The client sends more than anybody needs.
     Flooded,
+    /// The fields of a request do not come whole.
+    Unfinished,
     /// Time to see whether anybody is there.
     Silence,
 }
@@ -137,12 +167,15 @@ struct Life {
     has_pinged: bool,
     is_ending: bool,
     deadline: Deadline,
+    /// When a head that has begun has to be whole.
+    head_deadline: Deadline,
 }
 
 /// Whether a connection goes on.
 enum Pulse {
     Alive,
-    Gone,
+    /// It does not, and that may be the client's fault.
+    Gone(Option<Http2Failure>),
 }
 
 impl Life {
@@ -159,6 +192,7 @@ impl Life {
             has_pinged: false,
             is_ending: false,
             deadline: Deadline::new(limits.head_timeout.min(limits.idle_timeout)),
+            head_deadline: Deadline::new(limits.head_timeout),
             meter,
             limits,
         }
@@ -170,14 +204,26 @@ impl Life {
         server.graceful_shutdown();
     }
 
+    /// Ready once a head that has begun should have come whole.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(began) = self.meter.head_began() else { return Poll::Pending };
+        let took = clock::recently().saturating_duration_since(began);
+        let Some(left) = self.limits.head_timeout.checked_sub(took) else { return Poll::Ready(()) };
+        self.head_deadline.set(left);
+        self.head_deadline.poll(cx)
+    }
+
     /// Looks after a connection that may have been silent.
     fn look<S: AsyncRead + AsyncWrite + Unpin>(&mut self, server: &mut Server<S>) -> Pulse {
         let now = clock::recently();
         let silent_for = now.saturating_duration_since(self.meter.last_read());
         let is_idle = !server.has_streams() && silent_for >= self.limits.idle_timeout;
         let is_old = now > self.opened + self.limits.max_age;
-        if (is_idle && self.is_ending) || !self.meter.has_frames() {
-            return Pulse::Gone;
+        if !self.meter.has_frames() {
+            return Pulse::Gone(Some(Http2Failure::BeginTimedOut));
+        }
+        if is_idle && self.is_ending {
+            return Pulse::Gone(None);
         }
         if (is_idle || is_old) && !self.is_ending {
             self.end(server);
@@ -187,7 +233,7 @@ impl Life {
         }
         if silent_for >= KEEP_ALIVE {
             if self.has_pinged && silent_for >= KEEP_ALIVE * 2 {
-                return Pulse::Gone;
+                return Pulse::Gone(Some(Http2Failure::Silent));
             }
             self.has_pinged =
                 self.pings.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());

@@ -124,6 +124,41 @@ fn who_has_been_idle_for_longest_makes_room_and_who_is_at_work_does_not() {
 }
 
 #[test]
+fn who_stops_within_a_head_makes_room_for_others() {
+    run(async {
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+        const HALF_HEADERS: &[u8] = &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82];
+        let server = Server::start("one");
+        let limits = Limits { connections: 40, ..Limits::default() };
+        let (_world, balancer) = world_with(limits, server.address).await;
+        let address = balancer.listeners[0].addresses[0];
+        for beginning in [
+            b"GET / HTTP/1.1\r\nHos",
+            PREFACE,
+            &[PREFACE, SETTINGS].concat(),
+            &[PREFACE, SETTINGS, HALF_HEADERS].concat(),
+        ] {
+            let mut silent = Vec::new();
+            for _ in 0..100 {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let _ = stream.write_all(beginning).await;
+                silent.push(stream);
+                // Otherwise all of them are let in before the first is looked at.
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..5 {
+                assert_eq!(Client::new(address).get("/").await.text, "one", "{beginning:?}");
+            }
+            let mut answer = Vec::new();
+            let first =
+                tokio::time::timeout(Duration::from_secs(5), silent[0].read_to_end(&mut answer)).await;
+            assert!(first.is_ok(), "the first has gone: {beginning:?}");
+        }
+    });
+}
+
+#[test]
 fn who_finds_nobody_idle_is_not_let_in() {
     run(async {
         let server = Server::start("one");

@@ -8,6 +8,7 @@ mod downgrade;
 mod grpc_targets;
 mod header_modification;
 mod http2;
+mod http2_ended;
 mod http2_failing;
 mod http2_targets;
 mod limits;

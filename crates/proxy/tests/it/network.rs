@@ -190,6 +190,12 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
             let answer = ask(address, &told).await;
             assert!(answer.contains("x-forwarded-for: 192.0.2.7\n"), "{answer}");
         }
+        let (client, to) = ("[2001:db8::7]:5000".parse().unwrap(), "[2001:db8::1]:80".parse().unwrap());
+        let binary_of_ipv6 = net::proxy_protocol::write(client, to);
+        for told in [b"PROXY TCP6 2001:db8::7 2001:db8::1 5000 80\r\n".as_slice(), &binary_of_ipv6] {
+            let answer = ask(address, &[told, get]).await;
+            assert!(answer.contains("x-forwarded-for: 2001:db8::7\n"), "{answer}");
+        }
         // The proxy itself, as its checks are.
         let answer = ask(address, &[&net::proxy_protocol::write_local(), get]).await;
         assert!(answer.contains("x-forwarded-for: 127.0.0.1\n"), "{answer}");
@@ -211,6 +217,13 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
         let narrow = narrow.listeners[0].addresses[0];
         assert!(ask(narrow, &[text, get]).await.contains("192.0.2.7"));
         assert_eq!(ask(narrow, &[b"PROXY TCP4 198.51.100.7 127.0.0.1 5000 80\r\n", get]).await, "");
+        assert_eq!(ask(narrow, &[&binary_of_ipv6, get]).await, "");
+        let told =
+            r#"forebay_connections_refused_total{load_balancer="narrow",port="80",reason="not-allowed"} 2"#;
+        assert!(world.metrics.encode().contains(told), "{}", world.metrics.encode());
+        let help = "forebay_connections_refused Connections that were not let in, by why: too-many, \
+                    too-many-of-client, no-descriptors, unannounced, not-allowed.";
+        assert!(world.metrics.encode().contains(help), "{}", world.metrics.encode());
         // And so do counts.
         let mut open = Vec::new();
         for _ in 0..2 {
@@ -223,5 +236,35 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
         let other: &[u8] = b"PROXY TCP4 192.0.2.8 127.0.0.1 5000 80\r\n";
         assert!(ask(address, &[other, get]).await.contains("192.0.2.8"));
         drop(open);
+    });
+}
+
+#[test]
+fn a_proxy_that_does_not_say_for_whom_it_speaks_makes_room_for_others() {
+    use crate::world::Server;
+    use net::{Gate, Limits, Neighbour};
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let gate = Gate::knowing(|_| Neighbour::Announcer);
+        let limits = Limits { connections: 40, ..Limits::default() };
+        let settings = proxy::Settings { n_cores: 1, limits, gate, ..proxy::Settings::default() };
+        let _world = World::start_as(plan_of(&balancer), proxy::Metrics::default(), settings).await;
+        let address = balancer.listeners[0].addresses[0];
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let _ = stream.write_all(b"PROXY TCP4 192.0").await;
+            silent.push(stream);
+        }
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let header = b"PROXY TCP4 192.0.2.7 127.0.0.1 5000 80\r\n".as_slice();
+            let get = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".as_slice();
+            stream.write_all(&[header, get].concat()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("one"), "{answer}");
+        }
     });
 }

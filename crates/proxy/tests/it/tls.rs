@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use net::{Authorities, Body, ClientConnection, Fields, Identity, KeyRing, Method, Outgoing};
 use plan::{Certificate, LoadBalancer, LoadBalancerKind, Protocol};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::world::{Server, World, group, load_balancer, plan_of, run};
 
@@ -111,5 +113,40 @@ fn a_network_load_balancer_ends_tls_and_passes_the_bytes_on() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(ask(address, "a.example", &authority).await.unwrap(), "200 one");
+    });
+}
+
+#[test]
+fn who_stops_within_a_handshake_makes_room_for_others() {
+    run(async {
+        let server = Server::start("one");
+        let (identity, authority) = identity("a.example");
+        for (kind, protocol) in
+            [(LoadBalancerKind::Application, Protocol::Https), (LoadBalancerKind::Network, Protocol::Tls)]
+        {
+            let balancer = secure(kind, protocol, server.address, &["local:a"]);
+            let limits = net::Limits { connections: 40, ..net::Limits::default() };
+            let settings = proxy::Settings { n_cores: 1, limits, ..proxy::Settings::default() };
+            let world = World::start_as(plan_of(&balancer), proxy::Metrics::default(), settings).await;
+            world.keys.send_replace(ring(&[("local:a", &identity)]));
+            let address = balancer.listeners[0].addresses[0];
+            while ask(address, "a.example", &authority).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            for beginning in [&b""[..], &[22, 3, 1], &[22, 3, 1, 2, 0, 1, 0]] {
+                let mut silent = Vec::new();
+                for _ in 0..100 {
+                    let mut stream = TcpStream::connect(address).await.unwrap();
+                    let _ = stream.write_all(beginning).await;
+                    silent.push(stream);
+                }
+                for _ in 0..5 {
+                    let answer = ask(address, "a.example", &authority).await;
+                    assert_eq!(answer, Ok("200 one".to_owned()), "{protocol:?} {beginning:?}");
+                }
+                let first = tokio::time::timeout(Duration::from_secs(5), silent[0].read_u8()).await;
+                assert!(first.unwrap().is_err(), "the first has gone");
+            }
+        }
     });
 }
