@@ -5,6 +5,7 @@
 //! decides which certificate is shown.
 
 mod account;
+mod failures;
 mod order;
 mod schedule;
 
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use account::Directory;
+pub(crate) use failures::AcmeFailures;
 use schedule::Attempts;
 
 /// Where certificates are asked for, as of `up`.
@@ -48,6 +50,7 @@ pub(crate) struct Acme {
     plan: watch::Receiver<Arc<Plan>>,
     defaults: LiveDefaults,
     challenges: Rc<watch::Sender<Arc<Challenges>>>,
+    failures: AcmeFailures,
 }
 
 /// How often it is looked whether something is due, when nothing else happens. A long sleep would not count the time for which
@@ -78,6 +81,7 @@ impl AcmeOptions {
         plan: watch::Receiver<Arc<Plan>>,
         defaults: LiveDefaults,
         challenges: watch::Sender<Arc<Challenges>>,
+        failures: AcmeFailures,
     ) -> anyhow::Result<Option<Acme>> {
         let Some(url) = &self.acme_directory else { return Ok(None) };
         let url = NAMED.iter().find(|(name, _)| name == url).map_or(url.as_str(), |(_, url)| url);
@@ -94,7 +98,7 @@ impl AcmeOptions {
         };
         let directory =
             Directory::new(url, self.acme_email.as_deref(), root.as_deref()).context("--acme-root")?;
-        Ok(Some(Acme { directory, folder, plan, defaults, challenges: Rc::new(challenges) }))
+        Ok(Some(Acme { directory, folder, plan, defaults, challenges: Rc::new(challenges), failures }))
     }
 }
 
@@ -107,6 +111,7 @@ impl Acme {
         loop {
             let now = Timestamp::now();
             let wanted = self.due(now);
+            self.tell_of_wildcards();
             attempts.keep(|host| wanted.iter().any(|wanted| wanted.host == host));
             for wanted in wanted {
                 if !attempts.may(&wanted.host, Timestamp::now()) {
@@ -115,18 +120,21 @@ impl Acme {
                 let host = &wanted.host;
                 let obtained = tokio::time::timeout(PATIENCE, self.obtain(&wanted)).await;
                 let obtained = obtained.map_err(anyhow::Error::from).flatten();
-                let problem =
-                    obtained.as_ref().err().map(|error| format!("no certificate for {host}: {error:#}"));
-                self.withdraw(host, problem);
+                let problem = obtained.as_ref().err().map(|error| {
+                    let reason = failures::reason(error);
+                    self.failures.count(reason);
+                    format!("no certificate for {host}: {error:#}{}", failures::fix(reason))
+                });
+                self.withdraw(host, problem.clone());
                 match obtained {
                     Ok(()) => {
                         info!(%host, "there is a new certificate");
                         attempts.succeeded(host);
                     }
-                    Err(error) => {
+                    Err(_) => {
                         let pause = attempts.failed(host, Timestamp::now());
                         let minutes = pause.as_secs().div_ceil(60);
-                        warn!("no certificate for {host}: {error:#}; tried again in {minutes} min");
+                        warn!("{}; tried again in {minutes} min", problem.unwrap_or_default());
                     }
                 }
             }
@@ -163,6 +171,32 @@ impl Acme {
             }
         }
         wanted.into_iter().map(|(host, load_balancer)| Wanted { host, load_balancer }).collect()
+    }
+
+    /// Says of hosts with a wildcard that nobody is asked for a certificate: it would have to be proved in DNS (RFC 8555 §8.4).
+    fn tell_of_wildcards(&self) {
+        let plan = self.plan.borrow().clone();
+        let listeners = plan.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
+        let names = listeners.filter(|listener| is_public(listener)).flat_map(|it| &it.certificates);
+        let names = names.filter_map(|certificate| certificate.arn.strip_prefix("local:"));
+        let wildcards = names.filter(|host| host.starts_with("*.")).map(|host| {
+            let message = format!(
+                "no certificate for {host} is asked for: an authority wants a wildcard proved in DNS, and here it is http-01 or \
+                 tls-alpn-01; put one into a folder of --certificates, or name hosts"
+            );
+            (host.to_owned(), message)
+        });
+        let wildcards: BTreeMap<String, String> = wildcards.collect();
+        self.challenges.send_if_modified(|challenges| {
+            let known = challenges.problems.iter().filter(|(host, _)| host.starts_with("*."));
+            if known.eq(wildcards.iter()) {
+                return false;
+            }
+            let challenges = Arc::make_mut(challenges);
+            challenges.problems.retain(|host, _| !host.starts_with("*."));
+            challenges.problems.extend(wildcards);
+            true
+        });
     }
 
     fn is_ours(&self, file: &str) -> bool {

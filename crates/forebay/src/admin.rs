@@ -3,11 +3,12 @@
 mod certificates;
 mod domain;
 
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use control::LiveDefaults;
 use control::store::Store;
+use control::{Challenges, LiveDefaults};
 use jiff::Timestamp;
 use manifest::{CertificateFacts, Objects};
 use net::{Handler, Limits, Method, Request, Response, StatusCode};
@@ -18,9 +19,11 @@ use tokio::sync::watch;
 
 pub(crate) use certificates::described;
 
+use crate::acme::AcmeFailures;
 use crate::certificate::Shown;
 use crate::certificate_names::{self, needed};
 use crate::commands::config;
+use crate::endpoints::Showable;
 use crate::progress::{World, Written};
 use crate::{applied, endpoints};
 
@@ -37,6 +40,9 @@ pub(crate) struct Admin {
     pub(crate) limits: Limits,
     /// How the local authority is called in what it signs.
     pub(crate) authority: String,
+    /// Why hosts have no certificate by ACME.
+    pub(crate) challenges: watch::Receiver<Arc<Challenges>>,
+    pub(crate) acme_failures: AcmeFailures,
 }
 
 impl Admin {
@@ -51,17 +57,25 @@ impl Admin {
                 earlier.insert(Arc::clone(stored));
             }
         }
-        let of_authority = |(name, facts): (&String, &CertificateFacts)| {
-            (facts.issuer == self.authority).then(|| name.clone())
+        let kept = self.defaults.kept();
+        let showable = |(name, facts): (&String, &CertificateFacts)| {
+            let file = kept.pair(name).map(|pair| Path::new(&pair.kept.file));
+            let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+            Showable {
+                name: name.clone(),
+                facts: facts.clone(),
+                file: file.map(|file| file.display().to_string()),
+                is_ours: facts.issuer == self.authority,
+            }
         };
-        let signed_here: Vec<String> = self.shown.borrow().iter().filter_map(of_authority).collect();
+        let showable: Vec<Showable> = self.shown.borrow().iter().map(showable).collect();
         look(&World {
             objects: &objects,
             plan: &plan,
             observed: &observed,
             written,
             earlier: &earlier,
-            signed_here: &signed_here,
+            showable: &showable,
         })
     }
 
@@ -91,7 +105,8 @@ impl Admin {
 
     /// The counters of the data plane, and what the objects tell of replicas.
     fn metrics(&self) -> String {
-        let others = restarts(&self.store.objects()) + &certificates::metrics(&self.shown.borrow());
+        let mut others = restarts(&self.store.objects()) + &certificates::metrics(&self.shown.borrow());
+        others.push_str(&self.acme_failures.metrics());
         self.metrics.encode_with(&others)
     }
 

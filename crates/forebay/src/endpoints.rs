@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use manifest::Object;
+use manifest::{CertificateFacts, Object};
 use plan::{Condition, Listener, LoadBalancer, ObjectRef, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -34,13 +34,38 @@ pub(crate) struct Endpoint {
     /// Whether only datagrams are taken at the first of the ports.
     #[serde(default)]
     pub(crate) udp: bool,
-    /// Whether the certificate shown there is somebody's own, not one of the local authority.
-    #[serde(default)]
-    pub(crate) own_certificate: bool,
+    /// The certificate shown there, where it is somebody's own and not one of the local authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<OwnCertificate>,
     /// A path that leads somewhere.
     pub(crate) path: String,
     /// Paths that an example request may be sent to, the best first, as the reference of the model server has them.
     pub(crate) example_paths: Vec<String>,
+}
+
+/// Somebody's own certificate, as a client meets it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OwnCertificate {
+    /// Its name in plans.
+    pub(crate) name: String,
+    /// The file that it is in, where it is in one.
+    pub(crate) file: Option<String>,
+    /// A name that it is for.
+    pub(crate) host: String,
+    /// Whether it is for the host of the endpoint, where that has one.
+    pub(crate) fits: bool,
+}
+
+/// A certificate that a load balancer can show.
+#[derive(Debug)]
+pub(crate) struct Showable {
+    /// Its name in plans.
+    pub(crate) name: String,
+    pub(crate) facts: CertificateFacts,
+    /// The file that it is in, where it is in one of a folder.
+    pub(crate) file: Option<String>,
+    /// Whether the local authority has signed it.
+    pub(crate) is_ours: bool,
 }
 
 impl Endpoint {
@@ -160,6 +185,13 @@ fn endpoint(
     // An InferenceService says itself how it is reached, which is not in TLS when there are both.
     let is_plain = url.starts_with("http://");
     let listeners = balancer.map(|balancer| listeners(balancer, is_plain)).unwrap_or_default();
+    let own = listeners.first().and_then(|listener| shown(listener, &host, world)).filter(|it| !it.is_ours);
+    let certificate = own.map(|own| OwnCertificate {
+        name: own.name.clone(),
+        file: own.file.clone(),
+        host: own.facts.names.first().map(|name| name.replacen('*', "any", 1)).unwrap_or_default(),
+        fits: host.is_empty() || own.facts.covers(&host),
+    });
     Endpoint {
         kind: object.kind.kind.to_owned(),
         namespace: object.namespace.clone(),
@@ -171,16 +203,18 @@ fn endpoint(
         ports: listeners.iter().filter_map(|listener| Some(listener.addresses.first()?.port())).collect(),
         tls: listeners.first().is_some_and(|it| it.protocol.is_tls()),
         udp: listeners.first().is_some_and(|it| !it.protocol.carries_connections()),
-        own_certificate: listeners.first().is_some_and(|it| has_own(it, world)),
+        certificate,
         path,
         example_paths,
     }
 }
 
-/// Whether a listener shows a certificate first that the local authority has not signed.
-fn has_own(listener: &Listener, world: &World<'_>) -> bool {
-    let is_own = |arn: &String| !world.signed_here.contains(arn);
-    listener.certificates.first().is_some_and(|it| !it.is_issued() && is_own(&it.arn))
+/// The certificate that clients of a host are shown: one for it, or else the first that there is.
+fn shown<'a>(listener: &Listener, host: &str, world: &World<'a>) -> Option<&'a Showable> {
+    let of_name = |name: &String| world.showable.iter().find(|it| it.name == *name);
+    let mut all = listener.certificates.iter().filter_map(|certificate| of_name(&certificate.arn));
+    let first = all.clone().next();
+    all.find(|it| it.facts.covers(host)).or(first)
 }
 
 fn address_of(balancer: &LoadBalancer) -> Option<IpAddr> {

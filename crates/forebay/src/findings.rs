@@ -20,8 +20,14 @@ pub(crate) fn print(findings: &[Finding], globals: &Globals) {
     }
 }
 
-/// How many notes were not printed, and what shows them: `3 more notes: forebay check deploy/`.
-pub(crate) fn unprinted(findings: &[Finding], paths: &[PathBuf], globals: &Globals) -> Option<String> {
+/// How many notes were not printed, and what shows them: `3 more notes: forebay check deploy/`. Options without which `check`
+/// would say other things stand before the paths.
+pub(crate) fn unprinted(
+    findings: &[Finding],
+    paths: &[PathBuf],
+    options: &[String],
+    globals: &Globals,
+) -> Option<String> {
     let n_notes = findings.iter().filter(|finding| finding.severity == Severity::Info).count();
     if globals.quiet || globals.verbose > 0 || n_notes == 0 {
         return None;
@@ -30,8 +36,9 @@ pub(crate) fn unprinted(findings: &[Finding], paths: &[PathBuf], globals: &Globa
     // What comes through a pipe is gone, and what was applied before has no path.
     let can_be_read_again = |path: &PathBuf| path.is_file() || path.is_dir();
     let command = if !paths.is_empty() && paths.iter().all(can_be_read_again) {
-        let paths: Vec<String> = paths.iter().map(|path| quoted(&path.display().to_string())).collect();
-        format!("forebay check {}", paths.join(" "))
+        let paths = paths.iter().map(|path| path.display().to_string());
+        let words: Vec<String> = options.iter().cloned().chain(paths).map(|word| quoted(&word)).collect();
+        format!("forebay check {}", words.join(" "))
     } else {
         "forebay up -v".to_owned()
     };
@@ -76,10 +83,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = vec![folder.path().to_owned()];
         let told = |n: usize, paths: &[PathBuf], globals: &Globals| {
-            unprinted(&(0..n).map(|_| note()).collect::<Vec<_>>(), paths, globals)
+            unprinted(&(0..n).map(|_| note()).collect::<Vec<_>>(), paths, &[], globals)
         };
         let command = format!("forebay check {}", quoted(&folder.path().display().to_string()));
         assert_eq!(told(2, &path, &globals(0, false)), Some(format!("2 more notes: {command}")));
+        let options = ["--certificates".to_owned(), "my certs".to_owned()];
+        let with_options = unprinted(&[note()], &path, &options, &globals(0, false)).unwrap();
+        assert!(with_options.contains("forebay check --certificates 'my certs' "), "{with_options}");
         assert_eq!(told(1, &[], &globals(0, false)).as_deref(), Some("1 more note: forebay up -v"));
         for (n, globals) in [(0, globals(0, false)), (2, globals(1, false)), (2, globals(0, true))] {
             assert_eq!(told(n, &path, &globals), None);

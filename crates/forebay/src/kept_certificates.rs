@@ -25,6 +25,12 @@ impl KeptCertificates {
         self.certificates.is_some()
     }
 
+    /// The same as words of a command.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let words = |path: &PathBuf| vec!["--certificates".to_owned(), path.display().to_string()];
+        self.certificates.as_ref().map(words).unwrap_or_default()
+    }
+
     /// Reads what is kept: where the option says, and in the state folder what `cert issue` and `cert import`
     /// have put there and what came by ACME.
     pub(crate) fn open(&self, globals: &Globals) -> anyhow::Result<CertificateFolders> {

@@ -13,6 +13,8 @@ use plan::health::TargetState;
 use plan::{ListenerKey, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, TargetGroup};
 use serde_json::Value;
 
+use crate::endpoints::Showable;
+
 /// What is decided from.
 #[derive(Clone, Copy)]
 pub(crate) struct World<'a> {
@@ -22,8 +24,8 @@ pub(crate) struct World<'a> {
     pub(crate) written: &'a Written,
     /// The versions of objects from before changes that nobody has called good.
     pub(crate) earlier: &'a Objects,
-    /// The certificates, by their names in plans, that the local authority has signed.
-    pub(crate) signed_here: &'a [String],
+    /// The certificates that load balancers can show.
+    pub(crate) showable: &'a [Showable],
 }
 
 /// What people wrote.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use net::{Authorities, Body, ClientConnection, Fields, Method, Outgoing};
 use serde_json::Value;
 
-use crate::endpoints::Endpoint;
+use crate::endpoints::{Endpoint, OwnCertificate};
 
 /// How long an endpoint may take to tell its reference.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -74,18 +74,31 @@ pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>, authority: &Pat
         let port = endpoint.ports.first().map_or_else(String::new, |port| format!(" {port}"));
         return format!("nc -u {}{port}", endpoint.address);
     }
-    let mut line = "curl".to_owned();
+    let (mut line, mut comment) = ("curl".to_owned(), String::new());
     let path = sample.map_or(endpoint.path.as_str(), |sample| sample.path.as_str());
     let mut named = endpoint.authority();
     if endpoint.tls {
-        // It would take the place of all whom the system trusts.
-        if !endpoint.own_certificate {
-            line.push_str(&format!(" --cacert {}", quoted(&authority.display().to_string())));
+        let authority = authority.display().to_string();
+        match &endpoint.certificate {
+            None => line.push_str(&format!(" --cacert {}", quoted(&authority))),
+            // A certificate in a file vouches for itself.
+            Some(OwnCertificate { file: Some(file), fits: true, .. }) => {
+                line.push_str(&format!(" --cacert {}", quoted(file)));
+            }
+            Some(own) => {
+                line.push_str(" -k");
+                comment = match own.fits {
+                    true => format!("  # -k: nobody here vouches for the certificate in {}", own.name),
+                    false => format!("  # -k: the certificate is for {}, so clients refuse it", own.host),
+                };
+            }
         }
-        if let (false, Some(port)) = (endpoint.host.is_empty(), endpoint.ports.first()) {
+        let of_certificate = endpoint.certificate.as_ref().map_or("", |own| own.host.as_str());
+        let host = if endpoint.host.is_empty() { of_certificate } else { &endpoint.host };
+        if let (false, Some(port)) = (host.is_empty(), endpoint.ports.first()) {
             // The name is asked for in TLS already, so a field alone would not do.
-            line.push_str(&format!(" --resolve '{}:{port}:{}'", endpoint.host, endpoint.address));
-            named = endpoint.authority_of(&endpoint.host);
+            line.push_str(&format!(" --resolve '{host}:{port}:{}'", endpoint.address));
+            named = endpoint.authority_of(host);
         }
     } else if !endpoint.host.is_empty() {
         line.push_str(&format!(" -H 'Host: {}'", endpoint.host));
@@ -94,7 +107,7 @@ pub(crate) fn curl(endpoint: &Endpoint, sample: Option<&Sample>, authority: &Pat
     if let Some(sample) = sample {
         line.push_str(&format!(" -H 'Content-Type: application/json' -d {}", quoted(&sample.body)));
     }
-    line
+    line + &comment
 }
 
 /// A word for the shell.
@@ -118,7 +131,7 @@ mod tests {
             ports,
             tls: false,
             udp: false,
-            own_certificate: false,
+            certificate: None,
             path: "/".into(),
             example_paths: Vec::new(),
         }
@@ -141,6 +154,28 @@ mod tests {
         assert_eq!(
             curl(&secure("a.example", 8443)),
             "curl --cacert 'state/ca.crt' --resolve 'a.example:8443:127.77.0.1' https://a.example:8443/"
+        );
+    }
+
+    #[test]
+    fn a_curl_line_works_with_certificates_of_ones_own() {
+        let line = |host: &str, name: &str, file: Option<&str>, fits: bool| {
+            let (name, file) = (name.to_owned(), file.map(str::to_owned));
+            let own = OwnCertificate { name, file, host: "nlb.test".to_owned(), fits };
+            let endpoint = Endpoint { tls: true, certificate: Some(own), ..endpoint(host, vec![443]) };
+            curl(&endpoint, None, Path::new("ca.crt"))
+        };
+        assert_eq!(
+            line("", "arn:x", Some("/c/x.crt"), true),
+            "curl --cacert '/c/x.crt' --resolve 'nlb.test:443:127.77.0.1' https://nlb.test/"
+        );
+        assert_eq!(
+            line("nlb.test", "secret:a/b", None, true),
+            "curl -k --resolve 'nlb.test:443:127.77.0.1' https://nlb.test/  # -k: nobody here vouches for the certificate in secret:a/b"
+        );
+        assert_eq!(
+            line("a.test", "arn:x", Some("/c/x.crt"), false),
+            "curl -k --resolve 'a.test:443:127.77.0.1' https://a.test/  # -k: the certificate is for nlb.test, so clients refuse it"
         );
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct Listener {
     pub(crate) protocol: String,
     pub(crate) tls: bool,
     pub(crate) rules: Vec<Rule>,
+    /// Why it has no certificate by ACME, where one was wanted.
+    #[serde(default)]
+    pub(crate) acme: Option<String>,
 }
 
 /// A rule that a request for the host may meet.

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one look at it may take.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How it begins when the authority looked and did not like what it saw.
+pub(super) const REFUSED: &str = "the authority refuses it";
+
 /// Where an answer is looked for.
 struct Place {
     kind: ChallengeType,
@@ -54,7 +57,7 @@ impl Acme {
         }
         match order.poll_ready(&RETRIES).await? {
             OrderStatus::Ready | OrderStatus::Valid => {}
-            OrderStatus::Invalid => bail!("the authority refuses it: {}", why(&mut order).await),
+            OrderStatus::Invalid => bail!("{REFUSED}: {}", why(&mut order).await),
             status => bail!("the order is {status:?}"),
         }
         let key = order.finalize().await?;

@@ -1,7 +1,7 @@
 //! The certificates that load balancers show: for metrics, and for `forebay cert`.
 
 use manifest::CertificateFacts;
-use plan::{Listener, LoadBalancer};
+use plan::{Listener, LoadBalancer, Plan};
 use serde_json::{Value, json};
 
 use super::Admin;
@@ -22,16 +22,21 @@ pub(super) fn metrics(shown: &Shown) -> String {
     text
 }
 
-/// What is shown, by whom, and what is kept besides.
+/// What is shown, by whom, and what is kept besides. What is wrong with one is told with it: that it is for none of the hosts of
+/// those who show it, or that it stands in for one that did not come.
 pub(super) fn json(admin: &Admin) -> Value {
     let (shown, plan) = (admin.shown.borrow().clone(), admin.plan.borrow().clone());
+    let challenges = admin.challenges.borrow().clone();
     let mut all: Vec<Value> = shown
         .iter()
         .map(|(name, facts)| {
             let listeners = plan.load_balancers.iter().flat_map(|balancer| {
                 balancer.listeners.iter().filter_map(|listener| used(balancer, listener, name))
             });
-            one(name, facts, None, listeners.collect())
+            let mut value = one(name, facts, None, listeners.collect());
+            let acme = name.strip_prefix("local:").and_then(|host| challenges.problems.get(host).cloned());
+            value["problem"] = json!(acme.or_else(|| for_none(&plan, name, facts)));
+            value
         })
         .collect();
     let kept = admin.defaults.kept();
@@ -42,6 +47,19 @@ pub(super) fn json(admin: &Admin) -> Value {
     let unused = kept.pairs.values().filter(|pair| is_unused(&pair.kept.name));
     all.extend(unused.map(|pair| one(&pair.kept.name, &pair.kept.facts, Some(&pair.kept.file), Vec::new())));
     Value::Array(all)
+}
+
+/// That somebody's own certificate is for none of the hosts of the listeners that show it.
+fn for_none(plan: &Plan, name: &str, facts: &CertificateFacts) -> Option<String> {
+    if !(name.starts_with("arn:") || name.starts_with("secret:")) {
+        return None;
+    }
+    let listeners = plan.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
+    let shows = |listener: &&Listener| listener.certificates.iter().any(|it| it.arn == name);
+    let hosts: Vec<String> = listeners.filter(shows).flat_map(manifest::hosts_of).collect();
+    let is_for_none = !hosts.is_empty() && !hosts.iter().any(|host| facts.covers(host));
+    is_for_none
+        .then(|| format!("{name} is for none of the hosts of those who show it ({})", hosts.join(", ")))
 }
 
 fn used(balancer: &LoadBalancer, listener: &Listener, name: &str) -> Option<Value> {

@@ -13,7 +13,14 @@ pub(super) fn json(admin: &Admin, query: &str) -> Value {
     let listeners = plan.load_balancers.iter().flat_map(|balancer| {
         balancer.listeners.iter().filter_map(|listener| answers(balancer, listener, &host))
     });
-    listeners.collect()
+    let challenges = admin.challenges.borrow();
+    let problems = challenges.problems.iter().filter(|(name, _)| manifest::covers(name, &host));
+    let problem = problems.map(|(_, problem)| problem.as_str()).next();
+    let with_problem = |mut listener: Value| {
+        listener["acme"] = json!(problem.filter(|_| listener["tls"] == true));
+        listener
+    };
+    listeners.map(with_problem).collect()
 }
 
 fn answers(balancer: &LoadBalancer, listener: &Listener, host: &str) -> Option<Value> {

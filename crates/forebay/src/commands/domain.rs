@@ -96,6 +96,7 @@ fn json_of(host: &str, answers: &[Answer], resolved: &Result<Vec<IpAddr>, String
             "address": listener.address,
             "protocol": listener.protocol,
             "rules": listener.rules.iter().map(rule).collect::<Vec<_>>(),
+            "acme": listener.acme,
             "certificate": shown.as_ref().map(Shown::json),
         })
     };
@@ -136,6 +137,9 @@ fn text(host: &str, answers: &[Answer], resolved: &Result<Vec<IpAddr>, String>) 
                 line(format!("  certificate: {}, of {whose}, until {until}", facts.names_in_words()));
             }
             (None, None) => {}
+        }
+        if let Some(problem) = &listener.acme {
+            line(format!("  ACME: {problem}"));
         }
     }
     match resolved {

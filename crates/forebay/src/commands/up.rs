@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{End, guard, restore};
-use crate::acme::AcmeOptions;
+use crate::acme::{AcmeFailures, AcmeOptions};
 use crate::admin::Admin;
 use crate::api::ApiHandler;
 use crate::applied::{self, Removal, When};
@@ -95,6 +95,15 @@ pub(crate) struct Options {
     output: Output,
 }
 
+impl Options {
+    /// What `check` has to be told to find the same.
+    fn words_of_check(&self) -> Vec<String> {
+        let switches = [("--public", self.public), ("--allow-unprotected", self.allow_unprotected)];
+        let switches = switches.into_iter().filter(|(_, is_on)| *is_on).map(|(word, _)| word.to_owned());
+        self.certificates.words().into_iter().chain(switches).collect()
+    }
+}
+
 /// How long requests may take to finish at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -137,7 +146,14 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (kept_sender, kept) = watch::channel(folders.known());
     let defaults = LiveDefaults::new(defaults(options), kept);
     let (offer, challenges) = watch::channel(Arc::default());
-    let acme = options.acme.open(globals.acme_dir(), plan.clone(), defaults.clone(), offer)?;
+    let acme_failures = AcmeFailures::default();
+    let acme = options.acme.open(
+        globals.acme_dir(),
+        plan.clone(),
+        defaults.clone(),
+        offer,
+        acme_failures.clone(),
+    )?;
     let authority = Rc::new(Authority::open(&state_dir, Timestamp::now())?);
     let admin = Admin {
         store: Rc::clone(&store),
@@ -148,6 +164,8 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         shown,
         limits: options.limits.limits(),
         authority: authority.subject(),
+        challenges: challenges.clone(),
+        acme_failures,
     };
 
     let (proxy_drain, proxy_watch) = Drain::new();
@@ -196,7 +214,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let refused = manifests::refused(&manifests.objects);
     let files: Objects = manifests.objects.iter().cloned().collect();
     let found = all_findings(manifests, &store, &defaults);
-    print_findings(&found, &paths, globals);
+    print_findings(&found, &paths, options, globals);
     let n_unprotected = findings::n_unprotected(&found);
     if n_unprotected > 0 {
         // The control loop has not had its turn: no load balancer is open.
@@ -276,7 +294,7 @@ fn read_again(store: &Store, defaults: &LiveDefaults, options: &Options, globals
             let objects = manifests.objects.clone();
             let removal = Removal::of(store, &manifests, &paths);
             let found = all_findings(manifests, store, defaults);
-            print_findings(&found, &paths, globals);
+            print_findings(&found, &paths, options, globals);
             if findings::n_unprotected(&found) > 0 {
                 eprintln!(
                     "error: SIGHUP: all stays as it is, because what is above asks for protection that it would not get"
@@ -292,9 +310,9 @@ fn read_again(store: &Store, defaults: &LiveDefaults, options: &Options, globals
 }
 
 /// Prints what there is to say, and how much more there would be.
-fn print_findings(found: &[Finding], paths: &[PathBuf], globals: &Globals) {
+fn print_findings(found: &[Finding], paths: &[PathBuf], options: &Options, globals: &Globals) {
     findings::print(found, globals);
-    if let Some(more) = findings::unprinted(found, paths, globals) {
+    if let Some(more) = findings::unprinted(found, paths, &options.words_of_check(), globals) {
         eprintln!("{more}");
     }
 }

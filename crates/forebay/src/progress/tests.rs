@@ -50,7 +50,7 @@ fn told_with(manifests: &str, status: &Value, others: Vec<Object>, earlier: &str
     let (plan, observed) = (&compiled.plan, &observed);
     let written = Written { findings, files, ..Written::default() };
     let world =
-        World { objects: &objects, plan, observed, written: &written, earlier: &earlier, signed_here: &[] };
+        World { objects: &objects, plan, observed, written: &written, earlier: &earlier, showable: &[] };
     let mut lines = Vec::new();
     if let Some(service) = objects.get("Service", "default", "api") {
         let source = service.reference();
@@ -168,7 +168,7 @@ fn what_answers_is_ready_whatever_was_found() {
     let (plan, earlier) = (&compiled.plan, &Objects::default());
     let written = Written { findings, ..Written::default() };
     let world =
-        World { objects: &objects, plan, observed: &observed, written: &written, earlier, signed_here: &[] };
+        World { objects: &objects, plan, observed: &observed, written: &written, earlier, showable: &[] };
     let service = objects.get("Service", "default", "api").unwrap();
     assert_eq!(world.of_balanced(service, Some(balancer)), Progress::Ready);
 }
@@ -270,7 +270,7 @@ fn a_gateway_whose_port_is_taken_is_told_with_the_address_and_the_fix() {
     observed.listeners.insert(listener, ListenerState::Failed(problem));
     let (written, earlier) = (&Written::default(), &Objects::default());
     let world =
-        World { objects: &objects, plan: &plan, observed: &observed, written, earlier, signed_here: &[] };
+        World { objects: &objects, plan: &plan, observed: &observed, written, earlier, showable: &[] };
     let service = objects.of_kind("InferenceService").next().unwrap();
     let progress = world.of_inference_service(service, Some(gateway));
     let Progress::Cannot(cause) = progress else { panic!("{progress:?}") };
@@ -311,7 +311,7 @@ fn what_was_refused_and_never_was_there_is_told_as_failed() {
         observed: &observed,
         written: &written,
         earlier: &objects,
-        signed_here: &[],
+        showable: &[],
     };
     let alone = world.workloads_alone();
     assert_eq!(line(&alone[0].object.kind, &alone[0].progress), "Deployment cannot no number f.yaml:5:3");

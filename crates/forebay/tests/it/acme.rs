@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use testkit::{Platform, Request, wait_until};
 
-use crate::certificates::{ingress, shown};
+use crate::certificates::{ingress, metrics, shown};
 use crate::{FOREBAY, folder};
 
 /// A program that ends with the test.
@@ -157,7 +157,8 @@ fn acc_s0_43_acc_s2_47_an_authority_is_asked_and_asked_again_before_a_certificat
 
 #[test]
 fn an_authority_that_does_not_answer_is_told_and_costs_nothing_else() {
-    let manifests = folder(&[("a.yaml", &ingress("web", "a.example.com", &[], ""))]);
+    let wild = ingress("wild", "'*.wild.example'", &[], "");
+    let manifests = folder(&[("a.yaml", &ingress("web", "a.example.com", &[], "")), ("b.yaml", &wild)]);
     let path = manifests.path().display().to_string();
     let url = format!("https://localhost:{}/dir", free_address().port());
     let platform = Platform::start(FOREBAY, &[&path, "--acme-directory", &url]);
@@ -168,6 +169,17 @@ fn an_authority_that_does_not_answer_is_told_and_costs_nothing_else() {
     platform.wait_for("it is told", &events, |events| {
         events.lines().any(|line| line.starts_with("CertificateProblem no certificate for a.example.com: "))
     });
+    platform.wait_for("so is the wildcard", &events, |events| {
+        events.contains("CertificateProblem no certificate for *.wild.example is asked for: ")
+    });
+    let list = platform.ok(&["cert", "list"]);
+    assert!(list.contains("problem: no certificate for a.example.com: "), "{list}");
+    assert!(list.contains("problem: no certificate for *.wild.example is asked for: "), "{list}");
+    let checked = platform.run(&["domain", "check", "a.example.com"]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.contains("ACME: no certificate for a.example.com: "), "{checked}");
+    let metrics = metrics(&platform);
+    assert!(metrics.contains("forebay_acme_failures_total{reason=\"directory-unreachable\"}"), "{metrics}");
     let refused = platform.run(&["up", "--acme-directory", "http://example.com/dir"]);
     assert!(!refused.status.success());
     let refused = testkit::run(FOREBAY, &["up", "--acme-email", "a@example.com"]);

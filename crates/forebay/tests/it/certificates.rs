@@ -48,7 +48,7 @@ pub(crate) fn write_pair(folder: &Path, id: &str, pair: &Issued) {
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn secret(pair: &Issued) -> String {
+pub(crate) fn secret(pair: &Issued) -> String {
     let value = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cert"}, "type": "kubernetes.io/tls",
         "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key},
@@ -79,7 +79,7 @@ pub(crate) fn waits_for(address: SocketAddr, host: &str, pair: &Issued) {
     wait_until("the certificate is shown", || shown(address, host).is_ok_and(|facts| facts.serial == wanted));
 }
 
-fn metrics(platform: &Platform) -> String {
+pub(crate) fn metrics(platform: &Platform) -> String {
     let admin = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
     Request::get(admin, "/metrics").send().text
 }

@@ -19,6 +19,7 @@ mod my_manifests;
 mod my_model;
 mod objects;
 mod options;
+mod own_certificates;
 mod public;
 mod rows;
 mod secrets;

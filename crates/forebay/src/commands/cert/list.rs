@@ -31,6 +31,8 @@ struct Told {
     issuer: String,
     not_after: String,
     used_by: Vec<Use>,
+    #[serde(default)]
+    problem: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +67,10 @@ fn table(all: &[Told]) -> String {
         ]
     };
     let header = HEADER.map(str::to_owned).to_vec();
-    Printer::default().print(&std::iter::once(header).chain(all.iter().map(row)).collect::<Vec<_>>())
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(all.iter().map(row)).collect();
+    let problems = all.iter().filter_map(|told| told.problem.as_ref());
+    let problems: String = problems.map(|problem| format!("problem: {problem}\n")).collect();
+    Printer::default().print(&rows) + &problems
 }
 
 fn shown_by(uses: &[Use]) -> String {
