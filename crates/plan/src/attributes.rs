@@ -228,7 +228,7 @@ pub const TABLE: &[Attribute] = {
         row(AlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
         row(AlbTargets, "lambda.multi_value_headers.enabled", None, Bool, false, "For Lambda targets only."),
 
-        row(NlbTargets, CONNECTION_TERMINATION, OFF, Bool, true, "Whether flows of a deregistered target are cut when the delay ends."),
+        row(NlbTargets, CONNECTION_TERMINATION, OFF, Bool, false, "Whether flows of a deregistered target are cut when the delay ends."),
         row(NlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target keeps its flows."),
         row(NlbTargets, "load_balancing.cross_zone.enabled", Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
         row(NlbTargets, PRESERVE_CLIENT_IP, ON, Bool, false, "Whether targets see the client's address."),

@@ -99,9 +99,13 @@ fn silent_clients_do_not_take_the_last_descriptors() {
     let mut silent = Vec::new();
     for n in 0..400 {
         let mut stream = TcpStream::connect(gateway).unwrap();
-        if n % 2 == 0 {
-            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        }
+        let beginnings: [&[u8]; 4] = [
+            b"",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET / HT",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x82",
+        ];
+        let _ = stream.write_all(beginnings[n % 4]);
         silent.push(stream);
         if n % 50 == 0 {
             std::thread::sleep(Duration::from_millis(20));

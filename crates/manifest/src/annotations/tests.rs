@@ -301,6 +301,29 @@ fn the_target_groups_of_a_service_are_told() {
     assert_eq!(plan["targetGroups"][2]["healthCheck"]["matcher"]["httpCode"], "200,204");
 }
 
+#[test]
+fn attributes_that_do_nothing_here_say_so_and_those_that_do_something_do_not() {
+    for (key, attribute, acts) in [
+        ("aws-load-balancer-target-group-attributes", "proxy_protocol_v2.enabled=true", true),
+        ("aws-load-balancer-target-group-attributes", "deregistration_delay.timeout_seconds=60", true),
+        (
+            "aws-load-balancer-target-group-attributes",
+            "deregistration_delay.connection_termination.enabled=true",
+            false,
+        ),
+        ("aws-load-balancer-target-group-attributes", "preserve_client_ip.enabled=false", false),
+        ("load-balancer-attributes", "routing.http.x_amzn_tls_version_and_cipher_suite.enabled=true", true),
+        ("load-balancer-attributes", "routing.http2.enabled=false", false),
+        ("listener-attributes.HTTP-80", "routing.http.response.server.enabled=false", true),
+        ("target-group-attributes", "load_balancing.algorithm.type=weighted_random", true),
+        ("target-group-attributes", "slow_start.duration_seconds=60", false),
+    ] {
+        let findings = plan_with(&[(&full_key(key), attribute)]).1;
+        let idle = format!("recorded, and without effect in this build: {attribute}");
+        assert_eq!(findings.iter().any(|finding| finding.message == idle), !acts, "{findings:?}");
+    }
+}
+
 /// The value is refused with this finding, and the load balancer is left out.
 #[track_caller]
 fn refused(key: &str, text: &str, code: &str, message: &str) {

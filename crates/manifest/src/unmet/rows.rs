@@ -260,7 +260,7 @@ pub(super) const ROWS: &[Unmet] = &[
     lacks(
         SERVICE,
         Place::Field("spec.ipFamilyPolicy", |value| value == "RequireDualStack"),
-        "there is no IPv6 in this build",
+        "a Service has addresses of IPv4 here, whatever its load balancer listens on",
         "ipFamilyPolicy: SingleStack",
     ),
     protects(
