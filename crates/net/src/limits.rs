@@ -124,7 +124,7 @@ limits! {
     connections: Count = 10_000 (16 to 1_000_000)
         "Connections of clients at a time. At more, the one that has been idle for longest goes first.",
         "forebay_connections_refused_total, reason too-many; forebay_connections_shed_total";
-    client_connections: Count = 256 (1 to 1_000_000)
+    client_connections: Count = 1000 (1 to 1_000_000)
         "Connections of one client address, or of one /64 of IPv6. Loopback and trusted proxies may have more.",
         "forebay_connections_refused_total, reason too-many-of-client";
     reserved_descriptors: Count = 256 (16 to 100_000)

@@ -18,7 +18,7 @@ use crate::runtime;
 Examples:
   forebay config show
   forebay config show -o json
-  forebay up --limit connections=20000 --limit client-connections=1000
+  forebay up --limit connections=20000 --limit client-connections=5000
   FOREBAY_LIMITS=body-rate=1000 forebay serve model.joblib")]
 pub(crate) struct Options {
     #[command(subcommand)]

@@ -32,7 +32,7 @@ fn config_show_tells_every_limit_and_what_changes_it() {
     };
     let (is_done, table, _) = show(&["--limit", "client-connections=12"]);
     let line = table.lines().find(|line| line.starts_with("client-connections")).unwrap();
-    assert!(is_done && line.split_whitespace().take(3).eq(["client-connections", "12", "256"]), "{table}");
+    assert!(is_done && line.split_whitespace().take(3).eq(["client-connections", "12", "1000"]), "{table}");
     let (_, text, _) = show(&["-o", "json"]);
     let limits: Vec<Value> = serde_json::from_str(&text).unwrap();
     for name in ["body-rate", "connections", "buffered-bytes", "serve: bodies"] {
