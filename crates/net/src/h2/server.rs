@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -269,7 +269,9 @@ impl Stream {
                 progress.n_bytes.set(head.n_bytes);
                 let connection = self.connection.clone();
                 let request = begin_request(head, &body, connection, &self.limits, &progress);
-                let Some(response) = self.until_taken_back(handler.handle(request)).await else {
+                // In a place of its own: what is moved when the task is made stays small.
+                let answer = Box::pin(handler.handle(request));
+                let Some(response) = self.until_taken_back(answer).await else {
                     return debug!(peer = %self.connection.peer, "the client left before its answer");
                 };
                 (method, response)
@@ -291,8 +293,7 @@ impl Stream {
     }
 
     /// Waits for the answer, or for the client to take its request back.
-    async fn until_taken_back<T>(&mut self, answer: impl Future<Output = T>) -> Option<T> {
-        let mut answer = pin!(answer);
+    async fn until_taken_back<F: Future>(&mut self, mut answer: Pin<Box<F>>) -> Option<F::Output> {
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending => self.respond.poll_reset(cx).map(|_| None),
