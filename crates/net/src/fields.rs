@@ -55,6 +55,17 @@ impl Fields {
         self.block.extend_from_slice(b"\r\n");
     }
 
+    /// Adds a field at the end whose bytes have been looked at: the name is a token, and the value has what a field may have.
+    pub(crate) fn push_checked(&mut self, name: &[u8], value: &[u8]) {
+        let name_start = self.block.len();
+        self.block.extend_from_slice(name);
+        self.block.extend_from_slice(b": ");
+        let value_start = self.block.len();
+        self.block.extend_from_slice(value);
+        self.block.extend_from_slice(b"\r\n");
+        self.entries.push(Entry::new(name_start, name.len(), value_start, value.len()));
+    }
+
     /// Whether a field that is a list of words has this one, in any case (RFC 9110 §5.6.1).
     #[must_use]
     pub fn lists(&self, name: &str, word: &str) -> bool {
@@ -167,8 +178,25 @@ fn extend_cleaned(block: &mut Vec<u8>, bytes: &[u8], may_stand: fn(u8) -> bool, 
 
 /// Whether a byte may stand in a token such as a field name or a method (RFC 9110 §5.6.2).
 #[must_use]
-pub(crate) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub(crate) const fn is_token(byte: u8) -> bool {
+    let is_mark = matches!(
+        byte,
+        b'!' | b'#'
+            | b'$'
+            | b'%'
+            | b'&'
+            | b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'
+            | b'_'
+            | b'`'
+            | b'|'
+            | b'~'
+    );
+    byte.is_ascii_alphanumeric() || is_mark
 }
 
 /// Whether a byte may stand in a field value: visible, space, tab or above ASCII (RFC 9110 §5.5).

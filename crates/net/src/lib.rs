@@ -26,6 +26,7 @@ mod outgoing;
 mod pace;
 pub mod proxy_protocol;
 mod rejection;
+mod scratch;
 mod server;
 mod stay;
 mod stream;
@@ -72,7 +73,7 @@ pub mod fuzzing {
     use crate::h1::head::{HeadScan, parse_request, parse_response};
     use crate::h1::io::Buffer;
     use crate::h1::writer::{self, Transfer};
-    use crate::h2::messages;
+    use crate::h2::messages::RequestFields;
 
     /// Any bytes are the head of a request, of a response, or refused; what passes is written with one framing field.
     pub fn heads(bytes: &[u8]) {
@@ -87,22 +88,25 @@ pub mod fuzzing {
         }
     }
 
+    /// Any frames of a client, in pieces of any size, are taken in or end their connection; what waits for the client then is
+    /// bounded. The first byte is the size of the pieces.
+    pub fn http2(bytes: &[u8]) {
+        crate::h2::fuzz(bytes);
+    }
+
     /// Any request of HTTP/2 is refused, or it is one request in HTTP/1.1 that says the same. The bytes are its method,
     /// authority, path, and names and values of fields, each ended by 0xff, which stands in none of them.
     pub fn downgrade(bytes: &[u8]) {
         let mut parts = bytes.split(|byte| *byte == 0xff);
-        let mut next = || parts.next().unwrap_or_default();
-        let uri = http::Uri::builder().scheme("http").authority(next()).path_and_query(next()).build();
-        let request = http::Request::builder().method(next()).uri(uri.unwrap_or_default()).body(());
-        let Ok((mut request, ())) = request.map(http::Request::into_parts) else { return };
-        while let Some(name) = parts.next() {
-            let name = http::HeaderName::from_bytes(name);
-            let value = http::HeaderValue::from_bytes(parts.next().unwrap_or_default());
-            if let (Ok(name), Ok(value)) = (name, value) {
-                request.headers.append(name, value);
-            }
+        let mut fields = RequestFields::new(&Limits::default());
+        fields.field(b":scheme", b"http");
+        for name in [b":authority".as_slice(), b":path", b":method"] {
+            fields.field(name, parts.next().unwrap_or_default());
         }
-        let Ok(asked) = messages::request_head(request, &Limits::default()) else { return };
+        while let Some(name) = parts.next() {
+            fields.field(name, parts.next().unwrap_or_default());
+        }
+        let Ok(asked) = fields.finish() else { return };
         let transfer = asked.length.map_or(Transfer::Chunked, Transfer::Length);
         let mut written = Vec::new();
         let target = asked.target.as_str();
@@ -115,6 +119,11 @@ pub mod fuzzing {
         assert_eq!(read.framing, framing);
         let n_fields = asked.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count();
         assert_eq!(read.fields.iter().filter(|(name, _)| !writer::is_framing(name)).count(), n_fields);
+    }
+
+    /// Any bytes are field blocks of HTTP/2 or refused, and what they say is the same when our encoder says it.
+    pub fn hpack(bytes: &[u8]) {
+        crate::h2::hpack::fuzz(bytes);
     }
 
     /// Any bytes are a certificate of a client or none, and what is told of it can stand in a field.

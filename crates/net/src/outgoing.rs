@@ -50,4 +50,4 @@ pub enum SendError {
 }
 
 /// Bytes of a response's head.
-pub(crate) const HEAD_LIMIT: u32 = 32 * 1024;
+pub(crate) const HEAD_LIMIT: usize = 32 * 1024;

@@ -132,13 +132,13 @@ async fn speak<H: Handler>(
 ) {
     let _open = handler.connection_opened(&connection);
     if stream.agreed_on_http2() {
-        return Box::pin(h2::server::drive(stream, connection, handler, *limits, stay)).await;
+        return Box::pin(h2::server::drive(stream, connection, handler, limits, stay)).await;
     }
     let http2 = h1::server::drive(stream, &connection, &handler, &limits, stay).await;
     if let Some(mut stream) = http2
         && let Some(stay) = stream.take_stay()
     {
-        Box::pin(h2::server::drive(stream, connection, handler, *limits, stay)).await;
+        Box::pin(h2::server::drive(stream, connection, handler, limits, stay)).await;
     }
 }
 

@@ -32,7 +32,6 @@ pub struct ClientConnection {
 const COPIED_FIELD_BYTES: usize = 48;
 
 /// Bytes of a response's head.
-const HEAD_BYTES: usize = HEAD_LIMIT as usize;
 
 impl ClientConnection {
     /// Opens a connection.
@@ -304,8 +303,8 @@ impl ResponseReading<'_> {
         let end = self.scan.find_end(buffer.unread());
         let end = end.map_err(|rejection| SendError::Malformed(rejection.reason))?;
         match end {
-            Some(1..=HEAD_BYTES) => {}
-            None if buffer.unread().len() < HEAD_BYTES => return Ok(None),
+            Some(1..=HEAD_LIMIT) => {}
+            None if buffer.unread().len() < HEAD_LIMIT => return Ok(None),
             _ => return Err(SendError::Malformed("a head longer than 32 KiB")),
         }
         let end = end.unwrap_or_default();

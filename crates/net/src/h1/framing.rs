@@ -54,7 +54,8 @@ impl Framing {
     }
 }
 
-fn parse_length(value: &[u8]) -> Result<u64, FramingError> {
+/// The number that `Content-Length` is.
+pub(crate) fn parse_length(value: &[u8]) -> Result<u64, FramingError> {
     let is_number = !value.is_empty() && value.len() <= 18 && value.iter().all(u8::is_ascii_digit);
     if !is_number {
         return Err(FramingError::ContentLength);

@@ -11,11 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::clock;
 use crate::deadline::Deadline;
 use crate::h1::framing::{BodyReader, Piece};
 use crate::pace::Pace;
-use crate::{BodyError, BodyStream, Fields, Limits, Stream};
+use crate::{BodyError, BodyStream, Fields, Limits, Stream, clock, scratch};
 
 /// Bytes that were read and not yet used. Holds no memory while it is empty.
 #[derive(Debug, Default)]
@@ -83,14 +82,6 @@ pub(crate) struct Io {
     idle_timeout: Cell<Duration>,
 }
 
-/// Bytes that one read may bring.
-const READ_BYTES: usize = 16 * 1024;
-
-thread_local! {
-    /// Where reads land. One for all connections of a thread, so that a connection that waits holds no buffer.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
-}
-
 impl Io {
     pub(crate) fn new(stream: Stream, idle_timeout: Duration) -> Self {
         Self {
@@ -131,7 +122,7 @@ impl Io {
 
     /// Reads once from the socket into the buffer. 0 bytes: the other side will send no more.
     pub(crate) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        SCRATCH.with_borrow_mut(|scratch| {
+        scratch::with(|scratch| {
             let mut read = ReadBuf::new(scratch);
             ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
             clock::refresh();

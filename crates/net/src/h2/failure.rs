@@ -1,6 +1,6 @@
 //! Why a connection of HTTP/2 ended before its client wanted it to, in a few words that metrics can count by.
 
-use h2::{Error, Reason};
+use super::reason::Reason;
 
 /// Why a connection of HTTP/2 was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,18 +60,16 @@ impl Http2Failure {
         }
     }
 
-    /// What an error of a connection comes down to; nothing when it was the client who ended it.
-    pub(super) fn of(error: &Error) -> Option<Self> {
-        if error.is_io() || error.is_remote() {
-            return None;
-        }
-        Some(match error.reason() {
-            Some(Reason::ENHANCE_YOUR_CALM) => Self::Flood,
-            Some(Reason::PROTOCOL_ERROR | Reason::STREAM_CLOSED) => Self::Malformed,
-            Some(Reason::FRAME_SIZE_ERROR) => Self::FrameSize,
-            Some(Reason::COMPRESSION_ERROR) => Self::Compression,
-            Some(Reason::FLOW_CONTROL_ERROR) => Self::FlowControl,
+    /// What breaking the rules comes down to.
+    pub(super) fn of(reason: Reason, has_begun: bool) -> Self {
+        match reason {
+            Reason::ENHANCE_YOUR_CALM => Self::Flood,
+            _ if !has_begun => Self::NotBegun,
+            Reason::PROTOCOL_ERROR | Reason::STREAM_CLOSED => Self::Malformed,
+            Reason::FRAME_SIZE_ERROR => Self::FrameSize,
+            Reason::COMPRESSION_ERROR => Self::Compression,
+            Reason::FLOW_CONTROL_ERROR => Self::FlowControl,
             _ => Self::Other,
-        })
+        }
     }
 }

@@ -1,51 +1,35 @@
 //! Bodies that come over HTTP/2.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream};
 
+use super::link::Link;
+use super::reason::Reason;
+use super::stream::{Over, Stream};
 use crate::deadline::Deadline;
-use crate::h2::messages;
-use crate::h2::progress::Progress;
 use crate::pace::Pace;
-use crate::trailers::may_trail;
 use crate::{BodyError, BodyStream, Fields};
 
 /// A body that is read as it comes, and no faster than somebody wants it: what is not taken is not asked for.
 pub(super) struct Incoming {
-    stream: Rc<RefCell<RecvStream>>,
+    link: Rc<Link>,
+    stream: Rc<Stream>,
     remaining: Option<u64>,
-    trailers: Option<Fields>,
     patience: Duration,
     deadline: Deadline,
     is_waiting: bool,
     /// How fast it has to come until it is answered, if that matters.
     pub(super) pace: Option<Pace>,
-    progress: Rc<Progress>,
 }
 
 impl Incoming {
     /// A body of `length` bytes, where that is told, whose sender may be silent for as long as `patience` lasts.
-    pub(super) fn new(
-        stream: Rc<RefCell<RecvStream>>,
-        length: Option<u64>,
-        patience: Duration,
-        progress: Rc<Progress>,
-    ) -> Self {
-        Self {
-            stream,
-            remaining: length,
-            trailers: None,
-            patience,
-            deadline: Deadline::new(patience),
-            is_waiting: false,
-            pace: None,
-            progress,
-        }
+    pub(super) fn new(link: Rc<Link>, stream: Rc<Stream>, length: Option<u64>, patience: Duration) -> Self {
+        let deadline = Deadline::new(patience);
+        Self { link, stream, remaining: length, patience, deadline, is_waiting: false, pace: None }
     }
 
     /// Begins to wait anew: the sender has a reason to be silent.
@@ -56,52 +40,38 @@ impl Incoming {
 
 impl BodyStream for Incoming {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let mut stream = self.stream.borrow_mut();
-        let piece = match stream.poll_data(cx) {
-            Poll::Ready(None) => match stream.poll_trailers(cx) {
-                Poll::Ready(Ok(trailers)) => {
-                    self.trailers = trailers.map(|trailers| messages::fields_of(&trailers));
-                    if let Some(trailers) = &mut self.trailers {
-                        trailers.retain(|name, _| may_trail(name));
-                    }
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            },
-            Poll::Ready(Some(piece)) => Poll::Ready(piece),
-            Poll::Pending => Poll::Pending,
-        };
-        match piece {
-            Poll::Ready(Ok(bytes)) => {
-                self.is_waiting = false;
-                let n_bytes = bytes.len() as u64;
-                self.progress.add(n_bytes);
-                if self.pace.as_mut().is_some_and(|pace| pace.came(bytes.len())) {
-                    return Poll::Ready(Some(Err(BodyError::TimedOut)));
-                }
-                self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(n_bytes));
-                let _ = stream.flow_control().release_capacity(bytes.len());
-                Poll::Ready(Some(Ok(bytes)))
+        let bytes = self.link.take_received(&self.stream);
+        if !bytes.is_empty() {
+            self.is_waiting = false;
+            let n_bytes = bytes.len() as u64;
+            self.stream.n_received.set(self.stream.n_received.get() + n_bytes);
+            if self.pace.as_mut().is_some_and(|pace| pace.came(bytes.len())) {
+                return Poll::Ready(Some(Err(BodyError::TimedOut)));
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(match error.reason() {
-                Some(Reason::PROTOCOL_ERROR) => {
+            self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(n_bytes));
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if self.stream.has_received_end.get() {
+            return Poll::Ready(None);
+        }
+        if let Some(over) = self.stream.over.get() {
+            return Poll::Ready(Some(Err(match over {
+                Over::Broken(Reason::PROTOCOL_ERROR) => {
                     BodyError::Malformed("it is not as long as `content-length` says")
                 }
                 _ => BodyError::Closed,
-            }))),
-            Poll::Pending => {
-                if !std::mem::replace(&mut self.is_waiting, true) {
-                    let pace = self.pace.as_mut().filter(|_| !self.progress.is_answered.get());
-                    self.deadline.set(pace.map_or(self.patience, |pace| pace.wait().min(self.patience)));
-                }
-                // Whoever has more patience asks again.
-                self.deadline.poll(cx).map(|()| {
-                    self.is_waiting = false;
-                    Some(Err(BodyError::TimedOut))
-                })
-            }
+            })));
         }
+        self.stream.reader.wait(cx);
+        if !std::mem::replace(&mut self.is_waiting, true) {
+            let pace = self.pace.as_mut().filter(|_| !self.stream.is_answered.get());
+            self.deadline.set(pace.map_or(self.patience, |pace| pace.wait().min(self.patience)));
+        }
+        // Whoever has more patience asks again.
+        self.deadline.poll(cx).map(|()| {
+            self.is_waiting = false;
+            Some(Err(BodyError::TimedOut))
+        })
     }
 
     fn remaining(&self) -> Option<u64> {
@@ -109,6 +79,6 @@ impl BodyStream for Incoming {
     }
 
     fn take_trailers(&mut self) -> Option<Fields> {
-        self.trailers.take()
+        self.stream.trailers.take()
     }
 }

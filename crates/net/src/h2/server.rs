@@ -1,249 +1,213 @@
 //! Driving a client's connection: each stream is a request, answered by a task of its own.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Ping, PingPong, Reason, RecvStream};
 use http::{Method, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
+use super::encoding;
+use super::failure::Http2Failure;
+use super::handle::Handle;
+use super::incoming::Incoming;
+use super::link::{Link, Opened, Windows};
+use super::messages::RequestHead;
+use super::reason::Reason;
+use super::sending::{Sending, Unsent};
+use super::stream::Over;
+use super::transport::{self, Ended};
 use crate::deadline::Deadline;
-use crate::h2::failure::Http2Failure;
-use crate::h2::incoming::Incoming;
-use crate::h2::messages::{self, RequestHead};
-use crate::h2::meter::{Meter, Metered};
-use crate::h2::progress::Progress;
-use crate::h2::sending::{Sending, Unsent};
 use crate::message::{End, Sent};
 use crate::pace::Pace;
-use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay};
-use crate::{clock, upgrade};
+use crate::rejection::Rejection;
+use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, clock, upgrade};
 
-/// Bytes of a body that may come before anybody reads them.
-const STREAM_WINDOW: u32 = 256 * 1024;
-
-/// Bytes of all bodies of a connection that may come before anybody reads them.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-
-/// Bytes of an answer that may wait for the socket.
-const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes of a body, and of all bodies of a connection, that may come before anybody reads them.
+const WINDOWS: Windows = Windows::new(256 * 1024, 1024 * 1024);
 
 /// Time a connection may be silent before it is asked whether it is still there, and time for its answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-type Server<S> = h2::server::Connection<Metered<S>, Bytes>;
+/// Time in which a client may show that everything has come that it sent before it heard of the end.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
 pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
-    stream: S,
+    mut socket: S,
     connection: Connection,
     handler: H,
-    limits: Limits,
-    mut stay: Stay,
+    limits: Rc<Limits>,
+    stay: Stay,
 ) {
-    let failed = |failure: Http2Failure| {
-        debug!(peer = %connection.peer, reason = failure.as_str(), "HTTP/2 is ended");
-        handler.http2_failed(failure, &connection);
-    };
-    // Until a request has come, nobody would miss it.
-    stay.place.idle();
-    let (stream, meter) = Metered::of_client(stream, &limits);
-    let mut builder = h2::server::Builder::new();
-    builder
-        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(limits.http2_resets)
-        .max_concurrent_reset_streams(limits.http2_resets)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buffer_size(SEND_BUFFER);
-    let beginning = tokio::time::timeout(limits.head_timeout, builder.handshake(stream));
-    let mut server = match stay.while_opening(beginning).await {
-        Some(Ok(Ok(server))) => server,
-        Some(Ok(Err(error))) => {
-            debug!(peer = %connection.peer, %error, "no HTTP/2");
-            return failed(Http2Failure::NotBegun);
-        }
-        Some(Err(_)) => return failed(Http2Failure::BeginTimedOut),
-        None => return,
-    };
+    let link = Rc::new(Link::of_client(&limits, WINDOWS));
+    let _closing = Closing(Rc::clone(&link));
     let Stay { mut drain, place } = stay;
-    let mut life = Life::new(&mut server, meter, limits, place);
+    // Until a request has come, nobody would miss it.
+    place.idle();
+    let mut life = Life::new(Rc::clone(&link), Rc::clone(&limits), place);
     let mut drained = pin!(async move { drain.draining().await });
-    loop {
-        let event = poll_fn(|cx| {
-            if let Poll::Ready(accepted) = server.poll_accept(cx) {
-                return Poll::Ready(accepted.map_or(Event::Closed, Event::Stream));
-            }
-            if life.meter.is_flooded() {
-                return Poll::Ready(Event::Flooded);
-            }
-            let may_go = !life.is_ending || !server.has_streams();
-            if may_go && life.place.poll_needed(cx).is_ready() {
-                return Poll::Ready(Event::Needed);
-            }
-            if !life.is_ending && drained.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Draining);
-            }
-            if life.poll_head(cx).is_ready() {
-                return Poll::Ready(Event::Unfinished);
-            }
-            life.deadline.poll(cx).map(|()| Event::Silence)
-        });
-        match event.await {
-            Event::Stream(Ok((request, respond))) => {
+    let event = poll_fn(|cx| {
+        let ended = transport::poll_move(&link, &mut socket, cx, || {
+            for Opened { stream, head } in link.take_opened() {
                 life.place.busy();
-                let exchange = Stream { respond, connection: connection.clone(), limits };
-                tokio::task::spawn_local(exchange.answer(handler.clone(), request));
+                let handle = Handle { link: Rc::clone(&link), stream };
+                let exchange =
+                    Exchange { handle, connection: connection.clone(), limits: Rc::clone(&limits) };
+                tokio::task::spawn_local(exchange.answer(handler.clone(), head));
             }
-            Event::Stream(Err(error)) => {
-                debug!(peer = %connection.peer, %error, "HTTP/2 broke");
-                return Http2Failure::of(&error).map_or((), failed);
-            }
-            Event::Closed => return,
-            Event::Draining => life.end(&mut server),
-            // Whoever is at something has come to it since the place was asked for.
-            Event::Needed if server.has_streams() => life.end(&mut server),
-            Event::Needed => return say_last(&mut server, Reason::NO_ERROR).await,
-            Event::Flooded => {
-                failed(Http2Failure::Flood);
-                return say_last(&mut server, Reason::ENHANCE_YOUR_CALM).await;
-            }
-            Event::Unfinished => {
-                failed(Http2Failure::HeadTimedOut);
-                return say_last(&mut server, Reason::ENHANCE_YOUR_CALM).await;
-            }
-            Event::Silence => match life.look(&mut server) {
-                Pulse::Alive => {}
-                Pulse::Gone(failure) => return failure.map_or((), failed),
-            },
+        });
+        if let Poll::Ready(ended) = ended {
+            return Poll::Ready(match ended {
+                Ended::Closed => Event::Closed,
+                Ended::Broken(reason) => Event::Failed(Http2Failure::of(reason, link.has_settings()), reason),
+            });
         }
+        life.poll(cx, drained.as_mut())
+    });
+    match event.await {
+        Event::Closed => return,
+        Event::Finished => link.end(),
+        Event::Failed(failure, reason) => {
+            debug!(peer = %connection.peer, reason = failure.as_str(), "HTTP/2 is ended");
+            handler.http2_failed(failure, &connection);
+            link.fail(reason, Over::ConnectionBroken);
+        }
+    }
+    transport::close(&link, &mut socket).await;
+}
+
+/// Tells those who answer that their client is gone, however the driver ends.
+struct Closing(Rc<Link>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
-/// Ends a connection at once, and says why.
-async fn say_last<S: AsyncRead + AsyncWrite + Unpin>(server: &mut Server<S>, reason: Reason) {
-    server.abrupt_shutdown(reason);
-    let closing = poll_fn(|cx| server.poll_closed(cx));
-    let _ = tokio::time::timeout(LAST_WORDS, closing).await;
-}
-
-/// How long the last frame of a connection may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(100);
-
-/// What happens to a connection.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack from one poll to the next line")]
+/// How a connection ends.
 enum Event {
-    /// A request, or the reason why there are no more.
-    Stream(Result<(http::Request<RecvStream>, SendResponse<Bytes>), h2::Error>),
-    /// Its end.
+    /// The client is gone.
     Closed,
-    /// It is time to end.
-    Draining,
-    /// Others need the place.
-    Needed,
-    /// The client sends more than anybody needs.
-    Flooded,
-    /// The fields of a request do not come whole.
-    Unfinished,
-    /// Time to see whether anybody is there.
-    Silence,
+    /// Nothing is to be done any more.
+    Finished,
+    /// The client did not keep to its part.
+    Failed(Http2Failure, Reason),
 }
 
 /// How long a connection lives.
 struct Life {
-    meter: Rc<Meter>,
-    limits: Limits,
+    link: Rc<Link>,
+    limits: Rc<Limits>,
     place: Place,
     opened: tokio::time::Instant,
-    pings: Option<PingPong>,
     has_pinged: bool,
-    is_ending: bool,
+    ending: Option<Deadline>,
     deadline: Deadline,
     /// When a head that has begun has to be whole.
     head_deadline: Deadline,
 }
 
-/// Whether a connection goes on.
-enum Pulse {
-    Alive,
-    /// It does not, and that may be the client's fault.
-    Gone(Option<Http2Failure>),
-}
+// === impl Life ===
 
 impl Life {
-    fn new<S: AsyncRead + AsyncWrite + Unpin>(
-        server: &mut Server<S>,
-        meter: Rc<Meter>,
-        limits: Limits,
-        place: Place,
-    ) -> Self {
+    fn new(link: Rc<Link>, limits: Rc<Limits>, place: Place) -> Self {
         Self {
+            link,
             place,
-            pings: server.ping_pong(),
             opened: clock::recently(),
             has_pinged: false,
-            is_ending: false,
+            ending: None,
             deadline: Deadline::new(limits.head_timeout.min(limits.idle_timeout)),
             head_deadline: Deadline::new(limits.head_timeout),
-            meter,
             limits,
         }
     }
 
+    /// Ready once the connection has lived.
+    fn poll(&mut self, cx: &mut Context<'_>, drained: Pin<&mut impl Future<Output = ()>>) -> Poll<Event> {
+        if self.link.is_finished() {
+            return Poll::Ready(Event::Finished);
+        }
+        let may_go = self.ending.is_none() || self.link.n_streams() == 0;
+        if may_go && self.place.poll_needed(cx).is_ready() {
+            if self.link.n_streams() == 0 {
+                return Poll::Ready(Event::Finished);
+            }
+            // It has come to something since the place was asked for.
+            self.end();
+        }
+        if self.ending.is_none() && drained.poll(cx).is_ready() {
+            self.end();
+        }
+        if self.ending.as_mut().is_some_and(|ending| ending.poll(cx).is_ready()) {
+            self.link.end();
+            self.ending = Some(Deadline::new(self.limits.max_age));
+        }
+        if self.poll_head(cx).is_ready() {
+            return Poll::Ready(Event::Failed(Http2Failure::HeadTimedOut, Reason::ENHANCE_YOUR_CALM));
+        }
+        while self.deadline.poll(cx).is_ready() {
+            if let Some(event) = self.look() {
+                return Poll::Ready(event);
+            }
+        }
+        Poll::Pending
+    }
+
     /// Says that there will be no more requests. Those that are at work are answered.
-    fn end<S: AsyncRead + AsyncWrite + Unpin>(&mut self, server: &mut Server<S>) {
-        self.is_ending = true;
-        server.graceful_shutdown();
+    fn end(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(Deadline::new(LAST_REQUESTS));
+            self.link.say_end();
+        }
     }
 
     /// Ready once a head that has begun should have come whole.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(began) = self.meter.head_began() else { return Poll::Pending };
+        let Some(began) = self.link.head_began() else { return Poll::Pending };
         let took = clock::recently().saturating_duration_since(began);
         let Some(left) = self.limits.head_timeout.checked_sub(took) else { return Poll::Ready(()) };
         self.head_deadline.set(left);
         self.head_deadline.poll(cx)
     }
 
-    /// Looks after a connection that may have been silent.
-    fn look<S: AsyncRead + AsyncWrite + Unpin>(&mut self, server: &mut Server<S>) -> Pulse {
+    /// Looks after a connection that may have been silent. Returns its end, when it has come.
+    fn look(&mut self) -> Option<Event> {
         let now = clock::recently();
-        let silent_for = now.saturating_duration_since(self.meter.last_read());
-        let is_idle = !server.has_streams() && silent_for >= self.limits.idle_timeout;
+        let silent_for = now.saturating_duration_since(self.link.last_read.get());
+        let has_streams = self.link.n_streams() > 0;
+        let is_idle = !has_streams && silent_for >= self.limits.idle_timeout;
         let is_old = now > self.opened + self.limits.max_age;
-        if !self.meter.has_frames() {
-            return Pulse::Gone(Some(Http2Failure::BeginTimedOut));
+        if !self.link.has_settings() {
+            return Some(Event::Failed(Http2Failure::BeginTimedOut, Reason::NO_ERROR));
         }
-        if is_idle && self.is_ending {
-            return Pulse::Gone(None);
+        if is_idle && self.ending.is_some() {
+            return Some(Event::Finished);
         }
-        if (is_idle || is_old) && !self.is_ending {
-            self.end(server);
+        if is_idle || is_old {
+            self.end();
         }
-        if !server.has_streams() {
+        if !has_streams {
             self.place.idle();
         }
         if silent_for >= KEEP_ALIVE {
             if self.has_pinged && silent_for >= KEEP_ALIVE * 2 {
-                return Pulse::Gone(Some(Http2Failure::Silent));
+                return Some(Event::Failed(Http2Failure::Silent, Reason::NO_ERROR));
             }
-            self.has_pinged =
-                self.pings.as_mut().is_some_and(|pings| pings.send_ping(Ping::opaque()).is_ok());
+            self.has_pinged = true;
+            self.link.ping();
         }
         // The next look is when its silence will have lasted long enough to mean something.
         let next =
             [KEEP_ALIVE, KEEP_ALIVE * 2, self.limits.idle_timeout].into_iter().filter(|at| *at > silent_for);
         let next = next.min().unwrap_or(KEEP_ALIVE).saturating_sub(silent_for);
         self.deadline.set(next.max(MINIMUM_LOOK));
-        Pulse::Alive
+        None
     }
 }
 
@@ -251,26 +215,24 @@ impl Life {
 const MINIMUM_LOOK: Duration = Duration::from_millis(10);
 
 /// One request and its answer.
-struct Stream {
-    respond: SendResponse<Bytes>,
+struct Exchange {
+    handle: Handle,
     connection: Connection,
-    limits: Limits,
+    limits: Rc<Limits>,
 }
 
-impl Stream {
-    async fn answer<H: Handler>(mut self, handler: H, request: http::Request<RecvStream>) {
-        let (parts, body) = request.into_parts();
-        let body = Rc::new(RefCell::new(body));
-        let progress = Rc::new(Progress::default());
-        let (method, response) = match messages::request_head(parts, &self.limits) {
+// === impl Exchange ===
+
+impl Exchange {
+    async fn answer<H: Handler>(self, handler: H, head: Result<RequestHead, Rejection>) {
+        let stream = &self.handle.stream;
+        let (method, response) = match head {
             Err(rejection) => (Method::GET, handler.reject(rejection, &self.connection)),
             Ok(head) => {
                 let method = head.method.clone();
-                progress.n_bytes.set(head.n_bytes);
-                let connection = self.connection.clone();
-                let request = begin_request(head, &body, connection, &self.limits, &progress);
+                stream.n_received.set(head.n_bytes);
                 // In a place of its own: what is moved when the task is made stays small.
-                let answer = Box::pin(handler.handle(request));
+                let answer = Box::pin(handler.handle(self.request(head)));
                 let Some(response) = self.until_taken_back(answer).await else {
                     return debug!(peer = %self.connection.peer, "the client left before its answer");
                 };
@@ -281,59 +243,98 @@ impl Stream {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             response = upgrade::not_here();
         }
-        progress.is_answered.set(true);
+        stream.is_answered.set(true);
         let when_sent = response.when_sent.take();
-        let (sent, end) = self.send(response, &method).await;
+        let end = self.send(response, &method).await;
         if let Some(when_sent) = when_sent {
-            when_sent(Sent { received: progress.n_bytes.get(), sent, end });
+            when_sent(Sent { received: stream.n_received.get(), sent: stream.n_sent.get(), end });
         }
-        if end == End::Whole {
-            let _ = tokio::time::timeout(LONGEST_LINGER, linger(&body)).await;
+        if end == End::Whole && !stream.has_received_end.get() {
+            let _ = tokio::time::timeout(LONGEST_LINGER, self.linger()).await;
         }
     }
 
+    fn request(&self, head: RequestHead) -> Request {
+        let RequestHead { method, target, fields, length, .. } = head;
+        let Handle { link, stream } = &self.handle;
+        let (version, connection) = (Version::HTTP_2, self.connection.clone());
+        let mut request = Request { method, target, version, fields, body: Body::Empty, connection };
+        let is_whole = stream.has_received_end.get() && stream.trailers.borrow().is_none();
+        if is_whole {
+            let bytes = link.take_received(stream);
+            stream.n_received.set(stream.n_received.get() + bytes.len() as u64);
+            request.body = bytes.into();
+        } else {
+            let (link, stream) = (Rc::clone(link), Rc::clone(stream));
+            let mut incoming = Incoming::new(link, stream, length, self.limits.idle_timeout);
+            // A call of gRPC may have its messages when there are any.
+            incoming.pace = (!request.is_grpc()).then(|| Pace::new(&self.limits));
+            request.body = Body::Stream(Box::new(incoming));
+        }
+        request
+    }
+
     /// Waits for the answer, or for the client to take its request back.
-    async fn until_taken_back<F: Future>(&mut self, mut answer: Pin<Box<F>>) -> Option<F::Output> {
+    async fn until_taken_back<F: Future>(&self, mut answer: Pin<Box<F>>) -> Option<F::Output> {
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => self.respond.poll_reset(cx).map(|_| None),
+            Poll::Pending => self.handle.poll_over(cx).map(|_| None),
         })
         .await
     }
 
-    /// Sends the answer. Returns how many bytes of names, values and body went, and how it ended.
-    async fn send(&mut self, response: Response, method: &Method) -> (u64, End) {
-        let mut head = messages::response_head(&response);
+    /// Sends the answer. Returns how it ended.
+    async fn send(&self, response: Response, method: &Method) -> End {
         let has_body = *method != Method::HEAD
             && !matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if let (Some(length), true) = (response.body.remaining(), response.status != StatusCode::NO_CONTENT)
-            && (has_body || length > 0)
-        {
-            head.headers_mut().insert("content-length", length.into());
-        }
-        let names_and_values =
-            head.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+        let length = response
+            .body
+            .remaining()
+            .filter(|length| response.status != StatusCode::NO_CONTENT && (has_body || *length > 0));
         let is_whole = !has_body || matches!(response.body, Body::Empty);
-        let Ok(stream) = self.respond.send_response(head, is_whole) else { return (0, End::ClientLeft) };
-        let names_and_values = names_and_values as u64;
+        let Handle { link, stream } = &self.handle;
+        let sent = link.send_fields(stream, is_whole, |encoder, into| {
+            encoding::encode_response(encoder, into, &response, length)
+        });
+        let Some(n_bytes) = sent else { return End::ClientLeft };
+        stream.has_sent(n_bytes);
         if is_whole {
-            return (names_and_values, End::Whole);
+            return End::Whole;
         }
-        let (mut sending, progress) = (Sending::new(stream, self.limits.idle_timeout), Progress::default());
-        let end = match sending.send(response.body, &progress).await {
+        let mut sending = Sending::new(Rc::clone(link), Rc::clone(stream), self.limits.idle_timeout);
+        match sending.send(response.body).await {
             Ok(()) => End::Whole,
             Err(Unsent::Left) => End::ClientLeft,
             Err(Unsent::Stalled) => {
-                sending.stream.send_reset(Reason::CANCEL);
+                self.handle.reset(Reason::CANCEL);
                 End::ClientLeft
             }
             Err(Unsent::Body(error)) => {
                 debug!(peer = %self.connection.peer, %error, "an answer broke off");
-                sending.stream.send_reset(Reason::INTERNAL_ERROR);
+                self.handle.reset(Reason::INTERNAL_ERROR);
                 End::Broken
             }
-        };
-        (names_and_values + progress.n_bytes.get(), end)
+        }
+    }
+
+    /// Reads on after the answer: a stream that is ended before its client has sent all is an error to many, who then drop the
+    /// answer, too (RFC 9113 §8.1 allows ending it, and they know nothing of that).
+    async fn linger(&self) {
+        let Handle { link, stream } = &self.handle;
+        let (mut n_bytes, mut deadline) = (0, Deadline::new(LINGER));
+        poll_fn(|cx| {
+            let bytes = link.take_received(stream);
+            if !bytes.is_empty() {
+                n_bytes += bytes.len();
+                deadline.set(LINGER);
+            }
+            if stream.is_done() || n_bytes >= LINGER_BYTES {
+                return Poll::Ready(());
+            }
+            stream.reader.wait(cx);
+            deadline.poll(cx)
+        })
+        .await;
     }
 }
 
@@ -345,34 +346,3 @@ const LONGEST_LINGER: Duration = Duration::from_secs(10);
 
 /// Bytes of such a body that are read and dropped.
 const LINGER_BYTES: usize = 64 << 20;
-
-/// Reads on after the answer: a stream that is ended before its client has sent all is an error to many, who then drop the
-/// answer, too (RFC 9113 §8.1 allows ending it, and they know nothing of that).
-async fn linger(body: &RefCell<RecvStream>) {
-    let mut n_bytes = 0;
-    while n_bytes < LINGER_BYTES && !body.borrow().is_end_stream() {
-        let next = poll_fn(|cx| body.borrow_mut().poll_data(cx));
-        let Ok(Some(Ok(bytes))) = tokio::time::timeout(LINGER, next).await else { return };
-        n_bytes += bytes.len();
-        let _ = body.borrow_mut().flow_control().release_capacity(bytes.len());
-    }
-}
-
-fn begin_request(
-    head: RequestHead,
-    body: &Rc<RefCell<RecvStream>>,
-    connection: Connection,
-    limits: &Limits,
-    progress: &Rc<Progress>,
-) -> Request {
-    let RequestHead { method, target, fields, length, .. } = head;
-    let version = Version::HTTP_2;
-    let mut request = Request { method, target, version, fields, body: Body::Empty, connection };
-    if !body.borrow().is_end_stream() {
-        let mut incoming = Incoming::new(Rc::clone(body), length, limits.idle_timeout, Rc::clone(progress));
-        // A call of gRPC may have its messages when there are any.
-        incoming.pace = (!request.is_grpc()).then(|| Pace::new(limits));
-        request.body = Body::Stream(Box::new(incoming));
-    }
-    request
-}

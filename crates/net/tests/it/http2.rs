@@ -14,11 +14,16 @@ use tokio::net::TcpStream;
 
 use crate::{echo, run, start, talk};
 
+const GOAWAY: u8 = 7;
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 async fn connect(address: std::net::SocketAddr) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(address).await.unwrap();
-    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    // So that a stream whose body nobody takes leaves room for others.
+    builder.initial_connection_window_size(1 << 20);
+    let (client, connection) = builder.handshake(stream).await.unwrap();
     tokio::task::spawn_local(async move {
         let _ = connection.await;
     });
@@ -241,7 +246,6 @@ async fn converse(address: std::net::SocketAddr, frames: &[u8]) -> Vec<(u8, Vec<
     answers
 }
 
-const GOAWAY: u8 = 7;
 const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
 
 #[test]
@@ -296,9 +300,102 @@ fn fields_that_would_become_another_request_reach_nobody() {
             &[(":unknown", "1")],
         ];
         for fields in bad {
-            ask(fields).await;
+            let answers = ask(fields).await;
             assert_eq!(reached.get(), 1, "{fields:?} reached a handler");
+            // It is told so by an answer or by the end of its stream, and not by that of its connection.
+            assert!(answers.iter().any(|(kind, _)| [1, 3].contains(kind)), "{fields:?}: {answers:?}");
+            assert!(answers.iter().all(|(kind, _)| *kind != GOAWAY), "{fields:?}: {answers:?}");
         }
+    });
+}
+
+#[test]
+fn a_request_with_a_malformed_field_is_refused_alone() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let pseudo = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a.example")];
+        let with =
+            |name: &'static str, value: &'static str| fields(&[&pseudo[..], &[(name, value)]].concat());
+        let frames = [
+            frame(1, 0x4, 1, &with("x-a", "1")),
+            frame(1, 0x5, 3, &with("x-a", "\r\n")),
+            frame(1, 0x5, 5, &with("X-A", "1")),
+            frame(1, 0x5, 7, &with("content-length", "7")),
+            frame(0, 0x1, 1, b"still here"),
+        ];
+        let answers = converse(address, &frames.concat()).await;
+        let bodies: Vec<String> = answers
+            .iter()
+            .filter(|(kind, payload)| *kind == 0 && !payload.is_empty())
+            .map(|(_, payload)| String::from_utf8_lossy(payload).into_owned())
+            .collect();
+        let mut sorted = bodies.clone();
+        sorted.sort();
+        assert_eq!(
+            sorted,
+            ["malformed-content-length\n", "malformed-head\n", "malformed-head\n", "still here"]
+        );
+        assert!(answers.iter().all(|(kind, _)| *kind != GOAWAY), "{answers:?}");
+    });
+}
+
+#[test]
+fn what_breaks_the_connection_is_said_with_its_reason() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let get = fields(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]);
+        let cases: &[(&str, Vec<u8>, u8)] = &[
+            ("a stream of even number", frame(1, 0x5, 2, &get), 1),
+            ("data before its head", frame(0, 0, 1, b"x"), 1),
+            ("a reset of nothing", frame(3, 0, 1, &[0; 4]), 1),
+            ("a window of nothing", frame(8, 0, 9, &[0, 0, 0, 1]), 1),
+            ("a window by 0", frame(8, 0, 0, &[0; 4]), 1),
+            ("a window beyond all", frame(8, 0, 0, &[0x7f, 0xff, 0xff, 0xff]), 3),
+            ("a frame within fields", [frame(1, 0x1, 1, &get), frame(6, 0, 0, &[0; 8])].concat(), 1),
+            ("fields of nobody", frame(9, 0x4, 1, &get), 1),
+            ("a promise", frame(5, 0x4, 1, &[0, 0, 0, 2]), 1),
+            ("settings of 5 bytes", frame(4, 0, 0, &[0; 5]), 6),
+            ("settings of a stream", frame(4, 0, 1, &[]), 1),
+            ("a window of 2^31 in settings", frame(4, 0, 0, &[0, 4, 0x80, 0, 0, 0]), 3),
+            ("frames of 1 byte", frame(4, 0, 0, &[0, 5, 0, 0, 0, 1]), 1),
+            ("a ping of 7 bytes", frame(6, 0, 0, &[0; 7]), 6),
+            ("a frame of 16,385 bytes", frame(0, 0, 1, &[0; 16_385]), 6),
+            ("fields of no table", frame(1, 0x5, 1, &[0xff, 0x7f]), 9),
+        ];
+        for (name, frames, reason) in cases {
+            let answers = converse(address, frames).await;
+            let goaway = answers.iter().find(|(kind, _)| *kind == GOAWAY);
+            // Where frames were still on their way, the system may have reset the connection first.
+            if let Some((_, payload)) = goaway {
+                assert_eq!(payload[4..8], [0, 0, 0, *reason], "{name}");
+            } else {
+                assert!(frames.len() > 16_384, "{name}: {answers:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_takes_nothing_holds_up_no_other() {
+    run(async {
+        let large = |request: Request| async move {
+            let n_bytes = if request.target.as_str() == "/large" { 8 << 20 } else { 10 };
+            Response::with_body(StatusCode::OK, "text/plain", vec![b'x'; n_bytes])
+        };
+        let (address, _drain) = start(large, Limits::default());
+        let mut client = connect(address).await;
+        let held = client.clone().ready().await.unwrap().send_request(post("/large"), true).unwrap();
+        let held = held.0.await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(ask(&mut client, post("/"), b"").await.unwrap().body.len(), 10);
+        }
+        let (mut body, mut n_bytes) = (held.into_body(), 0);
+        while let Some(piece) = body.data().await {
+            let piece = piece.unwrap();
+            n_bytes += piece.len();
+            body.flow_control().release_capacity(piece.len()).unwrap();
+        }
+        assert_eq!(n_bytes, 8 << 20);
     });
 }
 
