@@ -98,46 +98,47 @@ impl Body {
     ///
     /// # Errors
     /// When what is there is not the beginning of a body.
-    pub async fn begin(&mut self) -> Result<(), BodyError> {
-        self.take_in(BEGUN_BYTES, false).await
+    pub fn begin(&mut self) -> impl Future<Output = Result<(), BodyError>> {
+        self.take_in(BEGUN_BYTES, false)
     }
 
     /// Waits for the end of the body, as long as no more than about `limit` bytes have come. A longer one goes on as a stream.
     ///
     /// # Errors
     /// When what came is not the beginning of a body, or nothing comes any more.
-    pub async fn gather(&mut self, limit: usize) -> Result<(), BodyError> {
-        self.take_in(limit, true).await
+    pub fn gather(&mut self, limit: usize) -> impl Future<Output = Result<(), BodyError>> {
+        self.take_in(limit, true)
     }
 
-    async fn take_in(&mut self, limit: usize, waits: bool) -> Result<(), BodyError> {
-        let Self::Stream(stream) = self else { return Ok(()) };
+    fn take_in(&mut self, limit: usize, waits: bool) -> impl Future<Output = Result<(), BodyError>> {
         let mut begun = BytesMut::new();
-        while begun.len() < limit {
-            let next = poll_fn(|cx| match stream.poll_chunk(cx) {
-                Poll::Pending if waits => Poll::Pending,
-                polled => Poll::Ready(polled),
-            });
-            match next.await {
-                Poll::Ready(Some(Ok(chunk))) if begun.is_empty() => begun = chunk.into(),
-                Poll::Ready(Some(Ok(chunk))) => begun.extend_from_slice(&chunk),
-                Poll::Ready(Some(Err(error))) => return Err(error),
-                Poll::Ready(None) => {
-                    *self = match stream.take_trailers() {
-                        Some(trailers) => Self::with_trailers(begun.freeze(), trailers),
-                        None => begun.freeze().into(),
-                    };
-                    return Ok(());
+        poll_fn(move |cx| {
+            let Self::Stream(stream) = self else { return Poll::Ready(Ok(())) };
+            while begun.len() < limit {
+                match stream.poll_chunk(cx) {
+                    Poll::Ready(Some(Ok(chunk))) if begun.is_empty() => begun = chunk.into(),
+                    Poll::Ready(Some(Ok(chunk))) => begun.extend_from_slice(&chunk),
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                    Poll::Ready(None) => {
+                        let bytes = std::mem::take(&mut begun).freeze();
+                        *self = match stream.take_trailers() {
+                            Some(trailers) => Self::with_trailers(bytes, trailers),
+                            None => bytes.into(),
+                        };
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Pending if waits => return Poll::Pending,
+                    Poll::Pending => break,
                 }
-                Poll::Pending => break,
             }
-        }
-        if !begun.is_empty()
-            && let Self::Stream(rest) = std::mem::take(self)
-        {
-            *self = Self::Stream(Box::new(Begun { begun: begun.freeze(), rest }));
-        }
-        Ok(())
+            if !begun.is_empty()
+                && let Self::Stream(rest) = std::mem::take(self)
+            {
+                let begun = std::mem::take(&mut begun).freeze();
+                *self = Self::Stream(Box::new(Begun { begun, rest }));
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// The trailer fields, once the last piece has been taken.

@@ -1,6 +1,7 @@
 //! Header fields, kept as the bytes that go over the wire.
 
 use std::fmt;
+use std::ops::Range;
 
 /// The header fields of a message, in order, with their names as written.
 ///
@@ -71,6 +72,35 @@ impl Fields {
     pub fn lists(&self, name: &str, word: &str) -> bool {
         let words = self.all(name).flat_map(|value| value.split(|byte| *byte == b','));
         words.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Bytes that all fields take when they are written one after the other, each as `name: value\r\n`.
+    pub(crate) fn n_bytes(&self) -> usize {
+        let of = |entry: &Entry| usize::from(entry.name_length) + entry.value_length as usize + 4;
+        self.entries.iter().map(of).sum()
+    }
+
+    /// Appends the fields that `keep` wants to a head, each as `name: value\r\n`. Neighbours that stand so already are copied
+    /// in one piece.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, mut keep: impl FnMut(&[u8]) -> bool) {
+        let mut piece = 0..0;
+        for entry in &self.entries {
+            let name = entry.name(&self.block);
+            if !keep(name) {
+                continue;
+            }
+            match entry.line(&self.block) {
+                Some(line) if line.start == piece.end => piece.end = line.end,
+                Some(line) => out.extend_from_slice(&self.block[std::mem::replace(&mut piece, line)]),
+                None => {
+                    out.extend_from_slice(&self.block[std::mem::take(&mut piece)]);
+                    for part in [name, b": ", entry.value(&self.block), b"\r\n"] {
+                        out.extend_from_slice(part);
+                    }
+                }
+            }
+        }
+        out.extend_from_slice(&self.block[piece]);
     }
 
     /// Replaces all fields of this name by one.
@@ -161,6 +191,17 @@ impl Entry {
         self.name(block).eq_ignore_ascii_case(name.as_bytes())
     }
 
+    /// Where the field stands, if just as it is written. What came may have other space around its value.
+    fn line(&self, block: &[u8]) -> Option<Range<usize>> {
+        let (start, value_start) = (self.name_start as usize, self.value_start as usize);
+        let name_end = start + usize::from(self.name_length);
+        let value_end = value_start + self.value_length as usize;
+        let is_as_written = value_start == name_end + 2
+            && block.get(name_end..value_start) == Some(b": ")
+            && block.get(value_end..value_end + 2) == Some(b"\r\n");
+        is_as_written.then_some(start..value_end + 2)
+    }
+
     fn value<'a>(&self, block: &'a [u8]) -> &'a [u8] {
         let start = self.value_start as usize;
         &block[start..start + self.value_length as usize]
@@ -168,9 +209,13 @@ impl Entry {
 }
 
 /// Appends bytes, with those that may not stand there replaced.
-fn extend_cleaned(block: &mut Vec<u8>, bytes: &[u8], may_stand: fn(u8) -> bool, replacement: u8) {
+fn extend_cleaned(block: &mut Vec<u8>, bytes: &[u8], may_stand: impl Fn(u8) -> bool, replacement: u8) {
     let start = block.len();
     block.extend_from_slice(bytes);
+    // Nearly always all of them may, which takes less to find out than to look for one that may not.
+    if bytes.iter().fold(true, |may_all, byte| may_all & may_stand(*byte)) {
+        return;
+    }
     for byte in block[start..].iter_mut().filter(|byte| !may_stand(**byte)) {
         *byte = replacement;
     }
@@ -228,6 +273,30 @@ mod tests {
         let written: Vec<_> =
             fields.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
         assert_eq!(written, ["X-One", "set-cookie"]);
+    }
+
+    #[test]
+    fn fields_are_written_in_their_order_however_they_stand() {
+        let mut entries = Vec::new();
+        let block = b"GET / HTTP/1.1\r\nA: 1\r\nB:2\r\nC: 3 \r\nD: 4\r\nE: 5\r\nF:\r\n\r\n".to_vec();
+        for (name, value) in [(16, 19), (22, 24), (27, 30), (34, 37), (40, 43)] {
+            entries.push(Entry::new(name, 1, value, 1));
+        }
+        entries.push(Entry::new(46, 1, 0, 0));
+        let mut fields = Fields::from_parsed(block, entries);
+        fields.push("g", "7");
+        fields.push("h", "8");
+        let written = |kept: &[u8]| {
+            let mut out = Vec::new();
+            fields.write(&mut out, |name| kept.contains(&name[0]));
+            String::from_utf8(out).unwrap()
+        };
+        let all = "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: \r\ng: 7\r\nh: 8\r\n";
+        assert_eq!(written(b"ABCDEFgh"), all);
+        assert_eq!(all.len(), fields.n_bytes());
+        assert_eq!(written(b"ADgh"), "A: 1\r\nD: 4\r\ng: 7\r\nh: 8\r\n");
+        assert_eq!(written(b"DEh"), "D: 4\r\nE: 5\r\nh: 8\r\n");
+        assert_eq!(written(b""), "");
     }
 
     #[test]

@@ -28,9 +28,6 @@ pub struct ClientConnection {
     is_used: bool,
 }
 
-/// Room for a field that is copied into the request, on average.
-const COPIED_FIELD_BYTES: usize = 48;
-
 /// Bytes of a response's head.
 
 impl ClientConnection {
@@ -92,41 +89,73 @@ impl ClientConnection {
     ///
     /// # Errors
     /// See [`SendError`]; the connection is closed then.
-    pub async fn send(
+    pub fn send(
         self,
         request: Outgoing<'_>,
         give_back: impl FnOnce(Self) + 'static,
-    ) -> Result<Response, SendError> {
-        let method = request.method;
-        let (head, sending) = self.ask(request).await?;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(SendError::Malformed("an upgrade that nobody asked for"));
+    ) -> impl Future<Output = Result<Response, SendError>> {
+        // The head is written down before there is a future, which is small without what it is made of.
+        let is_head = *request.method == Method::HEAD;
+        let mut sending = self.begin(request);
+        async move {
+            let head = self.ask(&mut sending).await?;
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(SendError::Malformed("an upgrade that nobody asked for"));
+            }
+            Ok(self.into_response(is_head, head, sending, give_back))
         }
-        Ok(self.into_response(method, head, sending, give_back))
     }
 
-    /// Sends a request, or as much of it as the server takes, and reads the head of its response.
-    async fn ask(&self, request: Outgoing<'_>) -> Result<(ResponseHead, Sending), SendError> {
+    /// Makes a request ready to be sent.
+    fn begin(&self, request: Outgoing<'_>) -> Sending {
         let Outgoing { method, target, fields, body, timeout } = request;
         self.io.set_idle_timeout(timeout);
         let transfer = Transfer::of_request(method, &body);
-        let mut out = Vec::with_capacity(512 + COPIED_FIELD_BYTES * fields.len());
+        let first_line = method.as_str().len() + target.len();
+        let mut out = Vec::with_capacity(writer::room(first_line, fields, &body));
         writer::request_head(&mut out, method, target, fields, transfer);
-        let mut sending = Sending::begin(&self.io, out, transfer, body).await?;
-        let head = exchange(&self.io, self.is_used, &mut sending).await?;
-        Ok((head, sending))
+        Sending::new(&self.io, out, transfer, body)
+    }
+
+    /// Sends a request, or as much of it as the server takes, and reads the head of its response, which may come before all is
+    /// written.
+    async fn ask(&self, sending: &mut Sending) -> Result<ResponseHead, SendError> {
+        match sending {
+            Sending::Piece(out) => *sending = Sending::after(self.io.write_all(out).await.is_ok()),
+            Sending::Pieces(writing) => *sending = Sending::after(writing.await.is_ok()),
+            Sending::Whole | Sending::Broken | Sending::Rest(_) => {}
+        }
+        let io = &*self.io;
+        let mut reading =
+            ResponseReading { io, is_used: self.is_used, scan: HeadScan::default(), has_begun: false };
+        let mut was_sending = true;
+        poll_fn(|cx| {
+            let is_sending = match sending.poll(cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(SendError::Body(error))),
+                sent => sent.is_pending(),
+            };
+            if std::mem::replace(&mut was_sending, is_sending) && !is_sending {
+                io.set_deadline(io.idle_timeout());
+            }
+            let head = reading.poll(cx);
+            if head.is_pending() && !is_sending && io.poll_expired(cx).is_ready() {
+                return Poll::Ready(Err(SendError::TimedOut));
+            }
+            head
+        })
+        .await
     }
 
     fn into_response(
         self,
-        method: &Method,
+        is_head: bool,
         head: ResponseHead,
         sending: Sending,
         give_back: impl FnOnce(Self) + 'static,
     ) -> Response {
         let can_be_used_again = head.keep_alive;
         let body = match (head.framing, head.status) {
-            (framing, _) if *method == Method::HEAD => {
+            (framing, _) if is_head => {
                 return self.bodiless(head, framing, &sending, give_back);
             }
             (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
@@ -207,28 +236,30 @@ impl ClientConnection {
 
 /// A request on its way out. A server may begin to answer before it has all of it.
 enum Sending {
+    /// All of it is there, and is to leave in one piece.
+    Piece(Vec<u8>),
+    /// All of it is there, and is long. It is written before the answer is looked at.
+    Pieces(Writing),
     /// All of it is out.
     Whole,
     /// It will never be: the server has closed its reading side, and may still answer.
     Broken,
     /// The rest is written while the answer is read.
-    Rest(Pin<Box<dyn Future<Output = Result<(), WriteError>>>>),
+    Rest(Writing),
 }
 
+type Writing = Pin<Box<dyn Future<Output = Result<(), WriteError>>>>;
+
 impl Sending {
-    /// Writes at once what fits in one piece; leaves the rest to be polled.
-    async fn begin(io: &Rc<Io>, out: Vec<u8>, transfer: Transfer, body: Body) -> Result<Self, SendError> {
-        let io = Rc::clone(io);
-        if matches!(body, Body::Stream(_)) {
-            return Ok(Self::Rest(Box::pin(
-                async move { writer::write_message(&io, out, transfer, body).await },
-            )));
-        }
-        match writer::write_message(&io, out, transfer, body).await {
-            Ok(()) => Ok(Self::Whole),
-            Err(WriteError::Io(_)) => Ok(Self::Broken),
-            Err(WriteError::Body(error)) => Err(SendError::Body(error)),
-        }
+    fn new(io: &Rc<Io>, mut out: Vec<u8>, transfer: Transfer, body: Body) -> Self {
+        let Some(body) = writer::join(&mut out, transfer, body) else { return Self::Piece(out) };
+        let (io, is_there) = (Rc::clone(io), matches!(body, Body::Full(_)));
+        let writing = Box::pin(async move { writer::write_message(&io, out, transfer, body).await });
+        if is_there { Self::Pieces(writing) } else { Self::Rest(writing) }
+    }
+
+    fn after(is_written: bool) -> Self {
+        if is_written { Self::Whole } else { Self::Broken }
     }
 
     /// Writes on. Ready once there is nothing more to write; the error is the request's own body.
@@ -245,27 +276,6 @@ impl Sending {
     fn is_whole(&self) -> bool {
         matches!(self, Self::Whole)
     }
-}
-
-/// Writes the rest of the request and waits for the head of the response, which may come before all is written.
-async fn exchange(io: &Io, is_used: bool, sending: &mut Sending) -> Result<ResponseHead, SendError> {
-    let mut reading = ResponseReading { io, is_used, scan: HeadScan::default(), has_begun: false };
-    let mut was_sending = true;
-    poll_fn(|cx| {
-        let is_sending = match sending.poll(cx) {
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(SendError::Body(error))),
-            sent => sent.is_pending(),
-        };
-        if std::mem::replace(&mut was_sending, is_sending) && !is_sending {
-            io.set_deadline(io.idle_timeout());
-        }
-        let head = reading.poll(cx);
-        if head.is_pending() && !is_sending && io.poll_expired(cx).is_ready() {
-            return Poll::Ready(Err(SendError::TimedOut));
-        }
-        head
-    })
-    .await
 }
 
 /// Reading the head of a response.

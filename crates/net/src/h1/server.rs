@@ -282,15 +282,23 @@ async fn write_response(
         _ => Close::No,
     };
     io.is_answered.set(true);
-    let mut out = Vec::with_capacity(512);
+    let body = std::mem::take(&mut response.body);
+    let mut out = Vec::with_capacity(writer::room(LONGEST_STATUS_LINE, &response.fields, &body));
     writer::response_head(&mut out, response.status, &response.fields, transfer, close);
-    let written = writer::write_message(io, out, transfer, std::mem::take(&mut response.body)).await;
+    let written = match writer::join(&mut out, transfer, body) {
+        None => io.write_all(&out).await.map_err(WriteError::Io),
+        // In a place of its own, which most answers do without.
+        Some(body) => Box::pin(writer::write_message(io, out, transfer, body)).await,
+    };
     if written.is_err() && transfer == Transfer::UntilClose {
         // Here the end of the connection would say that the body is whole.
         io.abort();
     }
     written.map(|()| close)
 }
+
+/// Bytes of a status line that has a reason phrase.
+const LONGEST_STATUS_LINE: usize = 48;
 
 /// Writes the answer after which the connection is no longer ours.
 async fn hand_over(

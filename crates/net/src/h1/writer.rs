@@ -108,10 +108,10 @@ pub(crate) fn response_head(
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
     let mut has_date = false;
-    for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
+    fields.write(out, |name| {
         has_date |= name.eq_ignore_ascii_case(b"date");
-        write_field(out, name, value);
-    }
+        !is_framing(name)
+    });
     if !has_date {
         write_date(out);
     }
@@ -127,9 +127,7 @@ pub(crate) fn response_head(
 /// Writes the head after which the connection speaks something else (RFC 9110 §15.2.2).
 pub(crate) fn switching_protocols(out: &mut Vec<u8>, fields: &Fields) {
     out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\n");
-    for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
-        write_field(out, name, value);
-    }
+    fields.write(out, |name| !is_framing(name));
     out.extend_from_slice(b"\r\n");
 }
 
@@ -158,11 +156,11 @@ pub(crate) fn request_head(
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let (mut asks_to_switch, mut takes_trailers) = (false, false);
-    for (name, value) in fields.iter().filter(|(name, _)| !is_framing(name)) {
+    fields.write(out, |name| {
         asks_to_switch |= name.eq_ignore_ascii_case(b"upgrade");
         takes_trailers |= name.eq_ignore_ascii_case(b"te");
-        write_field(out, name, value);
-    }
+        !is_framing(name)
+    });
     match (asks_to_switch, takes_trailers) {
         (true, true) => out.extend_from_slice(b"connection: Upgrade, TE\r\n"),
         (true, false) => out.extend_from_slice(b"connection: Upgrade\r\n"),
@@ -173,23 +171,38 @@ pub(crate) fn request_head(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the head together with as much of the body as is there already, then the rest of the body.
+/// Room for a head with these fields, and for the body behind it where both leave in one write.
+pub(crate) fn room(first_line: usize, fields: &Fields, body: &Body) -> usize {
+    let joined = match body {
+        Body::Full(bytes) if bytes.len() <= COALESCED_BYTES => bytes.len(),
+        _ => 0,
+    };
+    first_line + fields.n_bytes() + OWN_FIELD_BYTES + joined
+}
+
+/// Bytes that the fields take which are written here, `Date` among them, and what stands around a first line.
+const OWN_FIELD_BYTES: usize = 160;
+
+/// Puts a body that is there behind its head, if both are to leave in one write; gives it back otherwise.
+pub(crate) fn join(out: &mut Vec<u8>, transfer: Transfer, body: Body) -> Option<Body> {
+    match (transfer, body) {
+        (Transfer::Nothing | Transfer::LengthOnly(_), _) => None,
+        (Transfer::Length(_) | Transfer::UntilClose, Body::Empty) => None,
+        (Transfer::Length(_) | Transfer::UntilClose, Body::Full(bytes)) if bytes.len() <= COALESCED_BYTES => {
+            out.extend_from_slice(&bytes);
+            None
+        }
+        (_, body) => Some(body),
+    }
+}
+
+/// Writes the head together with as much of a body, which did not [`join`] it, as is there already, then the rest.
 pub(crate) async fn write_message(
     io: &Io,
     mut out: Vec<u8>,
     transfer: Transfer,
     mut body: Body,
 ) -> Result<(), WriteError> {
-    if matches!(transfer, Transfer::Nothing | Transfer::LengthOnly(_)) {
-        return io.write_all(&out).await.map_err(WriteError::Io);
-    }
-    if let Body::Full(bytes) = &body
-        && bytes.len() <= COALESCED_BYTES
-        && matches!(transfer, Transfer::Length(_) | Transfer::UntilClose)
-    {
-        out.extend_from_slice(bytes);
-        return io.write_all(&out).await.map_err(WriteError::Io);
-    }
     let mut left = if let Transfer::Length(length) = transfer { length } else { u64::MAX };
     while let Some(chunk) = next_chunk(io, &mut out, &mut body).await? {
         if chunk.is_empty() {
@@ -204,10 +217,7 @@ pub(crate) async fn write_message(
         Transfer::Trailed => {
             out.extend_from_slice(b"0\r\n");
             let trailers = body.take_trailers();
-            trailers
-                .iter()
-                .flat_map(Fields::iter)
-                .for_each(|(name, value)| write_field(&mut out, name, value));
+            trailers.iter().for_each(|trailers| trailers.write(&mut out, |_| true));
             out.extend_from_slice(b"\r\n");
         }
         Transfer::Length(_) if left > 0 => return Err(WriteError::Body(BodyError::Closed)),
@@ -262,13 +272,6 @@ async fn write_chunk(io: &Io, out: &mut Vec<u8>, transfer: Transfer, chunk: &Byt
 pub(crate) fn is_framing(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"connection", b"keep-alive"];
     NAMES.iter().any(|framing| name.eq_ignore_ascii_case(framing))
-}
-
-fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn write_number(out: &mut Vec<u8>, number: u64) {

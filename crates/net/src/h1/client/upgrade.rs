@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::{ClientConnection, Outgoing, SendError};
 use crate::{Body, Fields, Response, Upgraded};
@@ -31,11 +31,12 @@ impl ClientConnection {
         request: Outgoing<'_>,
         give_back: impl FnOnce(Self) + 'static,
     ) -> Result<Switch, SendError> {
-        let (method, asked) = (request.method, request.fields);
+        let (is_head, asked) = (*request.method == Method::HEAD, request.fields);
         let may_switch = matches!(request.body, Body::Empty);
-        let (head, sending) = self.ask(request).await?;
+        let mut sending = self.begin(request);
+        let head = self.ask(&mut sending).await?;
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Switch::Refused(self.into_response(method, head, sending, give_back)));
+            return Ok(Switch::Refused(self.into_response(is_head, head, sending, give_back)));
         }
         if !may_switch || !is_among(head.fields.get("upgrade"), asked) {
             return Err(SendError::Malformed("an upgrade that nobody asked for"));
