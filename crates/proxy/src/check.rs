@@ -7,7 +7,7 @@ use net::{Body, Bytes, ConnectError, Fields, Method, Outgoing, Response, StatusC
 use plan::health::{CheckResult, Reason};
 use plan::{CodeSet, HealthCheck, HealthCheckPort, Matcher};
 
-use crate::speech::Speech;
+use crate::speech::{Link, Speech};
 
 /// Asks a target how it is. Takes no longer than the check's timeout.
 pub(crate) async fn check(target: SocketAddr, check: &HealthCheck, speech: &Speech) -> CheckResult {
@@ -108,7 +108,11 @@ impl Question<'_> {
             fields.push(name, value);
         }
         let outgoing = Outgoing { method, target: self.path(), fields: &fields, body, timeout };
-        link.send(outgoing, drop).await.map_err(|error| Unanswered::Other(error.to_string()))
+        let answered = match link {
+            Link::Http1(connection) => connection.send(outgoing, drop).await,
+            Link::Http2(connection) => connection.send(outgoing).await,
+        };
+        answered.map_err(|error| Unanswered::Other(error.to_string()))
     }
 
     fn path(&self) -> &str {

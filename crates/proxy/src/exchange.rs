@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,9 +15,10 @@ use tokio::time::Instant;
 
 use crate::access_log::{self, Line};
 use crate::door::Door;
+use crate::group::WorkerGroup;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::respond::{self, OwnAnswer, Reason};
-use crate::target::InFlight;
+use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
 use crate::{forward, headers};
 
@@ -28,27 +30,35 @@ pub(crate) struct Exchanges {
 
 /// One request and what becomes of it. However it ends, it ends in its drop: there the answer is counted, the line of the
 /// access log is written, and the target is free of it.
+///
+/// Every request has one for as long as it lasts, and it is moved a few times, so what few of them need stands elsewhere.
 pub(crate) struct Exchange {
     /// The listener of the moment of arrival, kept to the end.
     pub(crate) listener: Rc<WorkerListener>,
-    client: SocketAddr,
-    started: Instant,
-    /// The part of the line that the request says, when lines are written.
-    asked: Option<Vec<u8>>,
-    trace_id: Option<String>,
-    /// The target that was asked last.
-    pub(crate) target: Option<SocketAddr>,
-    /// How long the target took to begin its answer.
-    pub(crate) target_took: Option<Duration>,
+    /// What the line tells, when lines are written.
+    noted: Option<Box<Noted>>,
     /// Counts at the target for as long as it works on the request.
-    pub(crate) in_flight: Option<InFlight>,
+    in_flight: Option<InFlight>,
     /// The target's side, once it has gone over to another protocol.
-    pub(crate) switched: Option<Switched>,
+    switched: Option<Box<Switched>>,
     /// The status, once there is an answer.
     status: Option<u16>,
     /// Why the answer is our own, when it is.
     reason: Option<&'static str>,
     sent: Sent,
+}
+
+/// What a line of the access log tells of a request, beside how it ended.
+struct Noted {
+    client: SocketAddr,
+    started: Instant,
+    /// The part that the request says.
+    asked: Vec<u8>,
+    trace_id: Option<String>,
+    /// The target that was asked last.
+    target: Option<SocketAddr>,
+    /// How long the target took to begin its answer.
+    target_took: Option<Duration>,
 }
 
 // === impl Exchanges ===
@@ -60,15 +70,20 @@ impl Exchanges {
 }
 
 impl Handler for Exchanges {
-    async fn handle(&self, mut request: Request) -> Response {
-        // The plan of this moment, kept to the end of the exchange.
-        let slot = self.door.of_request(&request);
-        let listener = slot.current();
-        let asked = listener.worker.lines.is_some().then(|| access_log::asked(&request));
-        let mut exchange = Exchange::begin(listener, &request.connection, asked);
-        let is_grpc = request.is_grpc();
-        let answer = route(&slot, &mut exchange, &mut request).await;
-        exchange.answer(if is_grpc { answer.map_err(respond::in_grpc) } else { answer })
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would keep the request twice: as it came, and changed"
+    )]
+    fn handle(&self, mut request: Request) -> impl Future<Output = Response> {
+        async move {
+            // The plan of this moment, kept to the end of the exchange.
+            let slot = self.door.of_request(&request);
+            let mut exchange =
+                Exchange::begin(slot.current(), &request.connection, || access_log::asked(&request));
+            let is_grpc = request.is_grpc();
+            let answer = follow_rules(&slot, &mut exchange, &mut request).await;
+            exchange.answer(if is_grpc { answer.map_err(respond::in_grpc) } else { answer })
+        }
     }
 
     fn admits(&self, peer: SocketAddr) -> bool {
@@ -100,23 +115,27 @@ impl Handler for Exchanges {
 
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
         let listener = self.door.of_connection(connection).current();
-        let asked = listener.worker.lines.is_some().then(Vec::new);
-        Exchange::begin(listener, connection, asked).answer(Err(respond::refuse(rejection)))
+        Exchange::begin(listener, connection, Vec::new).answer(Err(respond::refuse(rejection)))
     }
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    fn begin(listener: Rc<WorkerListener>, connection: &Connection, asked: Option<Vec<u8>>) -> Self {
+    fn begin(listener: Rc<WorkerListener>, connection: &Connection, asked: impl FnOnce() -> Vec<u8>) -> Self {
+        let noted = listener.worker.lines.is_some().then(|| {
+            Box::new(Noted {
+                client: connection.peer,
+                started: net::recently(),
+                asked: asked(),
+                trace_id: None,
+                target: None,
+                target_took: None,
+            })
+        });
         Self {
             listener,
-            client: connection.peer,
-            started: net::recently(),
-            asked,
-            trace_id: None,
-            target: None,
-            target_took: None,
+            noted,
             in_flight: None,
             switched: None,
             status: None,
@@ -127,9 +146,34 @@ impl Exchange {
 
     /// Takes in the request's fields as the target gets them.
     pub(crate) fn forwarded(&mut self, fields: &Fields) {
-        if self.asked.is_some() {
-            self.trace_id = fields.text("x-amzn-trace-id").map(str::to_owned);
+        if let Some(noted) = &mut self.noted {
+            noted.trace_id = fields.text("x-amzn-trace-id").map(str::to_owned);
         }
+    }
+
+    /// Takes in that a target is asked.
+    pub(crate) fn asks(&mut self, target: &Arc<SharedTarget>) {
+        self.in_flight = Some(InFlight::begin(target, self.listener.worker.index));
+        if let Some(noted) = &mut self.noted {
+            noted.target = Some(target.address());
+        }
+    }
+
+    /// Takes in that the target works on the request no more.
+    pub(crate) fn has_failed(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Takes in that the target begins its answer, and how long that took.
+    pub(crate) fn answered_after(&mut self, took: Duration) {
+        if let Some(noted) = &mut self.noted {
+            noted.target_took = Some(took);
+        }
+    }
+
+    /// Takes in that the target speaks something else now.
+    pub(crate) fn went_over(&mut self, switched: Switched) {
+        self.switched = Some(Box::new(switched));
     }
 
     /// Gives the answer away. The exchange ends when it is out; where nobody needs to know when that is, at once.
@@ -149,7 +193,7 @@ impl Exchange {
             response.upgrade = Some(switched.joined_by_client(self));
             return response;
         }
-        if self.asked.is_some() || matches!(response.body, Body::Stream(_)) {
+        if self.noted.is_some() || matches!(response.body, Body::Stream(_)) {
             response.when_sent = Some(Box::new(move |sent| self.end(sent)));
         } else {
             self.sent.end = End::Whole;
@@ -188,41 +232,46 @@ impl Drop for Exchange {
             Some(_) => _ = self.listener.metrics.client_left.inc(),
             None => {}
         }
-        let (Some(lines), Some(asked)) = (&self.listener.worker.lines, &self.asked) else { return };
+        let (Some(lines), Some(noted)) = (&self.listener.worker.lines, &self.noted) else { return };
         let status = self.status.unwrap_or(Reason::CLIENT_LEFT.status().as_u16());
         let reason = unfinished.map(|reason| reason.name).or(self.reason);
         lines.add(&Line {
             time: Timestamp::now(),
             load_balancer: &self.listener.snapshot.load_balancer,
             port: self.listener.snapshot.key.port,
-            client: self.client,
-            asked,
+            client: noted.client,
+            asked: &noted.asked,
             status,
             reason,
-            target: self.target,
+            target: noted.target,
             received: self.sent.received,
             sent: self.sent.sent,
-            took: net::recently().saturating_duration_since(self.started),
-            target_took: self.target_took,
-            trace_id: self.trace_id.as_deref(),
+            took: net::recently().saturating_duration_since(noted.started),
+            target_took: noted.target_took,
+            trace_id: noted.trace_id.as_deref(),
         });
     }
 }
 
 /// Decides by the rules and does it. The error is an answer of our own.
-async fn route(
+async fn follow_rules(
     slot: &ListenerSlot,
     exchange: &mut Exchange,
     request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
+    let group = route(&exchange.listener, request)?;
+    forward::forward(slot, exchange, group, request).await
+}
+
+/// Decides by the rules which target group is asked. The error is an answer of our own, a redirect or a fixed one among them.
+fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGroup>, OwnAnswer> {
     if request.method == Method::TRACE {
         return Err(respond::to(Reason::METHOD_NOT_ALLOWED));
     }
     if headers::too_many_forwarded_for(&request.fields) {
         return Err(respond::to(Reason::TOO_MANY_FORWARDED_FOR));
     }
-    let listener = Rc::clone(&exchange.listener);
-    if !is_vouched_for(&request.connection, &listener) {
+    if !is_vouched_for(&request.connection, listener) {
         return Err(respond::to(Reason::MISDIRECTED));
     }
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
@@ -247,7 +296,7 @@ async fn route(
             if !group.group.speech.version().is_some_and(|version| version.can_say(&asked)) {
                 return Err(respond::to(Reason::TARGET_VERSION));
             }
-            forward::forward(slot, exchange, group, request).await
+            Ok(group)
         }
         WorkerAction::Redirect(redirect) => {
             let location = redirect.location(&head, request.connection.is_tls(), rules.port);

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::{Body, BodyError, ConnectError, LOADING, Method, Outgoing, Request, Response, SendError, Switch};
+use net::{
+    Body, BodyError, ConnectError, Fields, LOADING, Method, Outgoing, Request, Response, SendError, Switch,
+    Upgraded,
+};
 use plan::Replay;
 use tokio::time::Instant;
 
@@ -17,7 +20,6 @@ use crate::random::Random;
 use crate::replay::{Pace, Replayable};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::speech::Link;
-use crate::target::InFlight;
 use crate::websocket::{self, Switched};
 
 /// How often one request is sent, at most.
@@ -43,26 +45,19 @@ pub(crate) async fn forward(
     request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
-    let settings = &listener.snapshot.settings;
-    let asks_for_websocket = headers::asks_for_websocket(request);
-    headers::rewrite_request(&mut request.fields, &request.connection, settings, &listener.worker.random);
-    if asks_for_websocket {
-        request.fields.push("upgrade", headers::WEBSOCKET);
-    }
-    exchange.forwarded(&request.fields);
+    rewrite(exchange, request);
     let pace = match group.group.speech.is_http2() {
         true => Pace::AsItComes,
         false => Pace::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
     };
-    let keeping = &listener.worker.keeping;
-    let (asked_with, told) = (std::mem::take(&mut request.body), settings.client_fields.clone());
-    let prepared = Replayable::prepare(asked_with, pace, keeping, told).await;
+    let (worker, told) = (&listener.worker, listener.snapshot.settings.client_fields.as_ref());
+    let prepared = Replayable::prepare(&mut request.body, pace, &worker.keeping, told).await;
     let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {
         slot,
         group,
-        random: &listener.worker.random,
+        random: &worker.random,
         tried: Vec::new(),
         started: net::recently(),
         has_failed: false,
@@ -70,18 +65,18 @@ pub(crate) async fn forward(
     let mut refusal = None;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
-        exchange.target = Some(target.shared.address());
-        exchange.in_flight = Some(InFlight::begin(&target.shared, listener.worker.index));
-        let attempt_at = Attempt { target: &target, group: &choice.group, request, exchange };
-        let failure = match attempt_at.ask(&mut body, settings.idle_timeout).await {
-            Some(Ok(response)) => {
+        exchange.asks(&target.shared);
+        let mut attempt_at =
+            Attempt { target: &target, group: &choice.group, request, body: &mut body, exchange };
+        let failure = match attempt_at.ask().await {
+            Ok(response) => {
                 body.settle();
                 return Ok(response);
             }
-            Some(Err(failure)) => failure,
-            None => break,
+            Err(Some(failure)) => failure,
+            Err(None) => break,
         };
-        exchange.in_flight = None;
+        exchange.has_failed();
         match &failure {
             // That says nothing of the target.
             Failure::NotSent(error) if error.is_ours() => return Err(failure.into_answer()),
@@ -93,7 +88,7 @@ pub(crate) async fn forward(
         let may_replay = may_replay(&failure, choice.group.group.replay, &request.method);
         // A target that has not looked at a request may do so over another connection.
         let is_at_fault = !matches!(failure, Failure::Sent(SendError::NotProcessed));
-        refusal = Some(failure.into_answer());
+        refusal = Some(Box::new(failure.into_answer()));
         if !may_go_on || !may_replay {
             break;
         }
@@ -102,8 +97,21 @@ pub(crate) async fn forward(
             choice.tried.push(target.shared.address());
         }
     }
-    exchange.in_flight = None;
-    Err(refusal.unwrap_or_else(|| respond::to(Reason::NO_TARGETS)))
+    exchange.has_failed();
+    Err(refusal.map_or_else(|| respond::to(Reason::NO_TARGETS), |refusal| *refusal))
+}
+
+/// Makes the client's request the one to the target.
+fn rewrite(exchange: &mut Exchange, request: &mut Request) {
+    let listener = &exchange.listener;
+    let (settings, worker) = (&listener.snapshot.settings, &listener.worker);
+    let asks_for_websocket = headers::asks_for_websocket(request);
+    let Request { fields, connection, .. } = request;
+    headers::rewrite_request(fields, connection, settings, &worker.random, &mut worker.scratch.borrow_mut());
+    if asks_for_websocket {
+        fields.push("upgrade", headers::WEBSOCKET);
+    }
+    exchange.forwarded(fields);
 }
 
 /// Choosing targets for one request, one after the other.
@@ -130,7 +138,7 @@ impl Choice<'_> {
             if !self.may_wait() {
                 return self.group.choose(&self.tried, self.random, true);
             }
-            tokio::time::sleep(HOLD_INTERVAL).await;
+            Box::pin(tokio::time::sleep(HOLD_INTERVAL)).await;
             self.tried.clear();
             // Replacements come with a new plan, so this one request does not stay with the plan it began under.
             self.group = self.slot.current().group(&self.group.group.key)?;
@@ -162,80 +170,90 @@ struct Attempt<'a> {
     target: &'a Rc<WorkerTarget>,
     group: &'a WorkerGroup,
     request: &'a Request,
+    body: &'a mut Replayable,
     exchange: &'a mut Exchange,
 }
 
 impl Attempt<'_> {
-    /// Asks the target; `None` when the body is gone. A target may close a connection that is kept at the very moment at
-    /// which it is used again, which says nothing about the target: what may be repeated goes to it over a new one.
-    async fn ask(mut self, body: &mut Replayable, timeout: Duration) -> Option<Result<Response, Failure>> {
+    /// Asks the target. A target may close a connection that is kept at the very moment at which it is used again, which says
+    /// nothing about the target: what may be repeated goes to it over a new one. There is no failure when the body is gone.
+    async fn ask(&mut self) -> Result<Response, Option<Failure>> {
         if let Some(kept) = self.target.take_kept() {
-            let answer = self.ask_over(kept, body.next()?, timeout).await;
-            let is_stale = matches!(answer, Err(Failure::Sent(SendError::Closed { was_used: true })));
+            let answer = self.ask_over(kept).await;
+            let is_stale = matches!(answer, Err(Some(Failure::Sent(SendError::Closed { was_used: true }))));
             let replay = self.group.group.replay;
-            if !is_stale || !body.is_kept() || !is_repeatable(replay, &self.request.method) {
-                return Some(answer);
+            if !is_stale || !self.body.is_kept() || !is_repeatable(replay, &self.request.method) {
+                return answer;
             }
             self.group.group.metrics.retries.inc();
         }
-        Some(match Box::pin(self.target.open(CONNECT_TIMEOUT)).await {
-            Ok(connection) => self.ask_over(connection, body.next()?, timeout).await,
-            Err(error) => {
-                self.group.group.metrics.count_unopened(&error);
-                Err(Failure::NotSent(error))
-            }
-        })
+        let opened = Box::pin(self.target.open(CONNECT_TIMEOUT)).await;
+        let connection = opened.map_err(|error| {
+            self.group.group.metrics.count_unopened(&error);
+            Failure::NotSent(error)
+        })?;
+        self.ask_over(connection).await
     }
 
-    async fn ask_over(
-        &mut self,
-        connection: Link,
-        body: Body,
-        timeout: Duration,
-    ) -> Result<Response, Failure> {
+    /// Asks over a connection. One for a single request at a time goes back to the target when it can carry the next.
+    ///
+    /// What is rare here has a future of its own, for that of every request has room for all that it may come to.
+    async fn ask_over(&mut self, connection: Link) -> Result<Response, Option<Failure>> {
         let Request { method, target, fields, .. } = self.request;
+        let (body, timeout) = (self.body.next().ok_or(None)?, self.timeout());
         let outgoing = Outgoing { method, target: target.as_str(), fields, body, timeout };
         let pool = Rc::clone(self.target);
-        let sent = net::recently();
         let keep = move |connection| pool.keep(connection);
-        let answer = match fields.contains("upgrade") {
-            false => connection.send(outgoing, keep).await,
-            true => match Box::pin(connection.ask_to_switch(outgoing, keep)).await {
-                Ok(Switch::Switched { fields, connection }) => {
-                    let (took, metrics) = (net::recently() - sent, self.group.group.metrics.clone());
-                    self.exchange.target_took = Some(took);
-                    let switched = Switched { target: connection, idle_timeout: timeout, took, metrics };
-                    self.exchange.switched = Some(switched);
-                    return Ok(websocket::answer(fields));
+        let sent = net::recently();
+        let answer = match connection {
+            Link::Http1(connection) if fields.contains("upgrade") => {
+                match Box::pin(connection.ask_to_switch(outgoing, keep)).await {
+                    Ok(Switch::Switched { fields, connection }) => {
+                        return Ok(self.go_over(fields, connection, net::recently() - sent));
+                    }
+                    Ok(Switch::Refused(response)) => Ok(response),
+                    Err(error) => Err(error),
                 }
-                Ok(Switch::Refused(response)) => Ok(response),
-                Err(error) => Err(error),
-            },
+            }
+            Link::Http1(connection) => connection.send(outgoing, keep).await,
+            Link::Http2(connection) => Box::pin(connection.send(outgoing)).await,
         };
         let mut response = answer.map_err(Failure::Sent)?;
         let is_ours = self.group.group.replay == Replay::Everything;
         if is_ours && is_loading(&response) {
-            return Err(Failure::NotReady(response));
+            return Err(Some(Failure::NotReady(response)));
         }
         // The answer to HEAD has a length, and no body to look at.
         if *method != Method::HEAD {
-            begin_answer(&mut response, is_ours).await?;
+            begin_answer(&mut response.body, is_ours).await?;
         }
         let took = net::recently() - sent;
-        self.exchange.target_took = Some(took);
+        self.exchange.answered_after(took);
         self.group.group.metrics.count_answer(response.status, took);
         headers::rewrite_response(&mut response.fields);
         Ok(response)
     }
+
+    /// The answer to a client whose target has gone over to another protocol.
+    fn go_over(&mut self, fields: Fields, target: Upgraded, took: Duration) -> Response {
+        let (idle_timeout, metrics) = (self.timeout(), self.group.group.metrics.clone());
+        self.exchange.answered_after(took);
+        self.exchange.went_over(Switched { target, idle_timeout, took, metrics });
+        websocket::answer(fields)
+    }
+
+    fn timeout(&self) -> Duration {
+        self.exchange.listener.snapshot.settings.idle_timeout
+    }
 }
 
 /// Takes in as much of an answer as may still be replaced by another: of our own replicas all of a small one.
-async fn begin_answer(response: &mut Response, is_ours: bool) -> Result<(), Failure> {
-    if is_ours && response.body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
-        let held = response.body.gather(usize::MAX).await;
+async fn begin_answer(body: &mut Body, is_ours: bool) -> Result<(), Failure> {
+    if is_ours && body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
+        let held = body.gather(usize::MAX).await;
         return held.map_err(|_| Failure::Sent(SendError::Truncated));
     }
-    response.body.begin().await.map_err(|error| Failure::of_answer(&error))
+    body.begin().await.map_err(|error| Failure::of_answer(&error))
 }
 
 /// Whether the answer says that nothing was done with the request yet.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::ops::Range;
 
 use net::{Body, Connection, Fields, Method, Request, Version};
 use plan::header_modification::CLIENT_FIELD_FAMILIES;
@@ -39,15 +39,21 @@ pub(crate) fn ensure_host(fields: &mut Fields, connection: &Connection, listener
 ///
 /// Servers that pass fields on as variables (CGI, WSGI) do not tell `X_Forwarded_For` from `X-Forwarded-For`, so what is
 /// replaced or taken away is so in both spellings. `Host` goes whatever `Connection` says of it.
+///
+/// New values that depend on what came are put together in `scratch`, which is there for every request of a core.
 pub(crate) fn rewrite_request(
     fields: &mut Fields,
     connection: &Connection,
     settings: &ListenerSettings,
     random: &Random,
+    scratch: &mut Vec<u8>,
 ) {
-    let host = if settings.preserves_host { None } else { rewritten_host(fields, &settings.port) };
-    let forwarded_for = forwarded_for(fields, connection, settings.forwarded_for);
-    let trace_id = trace_id(fields, random);
+    scratch.clear();
+    let host = part(scratch, |out| !settings.preserves_host && write_host(out, fields, &settings.port));
+    let forwarded_for =
+        part(scratch, |out| write_forwarded_for(out, fields, connection, settings.forwarded_for));
+    let trace_start = scratch.len();
+    write_trace_id(scratch, fields, random);
     let named = named_by_connection(fields);
     // Then the target is told so (RFC 9110 §10.1.4).
     let takes_trailers = fields.lists("te", "trailers");
@@ -66,14 +72,14 @@ pub(crate) fn rewrite_request(
         !is_replaced && !is_invalid && !is_hop_by_hop(name, &named)
     });
     if let Some(host) = host {
-        fields.push("host", host);
+        fields.push("host", &scratch[host]);
     }
     if let Some(forwarded_for) = forwarded_for {
-        fields.push("x-forwarded-for", forwarded_for);
+        fields.push("x-forwarded-for", &scratch[forwarded_for]);
     }
     fields.push("x-forwarded-proto", if connection.is_tls() { "https" } else { "http" });
     fields.push("x-forwarded-port", &settings.port);
-    fields.push("x-amzn-trace-id", trace_id);
+    fields.push("x-amzn-trace-id", &scratch[trace_start..]);
     if takes_trailers {
         fields.push("te", "trailers");
     }
@@ -162,55 +168,82 @@ fn has_default_port(listener_port: &str) -> bool {
     matches!(listener_port, "80" | "443")
 }
 
-/// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there. `None` when it is so already.
-fn rewritten_host(fields: &Fields, listener_port: &str) -> Option<String> {
-    let host = fields.text("host")?;
+/// What `write` appends, if it says that it did.
+fn part(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Range<usize>> {
+    let start = out.len();
+    write(out).then(|| start..out.len())
+}
+
+/// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there. Nothing when it is so already.
+fn write_host(out: &mut Vec<u8>, fields: &Fields, listener_port: &str) -> bool {
+    let Some(host) = fields.text("host") else { return false };
     let end_of_literal = host.rfind(']').map_or(0, |at| at + 1);
     let colon = host[end_of_literal..].find(':').map(|at| end_of_literal + at);
     match (colon, has_default_port(listener_port)) {
-        (Some(colon), true) => Some(host[..colon].to_owned()),
-        (None, false) if !host.is_empty() => Some(format!("{host}:{listener_port}")),
-        _ => None,
+        (Some(colon), true) => out.extend_from_slice(&host.as_bytes()[..colon]),
+        (None, false) if !host.is_empty() => {
+            out.extend_from_slice(host.as_bytes());
+            out.push(b':');
+            out.extend_from_slice(listener_port.as_bytes());
+        }
+        _ => return false,
     }
+    true
 }
 
 /// The new value of `X-Forwarded-For`, if there is to be one.
-fn forwarded_for(fields: &Fields, connection: &Connection, mode: ForwardedFor) -> Option<Vec<u8>> {
-    let ForwardedFor::Append { with_port } = mode else { return None };
-    let mut value = Vec::with_capacity(64);
+fn write_forwarded_for(
+    out: &mut Vec<u8>,
+    fields: &Fields,
+    connection: &Connection,
+    mode: ForwardedFor,
+) -> bool {
+    let ForwardedFor::Append { with_port } = mode else { return false };
     for earlier in fields.all("x-forwarded-for") {
-        value.extend_from_slice(earlier);
-        value.extend_from_slice(b", ");
+        out.extend_from_slice(earlier);
+        out.extend_from_slice(b", ");
     }
-    let written = if with_port {
-        write!(value, "{}", connection.peer)
-    } else {
-        write!(value, "{}", connection.peer.ip())
-    };
-    written.ok().map(|()| value)
+    let peer = connection.peer;
+    let written = if with_port { write!(out, "{peer}") } else { write_address(out, peer.ip()) };
+    written.is_ok()
+}
+
+/// Writes an address as its `Display` does. That takes longer than all else that is done to a field.
+fn write_address(out: &mut Vec<u8>, address: IpAddr) -> std::io::Result<()> {
+    let IpAddr::V4(address) = address else { return write!(out, "{address}") };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        if octet >= 100 {
+            out.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            out.push(b'0' + octet / 10 % 10);
+        }
+        out.push(b'0' + octet % 10);
+    }
+    Ok(())
 }
 
 /// A trace id longer than this is replaced.
 const TRACE_LIMIT: usize = 4096;
 
 /// `X-Amzn-Trace-Id`: a new root, or this hop's own id before the root that came ("Request tracing", ALB user guide).
-fn trace_id(fields: &Fields, random: &Random) -> Vec<u8> {
+fn write_trace_id(out: &mut Vec<u8>, fields: &Fields, random: &Random) {
     let earlier = fields.text("x-amzn-trace-id");
     let earlier = earlier.filter(|earlier| earlier.contains("Root=") && earlier.len() < TRACE_LIMIT);
-    let mut value = Vec::with_capacity(64 + earlier.map_or(0, str::len));
-    value.extend_from_slice(if earlier.is_some() { b"Self=1-" } else { b"Root=1-" });
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    push_hex(&mut value, seconds, 8);
-    value.push(b'-');
-    push_hex(&mut value, random.next(), 16);
-    push_hex(&mut value, random.next(), 8);
+    out.extend_from_slice(if earlier.is_some() { b"Self=1-" } else { b"Root=1-" });
+    push_hex(out, net::since_epoch().as_secs(), 8);
+    out.push(b'-');
+    push_hex(out, random.next(), 16);
+    push_hex(out, random.next(), 8);
     for part in earlier.into_iter().flat_map(|earlier| earlier.split(';')).map(str::trim) {
         if !part.starts_with("Self=") {
-            value.push(b';');
-            value.extend_from_slice(part.as_bytes());
+            out.push(b';');
+            out.extend_from_slice(part.as_bytes());
         }
     }
-    value
 }
 
 /// Appends the last `n_digits` hexadecimal digits of a number.
@@ -250,7 +283,7 @@ mod tests {
         let peer = "203.0.113.7:50000".parse().unwrap();
         let connection = Connection { peer, local: "127.0.0.1:80".parse().unwrap(), tls: None };
         let settings = ListenerSettings { port: port.to_string(), ..settings.clone() };
-        rewrite_request(&mut all, &connection, &settings, &Random::default());
+        rewrite_request(&mut all, &connection, &settings, &Random::default(), &mut Vec::new());
         let mut text = String::new();
         for (name, value) in all.iter() {
             let value = String::from_utf8_lossy(value);
@@ -270,6 +303,17 @@ mod tests {
             _ => part.to_owned(),
         });
         parts.collect::<Vec<_>>().join(";")
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_are_displayed() {
+        for address in
+            ["0.0.0.0", "9.10.99.100", "203.0.113.7", "255.255.255.255", "2001:db8::7", "::ffff:10.0.0.1"]
+        {
+            let mut out = Vec::new();
+            write_address(&mut out, address.parse().unwrap()).unwrap();
+            assert_eq!(out, address.as_bytes());
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@
 
 mod access_log;
 mod check;
+#[cfg(test)]
+mod cost;
 mod director;
 mod door;
 mod exchange;

@@ -51,19 +51,20 @@ pub(crate) enum Pace {
 // === impl Replayable ===
 
 impl Replayable {
-    /// Keeps a body that is short, while there is memory for it.
+    /// Takes a body, and keeps it if it is short, while there is memory for it.
     pub(crate) async fn prepare(
-        mut body: Body,
+        body: &mut Body,
         pace: Pace,
         keeping: &Keeping,
-        told: Option<Arc<ClientFields>>,
+        told: Option<&Arc<ClientFields>>,
     ) -> Result<Self, BodyError> {
         if let Body::Empty | Body::Full(_) = body {
-            return Ok(Self::of(body, None));
+            return Ok(Self::of(std::mem::take(body), None));
         }
         let wanted = match (pace, body.remaining()) {
             (Pace::AsItComes, _) => {
-                return Ok(Self::Recorded(Rc::new(RefCell::new(Recording::new(body, keeping, told)))));
+                let recording = Recording::new(std::mem::take(body), keeping, told.cloned());
+                return Ok(Self::Recorded(Rc::new(RefCell::new(recording))));
             }
             (Pace::Whole { .. }, Some(length)) => usize::try_from(length).ok(),
             (Pace::Whole { may_be_sent_again }, None) => may_be_sent_again.then_some(keeping.most),
@@ -74,17 +75,17 @@ impl Replayable {
         let is_enough = if grant.is_some() { keeping.most + 1 } else { 1 };
         body.gather(is_enough).await?;
         // The length of a body can be told, or what stands behind it.
-        if let Body::Stream(stream) = &mut body
+        if let Body::Stream(stream) = body
             && let Some(bytes) = stream.take_whole()
         {
-            body = bytes.into();
+            *body = bytes.into();
         }
-        if let (Some(grant), Body::Empty | Body::Full(_)) = (&mut grant, &body) {
+        if let (Some(grant), Body::Empty | Body::Full(_)) = (&mut grant, &*body) {
             grant.shrink_to(
                 body.remaining().and_then(|length| usize::try_from(length).ok()).unwrap_or_default(),
             );
         }
-        Ok(Self::of(body, grant))
+        Ok(Self::of(std::mem::take(body), grant))
     }
 
     fn of(body: Body, grant: Option<Grant>) -> Self {
@@ -284,9 +285,9 @@ mod tests {
     }
 
     fn recorded_in(budget: &Budget, pieces: &[&'static [u8]]) -> Replayable {
-        let body = Body::Stream(Box::new(Pieces(pieces.iter().copied().collect())));
+        let mut body = Body::Stream(Box::new(Pieces(pieces.iter().copied().collect())));
         let keeping = Keeping { most: 1 << 20, budget: budget.clone(), unkept: Counter::default() };
-        now(Replayable::prepare(body, Pace::AsItComes, &keeping, None)).unwrap()
+        now(Replayable::prepare(&mut body, Pace::AsItComes, &keeping, None)).unwrap()
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use net::{
-    Authorities, ClientConnection, ClientTls, ConnectError, Connection, Http2Connection, Outgoing, Response,
-    SendError, Stream, Switch, proxy_protocol,
+    Authorities, ClientConnection, ClientTls, ConnectError, Connection, Http2Connection, Stream,
+    proxy_protocol,
 };
 use plan::{ProtocolVersion, Spoken, TargetTls, TargetTrust};
 use tracing::warn;
@@ -29,9 +29,9 @@ enum Secured {
 
 /// A connection that a request can be sent over.
 pub(crate) enum Link {
-    /// One that carries one request at a time.
+    /// One that carries one request at a time, and is given back when it can carry the next.
     Http1(ClientConnection),
-    /// One that carries many.
+    /// One that carries many, and stays what it is: no request can make it go over to another protocol.
     Http2(Http2Connection),
 }
 
@@ -127,35 +127,6 @@ impl Secured {
                 warn!(name = trust.name, %error, "targets cannot prove who they are");
                 Self::Impossible(error.to_string())
             }
-        }
-    }
-}
-
-// === impl Link ===
-
-impl Link {
-    /// Sends a request and waits for the head of its response. A connection for one request at a time is given back when it
-    /// can carry the next one; one for many was never taken.
-    pub(crate) async fn send(
-        self,
-        request: Outgoing<'_>,
-        give_back: impl FnOnce(ClientConnection) + 'static,
-    ) -> Result<Response, SendError> {
-        match self {
-            Self::Http1(connection) => connection.send(request, give_back).await,
-            Self::Http2(connection) => Box::pin(connection.send(request)).await,
-        }
-    }
-
-    /// Sends a request that asks for another protocol on its connection. One for many requests stays what it is.
-    pub(crate) async fn ask_to_switch(
-        self,
-        request: Outgoing<'_>,
-        give_back: impl FnOnce(ClientConnection) + 'static,
-    ) -> Result<Switch, SendError> {
-        match self {
-            Self::Http1(connection) => connection.ask_to_switch(request, give_back).await,
-            Self::Http2(connection) => Box::pin(connection.send(request)).await.map(Switch::Refused),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One worker, on a core of its own: what it does on command, and what all of its listeners share.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
     let worker = Rc::new(Worker {
         index,
         random: Random::default(),
+        scratch: RefCell::default(),
         lines: lines.clone(),
         limits,
         gate,
@@ -76,6 +78,8 @@ const POOL_SWEEP: Duration = Duration::from_secs(5);
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) random: Random,
+    /// Where a request's new fields are put together, no longer than a head may be.
+    pub(crate) scratch: RefCell<Vec<u8>>,
     /// Lines of the access log, if there is one.
     pub(crate) lines: Option<Rc<Lines>>,
     /// What clients may ask, unless a load balancer says otherwise.

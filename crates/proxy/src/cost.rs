@@ -1,0 +1,218 @@
+//! What one request that is passed on may cost. Nobody notices a little more, and no test of what is answered does.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use net::{Drain, Gate, Handler, Limits, Request};
+use plan::attributes::{Attributes, Scope};
+use plan::health::TargetState;
+use plan::{
+    Action, CodeSet, HealthCheck, HealthCheckPort, Listener, Matcher, Plan, Protocol, ProtocolVersion,
+    Replay, ServicePort, ServicePortName, Tags, Target, TargetAddressType, TargetGroup, TargetType,
+};
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+
+use crate::door::Door;
+use crate::exchange::Exchanges;
+use crate::header_modification::tests::load_balancer;
+use crate::listener::{ListenerSlot, WorkerListener};
+use crate::metrics::Metrics;
+use crate::pool::WorkerTarget;
+use crate::random::Random;
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+
+/// Bytes of a future that an allocator has at hand: what is longer than 1032 bytes is looked for among all that is free by
+/// the one of glibc.
+const FUTURE_BYTES: usize = 1032;
+
+/// Allocations that a small request over kept connections of HTTP/1.1 takes.
+const ALLOCATIONS: u64 = 12;
+
+#[test]
+fn the_future_of_a_request_is_small() {
+    let n_bytes = size_of_answer(<Exchanges as Handler>::handle);
+    assert!(n_bytes <= FUTURE_BYTES, "{n_bytes} bytes");
+}
+
+fn size_of_answer<'a, F>(_: impl Fn(&'a Exchanges, Request) -> F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn a_small_request_takes_few_allocations() {
+    const N_BEFORE: usize = 50;
+    const N_COUNTED: usize = 500;
+    let target = listen();
+    let target_address = target.local_addr().unwrap();
+    std::thread::spawn(move || answer_all(&target));
+    let runtime = net::runtime().unwrap();
+    let n_allocations = LocalSet::new().block_on(&runtime, async {
+        let (exchanges, (_drain, watch)) = (exchanges(target_address), Drain::new());
+        let listener = listen();
+        let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        tokio::task::spawn_local(net::serve(listener, exchanges, Limits::default(), watch));
+        let (told, counted) = oneshot::channel();
+        IS_COUNTED.set(true);
+        std::thread::spawn(move || {
+            let mut client = TcpStream::connect(address).unwrap();
+            let mut ask = |n_times| (0..n_times).for_each(|_| exchange(&mut client));
+            ask(N_BEFORE);
+            let before = N_ALLOCATIONS.load(Ordering::Relaxed);
+            ask(N_COUNTED);
+            told.send(N_ALLOCATIONS.load(Ordering::Relaxed) - before).unwrap();
+        });
+        counted.await.unwrap()
+    });
+    let each = n_allocations / N_COUNTED as u64;
+    assert!(each <= ALLOCATIONS, "{each} allocations");
+}
+
+fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+const REQUEST: &[u8] = b"POST /invocations HTTP/1.1\r\nhost: a.example.com\r\ncontent-type: application/json\r\nuser-agent: a\r\n\
+    accept: */*\r\ncontent-length: 17\r\n\r\n{\"inputs\": [[1]]}";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Mon, 30 Nov 2026 21:00:00 GMT\r\ncontent-length: 18\r\n\r\n\
+    {\"predictions\": 1}";
+const END_OF_REQUEST: &[u8] = b"[[1]]}";
+const END_OF_ANSWER: &[u8] = b": 1}";
+
+fn exchange(stream: &mut TcpStream) {
+    stream.write_all(REQUEST).unwrap();
+    assert!(read_up_to(stream, END_OF_ANSWER));
+}
+
+/// Answers all requests of one connection after the other.
+fn answer_all(target: &TcpListener) {
+    while let Ok((mut stream, _)) = target.accept() {
+        while read_up_to(&mut stream, END_OF_REQUEST) {
+            stream.write_all(ANSWER).unwrap();
+        }
+    }
+}
+
+/// Whether a message that ends so has come.
+fn read_up_to(stream: &mut TcpStream, end: &[u8]) -> bool {
+    let (mut bytes, mut n_bytes) = ([0; 2048], 0);
+    while !bytes[..n_bytes].ends_with(end) {
+        match stream.read(&mut bytes[n_bytes..]) {
+            Ok(0) | Err(_) => return false,
+            Ok(n_more) => n_bytes += n_more,
+        }
+    }
+    true
+}
+
+/// What stands behind a listener that leads to one target.
+fn exchanges(target: SocketAddr) -> Exchanges {
+    let mut balancer = load_balancer();
+    let mut listener = Listener::new(80, Protocol::Http);
+    listener.default_action = Some(Action::forward_to("group"));
+    (balancer.listeners, balancer.target_groups) = (vec![listener], vec![group(target)]);
+    let (metrics, limits) = (Metrics::default(), Limits::default());
+    let plan = Plan { load_balancers: vec![balancer] };
+    let snapshot = Snapshot::new(&plan, &Snapshot::default(), 1, &metrics, &std::sync::Arc::default());
+    let group = &snapshot.groups[0];
+    let target = &group.targets[0];
+    target.set_state(TargetState::Healthy);
+    let targets = HashMap::from([(target.key.clone(), Rc::new(WorkerTarget::new(target, &group.speech)))]);
+    let worker = Rc::new(Worker {
+        index: 0,
+        random: Random::default(),
+        scratch: Default::default(),
+        lines: None,
+        limits,
+        gate: Gate::default(),
+        keeping: metrics.keeping(&limits),
+    });
+    let listener = WorkerListener::new(&snapshot.listeners[0], &targets, &metrics, &worker);
+    let slots = Rc::from([Rc::new(ListenerSlot::new(listener))]);
+    Exchanges::new(Rc::new(Door::new(slots, Gate::default())))
+}
+
+fn group(target: SocketAddr) -> TargetGroup {
+    let seconds = Duration::from_secs;
+    let health_check = HealthCheck {
+        protocol: Protocol::Http,
+        port: HealthCheckPort::TrafficPort,
+        path: None,
+        interval: seconds(30),
+        timeout: seconds(5),
+        healthy_threshold: 2,
+        unhealthy_threshold: 2,
+        matcher: Matcher::Http(CodeSet::parse("200", 200..=499).unwrap()),
+    };
+    TargetGroup {
+        key: "group".into(),
+        name: "group".into(),
+        name_generated: true,
+        service: ServicePort {
+            namespace: "test".into(),
+            name: "group".into(),
+            port: ServicePortName::Number(80),
+        },
+        target_type: TargetType::Ip,
+        protocol: Protocol::Http,
+        protocol_version: Some(ProtocolVersion::Http1),
+        trust: None,
+        port: 80,
+        ip_address_type: TargetAddressType::Ipv4,
+        target_control_port: None,
+        health_check,
+        attributes: Attributes::new(Scope::ApplicationTargetGroup),
+        targets: vec![Target { address: target.ip(), port: target.port(), availability_zone: None }],
+        replay: Replay::Idempotent,
+        tags: Tags::new(),
+    }
+}
+
+thread_local! {
+    /// Whether what this thread allocates is counted.
+    static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+static N_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, which counts what one thread asks of it.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    if IS_COUNTED.try_with(Cell::get).unwrap_or(false) {
+        N_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: everything is handed on to the system's allocator as it came, and counting allocates nothing.
+#[expect(unsafe_code, reason = "there is no other way to see what is allocated")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller promises what the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, n_bytes: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above; the block is one of the system's, as all are.
+        unsafe { System.realloc(block, layout, n_bytes) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
