@@ -15,12 +15,22 @@ use crate::target::SharedTarget;
 pub(crate) struct WorkerTarget {
     pub(crate) shared: Arc<SharedTarget>,
     pub(crate) speech: Speech,
-    idle: RefCell<Vec<(ClientConnection, Instant)>>,
+    idle: RefCell<Idle<ClientConnection>>,
     multiplexed: Multiplexed,
 }
 
-/// Idle connections kept per target and worker.
+/// Connections that wait for a request, since when each. The last one waits for the shortest time, and is taken first.
+struct Idle<C>(Vec<(C, Instant)>);
+
+/// Idle connections kept per target and worker for as long as they last.
 const POOL_SIZE: usize = 256;
+
+/// Idle connections kept per target and worker for a moment. What is on its way at once, say over connections of HTTP/2, ends
+/// at once, and is soon followed by as much: whoever closed what is too much then would open it anew a millisecond later.
+const PEAK_SIZE: usize = 4096;
+
+/// An idle connection beyond the size of the pool that is older than this is closed.
+const PEAK_AGE: Duration = Duration::from_secs(5);
 
 /// An idle connection older than this is closed: most servers keep theirs a little longer.
 const POOL_AGE: Duration = Duration::from_secs(50);
@@ -42,13 +52,8 @@ impl WorkerTarget {
         if self.speech.is_http2() {
             return self.multiplexed.find().map(Link::Http2);
         }
-        let mut idle = self.idle.borrow_mut();
-        while let Some((connection, since)) = idle.pop() {
-            if net::recently() < since + POOL_AGE && connection.is_open() {
-                return Some(Link::Http1(connection));
-            }
-        }
-        None
+        let taken = self.idle.borrow_mut().take(net::recently(), ClientConnection::is_open);
+        taken.map(Link::Http1)
     }
 
     /// A connection where none is kept.
@@ -62,16 +67,83 @@ impl WorkerTarget {
 
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, connection: ClientConnection) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < POOL_SIZE {
-            idle.push((connection, net::recently()));
-        }
+        self.idle.borrow_mut().keep(connection, net::recently());
     }
 
     /// Closes connections that have been idle for too long, or that the target has closed.
     pub(crate) fn sweep(&self) {
-        let mut idle = self.idle.borrow_mut();
-        idle.retain(|(connection, since)| since.elapsed() < POOL_AGE && connection.is_open());
+        self.idle.borrow_mut().sweep(Instant::now(), ClientConnection::is_open);
         self.multiplexed.sweep(POOL_AGE);
+    }
+}
+
+// === impl Idle ===
+
+impl<C> Default for Idle<C> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<C> Idle<C> {
+    fn keep(&mut self, connection: C, now: Instant) {
+        if self.0.len() < PEAK_SIZE {
+            self.0.push((connection, now));
+        }
+    }
+
+    fn take(&mut self, now: Instant, is_open: impl Fn(&C) -> bool) -> Option<C> {
+        while let Some((connection, since)) = self.0.pop() {
+            if now < since + POOL_AGE && is_open(&connection) {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn sweep(&mut self, now: Instant, is_open: impl Fn(&C) -> bool) {
+        let n_of_peak = self.0.len().saturating_sub(POOL_SIZE);
+        let mut index = 0;
+        self.0.retain(|(connection, since)| {
+            let age = if index < n_of_peak { PEAK_AGE } else { POOL_AGE };
+            index += 1;
+            now < *since + age && is_open(connection)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peak_needed_is_there_for_the_next_and_goes_when_none_comes() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut idle = Idle::default();
+        (0..2 * PEAK_SIZE).for_each(|number| idle.keep(number, start));
+        assert_eq!(idle.0.len(), PEAK_SIZE);
+        let taken: Vec<_> = (0..PEAK_SIZE).filter_map(|_| idle.take(start + second, |_| true)).collect();
+        assert_eq!((taken.len(), taken[0]), (PEAK_SIZE, PEAK_SIZE - 1));
+        taken.into_iter().take(1000).for_each(|number| idle.keep(number, start + second));
+        idle.sweep(start + 2 * second, |_| true);
+        assert_eq!(idle.0.len(), 1000);
+        let last = idle.take(start + 3 * second, |_| true).unwrap();
+        idle.keep(last, start + 3 * second);
+        idle.sweep(start + 6 * second, |_| true);
+        assert_eq!(idle.0.len(), POOL_SIZE);
+        idle.sweep(start + second + POOL_AGE, |_| true);
+        assert_eq!(idle.0, [(last, start + 3 * second)]);
+    }
+
+    #[test]
+    fn what_has_waited_for_too_long_or_is_closed_is_not_taken() {
+        let start = Instant::now();
+        let mut idle = Idle::default();
+        for number in 0..3 {
+            idle.keep(number, start);
+        }
+        assert_eq!(idle.take(start, |number| *number != 2), Some(1));
+        assert_eq!(idle.take(start + POOL_AGE, |_| true), None);
+        assert!(idle.0.is_empty());
     }
 }
