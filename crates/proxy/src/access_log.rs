@@ -18,6 +18,8 @@ use net::Request;
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
+use crate::text;
+
 /// Where lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
@@ -251,35 +253,38 @@ pub(crate) struct Line<'a> {
 
 impl Line<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        // Writing to a vector does not fail.
-        let _ = write!(out, "time={:.6} ", self.time);
-        push_word(out, "load_balancer", self.load_balancer.as_bytes());
-        let _ = write!(out, "port={} client={} ", self.port, self.client);
-        if self.asked.is_empty() {
-            out.extend_from_slice(b"method=- host=\"\" path=\"\" ");
-        } else {
-            out.extend_from_slice(self.asked);
+        text::push_moment(label(out, "time="), self.time);
+        push_word(label(out, " "), "load_balancer", self.load_balancer.as_bytes());
+        text::push_number(label(out, "port="), u64::from(self.port));
+        text::push_socket(label(out, " client="), self.client);
+        match self.asked {
+            [] => _ = label(out, " method=- host=\"\" path=\"\" "),
+            asked => label(out, " ").extend_from_slice(asked),
         }
-        let _ = write!(out, "status={} reason={} target=", self.status, self.reason.unwrap_or("-"));
-        let _ = match self.target {
-            Some(target) => write!(out, "{target}"),
-            None => write!(out, "-"),
-        };
-        let _ = write!(
-            out,
-            " received={} sent={} seconds={:.6} target_seconds=",
-            self.received,
-            self.sent,
-            self.took.as_secs_f64()
-        );
-        let _ = match self.target_took {
-            Some(took) => write!(out, "{:.6}", took.as_secs_f64()),
-            None => write!(out, "-"),
-        };
-        out.extend_from_slice(b" trace=\"");
-        push_escaped(out, self.trace_id.unwrap_or_default().as_bytes());
-        out.extend_from_slice(b"\"\n");
+        text::push_number(label(out, "status="), u64::from(self.status));
+        label(label(out, " reason="), self.reason.unwrap_or("-"));
+        match self.target {
+            Some(target) => text::push_socket(label(out, " target="), target),
+            None => _ = label(out, " target=-"),
+        }
+        text::push_number(label(out, " received="), self.received);
+        text::push_number(label(out, " sent="), self.sent);
+        text::push_seconds(label(out, " seconds="), self.took);
+        match self.target_took {
+            Some(took) => text::push_seconds(label(out, " target_seconds="), took),
+            None => _ = label(out, " target_seconds=-"),
+        }
+        push_text(label(out, " "), "trace", self.trace_id.unwrap_or_default().as_bytes());
+        // In the place of the space behind the last value.
+        out.pop();
+        out.push(b'\n');
     }
+}
+
+/// Appends what stands before a value, which is to follow there.
+fn label<'a>(out: &'a mut Vec<u8>, label: &str) -> &'a mut Vec<u8> {
+    out.extend_from_slice(label.as_bytes());
+    out
 }
 
 /// A value that has no spaces.
@@ -299,15 +304,14 @@ fn push_text(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// Bytes that could end a value, or a line, or move a terminal's cursor are written as `\x0a`.
-fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
-    for byte in value {
-        match byte {
-            b'"' | b'\\' | 0..=0x1f | 0x7f.. => {
-                let _ = write!(out, "\\x{byte:02x}");
-            }
-            byte => out.push(*byte),
-        }
+fn push_escaped(out: &mut Vec<u8>, mut value: &[u8]) {
+    while let Some(at) = value.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f..)) {
+        out.extend_from_slice(&value[..at]);
+        // Writing to a vector does not fail.
+        let _ = write!(out, "\\x{:02x}", value[at]);
+        value = &value[at + 1..];
     }
+    out.extend_from_slice(value);
 }
 
 #[cfg(test)]

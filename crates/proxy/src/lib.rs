@@ -30,6 +30,7 @@ mod snapshot;
 mod speech;
 mod target;
 mod tcp;
+mod text;
 mod tls;
 mod udp;
 mod websocket;
