@@ -21,6 +21,7 @@ mod rules;
 mod secret_certificates;
 pub(crate) mod serving_options;
 mod target_group;
+mod tls_policies;
 mod trust;
 mod trust_stores;
 mod uncovered;

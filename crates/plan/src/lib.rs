@@ -52,7 +52,7 @@ pub use target_group::{
     CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, ProtocolVersion, Replay, ServicePort,
     ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
 };
-pub use tls_policy::{LeftOut, TlsPolicy};
+pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};
 
 /// Everything the data plane is to do, for all load balancers. Immutable; replaced whole.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,41 +11,95 @@ pub struct TlsPolicy {
     pub tls13: bool,
     /// A key exchange that a quantum computer does not break, X25519MLKEM768, for those who offer it.
     pub post_quantum: bool,
-    /// ChaCha20-Poly1305 in TLS 1.3; policies of FIPS leave it out.
-    pub chacha20: bool,
+    /// Which of the algorithms that are safe.
+    pub algorithms: Algorithms,
     /// What the policy has and nobody gets here.
     pub left_out: LeftOut,
 }
 
-/// What a policy allows that is not spoken here.
+/// A choice among algorithms that are safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeftOut {
-    /// TLS 1.0 or 1.1.
-    pub old_versions: bool,
-    /// Cipher suites of TLS 1.2 with CBC, or without forward secrecy.
-    pub old_ciphers: bool,
+pub enum Algorithms {
+    /// All of them.
+    All,
+    /// What FIPS approves: neither ChaCha20-Poly1305 nor X25519 alone.
+    Fips,
+    /// What RFC 9151 leaves of them: AES with 256 bits, and P-384.
+    Rfc9151,
 }
 
-/// Policies of before TLS 1.3, with what they leave to older clients.
-const EARLIER: &[(&str, LeftOut)] = &[
-    ("2016-08", LeftOut { old_versions: true, old_ciphers: true }),
-    ("2015-05", LeftOut { old_versions: true, old_ciphers: true }),
-    ("2015-03", LeftOut { old_versions: true, old_ciphers: true }),
-    ("2015-02", LeftOut { old_versions: true, old_ciphers: true }),
-    ("TLS-1-0-2015-04", LeftOut { old_versions: true, old_ciphers: true }),
-    ("TLS-1-1-2017-01", LeftOut { old_versions: true, old_ciphers: true }),
-    ("TLS-1-2-2017-01", LeftOut { old_versions: false, old_ciphers: true }),
-    ("TLS-1-2-Ext-2018-06", LeftOut { old_versions: false, old_ciphers: true }),
-    ("FS-2018-06", LeftOut { old_versions: true, old_ciphers: true }),
-    ("FS-1-1-2019-08", LeftOut { old_versions: true, old_ciphers: true }),
-    ("FS-1-2-2019-08", LeftOut { old_versions: false, old_ciphers: true }),
-    ("FS-1-2-Res-2019-08", LeftOut { old_versions: false, old_ciphers: true }),
-    ("FS-1-2-Res-2020-10", LeftOut { old_versions: false, old_ciphers: false }),
+/// What a policy has that is not spoken here, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Versions before TLS 1.2.
+    pub versions: Option<&'static str>,
+    /// Cipher suites of TLS 1.2.
+    pub ciphers: Option<&'static str>,
+    /// Groups of the key exchange, as far as the pages name them.
+    pub groups: Option<&'static str>,
+}
+
+/// Cipher suites of TLS 1.2 that policies have and nobody gets here.
+const CBC: Option<&str> = Some("ciphers with CBC");
+const STATIC: Option<&str> = Some("ciphers without forward secrecy");
+const BOTH: Option<&str> = Some("ciphers with CBC or without forward secrecy");
+
+/// A policy without what all names begin with, its oldest and newest version of TLS 1, and its ciphers that nobody gets.
+type Row = (&'static str, u8, u8, Option<&'static str>);
+
+/// Every policy of the two pages as they were in October 2026, and `TLS-1-0-2015-04`, which the API has and they have no
+/// longer. What marks in the names mean is not repeated: `PQ`, `FIPS`, `RFC9151`.
+const POLICIES: &[Row] = &[
+    ("2016-08", 0, 2, BOTH),
+    ("2015-05", 0, 2, BOTH),
+    ("TLS-1-0-2015-04", 0, 2, BOTH),
+    ("TLS-1-1-2017-01", 1, 2, BOTH),
+    ("TLS-1-2-2017-01", 2, 2, BOTH),
+    ("TLS-1-2-Ext-2018-06", 2, 2, BOTH),
+    ("FS-2018-06", 0, 2, CBC),
+    ("FS-1-1-2019-08", 1, 2, CBC),
+    ("FS-1-2-2019-08", 2, 2, CBC),
+    ("FS-1-2-Res-2019-08", 2, 2, CBC),
+    ("FS-1-2-Res-2020-10", 2, 2, None),
+    ("TLS13-1-0-2021-06", 0, 3, BOTH),
+    ("TLS13-1-0-PQ-2025-09", 0, 3, BOTH),
+    ("TLS13-1-0-FIPS-2023-04", 0, 3, BOTH),
+    ("TLS13-1-0-FIPS-PQ-2025-09", 0, 3, BOTH),
+    ("TLS13-1-1-2021-06", 1, 3, BOTH),
+    ("TLS13-1-1-FIPS-2023-04", 1, 3, BOTH),
+    ("TLS13-1-2-2021-06", 2, 3, CBC),
+    ("TLS13-1-2-PQ-2025-09", 2, 3, CBC),
+    ("TLS13-1-2-FIPS-2023-04", 2, 3, CBC),
+    ("TLS13-1-2-FIPS-PQ-2025-09", 2, 3, CBC),
+    ("TLS13-1-2-Res-2021-06", 2, 3, None),
+    ("TLS13-1-2-Res-PQ-2025-09", 2, 3, None),
+    ("TLS13-1-2-Res-FIPS-2023-04", 2, 3, None),
+    ("TLS13-1-2-Res-FIPS-PQ-2025-09", 2, 3, None),
+    ("TLS13-1-2-Ext0-FIPS-2023-04", 2, 3, CBC),
+    ("TLS13-1-2-Ext0-FIPS-PQ-2025-09", 2, 3, CBC),
+    ("TLS13-1-2-Ext1-2021-06", 2, 3, BOTH),
+    ("TLS13-1-2-Ext1-PQ-2025-09", 2, 3, BOTH),
+    ("TLS13-1-2-Ext1-FIPS-2023-04", 2, 3, BOTH),
+    ("TLS13-1-2-Ext1-FIPS-PQ-2025-09", 2, 3, BOTH),
+    ("TLS13-1-2-Ext2-2021-06", 2, 3, BOTH),
+    ("TLS13-1-2-Ext2-PQ-2025-09", 2, 3, BOTH),
+    ("TLS13-1-2-Ext2-FIPS-2023-04", 2, 3, BOTH),
+    ("TLS13-1-2-Ext2-FIPS-PQ-2025-09", 2, 3, BOTH),
+    ("TLS13-1-2-RFC9151-FIPS-2023-07", 2, 3, None),
+    ("TLS13-1-2-Ext0-RFC9151-FIPS-2023-07", 2, 3, STATIC),
+    ("TLS13-1-2-RFC9151-INTEROP1-FIPS-2023-07", 2, 3, None),
+    ("TLS13-1-2-RFC9151-INTEROP2-FIPS-2023-07", 2, 3, CBC),
+    ("TLS13-1-2-RFC9151-INTEROP3-FIPS-2023-07", 2, 3, CBC),
+    ("TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07", 2, 3, BOTH),
+    ("TLS13-1-3-2021-06", 3, 3, None),
+    ("TLS13-1-3-PQ-2025-09", 3, 3, None),
+    ("TLS13-1-3-FIPS-2023-04", 3, 3, None),
+    ("TLS13-1-3-FIPS-PQ-2025-09", 3, 3, None),
+    ("TLS13-1-3-RFC9151-FIPS-2023-07", 3, 3, None),
 ];
 
-/// What the names of policies with TLS 1.3 go on with: the oldest version, which ciphers, of FIPS or not, post-quantum or
-/// not, and when they came.
-const DATES: &[&str] = &["2021-06", "2023-04", "PQ-2025-09", "FIPS-2023-04", "FIPS-PQ-2025-09"];
+/// What all names begin with.
+const PREFIX: &str = "ELBSecurityPolicy-";
 
 // === impl TlsPolicy ===
 
@@ -54,39 +108,33 @@ impl TlsPolicy {
     /// have.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let name = name.strip_prefix("ELBSecurityPolicy-")?;
-        if let Some((_, left_out)) = EARLIER.iter().find(|(earlier, _)| *earlier == name) {
-            let (tls12, tls13) = (true, false);
-            return Some(Self { tls12, tls13, post_quantum: false, chacha20: false, left_out: *left_out });
-        }
-        let rest = name.strip_prefix("TLS13-1-")?;
-        let (oldest, rest) = rest.split_once('-')?;
-        let (ciphers, date) = match rest.split_once('-') {
-            Some((ciphers @ ("Res" | "Ext0" | "Ext1" | "Ext2"), date)) => (ciphers, date),
-            _ => ("", rest),
+        let name = name.strip_prefix(PREFIX)?;
+        POLICIES.iter().find(|(known, ..)| *known == name).map(Self::of)
+    }
+
+    fn of((name, oldest, newest, ciphers): &Row) -> Self {
+        let has = |mark: &str| name.split('-').any(|part| part == mark);
+        // Those for both sides take what FIPS approves.
+        let is_for_both_sides = name.contains("INTEROP");
+        let algorithms = match () {
+            () if has("RFC9151") && !is_for_both_sides => Algorithms::Rfc9151,
+            () if has("FIPS") => Algorithms::Fips,
+            () => Algorithms::All,
         };
-        let is_known = matches!(oldest, "0" | "1" | "2" | "3") && DATES.contains(&date);
-        let has_ciphers = oldest == "2" || ciphers.is_empty();
-        let restricted = oldest == "3" || ciphers == "Res";
-        (is_known && has_ciphers).then(|| Self {
-            tls12: oldest != "3",
-            tls13: true,
-            post_quantum: date.contains("PQ"),
-            chacha20: !date.contains("FIPS"),
-            left_out: LeftOut { old_versions: matches!(oldest, "0" | "1"), old_ciphers: !restricted },
-        })
+        let versions = match oldest {
+            0 => Some("TLS 1.0 and 1.1"),
+            1 => Some("TLS 1.1"),
+            _ => None,
+        };
+        let post_quantum = has("PQ");
+        let groups = post_quantum.then_some("the groups SecP256r1MLKEM768 and SecP384r1MLKEM1024");
+        let left_out = LeftOut { versions, ciphers: *ciphers, groups };
+        Self { tls12: *oldest <= 2, tls13: *newest == 3, post_quantum, algorithms, left_out }
     }
 
     /// The names of all policies.
     pub fn names() -> impl Iterator<Item = String> {
-        const CIPHERS: [&str; 5] = ["", "Res-", "Ext0-", "Ext1-", "Ext2-"];
-        let later = ["0", "1", "2", "3"].into_iter().flat_map(|oldest| {
-            CIPHERS.into_iter().flat_map(move |ciphers| {
-                DATES.iter().map(move |date| format!("ELBSecurityPolicy-TLS13-1-{oldest}-{ciphers}{date}"))
-            })
-        });
-        let earlier = EARLIER.iter().map(|(name, _)| format!("ELBSecurityPolicy-{name}"));
-        earlier.chain(later).filter(|name| Self::named(name).is_some())
+        POLICIES.iter().map(|(name, ..)| format!("{PREFIX}{name}"))
     }
 
     /// The policy that somebody probably meant who wrote a name that there is not. What the name asks for is kept, and
@@ -97,9 +145,9 @@ impl TlsPolicy {
         let asks = |mark: &str| written.contains(&mark.to_ascii_lowercase());
         let keeps = |name: &str, policy: &Self| {
             let only_tls13 = asks("TLS13-1-3");
-            let marks = ["Res", "FIPS", "PQ", "TLS13"].into_iter();
+            let marks = ["Res", "FIPS", "PQ", "TLS13", "RFC9151"].into_iter();
             let mut missing = marks.filter(|mark| asks(mark) && !name.contains(mark));
-            let is_weak = policy.left_out.old_versions || (name.contains("Ext") && !asks("Ext"));
+            let is_weak = policy.left_out.versions.is_some() || (name.contains("Ext") && !asks("Ext"));
             !is_weak && (!only_tls13 || !policy.tls12) && missing.next().is_none()
         };
         let names = Self::names().filter(|name| Self::named(name).is_some_and(|policy| keeps(name, &policy)));
@@ -115,21 +163,31 @@ impl TlsPolicy {
     /// Cipher suites by their number in IANA's registry.
     #[must_use]
     pub fn cipher_suites(&self) -> Vec<u16> {
-        const TLS12: [u16; 4] = [0xc02b, 0xc02f, 0xc02c, 0xc030];
-        const TLS13: [u16; 2] = [0x1301, 0x1302];
-        const CHACHA20: u16 = 0x1303;
-        let tls12 = self.tls12.then_some(TLS12).into_iter().flatten();
-        let tls13 = self.tls13.then_some(TLS13).into_iter().flatten();
-        let chacha20 = (self.tls13 && self.chacha20).then_some(CHACHA20);
-        tls13.chain(chacha20).chain(tls12).collect()
+        const AES_128: [u16; 3] = [0x1301, 0xc02b, 0xc02f];
+        const AES_256: [u16; 3] = [0x1302, 0xc02c, 0xc030];
+        const CHACHA20: [u16; 1] = [0x1303];
+        let chosen: &[&[u16]] = match self.algorithms {
+            Algorithms::All => &[&AES_128, &AES_256, &CHACHA20],
+            Algorithms::Fips => &[&AES_128, &AES_256],
+            Algorithms::Rfc9151 => &[&AES_256],
+        };
+        let is_spoken = |suite: &u16| if suite.to_be_bytes()[0] == 0x13 { self.tls13 } else { self.tls12 };
+        chosen.iter().copied().flatten().copied().filter(is_spoken).collect()
     }
 
     /// Groups of the key exchange by their number in IANA's registry.
     #[must_use]
     pub fn groups(&self) -> Vec<u16> {
         const X25519_MLKEM768: u16 = 0x11ec;
-        const CLASSICAL: [u16; 3] = [0x001d, 0x0017, 0x0018];
-        self.post_quantum.then_some(X25519_MLKEM768).into_iter().chain(CLASSICAL).collect()
+        const X25519: u16 = 0x001d;
+        const P256: u16 = 0x0017;
+        const P384: u16 = 0x0018;
+        let classical: &[u16] = match self.algorithms {
+            Algorithms::All => &[X25519, P256, P384],
+            Algorithms::Fips => &[P256, P384],
+            Algorithms::Rfc9151 => &[P384],
+        };
+        self.post_quantum.then_some(X25519_MLKEM768).into_iter().chain(classical.iter().copied()).collect()
     }
 }
 
@@ -140,9 +198,9 @@ mod tests {
     #[test]
     fn names_say_what_policies_allow() {
         let of = |name: &str| {
-            let policy = TlsPolicy::named(&format!("ELBSecurityPolicy-{name}"))?;
-            let LeftOut { old_versions, old_ciphers } = policy.left_out;
-            Some((policy.tls12, policy.tls13, policy.post_quantum, old_versions, old_ciphers))
+            let policy = TlsPolicy::named(&format!("{PREFIX}{name}"))?;
+            let LeftOut { versions, ciphers, .. } = policy.left_out;
+            Some((policy.tls12, policy.tls13, policy.post_quantum, versions.is_some(), ciphers.is_some()))
         };
         assert_eq!(of("2016-08"), Some((true, false, false, true, true)));
         assert_eq!(of("FS-1-2-Res-2020-10"), Some((true, false, false, false, false)));
@@ -153,12 +211,33 @@ mod tests {
         assert_eq!(of("TLS13-1-2-Res-PQ-2025-09"), Some((true, true, true, false, false)));
         assert_eq!(of("TLS13-1-3-FIPS-PQ-2025-09"), Some((false, true, true, false, false)));
         assert_eq!(of("TLS13-1-0-2021-06"), Some((true, true, false, true, true)));
-        for unknown in
-            ["TLS13-1-4-2021-06", "TLS13-1-2-Res-2021", "TLS13-1-3-Res-2021-06", "TLS-1-3-2017-01", ""]
-        {
+        for unknown in [
+            "TLS13-1-4-2021-06",
+            "TLS13-1-2-Res-2021",
+            "TLS13-1-3-Res-2021-06",
+            "TLS-1-3-2017-01",
+            // These would follow the pattern, and AWS does not have them.
+            "TLS13-1-2-2023-04",
+            "TLS13-1-2-Ext0-2021-06",
+            "TLS13-1-1-PQ-2025-09",
+            // Of Classic Load Balancers.
+            "2015-03",
+            "",
+        ] {
             assert_eq!(of(unknown), None, "{unknown}");
         }
         assert_eq!(TlsPolicy::named("TLS13-1-2-2021-06"), None);
+    }
+
+    #[test]
+    fn versions_and_ciphers_that_nobody_gets_have_words() {
+        let of = |name: &str| TlsPolicy::named(&format!("{PREFIX}{name}")).unwrap().left_out;
+        let left_out = |versions, ciphers| LeftOut { versions, ciphers, groups: None };
+        assert_eq!(of("TLS13-1-1-2021-06"), left_out(Some("TLS 1.1"), BOTH));
+        assert_eq!(of("FS-2018-06"), left_out(Some("TLS 1.0 and 1.1"), CBC));
+        assert_eq!(of("TLS13-1-2-Ext0-RFC9151-FIPS-2023-07"), left_out(None, STATIC));
+        assert_eq!(of("TLS13-1-2-RFC9151-FIPS-2023-07"), left_out(None, None));
+        assert!(of("TLS13-1-3-PQ-2025-09").groups.is_some());
     }
 
     #[test]
@@ -177,9 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn chacha20_is_none_of_fips() {
-        let suites = |name: &str| TlsPolicy::named(name).unwrap().cipher_suites();
-        assert_eq!(suites("ELBSecurityPolicy-TLS13-1-3-2021-06"), [0x1301, 0x1302, 0x1303]);
-        assert_eq!(suites("ELBSecurityPolicy-TLS13-1-3-FIPS-2023-04"), [0x1301, 0x1302]);
+    fn what_fips_and_rfc_9151_leave_out_is_spoken_by_none_of_theirs() {
+        let of = |name: &str| {
+            let policy = TlsPolicy::named(&format!("{PREFIX}{name}")).unwrap();
+            (policy.cipher_suites(), policy.groups())
+        };
+        assert_eq!(of("TLS13-1-3-2021-06"), (vec![0x1301, 0x1302, 0x1303], vec![0x1d, 0x17, 0x18]));
+        assert_eq!(of("TLS13-1-3-FIPS-2023-04"), (vec![0x1301, 0x1302], vec![0x17, 0x18]));
+        assert_eq!(of("TLS13-1-3-FIPS-PQ-2025-09"), (vec![0x1301, 0x1302], vec![0x11ec, 0x17, 0x18]));
+        assert_eq!(of("TLS13-1-2-RFC9151-FIPS-2023-07"), (vec![0x1302, 0xc02c, 0xc030], vec![0x18]));
+        let both_sides = of("TLS13-1-2-RFC9151-INTEROP1-FIPS-2023-07");
+        assert_eq!(both_sides, of("TLS13-1-2-FIPS-2023-04"));
     }
 }

@@ -85,8 +85,8 @@ const DEFAULT_POLICY: TlsPolicy = TlsPolicy {
     tls12: true,
     tls13: true,
     post_quantum: true,
-    chacha20: true,
-    left_out: plan::LeftOut { old_versions: false, old_ciphers: false },
+    algorithms: plan::Algorithms::All,
+    left_out: plan::LeftOut { versions: None, ciphers: None, groups: None },
 };
 
 /// What a Network Load Balancer offers by its ALPN policy ("ALPN policies", NLB user guide).

@@ -1,9 +1,10 @@
 //! What this machine shows where a certificate is meant that only AWS has: one of the local authority, for the hosts of the
 //! listener's rules and for its address.
 
-use plan::{Certificate, Condition, Listener, LoadBalancer, TlsPolicy, Values};
+use plan::{Certificate, Condition, Listener, LoadBalancer, Values};
 
 use super::certificates::{self, CERTIFICATE_ARN};
+use super::tls_policies;
 use super::uncovered;
 use super::world::World;
 use crate::{Finding, Object, codes};
@@ -50,7 +51,7 @@ pub(super) fn replace(load_balancer: &mut LoadBalancer, world: &World<'_>, findi
     elsewhere.dedup();
     say_what_is_elsewhere(load_balancer, &elsewhere, world, findings);
     uncovered::check_kept(load_balancer, world, findings);
-    say_what_policies_leave_out(load_balancer, world, findings);
+    tls_policies::say_what_is_left_out(load_balancer, world, findings);
 }
 
 /// Where a certificate is that a listener names.
@@ -189,36 +190,6 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".-_".contains(&byte)
 }
 
-const SSL_POLICIES: [&str; 2] = [
-    "alb.ingress.kubernetes.io/ssl-policy",
-    "service.beta.kubernetes.io/aws-load-balancer-ssl-negotiation-policy",
-];
-
-fn say_what_policies_leave_out(load_balancer: &LoadBalancer, world: &World<'_>, findings: &mut Vec<Finding>) {
-    if !load_balancer.listeners.iter().any(|listener| listener.protocol.is_tls()) {
-        return;
-    }
-    let objects = load_balancer.sources.iter();
-    let objects = objects.filter_map(|it| world.objects.get(&it.kind, &it.namespace, &it.name));
-    for object in objects {
-        let asked = SSL_POLICIES.into_iter().find_map(|key| Some((key, object.annotation(key)?)));
-        let Some((key, name)) = asked else { continue };
-        let Some(policy) = TlsPolicy::named(name.trim()) else { continue };
-        let old_versions = policy.left_out.old_versions.then_some("TLS 1.0 and 1.1");
-        let old_ciphers =
-            policy.left_out.old_ciphers.then_some("ciphers with CBC or without forward secrecy");
-        let left_out: Vec<&str> = old_versions.into_iter().chain(old_ciphers).collect();
-        if !left_out.is_empty() {
-            let spoken = if policy.tls13 { "TLS 1.2 and 1.3 are" } else { "TLS 1.2 is" };
-            let message = format!(
-                "`{name}` also has {}, which nobody is spoken to with here: {spoken} spoken with the safe ciphers of the policy",
-                left_out.join(" and ")
-            );
-            findings.push(Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::certificate::tests::simple;
@@ -294,24 +265,6 @@ stringData: {}
         let data = format!("{{tls.crt: {}, tls.key: {}}}", quoted(&pair.certificate), quoted(&pair.key));
         let there = compiled("", spec, &secret.replace("{}", &data));
         assert_eq!(certificates(&there), ["secret:default/cert", "address:ingress:default/web"]);
-    }
-
-    #[test]
-    fn what_a_policy_has_and_nobody_gets_is_said() {
-        let said = |policy: &str| {
-            let annotations = format!("{ARN}\n    alb.ingress.kubernetes.io/ssl-policy: {policy}");
-            let found = compiled(&annotations, "", "").findings_here;
-            let mut found = found.into_iter().map(|finding| finding.message);
-            found.find(|message| message.contains("polic")).unwrap_or_default()
-        };
-        assert!(said("ELBSecurityPolicy-2016-08").contains("also has TLS 1.0 and 1.1 and ciphers with CBC"));
-        assert_eq!(said("ELBSecurityPolicy-TLS13-1-3-2021-06"), "");
-        // Where no TLS is spoken, none is spoken in another way either.
-        let annotations = "    alb.ingress.kubernetes.io/ssl-policy: ELBSecurityPolicy-2016-08";
-        let in_clear = manifests(annotations, "", "").replace(r#",{"HTTPS":443}"#, "");
-        let objects: Objects = read("f.yaml", &in_clear).objects.into_iter().collect();
-        let found = compile(&objects, &Defaults::default()).findings_here;
-        assert!(found.iter().all(|finding| !finding.message.contains("spoken")), "{found:?}");
     }
 
     #[test]

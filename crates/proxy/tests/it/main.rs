@@ -19,6 +19,7 @@ mod secure_targets;
 mod shared_addresses;
 mod tls;
 mod tls_client;
+mod tls_policies;
 mod trailers;
 mod udp;
 mod websocket;
