@@ -5,6 +5,8 @@ use crate::tools::{self, Tool};
 const TOOLS: &[Tool] = &[
     Tool { program: "chromium", package: "chromium", why: "a test opens /docs in a browser" },
     Tool { program: "chromedriver", package: "chromium-driver", why: "a test clicks through /docs" },
+    Tool { program: "certutil", package: "libnss3-tools", why: "a test gives a browser an authority" },
+    Tool { program: "openssl", package: "openssl", why: "tests make handshakes with it" },
     Tool { program: "pebble", package: "pebble", why: "a test gets certificates by ACME" },
 ];
 

@@ -60,8 +60,8 @@ Examples:
   forebay ca trust -o json
 
 Programs that have stores of their own are told of it by variables: Python (REQUESTS_CA_BUNDLE, SSL_CERT_FILE), Node
-(NODE_EXTRA_CA_CERTS), Git (GIT_SSL_CAINFO). The file that they get has the authorities of this machine, too. For Java the
-line that fills a store is printed as a comment.")]
+(NODE_EXTRA_CA_CERTS), Git (GIT_SSL_CAINFO). The file that they get has the authorities of this machine, too. For Java and
+Chromium the lines that fill their stores are printed as comments; that of Chromium needs Debian's libnss3-tools.")]
 struct Trust {
     /// Only print variables
     #[arg(long)]
@@ -131,7 +131,8 @@ fn trust(options: &Trust, globals: &Globals) -> anyhow::Result<End> {
         }
         Output::Text => {
             let lines = variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
-            output::say(&(lines.collect::<String>() + &bundle::java(&path, &globals.state_dir())))?;
+            let comments = bundle::java(&path, &globals.state_dir()) + &bundle::chromium(&path);
+            output::say(&(lines.collect::<String>() + &comments))?;
         }
     }
     if let Some(change) = &change {

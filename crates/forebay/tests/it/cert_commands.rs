@@ -159,9 +159,14 @@ fn the_authority_is_printed_and_its_variables_keep_the_authorities_of_the_machin
     let described: Value = serde_json::from_str(&ca(&["print", "-o", "json"])).unwrap();
     assert!(described["subject"].as_str().unwrap().contains("Forebay local authority"), "{described}");
     let lines = ca(&["trust", "--variables"]);
-    for name in
-        ["SSL_CERT_FILE=", "REQUESTS_CA_BUNDLE=", "NODE_EXTRA_CA_CERTS=", "GIT_SSL_CAINFO=", "keytool"]
-    {
+    for name in [
+        "SSL_CERT_FILE=",
+        "REQUESTS_CA_BUNDLE=",
+        "NODE_EXTRA_CA_CERTS=",
+        "GIT_SSL_CAINFO=",
+        "keytool",
+        "certutil",
+    ] {
         assert!(lines.contains(name), "{name} is not in {lines}");
     }
     let told: Value = serde_json::from_str(&ca(&["trust", "--variables", "-o", "json"])).unwrap();

@@ -1,150 +1,10 @@
 //! `/docs` in a real browser: the operations are there, and trying one answers 200.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use serde_json::json;
+use testkit::Platform;
 
-use fantoccini::elements::Element;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
-use testkit::{PATIENCE, Request};
-
-use crate::bundled;
-
-/// A headless browser behind its driver (WebDriver, W3C Recommendation).
-struct Browser {
-    client: Client,
-    session: String,
-    driver: Driver,
-    _profile: tempfile::TempDir,
-}
-
-/// The program that remotely controls browsers. It ends when this is dropped.
-struct Driver {
-    child: Child,
-    address: SocketAddr,
-    _stdout: BufReader<ChildStdout>,
-}
-
-// === impl Driver ===
-
-impl Driver {
-    /// Starts a driver on a port that it chooses and tells.
-    fn start() -> Self {
-        let mut child = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed: `cargo xtask test` does it where it may");
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut said = String::new();
-        let port: u16 = loop {
-            let n_before = said.len();
-            stdout.read_line(&mut said).unwrap();
-            assert!(said.len() > n_before, "chromedriver ended: {said}");
-            let port =
-                said[n_before..].trim_end().trim_end_matches('.').split_once("started successfully on port ");
-            if let Some((_, port)) = port {
-                break port.parse().unwrap();
-            }
-        };
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)), _stdout: stdout }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-// === impl Browser ===
-
-impl Browser {
-    /// Starts a browser that finds each host at its address.
-    async fn start(hosts: &[(String, SocketAddr)]) -> Self {
-        let driver = Driver::start();
-        let profile = tempfile::tempdir().unwrap();
-        let rules: Vec<String> =
-            hosts.iter().map(|(host, address)| format!("MAP {host} {}", address.ip())).collect();
-        let options = json!({ "args": [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage", "--window-size=1200,1600",
-            format!("--user-data-dir={}", profile.path().display()),
-            format!("--host-resolver-rules={}", rules.join(", ")),
-        ]});
-        let Value::Object(wanted) = json!({ "goog:chromeOptions": options }) else { unreachable!() };
-        let url = format!("http://{}", driver.address);
-        let client =
-            ClientBuilder::new(HttpConnector::new()).capabilities(wanted).connect(&url).await.unwrap();
-        let session = client.session_id().await.unwrap().unwrap();
-        Self { client, session, driver, _profile: profile }
-    }
-
-    /// The element that a selector finds, once it is on the page.
-    async fn element(&self, selector: &str) -> Element {
-        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await;
-        found.expect(selector)
-    }
-
-    /// Clicks what a selector finds. The page may replace, move or cover it in between: then it is looked for again.
-    async fn click(&self, selector: &str) {
-        let click = async || self.element(selector).await.click().await.is_ok();
-        eventually(&format!("`{selector}` is clicked"), click).await;
-    }
-
-    /// Opens `/docs`, tries an operation with the example that is filled in, and returns the status shown.
-    async fn try_it(&self, host: &str, port: u16, path: &str) -> String {
-        self.client.goto(&format!("http://{host}:{port}/docs")).await.unwrap();
-        let block = format!(".opblock-post:has([data-path='{path}'])");
-        self.click(&format!("{block} .opblock-summary-control")).await;
-        let example = format!("{block} .body-param__text");
-        let is_filled_in = async || {
-            let text = self.element(&example).await.prop("value").await;
-            text.is_ok_and(|text| text.is_some_and(|text| !text.is_empty()))
-        };
-        eventually("the example is filled in", is_filled_in).await;
-        // The page offers to try at once, without a button in between.
-        self.click(&format!("{block} .execute")).await;
-        let status = format!("{block} .live-responses-table .response .response-col_status");
-        let mut shown = String::new();
-        let is_shown = async || {
-            let text = self.element(&status).await.text().await.unwrap_or_default();
-            text.lines().next().unwrap_or_default().trim().clone_into(&mut shown);
-            shown.parse::<u16>().is_ok()
-        };
-        eventually("an answer is shown", is_shown).await;
-        if let Some(folder) = std::env::var_os("FOREBAY_SCREENSHOTS") {
-            let name: String =
-                path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            let picture = self.client.screenshot().await.unwrap();
-            std::fs::write(std::path::Path::new(&folder).join(format!("docs{name}.png")), picture).unwrap();
-        }
-        shown
-    }
-}
-
-/// The driver ends its browsers when it is asked, and not when it is killed.
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let target = format!("/session/{}", self.session);
-        let _ = Request::new("DELETE", self.driver.address, &target).try_send();
-    }
-}
-
-/// Waits until something is so.
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect(what);
-}
+use crate::browser::Browser;
+use crate::{FOREBAY, bundled, folder, replicas_of_iris};
 
 #[tokio::test]
 async fn acc_s1_02_docs_of_each_model_can_be_tried_in_a_browser() {
@@ -160,6 +20,59 @@ async fn acc_s1_02_docs_of_each_model_can_be_tried_in_a_browser() {
     });
     let browser = Browser::start(&places).await;
     for ((name, path), (host, address)) in stories.iter().zip(&places) {
-        assert_eq!(browser.try_it(host, address.port(), path).await, "200", "{name}");
+        assert_eq!(browser.try_it(&format!("http://{host}:{}", address.port()), path).await, "200", "{name}");
     }
+}
+
+/// The iris model behind an Ingress that speaks HTTP/1.1 and HTTP/2 in TLS, with a certificate of the local authority.
+const INGRESS: &str = r"apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: iris
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:eu-west-1:111122223333:certificate/0a1b2c3d
+    alb.ingress.kubernetes.io/ssl-policy: ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09
+spec:
+  ingressClassName: alb
+  rules:
+    - host: iris.example.com
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: iris, port: {number: 80}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: iris}
+spec: {selector: {app: iris}, ports: [{port: 80, targetPort: 8080}]}
+---
+";
+
+#[tokio::test]
+async fn docs_open_over_https_in_a_browser_that_has_the_authority_in_its_store_and_in_no_other() {
+    let manifests =
+        folder(&[("iris.yaml", &format!("{INGRESS}{}", replicas_of_iris("--cache-size, '1000'", "8080")))]);
+    let platform = Platform::start(FOREBAY, &[&manifests.path().display().to_string()]);
+    let (address, host) = platform.endpoint("iris");
+    assert_eq!(host, "iris.example.com");
+    let (places, server) = ([(host.clone(), address)], format!("https://{host}:{}", address.port()));
+    let printed = platform.ok(&["ca", "trust", "--variables"]);
+    let line = printed.lines().find_map(|line| line.strip_prefix("# Chromium: ")).unwrap();
+
+    let browser = Browser::start_after(line, &places).await;
+    assert_eq!(browser.try_it(&server, "/v1/models/{model}:predict").await, "200");
+    assert_eq!(browser.evaluate("window.isSecureContext").await, json!(true));
+    let spoken = "performance.getEntriesByType('navigation')[0].nextHopProtocol";
+    assert_eq!(browser.evaluate(spoken).await, json!("h2"));
+    assert_eq!(browser.evaluate("document.location.protocol").await, json!("https:"));
+    let answer =
+        ".opblock-post:has([data-path='/v1/models/{model}:predict']) .live-responses-table .microlight";
+    let prediction = browser.element(answer).await.text().await.unwrap();
+    assert!(prediction.contains("predictions"), "{prediction}");
+
+    let stranger = Browser::start(&places).await;
+    let refused = stranger.client.goto(&format!("{server}/docs")).await.map_err(|error| error.to_string());
+    // Where the driver does not tell, the page in place of ours does.
+    let shown = stranger.evaluate("document.documentElement.textContent").await.to_string();
+    let told = format!("{refused:?} {shown}");
+    assert!(told.contains("ERR_CERT_AUTHORITY_INVALID"), "{told}");
+    assert!(!shown.contains("swagger"), "{shown}");
 }

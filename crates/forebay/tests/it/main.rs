@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod acme;
+mod browser;
 mod cert_commands;
 mod certificates;
 mod client_certificates;

@@ -44,6 +44,14 @@ pub(super) fn variables(certificate: &Path, bundle: &Path) -> [(&'static str, St
     ]
 }
 
+/// How Chromium is told, which looks at the stores of its user and not at that of the machine.
+pub(super) fn chromium(certificate: &Path) -> String {
+    let certificate = quoted(&certificate.display().to_string());
+    format!(
+        "# Chromium: mkdir -p ~/.pki/nssdb && certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n forebay -i {certificate}\n"
+    )
+}
+
 /// How Java is told, which reads stores of its own form only.
 pub(super) fn java(certificate: &Path, state_dir: &Path) -> String {
     let (certificate, store) =
