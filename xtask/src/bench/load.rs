@@ -1,4 +1,7 @@
-//! Load from a core of its own, by the tool that speaks what is measured, and what the tool says.
+//! Load from a core of its own, by the tool that speaks what is measured.
+
+mod grpc;
+mod said;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,6 +12,7 @@ use super::contender::Contender;
 use super::http::Request;
 use super::server::pinned;
 use super::{LOAD_CORE, folder};
+use said::Said;
 
 /// What is asked, again and again.
 #[derive(Debug, Clone)]
@@ -30,7 +34,11 @@ pub(super) enum Over {
     Handshakes,
     /// HTTP/2 in TLS with so many requests at a time on each connection, by h2load.
     Http2 { streams: usize },
+    /// The same with unary calls of gRPC. The message that answers has so many bytes.
+    Grpc { streams: usize, n_answered: usize },
 }
+
+const JSON: &str = "content-type: application/json";
 
 /// What came of it.
 #[derive(Debug, Clone, Copy)]
@@ -54,18 +62,29 @@ impl Load {
             Over::Clear => (self.wrk("http", contender.address)?, Said::of_wrk),
             Over::Tls => (self.wrk("https", secure()?)?, Said::of_wrk),
             Over::Handshakes => (self.handshakes(secure()?), Said::of_s_time),
-            Over::Http2 { streams } => (self.h2load(secure()?, streams)?, Said::of_h2load),
+            Over::Http2 { streams } => {
+                let body = self.request.body.as_bytes();
+                (self.h2load(secure()?, streams, body, &[JSON])?, Said::of_h2load)
+            }
+            Over::Grpc { streams, .. } => {
+                let message = grpc::message(self.request.body.as_bytes());
+                (self.h2load(secure()?, streams, &message, &grpc::FIELDS)?, Said::of_h2load)
+            }
         };
         let server = &contender.server;
         let before = server.cpu();
         let program = command.get_args().nth(2).unwrap_or_default().to_string_lossy().into_owned();
         let output = command.output().map_err(|error| format!("cannot run {program}: {error}"))?;
         let cpu = server.cpu().saturating_sub(before);
-        let said = String::from_utf8_lossy(&output.stdout);
-        let Some(said) = read(&said) else {
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let Some(mut said) = read(&printed) else {
             let problem = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{program} said nothing useful: {said}{problem}"));
+            return Err(format!("{program} said nothing useful: {printed}{problem}"));
         };
+        if let Over::Grpc { n_answered, .. } = self.over {
+            let has_status = grpc::has_status(&self.request, secure()?)?;
+            said.n_failed = grpc::n_failed(&said, &printed, n_answered, has_status);
+        }
         Ok(Figures {
             requests_per_second: said.requests_per_second,
             cpu_microseconds: cpu.as_secs_f64() * 1e6 / said.n_requests,
@@ -89,13 +108,19 @@ impl Load {
         command
     }
 
-    fn h2load(&self, address: SocketAddr, streams: usize) -> Result<Command, String> {
+    fn h2load(
+        &self,
+        address: SocketAddr,
+        streams: usize,
+        content: &[u8],
+        fields: &[&str],
+    ) -> Result<Command, String> {
         let body = folder("load")?.join("body");
-        write(&body, &self.request.body)?;
+        write(&body, content)?;
         let mut command = pinned(LOAD_CORE, Path::new("h2load"));
         command.arg("-t1").arg(format!("-c{}", self.connections)).arg(format!("-m{streams}"));
         command.arg(format!("-D{}", self.seconds)).arg(format!("--connect-to={address}"));
-        command.arg("-d").arg(body).args(["-H", "content-type: application/json"]);
+        command.arg("-d").arg(body).args(fields.iter().flat_map(|field| ["-H", field]));
         command.arg(format!("https://{}{}", self.request.host_at(address), self.request.path));
         Ok(command)
     }
@@ -107,120 +132,11 @@ impl Load {
              wrk.headers[\"Host\"] = \"{host}\"\nwrk.body = [==[{body}]==]\n"
         );
         let path = folder("load")?.join("load.lua");
-        write(&path, &script)?;
+        write(&path, script.as_bytes())?;
         Ok(path)
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-/// The numbers in what a tool prints.
-#[derive(Debug, PartialEq)]
-struct Said {
-    n_requests: f64,
-    requests_per_second: f64,
-    n_failed: u64,
-}
-
-// === impl Said ===
-
-impl Said {
-    fn of_wrk(text: &str) -> Option<Self> {
-        let after =
-            |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label)).map(str::trim);
-        let n_requests = text.lines().find_map(|line| line.trim().split_once(" requests in "))?.0;
-        let refused = after("Non-2xx or 3xx responses:").map_or(Some(0), |n| n.parse().ok())?;
-        let socket_errors = after("Socket errors:").unwrap_or_default().split([' ', ',']);
-        let broken: u64 = socket_errors.filter_map(|word| word.parse::<u64>().ok()).sum();
-        Some(Self {
-            n_requests: n_requests.parse().ok().filter(|n| *n > 0.0)?,
-            requests_per_second: after("Requests/sec:")?.parse().ok()?,
-            n_failed: refused + broken,
-        })
-    }
-
-    /// The second of its two lines counts by the clock: `5032 connections in 6 real seconds, 0 bytes read per connection`.
-    fn of_s_time(text: &str) -> Option<Self> {
-        let line = text.lines().find(|line| line.contains(" real seconds"))?;
-        let (count, rest) = line.split_once(" connections in ")?;
-        let n_requests = count.trim().parse().ok().filter(|n| *n > 0.0)?;
-        let seconds: f64 = rest.split(' ').next()?.parse().ok().filter(|seconds| *seconds > 0.0)?;
-        Some(Self { n_requests, requests_per_second: n_requests / seconds, n_failed: 0 })
-    }
-
-    fn of_h2load(text: &str) -> Option<Self> {
-        let line = |label: &str| text.lines().find_map(|line| line.strip_prefix(label));
-        // `4021 total, 4121 started, 4021 done, 4021 succeeded, 0 failed, 0 errored, 0 timeout`
-        let count = |label: &str| -> Option<f64> {
-            let counts = line("requests: ")?.split(", ");
-            counts.filter_map(|count| count.split_once(' ')).find(|(_, what)| *what == label)?.0.parse().ok()
-        };
-        let per_second = line("finished in ")?.split(", ").nth(1)?.strip_suffix(" req/s")?;
-        let n_requests = count("done").filter(|n| *n > 0.0)?;
-        // What was under way when the time was over is no failure.
-        let n_failed = n_requests - count("succeeded")?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let n_failed = n_failed as u64;
-        Some(Self { n_requests, requests_per_second: per_second.parse().ok()?, n_failed })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Said;
-
-    #[test]
-    fn a_calm_run_is_read() {
-        let text = "\
-Running 5s test @ http://127.0.0.1:9001/predict
-  1 threads and 16 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency   240.12us   98.33us   4.10ms   91.02%
-    Req/Sec    65.10k     2.06k   69.55k    76.47%
-  330188 requests in 5.10s, 45.34MB read
-Requests/sec:  64743.31
-Transfer/sec:      8.89MB
-";
-        let said = Said { n_requests: 330_188.0, requests_per_second: 64_743.31, n_failed: 0 };
-        assert_eq!(Said::of_wrk(text), Some(said));
-    }
-
-    #[test]
-    fn what_failed_is_counted() {
-        let text = "\
-  120 requests in 5.00s, 45.34KB read
-  Socket errors: connect 1, read 20, write 0, timeout 300
-  Non-2xx or 3xx responses: 4000
-Requests/sec:  24.00
-";
-        assert_eq!(Said::of_wrk(text).map(|said| said.n_failed), Some(4_321));
-    }
-
-    #[test]
-    fn a_run_without_requests_says_nothing() {
-        assert_eq!(Said::of_wrk("  0 requests in 5.00s, 0.00B read\nRequests/sec:      0.00\n"), None);
-        assert_eq!(Said::of_wrk("unable to connect to 127.0.0.1:1 Connection refused\n"), None);
-    }
-
-    #[test]
-    fn handshakes_are_counted_by_the_clock() {
-        let text = "Collecting connection statistics for 5 seconds\n****\n\n5032 connections in 2.61s; 1927.97 \
-                    connections/user sec, bytes read 0\n5032 connections in 6 real seconds, 0 bytes read per connection\n";
-        let said = Said { n_requests: 5032.0, requests_per_second: 5032.0 / 6.0, n_failed: 0 };
-        assert_eq!(Said::of_s_time(text), Some(said));
-        assert_eq!(Said::of_s_time("ERROR\n"), None);
-    }
-
-    #[test]
-    fn requests_of_http2_are_read() {
-        let text = "\
-finished in 5.00s, 60345.20 req/s, 5.21MB/s
-requests: 301726 total, 302726 started, 301726 done, 301720 succeeded, 6 failed, 0 errored, 0 timeout
-status codes: 301720 2xx, 0 3xx, 0 4xx, 6 5xx
-";
-        let said = Said { n_requests: 301_726.0, requests_per_second: 60_345.2, n_failed: 6 };
-        assert_eq!(Said::of_h2load(text), Some(said));
-    }
+fn write(path: &Path, content: &[u8]) -> Result<(), String> {
+    fs::write(path, content).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -22,20 +22,26 @@ const TOOLS: &[Tool] = &[
     Tool { program: "nginx", package: "nginx-light", why: "it is a peer" },
     Tool { program: "openssl", package: "openssl", why: "it makes the certificate, and handshakes" },
     Tool { program: "h2load", package: "nghttp2-client", why: "it makes the load over HTTP/2" },
+    Tool { program: "nghttp", package: "nghttp2-client", why: "it looks at an answer of gRPC" },
 ];
 
 /// What is measured: by what name, over what, and with how many connections.
-const CASES: [(&str, Over, usize); 5] = [
+const CASES: [(&str, Over, usize); 6] = [
     ("32 connections", Over::Clear, 32),
     ("256 connections", Over::Clear, 256),
     ("TLS, 32 connections", Over::Tls, 32),
     ("TLS, whole handshakes", Over::Handshakes, 1),
     ("TLS, HTTP/2, 10 connections of 100 streams", Over::Http2 { streams: 100 }, 10),
+    ("TLS, gRPC, 10 connections of 100 streams", Over::Grpc { streams: 100, n_answered: ANSWER.len() }, 10),
 ];
 const SECONDS: u32 = 5;
 
 /// The host that both proxies route by.
 const HOST: &str = "a.example.com";
+
+/// The unary method that is called where gRPC is spoken. Its service is spoken with in HTTP/2.
+const METHOD: &str = "/inference.GRPCInferenceService/ModelInfer";
+const SERVICE: &str = "/inference.GRPCInferenceService/";
 
 /// What the targets answer: about 200 bytes of predictions.
 const ANSWER: &str = r#"{"predictions": [6.033512345678901, 5.123456789012345, 6.987654321098765, 5.456789012345678, 6.234567890123456, 5.345678901234567, 6.567890123456789, 5.678901234567890, 6.789012345678901, 5.890123456789]}"#;
@@ -67,7 +73,9 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
 
     let contenders: Vec<&Contender> = contenders.iter().collect();
     for (name, over, connections) in CASES {
-        let load = Load { over, request: request.clone(), connections, seconds: SECONDS };
+        let path = if matches!(over, Over::Grpc { .. }) { METHOD } else { request.path };
+        let request = Request { path, ..request.clone() };
+        let load = Load { over, request, connections, seconds: SECONDS };
         report.cases.push(measure(name.to_owned(), &contenders, &load)?);
     }
     Ok(report)
@@ -213,6 +221,7 @@ kind: Ingress
 metadata:
   name: bench
   annotations:
+    alb.ingress.kubernetes.io/group.name: bench
     alb.ingress.kubernetes.io/target-type: ip
     alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": {clear}}}, {{"HTTPS": {secure}}}]'
 spec:
@@ -222,6 +231,24 @@ spec:
   rules:
     - host: {HOST}
       http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: target, port: {{name: http}}}}}}}}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: grpc
+  annotations:
+    alb.ingress.kubernetes.io/group.name: bench
+    alb.ingress.kubernetes.io/group.order: "-1"
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTPS": {secure}}}]'
+    alb.ingress.kubernetes.io/backend-protocol-version: GRPC
+    alb.ingress.kubernetes.io/success-codes: "0"
+spec:
+  ingressClassName: alb
+  tls: [{{hosts: [{HOST}], secretName: certificate}}]
+  rules:
+    - host: {HOST}
+      http: {{paths: [{{path: {SERVICE}, pathType: Prefix, backend: {{service: {{name: target, port: {{name: http}}}}}}}}]}}
 "#
     )
 }
@@ -248,6 +275,7 @@ frontend front
   bind {clear}
   bind {secure} ssl crt {certificate} alpn h2,http/1.1
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+  use_backend grpc if {{ req.hdr(host) -i {HOST} }} {{ path_beg {SERVICE} }}
   use_backend one if {{ req.hdr(host) -i {HOST} }}
   default_backend two
 backend one
@@ -258,6 +286,10 @@ backend two
   balance roundrobin
   server s1 {one}
   server s2 {two}
+backend grpc
+  balance roundrobin
+  server s1 {one} proto h2
+  server s2 {two} proto h2
 "
     )
 }
@@ -287,6 +319,8 @@ http {{
   ssl_certificate {chain};
   ssl_certificate_key {key};
   upstream targets {{ server {one}; server {two}; keepalive 256; keepalive_requests 1000000000; }}
+  # A call has a connection to its target for itself, and a thousand are under way.
+  upstream grpc {{ server {one}; server {two}; keepalive 1000; keepalive_requests 1000000000; }}
   server {{
     listen {clear} default_server;
     listen {secure} ssl http2 default_server;
@@ -304,6 +338,12 @@ http {{
       proxy_set_header Connection '';
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
+    }}
+    location {SERVICE} {{
+      grpc_pass grpc://grpc;
+      grpc_set_header Host $host;
+      grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      grpc_set_header X-Forwarded-Proto $scheme;
     }}
   }}
 }}
