@@ -188,7 +188,8 @@ impl Entry {
     }
 
     fn is_named(&self, name: &str, block: &[u8]) -> bool {
-        self.name(block).eq_ignore_ascii_case(name.as_bytes())
+        // Nearly all that is asked is told by the length, without a look at the block.
+        usize::from(self.name_length) == name.len() && self.name(block).eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// Where the field stands, if just as it is written. What came may have other space around its value.

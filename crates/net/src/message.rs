@@ -153,9 +153,12 @@ impl Request {
     /// Whether it is a call of gRPC, of whatever encoding; gRPC-Web is another protocol ("gRPC over HTTP2").
     #[must_use]
     pub fn is_grpc(&self) -> bool {
+        if self.version != Version::HTTP_2 {
+            return false;
+        }
         let content_type = self.fields.get("content-type").unwrap_or_default();
         let rest = content_type.strip_prefix(b"application/grpc");
-        self.version == Version::HTTP_2 && matches!(rest, Some([] | [b'+' | b';', ..]))
+        matches!(rest, Some([] | [b'+' | b';', ..]))
     }
 }
 

@@ -44,7 +44,7 @@ pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRang
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
 pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
-pub use request_head::{HeaderFields, NoHeaders, RequestHead, normalise_host};
+pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
 pub use route::{Decision, RuleTrial, Verdict, route, tried};
 pub use sharing::HostClaims;
 pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};

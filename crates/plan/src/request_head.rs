@@ -63,17 +63,27 @@ impl<'a> RequestHead<'a> {
 /// Routing, logs and caches all use this one form, so that they cannot disagree about which host was meant.
 #[must_use]
 pub fn normalise_host(authority: &str) -> Cow<'_, str> {
-    let end_of_literal = authority.rfind(']').map_or(0, |at| at + 1);
-    let host = match authority[end_of_literal..].find(':') {
-        Some(colon) => &authority[..end_of_literal + colon],
-        None => authority,
-    };
+    let host = &authority[..end_of_host(authority)];
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(host.to_ascii_lowercase())
     } else {
         Cow::Borrowed(host)
     }
+}
+
+/// Where the host of an authority ends: before the colon of its port, if it has one. Those of an IPv6 literal are within brackets.
+#[must_use]
+pub fn end_of_host(authority: &str) -> usize {
+    let mut colon = None;
+    for (at, byte) in authority.bytes().enumerate() {
+        match byte {
+            b':' => colon = colon.or(Some(at)),
+            b']' => colon = None,
+            _ => {}
+        }
+    }
+    colon.unwrap_or(authority.len())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use net::{Body, Connection, Fields, Method, Request, Version};
+use plan::end_of_host;
 use plan::header_modification::CLIENT_FIELD_FAMILIES;
 
 use crate::header_modification::ClientFields;
@@ -63,10 +64,7 @@ pub(crate) fn rewrite_request(
             return host.is_none();
         }
         let is_replaced = is_of_client(name, settings.client_fields.as_deref())
-            || is(name, "x-forwarded-proto")
-            || is(name, "x-forwarded-port")
-            || is(name, "x-amzn-trace-id")
-            || (is(name, "x-forwarded-for") && !keeps_forwarded_for);
+            || (TOLD.have(name) && !(keeps_forwarded_for && is(name, "x-forwarded-for")));
         let is_invalid = settings.drops_invalid_fields
             && !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
         !is_replaced && !is_invalid && !is_hop_by_hop(name, &named)
@@ -91,8 +89,7 @@ pub(crate) fn rewrite_request(
 /// Makes the fields behind a client's body those behind the request's to the target: what a load balancer tells of a request is
 /// told once, before it.
 pub(crate) fn rewrite_trailers(fields: &mut Fields, told: Option<&ClientFields>) {
-    const TOLD: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id"];
-    fields.retain(|name, _| !is_of_client(name, told) && !TOLD.iter().any(|known| is(name, known)));
+    fields.retain(|name, _| !is_of_client(name, told) && !TOLD.have(name));
 }
 
 /// Whether a field tells of a client or its connection, which only a load balancer may.
@@ -135,10 +132,38 @@ fn means_the_same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| plain(*one) == plain(*other))
 }
 
+/// Names that every field is compared with. Nearly all fields differ from all of them in length.
+struct Names<const N: usize> {
+    names: [&'static str; N],
+    /// A bit for each length that one of them has.
+    lengths: u32,
+}
+
+impl<const N: usize> Names<N> {
+    const fn new(names: [&'static str; N]) -> Self {
+        let (mut lengths, mut index) = (0, 0);
+        while index < N {
+            lengths |= 1 << names[index].len();
+            index += 1;
+        }
+        Self { names, lengths }
+    }
+
+    /// Whether one of them is meant.
+    fn have(&self, name: &[u8]) -> bool {
+        let is_as_long = name.len() < 32 && self.lengths >> name.len() & 1 == 1;
+        is_as_long && self.names.iter().any(|known| is(name, known))
+    }
+}
+
+/// What a load balancer tells of every request.
+static TOLD: Names<4> =
+    Names::new(["x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id"]);
+
 /// Whether a field concerns one connection only (RFC 9110 §7.6.1), or is `Expect`, which is met here already. Fields of
 /// framing are written anew for every message; here go those that only look like them.
 fn is_hop_by_hop(name: &[u8], named: &[Vec<u8>]) -> bool {
-    const HOP_BY_HOP: [&str; 11] = [
+    static HOP_BY_HOP: Names<11> = Names::new([
         "connection",
         "content-length",
         "expect",
@@ -150,8 +175,8 @@ fn is_hop_by_hop(name: &[u8], named: &[Vec<u8>]) -> bool {
         "trailer",
         "transfer-encoding",
         "upgrade",
-    ];
-    HOP_BY_HOP.iter().any(|known| is(name, known)) || named.iter().any(|named| means_the_same(name, named))
+    ]);
+    HOP_BY_HOP.have(name) || named.iter().any(|named| means_the_same(name, named))
 }
 
 /// The fields that `Connection` names as concerning this connection only.
@@ -177,11 +202,10 @@ fn part(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<R
 /// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there. Nothing when it is so already.
 fn write_host(out: &mut Vec<u8>, fields: &Fields, listener_port: &str) -> bool {
     let Some(host) = fields.text("host") else { return false };
-    let end_of_literal = host.rfind(']').map_or(0, |at| at + 1);
-    let colon = host[end_of_literal..].find(':').map(|at| end_of_literal + at);
-    match (colon, has_default_port(listener_port)) {
-        (Some(colon), true) => out.extend_from_slice(&host.as_bytes()[..colon]),
-        (None, false) if !host.is_empty() => {
+    let end = end_of_host(host);
+    match (end < host.len(), has_default_port(listener_port)) {
+        (true, true) => out.extend_from_slice(&host.as_bytes()[..end]),
+        (false, false) if !host.is_empty() => {
             out.extend_from_slice(host.as_bytes());
             out.push(b':');
             out.extend_from_slice(listener_port.as_bytes());
