@@ -182,7 +182,7 @@ impl Exchange {
             Ok(response) => response,
             Err(own) => {
                 self.reason = Some(own.reason);
-                own.response
+                *own.response
             }
         };
         if let Some(modified) = &self.listener.snapshot.settings.answer_fields {

@@ -88,7 +88,7 @@ pub(crate) async fn forward(
         let may_replay = may_replay(&failure, choice.group.group.replay, &request.method);
         // A target that has not looked at a request may do so over another connection.
         let is_at_fault = !matches!(failure, Failure::Sent(SendError::NotProcessed));
-        refusal = Some(Box::new(failure.into_answer()));
+        refusal = Some(failure.into_answer());
         if !may_go_on || !may_replay {
             break;
         }
@@ -98,7 +98,7 @@ pub(crate) async fn forward(
         }
     }
     exchange.has_failed();
-    Err(refusal.map_or_else(|| respond::to(Reason::NO_TARGETS), |refusal| *refusal))
+    Err(refusal.unwrap_or_else(|| respond::to(Reason::NO_TARGETS)))
 }
 
 /// Makes the client's request the one to the target.

@@ -196,7 +196,7 @@ fn has_default_port(listener_port: &str) -> bool {
 /// What `write` appends, if it says that it did.
 fn part(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Range<usize>> {
     let start = out.len();
-    write(out).then(|| start..out.len())
+    write(out).then_some(start..out.len())
 }
 
 /// On ports 80 and 443 a port in `Host` goes; on others the listener's port is there. Nothing when it is so already.

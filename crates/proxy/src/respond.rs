@@ -89,7 +89,7 @@ reasons! {
 
 /// An answer of our own, and why it is one.
 pub(crate) struct OwnAnswer {
-    pub(crate) response: Response,
+    pub(crate) response: Box<Response>,
     pub(crate) reason: &'static str,
 }
 
@@ -111,6 +111,14 @@ impl Reason {
     }
 }
 
+// === impl OwnAnswer ===
+
+impl OwnAnswer {
+    fn new(response: Response, reason: &'static str) -> Self {
+        Self { response: Box::new(response), reason }
+    }
+}
+
 /// The answer for a reason, in the load balancer's words.
 pub(crate) fn to(reason: Reason) -> OwnAnswer {
     let status = reason.status();
@@ -119,7 +127,7 @@ pub(crate) fn to(reason: Reason) -> OwnAnswer {
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.fields.push("retry-after", "1");
     }
-    OwnAnswer { response, reason: reason.name }
+    OwnAnswer::new(response, reason.name)
 }
 
 /// The same answer for a client of gRPC, who looks for a status of its own ("gRPC", "Mapping of HTTP status codes").
@@ -145,12 +153,12 @@ pub(crate) fn in_grpc(own: OwnAnswer) -> OwnAnswer {
 pub(crate) fn refuse(rejection: Rejection) -> OwnAnswer {
     let mut response = page(rejection.status, rejection.reason);
     response.close = true;
-    OwnAnswer { response, reason: rejection.reason }
+    OwnAnswer::new(response, rejection.reason)
 }
 
 /// The answer of a replica of ours that loads its model, when no other has a better one.
 pub(crate) fn loading(response: Response) -> OwnAnswer {
-    OwnAnswer { response, reason: Reason::LOADING.name }
+    OwnAnswer::new(response, Reason::LOADING.name)
 }
 
 /// The answer when no rule matches and nothing else is configured. Callers on this machine are told which hosts there are.
@@ -176,7 +184,7 @@ pub(crate) fn fixed(response: &plan::FixedResponse) -> OwnAnswer {
 pub(crate) fn redirect(status: u16, location: &str) -> OwnAnswer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
     let response = page(status, Reason::REDIRECT.name).with_field("location", location);
-    OwnAnswer { response, reason: Reason::REDIRECT.name }
+    OwnAnswer::new(response, Reason::REDIRECT.name)
 }
 
 /// What load balancers call themselves in answers of their own.
@@ -184,7 +192,7 @@ const SERVER: &str = "forebay";
 
 fn signed(response: Response, reason: Reason) -> OwnAnswer {
     let response = response.with_field(REASON_FIELD, reason.name).with_field("server", SERVER);
-    OwnAnswer { response, reason: reason.name }
+    OwnAnswer::new(response, reason.name)
 }
 
 fn page(status: StatusCode, reason: &str) -> Response {

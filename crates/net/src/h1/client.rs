@@ -28,8 +28,6 @@ pub struct ClientConnection {
     is_used: bool,
 }
 
-/// Bytes of a response's head.
-
 impl ClientConnection {
     /// Opens a connection.
     ///
