@@ -321,3 +321,6 @@ impl Link {
 
 /// A head that is too long is read on up to so many times its limit, so that its sender can be told.
 const BLOCKS: usize = 4;
+
+#[cfg(test)]
+mod tests;
