@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::deadline::Deadline;
@@ -57,8 +57,9 @@ impl Buffer {
         let n_bytes = self.unread().len().min(limit);
         if n_bytes == self.unread().len() {
             self.consumed += n_bytes as u64;
-            let start = std::mem::take(&mut self.start);
-            return Bytes::from(std::mem::take(&mut self.bytes)).slice(start..);
+            let mut taken = Bytes::from(std::mem::take(&mut self.bytes));
+            taken.advance(std::mem::take(&mut self.start));
+            return taken;
         }
         let taken = Bytes::copy_from_slice(&self.unread()[..n_bytes]);
         self.consume(n_bytes);

@@ -218,7 +218,7 @@ fn rows() -> Vec<Row> {
 /// A load balancer with a listener for each policy.
 fn with_each_policy(kind: LoadBalancerKind, protocol: Protocol, target: SocketAddr) -> LoadBalancer {
     let mut balancer = load_balancer(kind, vec![group("g", &[target])]);
-    balancer.id = format!("{protocol:?}").into();
+    balancer.id = format!("{protocol:?}");
     let first = balancer.listeners.remove(0);
     let certificate = |arn: &str| Certificate { arn: arn.to_owned(), source: "issued" };
     balancer.listeners = rows()
@@ -260,7 +260,8 @@ async fn post_quantum(address: SocketAddr, authority: &str) -> Option<NamedGroup
     let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
     let stream = TcpStream::connect(address).await.unwrap();
     let stream = connector.connect(ServerName::try_from(HOST).unwrap(), stream).await.ok()?;
-    stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name())
+    let group = stream.get_ref().1.negotiated_key_exchange_group()?;
+    Some(group.name())
 }
 
 /// Makes all handshakes, a few at a time.

@@ -23,7 +23,7 @@ impl State {
         let received = loop {
             match reader.next(&mut bytes) {
                 Ok(Some(frame)) => {
-                    if let Err(reason) = self.take(frame) {
+                    if let Err(reason) = self.take(&frame) {
                         break Err(reason);
                     }
                     if self.meter.is_flooded(self.out.written()) {
@@ -39,12 +39,12 @@ impl State {
         received
     }
 
-    fn take(&mut self, frame: Frame<'_>) -> Result<(), Reason> {
+    fn take(&mut self, frame: &Frame<'_>) -> Result<(), Reason> {
         if !self.has_settings && !matches!(frame, Frame::Settings(_)) {
             return Err(Reason::PROTOCOL_ERROR);
         }
         let now = clock::recently();
-        match frame {
+        match *frame {
             Frame::Data { stream, bytes, n_padding, is_last, is_empty } => {
                 if is_empty && !is_last {
                     self.meter.idle_frame(now);
