@@ -87,6 +87,8 @@ impl Browser {
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-dev-shm-usage", "--window-size=1200,1600",
+            // Else pages of port 80 are looked for on 443 first, and now and then a test is told of that refusal.
+            "--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable",
             format!("--user-data-dir={}", home.path().join("profile").display()),
             format!("--host-resolver-rules={}", rules.join(", ")),
         ]});
