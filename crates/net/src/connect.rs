@@ -48,10 +48,6 @@ pub enum ConnectError {
 /// How long a handshake may take once the server has accepted the connection ("HTTP 502", ALB user guide).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Descriptors that connections to servers leave to clients, administrators and files, or an eighth of all where that is less:
-/// who comes then is at least told.
-const LEFT_DESCRIPTORS: u64 = 128;
-
 /// Idle connections of clients that make room for one to a server, when descriptors run short.
 const MADE_ROOM: usize = 4;
 
@@ -120,7 +116,7 @@ async fn open_socket(address: SocketAddr) -> io::Result<TcpStream> {
 
 async fn try_socket(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if descriptors::is_among_last(LEFT_DESCRIPTORS, 8, &socket) {
+    if descriptors::BY_SERVERS.has(&socket) {
         return Err(descriptors::used_up());
     }
     socket.connect(address).await

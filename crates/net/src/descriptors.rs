@@ -25,11 +25,29 @@ pub fn limit() -> u64 {
     *LIMIT
 }
 
-/// Whether a socket stands among the last `n` descriptors, or the last `part` where that is less, for example 8 for an eighth.
-/// The system always gives the lowest that is free, so its number says how many are in use (open(2)).
-pub(crate) fn is_among_last(n: u64, part: u64, socket: &impl AsRawFd) -> bool {
-    let all = limit();
-    u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= all - n.min(all / part))
+/// Descriptors that somebody leaves to others: so many, or the `part`th of all where that is less, for example 8 for an eighth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    n: u64,
+    part: u64,
+}
+
+/// What connections to servers leave to clients, administrators and files: who comes then is at least told.
+pub(crate) const BY_SERVERS: Left = Left { n: 128, part: 8 };
+
+/// What clients leave to administrators and files, whoever took the others. Less than [`BY_SERVERS`], or clients would find
+/// nothing left that servers left to them.
+pub(crate) const BY_CLIENTS: Left = Left { n: 64, part: 16 };
+
+const _: () = assert!(BY_CLIENTS.n < BY_SERVERS.n && BY_CLIENTS.part > BY_SERVERS.part);
+
+impl Left {
+    /// Whether a socket stands among them. The system always gives the lowest descriptor that is free, so its number says how
+    /// many are in use (open(2)).
+    pub(crate) fn has(self, socket: &impl AsRawFd) -> bool {
+        let all = limit();
+        u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= all - self.n.min(all / self.part))
+    }
 }
 
 /// What the system says when there is none left.

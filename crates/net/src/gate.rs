@@ -58,9 +58,6 @@ impl Crowding {
     pub const REFUSALS: [&str; 5] = [TOO_MANY, TOO_MANY_OF_CLIENT, NO_DESCRIPTORS, UNANNOUNCED, NOT_ALLOWED];
 }
 
-/// Descriptors that clients leave to administrators and files, whoever took the others.
-const LEFT_DESCRIPTORS: u64 = 64;
-
 /// Connections that are asked to leave at a time.
 pub(crate) const SHED: usize = 16;
 
@@ -107,7 +104,7 @@ impl Gate {
     fn is_short(&self, socket: &impl AsRawFd, limits: &Limits) -> bool {
         let all = descriptors::limit();
         let reserved = (limits.reserved_descriptors as u64).min(all / 4);
-        self.n_open() as u64 >= all - reserved || descriptors::is_among_last(LEFT_DESCRIPTORS, 16, socket)
+        self.n_open() as u64 >= all - reserved || descriptors::BY_CLIENTS.has(socket)
     }
 
     /// A permit that is not asked for at the gate.

@@ -17,7 +17,7 @@ use crate::headers;
 use crate::listener::ListenerSlot;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
-use crate::replay::{Pace, Replayable};
+use crate::replay::{Buffering, Replayable};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::speech::Link;
 use crate::websocket::{self, Switched};
@@ -46,12 +46,12 @@ pub(crate) async fn forward(
 ) -> Result<Response, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
     rewrite(exchange, request);
-    let pace = match group.group.speech.is_http2() {
-        true => Pace::AsItComes,
-        false => Pace::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
+    let buffering = match group.group.speech.is_http2() {
+        true => Buffering::AsItComes,
+        false => Buffering::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
     };
     let (worker, told) = (&listener.worker, listener.snapshot.settings.client_fields.as_ref());
-    let prepared = Replayable::prepare(&mut request.body, pace, &worker.keeping, told).await;
+    let prepared = Replayable::prepare(&mut request.body, buffering, &worker.keeping, told).await;
     let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
 
     let mut choice = Choice {

@@ -37,7 +37,7 @@ pub(crate) enum Replayable {
 
 /// When a body goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum Buffering {
     /// A short one is waited for, so that its length can be told; one that does not say how long it is only where it may be
     /// sent again.
     Whole {
@@ -54,20 +54,20 @@ impl Replayable {
     /// Takes a body, and keeps it if it is short, while there is memory for it.
     pub(crate) async fn prepare(
         body: &mut Body,
-        pace: Pace,
+        buffering: Buffering,
         keeping: &Keeping,
         told: Option<&Arc<ClientFields>>,
     ) -> Result<Self, BodyError> {
         if let Body::Empty | Body::Full(_) = body {
             return Ok(Self::of(std::mem::take(body), None));
         }
-        let wanted = match (pace, body.remaining()) {
-            (Pace::AsItComes, _) => {
+        let wanted = match (buffering, body.remaining()) {
+            (Buffering::AsItComes, _) => {
                 let recording = Recording::new(std::mem::take(body), keeping, told.cloned());
                 return Ok(Self::Recorded(Rc::new(RefCell::new(recording))));
             }
-            (Pace::Whole { .. }, Some(length)) => usize::try_from(length).ok(),
-            (Pace::Whole { may_be_sent_again }, None) => may_be_sent_again.then_some(keeping.most),
+            (Buffering::Whole { .. }, Some(length)) => usize::try_from(length).ok(),
+            (Buffering::Whole { may_be_sent_again }, None) => may_be_sent_again.then_some(keeping.most),
         };
         let mut grant =
             wanted.filter(|wanted| *wanted <= keeping.most).and_then(|wanted| keeping.room(wanted));
@@ -287,7 +287,7 @@ mod tests {
     fn recorded_in(budget: &Budget, pieces: &[&'static [u8]]) -> Replayable {
         let mut body = Body::Stream(Box::new(Pieces(pieces.iter().copied().collect())));
         let keeping = Keeping { most: 1 << 20, budget: budget.clone(), unkept: Counter::default() };
-        now(Replayable::prepare(&mut body, Pace::AsItComes, &keeping, None)).unwrap()
+        now(Replayable::prepare(&mut body, Buffering::AsItComes, &keeping, None)).unwrap()
     }
 
     #[test]
