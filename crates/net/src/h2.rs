@@ -19,6 +19,7 @@ mod sending;
 pub(crate) mod server;
 mod stream;
 mod transport;
+mod turns;
 
 pub use failure::Http2Failure;
 

@@ -149,7 +149,7 @@ limits! {
         "Requests that a client of HTTP/2 may take back within 10 s, or break, before its connection ends.",
         "forebay_http2_connections_ended_total, reason flood";
     http2_idle_frames: Count = 1_000 (100 to 100_000)
-        "Frames of HTTP/2 within 10 s that ask for work without asking for anything (PING, SETTINGS, PRIORITY, those of unknown types, and data or continuations without a byte) before their connection ends.",
+        "Frames of HTTP/2 within 10 s that ask for work without asking for anything (PING, SETTINGS, PRIORITY, those of unknown types, and data or continuations without a byte), beyond two for each frame of a request or an answer, before their connection ends.",
         "forebay_http2_connections_ended_total, reason flood";
 }
 

@@ -368,8 +368,7 @@ async fn drive(mut socket: Stream, life: Rc<Life>, address: SocketAddr) {
             ready!(deadline.poll(cx));
             deadline.set(KEEP_ALIVE);
             let now = clock::recently();
-            let last_read = link.last_read.get();
-            let silent_for = now.saturating_duration_since(last_read);
+            let (last_read, silent_for) = (link.last_read.get(), link.silent_for());
             if link.n_streams() == 0 || silent_for < KEEP_ALIVE {
                 continue;
             }

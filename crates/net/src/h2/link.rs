@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -23,6 +24,7 @@ use super::output::Output;
 use super::reader::Reader;
 use super::reason::Reason;
 use super::stream::{Over, Slot, Stream};
+use super::turns::Turns;
 use crate::{Limits, clock};
 
 /// One connection.
@@ -30,8 +32,10 @@ pub(super) struct Link {
     state: RefCell<State>,
     /// Who moves its bytes.
     pub(super) driver: Slot,
-    /// When bytes came last.
+    /// When bytes came last,
     pub(super) last_read: Cell<Instant>,
+    /// and when a message got on that we send, which it does only as far as the other side takes it.
+    last_sent: Cell<Instant>,
 }
 
 // === impl Link ===
@@ -77,7 +81,7 @@ impl Link {
             out,
             streams: BTreeMap::new(),
             last_stream: 0,
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             ours,
             theirs: Theirs {
                 stream_window: i64::from(FIRST_WINDOW),
@@ -88,7 +92,12 @@ impl Link {
             ending: Ending::Not,
             is_over: false,
         };
-        Self { state: RefCell::new(state), driver: Slot::default(), last_read: Cell::new(now) }
+        Self {
+            state: RefCell::new(state),
+            driver: Slot::default(),
+            last_read: Cell::new(now),
+            last_sent: Cell::new(now),
+        }
     }
 
     /// Takes in what was read.
@@ -117,8 +126,13 @@ impl Link {
     pub(super) fn with_output<T>(&self, f: impl FnOnce(&mut Output) -> T) -> T {
         let state = &mut *self.state.borrow_mut();
         let done = f(&mut state.out);
-        state.next_turn();
+        state.next_round();
         done
+    }
+
+    /// How long the other side has neither sent nor taken anything.
+    pub(super) fn silent_for(&self) -> Duration {
+        clock::recently().saturating_duration_since(self.last_read.get().max(self.last_sent.get()))
     }
 
     pub(super) fn n_streams(&self) -> usize {
@@ -255,6 +269,8 @@ impl Link {
         frame::push_fields(out.frames(), stream.id, is_last, frame::MOST_PAYLOAD, |into| {
             done = Some(encode(encoder, into));
         });
+        state.meter.progress(clock::recently());
+        self.last_sent.set(clock::recently());
         state.has_sent(stream, is_last);
         self.driver.wake();
         done
@@ -267,20 +283,18 @@ impl Link {
             return Poll::Ready(Err(over));
         }
         let state = &mut *self.state.borrow_mut();
-        let place = state.turns.iter().position(|id| *id == stream.id);
-        let room = stream.send_window.get().min(state.theirs.connection_window);
-        if stream.send_window.get() <= 0 {
-            if let Some(place) = place {
-                state.turns.remove(place);
-                state.next_turn();
+        if stream.send_window.get() > 0 {
+            let left = state.turns.left(stream);
+            if state.has_room() && left > 0 {
+                let window = stream.send_window.get().min(state.theirs.connection_window);
+                let window = usize::try_from(window).unwrap_or(1);
+                return Poll::Ready(Ok(window.min(left).clamp(1, frame::MOST_PAYLOAD)));
             }
-        } else if state.has_room() && place.unwrap_or(state.turns.len()) == 0 {
-            if place.is_some() {
-                state.turns.pop_front();
+            state.turns.wait(stream);
+            if state.has_room() {
+                // It had its share; the driver begins the next round.
+                self.driver.wake();
             }
-            return Poll::Ready(Ok(usize::try_from(room).unwrap_or(1).clamp(1, frame::MOST_PAYLOAD)));
-        } else if place.is_none() {
-            state.turns.push_back(stream.id);
         }
         stream.writer.wait(cx);
         Poll::Pending
@@ -293,8 +307,10 @@ impl Link {
         state.theirs.connection_window -= n_bytes;
         stream.send_window.set(stream.send_window.get() - n_bytes);
         frame::push_data(state.out.frames(), stream.id, bytes, is_last);
+        state.turns.has_sent(stream, bytes.len());
+        state.meter.progress(clock::recently());
+        self.last_sent.set(clock::recently());
         state.has_sent(stream, is_last);
-        state.next_turn();
         self.driver.wake();
     }
 

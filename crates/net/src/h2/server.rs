@@ -179,7 +179,7 @@ impl Life {
     /// Looks after a connection that may have been silent. Returns its end, when it has come.
     fn look(&mut self) -> Option<Event> {
         let now = clock::recently();
-        let silent_for = now.saturating_duration_since(self.link.last_read.get());
+        let silent_for = self.link.silent_for();
         let has_streams = self.link.n_streams() > 0;
         let is_idle = !has_streams && silent_for >= self.limits.idle_timeout;
         let is_old = now > self.opened + self.limits.max_age;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::messages::ResponseHead;
 use super::reason::Reason;
+use super::turns::Turn;
 use crate::Fields;
 
 /// What is known of a stream by those who ask, those who answer, and the connection.
@@ -37,6 +38,7 @@ pub(super) struct Stream {
     /// How many bytes we may send.
     pub(super) send_window: Cell<i64>,
     pub(super) has_sent_end: Cell<bool>,
+    pub(super) turn: Cell<Turn>,
     /// Why it has ended before both sides had sent all.
     pub(super) over: Cell<Option<Over>>,
     pub(super) reader: Slot,
@@ -83,6 +85,7 @@ impl Stream {
             credit: Cell::new(0),
             send_window: Cell::new(send_window),
             has_sent_end: Cell::new(false),
+            turn: Cell::default(),
             over: Cell::new(None),
             reader: Slot::default(),
             writer: Slot::default(),

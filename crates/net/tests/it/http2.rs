@@ -443,6 +443,40 @@ fn floods_end_their_connection_and_nobody_elses() {
 }
 
 #[test]
+fn who_asks_may_measure_as_often() {
+    run(async {
+        let (address, _drain) = start(echo, Limits::default());
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).await.unwrap();
+        let head =
+            fields(&[(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a.example")]);
+        // Clients of gRPC send two WINDOW_UPDATEs for a call, however small, and a PING for what comes to learn what the network holds.
+        let call = |stream: u32| {
+            let [ping, window] = [frame(6, 0, 0, b"12345678"), frame(8, 0, 0, &[0, 0, 0, 5])];
+            [frame(1, 0x4, stream, &head), frame(0, 0x1, stream, b"12345"), window.clone(), window, ping]
+                .concat()
+        };
+        let (mut bytes, mut n_answers) = (Vec::new(), 0);
+        for batch in 0..60 {
+            let calls: Vec<u8> = (batch * 50..(batch + 1) * 50).flat_map(|n| call(2 * n + 1)).collect();
+            stream.write_all(&calls).await.unwrap();
+            while n_answers < (batch + 1) * 50 {
+                assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "ended after {n_answers} calls");
+                while let Some((head, payload)) = bytes.split_first_chunk::<9>() {
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                    if payload.len() < length {
+                        break;
+                    }
+                    assert_ne!(head[3], GOAWAY, "after {n_answers} calls");
+                    n_answers += u32::from(head[3] <= 1 && head[4] & 1 != 0);
+                    bytes.drain(..9 + length);
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_client_that_takes_nothing_is_left() {
     run(async {
         let ended = Rc::new(Cell::new(None));

@@ -124,3 +124,41 @@ fn what_is_no_http_2_is_told_apart_from_what_takes_no_connection() {
         assert!(matches!(opened.err(), Some(ConnectError::NoHttp2 { .. })));
     });
 }
+
+/// A server that takes a request and says these frames to it, on its stream.
+async fn answering(kind: u8, flags: u8, payload: &'static [u8]) -> SocketAddr {
+    start(move |mut stream| async move {
+        let mut bytes = [0; 1024];
+        stream.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        let mut n_bytes = 0;
+        while n_bytes < 90 {
+            n_bytes += stream.read(&mut bytes).await.unwrap();
+        }
+        let head = [0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0, 1];
+        stream.write_all(&[&head, payload].concat()).await.unwrap();
+        while stream.read(&mut bytes).await.is_ok_and(|n_bytes| n_bytes > 0) {}
+    })
+    .await
+}
+
+#[test]
+fn what_is_no_answer_is_told_apart_from_none() {
+    run(async {
+        // `:status: 200`, and `content-length: 5` (RFC 7541, appendix A).
+        for (name, kind, flags, payload) in [
+            ("data before its head", 0, 1, b"data".as_slice()),
+            ("a head that ends its stream and tells of a body", 1, 5, b"\x88\x5c\x015"),
+            ("a head without a status", 1, 5, b"\x5c\x010"),
+            ("a head that ends with 100", 1, 5, b"\x08\x03100"),
+        ] {
+            let address = answering(kind, flags, payload).await;
+            let connection = Http2Connection::open(address, None, PATIENCE).await.unwrap();
+            let answer = get(&connection, Duration::from_secs(5)).await;
+            assert!(matches!(answer, Err(SendError::Malformed(_))), "{name}: {answer:?}");
+            assert!(connection.is_open(), "{name}");
+        }
+        let address = answering(1, 5, b"\x88").await;
+        let connection = Http2Connection::open(address, None, PATIENCE).await.unwrap();
+        assert_eq!(get(&connection, PATIENCE).await.unwrap().status, 200);
+    });
+}

@@ -166,7 +166,7 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
             false => Neighbour::Stranger,
         });
         let limits =
-            Limits { head_timeout: Duration::from_millis(300), client_connections: 2, ..Limits::default() };
+            Limits { head_timeout: Duration::from_secs(2), client_connections: 2, ..Limits::default() };
         let settings = proxy::Settings { n_cores: 1, limits, gate, ..proxy::Settings::default() };
         let plan = plan::Plan { load_balancers: vec![balancer.clone(), narrow.clone()] };
         let world = World::start_as(plan, proxy::Metrics::default(), settings).await;

@@ -46,7 +46,9 @@ impl State {
         let now = clock::recently();
         match *frame {
             Frame::Data { stream, bytes, n_padding, is_last, is_empty } => {
-                if is_empty && !is_last {
+                if !is_empty {
+                    self.meter.progress(now);
+                } else if !is_last {
                     self.meter.idle_frame(now);
                 }
                 self.take_data(stream, bytes, n_padding, is_last)
@@ -111,7 +113,10 @@ impl State {
             return Ok(());
         };
         let stream = Rc::clone(stream);
-        let taken = if stream.has_received_end.get() {
+        let is_early = matches!(self.side, Side::Client { .. }) && !stream.has_answer.get();
+        let taken = if is_early {
+            Err(Reason::PROTOCOL_ERROR)
+        } else if stream.has_received_end.get() {
             Err(Reason::STREAM_CLOSED)
         } else if let Some(left) = stream.window.get().checked_sub(counted) {
             stream.window.set(left);
@@ -170,6 +175,7 @@ impl State {
             frame::push_reset(self.out.frames(), id, Reason::REFUSED_STREAM);
             return Ok(());
         }
+        self.meter.progress(clock::recently());
         let stream = Rc::new(Stream::new(id, self.ours.stream, self.theirs.stream_window));
         let head = fields.finish().and_then(|head| {
             stream.length_left.set(head.length);
@@ -289,7 +295,7 @@ impl State {
             if self.theirs.connection_window > most {
                 return Err(Reason::FLOW_CONTROL_ERROR);
             }
-            self.next_turn();
+            self.next_round();
             return Ok(());
         }
         let Some(stream) = self.streams.get(&id) else { return self.check_began(id) };

@@ -11,6 +11,7 @@ use crate::h2::output::Output;
 use crate::h2::reader::Reader;
 use crate::h2::reason::Reason;
 use crate::h2::stream::{Over, Slot, Stream};
+use crate::h2::turns::Turns;
 use crate::{Limits, Rejection, clock};
 
 /// What the two sides of [`super::Link`] know of each other.
@@ -25,8 +26,8 @@ pub(super) struct State {
     pub(super) streams: BTreeMap<u32, Rc<Stream>>,
     /// The highest stream that the side which asks has opened.
     pub(super) last_stream: u32,
-    /// Streams that wait until the connection has room for bytes, in the order in which they get it.
-    pub(super) turns: VecDeque<u32>,
+    /// Streams that wait until the connection has room for bytes.
+    pub(super) turns: Turns,
     pub(super) ours: Windows,
     pub(super) theirs: Theirs,
     /// Whether their first settings have come.
@@ -94,10 +95,11 @@ impl Windows {
         Self { stream, connection, left: connection, credit: 0 }
     }
 
-    /// Takes in that bytes were taken. Returns by how much the window opens, once that is worth telling.
+    /// Takes in that bytes were taken. Returns by how much the window opens, once that is worth telling: as soon as what the other
+    /// side may still send is little beside it. Bytes that nobody takes make it little, too.
     fn give_back(&mut self, n_bytes: u32) -> Option<u32> {
         self.credit += n_bytes;
-        if self.credit < self.connection / 2 {
+        if self.credit < self.left / 2 {
             return None;
         }
         self.left += self.credit;
@@ -126,14 +128,14 @@ impl State {
         let stream = self.remove(id)?;
         stream.over.set(Some(Over::Reset(reason)));
         frame::push_reset(self.out.frames(), id, reason);
+        self.meter.ended_here(clock::recently());
         Some(stream)
     }
 
     pub(super) fn remove(&mut self, id: u32) -> Option<Rc<Stream>> {
         let removed = self.streams.remove(&id);
-        if let Some(place) = self.turns.iter().position(|turn| *turn == id) {
-            self.turns.remove(place);
-            self.next_turn();
+        if let Some(stream) = &removed {
+            self.turns.forget(stream);
         }
         self.next_opening();
         removed
@@ -181,16 +183,15 @@ impl State {
         self.theirs.connection_window > 0 && self.out.waiting() < MOST_WAITING
     }
 
-    /// Wakes the stream that gets the next room.
-    pub(super) fn next_turn(&mut self) {
+    /// Wakes those who wait for room, if there is some.
+    pub(super) fn next_round(&mut self) {
         if !self.has_room() {
             return;
         }
-        while let Some(id) = self.turns.front() {
-            match self.streams.get(id) {
-                Some(stream) => return stream.writer.wake(),
-                None => self.turns.pop_front(),
-            };
+        for id in self.turns.next_round(MOST_WAITING) {
+            if let Some(stream) = self.streams.get(&id) {
+                stream.writer.wake();
+            }
         }
     }
 
@@ -218,7 +219,7 @@ impl State {
             stream.over.set(Some(over));
             stream.wake();
         }
-        self.turns.clear();
+        self.turns = Turns::default();
         self.next_opening();
     }
 }
