@@ -22,6 +22,7 @@ mod client_authentication;
 mod condition;
 pub mod header_modification;
 pub mod health;
+mod index;
 mod keys;
 mod listener;
 mod load_balancer;
@@ -39,6 +40,7 @@ pub use action::{Action, FixedResponse, Forward, ForwardTarget, Redirect, Target
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
 pub use condition::{Condition, QueryPair, Values};
+pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};

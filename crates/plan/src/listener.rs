@@ -183,6 +183,12 @@ impl Rule {
     pub fn new(conditions: Vec<Condition>, action: Action) -> Self {
         Self { conditions, action, source: None, tags: Tags::new() }
     }
+
+    /// Whether the request meets all conditions.
+    #[must_use]
+    pub fn holds(&self, head: &crate::RequestHead<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(head))
+    }
 }
 
 // === impl SourceRanges ===

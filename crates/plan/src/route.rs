@@ -22,8 +22,7 @@ impl Decision<'_> {
 /// Finds the first rule whose conditions all hold, else the default action.
 #[must_use]
 pub fn route<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Decision<'a> {
-    let matches = |rule: &&Rule| rule.conditions.iter().all(|condition| condition.holds(head));
-    match listener.rules.iter().enumerate().find(|(_, rule)| matches(rule)) {
+    match listener.rules.iter().enumerate().find(|(_, rule)| rule.holds(head)) {
         Some((index, rule)) => Decision { rule: Some((index, rule)), action: Some(&rule.action) },
         None => Decision { rule: None, action: listener.default_action.as_ref() },
     }

@@ -285,7 +285,7 @@ fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGr
         peer: request.connection.peer.ip(),
     };
     let rules = &listener.snapshot.listener;
-    match listener.action(&plan::route(rules, &head)) {
+    match listener.action(&head) {
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
             let asked = Asked {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use net::{Limits, LiveLimits, LiveTls};
-use plan::{Action, Decision, FixedResponse, Forward, Redirect, TargetGroupRef, TargetKey};
+use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef, TargetKey};
 
 use crate::group::WorkerGroup;
 use crate::metrics::{ListenerMetrics, Metrics};
@@ -109,9 +109,10 @@ impl WorkerListener {
         }
     }
 
-    /// What a decision says to do.
-    pub(crate) fn action(&self, decision: &Decision<'_>) -> &WorkerAction {
-        decision.rule.map_or(&self.default_action, |(index, _)| &self.actions[index])
+    /// What the rules say to do: the first that holds, as [`plan::route`] finds it by trying all.
+    pub(crate) fn action(&self, head: &RequestHead<'_>) -> &WorkerAction {
+        let found = self.snapshot.rules.first(&self.snapshot.listener.rules, head);
+        found.and_then(|place| self.actions.get(place)).unwrap_or(&self.default_action)
     }
 
     /// The target group with this key.

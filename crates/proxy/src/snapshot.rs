@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use net::ClientAuthentication;
 use plan::balance::{Algorithm, MinimumHealthy};
 use plan::{
-    HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerKind, Plan, Replay, TargetGroup,
-    TargetKey, attributes,
+    HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerKind, Plan, Replay, RuleIndex,
+    TargetGroup, TargetKey, attributes,
 };
 use tokio::sync::Notify;
 
@@ -32,6 +32,8 @@ pub(crate) struct ListenerSnapshot {
     /// The name of the load balancer, which metrics and the access log tell.
     pub(crate) load_balancer: String,
     pub(crate) listener: plan::Listener,
+    /// Where its rules are found.
+    pub(crate) rules: RuleIndex,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) settings: ListenerSettings,
     /// The hosts that it answers for, where others share its address.
@@ -141,6 +143,7 @@ impl Snapshot {
                     problem,
                     key,
                     load_balancer: load_balancer.name.clone(),
+                    rules: RuleIndex::new(&listener.rules),
                     listener: listener.clone(),
                     groups: groups.clone(),
                     settings: ListenerSettings::new(load_balancer, listener),
