@@ -64,6 +64,9 @@ const MOST_STREAMS: usize = 100;
 /// else's.
 const WINDOWS: Windows = Windows::new(64 * 1024, 100 * 64 * 1024);
 
+/// Time that a request waits for a stream where the server allows no more: then another may do.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Time a server that owes an answer may be silent before it is asked whether it is still there, and time for its answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -162,18 +165,19 @@ impl Http2Connection {
         let link = &life.link;
         let lease = Lease::begin(life);
         let was_used = life.is_used.replace(true);
-        let is_whole = matches!(request.body, Body::Empty);
+        let (is_whole, timeout) = (matches!(request.body, Body::Empty), request.timeout);
         let turn = Turn { link, slot: Rc::default() };
         let stream = poll_fn(|cx| {
             link.poll_open(cx, &turn.slot, MOST_STREAMS, is_whole, |encoder, into| {
                 encoding::encode_request(encoder, into, &request, *is_tls);
             })
         });
-        let stream = stream.await.ok_or(SendError::NotProcessed)?;
+        let opened = tokio::time::timeout(timeout.min(TURN_PATIENCE), stream).await;
+        let stream = opened.ok().flatten().ok_or(SendError::NotProcessed)?;
         drop(turn);
         stream.is_of_head.set(*request.method == Method::HEAD);
         let handle = Handle { link: Rc::clone(link), stream };
-        let Outgoing { method, body, timeout, .. } = request;
+        let Outgoing { method, body, .. } = request;
         let began = clock::recently();
         let mut rest = Rest::begin(&handle, body, timeout);
         let head = match answer_head(&handle, &mut rest, timeout, was_used).await {

@@ -89,6 +89,7 @@ impl Link {
                 most_streams: usize::MAX,
             },
             has_settings: false,
+            is_heard: false,
             ending: Ending::Not,
             is_over: false,
         };
@@ -182,7 +183,13 @@ impl Link {
     pub(super) fn fail(&self, reason: Reason, over: Over) {
         let state = &mut *self.state.borrow_mut();
         if !state.is_over {
-            frame::push_goaway(state.out.frames(), state.last_stream, reason);
+            // What was behind the last one stays behind it (RFC 9113 §6.8), and a server opens no streams here.
+            let last = match (&state.side, state.ending) {
+                (Side::Client { .. }, _) => 0,
+                (_, Ending::Behind(last)) => last,
+                _ => state.last_stream,
+            };
+            frame::push_goaway(state.out.frames(), last, reason);
         }
         state.close(over);
         self.driver.wake();

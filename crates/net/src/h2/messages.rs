@@ -28,6 +28,8 @@ pub(crate) struct RequestFields {
     target: Option<String>,
     has_scheme: bool,
     has_authority: bool,
+    /// Whether a field has come that is no pseudo-field: then none of those may follow.
+    has_begun: bool,
     fields: Fields,
     /// The crumbs of `Cookie`, which is one field in HTTP/1.1 (RFC 9113 §8.2.3).
     cookies: Vec<u8>,
@@ -93,6 +95,7 @@ impl RequestFields {
             target: None,
             has_scheme: false,
             has_authority: false,
+            has_begun: false,
             fields: Fields::with_capacity(16, 768),
             cookies: Vec::new(),
             size: Size::of(limits),
@@ -117,6 +120,7 @@ impl RequestFields {
         if let [b':', pseudo @ ..] = name {
             return self.take_pseudo(pseudo, value);
         }
+        self.has_begun = true;
         if self.fields.len() >= self.size.most_fields {
             return Err(Rejection::TOO_MANY_FIELDS);
         }
@@ -147,10 +151,9 @@ impl RequestFields {
     }
 
     fn take_pseudo(&mut self, name: &[u8], value: &[u8]) -> Result<(), Rejection> {
-        let has_begun = self.fields.len() > usize::from(self.has_authority) || !self.cookies.is_empty();
         let text = std::str::from_utf8(value).unwrap_or_default();
         match name {
-            _ if has_begun => return Err(Rejection::MALFORMED_HEAD),
+            _ if self.has_begun => return Err(Rejection::MALFORMED_HEAD),
             b"method" if self.method.is_none() => {
                 let method = Method::from_bytes(value).map_err(|_| Rejection::MALFORMED_METHOD)?;
                 if method == Method::CONNECT {
@@ -165,7 +168,7 @@ impl RequestFields {
                 }
                 self.target = Some(text.to_owned());
             }
-            b"scheme" if !self.has_scheme && !value.is_empty() => self.has_scheme = true,
+            b"scheme" if !self.has_scheme && is_scheme(value) => self.has_scheme = true,
             b"authority" if !self.has_authority => {
                 if !value.iter().all(|byte| is_field_content(*byte)) {
                     return Err(Rejection::MALFORMED_HOST);
@@ -254,6 +257,12 @@ impl TrailerFields {
     pub(super) fn finish(self) -> Result<Fields, Malformed> {
         if self.is_malformed { Err(Malformed) } else { Ok(self.fields) }
     }
+}
+
+/// A scheme (RFC 3986 §3.1).
+fn is_scheme(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(is_part)
 }
 
 /// What came is no message (RFC 9113 §8.1.1).
@@ -348,6 +357,7 @@ mod tests {
             (&[(":path", "/")], "malformed-head"),
             (&[(":unknown", "1")], "malformed-head"),
             (&[("x-a", "1"), (":scheme", "http")], "malformed-head"),
+            (&[("expect", "100-continue"), (":unknown", "")], "malformed-head"),
         ];
         for (fields, reason) in cases {
             assert_eq!(head_of(&get(fields)).unwrap_err(), *reason, "{fields:?}");

@@ -29,6 +29,8 @@ pub(super) struct Meter {
     /// Frames that ask for nothing and have a reason.
     n_earned: usize,
     n_resets: usize,
+    /// Streams that came to their end on both sides.
+    n_whole: usize,
     n_window_updates: u64,
     /// Frames with which requests and answers got on, ever.
     n_progress: u64,
@@ -44,6 +46,7 @@ impl Meter {
             n_idle_frames: 0,
             n_earned: 0,
             n_resets: 0,
+            n_whole: 0,
             n_window_updates: 0,
             n_progress: 0,
         }
@@ -69,6 +72,12 @@ impl Meter {
         self.n_earned += LATE_FRAMES;
     }
 
+    /// A stream that has come to its end: who is answered this often may also give up more often.
+    pub(super) fn whole(&mut self, now: Instant) {
+        self.turn(now);
+        self.n_whole += 1;
+    }
+
     /// A stream that was taken back, or that had to be.
     pub(super) fn reset(&mut self, now: Instant) {
         self.turn(now);
@@ -83,7 +92,7 @@ impl Meter {
     fn turn(&mut self, now: Instant) {
         if now.saturating_duration_since(self.window_began) > WINDOW {
             (self.window_began, self.n_idle_frames, self.n_resets) = (now, 0, 0);
-            self.n_earned = 0;
+            (self.n_earned, self.n_whole) = (0, 0);
         }
     }
 
@@ -93,7 +102,7 @@ impl Meter {
             + written / BYTES_PER_WINDOW_UPDATE
             + self.n_progress * WINDOW_UPDATES_PER_PROGRESS;
         self.n_idle_frames > self.most_idle_frames + self.n_earned
-            || self.n_resets > self.most_resets
+            || self.n_resets > self.most_resets.saturating_add(self.n_whole / 2)
             || self.n_window_updates > window_updates
     }
 }

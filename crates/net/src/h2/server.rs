@@ -49,7 +49,8 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     // Until a request has come, nobody would miss it.
     place.idle();
     let mut life = Life::new(Rc::clone(&link), Rc::clone(&limits), place);
-    let mut drained = pin!(async move { drain.draining().await });
+    // The watch is held, and with it the end of the drain, for as long as the connection lives.
+    let mut drained = pin!(drain.draining());
     let event = poll_fn(|cx| {
         let ended = transport::poll_move(&link, &mut socket, cx, || {
             for Opened { stream, head } in link.take_opened() {

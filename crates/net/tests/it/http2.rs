@@ -181,6 +181,31 @@ fn a_drain_lets_requests_finish_and_takes_no_more() {
 }
 
 #[test]
+fn the_end_waits_for_requests_that_are_at_work() {
+    run(async {
+        let slow = |request: Request| async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            echo(request).await
+        };
+        let (address, drain) = start(slow, Limits::default());
+        let client = connect(address).await;
+        let (answer, _) = client.ready().await.unwrap().send_request(post("/"), true).unwrap();
+        let answered = Rc::new(Cell::new(false));
+        let told = Rc::clone(&answered);
+        tokio::task::spawn_local(async move {
+            assert_eq!(answer.await.unwrap().status(), 200);
+            told.set(true);
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drain.begin();
+        assert!(drain.finish(Duration::from_secs(5)).await);
+        // Its last frames have left, and are read a moment later.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(answered.get(), "the end did not wait for it");
+    });
+}
+
+#[test]
 fn what_would_not_be_a_request_in_http1_is_none_here() {
     run(async {
         let (address, _drain) = start(echo, Limits::default());

@@ -55,11 +55,13 @@ impl State {
             }
             Frame::Fields { stream, block, is_last } => self.take_fields(stream, block, is_last),
             Frame::Reset { stream, reason } => {
-                self.meter.reset(now);
                 self.check_began(stream)?;
                 if let Some(ended) = self.remove(stream) {
+                    self.meter.reset(now);
                     ended.over.set(Some(Over::Reset(reason)));
                     ended.wake();
+                } else {
+                    self.meter.idle_frame(now);
                 }
                 Ok(())
             }
@@ -93,6 +95,7 @@ impl State {
                 self.take_window(stream, by)
             }
             Frame::Nothing | Frame::SettingsTaken => {
+                self.is_heard |= matches!(frame, Frame::SettingsTaken);
                 self.meter.idle_frame(now);
                 Ok(())
             }
@@ -171,7 +174,12 @@ impl State {
             return Ok(());
         }
         if self.streams.len() >= self.limits.http2_streams {
-            self.meter.reset(clock::recently());
+            // How many there may be is in our settings, which it may not have read yet.
+            if self.is_heard {
+                self.meter.reset(clock::recently());
+            } else {
+                self.meter.idle_frame(clock::recently());
+            }
             frame::push_reset(self.out.frames(), id, Reason::REFUSED_STREAM);
             return Ok(());
         }
@@ -258,7 +266,10 @@ impl State {
             let value = u32::from_be_bytes([c, d, e, f]);
             match u16::from_be_bytes([a, b]) {
                 frame::HEADER_TABLE_SIZE => self.encoder.resize(value as usize),
-                frame::ENABLE_PUSH if value > 1 => return Err(Reason::PROTOCOL_ERROR),
+                // Only a client may want it (RFC 9113 §6.5.2).
+                frame::ENABLE_PUSH if value > u32::from(matches!(self.side, Side::Server { .. })) => {
+                    return Err(Reason::PROTOCOL_ERROR);
+                }
                 frame::MAX_CONCURRENT_STREAMS => self.theirs.most_streams = value as usize,
                 frame::INITIAL_WINDOW_SIZE if value > frame::MOST => {
                     return Err(Reason::FLOW_CONTROL_ERROR);

@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) theirs: Theirs,
     /// Whether their first settings have come.
     pub(super) has_settings: bool,
+    /// Whether they have taken in ours.
+    pub(super) is_heard: bool,
     pub(super) ending: Ending,
     pub(super) is_over: bool,
 }
@@ -143,6 +145,7 @@ impl State {
 
     pub(super) fn forget_done(&mut self, stream: &Stream) {
         if stream.is_done() {
+            self.meter.whole(clock::recently());
             self.remove(stream.id);
         }
     }
