@@ -83,10 +83,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(write: impl FnOnce(&mut Vec<u8>), expected: impl ToString) {
+    fn check(write: impl FnOnce(&mut Vec<u8>), expected: &dyn std::fmt::Display) {
         let mut out = b"a=".to_vec();
         write(&mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), format!("a={}", expected.to_string()));
+        assert_eq!(String::from_utf8(out).unwrap(), format!("a={expected}"));
     }
 
     #[test]
@@ -95,14 +95,14 @@ mod tests {
             ["0.0.0.0", "9.10.99.100", "203.0.113.7", "255.255.255.255", "2001:db8::7", "::ffff:10.0.0.1"]
         {
             let address: IpAddr = text.parse().unwrap();
-            check(|out| push_ip(out, address), address);
+            check(|out| push_ip(out, address), &address);
             for port in [0, 80, 65_535] {
                 let address = SocketAddr::new(address, port);
-                check(|out| push_socket(out, address), address);
+                check(|out| push_socket(out, address), &address);
             }
         }
         for number in [0, 9, 10, 99, 100, 12_345, 1_000_000, u64::MAX] {
-            check(|out| push_number(out, number), number);
+            check(|out| push_number(out, number), &number);
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
         for (microseconds, text) in
             [(0, "0.000000"), (7, "0.000007"), (1_500, "0.001500"), (61_000_020, "61.000020")]
         {
-            check(|out| push_seconds(out, Duration::from_micros(microseconds)), text);
+            check(|out| push_seconds(out, Duration::from_micros(microseconds)), &text);
         }
         let moment = |second, nanosecond| Timestamp::new(second, nanosecond).unwrap();
         for moment in [
@@ -120,7 +120,7 @@ mod tests {
             moment(1_796_000_000, 1_000),
             moment(1_796_000_001, 999_999_000),
         ] {
-            check(|out| push_moment(out, moment), format!("{moment:.6}"));
+            check(|out| push_moment(out, moment), &format!("{moment:.6}"));
         }
     }
 }

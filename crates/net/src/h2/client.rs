@@ -64,9 +64,6 @@ const MOST_STREAMS: usize = 100;
 /// else's.
 const WINDOWS: Windows = Windows::new(64 * 1024, 100 * 64 * 1024);
 
-/// Time that a request waits for a stream where the server allows no more: then another may do.
-const TURN_PATIENCE: Duration = Duration::from_secs(10);
-
 /// Time a server that owes an answer may be silent before it is asked whether it is still there, and time for its answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -172,8 +169,8 @@ impl Http2Connection {
                 encoding::encode_request(encoder, into, &request, *is_tls);
             })
         });
-        let opened = tokio::time::timeout(timeout.min(TURN_PATIENCE), stream).await;
-        let stream = opened.ok().flatten().ok_or(SendError::NotProcessed)?;
+        let opened = tokio::time::timeout(timeout, stream).await.map_err(|_| SendError::TimedOut)?;
+        let stream = opened.ok_or(SendError::NotProcessed)?;
         drop(turn);
         stream.is_of_head.set(*request.method == Method::HEAD);
         let handle = Handle { link: Rc::clone(link), stream };

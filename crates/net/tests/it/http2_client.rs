@@ -162,3 +162,21 @@ fn what_is_no_answer_is_told_apart_from_none() {
         assert_eq!(get(&connection, PATIENCE).await.unwrap().status, 200);
     });
 }
+
+#[test]
+fn a_server_that_allows_no_requests_is_waited_for_as_long_as_for_an_answer() {
+    run_fast(async {
+        let address = start(|mut stream| async move {
+            // MAX_CONCURRENT_STREAMS of 0.
+            stream.write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\0").await.unwrap();
+            let mut bytes = [0; 1024];
+            while stream.read(&mut bytes).await.is_ok_and(|n_bytes| n_bytes > 0) {}
+        })
+        .await;
+        let connection = Http2Connection::open(address, None, PATIENCE).await.unwrap();
+        assert_eq!(connection.room(), 0);
+        let answer = get(&connection, Duration::from_secs(5)).await;
+        assert!(matches!(answer, Err(SendError::TimedOut)), "{answer:?}");
+        assert_eq!(connection.n_streams(), 0);
+    });
+}
