@@ -182,6 +182,10 @@ pub struct DeleteOptions {
     pub grace_period_seconds: Option<u64>,
 }
 
+/// How long a file may still be in use by somebody who is ending, and how often it is looked.
+const LAST_HOLD: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(10);
+
 // === impl Store: reading ===
 
 impl Store {
@@ -190,7 +194,14 @@ impl Store {
     /// # Errors
     /// When another process has it open, or it cannot be read.
     pub fn open(file: &Path) -> Result<Self, OpenError> {
-        let (disk, loaded) = Disk::at(file)?;
+        let until = std::time::Instant::now() + LAST_HOLD;
+        let (disk, loaded) = loop {
+            match Disk::at(file) {
+                // Whoever has just ended may have left its lock, for a moment, to a child that it was starting (flock(2)).
+                Err(OpenError::InUse) if std::time::Instant::now() < until => std::thread::sleep(LOOK),
+                opened => break opened?,
+            }
+        };
         Self::start(file, disk, loaded)
     }
 
