@@ -163,15 +163,15 @@ impl Http2Connection {
         let lease = Lease::begin(life);
         let was_used = life.is_used.replace(true);
         let (is_whole, timeout) = (matches!(request.body, Body::Empty), request.timeout);
-        let turn = Turn { link, slot: Rc::default() };
+        let waiting = Waiting { link, slot: Rc::default() };
         let stream = poll_fn(|cx| {
-            link.poll_open(cx, &turn.slot, MOST_STREAMS, is_whole, |encoder, into| {
+            link.poll_open(cx, &waiting.slot, MOST_STREAMS, is_whole, |encoder, into| {
                 encoding::encode_request(encoder, into, &request, *is_tls);
             })
         });
         let opened = tokio::time::timeout(timeout, stream).await.map_err(|_| SendError::TimedOut)?;
         let stream = opened.ok_or(SendError::NotProcessed)?;
-        drop(turn);
+        drop(waiting);
         stream.is_of_head.set(*request.method == Method::HEAD);
         let handle = Handle { link: Rc::clone(link), stream };
         let Outgoing { method, body, .. } = request;
@@ -215,12 +215,12 @@ impl Drop for Shared {
 }
 
 /// A place among those who wait for a stream.
-struct Turn<'a> {
+struct Waiting<'a> {
     link: &'a Link,
     slot: Rc<Slot>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.link.forget(&self.slot);
     }

@@ -34,8 +34,8 @@ pub(super) struct Link {
     pub(super) driver: Slot,
     /// When bytes came last,
     pub(super) last_read: Cell<Instant>,
-    /// and when a message got on that we send, which it does only as far as the other side takes it.
-    last_sent: Cell<Instant>,
+    /// and when bytes of a body went last, for which there is room only as far as the other side takes them.
+    last_taken: Cell<Instant>,
 }
 
 // === impl Link ===
@@ -97,7 +97,7 @@ impl Link {
             state: RefCell::new(state),
             driver: Slot::default(),
             last_read: Cell::new(now),
-            last_sent: Cell::new(now),
+            last_taken: Cell::new(now),
         }
     }
 
@@ -133,7 +133,7 @@ impl Link {
 
     /// How long the other side has neither sent nor taken anything.
     pub(super) fn silent_for(&self) -> Duration {
-        clock::recently().saturating_duration_since(self.last_read.get().max(self.last_sent.get()))
+        clock::recently().saturating_duration_since(self.last_read.get().max(self.last_taken.get()))
     }
 
     pub(super) fn n_streams(&self) -> usize {
@@ -242,12 +242,11 @@ impl Link {
         let id = if state.last_stream == 0 { 1 } else { state.last_stream + 2 };
         state.last_stream = id;
         let stream = Rc::new(Stream::new(id, state.ours.stream, state.theirs.stream_window));
-        stream.has_sent_end.set(is_whole);
         state.streams.insert(id, Rc::clone(&stream));
         let State { out, encoder, .. } = state;
         frame::push_fields(out.frames(), id, is_whole, frame::MOST_PAYLOAD, |into| encode(encoder, into));
+        self.has_sent(state, &stream, is_whole);
         state.next_opening();
-        self.driver.wake();
         Poll::Ready(Some(stream))
     }
 
@@ -276,10 +275,7 @@ impl Link {
         frame::push_fields(out.frames(), stream.id, is_last, frame::MOST_PAYLOAD, |into| {
             done = Some(encode(encoder, into));
         });
-        state.meter.progress(clock::recently());
-        self.last_sent.set(clock::recently());
-        state.has_sent(stream, is_last);
-        self.driver.wake();
+        self.has_sent(state, stream, is_last);
         done
     }
 
@@ -314,10 +310,18 @@ impl Link {
         state.theirs.connection_window -= n_bytes;
         stream.send_window.set(stream.send_window.get() - n_bytes);
         frame::push_data(state.out.frames(), stream.id, bytes, is_last);
-        state.turns.has_sent(stream, bytes.len());
+        state.turns.take(stream, bytes.len());
+        self.last_taken.set(clock::recently());
+        self.has_sent(state, stream, is_last);
+    }
+
+    /// Notes that a message got on, which may be its end, and has it moved.
+    fn has_sent(&self, state: &mut State, stream: &Stream, is_last: bool) {
         state.meter.progress(clock::recently());
-        self.last_sent.set(clock::recently());
-        state.has_sent(stream, is_last);
+        if is_last {
+            stream.has_sent_end.set(true);
+            state.forget_done(stream);
+        }
         self.driver.wake();
     }
 

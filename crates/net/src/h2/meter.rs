@@ -54,33 +54,33 @@ impl Meter {
 
     /// A frame that asks for nothing.
     pub(super) fn idle_frame(&mut self, now: Instant) {
-        self.turn(now);
+        self.keep_time(now);
         self.n_idle_frames += 1;
     }
 
     /// A frame with which a request or an answer gets on, here or there. A side that measures how long its frames take asks with a PING
     /// as often (gRPC does, to learn what the network holds).
     pub(super) fn progress(&mut self, now: Instant) {
-        self.turn(now);
+        self.keep_time(now);
         self.n_earned += IDLE_FRAMES_PER_PROGRESS;
         self.n_progress += 1;
     }
 
     /// A stream that we have ended: the other side does not know it yet, and goes on for a while.
     pub(super) fn ended_here(&mut self, now: Instant) {
-        self.turn(now);
+        self.keep_time(now);
         self.n_earned += LATE_FRAMES;
     }
 
     /// A stream that has come to its end: who is answered this often may also give up more often.
     pub(super) fn whole(&mut self, now: Instant) {
-        self.turn(now);
+        self.keep_time(now);
         self.n_whole += 1;
     }
 
     /// A stream that was taken back, or that had to be.
     pub(super) fn reset(&mut self, now: Instant) {
-        self.turn(now);
+        self.keep_time(now);
         self.n_resets += 1;
     }
 
@@ -89,7 +89,7 @@ impl Meter {
         self.n_window_updates += 1;
     }
 
-    fn turn(&mut self, now: Instant) {
+    fn keep_time(&mut self, now: Instant) {
         if now.saturating_duration_since(self.window_began) > WINDOW {
             (self.window_began, self.n_idle_frames, self.n_resets) = (now, 0, 0);
             (self.n_earned, self.n_whole) = (0, 0);

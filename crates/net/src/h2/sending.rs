@@ -72,7 +72,7 @@ impl Sending {
             let room = poll_fn(|cx| self.poll_room(cx)).await?;
             let (part, behind) = rest.split_at(room.min(rest.len()));
             self.link.send_data(&self.stream, part, is_last && behind.is_empty());
-            self.stream.has_sent(part.len());
+            self.stream.count_sent(part.len());
             rest = behind;
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Sending {
         let sent = self.link.send_fields(&self.stream, true, |encoder, into| {
             encoding::encode_trailers(encoder, into, &trailers)
         });
-        self.stream.has_sent(sent.ok_or(Unsent::Left)?);
+        self.stream.count_sent(sent.ok_or(Unsent::Left)?);
         Ok(())
     }
 }

@@ -298,7 +298,7 @@ impl Exchange {
             encoding::encode_response(encoder, into, &response, length)
         });
         let Some(n_bytes) = sent else { return End::ClientLeft };
-        stream.has_sent(n_bytes);
+        stream.count_sent(n_bytes);
         if is_whole {
             return End::Whole;
         }

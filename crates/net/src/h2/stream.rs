@@ -123,7 +123,7 @@ impl Stream {
     }
 
     /// Counts bytes that went.
-    pub(super) fn has_sent(&self, n_bytes: usize) {
+    pub(super) fn count_sent(&self, n_bytes: usize) {
         self.n_sent.set(self.n_sent.get() + n_bytes as u64);
     }
 

@@ -47,7 +47,8 @@ impl Turns {
         self.share.saturating_sub(self.of(&stream.turn).n_bytes)
     }
 
-    pub(super) fn has_sent(&self, stream: &Stream, n_bytes: usize) {
+    /// Takes bytes off the share that a stream has of this round.
+    pub(super) fn take(&self, stream: &Stream, n_bytes: usize) {
         let turn = self.of(&stream.turn);
         stream.turn.set(Turn { n_bytes: turn.n_bytes.saturating_add(n_bytes), ..turn });
     }

@@ -5,6 +5,7 @@
 mod client;
 mod handshakes;
 mod http2;
+mod http2_breaches;
 mod http2_client;
 mod server;
 mod tls;

@@ -12,6 +12,14 @@ use crate::h2::reason::Reason;
 use crate::h2::stream::{Over, Stream};
 use crate::{Rejection, clock};
 
+/// What the other side broke.
+enum Breach {
+    /// The rules of one stream, which alone ends.
+    OfStream(Reason),
+    /// Those of the connection.
+    OfConnection(Reason),
+}
+
 // === impl State ===
 
 impl State {
@@ -146,17 +154,16 @@ impl State {
         if let Some(stream) = self.streams.get(&id) {
             let stream = Rc::clone(stream);
             let taken = match self.side {
-                Side::Client { .. } if !stream.has_answer.get() => {
-                    self.take_answer(&stream, block, is_last)?
-                }
-                _ => self.take_trailers(&stream, block, is_last)?,
+                Side::Client { .. } if !stream.has_answer.get() => self.take_answer(&stream, block, is_last),
+                _ => self.take_trailers(&stream, block, is_last),
             };
             match taken {
                 Ok(()) => {
                     self.forget_done(&stream);
                     stream.reader.wake();
                 }
-                Err(reason) => self.break_stream(id, reason),
+                Err(Breach::OfStream(reason)) => self.break_stream(id, reason),
+                Err(Breach::OfConnection(reason)) => return Err(reason),
             }
             return Ok(());
         }
@@ -211,52 +218,38 @@ impl State {
         if is_bomb { Err(Reason::ENHANCE_YOUR_CALM) } else { Ok(()) }
     }
 
-    /// The inner error ends the stream, the outer one the connection.
-    fn take_answer(
-        &mut self,
-        stream: &Stream,
-        block: &[u8],
-        is_last: bool,
-    ) -> Result<Result<(), Reason>, Reason> {
+    fn take_answer(&mut self, stream: &Stream, block: &[u8], is_last: bool) -> Result<(), Breach> {
         let mut fields = ResponseFields::new(&self.limits);
-        self.decode(block, |name, value| fields.field(name, value))?;
-        let Ok(head) = fields.finish() else { return Ok(Err(Reason::PROTOCOL_ERROR)) };
+        self.decode(block, |name, value| fields.field(name, value)).map_err(Breach::OfConnection)?;
+        let head = fields.finish().map_err(|_| Breach::OfStream(Reason::PROTOCOL_ERROR))?;
         if head.status.is_informational() {
             // There is nobody here to tell; the answer follows (RFC 9110 §15.2).
             self.meter.idle_frame(clock::recently());
-            return Ok(if is_last { Err(Reason::PROTOCOL_ERROR) } else { Ok(()) });
+            return if is_last { Err(Breach::OfStream(Reason::PROTOCOL_ERROR)) } else { Ok(()) };
         }
         if !stream.is_of_head.get() && head.status != StatusCode::NOT_MODIFIED {
             stream.length_left.set(head.length);
         }
-        let ended = if is_last { stream.receive_end() } else { Ok(()) };
-        if ended.is_ok() {
-            stream.has_answer.set(true);
-            stream.answer.replace(Some(head));
+        if is_last {
+            stream.receive_end().map_err(Breach::OfStream)?;
         }
-        Ok(ended)
+        stream.has_answer.set(true);
+        stream.answer.replace(Some(head));
+        Ok(())
     }
 
-    /// The inner error ends the stream, the outer one the connection.
-    fn take_trailers(
-        &mut self,
-        stream: &Stream,
-        block: &[u8],
-        is_last: bool,
-    ) -> Result<Result<(), Reason>, Reason> {
+    fn take_trailers(&mut self, stream: &Stream, block: &[u8], is_last: bool) -> Result<(), Breach> {
         let mut fields = TrailerFields::new(&self.limits);
-        self.decode(block, |name, value| fields.field(name, value))?;
+        self.decode(block, |name, value| fields.field(name, value)).map_err(Breach::OfConnection)?;
         if stream.has_received_end.get() {
-            return Ok(Err(Reason::STREAM_CLOSED));
+            return Err(Breach::OfStream(Reason::STREAM_CLOSED));
         }
-        let Ok(trailers) = fields.finish() else { return Ok(Err(Reason::PROTOCOL_ERROR)) };
-        if !is_last {
-            return Ok(Err(Reason::PROTOCOL_ERROR));
-        }
+        let trailers = fields.finish().ok().filter(|_| is_last);
+        let trailers = trailers.ok_or(Breach::OfStream(Reason::PROTOCOL_ERROR))?;
         if !trailers.is_empty() {
             stream.trailers.replace(Some(trailers));
         }
-        Ok(stream.receive_end())
+        stream.receive_end().map_err(Breach::OfStream)
     }
 
     fn take_settings(&mut self, settings: &[u8]) -> Result<(), Reason> {

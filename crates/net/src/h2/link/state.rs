@@ -150,13 +150,6 @@ impl State {
         }
     }
 
-    pub(super) fn has_sent(&mut self, stream: &Stream, is_last: bool) {
-        if is_last {
-            stream.has_sent_end.set(true);
-            self.forget_done(stream);
-        }
-    }
-
     /// Lets the other side send as many bytes more on a stream. Returns whether it is told so.
     pub(super) fn has_taken(&mut self, stream: &Stream, n_bytes: usize) -> bool {
         if n_bytes == 0 {

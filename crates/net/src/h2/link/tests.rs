@@ -188,3 +188,20 @@ fn the_other_side_may_send_as_much_as_was_taken() {
     );
     assert_eq!(data(1, 3_001), Err(Reason::FLOW_CONTROL_ERROR));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_an_answer_slowly_is_not_silent() {
+    clock::refresh();
+    let (link, handles) = opened(&[1], &[(frame::INITIAL_WINDOW_SIZE, 100)]);
+    assert_eq!(send(&handles[0], 1_000), 100);
+    for _ in 0..5 {
+        tokio::time::advance(Duration::from_secs(15)).await;
+        clock::refresh();
+        assert_eq!(link.silent_for(), Duration::from_secs(15));
+        // The socket takes what has waited for it, and so there is room for more: nothing comes from there.
+        written(&link);
+        handles[0].stream.send_window.set(10);
+        assert_eq!(send(&handles[0], 1_000), 10);
+        assert_eq!(link.silent_for(), Duration::ZERO);
+    }
+}
