@@ -1,4 +1,5 @@
-//! Who is let in: so many connections in all, so many of one client, and none that takes the last descriptors.
+//! Who is let in: so many connections in all, so many connections and requests of one client, and none that takes the last
+//! descriptors.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Limits, descriptors, stay};
+use crate::{Limits, Rejection, descriptors, stay};
 
 /// Counts the connections of all listeners that share it. A clone is another handle to the same. By default it is one for
 /// ourselves, which may have the last descriptors.
@@ -18,12 +19,20 @@ pub struct Gate(Arc<Counts>);
 #[derive(Default)]
 struct Counts {
     open: AtomicUsize,
-    /// Those of each client that is counted. Taken when a connection comes or goes, never within one.
-    of_clients: Mutex<HashMap<IpAddr, usize>>,
+    /// Those who are here of the clients that are counted. Taken when a connection comes or goes, never within one.
+    of_clients: Mutex<HashMap<IpAddr, OfClient>>,
     /// Whether it leaves the last descriptors to others.
     is_public: bool,
     /// Who a client is; a stranger where nobody says.
     knows: Option<Box<dyn Fn(IpAddr) -> Neighbour + Send + Sync>>,
+}
+
+/// What one client has here.
+#[derive(Default)]
+struct OfClient {
+    n_connections: usize,
+    /// Requests that are not done with, which its connections share.
+    n_requests: Arc<AtomicUsize>,
 }
 
 /// What is known of a client by its address.
@@ -41,8 +50,17 @@ pub enum Neighbour {
 /// A connection that was let in, counted for as long as this lives.
 pub(crate) struct Permit {
     gate: Gate,
-    client: Option<IpAddr>,
+    client: Option<Counted>,
 }
+
+/// A client whose connections and requests are counted.
+struct Counted {
+    network: IpAddr,
+    n_requests: Arc<AtomicUsize>,
+}
+
+/// A request, counted as one of its client's for as long as this lives.
+pub(crate) struct Asking(Option<Arc<AtomicUsize>>);
 
 /// What became of those at the gate who were not simply let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,18 +153,43 @@ impl Permit {
         if self.gate.is_exempt(client) {
             return true;
         }
-        let client = network_of(client);
+        let network = network_of(client);
         let mut of_clients = self.gate.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let n_of_client = of_clients.entry(client).or_default();
-        if *n_of_client >= limits.client_connections {
+        let of_client = of_clients.entry(network).or_default();
+        if of_client.n_connections >= limits.client_connections {
             told(Crowding::Refused(TOO_MANY_OF_CLIENT));
             return false;
         }
-        *n_of_client += 1;
-        self.client = Some(client);
+        of_client.n_connections += 1;
+        self.client = Some(Counted { network, n_requests: Arc::clone(&of_client.n_requests) });
         true
     }
+
+    /// Counts a request as one of this client's, unless it has too many that are not done with. Each may hold a connection to a
+    /// target, so nobody may have more than a part of all descriptors in this way.
+    pub(crate) fn ask(&self, limits: &Limits) -> Result<Asking, Rejection> {
+        let Some(Counted { n_requests, .. }) = &self.client else { return Ok(Asking(None)) };
+        let most = descriptors::limit() / REQUESTS_PART;
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(limits.client_requests);
+        let asking = Asking(Some(Arc::clone(n_requests)));
+        if n_requests.fetch_add(1, Ordering::Relaxed) < most {
+            Ok(asking)
+        } else {
+            Err(Rejection::TOO_MANY_OF_CLIENT)
+        }
+    }
 }
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(n_requests) = &self.0 {
+            n_requests.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The part of all descriptors that the requests of one client may need at most: a quarter.
+const REQUESTS_PART: u64 = 4;
 
 const TOO_MANY: &str = "too-many";
 const TOO_MANY_OF_CLIENT: &str = "too-many-of-client";
@@ -165,12 +208,12 @@ fn network_of(client: IpAddr) -> IpAddr {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.gate.0.open.fetch_sub(1, Ordering::Relaxed);
-        let Some(client) = self.client else { return };
+        let Some(Counted { network, .. }) = self.client else { return };
         let mut of_clients = self.gate.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut counted) = of_clients.entry(client) {
-            *counted.get_mut() -= 1;
-            if *counted.get() == 0 {
-                counted.remove();
+        if let Entry::Occupied(mut of_client) = of_clients.entry(network) {
+            of_client.get_mut().n_connections -= 1;
+            if of_client.get().n_connections == 0 {
+                of_client.remove();
             }
         }
     }
@@ -207,9 +250,19 @@ mod tests {
             assert!(admit(first).is_none());
             drop((two, three));
         }
+        let limits = Limits { client_requests: 3, ..limits };
+        let [one, two] = ["10.0.0.1", "10.0.0.1"].map(|client| admit(client).unwrap());
+        let other = admit("10.0.0.2").unwrap();
+        let mut asking: Vec<_> = [&one, &two, &one].map(|permit| permit.ask(&limits).ok().unwrap()).into();
+        assert!(one.ask(&limits).is_err() && two.ask(&limits).is_err() && other.ask(&limits).is_ok());
+        asking.pop();
+        assert!(two.ask(&limits).is_ok(), "a request that is done with counts no more");
+        drop((one, two, other));
         for exempt in ["127.0.0.1", "127.77.0.2", "::1", "10.0.0.9"] {
             let many: Vec<_> = (0..9).map(|_| admit(exempt).unwrap()).collect();
             assert_eq!((gate.n_open(), many.len()), (9, 9));
+            let asking: Vec<_> = (0..9).map(|_| many[0].ask(&limits).ok().unwrap()).collect();
+            assert_eq!(asking.len(), 9);
         }
         assert_eq!(gate.n_open(), 0);
         assert!(gate.0.of_clients.lock().unwrap().is_empty(), "nobody is remembered");

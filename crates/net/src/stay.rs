@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-use crate::gate::Permit;
+use crate::gate::{Asking, Permit};
 use crate::server::LAST_HANDSHAKE;
-use crate::{Crowding, DrainWatch, Limits, clock};
+use crate::{Crowding, DrainWatch, Limits, Rejection, clock};
 
 /// A connection's leave to be here. It is counted as open for as long as this lives.
 pub struct Stay {
@@ -75,6 +75,11 @@ impl Place {
     /// Counts the connection as one of the client that a proxy speaks for, unless it has too many.
     pub(crate) fn count_for(&mut self, client: IpAddr, limits: &Limits, told: impl Fn(Crowding)) -> bool {
         self.permit.count_for(client, limits, told)
+    }
+
+    /// Counts a request of the connection, unless its client has too many at a time.
+    pub(crate) fn ask(&self, limits: &Limits) -> Result<Asking, Rejection> {
+        self.permit.ask(limits)
     }
 
     /// Says that the connection waits for its client, and may go if its place is needed.

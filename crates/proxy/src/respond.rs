@@ -124,9 +124,6 @@ pub(crate) fn to(reason: Reason) -> OwnAnswer {
     let status = reason.status();
     let mut response = page(status, reason.name);
     response.close = reason.closes;
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.fields.push("retry-after", "1");
-    }
     OwnAnswer::new(response, reason.name)
 }
 
@@ -200,9 +197,13 @@ fn page(status: StatusCode, reason: &str) -> Response {
     let body = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
     );
-    Response::with_body(status, "text/html", body)
+    let mut response = Response::with_body(status, "text/html", body)
         .with_field(REASON_FIELD, reason)
-        .with_field("server", SERVER)
+        .with_field("server", SERVER);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.fields.push("retry-after", "1");
+    }
+    response
 }
 
 #[cfg(test)]

@@ -86,6 +86,13 @@ async fn converse<H: Handler>(
                 return Ending::Closed;
             }
         };
+        let _asking = match place.ask(limits) {
+            Ok(asking) => asking,
+            Err(rejection) => {
+                reject(io, handler, rejection, connection).await;
+                return Ending::Closed;
+            }
+        };
         let wants_keep_alive = head.keep_alive;
         let asked = Asked {
             method: head.method.clone(),

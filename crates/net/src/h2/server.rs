@@ -21,6 +21,7 @@ use super::sending::{Sending, Unsent};
 use super::stream::Over;
 use super::transport::{self, Ended};
 use crate::deadline::Deadline;
+use crate::gate::Asking;
 use crate::message::{End, Sent};
 use crate::pace::Pace;
 use crate::rejection::Rejection;
@@ -56,8 +57,12 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
             for Opened { stream, head } in link.take_opened() {
                 life.place.busy();
                 let handle = Handle { link: Rc::clone(&link), stream };
-                let exchange =
-                    Exchange { handle, connection: connection.clone(), limits: Rc::clone(&limits) };
+                let (asking, head) = match life.place.ask(&limits) {
+                    Ok(asking) => (Some(asking), head),
+                    Err(rejection) => (None, Err(rejection)),
+                };
+                let (connection, limits) = (connection.clone(), Rc::clone(&limits));
+                let exchange = Exchange { handle, connection, limits, _asking: asking };
                 tokio::task::spawn_local(exchange.answer(handler.clone(), head));
             }
         });
@@ -220,6 +225,8 @@ struct Exchange {
     handle: Handle,
     connection: Connection,
     limits: Rc<Limits>,
+    /// Counts it as one of its client's, if it is let in.
+    _asking: Option<Asking>,
 }
 
 // === impl Exchange ===

@@ -16,7 +16,11 @@ use crate::world::{free_address, group, load_balancer};
 
 /// A client that speaks HTTP/2 from its first byte.
 pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(address).await.unwrap();
+    begin(TcpStream::connect(address).await.unwrap()).await
+}
+
+/// The same over a connection that is open, and on which all has been said that comes before.
+pub(crate) async fn begin(stream: TcpStream) -> SendRequest<Bytes> {
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::task::spawn_local(async move {
         let _ = connection.await;

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use net::{Bytes, Limits};
+use net::{Bytes, Gate, Limits, Neighbour};
 use plan::{LoadBalancer, LoadBalancerKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::http2;
 use crate::world::{Client, Server, World, group, load_balancer, plan_of, run};
 
 async fn world_with(limits: Limits, target: SocketAddr) -> (World, LoadBalancer) {
@@ -208,5 +209,58 @@ fn bodies_beyond_the_memory_for_them_pass_through_without_being_kept() {
         assert!(most <= 3 << 20, "{most}");
         assert!(count(&world, "forebay_unkept_bodies_total").unwrap() > 0);
         assert_eq!(count(&world, "forebay_buffered_bytes"), Some(0));
+    });
+}
+
+#[test]
+fn requests_of_one_client_over_its_limit_are_refused_and_those_of_others_are_not() {
+    run(async {
+        let server = Server::start("one");
+        let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+        let address = balancer.listeners[0].addresses[0];
+        let gate = Gate::knowing(|client| match client.is_loopback() {
+            true => Neighbour::Announcer,
+            false => Neighbour::Stranger,
+        });
+        let limits = Limits { client_requests: 3, ..Limits::default() };
+        let settings = proxy::Settings { n_cores: 1, limits, gate, ..proxy::Settings::default() };
+        let world = World::start_as(plan_of(&balancer), proxy::Metrics::default(), settings).await;
+        let connect = async |client: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let announced = format!("PROXY TCP4 {client} 127.0.0.1 5000 80\r\n");
+            stream.write_all(announced.as_bytes()).await.unwrap();
+            stream
+        };
+        let ask = async |client: &str, path: &str| {
+            let mut stream = connect(client).await;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let one = http2::begin(connect("192.0.2.7").await).await;
+        let slow: Vec<_> = (0..3)
+            .map(|_| {
+                let one = one.clone();
+                tokio::task::spawn_local(async move { http2::get(&one, "/slow").await.unwrap().status })
+            })
+            .collect();
+        http2::wait_until(|| server.n_requests.get() == 3).await;
+        let refused = http2::get(&one, "/").await.unwrap();
+        assert_eq!((refused.status, refused.field("x-forebay-reason")), (503, "too-many-of-client"));
+        assert_eq!(refused.field("retry-after"), "1");
+        let refused = ask("192.0.2.7", "/").await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too-many-of-client"), "{refused}");
+        assert!(ask("192.0.2.8", "/").await.ends_with("one"));
+        let told = r#"forebay_load_balancer_answers_total{load_balancer="lb",port="80",code="503",reason="too-many-of-client"}"#;
+        assert_eq!(count(&world, told), Some(2), "{}", world.metrics.encode());
+        server.release();
+        for one in slow {
+            assert_eq!(one.await.unwrap(), 200);
+        }
+        http2::wait_until(|| server.n_requests.get() == 4).await;
+        assert_eq!(http2::get(&one, "/").await.unwrap().text, "one");
+        assert!(ask("192.0.2.7", "/").await.ends_with("one"));
     });
 }
