@@ -78,7 +78,7 @@ pub mod fuzzing {
     /// Any bytes are the head of a request, of a response, or refused; what passes is written with one framing field.
     pub fn heads(bytes: &[u8]) {
         if let Ok(Some(end)) = HeadScan::default().find_end(bytes) {
-            if let Ok(head) = parse_request(&bytes[..end], 100) {
+            if let Ok(head) = parse_request(&bytes[..end], &Limits::default()) {
                 assert!(
                     !head.fields.contains("content-length") || !head.fields.contains("transfer-encoding")
                 );
@@ -110,9 +110,11 @@ pub mod fuzzing {
         let transfer = asked.length.map_or(Transfer::Chunked, Transfer::Length);
         let mut written = Vec::new();
         let target = asked.target.as_str();
+        // The line has the method, too, which was a field of its own.
+        let within = Limits { head_fields: 128, request_line_bytes: 65_536, ..Limits::default() };
         writer::request_head(&mut written, &asked.method, target, &asked.fields, transfer);
         assert_eq!(HeadScan::default().find_end(&written).ok().flatten(), Some(written.len()));
-        let read = parse_request(&written, 200).expect("what is written can be read");
+        let read = parse_request(&written, &within).expect("what is written can be read");
         assert_eq!((&read.method, read.target.as_str()), (&asked.method, target));
         assert_eq!(read.fields.get("host"), asked.fields.get("host"));
         let framing = asked.length.map_or(Framing::Chunked, Framing::Length);

@@ -102,7 +102,13 @@ macro_rules! limits {
 limits! {
     head_bytes: Bytes = 16_384 (1_024 to 65_536)
         "Request line and header fields of one request.",
-        "forebay_load_balancer_answers_total, reason head-too-long or request-line-too-long";
+        "forebay_load_balancer_answers_total, reason head-too-long";
+    request_line_bytes: Bytes = 8_192 (256 to 65_536)
+        "Request line of one request.",
+        "forebay_load_balancer_answers_total, reason request-line-too-long";
+    field_bytes: Bytes = 8_192 (256 to 65_536)
+        "Name and value of one header field.",
+        "forebay_load_balancer_answers_total, reason field-too-long";
     head_fields: Count = 100 (10 to 128)
         "Header fields of one request.",
         "forebay_load_balancer_answers_total, reason too-many-fields";

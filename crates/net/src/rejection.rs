@@ -37,6 +37,8 @@ rejections! {
         "CONNECT asks for a tunnel; there are none here.";
     EMPTY_REQUEST_LINE = BAD_REQUEST "empty-request-line"
         "The request line is empty.";
+    FIELD_TOO_LONG = REQUEST_HEADER_FIELDS_TOO_LARGE "field-too-long"
+        "A header field is longer than 8 KiB.";
     HEAD_TIMEOUT = REQUEST_TIMEOUT "head-timeout"
         "The head did not arrive in time.";
     HEAD_TOO_LONG = REQUEST_HEADER_FIELDS_TOO_LARGE "head-too-long"
@@ -56,7 +58,7 @@ rejections! {
     NO_HOST = BAD_REQUEST "no-host"
         "An HTTP/1.1 request has no `Host`.";
     REQUEST_LINE_TOO_LONG = URI_TOO_LONG "request-line-too-long"
-        "The request line is longer than 16 KiB.";
+        "The request line is longer than 8 KiB.";
     SEVERAL_HOSTS = BAD_REQUEST "several-hosts"
         "`Host` stands there more than once.";
     TOO_MANY_FIELDS = REQUEST_HEADER_FIELDS_TOO_LARGE "too-many-fields"

@@ -7,7 +7,7 @@ use http::{Method, StatusCode, Version};
 use crate::fields::Entry;
 use crate::h1::framing::{Framing, FramingError};
 use crate::rejection::Rejection;
-use crate::{Fields, Target};
+use crate::{Fields, Limits, Target};
 
 /// A request's head, as far as everybody must agree on it.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(crate) struct HeadScan {
     scanned: usize,
     /// Where the current line begins.
     line_start: usize,
+    /// Bytes of the first line, once all of it is there.
+    first_line: Option<usize>,
 }
 
 impl HeadScan {
@@ -50,6 +52,7 @@ impl HeadScan {
             let is_first_line = self.line_start == 0;
             self.scanned = line_feed + 1;
             self.line_start = self.scanned;
+            self.first_line.get_or_insert(line.len());
             if line.is_empty() {
                 return if is_first_line {
                     Err(Rejection::EMPTY_REQUEST_LINE)
@@ -62,9 +65,9 @@ impl HeadScan {
         Ok(None)
     }
 
-    /// Whether the request line is still incomplete.
-    pub(crate) fn in_first_line(&self) -> bool {
-        self.line_start == 0
+    /// Bytes of the request line, as far as it has come.
+    pub(crate) fn request_line(&self) -> usize {
+        self.first_line.unwrap_or(self.scanned)
     }
 }
 
@@ -72,10 +75,10 @@ impl HeadScan {
 pub(crate) const MAX_FIELDS: usize = 128;
 
 /// Reads a complete request head.
-pub(crate) fn parse_request(head: &[u8], max_fields: usize) -> Result<RequestHead, Rejection> {
+pub(crate) fn parse_request(head: &[u8], limits: &Limits) -> Result<RequestHead, Rejection> {
     let mut slots = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    let slots = &mut slots[..max_fields.min(MAX_FIELDS)];
+    let slots = &mut slots[..limits.head_fields.min(MAX_FIELDS)];
     match request.parse_with_uninit_headers(head, slots) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
         Ok(_) => return Err(Rejection::MALFORMED_HEAD),
@@ -86,6 +89,10 @@ pub(crate) fn parse_request(head: &[u8], max_fields: usize) -> Result<RequestHea
             return Err(Rejection::UNKNOWN_VERSION);
         }
         Err(_) => return Err(Rejection::MALFORMED_HEAD),
+    }
+    let is_long = |field: &httparse::Header<'_>| field.name.len() + field.value.len() > limits.field_bytes;
+    if request.headers.iter().any(is_long) {
+        return Err(Rejection::FIELD_TOO_LONG);
     }
     let version = if request.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let method = request.method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());

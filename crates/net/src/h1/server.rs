@@ -241,19 +241,17 @@ fn skip_empty_lines(io: &Io) {
 fn take_head(io: &Io, scan: &mut HeadScan, limits: &Limits) -> Result<Option<RequestHead>, Rejection> {
     let mut buffer = io.buffer.borrow_mut();
     let bytes = buffer.unread();
-    let Some(end) = scan.find_end(bytes)? else {
-        return if bytes.len() < limits.head_bytes { Ok(None) } else { Err(too_long(scan)) };
-    };
-    if end > limits.head_bytes {
-        return Err(too_long(scan));
+    let end = scan.find_end(bytes)?;
+    if scan.request_line() > limits.request_line_bytes {
+        return Err(Rejection::REQUEST_LINE_TOO_LONG);
     }
-    let head = head::parse_request(&bytes[..end], limits.head_fields)?;
+    if end.unwrap_or(bytes.len()) > limits.head_bytes {
+        return Err(Rejection::HEAD_TOO_LONG);
+    }
+    let Some(end) = end else { return Ok(None) };
+    let head = head::parse_request(&bytes[..end], limits)?;
     buffer.consume(end);
     Ok(Some(head))
-}
-
-fn too_long(scan: &HeadScan) -> Rejection {
-    if scan.in_first_line() { Rejection::REQUEST_LINE_TOO_LONG } else { Rejection::HEAD_TOO_LONG }
 }
 
 /// Makes the request, with its body from the buffer when all of it is there already.

@@ -34,6 +34,7 @@ pub(crate) struct RequestFields {
     /// The crumbs of `Cookie`, which is one field in HTTP/1.1 (RFC 9113 §8.2.3).
     cookies: Vec<u8>,
     size: Size,
+    most_target_bytes: usize,
     refused: Option<Rejection>,
 }
 
@@ -66,13 +67,20 @@ struct Size {
     n_fields: usize,
     most_bytes: usize,
     most_fields: usize,
+    most_field_bytes: usize,
 }
 
 // === impl Size ===
 
 impl Size {
     fn of(limits: &Limits) -> Self {
-        Self { n_bytes: 0, n_fields: 0, most_bytes: limits.head_bytes, most_fields: limits.head_fields }
+        Self {
+            n_bytes: 0,
+            n_fields: 0,
+            most_bytes: limits.head_bytes,
+            most_fields: limits.head_fields,
+            most_field_bytes: limits.field_bytes,
+        }
     }
 
     fn add(&mut self, name: &[u8], value: &[u8]) {
@@ -99,6 +107,7 @@ impl RequestFields {
             fields: Fields::with_capacity(16, 768),
             cookies: Vec::new(),
             size: Size::of(limits),
+            most_target_bytes: limits.request_line_bytes,
             refused: None,
         }
     }
@@ -121,6 +130,9 @@ impl RequestFields {
             return self.take_pseudo(pseudo, value);
         }
         self.has_begun = true;
+        if name.len() + value.len() > self.size.most_field_bytes {
+            return Err(Rejection::FIELD_TOO_LONG);
+        }
         if self.fields.len() >= self.size.most_fields {
             return Err(Rejection::TOO_MANY_FIELDS);
         }
@@ -166,6 +178,9 @@ impl RequestFields {
                 if !is_path || !head::is_visible(text) {
                     return Err(Rejection::MALFORMED_TARGET);
                 }
+                if value.len() > self.most_target_bytes {
+                    return Err(Rejection::REQUEST_LINE_TOO_LONG);
+                }
                 self.target = Some(text.to_owned());
             }
             b"scheme" if !self.has_scheme && is_scheme(value) => self.has_scheme = true,
@@ -196,6 +211,9 @@ impl RequestFields {
         };
         if target == "*" && method != Method::OPTIONS {
             return Err(Rejection::MALFORMED_TARGET);
+        }
+        if cookies.len() > size.most_field_bytes {
+            return Err(Rejection::FIELD_TOO_LONG);
         }
         if !cookies.is_empty() {
             fields.push_checked(b"cookie", &cookies);
@@ -379,6 +397,13 @@ mod tests {
         assert_eq!(head_of(&get(&[])[1..]).unwrap_err(), "malformed-head", "no method");
         let long = "x".repeat(20_000);
         assert_eq!(head_of(&get(&[("x-a", &long)])).unwrap_err(), "head-too-long");
+        assert_eq!(head_of(&get(&[("x-a", &long[..9_000])])).unwrap_err(), "field-too-long");
+        let crumbs = [("cookie", &long[..5_000]), ("cookie", &long[..5_000])];
+        assert_eq!(head_of(&get(&crumbs)).unwrap_err(), "field-too-long");
+        let path = format!("/{}", &long[..9_000]);
+        let mut with_path = get(&[]);
+        with_path[2].1 = &path;
+        assert_eq!(head_of(&with_path).unwrap_err(), "request-line-too-long");
         let many = vec![("x-a", "1"); 100];
         assert_eq!(head_of(&get(&many)).unwrap_err(), "too-many-fields");
     }

@@ -7,7 +7,7 @@ const GOOD: &str =
 fn parse(head: &str) -> Result<RequestHead, Rejection> {
     let mut scan = HeadScan::default();
     match scan.find_end(head.as_bytes())? {
-        Some(end) => parse_request(&head.as_bytes()[..end], 100),
+        Some(end) => parse_request(&head.as_bytes()[..end], &Limits::default()),
         None => panic!("incomplete: {head:?}"),
     }
 }
