@@ -27,6 +27,7 @@ mod keys;
 mod listener;
 mod load_balancer;
 mod observed;
+mod path;
 mod pattern;
 mod request_head;
 mod route;
@@ -45,6 +46,7 @@ pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
 pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
+pub use path::{PathError, RequestPath};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
 pub use route::{Decision, RuleTrial, Verdict, route, tried};
@@ -55,6 +57,15 @@ pub use target_group::{
     ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
 };
 pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};
+
+/// What the fuzz targets run, and the tests with them.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Any text is a path or refused.
+    pub fn path(sent: &str) {
+        crate::path::fuzz(sent);
+    }
+}
 
 /// Everything the data plane is to do, for all load balancers. Immutable; replaced whole.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,5 +1,6 @@
 //! The way of one request, from its head to the end of its answer.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use net::{
     Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure,
-    Method, Rejection, Request, Response, Sent, Version,
+    Method, Rejection, Request, Response, Sent, Target, Version,
 };
-use plan::{Asked, Condition, HeaderFields, RequestHead, Values, normalise_host};
+use plan::{Asked, Condition, HeaderFields, RequestHead, RequestPath, Values, normalise_host};
 use tokio::time::Instant;
 
 use crate::access_log::{self, Line};
@@ -275,6 +276,7 @@ fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGr
         return Err(respond::to(Reason::MISDIRECTED));
     }
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
+    let readings = read_path(&mut request.target)?;
     let host = normalise_host(request.authority());
     let head = RequestHead {
         method: request.method.as_str(),
@@ -285,7 +287,7 @@ fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGr
         peer: request.connection.peer.ip(),
     };
     let rules = &listener.snapshot.listener;
-    match listener.action(&head) {
+    match listener.action(&head, &readings).ok_or_else(|| respond::to(Reason::AMBIGUOUS_PATH))? {
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
             let asked = Asked {
@@ -309,6 +311,23 @@ fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGr
             Err(respond::no_route(&host, head.path, hosts.as_deref()))
         }
     }
+}
+
+/// Has the path in the one spelling that rules match and targets get. Returns what else may be read in it.
+fn read_path(target: &mut Target) -> Result<Vec<String>, OwnAnswer> {
+    // All servers may be asked for, without a path (RFC 9110 §9.3.7).
+    if target.path() == "*" {
+        return Ok(Vec::new());
+    }
+    let read = RequestPath::read(target.path()).map_err(|_| respond::to(Reason::MALFORMED_PATH))?;
+    let RequestPath { path, readings } = read;
+    if let Cow::Owned(mut path) = path {
+        if let Some(query) = target.query() {
+            path = path + "?" + query;
+        }
+        *target = Target::new(path);
+    }
+    Ok(readings)
 }
 
 /// Whether the client was asked for its certificate as the listener wants it. The connection may have been opened for another

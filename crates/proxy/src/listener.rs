@@ -109,10 +109,21 @@ impl WorkerListener {
         }
     }
 
-    /// What the rules say to do: the first that holds, as [`plan::route`] finds it by trying all.
-    pub(crate) fn action(&self, head: &RequestHead<'_>) -> &WorkerAction {
-        let found = self.snapshot.rules.first(&self.snapshot.listener.rules, head);
-        found.and_then(|place| self.actions.get(place)).unwrap_or(&self.default_action)
+    /// What the rules say to do: the first that holds, as [`plan::route`] finds it by trying all. Nothing where they say
+    /// something else of another reading of the path, of which a target may make its own choice.
+    pub(crate) fn action(&self, head: &RequestHead<'_>, readings: &[String]) -> Option<&WorkerAction> {
+        let listener = &self.snapshot.listener;
+        let place = |path| self.snapshot.rules.first(&listener.rules, &RequestHead { path, ..*head });
+        let action = |place: Option<usize>| match place {
+            Some(place) => listener.rules.get(place).map(|rule| &rule.action),
+            None => listener.default_action.as_ref(),
+        };
+        let found = place(head.path);
+        let is_elsewhere = |other: Option<usize>| other != found && action(other) != action(found);
+        if readings.iter().any(|reading| is_elsewhere(place(reading))) {
+            return None;
+        }
+        Some(found.and_then(|place| self.actions.get(place)).unwrap_or(&self.default_action))
     }
 
     /// The target group with this key.

@@ -41,6 +41,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    AMBIGUOUS_PATH = 400 "ambiguous-path"
+        "The path can be read in several ways (`//`, `%2F`, `%5C`, a backslash, `;`, an escape of an escape), and the rules say something else of each.";
     ANSWER_BROKEN = 0 "answer-broken"
         "The target's answer broke off after its beginning had been passed on, so the client's connection was cut. Only in the access log.";
     BODY_TIMEOUT = 408 "body-timeout" closes
@@ -57,6 +59,8 @@ reasons! {
         "The client's body is not what its framing says: a chunk or a trailer field is malformed.";
     MISDIRECTED = 421 "misdirected" closes
         "The listener asks for another client certificate than the connection was opened with.";
+    MALFORMED_PATH = 400 "malformed-path"
+        "The path has a NUL, a character in more bytes of UTF-8 than it needs, or `%` without two hexadecimal digits.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed"
         "TRACE is not forwarded.";
     NO_DESCRIPTORS = 503 "no-descriptors"

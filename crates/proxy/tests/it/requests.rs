@@ -6,7 +6,7 @@ use plan::{
     SourceRanges, TargetGroupRef, Values,
 };
 
-use crate::world::{Client, Server, World, free_address, group, load_balancer, plan_of, run};
+use crate::world::{Answer, Client, Server, World, free_address, group, load_balancer, plan_of, run};
 
 fn host(pattern: &str) -> Condition {
     Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(pattern)]))
@@ -203,5 +203,73 @@ fn a_call_of_grpc_that_no_target_can_answer_is_told_so_in_its_own_words() {
         assert_eq!(told, (200, "12".to_owned(), "target-version".to_owned()));
         assert_eq!(server.n_requests.get(), before, "the target was not asked");
         assert_eq!(ask("application/json").await, (200, String::new(), String::new()));
+    });
+}
+
+fn reason(answer: &Answer) -> (u16, Option<&str>) {
+    (answer.status, answer.fields.text("x-forebay-reason"))
+}
+
+#[test]
+fn no_spelling_of_a_path_gets_past_a_rule() {
+    run(async {
+        let (open, guarded) = (Server::start("open"), Server::start("guarded"));
+        let groups = vec![group("open", &[open.address]), group("guarded", &[guarded.address])];
+        let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+        balancer.listeners[0].rules = vec![
+            Rule::new(vec![path("/c/*")], Action::forward_to("open")),
+            Rule::new(vec![path("/fields*")], Action::forward_to("guarded")),
+        ];
+        balancer.listeners[0].default_action = Some(Action::FixedResponse(FixedResponse {
+            status: 404,
+            content_type: None,
+            message_body: None,
+        }));
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        // What means the guarded path goes to its rule, and to its target in one spelling.
+        for sent in [
+            "/c/../fields",
+            "/c/%2e%2E/fields",
+            "/./fields",
+            "/%66ields",
+            "/c/d/.%2e/../fields",
+            "/../fields",
+            "/;/../fields",
+        ] {
+            let answer = client.get(&format!("{sent}?a=%2e/..")).await;
+            assert_eq!(
+                (answer.status, answer.text.lines().next()),
+                (200, Some("GET /fields?a=%2e/..")),
+                "{sent}"
+            );
+        }
+        // What some targets would read as that path goes nowhere.
+        for sent in [
+            "/c/..%2ffields",
+            "/c/..%2Ffields",
+            "/c/..%5cfields",
+            "/c/..\\fields",
+            "/c/..;/fields",
+            "/c/..;a=b/fields",
+            "/c/%252e%252e/fields",
+            "/c/..%252ffields",
+            "/c/%2e%2e%2ffields",
+            "//fields",
+            "/;x/%2ffields",
+            "/%2ffields",
+        ] {
+            let answer = client.get(sent).await;
+            assert_eq!(reason(&answer), (400, Some("ambiguous-path")), "{sent}");
+        }
+        for sent in ["/c/%c0%ae%c0%ae/fields", "/c/%00", "/c/%", "/c/%2", "/c/%u002e"] {
+            let answer = client.get(sent).await;
+            assert_eq!(reason(&answer), (400, Some("malformed-path")), "{sent}");
+        }
+        // Where all readings lead to the same, the path is the target's to read, and goes on as it came.
+        for sent in ["/c//x", "/c/a%2Fb", "/c/a;v=1/b", "/c/50%25", "/c/a\\b"] {
+            let answer = client.get(sent).await;
+            assert_eq!((answer.status, answer.text.as_str()), (200, "open"), "{sent}");
+        }
     });
 }
