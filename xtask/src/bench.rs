@@ -14,6 +14,7 @@ mod peers;
 mod proxy;
 mod report;
 mod requests;
+mod rules;
 mod server;
 mod serving;
 
@@ -28,6 +29,7 @@ const HELP: &str = "\
 usage: cargo xtask bench <what> [options]
 
   proxy      CPU per proxied request, beside HAProxy
+  rules      CPU per proxied request under one rule and under 10 000 of them, beside HAProxy with a map
   serving    requests per second and CPU per request of the model server, beside the limit of its stack, MLServer,
              MLflow, KServe and FastAPI
   models     time of predicting one row and many, beside the library that made the model and onnxruntime; the models
@@ -81,6 +83,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let options = Options::parse(options)?;
     let findings: Box<dyn Findings> = match what.as_str() {
         "proxy" if options.cases.is_empty() => Box::new(proxy::bench(&servers(&options)?)?),
+        "rules" if options.cases.is_empty() => Box::new(rules::bench(&servers(&options)?)?),
         "serving" if options.cases.is_empty() => Box::new(serving::bench(&servers(&options)?)?),
         "models" if options.forebays.is_empty() => Box::new(models::bench(&options.cases)?),
         _ => return Err(HELP.to_owned()),

@@ -17,8 +17,10 @@ use super::server::{Server, free_address, pinned};
 use super::{Forebay, LOAD_CORE, SERVER_CORE, constant_server, folder, requests};
 use crate::tools::{self, Tool};
 
+pub(super) const HAPROXY: Tool = Tool { program: "haproxy", package: "haproxy", why: "it is a peer" };
+
 const TOOLS: &[Tool] = &[
-    Tool { program: "haproxy", package: "haproxy", why: "it is a peer" },
+    HAPROXY,
     Tool { program: "nginx", package: "nginx-light", why: "it is a peer" },
     Tool { program: "openssl", package: "openssl", why: "it makes the certificate, and handshakes" },
     Tool { program: "h2load", package: "nghttp2-client", why: "it makes the load over HTTP/2" },
@@ -44,7 +46,7 @@ const METHOD: &str = "/inference.GRPCInferenceService/ModelInfer";
 const SERVICE: &str = "/inference.GRPCInferenceService/";
 
 /// What the targets answer: about 200 bytes of predictions.
-const ANSWER: &str = r#"{"predictions": [6.033512345678901, 5.123456789012345, 6.987654321098765, 5.456789012345678, 6.234567890123456, 5.345678901234567, 6.567890123456789, 5.678901234567890, 6.789012345678901, 5.890123456789]}"#;
+pub(super) const ANSWER: &str = r#"{"predictions": [6.033512345678901, 5.123456789012345, 6.987654321098765, 5.456789012345678, 6.234567890123456, 5.345678901234567, 6.567890123456789, 5.678901234567890, 6.789012345678901, 5.890123456789]}"#;
 
 pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
     tools::ensure(TOOLS)?;
@@ -111,29 +113,40 @@ impl Certificate {
     }
 }
 
-/// Starts the platform with one load balancer, and learns its address from the line that it prints when it is ready.
 fn start_forebay(
     forebay: &Forebay,
     index: usize,
     targets: [SocketAddr; 2],
     certificate: &Certificate,
 ) -> Result<Contender, String> {
-    let folder = folder(&format!("proxy-{index}"))?;
+    let ports = [free_address()?.port(), free_address()?.port()];
+    let manifest = manifest(ports, targets, certificate);
+    let mut contender = up(forebay, &forebay.name, &format!("proxy-{index}"), &manifest)?;
+    let [clear, secure] = ports.map(|port| SocketAddr::new(contender.address.ip(), port));
+    (contender.address, contender.secure) = (clear, Some(secure));
+    Ok(contender)
+}
+
+/// Starts the platform with one load balancer, and learns its address from the line that it prints when it is ready.
+pub(super) fn up(
+    forebay: &Forebay,
+    name: &str,
+    folder_name: &str,
+    manifest: &str,
+) -> Result<Contender, String> {
+    let folder = folder(folder_name)?;
     let state = folder.join("state");
     let _ = fs::remove_dir_all(&state);
-    let ports = [free_address()?.port(), free_address()?.port()];
-    let manifest = write(folder.join("proxy.yaml"), &manifest(ports, targets, certificate))?;
+    let manifest = write(folder.join("manifest.yaml"), manifest)?;
     let mut command = pinned(SERVER_CORE, &forebay.path);
     command.arg("up").arg(manifest).arg("--state-dir").arg(state);
     command.args(["--cores", "1", "--admin-port", "0", "--api-port", "0", "--output", "json"]);
-    let mut server = Server::start(&forebay.name, command)?;
-    let (mut address, _) = server.wait_for(|server| {
+    let mut server = Server::start(name, command)?;
+    let (address, _) = server.wait_for(|server| {
         let printed = server.printed()?;
         printed.lines().find_map(address_of).ok_or_else(|| io::Error::other("it is not ready"))
     })?;
-    let [clear, secure] = ports.map(|port| SocketAddr::new(address.ip(), port));
-    address.set_port(clear.port());
-    Ok(Contender { name: forebay.name.clone(), server, address, secure: Some(secure), start: None })
+    Ok(Contender { name: name.to_owned(), server, address, secure: None, start: None })
 }
 
 /// The address in the line of JSON that `forebay up` prints.
@@ -148,9 +161,14 @@ fn start_haproxy(targets: [SocketAddr; 2], certificate: &Certificate) -> Result<
     let addresses = [free_address()?, free_address()?];
     let path = folder("haproxy")?.join("haproxy.cfg");
     let configuration = write(path, &haproxy_configuration(addresses, targets, certificate))?;
+    started("HAProxy", haproxy(&configuration)?, addresses)
+}
+
+/// What starts HAProxy, in the foreground.
+pub(super) fn haproxy(configuration: &Path) -> Result<Command, String> {
     let mut command = pinned(SERVER_CORE, &program("haproxy")?);
     command.args(["-db", "-f"]).arg(configuration);
-    started("HAProxy", command, addresses)
+    Ok(command)
 }
 
 fn start_nginx(targets: [SocketAddr; 2], certificate: &Certificate) -> Result<Contender, String> {
@@ -173,7 +191,7 @@ fn program(name: &str) -> Result<PathBuf, String> {
 }
 
 /// `HAProxy version 2.6.12-1 …`
-fn version(name: &str, flag: &str) -> Result<String, String> {
+pub(super) fn version(name: &str, flag: &str) -> Result<String, String> {
     let output = Command::new(program(name)?).arg(flag).output();
     let output = output.map_err(|error| format!("{name}: {error}"))?;
     // nginx says it where errors go.
@@ -181,7 +199,7 @@ fn version(name: &str, flag: &str) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned())
 }
 
-fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
+pub(super) fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
     fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     Ok(path)
 }

@@ -1,0 +1,158 @@
+//! What rules cost: one beside ten thousand, and HAProxy, which finds its backend for as many in a map.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::contender::{Contender, measure};
+use super::http::Request;
+use super::load::{Load, Over};
+use super::proxy::{ANSWER, HAPROXY, haproxy, up, version, write};
+use super::report::Report;
+use super::server::{Server, free_address, pinned};
+use super::{Forebay, LOAD_CORE, constant_server, folder, requests};
+use crate::tools;
+
+const N_HOSTS: usize = 1_000;
+const N_PATHS: usize = 10;
+
+const SECONDS: u32 = 4;
+const CONNECTIONS: usize = 32;
+
+/// The requests: by what name, and for which host and path.
+const CASES: [(&str, &str, &str); 4] = [
+    ("the first rule", "h0.example.com", "/p0/predict"),
+    ("a rule in the middle", "h500.example.com", "/p5/predict"),
+    ("the last rule", "h999.example.com", "/p9/predict"),
+    ("a host without rules", "other.example.com", "/p0/predict"),
+];
+
+pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
+    tools::ensure(&[HAPROXY])?;
+    let mut report = Report::new("rules");
+    let target = free_address()?;
+    let mut command = pinned(LOAD_CORE, &constant_server());
+    command.arg(ANSWER).arg(target.to_string());
+    let _target = Server::start("target", command)?;
+
+    let mut contenders = Vec::new();
+    for (index, forebay) in forebays.iter().enumerate() {
+        for (what, rules) in [("one rule", one_rule()), ("10 000 rules", many_rules())] {
+            let port = free_address()?.port();
+            let (name, folder) =
+                (format!("{}, {what}", forebay.name), format!("rules-{index}-{}", &what[..2]));
+            let mut contender = up(forebay, &name, folder.trim(), &manifest(port, target, &rules))?;
+            contender.address.set_port(port);
+            contenders.push(contender);
+        }
+    }
+    contenders.push(start_haproxy(target)?);
+    let body = requests::wine(1)?.to_string();
+    for contender in &mut contenders {
+        let (address, (_, host, path)) = (contender.address, CASES[0]);
+        let request = Request { host: Some(host), path, body: body.clone() };
+        contender.server.wait_for(|_| request.send(address))?;
+    }
+    report.tell_version(version("haproxy", "-v")?);
+
+    let contenders: Vec<&Contender> = contenders.iter().collect();
+    for (name, host, path) in CASES {
+        let request = Request { host: Some(host), path, body: body.clone() };
+        let load = Load { over: Over::Clear, request, connections: CONNECTIONS, seconds: SECONDS };
+        report.cases.push(measure(name.to_owned(), &contenders, &load)?);
+    }
+    Ok(report)
+}
+
+fn one_rule() -> String {
+    rule("\"*.example.com\"", &["/"])
+}
+
+fn many_rules() -> String {
+    let paths: Vec<String> = (0..N_PATHS).map(|path| format!("/p{path}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    (0..N_HOSTS).map(|host| rule(&format!("h{host}.example.com"), &paths)).collect()
+}
+
+fn rule(host: &str, paths: &[&str]) -> String {
+    let mut text = format!("    - host: {host}\n      http:\n        paths:\n");
+    for path in paths {
+        let _ = writeln!(text, "          - {{path: {path}, pathType: Prefix, backend: {BACKEND}}}");
+    }
+    text
+}
+
+const BACKEND: &str = "{service: {name: target, port: {name: http}}}";
+
+fn manifest(port: u16, target: SocketAddr, rules: &str) -> String {
+    let target = target.port();
+    format!(
+        r#"apiVersion: v1
+kind: Service
+metadata: {{name: target}}
+spec: {{ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {{name: target}}
+subsets: [{{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {target}}}]}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: bench
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": {port}}}]'
+spec:
+  ingressClassName: alb
+  defaultBackend: {BACKEND}
+  rules:
+{rules}"#
+    )
+}
+
+fn start_haproxy(target: SocketAddr) -> Result<Contender, String> {
+    let (address, folder) = (free_address()?, folder("rules-haproxy")?);
+    let mut map = String::new();
+    for host in 0..N_HOSTS {
+        for path in 0..N_PATHS {
+            let _ = writeln!(map, "h{host}.example.com/p{path} one");
+        }
+    }
+    let map = write(folder.join("rules.map"), &map)?;
+    let configuration = format!(
+        "global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 60s
+  timeout server 60s
+  option http-keep-alive
+  option forwardfor
+  http-reuse always
+frontend front
+  bind {address}
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+  use_backend %[base,lower,map_beg({map},one)]
+backend one
+  server s1 {target}
+",
+        map = map.display()
+    );
+    let configuration = write(folder.join("haproxy.cfg"), &configuration)?;
+    let server = Server::start("HAProxy", haproxy(&configuration)?)?;
+    Ok(Contender { name: "HAProxy, 10 000 in a map".to_owned(), server, address, secure: None, start: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_rules_as_are_told() {
+        assert_eq!(many_rules().matches("path: /p").count(), 10_000);
+        assert_eq!(one_rule().matches("path: /").count(), 1);
+    }
+}
