@@ -114,18 +114,32 @@ keys! {
     CLIENT_KEEP_ALIVE = "client_keep_alive.seconds";
     /// Seconds until an idle TCP flow is closed.
     TCP_IDLE_TIMEOUT = "tcp.idle_timeout.seconds";
+    /// Whether targets of all zones are used.
+    CROSS_ZONE = "load_balancing.cross_zone.enabled";
     /// Seconds a deregistered target may finish what it has.
     DEREGISTRATION_DELAY = "deregistration_delay.timeout_seconds";
     /// How a target is chosen.
     ALGORITHM = "load_balancing.algorithm.type";
+    /// Whether targets that fail more than their peers get less.
+    ANOMALY_MITIGATION = "load_balancing.algorithm.anomaly_mitigation";
     /// Seconds in which a new target's share grows to a full one.
     SLOW_START = "slow_start.duration_seconds";
     /// Whether a client stays with its target.
     STICKINESS = "stickiness.enabled";
     /// How a client is recognised.
     STICKINESS_TYPE = "stickiness.type";
+    /// How long stickiness by the load balancer's cookie lasts.
+    STICKINESS_DURATION = "stickiness.lb_cookie.duration_seconds";
+    /// The application's cookie that stickiness follows.
+    STICKINESS_COOKIE = "stickiness.app_cookie.cookie_name";
+    /// How long stickiness by the application's cookie lasts.
+    STICKINESS_COOKIE_DURATION = "stickiness.app_cookie.duration_seconds";
     /// Whether flows of a deregistered target are cut when the delay ends.
     CONNECTION_TERMINATION = "deregistration_delay.connection_termination.enabled";
+    /// Whether flows of a target that turns unhealthy are cut.
+    UNHEALTHY_TERMINATION = "target_health_state.unhealthy.connection_termination.enabled";
+    /// Seconds a target that turns unhealthy keeps its flows.
+    UNHEALTHY_DRAINING = "target_health_state.unhealthy.draining_interval_seconds";
     /// Whether targets see the client's address.
     PRESERVE_CLIENT_IP = "preserve_client_ip.enabled";
     /// Whether a PROXY protocol v2 header precedes each connection.
@@ -134,6 +148,10 @@ keys! {
     MINIMUM_HEALTHY_COUNT = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
     /// Below this percentage of healthy targets, all targets are used.
     MINIMUM_HEALTHY_PERCENTAGE = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
+    /// Below this number of healthy targets, DNS leaves the zone out.
+    DNS_FAILOVER_COUNT = "target_group_health.dns_failover.minimum_healthy_targets.count";
+    /// Below this percentage of healthy targets, DNS leaves the zone out.
+    DNS_FAILOVER_PERCENTAGE = "target_group_health.dns_failover.minimum_healthy_targets.percentage";
 }
 
 const fn row(
@@ -169,7 +187,7 @@ pub const TABLE: &[Attribute] = {
         row(Alb, "health_check_logs.s3.prefix", None, Text, false, "Prefix of the health check log's objects."),
         row(Alb, IDLE_TIMEOUT, Some("60"), Integer(1..=4000), true, "Seconds until an idle connection is closed."),
         row(Alb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
-        row(Alb, "load_balancing.cross_zone.enabled", ON, Bool, false, "Whether targets of all zones are used."),
+        row(Alb, CROSS_ZONE, ON, Bool, false, "Whether targets of all zones are used."),
         row(Alb, "routing.http.desync_mitigation_mode", Some("defensive"), OneOf(&["monitor", "defensive", "strictest"]), false, "What happens to requests with unclear framing; Forebay is always strictest."),
         row(Alb, DROP_INVALID_HEADER_FIELDS, OFF, Bool, true, "Whether header fields whose names are not letters, digits and hyphens are dropped."),
         row(Alb, PRESERVE_HOST_HEADER, OFF, Bool, true, "Whether Host reaches the target exactly as sent."),
@@ -187,7 +205,7 @@ pub const TABLE: &[Attribute] = {
         row(Nlb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
         row(Nlb, "dns_record.client_routing_policy", Some("any_availability_zone"), OneOf(&["any_availability_zone", "partial_availability_zone_affinity", "availability_zone_affinity"]), false, "Which zones a client is sent to."),
         row(Nlb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
-        row(Nlb, "load_balancing.cross_zone.enabled", OFF, Bool, false, "Whether targets of all zones are used."),
+        row(Nlb, CROSS_ZONE, OFF, Bool, false, "Whether targets of all zones are used."),
         row(Nlb, "secondary_ips.auto_assigned.per_subnet", None, Integer(0..=7), false, "Further addresses per subnet."),
         row(Nlb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
 
@@ -213,34 +231,34 @@ pub const TABLE: &[Attribute] = {
         row(NlbListener, TCP_IDLE_TIMEOUT, Some("350"), Integer(60..=6000), true, "Seconds until an idle flow is closed."),
 
         row(AlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target may finish what it has."),
-        row(AlbTargets, "load_balancing.algorithm.anomaly_mitigation", Some("off"), OneOf(&["on", "off"]), false, "Whether targets that fail more than their peers get less."),
+        row(AlbTargets, ANOMALY_MITIGATION, Some("off"), OneOf(&["on", "off"]), false, "Whether targets that fail more than their peers get less."),
         row(AlbTargets, ALGORITHM, Some("round_robin"), OneOf(&["round_robin", "least_outstanding_requests", "weighted_random"]), true, "How a target is chosen."),
-        row(AlbTargets, "load_balancing.cross_zone.enabled", Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
+        row(AlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
         row(AlbTargets, SLOW_START, Some("0"), ZeroOr(30..=900), false, "Seconds in which a new target's share grows to a full one."),
-        row(AlbTargets, "stickiness.app_cookie.cookie_name", None, Text, false, "The application's cookie that stickiness follows."),
-        row(AlbTargets, "stickiness.app_cookie.duration_seconds", Some("86400"), Integer(1..=604_800), false, "How long application stickiness lasts."),
+        row(AlbTargets, STICKINESS_COOKIE, None, Text, false, "The application's cookie that stickiness follows."),
+        row(AlbTargets, STICKINESS_COOKIE_DURATION, Some("86400"), Integer(1..=604_800), false, "How long application stickiness lasts."),
         row(AlbTargets, STICKINESS, OFF, Bool, false, "Whether a client stays with its target."),
-        row(AlbTargets, "stickiness.lb_cookie.duration_seconds", Some("86400"), Integer(1..=604_800), false, "How long stickiness lasts."),
+        row(AlbTargets, STICKINESS_DURATION, Some("86400"), Integer(1..=604_800), false, "How long stickiness lasts."),
         row(AlbTargets, STICKINESS_TYPE, Some("lb_cookie"), OneOf(&["lb_cookie", "app_cookie"]), false, "How a client is recognised."),
-        row(AlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.count", Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
-        row(AlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.percentage", Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
+        row(AlbTargets, DNS_FAILOVER_COUNT, Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
+        row(AlbTargets, DNS_FAILOVER_PERCENTAGE, Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
         row(AlbTargets, MINIMUM_HEALTHY_COUNT, Some("1"), Integer(1..=1000), true, "Below this number of healthy targets, all targets are used."),
         row(AlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
         row(AlbTargets, "lambda.multi_value_headers.enabled", None, Bool, false, "For Lambda targets only."),
 
         row(NlbTargets, CONNECTION_TERMINATION, OFF, Bool, false, "Whether flows of a deregistered target are cut when the delay ends."),
         row(NlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target keeps its flows."),
-        row(NlbTargets, "load_balancing.cross_zone.enabled", Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
+        row(NlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
         row(NlbTargets, PRESERVE_CLIENT_IP, ON, Bool, false, "Whether targets see the client's address."),
         row(NlbTargets, PROXY_PROTOCOL_V2, OFF, Bool, true, "Whether a PROXY protocol v2 header precedes each connection."),
         row(NlbTargets, STICKINESS, OFF, Bool, false, "Whether a client stays with its target."),
         row(NlbTargets, STICKINESS_TYPE, Some("source_ip"), OneOf(&["source_ip"]), false, "How a client is recognised."),
-        row(NlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.count", Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
-        row(NlbTargets, "target_group_health.dns_failover.minimum_healthy_targets.percentage", Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
+        row(NlbTargets, DNS_FAILOVER_COUNT, Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
+        row(NlbTargets, DNS_FAILOVER_PERCENTAGE, Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
         row(NlbTargets, MINIMUM_HEALTHY_COUNT, Some("1"), Integer(1..=1000), true, "Below this number of healthy targets, all targets are used."),
         row(NlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
-        row(NlbTargets, "target_health_state.unhealthy.connection_termination.enabled", ON, Bool, false, "Whether flows of a target that turns unhealthy are cut."),
-        row(NlbTargets, "target_health_state.unhealthy.draining_interval_seconds", Some("0"), Integer(0..=360_000), false, "Seconds a target that turns unhealthy keeps its flows."),
+        row(NlbTargets, UNHEALTHY_TERMINATION, ON, Bool, false, "Whether flows of a target that turns unhealthy are cut."),
+        row(NlbTargets, UNHEALTHY_DRAINING, Some("0"), Integer(0..=360_000), false, "Seconds a target that turns unhealthy keeps its flows."),
     ]
 };
 
@@ -255,6 +273,8 @@ pub struct Attributes {
 struct Entry {
     value: String,
     is_explicit: bool,
+    /// Whether the scope has such an attribute.
+    is_known: bool,
 }
 
 impl Attributes {
@@ -264,7 +284,7 @@ impl Attributes {
         let defaults = TABLE.iter().filter(|attribute| attribute.scope == scope);
         let entries = defaults.filter_map(|attribute| {
             let value = attribute.default?.to_owned();
-            Some((attribute.key.to_owned(), Entry { value, is_explicit: false }))
+            Some((attribute.key.to_owned(), Entry { value, is_explicit: false, is_known: true }))
         });
         Self { scope, entries: entries.collect() }
     }
@@ -281,7 +301,8 @@ impl Attributes {
             let expected = attribute.value.expected();
             return Err(AttributeError::Invalid { key: attribute.key, value: value.to_owned(), expected });
         }
-        self.entries.insert(key.to_owned(), Entry { value: value.to_owned(), is_explicit: true });
+        let entry = Entry { value: value.to_owned(), is_explicit: true, is_known: attribute.is_some() };
+        self.entries.insert(key.to_owned(), entry);
         attribute.ok_or_else(|| AttributeError::Unknown {
             key: key.to_owned(),
             nearest: suggest::nearest(key, keys_of(self.scope)),
@@ -290,8 +311,9 @@ impl Attributes {
 
     /// Changes the default of a key, where it depends on more than the scope. What was set explicitly stays.
     pub fn set_default(&mut self, key: &str, value: &str) {
+        let is_known = find(self.scope, key).is_some();
         let entry = self.entries.entry(key.to_owned());
-        let entry = entry.or_insert_with(|| Entry { value: value.to_owned(), is_explicit: false });
+        let entry = entry.or_insert_with(|| Entry { value: value.to_owned(), is_explicit: false, is_known });
         if !entry.is_explicit {
             entry.value = value.to_owned();
         }
@@ -307,22 +329,28 @@ impl Attributes {
         self.entries.iter().filter(|(_, entry)| entry.is_explicit).map(|(key, _)| key.as_str())
     }
 
-    /// The value of a key.
+    /// The value of a key, also of one that nobody knows.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.entries.get(key).map(|entry| entry.value.as_str())
     }
 
+    /// The value of an attribute that the scope has, which is one that it takes.
+    #[must_use]
+    pub fn known(&self, key: &str) -> Option<&str> {
+        self.entries.get(key).filter(|entry| entry.is_known).map(|entry| entry.value.as_str())
+    }
+
     /// Whether a boolean attribute is on.
     #[must_use]
     pub fn is_on(&self, key: &str) -> bool {
-        self.get(key) == Some("true")
+        self.known(key) == Some("true")
     }
 
     /// A whole number; `None` when it is off or not there.
     #[must_use]
     pub fn number(&self, key: &str) -> Option<u32> {
-        self.get(key)?.parse().ok()
+        self.known(key)?.parse().ok()
     }
 
     /// A time given in seconds; `None` when it is off or not there.
@@ -375,56 +403,4 @@ impl Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_default_is_a_value_the_attribute_takes() {
-        for attribute in TABLE {
-            if let Some(default) = attribute.default {
-                assert!(attribute.value.takes(default), "{}={default}", attribute.key);
-            }
-        }
-    }
-
-    #[test]
-    fn no_key_stands_twice_in_a_scope() {
-        for (index, attribute) in TABLE.iter().enumerate() {
-            let first =
-                TABLE.iter().position(|other| (other.scope, other.key) == (attribute.scope, attribute.key));
-            assert_eq!(first, Some(index), "{}", attribute.key);
-        }
-    }
-
-    #[test]
-    fn acc_s3_53_set_values_are_explicit_and_typed() {
-        let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
-        assert_eq!(attributes.seconds(DEREGISTRATION_DELAY), Some(Duration::from_secs(300)));
-        attributes.set(DEREGISTRATION_DELAY, "30").unwrap();
-        assert_eq!(attributes.seconds(DEREGISTRATION_DELAY), Some(Duration::from_secs(30)));
-        assert_eq!(attributes.explicit().collect::<Vec<_>>(), [DEREGISTRATION_DELAY]);
-        attributes.set_default(DEREGISTRATION_DELAY, "7");
-        assert_eq!(attributes.get(DEREGISTRATION_DELAY), Some("30"));
-    }
-
-    #[test]
-    fn acc_s3_54_slow_start_is_zero_or_within_its_range() {
-        let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
-        for good in ["0", "30", "900"] {
-            attributes.set(SLOW_START, good).unwrap();
-        }
-        for bad in ["29", "901", "-1", "x", ""] {
-            let error = attributes.set(SLOW_START, bad).unwrap_err();
-            assert!(matches!(error, AttributeError::Invalid { .. }), "{bad}");
-        }
-    }
-
-    #[test]
-    fn unknown_keys_are_kept_and_reported_with_the_nearest_name() {
-        let mut attributes = Attributes::new(Scope::Application);
-        let error = attributes.set("idle_timeout.timeout_second", "5").unwrap_err();
-        let nearest = Some(IDLE_TIMEOUT);
-        assert_eq!(error, AttributeError::Unknown { key: "idle_timeout.timeout_second".into(), nearest });
-        assert_eq!(attributes.get("idle_timeout.timeout_second"), Some("5"));
-    }
-}
+mod tests;

@@ -1,6 +1,5 @@
 //! Choosing: which targets may be used, which target group of several, and which target of a group.
 
-use crate::attributes::{self, Attributes};
 use crate::health::TargetState;
 
 /// Which targets of a group may get traffic.
@@ -27,13 +26,21 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm that a target group's attributes ask for.
+    const ALL: [Self; 3] = [Self::RoundRobin, Self::LeastOutstandingRequests, Self::WeightedRandom];
+
+    /// The one with this name in the ELB API.
     #[must_use]
-    pub fn of(attributes: &Attributes) -> Self {
-        match attributes.get(attributes::ALGORITHM) {
-            Some("least_outstanding_requests") => Self::LeastOutstandingRequests,
-            Some("weighted_random") => Self::WeightedRandom,
-            _ => Self::RoundRobin,
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    /// The name in the ELB API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastOutstandingRequests => "least_outstanding_requests",
+            Self::WeightedRandom => "weighted_random",
         }
     }
 }
@@ -45,18 +52,6 @@ pub struct MinimumHealthy {
     pub count: usize,
     /// A smaller percentage of healthy targets than this, if one is set.
     pub percentage: Option<usize>,
-}
-
-impl MinimumHealthy {
-    /// The thresholds that a target group's attributes ask for.
-    #[must_use]
-    pub fn of(attributes: &Attributes) -> Self {
-        let number = |key| attributes.number(key).map(|number| number as usize);
-        Self {
-            count: number(attributes::MINIMUM_HEALTHY_COUNT).unwrap_or(1),
-            percentage: number(attributes::MINIMUM_HEALTHY_PERCENTAGE),
-        }
-    }
 }
 
 /// Decides which of the registered targets may be used; draining ones are not registered any more.

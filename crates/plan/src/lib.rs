@@ -31,6 +31,7 @@ mod path;
 mod pattern;
 mod request_head;
 mod route;
+mod settings;
 pub mod sharing;
 mod spoken;
 pub mod suggest;
@@ -50,6 +51,9 @@ pub use path::{PathError, RequestPath};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
 pub use route::{Decision, RuleTrial, Verdict, route, tried};
+pub use settings::{
+    ApplicationSettings, CrossZone, ForwardedFor, NetworkSettings, Stickiness, TargetGroupSettings,
+};
 pub use sharing::HostClaims;
 pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};
 pub use target_group::{

@@ -281,7 +281,7 @@ impl Director {
             group.load_balancer == key.load_balancer && group.key == key.target_group
         };
         let group = self.snapshot.groups.iter().find(same_group);
-        group.map_or(DEFAULT_DELAY, |group| group.deregistration_delay)
+        group.map_or(DEFAULT_DELAY, |group| group.settings.deregistration_delay)
     }
 
     /// Forgets targets that are done. Returns whether anything is other than it was told.

@@ -36,7 +36,7 @@ impl WorkerGroup {
         fails_open: bool,
     ) -> Option<Rc<WorkerTarget>> {
         let states = self.targets.iter().map(|target| target.shared.state());
-        let all = match plan::balance::routable(states, self.group.minimum_healthy) {
+        let all = match plan::balance::routable(states, self.group.settings.minimum_healthy) {
             Routable::Nothing => return None,
             Routable::All => fails_open,
             Routable::Healthy => false,
@@ -50,7 +50,8 @@ impl WorkerGroup {
         let turn = self.turn.get();
         let candidates = self.targets.iter().filter(usable);
         let in_flight = |target: &&Rc<WorkerTarget>| target.shared.in_flight();
-        let picked = plan::balance::pick(self.group.algorithm, candidates, in_flight, turn, random.next());
+        let picked =
+            plan::balance::pick(self.group.settings.algorithm, candidates, in_flight, turn, random.next());
         if picked.is_some() {
             self.turn.set(turn.wrapping_add(1));
         }

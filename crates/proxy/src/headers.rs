@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use net::{Body, Connection, Fields, Method, Request, Version};
-use plan::end_of_host;
 use plan::header_modification::CLIENT_FIELD_FAMILIES;
+use plan::{ForwardedFor, end_of_host};
 
 use crate::header_modification::ClientFields;
 use crate::random::Random;
 use crate::respond;
-use crate::snapshot::{ForwardedFor, ListenerSettings};
+use crate::snapshot::ListenerSettings;
 use crate::text;
 
 /// `X-Forwarded-For` may name this many addresses; more are refused with 463.

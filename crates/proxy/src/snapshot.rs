@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use net::ClientAuthentication;
-use plan::balance::{Algorithm, MinimumHealthy};
 use plan::{
-    HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerKind, Plan, Replay, RuleIndex,
-    TargetGroup, TargetKey, attributes,
+    ApplicationSettings, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerKind,
+    NetworkSettings, Plan, Replay, RuleIndex, TargetGroup, TargetGroupSettings, TargetKey,
 };
 use tokio::sync::Notify;
 
@@ -64,17 +63,6 @@ pub(crate) struct ListenerSettings {
     pub(crate) client_authentication: ClientAuthentication,
 }
 
-/// What happens to `X-Forwarded-For`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ForwardedFor {
-    /// The client's address is added, with its port or without.
-    Append { with_port: bool },
-    /// It stays as it came.
-    Preserve,
-    /// It goes.
-    Remove,
-}
-
 /// A target group.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -82,9 +70,8 @@ pub(crate) struct Group {
     pub(crate) load_balancer_name: String,
     pub(crate) key: String,
     pub(crate) health_check: HealthCheck,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) minimum_healthy: MinimumHealthy,
-    pub(crate) deregistration_delay: Duration,
+    /// What its attributes say.
+    pub(crate) settings: TargetGroupSettings,
     pub(crate) replay: Replay,
     /// What is spoken with the targets.
     pub(crate) speech: Speech,
@@ -164,7 +151,7 @@ impl Group {
         metrics: &Metrics,
         target: &impl Fn(TargetKey) -> Arc<SharedTarget>,
     ) -> Self {
-        let attributes = &target_group.attributes;
+        let settings = TargetGroupSettings::of(&target_group.attributes);
         let key = |address| TargetKey {
             load_balancer: load_balancer.id.clone(),
             target_group: target_group.key.clone(),
@@ -175,17 +162,14 @@ impl Group {
             before.targets.len() == targets.len()
                 && before.targets.iter().zip(&targets).all(|(a, b)| Arc::ptr_eq(a, b))
         };
-        let is_network = load_balancer.kind == LoadBalancerKind::Network;
-        let announces = is_network && attributes.is_on(attributes::PROXY_PROTOCOL_V2);
+        let announces = settings.proxy_protocol_v2;
         let changed = before.filter(same_targets).map_or_else(Instant::now, |before| before.changed);
         Self {
             load_balancer: load_balancer.id.clone(),
             load_balancer_name: load_balancer.name.clone(),
             key: target_group.key.clone(),
             health_check: target_group.health_check.clone(),
-            algorithm: Algorithm::of(attributes),
-            minimum_healthy: MinimumHealthy::of(attributes),
-            deregistration_delay: attributes.seconds(attributes::DEREGISTRATION_DELAY).unwrap_or_default(),
+            settings,
             replay: target_group.replay,
             speech: Speech::new(target_group.spoken(), announces, before.map(|before| &before.speech)),
             check_speech: Speech::new(
@@ -209,26 +193,25 @@ impl Group {
 
 impl ListenerSettings {
     fn new(load_balancer: &LoadBalancer, listener: &plan::Listener) -> Self {
-        let attributes = &load_balancer.attributes;
-        let seconds = |key, default| attributes.seconds(key).unwrap_or(Duration::from_secs(default));
-        let idle_timeout = match load_balancer.kind {
-            LoadBalancerKind::Application => seconds(attributes::IDLE_TIMEOUT, 60),
-            LoadBalancerKind::Network => {
-                listener.attributes.seconds(attributes::TCP_IDLE_TIMEOUT).unwrap_or(Duration::from_secs(350))
+        // What a Network Load Balancer carries is no request, so that nothing is done to any.
+        let (application, idle_timeout) = match load_balancer.kind {
+            LoadBalancerKind::Application => {
+                let application = ApplicationSettings::of(&load_balancer.attributes);
+                let idle_timeout = application.idle_timeout;
+                (application, idle_timeout)
             }
-        };
-        let forwarded_for = match attributes.get(attributes::XFF_MODE) {
-            Some("preserve") => ForwardedFor::Preserve,
-            Some("remove") => ForwardedFor::Remove,
-            _ => ForwardedFor::Append { with_port: attributes.is_on(attributes::XFF_CLIENT_PORT) },
+            LoadBalancerKind::Network => {
+                let network = NetworkSettings::of(&load_balancer.attributes, &listener.attributes);
+                (ApplicationSettings::default(), network.idle_timeout)
+            }
         };
         Self {
             port: listener.port.to_string(),
             idle_timeout,
-            client_keep_alive: seconds(attributes::CLIENT_KEEP_ALIVE, 3600),
-            forwarded_for,
-            preserves_host: attributes.is_on(attributes::PRESERVE_HOST_HEADER),
-            drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
+            client_keep_alive: application.client_keep_alive,
+            forwarded_for: application.forwarded_for,
+            preserves_host: application.preserves_host,
+            drops_invalid_fields: application.drops_invalid_fields,
             answer_fields: AnswerFields::of(listener),
             client_fields: ClientFields::of(load_balancer, listener).map(Arc::new),
             client_authentication: tls::client_authentication(listener),

@@ -1,7 +1,8 @@
 //! Attributes as written to attributes as they are.
 
-use plan::Attributes;
 use plan::attributes::{self, AttributeError};
+use plan::balance::Algorithm;
+use plan::{Attributes, CrossZone, TargetGroupSettings};
 
 use crate::annotations::Map;
 use crate::{Finding, Object, codes};
@@ -52,17 +53,18 @@ pub(super) fn check_target_group(
     written: &Written<'_>,
     findings: &mut Vec<Finding>,
 ) {
-    let algorithm = attributes.get(attributes::ALGORITHM).unwrap_or_default();
-    let is = |key: &str, value: &str| attributes.get(key) == Some(value);
-    let ramps = attributes.number(attributes::SLOW_START).is_some_and(|seconds| seconds > 0);
-    let cookie = attributes.get("stickiness.app_cookie.cookie_name");
-    let by_application =
-        attributes.is_on(attributes::STICKINESS) && is(attributes::STICKINESS_TYPE, "app_cookie");
+    let settings = TargetGroupSettings::of(attributes);
+    let algorithm = settings.algorithm.as_str();
+    let goes_round = settings.algorithm == Algorithm::RoundRobin;
+    let is_random = settings.algorithm == Algorithm::WeightedRandom;
+    let is_sticky = attributes.is_on(attributes::STICKINESS);
+    let by_application = is_sticky && attributes.known(attributes::STICKINESS_TYPE) == Some("app_cookie");
+    let cookie = attributes.known(attributes::STICKINESS_COOKIE);
     let problems = [
-        (ramps && algorithm != "round_robin").then(|| {
+        (settings.slow_start.is_some() && !goes_round).then(|| {
             format!("attribute `slow_start.duration_seconds` does not go with the algorithm `{algorithm}`")
         }),
-        (is("load_balancing.algorithm.anomaly_mitigation", "on") && algorithm != "weighted_random").then(|| {
+        (settings.mitigates_anomalies && !is_random).then(|| {
             format!("attribute `load_balancing.algorithm.anomaly_mitigation` does not go with the algorithm `{algorithm}`")
         }),
         (by_application && cookie.is_none())
@@ -70,7 +72,7 @@ pub(super) fn check_target_group(
         cookie.filter(|name| name.starts_with("AWSALB")).map(|name| {
             format!("attribute `stickiness.app_cookie.cookie_name`: `{name}` is a name of the load balancer's own")
         }),
-        (attributes.is_on(attributes::STICKINESS) && is("load_balancing.cross_zone.enabled", "false"))
+        (is_sticky && settings.cross_zone == CrossZone::Off)
             .then(|| "stickiness does not go with `load_balancing.cross_zone.enabled=false`".to_owned()),
     ];
     findings.extend(problems.into_iter().flatten().map(|message| {
