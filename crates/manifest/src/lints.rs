@@ -17,6 +17,7 @@ mod nlb_health_check_path;
 mod nlb_health_check_timeout;
 mod nlb_plaintext;
 mod nlb_scheme;
+mod open_to_everybody;
 mod rate_limit_comment;
 mod rule_shadowed;
 mod selector;
@@ -25,6 +26,7 @@ mod ssl_redirect;
 mod target_port;
 mod tls_unused;
 mod token_weak;
+mod unguarded_way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +65,8 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     nlb_access_log::check,
     nlb_controller::check,
     nlb_scheme::check,
+    open_to_everybody::check,
+    unguarded_way::check,
     selector::check,
     target_port::check,
 ];

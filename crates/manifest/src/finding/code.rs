@@ -122,6 +122,7 @@ table! {
     TARGET_PORT_MISSING = Warning "target-port-missing": "A target port that no container of the selected pods has.";
     TLS_WITHOUT_HTTPS = Warning "tls-without-https": "Certificates, or other settings of TLS, for a load balancer without a listener that speaks it.";
     TOKEN_WEAK = Warning "token-weak": "A header value that guards a rule and can be guessed.";
+    WAY_UNGUARDED = Warning "way-unguarded": "A rule or a load balancer that leads to pods without the guard that another way to them has.";
 
     ANNOTATION_NO_EFFECT = Info "annotation-no-effect": "An annotation that is understood and has no effect here yet.";
     CERTIFICATE_MENDED = Info "certificate-mended": "A file with a certificate in another order than it is sent in.";
@@ -134,6 +135,7 @@ table! {
     NLB_BACKEND_PROTOCOL = Info "nlb-backend-protocol" "FB007": "A backend protocol that a Network Load Balancer does not know.";
     NLB_CONTROLLER = Info "nlb-controller": "A Service that the AWS controller takes only by default.";
     NOT_OURS = Info "not-ours": "An object that belongs to another controller.";
+    OPEN_TO_EVERYBODY = Info "open-to-everybody": "Source ranges of a load balancer on the internet that let everybody in.";
     RATE_LIMIT_COMMENT = Info "rate-limit-comment" "FB017": "A comment promises rate limiting where nothing limits a rate.";
     RULE_DROPPED = Info "rule-dropped": "A rule that an earlier redirect makes needless.";
     SCALE_TO_ZERO = Info "scale-to-zero": "Zero replicas asked for, one kept.";

@@ -438,3 +438,63 @@ fn acc_s3_59_fb015_a_missing_service_names_similar_ones() {
         "#]],
     );
 }
+
+#[test]
+fn every_way_to_a_target_is_held_against_its_best_guarded_one() {
+    let gate = r#"alb.ingress.kubernetes.io/conditions.api: '[{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-api-key","values":["9f86d081884c7d659a2feaa0c55ad015"]}}]'"#;
+    let guarded = ingress(&[gate]).replace("spec:\n  ports", "spec:\n  selector: {app: model}\n  ports");
+    check("way-unguarded", &guarded, &expect![[""]]);
+    // The same pods behind another Service, and so another load balancer.
+    let beside = "---\n".to_owned()
+        + &service(&["scheme: internet-facing"], PORT).replace("name: api", "name: nlb")
+        + "  selector: {app: model}\n";
+    check(
+        "way-unguarded",
+        &(guarded.clone() + &beside),
+        &expect![[r#"
+        warning [30:3]: on port 80 this leads, without the header x-api-key, to the same pods as f.yaml:13, which asks for it
+    "#]],
+    );
+    // Another Ingress with a header of its own is as good, one without is not, and one path alone is a note.
+    let other = |name: &str, key: &str, path: &str| {
+        let gate = gate.replace("x-api-key", key);
+        let text = if key.is_empty() { ingress(&[]) } else { ingress(&[&gate]) };
+        let text =
+            text.split("---").next().unwrap_or_default().replace("name: web", &format!("name: {name}"));
+        "---\n".to_owned() + &text.replace("{path: /, pathType: Prefix", path)
+    };
+    check(
+        "way-unguarded",
+        &(guarded.clone() + &other("b", "x-admin-key", "{path: /, pathType: Prefix")),
+        &expect![[""]],
+    );
+    check(
+        "way-unguarded",
+        &(guarded.clone() + &other("b", "", "{path: /, pathType: Prefix")),
+        &expect![[r#"
+            warning [33:9]: on port 80 this leads, without the header x-api-key, to the same pods as f.yaml:13, which asks for it
+        "#]],
+    );
+    check(
+        "way-unguarded",
+        &(guarded + &other("b", "", "{path: /healthz, pathType: Exact")),
+        &expect![[r#"
+        info [33:9]: on port 80 this leads, without the header x-api-key, to the same pods as f.yaml:13, which asks for it
+    "#]],
+    );
+}
+
+#[test]
+fn acc_s3_19_a_load_balancer_that_lets_everybody_in_is_noted() {
+    let open =
+        service(&["scheme: internet-facing"], PORT) + "  loadBalancerSourceRanges: [10.0.0.0/8, 0.0.0.0/0]\n";
+    check(
+        "open-to-everybody",
+        &open,
+        &expect![[r#"
+        info [11:42]: `0.0.0.0/0` lets the whole internet in
+    "#]],
+    );
+    check("open-to-everybody", &open.replace(", 0.0.0.0/0", ""), &expect![[""]]);
+    check("open-to-everybody", &open.replace("internet-facing", "internal"), &expect![[""]]);
+}
