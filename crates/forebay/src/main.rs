@@ -18,6 +18,7 @@ mod given_models;
 mod globals;
 mod kept_certificates;
 mod limits;
+mod log_store;
 mod manifests;
 mod memory;
 mod model_repository;

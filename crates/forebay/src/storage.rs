@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use addresses::Refused;
-use remote::{Listing, Remote};
+use remote::Listing;
+pub(crate) use remote::Remote;
 
 /// Fetches models and keeps copies of them.
 ///
@@ -220,6 +221,11 @@ impl Location {
             ),
         }
     }
+}
+
+/// Whether a place is at a storage of objects that is spoken with here.
+pub(crate) fn is_remote(uri: &str) -> bool {
+    matches!(Location::parse(uri), Ok(Location::Remote))
 }
 
 fn check_listing(uri: &str, listing: &Listing) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod class_params;
 mod health_check_port_instance;
 mod health_check_timeout;
 mod http2_in_clear;
+mod log_without_bucket;
 mod metrics_public;
 mod nlb_access_log;
 mod nlb_backend_protocol;
@@ -62,6 +63,7 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     nlb_health_check_timeout::check,
     nlb_backend_protocol::check,
     nlb_plaintext::check,
+    log_without_bucket::check,
     nlb_access_log::check,
     nlb_controller::check,
     nlb_scheme::check,

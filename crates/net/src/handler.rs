@@ -21,7 +21,7 @@ pub trait Handler: Clone + 'static {
     fn connection_opened(&self, _connection: &Connection) -> impl Sized + 'static {}
 
     /// Hears that TLS did not come about.
-    fn handshake_failed(&self, _failure: HandshakeFailure) {}
+    fn handshake_failed(&self, _failure: HandshakeFailure, _connection: &Connection) {}
 
     /// Has its way with the answer to whoever speaks HTTP where TLS is spoken. The connection ends with it.
     fn without_tls(&self, answer: Response) -> Response {

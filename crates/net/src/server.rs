@@ -107,12 +107,12 @@ async fn serve_either<H: Handler>(
                     speak(stream, connection, handler, limits, stay).await;
                 }
                 Ok(Opening::NoTls(stream)) => {
-                    handler.handshake_failed(HandshakeFailure::NotTls);
+                    handler.handshake_failed(HandshakeFailure::NotTls, &connection);
                     let refusal = WithoutTls { reworded: Rc::new(move |answer| handler.without_tls(answer)) };
                     speak(stream.into(), connection, refusal, limits, stay).await;
                 }
                 Err(error) => {
-                    handler.handshake_failed(HandshakeFailure::of(&error));
+                    handler.handshake_failed(HandshakeFailure::of(&error), &connection);
                     debug!(peer = %connection.peer, %error, "no TLS handshake");
                 }
             }

@@ -62,6 +62,10 @@ pub enum Value {
     FieldValue,
     /// A value of `X-Frame-Options`.
     FrameOption,
+    /// The name of a bucket of S3.
+    Bucket,
+    /// What keys of objects in a bucket begin with.
+    KeyPrefix,
     /// Any text.
     Text,
 }
@@ -94,6 +98,18 @@ macro_rules! keys {
 }
 
 keys! {
+    /// Whether an access log is written.
+    ACCESS_LOGS = "access_logs.s3.enabled";
+    /// Where it is written to.
+    ACCESS_LOGS_BUCKET = "access_logs.s3.bucket";
+    /// What the keys of its objects begin with.
+    ACCESS_LOGS_PREFIX = "access_logs.s3.prefix";
+    /// Whether a connection log is written.
+    CONNECTION_LOGS = "connection_logs.s3.enabled";
+    /// Where it is written to.
+    CONNECTION_LOGS_BUCKET = "connection_logs.s3.bucket";
+    /// What the keys of its objects begin with.
+    CONNECTION_LOGS_PREFIX = "connection_logs.s3.prefix";
     /// Seconds until an idle connection is closed.
     IDLE_TIMEOUT = "idle_timeout.timeout_seconds";
     /// How `X-Forwarded-For` is treated.
@@ -170,17 +186,17 @@ const fn row(
 pub const TABLE: &[Attribute] = {
     use Scope::{Application as Alb, ApplicationListener as AlbListener, ApplicationTargetGroup as AlbTargets};
     use Scope::{Network as Nlb, NetworkListener as NlbListener, NetworkTargetGroup as NlbTargets};
-    use Value::{Bool, FieldName, FieldValue, FrameOption, Integer, OffOr, OneOf, Text, ZeroOr};
+    use Value::{Bool, Bucket, FieldName, FieldValue, FrameOption, Integer, KeyPrefix, OffOr, OneOf, Text, ZeroOr};
     const ON: Option<&str> = Some("true");
     const OFF: Option<&str> = Some("false");
     &[
-        row(Alb, "access_logs.s3.bucket", None, Text, false, "Bucket of the access log."),
-        row(Alb, "access_logs.s3.enabled", OFF, Bool, false, "Whether an access log is written."),
-        row(Alb, "access_logs.s3.prefix", None, Text, false, "Prefix of the access log's objects."),
+        row(Alb, ACCESS_LOGS_BUCKET, None, Bucket, true, "Bucket of the access log."),
+        row(Alb, ACCESS_LOGS, OFF, Bool, true, "Whether an access log is written."),
+        row(Alb, ACCESS_LOGS_PREFIX, None, KeyPrefix, true, "Prefix of the access log's objects."),
         row(Alb, CLIENT_KEEP_ALIVE, Some("3600"), Integer(60..=604_800), true, "Seconds after which a client connection is closed at its next answer."),
-        row(Alb, "connection_logs.s3.bucket", None, Text, false, "Bucket of the connection log."),
-        row(Alb, "connection_logs.s3.enabled", OFF, Bool, false, "Whether a connection log is written."),
-        row(Alb, "connection_logs.s3.prefix", None, Text, false, "Prefix of the connection log's objects."),
+        row(Alb, CONNECTION_LOGS_BUCKET, None, Bucket, true, "Bucket of the connection log."),
+        row(Alb, CONNECTION_LOGS, OFF, Bool, true, "Whether a connection log is written."),
+        row(Alb, CONNECTION_LOGS_PREFIX, None, KeyPrefix, true, "Prefix of the connection log's objects."),
         row(Alb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
         row(Alb, "health_check_logs.s3.bucket", None, Text, false, "Bucket of the health check log."),
         row(Alb, "health_check_logs.s3.enabled", OFF, Bool, false, "Whether a health check log is written."),
@@ -199,9 +215,9 @@ pub const TABLE: &[Attribute] = {
         row(Alb, "waf.fail_open.enabled", OFF, Bool, false, "Whether requests pass when the web ACL cannot be asked."),
         row(Alb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
 
-        row(Nlb, "access_logs.s3.bucket", None, Text, false, "Bucket of the access log."),
-        row(Nlb, "access_logs.s3.enabled", OFF, Bool, false, "Whether an access log is written."),
-        row(Nlb, "access_logs.s3.prefix", None, Text, false, "Prefix of the access log's objects."),
+        row(Nlb, ACCESS_LOGS_BUCKET, None, Bucket, true, "Bucket of the access log."),
+        row(Nlb, ACCESS_LOGS, OFF, Bool, true, "Whether an access log is written."),
+        row(Nlb, ACCESS_LOGS_PREFIX, None, KeyPrefix, true, "Prefix of the access log's objects."),
         row(Nlb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
         row(Nlb, "dns_record.client_routing_policy", Some("any_availability_zone"), OneOf(&["any_availability_zone", "partial_availability_zone_affinity", "availability_zone_affinity"]), false, "Which zones a client is sent to."),
         row(Nlb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
@@ -383,6 +399,8 @@ impl Value {
             Self::FieldName => header_modification::is_field_name(value),
             Self::FieldValue => header_modification::is_field_value(value),
             Self::FrameOption => header_modification::is_frame_option(value),
+            Self::Bucket => is_bucket(value),
+            Self::KeyPrefix => is_key_prefix(value),
             Self::Text => true,
         }
     }
@@ -397,9 +415,31 @@ impl Value {
             Self::FieldName => "a name for a header field that means nothing else".to_owned(),
             Self::FieldValue => "4096 characters of visible ASCII at most".to_owned(),
             Self::FrameOption => "`DENY`, `SAMEORIGIN` or `ALLOW-FROM ` and a URI".to_owned(),
+            Self::Bucket => "the name of a bucket: lower-case letters, digits, `.` and `-`".to_owned(),
+            Self::KeyPrefix => {
+                "a prefix of keys: words with `/` between them, none of them `AWSLogs`".to_owned()
+            }
             Self::Text => "a text".to_owned(),
         }
     }
+}
+
+/// "General purpose bucket naming rules", S3 user guide. A bucket may be a folder here, so it is never one above.
+fn is_bucket(name: &str) -> bool {
+    let is_of_bucket = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_of_bucket)
+        && !name.starts_with(['.', '-'])
+        && !name.contains("..")
+}
+
+/// Text that can stand in a key as it is, and in the path of a file ("Access logs for your Application Load Balancer").
+fn is_key_prefix(prefix: &str) -> bool {
+    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!*'()=+@,:".contains(&byte);
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(is_of_word) && !matches!(word, "." | ".." | "AWSLogs")
+    };
+    prefix.len() <= 512 && (prefix.is_empty() || prefix.split('/').all(is_word))
 }
 
 #[cfg(test)]

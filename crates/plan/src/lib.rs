@@ -30,6 +30,7 @@ mod observed;
 mod path;
 mod pattern;
 mod request_head;
+pub mod resource;
 mod route;
 mod settings;
 pub mod sharing;

@@ -1,23 +1,23 @@
 //! The way of one request, from its head to the end of its answer.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use net::{
     Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure,
-    Method, Rejection, Request, Response, Sent, Target, Version,
+    Method, Rejection, Request, Response, Sent, StatusCode, Target, Version,
 };
 use plan::{Asked, Condition, HeaderFields, RequestHead, RequestPath, Values, normalise_host};
-use tokio::time::Instant;
 
-use crate::access_log::{self, Line};
 use crate::door::Door;
 use crate::group::WorkerGroup;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
+use crate::logs::{ConnectionLine, Handshake};
+use crate::record::{Act, ConnectionId, Ended, Record, Text};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
@@ -27,6 +27,8 @@ use crate::{forward, headers};
 #[derive(Clone)]
 pub(crate) struct Exchanges {
     door: Rc<Door>,
+    /// The connection that the requests come over.
+    connection: Cell<ConnectionId>,
 }
 
 /// One request and what becomes of it. However it ends, it ends in its drop: there the answer is counted, the line of the
@@ -36,8 +38,10 @@ pub(crate) struct Exchanges {
 pub(crate) struct Exchange {
     /// The listener of the moment of arrival, kept to the end.
     pub(crate) listener: Rc<WorkerListener>,
-    /// What the line tells, when lines are written.
-    noted: Option<Box<Noted>>,
+    /// What is known of the request, until it ends.
+    record: Option<Box<Record>>,
+    /// Whether a line is written of it.
+    is_logged: bool,
     /// Counts at the target for as long as it works on the request.
     in_flight: Option<InFlight>,
     /// The target's side, once it has gone over to another protocol.
@@ -49,24 +53,32 @@ pub(crate) struct Exchange {
     sent: Sent,
 }
 
-/// What a line of the access log tells of a request, beside how it ended.
-struct Noted {
-    client: SocketAddr,
-    started: Instant,
-    /// The part that the request says.
-    asked: Vec<u8>,
-    trace_id: Option<String>,
-    /// The target that was asked last.
-    target: Option<SocketAddr>,
-    /// How long the target took to begin its answer.
-    target_took: Option<Duration>,
-}
-
 // === impl Exchanges ===
 
 impl Exchanges {
     pub(crate) fn new(door: Rc<Door>) -> Self {
-        Self { door }
+        Self { door, connection: Cell::default() }
+    }
+
+    /// Begins an exchange over this connection.
+    fn begin(
+        &self,
+        listener: Rc<WorkerListener>,
+        connection: &Connection,
+        request: Option<&Request>,
+    ) -> Exchange {
+        let mut exchange = Exchange::begin(listener, connection, request);
+        if let Some(record) = &mut exchange.record {
+            record.connection = self.connection.get();
+        }
+        exchange
+    }
+
+    /// Writes of a connection, where its listener wants that.
+    fn log_connection(&self, listener: &WorkerListener, connection: &Connection, handshake: Handshake<'_>) {
+        let Some(lines) = &listener.worker.lines else { return };
+        let line = ConnectionLine { client: connection.peer, id: self.connection.get(), handshake };
+        lines.add_connection(&listener.snapshot.names, &line);
     }
 }
 
@@ -79,8 +91,7 @@ impl Handler for Exchanges {
         async move {
             // The plan of this moment, kept to the end of the exchange.
             let slot = self.door.of_request(&request);
-            let mut exchange =
-                Exchange::begin(slot.current(), &request.connection, || access_log::asked(&request));
+            let mut exchange = self.begin(slot.current(), &request.connection, Some(&request));
             let is_grpc = request.is_grpc();
             let answer = follow_rules(&slot, &mut exchange, &mut request).await;
             exchange.answer(if is_grpc { answer.map_err(respond::in_grpc) } else { answer })
@@ -96,11 +107,18 @@ impl Handler for Exchanges {
     }
 
     fn connection_opened(&self, connection: &Connection) -> impl Sized + 'static {
-        self.door.of_connection(connection).current().metrics.open_connection()
+        let listener = self.door.of_connection(connection).current();
+        let random = &listener.worker.random;
+        self.connection.set(ConnectionId([random.next(), random.next()]));
+        let session = connection.tls.as_deref();
+        self.log_connection(&listener, connection, session.map_or(Handshake::None, Handshake::Session));
+        listener.metrics.open_connection()
     }
 
-    fn handshake_failed(&self, failure: HandshakeFailure) {
-        self.door.first().current().metrics.count_handshake_failure(failure);
+    fn handshake_failed(&self, failure: HandshakeFailure, connection: &Connection) {
+        let listener = self.door.first().current();
+        listener.metrics.count_handshake_failure(failure);
+        self.log_connection(&listener, connection, Handshake::Failed(failure));
     }
 
     fn without_tls(&self, mut answer: Response) -> Response {
@@ -116,27 +134,27 @@ impl Handler for Exchanges {
 
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
         let listener = self.door.of_connection(connection).current();
-        Exchange::begin(listener, connection, Vec::new).answer(Err(respond::refuse(rejection)))
+        self.begin(listener, connection, None).answer(Err(respond::refuse(rejection)))
     }
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    fn begin(listener: Rc<WorkerListener>, connection: &Connection, asked: impl FnOnce() -> Vec<u8>) -> Self {
-        let noted = listener.worker.lines.is_some().then(|| {
-            Box::new(Noted {
-                client: connection.peer,
-                started: net::recently(),
-                asked: asked(),
-                trace_id: None,
-                target: None,
-                target_took: None,
-            })
-        });
+    fn begin(listener: Rc<WorkerListener>, connection: &Connection, request: Option<&Request>) -> Self {
+        let (worker, names) = (&listener.worker, &listener.snapshot.names);
+        let is_logged = worker.lines.as_ref().is_some_and(|lines| lines.are_of_requests(names));
+        let mut record = worker.records.begin(names, connection);
+        if let Some(request) = request {
+            record.asked(request);
+            if let Some(agent) = request.fields.get("user-agent").filter(|_| is_logged) {
+                record.set(Text::UserAgent, agent);
+            }
+        }
         Self {
             listener,
-            noted,
+            record: Some(record),
+            is_logged,
             in_flight: None,
             switched: None,
             status: None,
@@ -145,19 +163,31 @@ impl Exchange {
         }
     }
 
+    /// Takes something into the record of the request.
+    fn note(&mut self, take: impl FnOnce(&mut Record)) {
+        if let Some(record) = &mut self.record {
+            take(record);
+        }
+    }
+
+    /// Takes in which rule is followed, by its priority, and to do what.
+    fn follows(&mut self, priority: usize, act: Option<Act>) {
+        self.note(|record| (record.rule, record.act) = (Some(priority), act));
+    }
+
     /// Takes in the request's fields as the target gets them.
     pub(crate) fn forwarded(&mut self, fields: &Fields) {
-        if let Some(noted) = &mut self.noted {
-            noted.trace_id = fields.text("x-amzn-trace-id").map(str::to_owned);
-        }
+        self.note(|record| record.set(Text::TraceId, fields.get("x-amzn-trace-id").unwrap_or_default()));
     }
 
     /// Takes in that a target is asked.
     pub(crate) fn asks(&mut self, target: &Arc<SharedTarget>) {
         self.in_flight = Some(InFlight::begin(target, self.listener.worker.index));
-        if let Some(noted) = &mut self.noted {
-            noted.target = Some(target.address());
-        }
+        self.note(|record| {
+            record.target = Some(target.address());
+            record.asked_at = Some(net::recently());
+            record.n_asked += 1;
+        });
     }
 
     /// Takes in that the target works on the request no more.
@@ -166,10 +196,12 @@ impl Exchange {
     }
 
     /// Takes in that the target begins its answer, and how long that took.
-    pub(crate) fn answered_after(&mut self, took: Duration) {
-        if let Some(noted) = &mut self.noted {
-            noted.target_took = Some(took);
-        }
+    pub(crate) fn answered_after(&mut self, took: Duration, status: StatusCode) {
+        self.note(|record| {
+            record.asked_at = net::recently().checked_sub(took);
+            record.target_took = Some(took);
+            record.target_status = Some(status.as_u16());
+        });
     }
 
     /// Takes in that the target speaks something else now.
@@ -190,11 +222,12 @@ impl Exchange {
             modified.apply(&mut response.fields);
         }
         self.status = Some(response.status.as_u16());
+        self.note(|record| record.answered_at = Some(net::recently()));
         if let Some(switched) = self.switched.take() {
             response.upgrade = Some(switched.joined_by_client(self));
             return response;
         }
-        if self.noted.is_some() || matches!(response.body, Body::Stream(_)) {
+        if self.is_logged || matches!(response.body, Body::Stream(_)) {
             response.when_sent = Some(Box::new(move |sent| self.end(sent)));
         } else {
             self.sent.end = End::Whole;
@@ -233,24 +266,19 @@ impl Drop for Exchange {
             Some(_) => _ = self.listener.metrics.client_left.inc(),
             None => {}
         }
-        let (Some(lines), Some(noted)) = (&self.listener.worker.lines, &self.noted) else { return };
-        let status = self.status.unwrap_or(Reason::CLIENT_LEFT.status().as_u16());
-        let reason = unfinished.map(|reason| reason.name).or(self.reason);
-        lines.add(&Line {
-            time: Timestamp::now(),
-            load_balancer: &self.listener.snapshot.load_balancer,
-            port: self.listener.snapshot.key.port,
-            client: noted.client,
-            asked: &noted.asked,
-            status,
-            reason,
-            target: noted.target,
+        let Some(mut record) = self.record.take() else { return };
+        record.ended = Ended {
+            status: self.status.unwrap_or(Reason::CLIENT_LEFT.status().as_u16()),
+            reason: unfinished.map(|reason| reason.name).or(self.reason),
             received: self.sent.received,
             sent: self.sent.sent,
-            took: net::recently().saturating_duration_since(noted.started),
-            target_took: noted.target_took,
-            trace_id: noted.trace_id.as_deref(),
-        });
+            took: net::recently().saturating_duration_since(record.started),
+        };
+        let worker = &self.listener.worker;
+        if let Some(lines) = worker.lines.as_ref().filter(|_| self.is_logged) {
+            lines.add_request(&record);
+        }
+        worker.records.keep(record);
     }
 }
 
@@ -260,19 +288,20 @@ async fn follow_rules(
     exchange: &mut Exchange,
     request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
-    let group = route(&exchange.listener, request)?;
+    let group = route(exchange, request)?;
     forward::forward(slot, exchange, group, request).await
 }
 
 /// Decides by the rules which target group is asked. The error is an answer of our own, a redirect or a fixed one among them.
-fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGroup>, OwnAnswer> {
+fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGroup>, OwnAnswer> {
+    let listener = Rc::clone(&exchange.listener);
     if request.method == Method::TRACE {
         return Err(respond::to(Reason::METHOD_NOT_ALLOWED));
     }
     if headers::too_many_forwarded_for(&request.fields) {
         return Err(respond::to(Reason::TOO_MANY_FORWARDED_FOR));
     }
-    if !is_vouched_for(&request.connection, listener) {
+    if !is_vouched_for(&request.connection, &listener) {
         return Err(respond::to(Reason::MISDIRECTED));
     }
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
@@ -287,9 +316,13 @@ fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGr
         peer: request.connection.peer.ip(),
     };
     let rules = &listener.snapshot.listener;
-    match listener.action(&head, &readings).ok_or_else(|| respond::to(Reason::AMBIGUOUS_PATH))? {
+    let (priority, action) =
+        listener.action(&head, &readings).ok_or_else(|| respond::to(Reason::AMBIGUOUS_PATH))?;
+    exchange.follows(priority, action.act());
+    match action {
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
+            exchange.note(|record| record.group = Some(Arc::clone(&group.group.names)));
             let asked = Asked {
                 is_http2: request.version == Version::HTTP_2,
                 is_grpc: request.is_grpc(),
@@ -302,6 +335,7 @@ fn route(listener: &WorkerListener, request: &mut Request) -> Result<Rc<WorkerGr
         }
         WorkerAction::Redirect(redirect) => {
             let location = redirect.location(&head, request.connection.is_tls(), rules.port);
+            exchange.note(|record| record.set(Text::Location, location.as_bytes()));
             Err(respond::redirect(redirect.status, &location))
         }
         WorkerAction::FixedResponse(fixed) => Err(respond::fixed(fixed)),

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use net::{
-    Body, BodyError, ConnectError, Fields, LOADING, Method, Outgoing, Request, Response, SendError, Switch,
-    Upgraded,
+    Body, BodyError, ConnectError, Fields, LOADING, Method, Outgoing, Request, Response, SendError,
+    StatusCode, Switch, Upgraded,
 };
 use plan::Replay;
 use tokio::time::Instant;
@@ -228,7 +228,7 @@ impl Attempt<'_> {
             begin_answer(&mut response.body, is_ours).await?;
         }
         let took = net::recently() - sent;
-        self.exchange.answered_after(took);
+        self.exchange.answered_after(took, response.status);
         self.group.group.metrics.count_answer(response.status, took);
         headers::rewrite_response(&mut response.fields);
         Ok(response)
@@ -237,7 +237,7 @@ impl Attempt<'_> {
     /// The answer to a client whose target has gone over to another protocol.
     fn go_over(&mut self, fields: Fields, target: Upgraded, took: Duration) -> Response {
         let (idle_timeout, metrics) = (self.timeout(), self.group.group.metrics.clone());
-        self.exchange.answered_after(took);
+        self.exchange.answered_after(took, StatusCode::SWITCHING_PROTOCOLS);
         self.exchange.went_over(Switched { target, idle_timeout, took, metrics });
         websocket::answer(fields)
     }

@@ -314,6 +314,29 @@ mod tests {
     }
 
     #[test]
+    fn the_context_of_a_trace_goes_on_as_it_came() {
+        // W3C Trace Context: whoever takes no part passes both on.
+        check(
+            &settings(),
+            80,
+            &[
+                ("host", "a"),
+                ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                ("tracestate", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"),
+            ],
+            &expect![[r#"
+                host: a
+                traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+                tracestate: congo=t61rcWkgMzE,rojo=00f067aa0ba902b7
+                x-forwarded-for: 203.0.113.7
+                x-forwarded-proto: http
+                x-forwarded-port: 80
+                x-amzn-trace-id: Root=1-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+            "#]],
+        );
+    }
+
+    #[test]
     fn acc_s0_04_a_plain_request_gets_the_forwarded_fields() {
         check(
             &settings(),

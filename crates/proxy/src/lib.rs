@@ -6,7 +6,6 @@
 //!
 //! [`exchange`] reads like the way of one request; [`respond`] alone knows which cause has which status.
 
-mod access_log;
 mod check;
 #[cfg(test)]
 mod cost;
@@ -19,10 +18,13 @@ mod header_modification;
 mod headers;
 mod health;
 mod listener;
+mod logs;
 mod metrics;
 mod multiplexed;
+mod names;
 mod pool;
 mod random;
+mod record;
 mod relay;
 mod replay;
 mod respond;
@@ -42,7 +44,7 @@ use net::{Drain, DrainWatch, Gate, KeyRing, Limits};
 use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
 
-pub use access_log::{AccessLog, AccessLogWriter, Sink};
+pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink};
 pub use metrics::Metrics;
 
 /// How the data plane runs.
@@ -50,8 +52,8 @@ pub use metrics::Metrics;
 pub struct Settings {
     /// Threads that carry traffic.
     pub n_cores: usize,
-    /// Where a line is written for every request, if anywhere.
-    pub access_log: Option<AccessLog>,
+    /// What is written of requests and connections, if anything is.
+    pub logs: Option<Logs>,
     /// What clients may ask.
     pub limits: Limits,
     /// Where their connections are counted.
@@ -60,17 +62,16 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { n_cores: net::n_cores(), access_log: None, limits: Limits::default(), gate: Gate::default() }
+        Self { n_cores: net::n_cores(), logs: None, limits: Limits::default(), gate: Gate::default() }
     }
 }
 
-/// Opens an access log, whose dropped lines these metrics count. The log ends once the data plane has; then wait for the
-/// writer.
+/// Opens logs, whose lines these metrics count. They end once the data plane has; then wait for the writer.
 ///
 /// # Errors
-/// When the file cannot be opened.
-pub fn open_access_log(sink: Sink, metrics: &Metrics) -> std::io::Result<(AccessLog, AccessLogWriter)> {
-    AccessLog::start(sink, metrics.dropped_lines.clone())
+/// When a file cannot be opened, or no thread started.
+pub fn open_logs(settings: LogSettings, metrics: &Metrics) -> std::io::Result<(Logs, LogWriter)> {
+    Logs::start(settings, metrics.logs.clone())
 }
 
 /// Commands that may wait for a core. A core takes them between two requests, so they never pile up.

@@ -12,6 +12,7 @@ use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef
 use crate::group::WorkerGroup;
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::pool::WorkerTarget;
+use crate::record::Act;
 use crate::snapshot::ListenerSnapshot;
 use crate::worker::Worker;
 
@@ -103,15 +104,20 @@ impl WorkerListener {
             actions: snapshot.listener.rules.iter().map(|rule| action(&rule.action)).collect(),
             default_action: snapshot.listener.default_action.as_ref().map_or(WorkerAction::NoRoute, action),
             groups,
-            metrics: metrics.listener(&snapshot.load_balancer, snapshot.key.port),
+            metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             snapshot: Arc::clone(snapshot),
             worker: Rc::clone(worker),
         }
     }
 
-    /// What the rules say to do: the first that holds, as [`plan::route`] finds it by trying all. Nothing where they say
-    /// something else of another reading of the path, of which a target may make its own choice.
-    pub(crate) fn action(&self, head: &RequestHead<'_>, readings: &[String]) -> Option<&WorkerAction> {
+    /// What the rules say to do, and the priority of the one that says so: the first that holds, as [`plan::route`] finds it by
+    /// trying all. The default action has priority 0. Nothing where they say something else of another reading of the path, of
+    /// which a target may make its own choice.
+    pub(crate) fn action(
+        &self,
+        head: &RequestHead<'_>,
+        readings: &[String],
+    ) -> Option<(usize, &WorkerAction)> {
         let listener = &self.snapshot.listener;
         let place = |path| self.snapshot.rules.first(&listener.rules, &RequestHead { path, ..*head });
         let action = |place: Option<usize>| match place {
@@ -123,7 +129,8 @@ impl WorkerListener {
         if readings.iter().any(|reading| is_elsewhere(place(reading))) {
             return None;
         }
-        Some(found.and_then(|place| self.actions.get(place)).unwrap_or(&self.default_action))
+        let found = found.and_then(|place| Some((place + 1, self.actions.get(place)?)));
+        Some(found.unwrap_or((0, &self.default_action)))
     }
 
     /// The target group with this key.
@@ -152,6 +159,16 @@ impl WorkerListener {
 // === impl WorkerAction ===
 
 impl WorkerAction {
+    /// What logs call it, where a manifest says so.
+    pub(crate) fn act(&self) -> Option<Act> {
+        match self {
+            Self::Forward(_) => Some(Act::Forward),
+            Self::Redirect(_) => Some(Act::Redirect),
+            Self::FixedResponse(_) => Some(Act::FixedResponse),
+            Self::NoRoute => None,
+        }
+    }
+
     fn new(action: &Action, groups: &HashMap<String, Rc<WorkerGroup>>) -> Self {
         match action {
             Action::Forward(forward) => Self::Forward(WorkerForward::new(forward, groups)),

@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::logs::Counters;
 use crate::replay::Keeping;
 use crate::respond::Reason;
 
@@ -39,7 +40,8 @@ pub struct Metrics {
     http2_failures: Family<ReasonLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: Family<TargetLabels, Counter>,
-    pub(crate) dropped_lines: Counter,
+    /// What is counted of logs.
+    pub(crate) logs: Counters,
     unkept_bodies: Counter,
     buffered_bytes: Gauge,
     /// What bodies are kept in, once there is a data plane.
@@ -198,11 +200,22 @@ impl Default for Metrics {
             "Changes of the health of targets, by the state that they came to",
             Family::clone(&health_changes),
         );
-        let dropped_lines = Counter::default();
+        let logs = Counters::default();
         registry.register(
             "access_log_dropped_lines",
-            "Lines of the access log that could not be written",
-            Counter::clone(&dropped_lines),
+            "Lines of logs that could not be written",
+            Counter::clone(&logs.dropped),
+        );
+        registry.register(
+            "log_objects",
+            "Objects of logs that were given to their store",
+            Counter::clone(&logs.objects),
+        );
+        registry.register_with_unit(
+            "log_waiting",
+            "Bytes of objects of logs that wait for their store",
+            Unit::Bytes,
+            Gauge::clone(&logs.waiting),
         );
         let (datagrams, dropped_datagrams) = (Family::default(), Family::default());
         registry.register(
@@ -244,7 +257,7 @@ impl Default for Metrics {
             http2_failures,
             targets,
             health_changes,
-            dropped_lines,
+            logs,
             datagrams,
             dropped_datagrams,
             unkept_bodies,

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::header_modification::{AnswerFields, ClientFields};
 use crate::metrics::{GroupMetrics, Metrics};
+use crate::names::{GroupNames, ListenerNames};
 use crate::speech::Speech;
 use crate::target::SharedTarget;
 use crate::tls::{self, ListenerTls};
@@ -28,8 +29,8 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct ListenerSnapshot {
     pub(crate) key: ListenerKey,
-    /// The name of the load balancer, which metrics and the access log tell.
-    pub(crate) load_balancer: String,
+    /// How metrics and logs call it and its load balancer.
+    pub(crate) names: Arc<ListenerNames>,
     pub(crate) listener: plan::Listener,
     /// Where its rules are found.
     pub(crate) rules: RuleIndex,
@@ -69,6 +70,8 @@ pub(crate) struct Group {
     pub(crate) load_balancer: String,
     pub(crate) load_balancer_name: String,
     pub(crate) key: String,
+    /// How logs call it.
+    pub(crate) names: Arc<GroupNames>,
     pub(crate) health_check: HealthCheck,
     /// What its attributes say.
     pub(crate) settings: TargetGroupSettings,
@@ -129,7 +132,7 @@ impl Snapshot {
                     tls,
                     problem,
                     key,
-                    load_balancer: load_balancer.name.clone(),
+                    names: Arc::new(ListenerNames::of(load_balancer, listener)),
                     rules: RuleIndex::new(&listener.rules),
                     listener: listener.clone(),
                     groups: groups.clone(),
@@ -168,6 +171,7 @@ impl Group {
             load_balancer: load_balancer.id.clone(),
             load_balancer_name: load_balancer.name.clone(),
             key: target_group.key.clone(),
+            names: Arc::new(GroupNames::of(load_balancer, target_group)),
             health_check: target_group.health_check.clone(),
             settings,
             replay: target_group.replay,

@@ -2,14 +2,18 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream};
+use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream, TlsSession};
 use tokio::io::split;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::forward::CONNECT_TIMEOUT;
 use crate::listener::ListenerSlot;
+use crate::logs::{Lines, TlsFlow};
+use crate::names::ListenerNames;
 use crate::relay::{Carried, relay};
 use crate::target::InFlight;
 
@@ -38,10 +42,11 @@ pub(crate) async fn serve(
 /// Passes one connection through to a target. A target that does not answer is passed over.
 async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mut stay: Stay) {
     let open = slot.current().metrics.open_connection();
-    let client = match &slot.tls {
-        None => Stream::from(client),
+    let accepted_at = net::recently();
+    let (client, session) = match &slot.tls {
+        None => (Stream::from(client), None),
         Some(tls) => match stay.while_opening(Box::pin(tls.current().open(client))).await {
-            Some(Ok(stream)) => stream,
+            Some(Ok((stream, session))) => (stream, Some(session)),
             None => {
                 return debug!(peer = %connection.peer, "a client had to go before its handshake was done");
             }
@@ -78,6 +83,14 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     let in_flight = InFlight::begin(&target.shared, listener.worker.index);
     let idle_timeout = listener.snapshot.settings.idle_timeout;
     // The plan of the moment of arrival is not kept: a flow may outlive many.
+    let told = listener.worker.lines.clone().zip(session).map(|(lines, session)| Told {
+        lines,
+        names: Arc::clone(&listener.snapshot.names),
+        connection,
+        session,
+        accepted_at,
+        target_protocol: server.agreed_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+    });
     drop(listener);
     let carried = Carried::default();
     // The two halves of a plain socket are there without more.
@@ -94,4 +107,34 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
         (client, server) => relay(split(client), split(server), &carried, idle_timeout, stay).await,
     }
     drop((in_flight, open));
+    if let Some(told) = told {
+        told.tell(&carried);
+    }
+}
+
+/// What is told of a connection of TLS when it has ended.
+struct Told {
+    lines: Rc<Lines>,
+    names: Arc<ListenerNames>,
+    connection: Connection,
+    session: Rc<TlsSession>,
+    accepted_at: Instant,
+    target_protocol: Option<String>,
+}
+
+// === impl Told ===
+
+impl Told {
+    fn tell(&self, carried: &Carried) {
+        let flow = TlsFlow {
+            client: self.connection.peer,
+            local: self.connection.local,
+            took: net::recently().saturating_duration_since(self.accepted_at),
+            session: &self.session,
+            received: carried.up.get(),
+            sent: carried.down.get(),
+            target_protocol: self.target_protocol.as_deref(),
+        };
+        self.lines.add_flow(&self.names, &flow);
+    }
 }

@@ -67,8 +67,18 @@ pub(crate) fn push_moment(out: &mut Vec<u8>, moment: Timestamp) {
     out.push(b'Z');
 }
 
+/// Appends the 32 hexadecimal digits of an id.
+pub(crate) fn push_trace(out: &mut Vec<u8>, [high, low]: [u64; 2]) {
+    for number in [high, low] {
+        for place in (0..16).rev() {
+            let digit = number >> (4 * place) & 0xf;
+            out.push(b"0123456789abcdef"[usize::try_from(digit).unwrap_or_default()]);
+        }
+    }
+}
+
 /// Appends the last digits of a number, no more than it may have.
-fn push_digits(out: &mut Vec<u8>, number: u64, n_digits: u32) {
+pub(crate) fn push_digits(out: &mut Vec<u8>, number: u64, n_digits: u32) {
     let start = out.len();
     let mut rest = number;
     for _ in 0..n_digits {

@@ -37,7 +37,8 @@ impl ListenerTls {
 
     /// Shows what the key ring has.
     pub(crate) fn follow(&self, keys: &KeyRing) {
-        let found: Vec<Identity> = self.names.iter().filter_map(|name| keys.get(name).cloned()).collect();
+        let labelled = |name: &String| keys.get(name).map(|identity| identity.clone().labelled(name));
+        let found: Vec<Identity> = self.names.iter().filter_map(labelled).collect();
         self.certificates.replace(&found);
     }
 }

@@ -11,14 +11,15 @@ use plan::{ListenerKey, TargetKey};
 use tokio::sync::mpsc;
 
 use crate::Settings;
-use crate::access_log::Lines;
 use crate::director::{Command, Endpoint, Socket, endpoints_of};
 use crate::door::Door;
 use crate::exchange::Exchanges;
 use crate::listener::{ListenerSlot, WorkerListener};
+use crate::logs::Lines;
 use crate::metrics::Metrics;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
+use crate::record::Records;
 use crate::replay::Keeping;
 use crate::snapshot::Snapshot;
 use crate::{tcp, udp};
@@ -31,13 +32,14 @@ pub(crate) async fn run(
     settings: Settings,
     drain: DrainWatch,
 ) {
-    let Settings { access_log, limits, gate, .. } = settings;
-    let lines = access_log.map(Lines::new).map(Rc::new);
+    let Settings { logs, limits, gate, .. } = settings;
+    let lines = logs.map(Lines::new).map(Rc::new);
     let worker = Rc::new(Worker {
         index,
         random: Random::default(),
         scratch: RefCell::default(),
         lines: lines.clone(),
+        records: Records::default(),
         limits,
         gate,
         keeping: metrics.keeping(&limits),
@@ -80,8 +82,10 @@ pub(crate) struct Worker {
     pub(crate) random: Random,
     /// Where a request's new fields are put together, no longer than a head may be.
     pub(crate) scratch: RefCell<Vec<u8>>,
-    /// Lines of the access log, if there is one.
+    /// Lines of logs, if there are any.
     pub(crate) lines: Option<Rc<Lines>>,
+    /// What is known of the last requests.
+    pub(crate) records: Records,
     /// What clients may ask, unless a load balancer says otherwise.
     pub(crate) limits: Limits,
     /// Where connections of all listeners are counted.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use net::{Handler, HandshakeFailure, LOADING, Request, Response, StatusCode};
+use net::{Connection, Handler, HandshakeFailure, LOADING, Request, Response, StatusCode};
 
 use crate::Settings;
 use crate::admin::AdminAddress;
@@ -113,7 +113,7 @@ struct Answered {
 }
 
 impl Handler for ServerHandler {
-    fn handshake_failed(&self, failure: HandshakeFailure) {
+    fn handshake_failed(&self, failure: HandshakeFailure, _: &Connection) {
         self.metrics().tls.count(failure);
     }
 

@@ -29,6 +29,7 @@ use crate::certificate::WayOfKeys;
 use crate::globals::Globals;
 use crate::kept_certificates::{self, KeptCertificates};
 use crate::limits::LimitOptions;
+use crate::log_store::LogOptions;
 use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
@@ -83,9 +84,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     cores: Option<u16>,
 
-    /// Write a line for every request: to the end of this file, or - for standard output (standard error with -o json)
-    #[arg(long, value_name = "FILE|-")]
-    access_log: Option<String>,
+    #[command(flatten)]
+    logs: LogOptions,
 
     #[command(flatten)]
     limits: LimitOptions,
@@ -170,9 +170,10 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
     let (proxy_drain, proxy_watch) = Drain::new();
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
-    let (access_log, access_log_writer) = open_access_log(options, &admin.metrics)?.unzip();
+    let region = defaults.now().region.clone();
+    let (logs, log_writer) = options.logs.open(options.output, &state_dir, region, &admin.metrics)?;
     let proxy_settings =
-        proxy::Settings { n_cores, access_log, limits: admin.limits, gate: options.limits.gate() };
+        proxy::Settings { n_cores, logs: Some(logs), limits: admin.limits, gate: options.limits.gate() };
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         key_ring,
@@ -237,10 +238,8 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     Platform::withdraw(&state_dir);
     proxy_drain.finish(DRAIN_PATIENCE).await;
-    if let Some(writer) = access_log_writer
-        && !tokio::task::spawn_blocking(|| writer.finish(LOG_PATIENCE)).await?
-    {
-        tracing::warn!("the last lines of the access log could not be written");
+    if !tokio::task::spawn_blocking(|| log_writer.finish(LOG_PATIENCE)).await? {
+        tracing::warn!("the last lines of logs could not be written");
     }
     control_drain.begin();
     if !control.is_finished() {
@@ -248,21 +247,6 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }
     ports.drain.finish(Duration::from_secs(1)).await;
     end
-}
-
-/// Opens the access log, if there is to be one. What is on standard output stays readable for who asked for JSON.
-fn open_access_log(
-    options: &Options,
-    metrics: &proxy::Metrics,
-) -> anyhow::Result<Option<(proxy::AccessLog, proxy::AccessLogWriter)>> {
-    let Some(to) = &options.access_log else { return Ok(None) };
-    let sink = match (to.as_str(), options.output) {
-        ("-", Output::Text) => proxy::Sink::Stdout,
-        ("-", Output::Json) => proxy::Sink::Stderr,
-        (path, _) => proxy::Sink::File(path.into()),
-    };
-    let opened = proxy::open_access_log(sink, metrics);
-    opened.map(Some).with_context(|| format!("cannot open the access log `{to}`"))
 }
 
 /// Does what signals ask for, until one of them asks to end.

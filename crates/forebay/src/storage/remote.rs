@@ -117,6 +117,11 @@ impl Remote {
         Ok(Listing { files, is_single: false })
     }
 
+    /// Keeps an object under the name that the URI has.
+    pub(crate) async fn put(&self, bytes: Vec<u8>) -> anyhow::Result<()> {
+        self.store.put(&self.prefix, bytes.into()).await.map(drop).map_err(|error| told(&error))
+    }
+
     /// The object that the URI names.
     fn single(&self, meta: ObjectMeta) -> Listing {
         let name = self.prefix.filename().unwrap_or("model").to_owned();

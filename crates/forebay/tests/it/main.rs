@@ -28,6 +28,7 @@ mod serve;
 mod stories;
 mod swaps;
 mod three_am;
+mod what_comes_out;
 
 use std::path::PathBuf;
 

@@ -347,6 +347,20 @@ fn acc_s3_26_access_logs_hold_tls_connections() {
 }
 
 #[test]
+fn a_log_that_is_turned_on_needs_a_bucket() {
+    let log = "alb.ingress.kubernetes.io/load-balancer-attributes: connection_logs.s3.enabled=true";
+    check(
+        "log-without-bucket",
+        &ingress(&[log]),
+        &expect![[r#"
+        warning [4:3]: nothing is logged: `connection_logs.s3.enabled=true` needs `connection_logs.s3.bucket`, and AWS refuses it without
+    "#]],
+    );
+    let whole = format!("{log},connection_logs.s3.bucket=logs");
+    check("log-without-bucket", &ingress(&[&whole]), &expect![[""]]);
+}
+
+#[test]
 fn acc_s3_08_the_type_nlb_names_another_controller() {
     check(
         "nlb-controller",

@@ -1,7 +1,10 @@
 //! Which certificate a server shows to whom.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::SignatureScheme;
@@ -24,6 +27,8 @@ pub struct Certificates {
 struct Shown {
     /// In order of preference.
     keys: Vec<Arc<CertifiedKey>>,
+    /// How they are called.
+    labels: Vec<Arc<str>>,
     /// Indices of keys by name; that of a wildcard is without its `*`, for example `.example.com`.
     by_name: HashMap<String, Vec<usize>>,
     /// Answers to authorities, by host.
@@ -58,8 +63,29 @@ impl ResolvesServerCert for Certificates {
         {
             return Some(challenge);
         }
-        self.shown().key_for(client.server_name(), client.signature_schemes())
+        let shown = self.shown();
+        let index = shown.index_for(client.server_name(), client.signature_schemes())?;
+        CHOSEN.set(shown.labels.get(index).cloned());
+        shown.keys.get(index).cloned()
     }
+}
+
+thread_local! {
+    /// How the certificate is called that was chosen last.
+    static CHOSEN: Cell<Option<Arc<str>>> = const { Cell::new(None) };
+}
+
+/// Runs a handshake, and tells which certificate was chosen in it: whoever chooses is not told for whom, but does so while the
+/// handshake is polled.
+pub(super) async fn noting_choice<T>(handshake: impl Future<Output = T>) -> (T, Option<Arc<str>>) {
+    let (mut handshake, mut chosen) = (pin!(handshake), None);
+    let ended = poll_fn(|cx| {
+        CHOSEN.set(None);
+        let polled = handshake.as_mut().poll(cx);
+        chosen = CHOSEN.take().or(chosen.take());
+        polled
+    });
+    (ended.await, chosen)
 }
 
 impl fmt::Debug for Certificates {
@@ -86,22 +112,23 @@ impl Shown {
         }
         Self {
             keys: identities.iter().map(|identity| Arc::clone(&identity.key)).collect(),
+            labels: identities.iter().map(|identity| Arc::clone(&identity.label)).collect(),
             by_name,
             challenges,
         }
     }
 
-    /// The key for a name, which rustls gives in lower case, that a client with these schemes can check. Where it can check
-    /// none, the first for that name, so that the client says what it lacks.
-    fn key_for(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+    /// The place of the key for a name, which rustls gives in lower case, that a client with these schemes can check. Where it
+    /// can check none, the first for that name, so that the client says what it lacks.
+    fn index_for(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<usize> {
         let of_name = |name: &str| self.by_name.get(name).map(Vec::as_slice);
         let beside = |name: &str| name.find('.').and_then(|end| of_name(&name[end..]));
-        let fitting = name.and_then(|name| of_name(name).or_else(|| beside(name)));
-        let fitting = fitting.map(|indices| indices.iter().map(|index| &self.keys[*index]).collect());
-        let keys: Vec<&Arc<CertifiedKey>> =
-            fitting.unwrap_or_else(|| self.keys.first().into_iter().collect());
-        let is_checked = |key: &&&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
-        keys.iter().find(is_checked).or(keys.first()).map(|key| Arc::clone(key))
+        let fitting = name.and_then(|name| of_name(name).or_else(|| beside(name))).unwrap_or(&[0]);
+        let is_checked = |index: &&usize| {
+            self.keys.get(**index).is_some_and(|key| key.key.choose_scheme(schemes).is_some())
+        };
+        let index = *fitting.iter().find(is_checked).or(fitting.first())?;
+        (index < self.keys.len()).then_some(index)
     }
 }
 
@@ -125,10 +152,8 @@ mod tests {
             identity(&["API.example.com"], ecdsa),
         ];
         let shown = Shown::new(&identities);
-        let index = |name: Option<&str>| {
-            let key = shown.key_for(name, &[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
-            identities.iter().position(|identity| Arc::ptr_eq(&identity.key, &key)).unwrap()
-        };
+        let index =
+            |name: Option<&str>| shown.index_for(name, &[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
         assert_eq!(index(Some("api.example.com")), 2);
         assert_eq!(index(Some("www.example.com")), 1);
         assert_eq!(index(Some("example.com")), 1);
@@ -144,10 +169,7 @@ mod tests {
             identity(&["a.example"], &rcgen::PKCS_ED25519),
         ];
         let shown = Shown::new(&identities);
-        let index = |scheme| {
-            let key = shown.key_for(Some("a.example"), &[scheme]).unwrap();
-            identities.iter().position(|identity| Arc::ptr_eq(&identity.key, &key)).unwrap()
-        };
+        let index = |scheme| shown.index_for(Some("a.example"), &[scheme]).unwrap();
         assert_eq!(index(SignatureScheme::ECDSA_NISTP256_SHA256), 0);
         assert_eq!(index(SignatureScheme::ED25519), 1);
         assert_eq!(index(SignatureScheme::RSA_PSS_SHA256), 0);
@@ -155,6 +177,6 @@ mod tests {
 
     #[test]
     fn without_certificates_there_is_nothing_to_show() {
-        assert!(Shown::default().key_for(None, &[SignatureScheme::ED25519]).is_none());
+        assert!(Shown::default().index_for(None, &[SignatureScheme::ED25519]).is_none());
     }
 }

@@ -137,7 +137,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serve = async || {
-            let mut stream = server.open(listener.accept().await.unwrap().0).await.unwrap();
+            let mut stream = server.open(listener.accept().await.unwrap().0).await.unwrap().0;
             stream.write_all(b"x").await.unwrap();
             stream.flush().await.unwrap();
             let Stream::Tls(stream) = stream else { panic!("it is plain") };

@@ -15,9 +15,14 @@ use super::{TlsError, provider};
 pub struct Identity {
     pub(super) key: Arc<CertifiedKey>,
     names: Arc<[String]>,
+    /// How others call it.
+    pub(super) label: Arc<str>,
     /// Whether it is shown to those only who speak `acme-tls/1`.
     pub(super) is_challenge: bool,
 }
+
+/// What an identity is called that has no name.
+const NO_LABEL: &str = "-";
 
 /// Certificates by the names that others have for them.
 pub type KeyRing = HashMap<String, Identity>;
@@ -38,7 +43,7 @@ impl Identity {
         let names = names(first);
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(TlsError::Key)?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Unusable)?;
-        Ok(Self { key: Arc::new(key), names, is_challenge: false })
+        Ok(Self { key: Arc::new(key), names, label: NO_LABEL.into(), is_challenge: false })
     }
 
     /// Reads a certificate that answers an authority about a host, and its private key (RFC 8737 §3). Nobody else is shown it.
@@ -52,7 +57,19 @@ impl Identity {
         let key = provider().key_provider.load_private_key(key).map_err(TlsError::Unusable)?;
         // That both belong together is not looked at: what makes it an answer is critical, and known to authorities only.
         let names = Arc::from([host.to_ascii_lowercase()]);
-        Ok(Self { key: Arc::new(CertifiedKey::new(chain, key)), names, is_challenge: true })
+        Ok(Self {
+            key: Arc::new(CertifiedKey::new(chain, key)),
+            names,
+            label: NO_LABEL.into(),
+            is_challenge: true,
+        })
+    }
+
+    /// The same, under a name that those hear who ask which certificate a client was shown.
+    #[must_use]
+    pub fn labelled(mut self, label: &str) -> Self {
+        self.label = label.into();
+        self
     }
 
     /// The names that the certificate proves, in lower case; one with `*` for its first label proves all that are one label

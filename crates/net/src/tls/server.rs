@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{Acceptor, NoServerSessionStorage};
@@ -13,6 +13,7 @@ use rustls::{CipherSuite, NamedGroup, ServerConfig, SupportedProtocolVersion, ve
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
+use super::certificates::noting_choice;
 use super::{Certificates, ClientAuthentication, HTTP1, TlsError, TlsSession};
 use crate::Stream;
 
@@ -97,9 +98,9 @@ impl TlsOffer {
     ///
     /// # Errors
     /// When no handshake comes about.
-    pub async fn open(&self, stream: TcpStream) -> io::Result<Stream> {
+    pub async fn open(&self, stream: TcpStream) -> io::Result<(Stream, Rc<TlsSession>)> {
         match self.accept(stream).await? {
-            Opening::Tls(stream, _) => Ok(stream),
+            Opening::Tls(stream, session) => Ok((stream, session)),
             Opening::NoTls(_) => Err(io::Error::new(io::ErrorKind::InvalidData, NO_TLS)),
         }
     }
@@ -110,16 +111,22 @@ impl TlsOffer {
             if !begins_with_handshake(&stream).await? {
                 return Ok(Opening::NoTls(stream));
             }
-            let (tls, stream) = match self {
-                Self::One(tls) => (tls.clone(), tls.acceptor.accept(stream).await?),
-                Self::ByName(choose) => {
-                    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-                    let tls = choose(begun.client_hello().server_name());
-                    let config = Arc::clone(tls.acceptor.config());
-                    (tls, begun.into_stream(config).await?)
+            let began = Instant::now();
+            let handshake = noting_choice(async {
+                match self {
+                    Self::One(tls) => io::Result::Ok((tls.clone(), tls.acceptor.accept(stream).await?)),
+                    Self::ByName(choose) => {
+                        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+                        let tls = choose(begun.client_hello().server_name());
+                        let config = Arc::clone(tls.acceptor.config());
+                        Ok((tls, begun.into_stream(config).await?))
+                    }
                 }
-            };
-            let session = TlsSession::of(stream.get_ref().1, &tls.client_authentication);
+            });
+            let (done, chosen) = handshake.await;
+            let (tls, stream) = done?;
+            let clients = &tls.client_authentication;
+            let session = TlsSession::of(stream.get_ref().1, clients, chosen, began.elapsed());
             Ok(Opening::Tls(Stream::Tls(Box::new(stream.into())), Rc::new(session)))
         })
         .await?

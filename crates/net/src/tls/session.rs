@@ -1,7 +1,10 @@
 //! What a handshake came to: what is spoken, and with whom.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use rustls::crypto::SupportedKxGroup;
-use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection};
 
 use super::{ClientAuthentication, ClientCertificate};
 
@@ -12,6 +15,11 @@ pub struct TlsSession {
     cipher_suite: Option<CipherSuite>,
     group: Option<NamedGroup>,
     server_name: Option<Box<str>>,
+    /// How the certificate is called that was shown, unless none was because the session goes on.
+    chosen: Option<Arc<str>>,
+    is_resumed: bool,
+    protocol: Option<Box<str>>,
+    handshake_time: Duration,
     /// Apart, because most sessions have none.
     client_certificate: Option<Box<ClientCertificate>>,
     client_authentication: ClientAuthentication,
@@ -20,8 +28,17 @@ pub struct TlsSession {
 // === impl TlsSession ===
 
 impl TlsSession {
-    pub(super) fn of(connection: &ServerConnection, clients: &ClientAuthentication) -> Self {
+    pub(super) fn of(
+        connection: &ServerConnection,
+        clients: &ClientAuthentication,
+        chosen: Option<Arc<str>>,
+        handshake_time: Duration,
+    ) -> Self {
         Self {
+            chosen,
+            is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            protocol: connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into()),
+            handshake_time,
             version: connection.protocol_version(),
             cipher_suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
             group: connection.negotiated_key_exchange_group().map(SupportedKxGroup::name),
@@ -77,6 +94,25 @@ impl TlsSession {
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
+    }
+
+    /// How the certificate is called that the client was shown, `session-reused` where it needed none ("Access log entries", ALB
+    /// user guide), and `-` where nobody has a name for it.
+    #[must_use]
+    pub fn chosen_certificate(&self) -> &str {
+        if self.is_resumed { "session-reused" } else { self.chosen.as_deref().unwrap_or("-") }
+    }
+
+    /// What both sides agreed to speak inside, if they did (RFC 7301).
+    #[must_use]
+    pub fn agreed_protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// How long the handshake took.
+    #[must_use]
+    pub fn handshake_time(&self) -> Duration {
+        self.handshake_time
     }
 
     /// Whether the client was asked who it is, and who had to vouch for it then.

@@ -25,7 +25,7 @@ impl Handler for Remembering {
         Response::new(StatusCode::OK)
     }
 
-    fn handshake_failed(&self, failure: HandshakeFailure) {
+    fn handshake_failed(&self, failure: HandshakeFailure, _: &net::Connection) {
         self.0.borrow_mut().push(failure);
     }
 }

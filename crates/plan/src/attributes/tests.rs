@@ -51,3 +51,31 @@ fn unknown_keys_are_kept_and_reported_with_the_nearest_name() {
     assert_eq!(error, AttributeError::Unknown { key: "idle_timeout.timeout_second".into(), nearest });
     assert_eq!(attributes.get("idle_timeout.timeout_second"), Some("5"));
 }
+
+#[test]
+fn acc_s3_27_acc_s3_28_buckets_and_prefixes_never_lead_out_of_a_folder() {
+    let takes = |key: &str, value: &str| Attributes::new(Scope::Application).set(key, value).is_ok();
+    for (bucket, is_good) in [
+        ("retail-forecast-alb-logs", true),
+        ("my.logs", true),
+        ("", false),
+        ("..", false),
+        (".x", false),
+        ("a/b", false),
+        ("Logs", false),
+    ] {
+        assert_eq!(takes(ACCESS_LOGS_BUCKET, bucket), is_good, "{bucket}");
+    }
+    for (prefix, is_good) in [
+        ("alb-access-logs", true),
+        ("a/b=c/d", true),
+        ("", true),
+        ("a/../b", false),
+        ("/a", false),
+        ("a/", false),
+        ("a/AWSLogs", false),
+        ("a b", false),
+    ] {
+        assert_eq!(takes(CONNECTION_LOGS_PREFIX, prefix), is_good, "{prefix}");
+    }
+}

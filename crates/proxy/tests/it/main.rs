@@ -12,6 +12,7 @@ mod http2_ended;
 mod http2_failing;
 mod http2_targets;
 mod limits;
+mod logs;
 mod network;
 mod plans;
 mod requests;

@@ -186,7 +186,9 @@ fn it_is_counted_and_written_down_once_at_its_close_with_its_bytes() {
         let balancer = balancer_of(&target);
         let path = std::env::temp_dir().join(format!("forebay-websocket-{}.log", std::process::id()));
         let metrics = proxy::Metrics::default();
-        let (log, _writer) = proxy::open_access_log(proxy::Sink::File(path.clone()), &metrics).unwrap();
+        let stream = Some((proxy::Sink::File(path.clone()), proxy::Form::Text));
+        let settings = proxy::LogSettings { stream, ..proxy::LogSettings::default() };
+        let (log, _writer) = proxy::open_logs(settings, &metrics).unwrap();
         let mut world = World::start_with(plan_of(&balancer), metrics, Some(log)).await;
         let mut stream = send(&balancer, &asking("/ws", "")).await;
         read_until(&mut stream, "welcome ").await;

@@ -42,13 +42,9 @@ impl World {
         Self::start_with(plan, proxy::Metrics::default(), None).await
     }
 
-    /// A data plane that writes an access log.
-    pub(crate) async fn start_with(
-        plan: Plan,
-        metrics: proxy::Metrics,
-        access_log: Option<proxy::AccessLog>,
-    ) -> Self {
-        let settings = proxy::Settings { n_cores: 2, access_log, ..proxy::Settings::default() };
+    /// A data plane that writes logs.
+    pub(crate) async fn start_with(plan: Plan, metrics: proxy::Metrics, logs: Option<proxy::Logs>) -> Self {
+        let settings = proxy::Settings { n_cores: 2, logs, ..proxy::Settings::default() };
         Self::start_as(plan, metrics, settings).await
     }
 

@@ -1,0 +1,132 @@
+//! What load balancers tell of the requests that came: logs, metrics, explanations.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use testkit::{Platform, Request, wait_until};
+
+use crate::{FOREBAY, folder};
+
+/// A server that answers all that it is asked.
+fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(1..) = stream.read(&mut bytes) {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+                }
+            });
+        }
+    });
+    address
+}
+
+/// An Ingress as people write them for AWS, that leads to a server of this test.
+fn manifest(server: SocketAddr) -> String {
+    format!(
+        r#"
+apiVersion: v1
+kind: Service
+metadata: {{name: api, namespace: mlops}}
+spec: {{ports: [{{port: 80, targetPort: {target}}}]}}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {{name: api, namespace: mlops}}
+subsets: [{{addresses: [{{ip: 127.0.0.1}}], ports: [{{port: {target}}}]}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: api
+  namespace: mlops
+  annotations:
+    alb.ingress.kubernetes.io/load-balancer-name: retail-forecast-alb
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": 80}}]'
+    alb.ingress.kubernetes.io/tags: Environment=Production,Project=RetailForecast
+    alb.ingress.kubernetes.io/load-balancer-attributes: |
+      access_logs.s3.enabled=true,
+      access_logs.s3.bucket=retail-forecast-alb-logs,
+      access_logs.s3.prefix=alb-access-logs
+spec:
+  ingressClassName: alb
+  rules:
+    - host: api.example.com
+      http:
+        paths:
+          - {{path: /predict, pathType: Exact, backend: {{service: {{name: api, port: {{number: 80}}}}}}}}
+          - {{path: /v2, pathType: Prefix, backend: {{service: {{name: api, port: {{number: 80}}}}}}}}
+"#,
+        target = server.port()
+    )
+}
+
+/// A platform that serves it, and how to ask it.
+fn start(more: &[&str]) -> (Platform, SocketAddr) {
+    let folder = folder(&[("api.yaml", &manifest(server()))]);
+    let path = folder.path().display().to_string();
+    let platform = Platform::start(FOREBAY, &[&[path.as_str()], more].concat());
+    let (address, _) = platform.endpoint("api");
+    wait_until("the target is healthy", || ask(address, "/predict") == 200);
+    (platform, address)
+}
+
+fn ask(address: SocketAddr, target: &str) -> u16 {
+    Request::get(address, target).host("api.example.com").send().status
+}
+
+/// All files below a folder.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn acc_s3_47_acc_s3_49_acc_s3_50_logs_of_annotations_come_to_files_that_zcat_reads() {
+    let logs = tempfile::tempdir().unwrap();
+    let (mut platform, address) = start(&["--log-dir", &logs.path().display().to_string()]);
+    for index in 0..50 {
+        assert_eq!(ask(address, &format!("/v2/{index}")), 200);
+    }
+    assert_eq!(ask(address, "/nowhere"), 404);
+    // SIGTERM, within the five minutes in which lines are gathered.
+    platform.stop();
+    let files = files_in(logs.path());
+    assert!(files.iter().all(|file| file.to_str().unwrap().ends_with(".log.gz")), "{files:?}");
+    let below = logs
+        .path()
+        .join("retail-forecast-alb-logs/alb-access-logs/AWSLogs/000000000000/elasticloadbalancing");
+    assert!(files.iter().all(|file| file.starts_with(&below)), "{files:?}");
+    let read = Command::new("zcat").args(&files).output().unwrap();
+    let text = String::from_utf8(read.stdout).unwrap();
+    for index in 0..50 {
+        let asked = format!("\"GET http://api.example.com:80/v2/{index} HTTP/1.1\"");
+        assert_eq!(text.lines().filter(|line| line.contains(&asked)).count(), 1, "{asked}");
+    }
+    let refused = text.lines().find(|line| line.contains(":80/nowhere HTTP/1.1\"")).unwrap();
+    assert!(refused.contains(" - -1 -1 -1 404 - "), "{refused}");
+    assert!(refused.starts_with("http 20") && refused.contains(" app/retail-forecast-alb/"), "{refused}");
+}
+
+#[test]
+fn lines_may_be_json() {
+    let log = tempfile::tempdir().unwrap();
+    let log = log.path().join("log");
+    let (_platform, address) =
+        start(&["--access-log", &log.display().to_string(), "--access-log-format", "json"]);
+    assert_eq!(ask(address, "/v2/x?a=\"b\""), 200);
+    let line = || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.lines().find(|line| line.contains("/v2/")).map(str::to_owned)
+    };
+    wait_until("the line is written", || line().is_some());
+    let line: serde_json::Value = serde_json::from_str(&line().unwrap()).unwrap();
+    assert_eq!((&line["load_balancer"], &line["rule"]), (&"retail-forecast-alb".into(), &2.into()));
+    assert_eq!((&line["path"], &line["status"]), (&"/v2/x?a=\"b\"".into(), &200.into()));
+}
