@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|sent: &str| plan::fuzzing::path(sent));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| serving::fuzzing::path(data));

@@ -90,7 +90,7 @@ fn every_fuzzing_body_has_a_target() {
         assert_eq!(n_entries, 1, "fuzz/Cargo.toml names targets/{name} so many times");
         targets += &std::fs::read_to_string(path).unwrap();
     }
-    for name in ["control", "manifest", "models", "net", "serving"] {
+    for name in ["control", "manifest", "models", "net", "plan", "serving"] {
         let source = root().join("crates").join(name).join("src");
         let file =
             ["fuzzing.rs", "lib.rs"].map(|file| source.join(file)).into_iter().find(|file| file.is_file());

@@ -66,9 +66,11 @@ pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};
 /// What the fuzz targets run, and the tests with them.
 #[doc(hidden)]
 pub mod fuzzing {
-    /// Any text is a path or refused.
-    pub fn path(sent: &str) {
-        crate::path::fuzz(sent);
+    /// Any bytes are a path, in one spelling, or refused.
+    pub fn request_path(bytes: &[u8]) {
+        if let Ok(sent) = std::str::from_utf8(bytes) {
+            crate::path::fuzz(sent);
+        }
     }
 }
 
