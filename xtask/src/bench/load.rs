@@ -11,7 +11,7 @@ use std::process::Command;
 use super::contender::Contender;
 use super::http::Request;
 use super::server::pinned;
-use super::{LOAD_CORE, folder};
+use super::{LOAD_CORE, folder, program};
 use said::Said;
 
 /// What is asked, again and again.
@@ -28,6 +28,8 @@ pub(super) struct Load {
 pub(super) enum Over {
     /// HTTP/1.1 in the clear, on connections that stay, by wrk.
     Clear,
+    /// HTTP/1.1 in the clear with so many requests a second, however late their answers are, by our `paced`.
+    Paced { rate: u32 },
     /// HTTP/1.1 in TLS, on connections that stay, by wrk.
     Tls,
     /// Nothing but whole handshakes of TLS, one after the other, by `openssl s_time`. What counts is their CPU time.
@@ -50,6 +52,15 @@ pub(super) struct Figures {
     pub(super) n_failed: u64,
     /// Memory of the server after the load.
     pub(super) resident_bytes: u64,
+    /// How long requests took, where their rate was given.
+    pub(super) latency: Option<Latency>,
+}
+
+/// From the moment at which a request was due to its whole answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Latency {
+    pub(super) p50_microseconds: f64,
+    pub(super) p99_microseconds: f64,
 }
 
 // === impl Load ===
@@ -60,6 +71,7 @@ impl Load {
         let secure = || contender.secure.ok_or_else(|| format!("{} speaks no TLS", contender.name));
         let (mut command, read): (Command, fn(&str) -> Option<Said>) = match self.over {
             Over::Clear => (self.wrk("http", contender.address)?, Said::of_wrk),
+            Over::Paced { rate } => (self.paced(contender.address, rate), Said::of_paced),
             Over::Tls => (self.wrk("https", secure()?)?, Said::of_wrk),
             Over::Handshakes => (self.handshakes(secure()?), Said::of_s_time),
             Over::Http2 { streams } => {
@@ -90,6 +102,7 @@ impl Load {
             cpu_microseconds: cpu.as_secs_f64() * 1e6 / said.n_requests,
             n_failed: said.n_failed,
             resident_bytes: server.resident(),
+            latency: said.latency,
         })
     }
 
@@ -99,6 +112,14 @@ impl Load {
         command.arg("-t1").arg(format!("-c{}", self.connections)).arg(format!("-d{}s", self.seconds));
         command.arg("-s").arg(script).arg(format!("{scheme}://{address}{}", self.request.path));
         Ok(command)
+    }
+
+    fn paced(&self, address: SocketAddr, rate: u32) -> Command {
+        let Request { path, body, .. } = &self.request;
+        let mut command = pinned(LOAD_CORE, &program("paced"));
+        command.arg(address.to_string()).arg(self.request.host_at(address)).args([path, body.as_str()]);
+        command.args([rate, self.seconds].map(|number| number.to_string())).arg(self.connections.to_string());
+        command
     }
 
     fn handshakes(&self, address: SocketAddr) -> Command {

@@ -28,9 +28,11 @@ const TOOLS: &[Tool] = &[
 ];
 
 /// What is measured: by what name, over what, and with how many connections.
-const CASES: [(&str, Over, usize); 6] = [
+const CASES: [(&str, Over, usize); 8] = [
     ("32 connections", Over::Clear, 32),
     ("256 connections", Over::Clear, 256),
+    ("8 000 requests a second", Over::Paced { rate: 8_000 }, 32),
+    ("24 000 requests a second", Over::Paced { rate: 24_000 }, 32),
     ("TLS, 32 connections", Over::Tls, 32),
     ("TLS, whole handshakes", Over::Handshakes, 1),
     ("TLS, HTTP/2, 10 connections of 100 streams", Over::Http2 { streams: 100 }, 10),

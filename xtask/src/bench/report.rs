@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::load::Figures;
+use super::load::{Figures, Latency};
 use super::{Findings, ROUNDS, machine};
 
 /// The figures of one benchmark.
@@ -102,6 +102,8 @@ impl Case {
                     "requests_per_second": figures.requests_per_second,
                     "cpu_microseconds": figures.cpu_microseconds,
                     "failed": figures.n_failed,
+                    "p50_microseconds": figures.latency.map(|latency| latency.p50_microseconds),
+                    "p99_microseconds": figures.latency.map(|latency| latency.p99_microseconds),
                 })
             });
             json!({
@@ -109,6 +111,8 @@ impl Case {
                 "requests_per_second": row.requests_per_second(),
                 "cpu_microseconds": row.cpu_microseconds(),
                 "times_first": self.times(row),
+                "p50_microseconds": row.latency(|latency| latency.p50_microseconds),
+                "p99_microseconds": row.latency(|latency| latency.p99_microseconds),
                 "failed": row.n_failed(),
                 "resident_bytes": row.resident_bytes(),
                 "start_seconds": row.start.map(|start| start.as_secs_f64()),
@@ -124,15 +128,22 @@ impl fmt::Display for Case {
         let width = self.rows.iter().map(|row| row.server.chars().count()).max().unwrap_or(0);
         let tells_start = self.rows.iter().any(|row| row.start.is_some());
         let (name, start) = (&self.name, if tells_start { "   start s" } else { "" });
+        let latency = if self.rows.iter().any(Row::tells_latency) { "  p50 µs  p99 µs" } else { "" };
         writeln!(f, "{name}")?;
-        writeln!(f, "  {:width$}  requests/s  CPU µs/req    × CPU  failed  RSS MB{start}", "")?;
+        writeln!(f, "  {:width$}  requests/s  CPU µs/req    × CPU  failed  RSS MB{latency}{start}", "")?;
         for row in &self.rows {
+            let [p50, p99] = [
+                row.latency(|latency| latency.p50_microseconds),
+                row.latency(|latency| latency.p99_microseconds),
+            ];
+            let latency =
+                p50.zip(p99).map_or_else(String::new, |(p50, p99)| format!("  {p50:>6.0}  {p99:>6.0}"));
             let start = row.start.map_or_else(String::new, |start| format!("  {:>8.3}", start.as_secs_f64()));
             #[expect(clippy::cast_precision_loss, reason = "bytes of memory, shown in megabytes")]
             let megabytes = row.resident_bytes() as f64 / 1e6;
             writeln!(
                 f,
-                "  {:width$}  {:>10.0}  {:>10.1}  {:>7.2}  {:>6}  {megabytes:>6.0}{start}",
+                "  {:width$}  {:>10.0}  {:>10.1}  {:>7.2}  {:>6}  {megabytes:>6.0}{latency}{start}",
                 row.server,
                 row.requests_per_second(),
                 row.cpu_microseconds(),
@@ -155,6 +166,16 @@ impl Row {
         median(self.figures.iter().map(|figures| figures.cpu_microseconds))
     }
 
+    fn tells_latency(&self) -> bool {
+        self.figures.iter().any(|figures| figures.latency.is_some())
+    }
+
+    /// The median over the rounds of one of their percentiles.
+    fn latency(&self, percentile: impl Fn(Latency) -> f64) -> Option<f64> {
+        let figures = self.figures.iter().filter_map(|figures| figures.latency.map(&percentile));
+        self.tells_latency().then(|| median(figures))
+    }
+
     fn n_failed(&self) -> u64 {
         self.figures.iter().map(|figures| figures.n_failed).sum()
     }
@@ -174,6 +195,7 @@ mod tests {
             cpu_microseconds,
             n_failed: 1,
             resident_bytes: 12_000_000,
+            latency: None,
         });
         Row { server: server.to_owned(), start, figures: figures.to_vec() }
     }

@@ -77,7 +77,7 @@ mod tests {
                 "traffic: 1.96MB (1044) total, 1.43MB (1500) headers (space savings 62.42%), 7.97MB ({n_bytes}) data\n"
             )
         };
-        let said = Said { n_requests: 100.0, requests_per_second: 10.0, n_failed: 10 };
+        let said = Said { n_requests: 100.0, requests_per_second: 10.0, n_failed: 10, latency: None };
         // Of what was under way at the end some bytes came, too.
         assert_eq!(n_failed(&said, &traffic(90 * 205 + 100), 200, true), 10);
         assert_eq!(n_failed(&said, &traffic(87 * 205), 200, true), 13);

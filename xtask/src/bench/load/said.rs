@@ -1,11 +1,17 @@
 //! What tools that make load print.
 
+use serde_json::Value;
+
+use super::Latency;
+
 /// The numbers in what a tool prints.
 #[derive(Debug, PartialEq)]
 pub(super) struct Said {
     pub(super) n_requests: f64,
     pub(super) requests_per_second: f64,
     pub(super) n_failed: u64,
+    /// How long requests took, where the rate was given.
+    pub(super) latency: Option<Latency>,
 }
 
 // === impl Said ===
@@ -22,6 +28,7 @@ impl Said {
             n_requests: n_requests.parse().ok().filter(|n| *n > 0.0)?,
             requests_per_second: after("Requests/sec:")?.parse().ok()?,
             n_failed: refused + broken,
+            latency: None,
         })
     }
 
@@ -31,7 +38,21 @@ impl Said {
         let (count, rest) = line.split_once(" connections in ")?;
         let n_requests = count.trim().parse().ok().filter(|n| *n > 0.0)?;
         let seconds: f64 = rest.split(' ').next()?.parse().ok().filter(|seconds| *seconds > 0.0)?;
-        Some(Self { n_requests, requests_per_second: n_requests / seconds, n_failed: 0 })
+        Some(Self { n_requests, requests_per_second: n_requests / seconds, n_failed: 0, latency: None })
+    }
+
+    /// One line of JSON, by the program `paced`.
+    pub(super) fn of_paced(text: &str) -> Option<Self> {
+        let said: Value = serde_json::from_str(text).ok()?;
+        let number = |name: &str| said[name].as_f64();
+        let n_requests = number("requests").filter(|n| *n > 0.0)?;
+        let latency = Latency { p50_microseconds: number("p50")?, p99_microseconds: number("p99")? };
+        Some(Self {
+            n_requests,
+            requests_per_second: n_requests / number("seconds")?,
+            n_failed: said["failed"].as_u64()?,
+            latency: Some(latency),
+        })
     }
 
     pub(super) fn of_h2load(text: &str) -> Option<Self> {
@@ -47,13 +68,13 @@ impl Said {
         let n_failed = n_requests - count("succeeded")?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
         let n_failed = n_failed as u64;
-        Some(Self { n_requests, requests_per_second: per_second.parse().ok()?, n_failed })
+        Some(Self { n_requests, requests_per_second: per_second.parse().ok()?, n_failed, latency: None })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Said;
+    use super::{Latency, Said};
 
     #[test]
     fn a_calm_run_is_read() {
@@ -67,7 +88,7 @@ Running 5s test @ http://127.0.0.1:9001/predict
 Requests/sec:  64743.31
 Transfer/sec:      8.89MB
 ";
-        let said = Said { n_requests: 330_188.0, requests_per_second: 64_743.31, n_failed: 0 };
+        let said = Said { n_requests: 330_188.0, requests_per_second: 64_743.31, n_failed: 0, latency: None };
         assert_eq!(Said::of_wrk(text), Some(said));
     }
 
@@ -92,7 +113,7 @@ Requests/sec:  24.00
     fn handshakes_are_counted_by_the_clock() {
         let text = "Collecting connection statistics for 5 seconds\n****\n\n5032 connections in 2.61s; 1927.97 \
                     connections/user sec, bytes read 0\n5032 connections in 6 real seconds, 0 bytes read per connection\n";
-        let said = Said { n_requests: 5032.0, requests_per_second: 5032.0 / 6.0, n_failed: 0 };
+        let said = Said { n_requests: 5032.0, requests_per_second: 5032.0 / 6.0, n_failed: 0, latency: None };
         assert_eq!(Said::of_s_time(text), Some(said));
         assert_eq!(Said::of_s_time("ERROR\n"), None);
     }
@@ -104,7 +125,16 @@ finished in 5.00s, 60345.20 req/s, 5.21MB/s
 requests: 301726 total, 302726 started, 301726 done, 301720 succeeded, 6 failed, 0 errored, 0 timeout
 status codes: 301720 2xx, 0 3xx, 0 4xx, 6 5xx
 ";
-        let said = Said { n_requests: 301_726.0, requests_per_second: 60_345.2, n_failed: 6 };
+        let said = Said { n_requests: 301_726.0, requests_per_second: 60_345.2, n_failed: 6, latency: None };
         assert_eq!(Said::of_h2load(text), Some(said));
+    }
+
+    #[test]
+    fn a_run_at_a_steady_rate_is_read() {
+        let said =
+            Said::of_paced(r#"{"requests":800,"seconds":2.0,"failed":1,"p50":90,"p99":210,"max":900}"#);
+        let latency = Some(Latency { p50_microseconds: 90.0, p99_microseconds: 210.0 });
+        assert_eq!(said, Some(Said { n_requests: 800.0, requests_per_second: 400.0, n_failed: 1, latency }));
+        assert_eq!(Said::of_paced(r#"{"requests":9,"seconds":2.0,"failed":9,"p50":null,"p99":null}"#), None);
     }
 }
