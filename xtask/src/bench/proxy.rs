@@ -27,17 +27,33 @@ const TOOLS: &[Tool] = &[
     Tool { program: "nghttp", package: "nghttp2-client", why: "it looks at an answer of gRPC" },
 ];
 
-/// What is measured: by what name, over what, and with how many connections.
-const CASES: [(&str, Over, usize); 8] = [
-    ("32 connections", Over::Clear, 32),
-    ("256 connections", Over::Clear, 256),
-    ("8 000 requests a second", Over::Paced { rate: 8_000 }, 32),
-    ("24 000 requests a second", Over::Paced { rate: 24_000 }, 32),
-    ("TLS, 32 connections", Over::Tls, 32),
-    ("TLS, whole handshakes", Over::Handshakes, 1),
-    ("TLS, HTTP/2, 10 connections of 100 streams", Over::Http2 { streams: 100 }, 10),
-    ("TLS, gRPC, 10 connections of 100 streams", Over::Grpc { streams: 100, n_answered: ANSWER.len() }, 10),
+/// What is measured: by what name, over what, with how many connections, and whether each request is logged.
+const CASES: [(&str, Over, usize, Logs); 10] = [
+    ("32 connections", Over::Clear, 32, Logs::No),
+    ("256 connections", Over::Clear, 256, Logs::No),
+    ("32 connections, with an access log", Over::Clear, 32, Logs::Yes),
+    ("256 connections, with an access log", Over::Clear, 256, Logs::Yes),
+    ("8 000 requests a second", Over::Paced { rate: 8_000 }, 32, Logs::No),
+    ("24 000 requests a second", Over::Paced { rate: 24_000 }, 32, Logs::No),
+    ("TLS, 32 connections", Over::Tls, 32, Logs::No),
+    ("TLS, whole handshakes", Over::Handshakes, 1, Logs::No),
+    ("TLS, HTTP/2, 10 connections of 100 streams", Over::Http2 { streams: 100 }, 10, Logs::No),
+    (
+        "TLS, gRPC, 10 connections of 100 streams",
+        Over::Grpc { streams: 100, n_answered: ANSWER.len() },
+        10,
+        Logs::No,
+    ),
 ];
+
+/// Whether a proxy writes a line into a file for each request: we in the form of an Application Load Balancer, HAProxy by
+/// `option httplog`, nginx in its combined form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Logs {
+    No,
+    Yes,
+}
+
 const SECONDS: u32 = 5;
 
 /// The host that both proxies route by.
@@ -59,28 +75,34 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
     let _targets = Server::start("targets", command)?;
 
     let certificate = Certificate::new()?;
-    let mut contenders = Vec::new();
-    for (index, forebay) in forebays.iter().enumerate() {
-        contenders.push(start_forebay(forebay, index, targets, &certificate)?);
-    }
-    contenders.push(start_haproxy(targets, &certificate)?);
-    contenders.push(start_nginx(targets, &certificate)?);
     // One wine, to the host that is routed.
     let body = requests::wine(1)?.to_string();
     let request = Request { host: Some(HOST), path: "/invocations", body };
-    for contender in &mut contenders {
-        let address = contender.address;
-        contender.server.wait_for(|_| request.send(address))?;
-    }
+    let start = |logs| -> Result<Vec<Contender>, String> {
+        let mut contenders = Vec::new();
+        for (index, forebay) in forebays.iter().enumerate() {
+            contenders.push(start_forebay(forebay, index, targets, &certificate, logs)?);
+        }
+        contenders.push(start_haproxy(targets, &certificate, logs)?);
+        contenders.push(start_nginx(targets, &certificate, logs)?);
+        for contender in &mut contenders {
+            let address = contender.address;
+            contender.server.wait_for(|_| request.send(address))?;
+        }
+        Ok(contenders)
+    };
     report.tell_version(version("haproxy", "-v")?);
     report.tell_version(version("nginx", "-v")?);
 
-    let contenders: Vec<&Contender> = contenders.iter().collect();
-    for (name, over, connections) in CASES {
-        let path = if matches!(over, Over::Grpc { .. }) { METHOD } else { request.path };
-        let request = Request { path, ..request.clone() };
-        let load = Load { over, request, connections, seconds: SECONDS };
-        report.cases.push(measure(name.to_owned(), &contenders, &load)?);
+    for logs in [Logs::No, Logs::Yes] {
+        let contenders = start(logs)?;
+        let contenders: Vec<&Contender> = contenders.iter().collect();
+        for (name, over, connections, _) in CASES.into_iter().filter(|case| case.3 == logs) {
+            let path = if matches!(over, Over::Grpc { .. }) { METHOD } else { request.path };
+            let request = Request { path, ..request.clone() };
+            let load = Load { over, request, connections, seconds: SECONDS };
+            report.cases.push(measure(name.to_owned(), &contenders, &load)?);
+        }
     }
     Ok(report)
 }
@@ -120,10 +142,17 @@ fn start_forebay(
     index: usize,
     targets: [SocketAddr; 2],
     certificate: &Certificate,
+    logs: Logs,
 ) -> Result<Contender, String> {
     let ports = [free_address()?.port(), free_address()?.port()];
     let manifest = manifest(ports, targets, certificate);
-    let mut contender = up(forebay, &forebay.name, &format!("proxy-{index}"), &manifest)?;
+    let log = folder("logs")?.join(format!("access-{index}"));
+    let log = log.display().to_string();
+    let options: &[&str] = match logs {
+        Logs::No => &[],
+        Logs::Yes => &["--access-log", &log, "--access-log-format", "alb"],
+    };
+    let mut contender = up(forebay, &forebay.name, &format!("proxy-{index}"), &manifest, options)?;
     let [clear, secure] = ports.map(|port| SocketAddr::new(contender.address.ip(), port));
     (contender.address, contender.secure) = (clear, Some(secure));
     Ok(contender)
@@ -135,6 +164,7 @@ pub(super) fn up(
     name: &str,
     folder_name: &str,
     manifest: &str,
+    options: &[&str],
 ) -> Result<Contender, String> {
     let folder = folder(folder_name)?;
     let state = folder.join("state");
@@ -142,7 +172,7 @@ pub(super) fn up(
     let manifest = write(folder.join("manifest.yaml"), manifest)?;
     let mut command = pinned(SERVER_CORE, &forebay.path);
     command.arg("up").arg(manifest).arg("--state-dir").arg(state);
-    command.args(["--cores", "1", "--admin-port", "0", "--api-port", "0", "--output", "json"]);
+    command.args(["--cores", "1", "--admin-port", "0", "--api-port", "0", "--output", "json"]).args(options);
     let mut server = Server::start(name, command)?;
     let (address, _) = server.wait_for(|server| {
         let printed = server.printed()?;
@@ -159,10 +189,14 @@ fn address_of(line: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(endpoint["address"].as_str()?.parse().ok()?, port))
 }
 
-fn start_haproxy(targets: [SocketAddr; 2], certificate: &Certificate) -> Result<Contender, String> {
+fn start_haproxy(
+    targets: [SocketAddr; 2],
+    certificate: &Certificate,
+    logs: Logs,
+) -> Result<Contender, String> {
     let addresses = [free_address()?, free_address()?];
     let path = folder("haproxy")?.join("haproxy.cfg");
-    let configuration = write(path, &haproxy_configuration(addresses, targets, certificate))?;
+    let configuration = write(path, &haproxy_configuration(addresses, targets, certificate, logs))?;
     started("HAProxy", haproxy(&configuration)?, addresses)
 }
 
@@ -173,11 +207,13 @@ pub(super) fn haproxy(configuration: &Path) -> Result<Command, String> {
     Ok(command)
 }
 
-fn start_nginx(targets: [SocketAddr; 2], certificate: &Certificate) -> Result<Contender, String> {
+fn start_nginx(targets: [SocketAddr; 2], certificate: &Certificate, logs: Logs) -> Result<Contender, String> {
     let addresses = [free_address()?, free_address()?];
     let folder = folder("nginx")?;
-    let configuration =
-        write(folder.join("nginx.conf"), &nginx_configuration(&folder, addresses, targets, certificate))?;
+    let configuration = write(
+        folder.join("nginx.conf"),
+        &nginx_configuration(&folder, addresses, targets, certificate, logs),
+    )?;
     let mut command = pinned(SERVER_CORE, &program("nginx")?);
     command.arg("-c").arg(configuration).arg("-p").arg(folder);
     started("nginx", command, addresses)
@@ -277,14 +313,22 @@ fn haproxy_configuration(
     [clear, secure]: [SocketAddr; 2],
     [one, two]: [SocketAddr; 2],
     certificate: &Certificate,
+    logs: Logs,
 ) -> String {
     let certificate = certificate.file("both.pem");
+    // What it prints goes into a file.
+    let (to, log) = match logs {
+        Logs::No => ("", ""),
+        Logs::Yes => ("log stdout format raw daemon", "log global\n  option httplog"),
+    };
     format!(
         "global
   nbthread 1
   maxconn 4000
+  {to}
 defaults
   mode http
+  {log}
   timeout connect 10s
   timeout client 60s
   timeout server 60s
@@ -319,7 +363,12 @@ fn nginx_configuration(
     [clear, secure]: [SocketAddr; 2],
     [one, two]: [SocketAddr; 2],
     certificate: &Certificate,
+    logs: Logs,
 ) -> String {
+    let log = match logs {
+        Logs::No => "off".to_owned(),
+        Logs::Yes => format!("{}/access.log", folder.display()),
+    };
     let (folder, chain, key) = (folder.display(), certificate.file("chain.pem"), certificate.file("key.pem"));
     format!(
         "daemon off;
@@ -328,7 +377,7 @@ pid {folder}/pid;
 error_log stderr warn;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off;
+  access_log {log};
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;

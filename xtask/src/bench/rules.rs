@@ -40,7 +40,7 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
             let port = free_address()?.port();
             let (name, folder) =
                 (format!("{}, {what}", forebay.name), format!("rules-{index}-{}", &what[..2]));
-            let mut contender = up(forebay, &name, folder.trim(), &manifest(port, target, &rules))?;
+            let mut contender = up(forebay, &name, folder.trim(), &manifest(port, target, &rules), &[])?;
             contender.address.set_port(port);
             contenders.push(contender);
         }
