@@ -7,6 +7,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "chromedriver", package: "chromium-driver", why: "a test clicks through /docs" },
     Tool { program: "certutil", package: "libnss3-tools", why: "a test gives a browser an authority" },
     Tool { program: "openssl", package: "openssl", why: "tests make handshakes with it" },
+    Tool { program: "promtool", package: "prometheus", why: "a test has it read the metrics" },
     Tool { program: "pebble", package: "pebble", why: "a test gets certificates by ACME" },
 ];
 

@@ -1,7 +1,10 @@
 //! The admin port: what a running platform tells about itself, on loopback only.
 
 mod certificates;
+mod cloudwatch;
 mod domain;
+pub(crate) mod exposition;
+mod tags;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -106,8 +109,15 @@ impl Admin {
     /// The counters of the data plane, and what the objects tell of replicas.
     fn metrics(&self) -> String {
         let mut others = restarts(&self.store.objects()) + &certificates::metrics(&self.shown.borrow());
+        others.push_str(&tags::metrics(&self.plan.borrow()));
         others.push_str(&self.acme_failures.metrics());
         self.metrics.encode_with(&others)
+    }
+
+    /// The same under the names of CloudWatch, where it has one.
+    fn cloudwatch_metrics(&self) -> String {
+        let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
+        cloudwatch::text(&self.metrics(), &plan, &observed) + "# EOF\n"
     }
 
     fn targets_json(&self) -> serde_json::Value {
@@ -179,7 +189,8 @@ impl Handler for Admin {
         match request.target.path() {
             "/" => Response::with_body(StatusCode::OK, "text/plain", INDEX),
             "/healthz" => Response::with_body(StatusCode::OK, "text/plain", "ok"),
-            "/metrics" => Response::with_body(StatusCode::OK, OPEN_METRICS, self.metrics()),
+            "/metrics" => metrics_answer(&request, self.metrics()),
+            "/metrics/cloudwatch" => metrics_answer(&request, self.cloudwatch_metrics()),
             "/endpoints" => json_answer(&self.endpoints_json()),
             "/targets" => json_answer(&self.targets_json()),
             "/certificates" => json_answer(&certificates::json(self)),
@@ -201,10 +212,17 @@ const INDEX: &str = "\
 /limits     what clients may ask
 /applied    what came from which path of `up`
 /metrics    counters of load balancers and replicas, for Prometheus
+/metrics/cloudwatch  the same under the names of CloudWatch
 /healthz    ok
 ";
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Metrics in the form that the client reads.
+fn metrics_answer(request: &Request, text: String) -> Response {
+    match exposition::wants_plain(request.fields.text("accept").unwrap_or_default()) {
+        true => Response::with_body(StatusCode::OK, exposition::PLAIN, exposition::plain(&text)),
+        false => Response::with_body(StatusCode::OK, exposition::OPEN_METRICS, text),
+    }
+}
 
 fn json_answer(value: &serde_json::Value) -> Response {
     Response::with_body(StatusCode::OK, "application/json", value.to_string())

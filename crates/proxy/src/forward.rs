@@ -65,6 +65,9 @@ pub(crate) async fn forward(
     let mut refusal = None;
     for attempt in 1.. {
         let Some(target) = choice.next().await else { break };
+        if attempt == 1 {
+            choice.group.group.metrics.routed.inc();
+        }
         exchange.asks(&target.shared);
         let mut attempt_at =
             Attempt { target: &target, group: &choice.group, request, body: &mut body, exchange };

@@ -25,7 +25,9 @@ use crate::respond::Reason;
 pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
+    routed: Family<GroupLabels, Counter>,
     retries: Family<GroupLabels, Counter>,
+    target_connection_failures: Family<GroupLabels, Counter>,
     target_tls_failures: Family<GroupLabels, Counter>,
     response_time: Family<GroupLabels, Latency>,
     own_answers: Family<OwnAnswerLabels, Counter>,
@@ -53,7 +55,10 @@ pub struct Metrics {
 pub(crate) struct GroupMetrics {
     /// Answers of targets by the first digit of their status, from 1xx.
     answers: [Counter; 5],
+    /// Requests for which a target was chosen.
+    pub(crate) routed: Counter,
     pub(crate) retries: Counter,
+    connection_failures: Counter,
     tls_failures: Counter,
     pub(crate) response_time: Latency,
 }
@@ -144,6 +149,17 @@ impl Default for Metrics {
             "retries",
             "Requests that were sent again, to another target or over another connection",
             Family::clone(&retries),
+        );
+        let (routed, target_connection_failures) = (Family::default(), Family::default());
+        registry.register(
+            "requests_routed",
+            "Requests for which a target was chosen, whatever came of them",
+            Family::clone(&routed),
+        );
+        registry.register(
+            "target_connection_failures",
+            "Connections to targets that did not come about, but for those on which TLS did not",
+            Family::clone(&target_connection_failures),
         );
         let target_tls_failures = Family::default();
         registry.register(
@@ -244,7 +260,9 @@ impl Default for Metrics {
         Self {
             registry,
             requests,
+            routed,
             retries,
+            target_connection_failures,
             target_tls_failures,
             response_time,
             own_answers,
@@ -303,7 +321,9 @@ impl Metrics {
         let labels = GroupLabels { load_balancer, target_group };
         GroupMetrics {
             answers,
+            routed: self.routed.get_or_create_owned(&labels),
             retries: self.retries.get_or_create_owned(&labels),
+            connection_failures: self.target_connection_failures.get_or_create_owned(&labels),
             tls_failures: self.target_tls_failures.get_or_create_owned(&labels),
             response_time: self.response_time.get_or_create_owned(&labels),
         }
@@ -457,10 +477,12 @@ impl Drop for OpenConnection {
 }
 
 impl GroupMetrics {
-    /// Counts a connection to a target that could not be opened, where that is TLS's fault.
+    /// Counts a connection to a target that could not be opened, unless that is our own fault.
     pub(crate) fn count_unopened(&self, error: &net::ConnectError) {
-        if matches!(error, net::ConnectError::Handshake { .. }) {
-            self.tls_failures.inc();
+        match error {
+            net::ConnectError::Handshake { .. } => _ = self.tls_failures.inc(),
+            error if error.is_ours() => {}
+            _ => _ = self.connection_failures.inc(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use testkit::{Platform, Request, wait_until};
 
@@ -129,4 +129,77 @@ fn lines_may_be_json() {
     let line: serde_json::Value = serde_json::from_str(&line().unwrap()).unwrap();
     assert_eq!((&line["load_balancer"], &line["rule"]), (&"retail-forecast-alb".into(), &2.into()));
     assert_eq!((&line["path"], &line["status"]), (&"/v2/x?a=\"b\"".into(), &200.into()));
+}
+
+fn admin(platform: &Platform, target: &str, accept: &str) -> String {
+    let address = platform.ready()["admin"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    Request::get(address, target).with("accept", accept).send().text
+}
+
+/// What promtool has to say of a text, and its exit code: 0 for nothing, 3 for names that it does not like, 1 for what it cannot
+/// read.
+fn promtool(text: &str) -> Option<(Option<i32>, String)> {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("skipped: promtool is not there (`cargo xtask test` installs it)");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn acc_s3_101_acc_s3_102_acc_s3_31_acc_s3_56_metrics_join_and_have_the_names_of_cloudwatch() {
+    let (platform, address) = start(&[]);
+    for _ in 0..20 {
+        assert_eq!(ask(address, "/v2/x"), 200);
+    }
+    assert_eq!(ask(address, "/nowhere"), 404);
+    let text = admin(&platform, "/metrics", "*/*");
+    assert!(text.ends_with("# EOF\n"));
+    let info = text.lines().find(|line| line.starts_with("forebay_load_balancer_info{")).unwrap();
+    for label in [
+        "load_balancer=\"retail-forecast-alb\"",
+        "id=\"ingress:mlops/api\"",
+        "resource=\"app/retail-forecast-alb/",
+        "tag_Environment=\"Production\"",
+        "tag_Project=\"RetailForecast\"",
+    ] {
+        assert!(info.contains(label), "{label} is not in {info}");
+    }
+    // What has the label has it in one spelling.
+    let of_balancers = text.lines().filter(|line| line.contains("load_balancer=\""));
+    let others: Vec<&str> =
+        of_balancers.filter(|line| !line.contains("load_balancer=\"retail-forecast-alb\"")).collect();
+    assert!(others.is_empty(), "{others:?}");
+    if let Some((code, said)) = promtool(&admin(&platform, "/metrics", "text/plain")) {
+        assert_eq!(code, Some(0), "{said}");
+    }
+
+    let text = admin(&platform, "/metrics/cloudwatch", "text/plain");
+    let of = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in\n{text}"));
+        assert!(line.contains(
+            "load_balancer=\"retail-forecast-alb\",dimension_LoadBalancer=\"app/retail-forecast-alb/"
+        ));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let requests = of("aws_applicationelb_request_count_total");
+    assert!(requests >= 21.0);
+    assert_eq!(of("aws_applicationelb_httpcode_target_2_xx_count_total"), requests);
+    assert_eq!(of("aws_applicationelb_target_response_time_count"), requests);
+    assert!(of("aws_applicationelb_httpcode_elb_4_xx_count_total") >= 1.0);
+    assert_eq!(of("aws_applicationelb_httpcode_elb_5_xx_count_total"), 0.0);
+    assert_eq!(of("aws_applicationelb_healthy_host_count"), 1.0);
+    assert_eq!(of("aws_applicationelb_un_healthy_host_count"), 0.0);
+    assert!(of("aws_applicationelb_new_connection_count_total") >= 1.0);
+    if let Some((code, said)) = promtool(&text) {
+        // The names are Amazon's, and not what it would have chosen.
+        assert!(matches!(code, Some(0 | 3)), "{said}");
+    }
 }
