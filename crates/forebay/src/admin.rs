@@ -27,6 +27,7 @@ use crate::certificate::Shown;
 use crate::certificate_names::{self, needed};
 use crate::commands::config;
 use crate::endpoints::Showable;
+use crate::explanation::Question;
 use crate::progress::{World, Written};
 use crate::{applied, endpoints};
 
@@ -104,6 +105,17 @@ impl Admin {
             json!({"path": path, "objects": objects.into_iter().map(object).collect::<serde_json::Value>()})
         });
         by_path.collect()
+    }
+
+    /// What becomes of the request of a query, or why that cannot be said.
+    fn explanation_json(&self, query: &str) -> serde_json::Value {
+        let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
+        let explanation =
+            Question::of_query(query).and_then(|question| question.explain(&plan, Some(&observed)));
+        match explanation {
+            Ok(explanation) => json!(explanation),
+            Err(error) => json!({"problem": format!("{error:#}")}),
+        }
     }
 
     /// The counters of the data plane, and what the objects tell of replicas.
@@ -195,6 +207,7 @@ impl Handler for Admin {
             "/targets" => json_answer(&self.targets_json()),
             "/certificates" => json_answer(&certificates::json(self)),
             "/domain" => json_answer(&domain::json(self, request.target.query().unwrap_or_default())),
+            "/explain" => json_answer(&self.explanation_json(request.target.query().unwrap_or_default())),
             "/names" => json_answer(&self.names_json()),
             "/limits" => json_answer(&config::json(&self.limits)),
             "/applied" => json_answer(&self.applied_json()),
@@ -208,6 +221,7 @@ const INDEX: &str = "\
 /targets    health and load of every target
 /certificates  what load balancers show, and until when
 /domain?host=NAME  who answers for a host
+/explain?method=GET&url=URL&from=IP&field=NAME:VALUE  what becomes of a request
 /names      the names that certificates need
 /limits     what clients may ask
 /applied    what came from which path of `up`

@@ -14,6 +14,7 @@ mod domain;
 mod down;
 mod edit;
 mod events;
+mod explain;
 mod get;
 mod guard;
 mod logs;
@@ -65,6 +66,7 @@ enum Command {
     Model(model::Options),
     Check(check::Options),
     Plan(plan::Options),
+    Explain(explain::Options),
     Url(url::Options),
     Targets(targets::Options),
     Cert(cert::Options),
@@ -97,6 +99,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Model(options) => model::run(&options),
         Command::Check(options) => check::run(&options, globals),
         Command::Plan(options) => plan::run(&options, globals),
+        Command::Explain(options) => explain::run(&options, globals),
         Command::Url(options) => url::run(&options, globals),
         Command::Targets(options) => targets::run(&options, globals),
         Command::Cert(options) => cert::run(&options, globals),

@@ -12,6 +12,7 @@ mod client;
 mod commands;
 mod duration;
 mod endpoints;
+mod explanation;
 mod findings;
 mod following;
 mod given_models;

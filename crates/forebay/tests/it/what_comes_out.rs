@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use testkit::{Platform, Request, wait_until};
+use testkit::{Platform, Request, run, wait_until};
 
 use crate::{FOREBAY, folder};
 
@@ -202,4 +202,37 @@ fn acc_s3_101_acc_s3_102_acc_s3_31_acc_s3_56_metrics_join_and_have_the_names_of_
         // The names are Amazon's, and not what it would have chosen.
         assert!(matches!(code, Some(0 | 3)), "{said}");
     }
+}
+
+#[test]
+fn a_request_is_explained_by_the_rules_that_were_tried_and_the_targets_that_it_leads_to() {
+    let (platform, address) = start(&[]);
+    let url = format!("http://{address}/v2/models?x=1");
+    let text = platform.ok(&["explain", "-H", "host: api.example.com", &url]);
+    for line in [
+        "request        GET /v2/models?x=1 for host api.example.com from 127.0.0.1",
+        "load balancer  retail-forecast-alb (ingress:mlops/api, application)",
+        "rule 1         Ingress mlops/api: does not match: path-pattern /predict",
+        "rule 2         Ingress mlops/api: matches: host-header api.example.com and path-pattern /v2, /v2/*",
+        "target group   mlops/api/api:80 (weight 1)",
+        "verdict        to its one target, which is healthy",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+    }
+    let printed = platform.ok(&["explain", "-X", "TRACE", "http://api.example.com/predict", "-o", "json"]);
+    let trace: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(trace["action"]["reason"], "method-not-allowed");
+    let nowhere = platform.ok(&["explain", "http://other.example.com/"]);
+    assert!(nowhere.contains("verdict        404"), "{nowhere}");
+    let no_port = platform.run(&["explain", "http://api.example.com:81/"]);
+    assert_eq!(no_port.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&no_port.stderr).contains("nothing listens at port 81"));
+
+    // The same of manifests alone.
+    let folder = folder(&[("api.yaml", &manifest(([127, 0, 0, 1], 9000).into()))]);
+    let path = folder.path().display().to_string();
+    let offline = run(FOREBAY, &["explain", "http://api.example.com/predict", &path]);
+    let text = String::from_utf8_lossy(&offline.stdout);
+    assert!(text.contains("rule 1         Ingress mlops/api: matches: "), "{text}");
+    assert!(text.contains("verdict        to one of 1 targets, which nobody asks how they are"), "{text}");
 }
