@@ -5,6 +5,7 @@ mod cloudwatch;
 mod domain;
 pub(crate) mod exposition;
 mod tags;
+mod why;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -38,6 +39,8 @@ pub(crate) struct Admin {
     pub(crate) plan: watch::Receiver<Arc<Plan>>,
     pub(crate) observed: watch::Receiver<Arc<Observed>>,
     pub(crate) metrics: proxy::Metrics,
+    /// Who knows what became of requests.
+    pub(crate) recall: proxy::Recall,
     pub(crate) defaults: LiveDefaults,
     /// The certificates that can be shown.
     pub(crate) shown: watch::Receiver<Arc<Shown>>,
@@ -208,6 +211,7 @@ impl Handler for Admin {
             "/certificates" => json_answer(&certificates::json(self)),
             "/domain" => json_answer(&domain::json(self, request.target.query().unwrap_or_default())),
             "/explain" => json_answer(&self.explanation_json(request.target.query().unwrap_or_default())),
+            "/why" => json_answer(&why::json(self, request.target.query().unwrap_or_default()).await),
             "/names" => json_answer(&self.names_json()),
             "/limits" => json_answer(&config::json(&self.limits)),
             "/applied" => json_answer(&self.applied_json()),
@@ -222,6 +226,7 @@ const INDEX: &str = "\
 /certificates  what load balancers show, and until when
 /domain?host=NAME  who answers for a host
 /explain?method=GET&url=URL&from=IP&field=NAME:VALUE  what becomes of a request
+/why?trace=ID  what became of one of the last requests
 /names      the names that certificates need
 /limits     what clients may ask
 /applied    what came from which path of `up`

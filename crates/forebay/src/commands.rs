@@ -28,6 +28,7 @@ mod targets;
 mod up;
 mod url;
 mod wait;
+mod why;
 
 use std::process::ExitCode;
 
@@ -67,6 +68,7 @@ enum Command {
     Check(check::Options),
     Plan(plan::Options),
     Explain(explain::Options),
+    Why(why::Options),
     Url(url::Options),
     Targets(targets::Options),
     Cert(cert::Options),
@@ -100,6 +102,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Check(options) => check::run(&options, globals),
         Command::Plan(options) => plan::run(&options, globals),
         Command::Explain(options) => explain::run(&options, globals),
+        Command::Why(options) => why::run(&options, globals),
         Command::Url(options) => url::run(&options, globals),
         Command::Targets(options) => targets::run(&options, globals),
         Command::Cert(options) => cert::run(&options, globals),

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::health::{self, Healths};
 use crate::metrics::Metrics;
+use crate::recall::Past;
 use crate::snapshot::{ListenerSnapshot, Snapshot};
 use crate::target::SharedTarget;
 
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Close { endpoint: Endpoint },
     /// From now on, do as this snapshot says. `done` is dropped when no request will be sent by an earlier one.
     Follow { snapshot: Arc<Snapshot>, done: oneshot::Sender<()> },
+    /// Tell what became of the requests whose trace id has this text in it.
+    Recall { trace: Arc<str>, answer: mpsc::Sender<Vec<Past>> },
 }
 
 /// Where connections come, or datagrams.

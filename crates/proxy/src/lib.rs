@@ -24,6 +24,7 @@ mod multiplexed;
 mod names;
 mod pool;
 mod random;
+mod recall;
 mod record;
 mod relay;
 mod replay;
@@ -46,6 +47,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink};
 pub use metrics::Metrics;
+pub use recall::{Past, Recall};
 
 /// How the data plane runs.
 #[derive(Debug, Clone)]
@@ -54,6 +56,8 @@ pub struct Settings {
     pub n_cores: usize,
     /// What is written of requests and connections, if anything is.
     pub logs: Option<Logs>,
+    /// Who asks what became of requests.
+    pub recall: Recall,
     /// What clients may ask.
     pub limits: Limits,
     /// Where their connections are counted.
@@ -62,7 +66,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { n_cores: net::n_cores(), logs: None, limits: Limits::default(), gate: Gate::default() }
+        Self {
+            n_cores: net::n_cores(),
+            logs: None,
+            recall: Recall::default(),
+            limits: Limits::default(),
+            gate: Gate::default(),
+        }
     }
 }
 
@@ -103,6 +113,7 @@ pub async fn run(
         })?;
         commands.push(sender);
     }
+    settings.recall.connect(&commands);
     drop((first_watch, settings));
     director::Director::new(commands, metrics, wake).run(plans, keys, observed, drain.clone()).await;
     cores_drain.finish(DRAIN_PATIENCE).await;

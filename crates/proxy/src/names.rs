@@ -11,6 +11,8 @@ use crate::logs::LogName;
 /// How a listener and its load balancer are called, and which logs they keep.
 #[derive(Debug)]
 pub(crate) struct ListenerNames {
+    /// For example `ingress:mlops/retail-api`.
+    pub(crate) load_balancer_id: String,
     /// The name that people see.
     pub(crate) load_balancer: String,
     /// For example `app/retail-api/50dc6c495c0c9188`.
@@ -51,6 +53,7 @@ impl ListenerNames {
             attributes::CONNECTION_LOGS_PREFIX,
         ];
         Self {
+            load_balancer_id: load_balancer.id.to_string(),
             load_balancer: load_balancer.name.clone(),
             listener: resource::of_listener(load_balancer, listener.port),
             port: listener.port,

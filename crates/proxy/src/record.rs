@@ -14,6 +14,7 @@ use net::{Connection, Request, TlsSession, Version};
 use tokio::time::Instant;
 
 use crate::names::{GroupNames, ListenerNames};
+use crate::recall::{MOST, Past};
 
 /// A number that one connection has, and no other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -201,6 +202,15 @@ impl Records {
         }
     }
 
+    /// What became of the requests whose trace id has this text in it.
+    pub(crate) fn about(&self, trace: &str) -> Vec<Past> {
+        let trace = trace.as_bytes();
+        let is_meant = |record: &&Box<Record>| {
+            !trace.is_empty() && record.text(Text::TraceId).windows(trace.len()).any(|part| part == trace)
+        };
+        self.0.borrow().iter().rev().filter(is_meant).take(MOST).map(|record| Past::of(record)).collect()
+    }
+
     /// Remembers a request that has ended.
     pub(crate) fn keep(&self, mut record: Box<Record>) {
         record.retire();
@@ -258,6 +268,7 @@ pub(crate) mod tests {
         let peer = "192.0.2.7:50000".parse().unwrap();
         let connection = Connection { peer, local: "127.0.0.1:80".parse().unwrap(), tls: None };
         let listener = Arc::new(ListenerNames {
+            load_balancer_id: "ingress:mlops/api".into(),
             load_balancer: "k8s-mlops-api".into(),
             resource: "app/k8s-mlops-api/50dc6c495c0c9188".into(),
             listener: "f2f7dc8efc522ab2".into(),

@@ -116,6 +116,10 @@ impl Listeners {
                 self.follow(&snapshot);
                 drop(done);
             }
+            Command::Recall { trace, answer } => {
+                // Who asked may have gone.
+                let _ = answer.try_send(self.worker.records.about(&trace));
+            }
             Command::Close { endpoint } => {
                 self.closing.retain(|closing| closing.n_watches() > 0);
                 if let Some((drain, _)) = self.open.remove(&endpoint) {

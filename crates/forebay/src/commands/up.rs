@@ -160,6 +160,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         plan: plan.clone(),
         observed: observed.clone(),
         metrics: proxy::Metrics::default(),
+        recall: proxy::Recall::default(),
         defaults: defaults.clone(),
         shown,
         limits: options.limits.limits(),
@@ -172,8 +173,13 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
     let region = defaults.now().region.clone();
     let (logs, log_writer) = options.logs.open(options.output, &state_dir, region, &admin.metrics)?;
-    let proxy_settings =
-        proxy::Settings { n_cores, logs: Some(logs), limits: admin.limits, gate: options.limits.gate() };
+    let proxy_settings = proxy::Settings {
+        n_cores,
+        logs: Some(logs),
+        recall: admin.recall.clone(),
+        limits: admin.limits,
+        gate: options.limits.gate(),
+    };
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         key_ring,

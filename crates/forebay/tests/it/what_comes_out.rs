@@ -236,3 +236,36 @@ fn a_request_is_explained_by_the_rules_that_were_tried_and_the_targets_that_it_l
     assert!(text.contains("rule 1         Ingress mlops/api: matches: "), "{text}");
     assert!(text.contains("verdict        to one of 1 targets, which nobody asks how they are"), "{text}");
 }
+
+#[test]
+fn what_became_of_a_request_is_known_by_its_trace_id() {
+    let (platform, address) = start(&[]);
+    let ask = |target: &str, trace: &str| {
+        let request = Request::get(address, target).host("api.example.com");
+        request.with("x-amzn-trace-id", trace).send().status
+    };
+    assert_eq!(ask("/v2/x", "Root=1-00000001-0000000000000000000000aa"), 200);
+    assert_eq!(ask("/nowhere", "Root=1-00000001-0000000000000000000000bb"), 404);
+    let text = platform.ok(&["why", "1-00000001-0000000000000000000000aa"]);
+    for part in [
+        "request        GET /v2/x for host api.example.com from 127.0.0.1:",
+        "load balancer  retail-forecast-alb (ingress:mlops/api), port 80",
+        "rule           2 (host-header api.example.com and path-pattern /v2, /v2/*): forward",
+        "target group   mlops/api/api:80",
+        ", answered 200 after ",
+        "answer         200 after ",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let printed = platform.ok(&["why", "0000000000000000000000bb", "-o", "json"]);
+    let requests: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&requests[0]["rule"], &requests[0]["status"]), (&0.into(), &404.into()));
+    let unknown = platform.run(&["why", "1-00000001-0000000000000000000000cc"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let short = platform.run(&["why", "1-0"]);
+    assert!(String::from_utf8_lossy(&short.stderr).contains("8 characters or more"));
+    // Each core remembers its last thousand, and those that came before them are forgotten.
+    let load = testkit::Load::run(&Request::get(address, "/v2/y").host("api.example.com"), 8, 1200);
+    assert_eq!(load.failures, Vec::<String>::new());
+    assert_eq!(platform.run(&["why", "1-00000001-0000000000000000000000aa"]).status.code(), Some(1));
+}

@@ -1,0 +1,63 @@
+//! What became of the requests with a trace id, as the cores remember it.
+
+use proxy::Past;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use super::Admin;
+
+/// The requests of a query (`trace=1-6530a1b2-…`), the newest last.
+pub(super) async fn json(admin: &Admin, query: &str) -> Value {
+    let parsed = Url::parse(&format!("http://localhost/?{query}"));
+    let trace = parsed.ok().and_then(|url| {
+        url.query_pairs().find_map(|(name, value)| (name == "trace").then(|| value.into_owned()))
+    });
+    // A short text would be found in ids of others.
+    const SHORTEST: usize = 8;
+    let Some(trace) = trace.filter(|trace| trace.len() >= SHORTEST) else {
+        return json!({"problem": format!("a trace id has {SHORTEST} characters or more")});
+    };
+    let all = admin.recall.about(&trace).await;
+    json!({"requests": all.iter().map(|past| of(admin, past)).collect::<Value>()})
+}
+
+fn of(admin: &Admin, past: &Past) -> Value {
+    let [id, name] = &past.load_balancer;
+    let [method, host, target] = &past.asked;
+    let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
+    json!({
+        "time": past.time.to_string(),
+        "client": past.client.to_string(),
+        "method": method,
+        "host": host,
+        "target": target,
+        "tls": past.is_tls,
+        "loadBalancerId": id,
+        "loadBalancer": name,
+        "port": past.port,
+        "traceId": past.trace,
+        "rule": past.rule,
+        "conditions": conditions(admin, past),
+        "action": past.act,
+        "location": Some(&past.location).filter(|location| !location.is_empty()),
+        "targetGroup": past.target_group,
+        "targetAddress": past.target.map(|target| target.to_string()),
+        "targetsAsked": past.n_asked,
+        "secondsUntilAsked": seconds(past.until_asked),
+        "targetSeconds": seconds(past.target_took),
+        "targetStatus": past.target_status,
+        "status": past.status,
+        "reason": past.reason,
+        "seconds": past.took.as_secs_f64(),
+    })
+}
+
+/// The conditions of the rule as it is now, which may be another than it was.
+fn conditions(admin: &Admin, past: &Past) -> Option<Vec<String>> {
+    let plan = admin.plan.borrow().clone();
+    let balancer =
+        plan.load_balancers.iter().find(|balancer| balancer.id.to_string() == past.load_balancer[0])?;
+    let listener = balancer.listeners.iter().find(|listener| listener.port == past.port)?;
+    let rule = listener.rules.get(past.rule?.checked_sub(1)?)?;
+    Some(rule.conditions.iter().map(ToString::to_string).collect())
+}
