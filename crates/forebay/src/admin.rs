@@ -145,6 +145,10 @@ impl Admin {
                 namespace: group.map(|group| group.service.namespace.as_str()).unwrap_or_default(),
                 load_balancer: balancer.map_or(&key.load_balancer, |found| &found.name),
                 target_group: &key.target_group,
+                zone: group.and_then(|group| {
+                    let target = group.targets.iter().find(|target| target.socket() == key.address);
+                    target?.availability_zone.as_deref()
+                }),
                 target: key.address.to_string(),
                 state: health.state.as_str(),
                 reason: health.reason.map(plan::health::Reason::as_str),
@@ -185,6 +189,7 @@ struct Target<'a> {
     load_balancer: &'a str,
     target_group: &'a str,
     target: String,
+    zone: Option<&'a str>,
     state: &'static str,
     reason: Option<&'static str>,
     description: &'a str,

@@ -25,6 +25,7 @@ mod rollout;
 mod scale;
 mod serve;
 mod targets;
+mod top;
 mod up;
 mod url;
 mod wait;
@@ -71,6 +72,7 @@ enum Command {
     Why(why::Options),
     Url(url::Options),
     Targets(targets::Options),
+    Top(top::Options),
     Cert(cert::Options),
     Ca(ca::Options),
     Domain(domain::Options),
@@ -105,6 +107,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Why(options) => why::run(&options, globals),
         Command::Url(options) => url::run(&options, globals),
         Command::Targets(options) => targets::run(&options, globals),
+        Command::Top(options) => top::run(&options, globals),
         Command::Cert(options) => cert::run(&options, globals),
         Command::Ca(options) => ca::run(&options, globals),
         Command::Domain(options) => domain::run(&options, globals),

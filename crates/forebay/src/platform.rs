@@ -66,6 +66,12 @@ impl Platform {
 
     /// What the admin port tells at a path.
     pub(crate) async fn admin(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        let text = self.admin_text(path).await?;
+        serde_json::from_str(&text).context("the admin port tells something else than JSON")
+    }
+
+    /// The same, where that is no JSON.
+    pub(crate) async fn admin_text(&self, path: &str) -> anyhow::Result<String> {
         self.must_not_be_stopped()?;
         let address: SocketAddr =
             self.admin.trim_start_matches("http://").parse().context("no admin port")?;
@@ -83,7 +89,7 @@ impl Platform {
             answer => answer?,
         };
         let text = answer.body.collect(ADMIN_LIMIT).await?;
-        serde_json::from_slice(&text).context("the admin port tells something else than JSON")
+        String::from_utf8(text.to_vec()).context("the admin port tells something else than text")
     }
 
     /// Lets other commands find this platform. Only this user may read the file: it holds the token.

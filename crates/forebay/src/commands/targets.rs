@@ -45,6 +45,7 @@ struct Target {
     load_balancer: String,
     target_group: String,
     target: String,
+    zone: Option<String>,
     state: String,
     reason: Option<String>,
     description: String,
@@ -130,13 +131,15 @@ fn without_targets(targets: &[Target], endpoints: &[Endpoint], namespace: Option
 }
 
 fn table(targets: &[Target]) -> String {
-    const HEADER: [&str; 6] = ["LOAD BALANCER", "TARGET GROUP", "TARGET", "STATE", "IN FLIGHT", "REASON"];
+    const HEADER: [&str; 7] =
+        ["LOAD BALANCER", "TARGET GROUP", "TARGET", "ZONE", "STATE", "IN FLIGHT", "REASON"];
     let row = |target: &Target| {
         let reason = target.reason.as_deref().map(|code| format!("{code}: {}", target.description));
         vec![
             target.load_balancer.clone(),
             target.target_group.clone(),
             target.target.clone(),
+            target.zone.clone().unwrap_or_else(|| "-".to_owned()),
             target.state.clone(),
             target.in_flight.to_string(),
             reason.unwrap_or_default(),

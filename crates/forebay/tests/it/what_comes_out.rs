@@ -269,3 +269,17 @@ fn what_became_of_a_request_is_known_by_its_trace_id() {
     assert_eq!(load.failures, Vec::<String>::new());
     assert_eq!(platform.run(&["why", "1-00000001-0000000000000000000000aa"]).status.code(), Some(1));
 }
+
+#[test]
+fn acc_s3_137_a_second_of_traffic_is_shown_at_once() {
+    let (platform, address) = start(&[]);
+    let load = testkit::Load::start(&Request::get(address, "/v2/x").host("api.example.com"), 4);
+    let printed = platform.ok(&["top", "--once", "-o", "json"]);
+    assert!(load.stop().n_answers > 10);
+    let rows: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let group = rows.as_array().unwrap().iter().find(|row| row["targetGroup"] == "mlops/api/api:80").unwrap();
+    assert!(group["requestsPerSecond"].as_f64().unwrap() > 10.0, "{printed}");
+    assert!(group["p50Seconds"].as_f64().unwrap() <= group["p99Seconds"].as_f64().unwrap(), "{printed}");
+    let table = platform.ok(&["targets"]);
+    assert!(table.starts_with("LOAD BALANCER ") && table.contains(" ZONE "), "{table}");
+}
