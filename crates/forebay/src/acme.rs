@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use control::{Challenges, LiveDefaults};
 use jiff::Timestamp;
-use plan::{Listener, LoadBalancer, Plan};
+use plan::{Listener, LoadBalancer, LoadBalancerId, Plan};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -68,7 +68,7 @@ const NAMED: [(&str, &str); 2] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     host: String,
-    load_balancer: String,
+    load_balancer: LoadBalancerId,
 }
 
 // === impl AcmeOptions ===
@@ -149,7 +149,7 @@ impl Acme {
     /// lived for two thirds of its life.
     fn due(&self, now: Timestamp) -> Vec<Wanted> {
         let (plan, kept) = (self.plan.borrow().clone(), self.defaults.kept());
-        let mut wanted: BTreeMap<String, String> = BTreeMap::new();
+        let mut wanted: BTreeMap<String, LoadBalancerId> = BTreeMap::new();
         let listeners = plan.load_balancers.iter().flat_map(|balancer| {
             balancer.listeners.iter().filter(|listener| is_public(listener)).map(move |it| (balancer, it))
         });
@@ -203,7 +203,7 @@ impl Acme {
         std::path::Path::new(file).starts_with(&self.folder)
     }
 
-    fn load_balancer(&self, id: &str) -> Option<LoadBalancer> {
+    fn load_balancer(&self, id: &LoadBalancerId) -> Option<LoadBalancer> {
         self.plan.borrow().load_balancer(id).cloned()
     }
 

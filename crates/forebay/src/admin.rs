@@ -143,7 +143,8 @@ impl Admin {
             let group = balancer.and_then(|it| it.target_groups.iter().find(|it| it.key == key.target_group));
             targets.push(Target {
                 namespace: group.map(|group| group.service.namespace.as_str()).unwrap_or_default(),
-                load_balancer: balancer.map_or(&key.load_balancer, |found| &found.name),
+                load_balancer: balancer
+                    .map_or_else(|| key.load_balancer.to_string(), |found| found.name.clone()),
                 target_group: &key.target_group,
                 zone: group.and_then(|group| {
                     let target = group.targets.iter().find(|target| target.socket() == key.address);
@@ -186,7 +187,7 @@ fn restarts(objects: &Objects) -> String {
 #[serde(rename_all = "camelCase")]
 struct Target<'a> {
     namespace: &'a str,
-    load_balancer: &'a str,
+    load_balancer: String,
     target_group: &'a str,
     target: String,
     zone: Option<&'a str>,

@@ -146,11 +146,8 @@ fn is_load_balancer(service: &Object) -> bool {
     text(&service.value, "/spec/type") == Some("LoadBalancer") && !is_synthetic
 }
 
-/// The load balancer of all InferenceServices.
-const GATEWAY: &str = "gateway:knative-serving/kourier";
-
 fn inference_service(object: &Object, world: &World<'_>) -> (Endpoint, Progress) {
-    let gateway = world.plan.load_balancer(GATEWAY);
+    let gateway = world.plan.gateway();
     let url = text(&object.value, "/status/url").unwrap_or_default().to_owned();
     let host = url.split_once("://").map_or("", |(_, host)| host).to_owned();
     let is_mlflow = text(&object.value, "/spec/predictor/model/modelFormat/name") == Some("mlflow");

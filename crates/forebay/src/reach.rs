@@ -27,7 +27,7 @@ fn ports(plan: &Plan, observed: &Observed) -> (Vec<String>, Vec<String>) {
     let mut open: BTreeMap<u16, Vec<String>> = BTreeMap::new();
     let mut loopback = Vec::new();
     for balancer in &plan.load_balancers {
-        let whose = balancer.sources.first().map_or_else(|| balancer.id.clone(), ToString::to_string);
+        let whose = balancer.sources.first().map_or_else(|| balancer.id.to_string(), ToString::to_string);
         for listener in &balancer.listeners {
             let key = ListenerKey { load_balancer: balancer.id.clone(), port: listener.port };
             let is_open = observed.listeners.get(&key) == Some(&ListenerState::Open);

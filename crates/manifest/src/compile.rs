@@ -30,7 +30,7 @@ pub(crate) mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv6Net;
-use plan::{HealthCheck, IpAddressType, LoadBalancer, ObjectRef, Plan, Tags};
+use plan::{HealthCheck, IpAddressType, LoadBalancer, LoadBalancerId, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
 pub use own_certificates::hosts_of;
@@ -73,7 +73,7 @@ pub struct Route {
     /// Its URL, for `status.url`.
     pub url: String,
     /// Id of the load balancer in front of it.
-    pub load_balancer: String,
+    pub load_balancer: LoadBalancerId,
 }
 
 /// Compiles objects to a plan. What is wrong costs the load balancer it belongs to, and nothing else.

@@ -15,7 +15,7 @@
 //! ");
 //! let objects = read.objects.into_iter().collect();
 //! let compiled = manifest::compile(&objects, &manifest::Defaults::default());
-//! assert!(compiled.plan.load_balancer("ingress:default/web").is_some());
+//! assert!(compiled.plan.load_balancer(&plan::LoadBalancerId::ingress("default", "web")).is_some());
 //! let finding = &compiled.findings[0];
 //! assert_eq!(finding.suggestion.as_deref(), Some("alb.ingress.kubernetes.io/scheme"));
 //! assert!(manifest::render(finding, false).contains("--> ingress.yaml:4:"));

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Attributes, ClientAuthentication, LoadBalancer, ObjectRef, Tags};
-use serde::Serialize;
+use plan::{Attributes, ClientAuthentication, LoadBalancer, LoadBalancerId, ObjectRef, Tags};
+use serde::{Serialize, Serializer};
 
 use crate::{Compiled, Finding, finding};
 
@@ -60,6 +60,15 @@ struct PlanJson<'a> {
     findings: Vec<FindingJson<'a>>,
 }
 
+/// The id of a load balancer, as text.
+struct IdJson<'a>(&'a LoadBalancerId);
+
+impl Serialize for IdJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
 #[derive(Serialize)]
 struct ObjectJson<'a> {
     kind: &'a str,
@@ -70,7 +79,7 @@ struct ObjectJson<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LoadBalancerJson<'a> {
-    id: &'a str,
+    id: IdJson<'a>,
     name: &'a str,
     name_generated: bool,
     #[serde(rename = "type")]
@@ -92,7 +101,7 @@ struct LoadBalancerJson<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListenerJson<'a> {
-    load_balancer: &'a str,
+    load_balancer: IdJson<'a>,
     port: u16,
     protocol: &'static str,
     certificates: Vec<CertificateJson<'a>>,
@@ -133,7 +142,7 @@ struct SourceRangesJson<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RuleJson<'a> {
-    load_balancer: &'a str,
+    load_balancer: IdJson<'a>,
     listener_port: u16,
     priority: usize,
     conditions: Vec<ConditionJson<'a>>,
@@ -192,7 +201,7 @@ fn mutual_authentication(clients: &ClientAuthentication) -> MutualAuthentication
 
 fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<'_>> {
     load_balancer.listeners.iter().map(|listener| ListenerJson {
-        load_balancer: &load_balancer.id,
+        load_balancer: IdJson(&load_balancer.id),
         port: listener.port,
         protocol: listener.protocol.as_str(),
         certificates: listener
@@ -222,7 +231,7 @@ fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<
 fn rules(load_balancer: &LoadBalancer) -> impl Iterator<Item = RuleJson<'_>> {
     load_balancer.listeners.iter().flat_map(|listener| {
         listener.rules.iter().enumerate().map(|(index, rule)| RuleJson {
-            load_balancer: &load_balancer.id,
+            load_balancer: IdJson(&load_balancer.id),
             listener_port: listener.port,
             priority: index + 1,
             conditions: rule.conditions.iter().map(ConditionJson::new).collect(),
@@ -251,7 +260,7 @@ impl<'a> ObjectJson<'a> {
 impl<'a> LoadBalancerJson<'a> {
     fn new(load_balancer: &'a LoadBalancer) -> Self {
         Self {
-            id: &load_balancer.id,
+            id: IdJson(&load_balancer.id),
             name: &load_balancer.name,
             name_generated: load_balancer.name_generated,
             kind: load_balancer.kind.as_str(),

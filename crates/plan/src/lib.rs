@@ -26,6 +26,7 @@ mod index;
 mod keys;
 mod listener;
 mod load_balancer;
+mod load_balancer_id;
 mod observed;
 mod path;
 mod pattern;
@@ -47,6 +48,7 @@ pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
+pub use load_balancer_id::LoadBalancerId;
 pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
 pub use path::{PathError, RequestPath};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
@@ -82,9 +84,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The load balancer with this id, for example `ingress:mlops/retail-api`.
+    /// The load balancer with this id.
     #[must_use]
-    pub fn load_balancer(&self, id: &str) -> Option<&LoadBalancer> {
-        self.load_balancers.iter().find(|load_balancer| load_balancer.id == id)
+    pub fn load_balancer(&self, id: &LoadBalancerId) -> Option<&LoadBalancer> {
+        self.load_balancers.iter().find(|load_balancer| load_balancer.id == *id)
+    }
+
+    /// Our own in front of InferenceServices.
+    #[must_use]
+    pub fn gateway(&self) -> Option<&LoadBalancer> {
+        let is_gateway = |id: &LoadBalancerId| matches!(id, LoadBalancerId::Gateway { .. });
+        self.load_balancers.iter().find(|load_balancer| is_gateway(&load_balancer.id))
     }
 }

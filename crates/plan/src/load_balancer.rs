@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Attributes, Listener, TargetGroup};
+use crate::{Attributes, Listener, LoadBalancerId, TargetGroup};
 
 /// Tags of a load balancer, listener, rule or target group.
 pub type Tags = BTreeMap<String, String>;
@@ -11,8 +11,8 @@ pub type Tags = BTreeMap<String, String>;
 /// One load balancer with everything that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadBalancer {
-    /// `ingress:<namespace>/<name>`, `group:<name>`, `service:<namespace>/<name>` or `gateway:<namespace>/<name>`.
-    pub id: String,
+    /// What it is known by.
+    pub id: LoadBalancerId,
     /// The name people see; at most 32 characters.
     pub name: String,
     /// Whether nobody named it.

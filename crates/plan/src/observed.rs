@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use crate::LoadBalancerId;
 use crate::health::TargetHealth;
 
 /// A snapshot of the world as the data plane sees it. Immutable; replaced whole.
@@ -18,7 +19,7 @@ pub struct Observed {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKey {
     /// Id of the load balancer.
-    pub load_balancer: String,
+    pub load_balancer: LoadBalancerId,
     /// Key of the target group.
     pub target_group: String,
     /// Where the target listens.
@@ -29,7 +30,7 @@ pub struct TargetKey {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerKey {
     /// Id of the load balancer.
-    pub load_balancer: String,
+    pub load_balancer: LoadBalancerId,
     /// The port the manifest names.
     pub port: u16,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use net::{DrainWatch, KeyRing};
 use plan::health::{Reason, TargetHealth, TargetState, Tracker};
-use plan::{ListenerKey, ListenerState, Observed, Plan, TargetKey};
+use plan::{ListenerKey, ListenerState, LoadBalancerId, Observed, Plan, TargetKey};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -191,7 +191,7 @@ impl Director {
         };
         let gone = self.open.extract_if(|endpoint, open_as| !goes_on(endpoint, open_as));
         for (endpoint, open_as) in gone.collect::<Vec<_>>() {
-            info!(address = %endpoint.address, load_balancer = open_as.listeners[0].load_balancer, "listener closed");
+            info!(address = %endpoint.address, load_balancer = %open_as.listeners[0].load_balancer, "listener closed");
             for core in &self.cores {
                 if core.send(Command::Close { endpoint }).await.is_err() {
                     warn!("a core has ended");
@@ -237,7 +237,7 @@ impl Director {
             if let ListenerState::Failed(problem) = &state
                 && is_new
             {
-                warn!(%address, load_balancer = key.load_balancer, problem, "listener cannot be opened");
+                warn!(%address, load_balancer = %key.load_balancer, problem, "listener cannot be opened");
             }
             is_news |= is_new;
             self.listeners.insert(key, state);
@@ -252,7 +252,7 @@ impl Director {
             let command = Command::Open { endpoint, socket };
             core.send(command).await.map_err(|_| "a core has ended".to_owned())?;
         }
-        info!(%address, load_balancer = open_as.listeners[0].load_balancer, "listener open");
+        info!(%address, load_balancer = %open_as.listeners[0].load_balancer, "listener open");
         self.open.insert(endpoint, open_as);
         Ok(())
     }
@@ -333,12 +333,12 @@ impl Director {
             return;
         }
         let snapshot = Arc::clone(&self.snapshot);
-        let names: HashMap<&str, &str> = snapshot
+        let names: HashMap<&LoadBalancerId, &str> = snapshot
             .groups
             .iter()
-            .map(|group| (group.load_balancer.as_str(), group.load_balancer_name.as_str()))
+            .map(|group| (&group.load_balancer, group.load_balancer_name.as_str()))
             .collect();
-        let name = |key: &TargetKey| names.get(key.load_balancer.as_str()).copied();
+        let name = |key: &TargetKey| names.get(&key.load_balancer).copied();
         for (key, health) in &now.targets {
             let before = self.told.targets.get(key).map(|told| told.state);
             let is_change = before != Some(health.state) && health.state != TargetState::Initial;

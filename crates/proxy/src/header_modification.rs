@@ -99,7 +99,7 @@ pub(crate) mod tests {
 
     pub(crate) fn load_balancer() -> LoadBalancer {
         LoadBalancer {
-            id: "ingress:test/lb".to_owned(),
+            id: plan::LoadBalancerId::ingress("test", "lb"),
             name: "lb".to_owned(),
             name_generated: false,
             kind: LoadBalancerKind::Application,

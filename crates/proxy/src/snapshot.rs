@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use net::ClientAuthentication;
 use plan::{
-    ApplicationSettings, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerKind,
-    NetworkSettings, Plan, Replay, RuleIndex, TargetGroup, TargetGroupSettings, TargetKey,
+    ApplicationSettings, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerId,
+    LoadBalancerKind, NetworkSettings, Plan, Replay, RuleIndex, TargetGroup, TargetGroupSettings, TargetKey,
 };
 use tokio::sync::Notify;
 
@@ -67,7 +67,7 @@ pub(crate) struct ListenerSettings {
 /// A target group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) load_balancer: String,
+    pub(crate) load_balancer: LoadBalancerId,
     pub(crate) load_balancer_name: String,
     pub(crate) key: String,
     /// How logs call it.
@@ -105,18 +105,15 @@ impl Snapshot {
             Some(target) => Arc::clone(target),
             None => Arc::new(SharedTarget::new(key, n_cores, Arc::clone(wake))),
         };
-        let groups_before: HashMap<(&str, &str), &Arc<Group>> = before
-            .groups
-            .iter()
-            .map(|group| ((group.load_balancer.as_str(), group.key.as_str()), group))
-            .collect();
+        let groups_before: HashMap<(&LoadBalancerId, &str), &Arc<Group>> =
+            before.groups.iter().map(|group| ((&group.load_balancer, group.key.as_str()), group)).collect();
         let mut snapshot = Self::default();
         for load_balancer in &plan.load_balancers {
             let groups: Vec<Arc<Group>> = load_balancer
                 .target_groups
                 .iter()
                 .map(|target_group| {
-                    let before = groups_before.get(&(load_balancer.id.as_str(), target_group.key.as_str()));
+                    let before = groups_before.get(&(&load_balancer.id, target_group.key.as_str()));
                     Arc::new(Group::new(load_balancer, target_group, before.copied(), metrics, &target))
                 })
                 .collect();

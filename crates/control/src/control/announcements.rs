@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::{ListenerState, LoadBalancer, ObjectRef, Observed, Plan};
+use plan::{ListenerState, LoadBalancer, LoadBalancerId, ObjectRef, Observed, Plan};
 
 use super::load_balancer::{shown_by, states};
 use super::placement::Problem;
@@ -12,8 +12,8 @@ use crate::events::Event;
 /// What was told of each load balancer, by its id.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    told: BTreeMap<String, Told>,
-    problems: BTreeMap<String, Vec<String>>,
+    told: BTreeMap<LoadBalancerId, Told>,
+    problems: BTreeMap<LoadBalancerId, Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn acc_s3_107_a_service_hears_of_its_load_balancer_once() {
         let mut announcements = Announcements::default();
-        let plan = plan("service:mlops/api", &[80]);
+        let plan = plan(&LoadBalancerId::service("mlops", "api"), &[80]);
         let open = [(80, ListenerState::Open)];
         assert_eq!(
             told(&mut announcements, &plan, &[]),
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn acc_s3_108_acc_s1_46_an_ingress_hears_what_keeps_its_address_away() {
         let mut announcements = Announcements::default();
-        let plan = plan("ingress:mlops/api", &[80, 443]);
+        let plan = plan(&LoadBalancerId::ingress("mlops", "api"), &[80, 443]);
         let taken = ListenerState::Failed("`nginx` (pid 7) has it".to_owned());
         assert_eq!(
             told(&mut announcements, &plan, &[(80, taken), (443, ListenerState::Open)]),
@@ -159,8 +159,9 @@ mod tests {
     #[test]
     fn a_load_balancer_without_an_address_says_so() {
         let mut announcements = Announcements::default();
-        announcements.set_problems(vec![("ingress:mlops/api".to_owned(), "no address".to_owned())]);
-        let plan = plan("ingress:mlops/api", &[80]);
+        let id = LoadBalancerId::ingress("mlops", "api");
+        announcements.set_problems(vec![(id.clone(), "no address".to_owned())]);
+        let plan = plan(&id, &[80]);
         assert_eq!(told(&mut announcements, &plan, &[]), ["Ingress: FailedDeployModel no address"]);
     }
 }

@@ -129,7 +129,8 @@ mod tests {
     use plan::RequestHead;
 
     fn plan() -> Plan {
-        let mut balancer = super::super::load_balancer::tests::balancer("ingress:a/b", &[]);
+        let mut balancer =
+            super::super::load_balancer::tests::balancer(&plan::LoadBalancerId::ingress("a", "b"), &[]);
         for (port, protocol) in [(80, Protocol::Http), (443, Protocol::Https)] {
             let mut listener = Listener::new(port, protocol);
             let host = Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case("*.example.com")]));

@@ -262,7 +262,7 @@ mod tests {
             object: ObjectRef::new("InferenceService", "staging", "iris"),
             hosts: vec!["iris.staging.example.com".to_owned()],
             url: "http://iris.staging.example.com".to_owned(),
-            load_balancer: "gateway:knative-serving/kourier".to_owned(),
+            load_balancer: plan::LoadBalancerId::gateway("knative-serving", "kourier"),
         }
     }
 

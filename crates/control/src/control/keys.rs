@@ -182,7 +182,8 @@ mod tests {
     use plan::{Certificate, Listener, Protocol};
 
     fn plan(names: &[&str]) -> Plan {
-        let mut balancer = crate::control::load_balancer::tests::balancer("ingress:a/b", &[443]);
+        let mut balancer =
+            crate::control::load_balancer::tests::balancer(&plan::LoadBalancerId::ingress("a", "b"), &[443]);
         let mut listener = Listener::new(443, Protocol::Https);
         listener.addresses = vec!["127.77.0.1:443".parse().unwrap()];
         let certificate = |name: &&str| Certificate { arn: (*name).to_owned(), source: "secret" };

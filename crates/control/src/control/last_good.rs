@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use manifest::{Compiled, Defaults, Finding, Object, Objects, Workload, compile, workloads};
-use plan::ObjectRef;
+use plan::{LoadBalancerId, ObjectRef};
 
 use super::findings;
 use crate::cluster::{Cluster, Earlier};
@@ -15,6 +15,7 @@ use crate::cluster::{Cluster, Earlier};
 #[derive(Debug, Default)]
 pub(super) struct LastGood {
     objects: BTreeMap<ObjectRef, Arc<Object>>,
+    /// By their ids as texts, which a cluster remembers.
     load_balancers: BTreeSet<String>,
     /// Objects that make no workload as they are, and what is wrong with them.
     without_workload: BTreeMap<ObjectRef, String>,
@@ -53,7 +54,7 @@ impl LastGood {
             self.keep_what_was(&mut compiled, earlier, objects);
         }
         self.load_balancers =
-            compiled.plan.load_balancers.iter().map(|balancer| balancer.id.clone()).collect();
+            compiled.plan.load_balancers.iter().map(|balancer| balancer.id.to_string()).collect();
         let good = objects.iter().filter(|object| object.kind.has_effect);
         let good = good.map(|object| (object.reference(), Arc::clone(object)));
         let mut good: BTreeMap<_, _> = good.filter(|(reference, _)| !self.is_broken(reference)).collect();
@@ -118,7 +119,7 @@ impl LastGood {
     }
 
     fn keep_what_was(&self, compiled: &mut Compiled, earlier: Compiled, objects: &Objects) {
-        let was_there = |id: &String| self.load_balancers.contains(id);
+        let was_there = |id: &LoadBalancerId| self.load_balancers.contains(&id.to_string());
         let load_balancers = &mut compiled.plan.load_balancers;
         load_balancers.retain(|balancer| !was_there(&balancer.id));
         load_balancers

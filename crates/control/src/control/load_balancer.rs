@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 
 use manifest::Objects;
-use plan::{ListenerKey, ListenerState, LoadBalancer, ObjectRef, Observed, Plan, Protocol};
+use plan::{ListenerKey, ListenerState, LoadBalancer, LoadBalancerId, ObjectRef, Observed, Plan, Protocol};
 use serde_json::{Value, json};
 
 /// The objects that show a load balancer's address.
 pub(super) fn shown_by(balancer: &LoadBalancer) -> Vec<ObjectRef> {
-    let gateway = balancer.id.strip_prefix("gateway:").and_then(|name| name.split_once('/'));
-    let gateway = gateway.map(|(namespace, name)| ObjectRef::new("Service", namespace, name));
     let sources =
         balancer.sources.iter().filter(|source| ["Ingress", "Service"].contains(&source.kind.as_str()));
-    let all: BTreeSet<ObjectRef> = sources.cloned().chain(gateway).collect();
+    let all: BTreeSet<ObjectRef> = sources.cloned().chain(balancer.id.object()).collect();
     all.into_iter().collect()
 }
 
@@ -28,7 +26,7 @@ pub(super) fn states<'a>(
 }
 
 /// Whether a load balancer can be reached.
-pub(super) fn is_open(plan: &Plan, id: &str, observed: &Observed) -> bool {
+pub(super) fn is_open(plan: &Plan, id: &LoadBalancerId, observed: &Observed) -> bool {
     let balancer = plan.load_balancer(id);
     balancer.is_some_and(|balancer| {
         states(balancer, observed).any(|(_, state)| state == Some(&ListenerState::Open))
@@ -70,18 +68,15 @@ pub(super) mod tests {
     use plan::{IpAddressType, Listener, LoadBalancerKind, Scheme, Tags};
 
     /// A network load balancer with these ports.
-    pub(in crate::control) fn balancer(id: &str, ports: &[u16]) -> LoadBalancer {
-        let (kind, name) = id.split_once(':').unwrap();
-        let (namespace, name) = name.split_once('/').unwrap();
-        let kind = if kind == "ingress" { "Ingress" } else { "Service" };
+    pub(in crate::control) fn balancer(id: &LoadBalancerId, ports: &[u16]) -> LoadBalancer {
         LoadBalancer {
-            id: id.to_owned(),
+            id: id.clone(),
             name: "k8s".to_owned(),
             name_generated: true,
             kind: LoadBalancerKind::Network,
             scheme: Scheme::Internal,
             ip_address_type: IpAddressType::Ipv4,
-            sources: vec![ObjectRef::new(kind, namespace, name)],
+            sources: id.object().into_iter().collect(),
             attributes: Attributes::new(Scope::Network),
             web_acl: None,
             shield_advanced_protection: None,
@@ -96,7 +91,7 @@ pub(super) mod tests {
     }
 
     /// A plan of one load balancer at an address.
-    pub(in crate::control) fn plan(id: &str, ports: &[u16]) -> Plan {
+    pub(in crate::control) fn plan(id: &LoadBalancerId, ports: &[u16]) -> Plan {
         let mut balancer = balancer(id, ports);
         for listener in &mut balancer.listeners {
             listener.addresses = vec![format!("127.77.0.2:{}", listener.port).parse().unwrap()];
@@ -104,16 +99,17 @@ pub(super) mod tests {
         Plan { load_balancers: vec![balancer] }
     }
 
-    pub(in crate::control) fn observed(id: &str, states: &[(u16, ListenerState)]) -> Observed {
-        let key = |port: u16| ListenerKey { load_balancer: id.to_owned(), port };
+    pub(in crate::control) fn observed(id: &LoadBalancerId, states: &[(u16, ListenerState)]) -> Observed {
+        let key = |port: u16| ListenerKey { load_balancer: id.clone(), port };
         let listeners = states.iter().map(|(port, state)| (key(*port), state.clone())).collect();
         Observed { listeners, ..Observed::default() }
     }
 
     #[test]
     fn acc_s0_35_the_hostname_is_an_address_that_resolves_everywhere() {
-        let plan = plan("service:mlops/api", &[80, 443]);
-        let observed = observed("service:mlops/api", &[(80, ListenerState::Open)]);
+        let id = LoadBalancerId::service("mlops", "api");
+        let plan = plan(&id, &[80, 443]);
+        let observed = observed(&id, &[(80, ListenerState::Open)]);
         let statuses = statuses(&Objects::default(), &plan, &observed);
         assert_eq!(statuses[0].0, ObjectRef::new("Service", "mlops", "api"));
         assert_eq!(
@@ -125,10 +121,11 @@ pub(super) mod tests {
 
     #[test]
     fn acc_s0_23_nobody_shows_an_address_at_which_nothing_answers() {
-        let plan = plan("service:mlops/api", &[80]);
+        let id = LoadBalancerId::service("mlops", "api");
+        let plan = plan(&id, &[80]);
         assert!(statuses(&Objects::default(), &plan, &Observed::default()).is_empty());
         let failed = [(80, ListenerState::Failed("nginx has the port".to_owned()))];
-        assert!(statuses(&Objects::default(), &plan, &observed("service:mlops/api", &failed)).is_empty());
+        assert!(statuses(&Objects::default(), &plan, &observed(&id, &failed)).is_empty());
     }
 
     #[test]
@@ -142,7 +139,7 @@ pub(super) mod tests {
 
     #[test]
     fn acc_s0_22_the_gateway_is_shown_by_its_service() {
-        let mut balancer = balancer("gateway:knative-serving/kourier", &[80]);
+        let mut balancer = balancer(&LoadBalancerId::gateway("knative-serving", "kourier"), &[80]);
         balancer.sources = vec![ObjectRef::new("InferenceService", "staging", "iris")];
         assert_eq!(shown_by(&balancer), [ObjectRef::new("Service", "knative-serving", "kourier")]);
     }

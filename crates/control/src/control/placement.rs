@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use plan::{Action, HostClaims, IpAddressType, Listener, LoadBalancer, Plan, Protocol, Replay, SourceRanges};
+use plan::{
+    Action, HostClaims, IpAddressType, Listener, LoadBalancer, LoadBalancerId, Plan, Protocol, Replay,
+    SourceRanges,
+};
 
 use super::load_balancer::shown_by;
 
@@ -24,13 +27,13 @@ const SHIFT: u16 = 8000;
 const STEP: u16 = 100;
 
 /// A load balancer that is not quite where it should be, by its id.
-pub(super) type Problem = (String, String);
+pub(super) type Problem = (LoadBalancerId, String);
 
 /// Gives every listener its addresses.
 pub(super) fn place(
     mut plan: Plan,
     binding: Binding,
-    mut address_of: impl FnMut(&str) -> Result<IpAddr, String>,
+    mut address_of: impl FnMut(&LoadBalancerId) -> Result<IpAddr, String>,
 ) -> (Plan, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut public_ports: BTreeMap<u16, Vec<Sharer>> = BTreeMap::new();
@@ -164,7 +167,7 @@ fn unshared_ports(plan: &Plan) -> BTreeSet<u16> {
 
 /// A load balancer as people know it.
 fn shown(balancer: &LoadBalancer) -> String {
-    shown_by(balancer).first().map_or_else(|| balancer.id.clone(), ToString::to_string)
+    shown_by(balancer).first().map_or_else(|| balancer.id.to_string(), ToString::to_string)
 }
 
 /// The port that each listener is bound to.
@@ -189,10 +192,14 @@ mod tests {
     use crate::control::load_balancer::tests::balancer;
 
     fn placed(ports: &[&[u16]], binding: Binding) -> (Vec<String>, usize) {
-        let load_balancers =
-            ports.iter().enumerate().map(|(n, ports)| balancer(&format!("service:a/{n}"), ports)).collect();
+        let load_balancers = ports
+            .iter()
+            .enumerate()
+            .map(|(n, ports)| balancer(&LoadBalancerId::service("a", &n.to_string()), ports))
+            .collect();
         let (plan, problems) = place(Plan { load_balancers }, binding, |id| {
-            let n: u8 = id.rsplit('/').next().unwrap().parse().unwrap();
+            let LoadBalancerId::Service { name, .. } = id else { panic!("{id}") };
+            let n: u8 = name.parse().unwrap();
             if n < 9 { Ok(Ipv4Addr::new(127, 77, 0, n + 1).into()) } else { Err("full".to_owned()) }
         });
         let listeners = plan.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
@@ -244,7 +251,7 @@ mod tests {
         type Written<'a> = (Protocol, u16, &'a [&'a str]);
         let placed = |all: &[Written<'_>]| {
             let load_balancers = all.iter().enumerate().map(|(n, (protocol, port, hosts))| {
-                let mut balancer = balancer(&format!("ingress:a/{n}"), &[*port]);
+                let mut balancer = balancer(&LoadBalancerId::ingress("a", &n.to_string()), &[*port]);
                 let mut listener = Listener::new(*port, *protocol);
                 let condition =
                     |host: &&str| Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
@@ -289,7 +296,10 @@ mod tests {
     #[test]
     fn a_public_load_balancer_has_ipv6_when_it_is_to_have_both() {
         let n_addresses = |wanted, has_ipv6| {
-            let balancer = LoadBalancer { ip_address_type: wanted, ..balancer("service:a/0", &[80]) };
+            let balancer = LoadBalancer {
+                ip_address_type: wanted,
+                ..balancer(&LoadBalancerId::service("a", "0"), &[80])
+            };
             let binding = Binding { is_public: true, has_ipv6, shifts_low_ports: false };
             let plan = Plan { load_balancers: vec![balancer] };
             let (plan, _) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
@@ -303,7 +313,7 @@ mod tests {
     #[test]
     fn a_port_of_other_people_s_containers_stays_on_loopback() {
         let group = |replay| {
-            let mut balancer = balancer("service:a/0", &[8080]);
+            let mut balancer = balancer(&LoadBalancerId::service("a", "0"), &[8080]);
             balancer.target_groups.push(target_group(8080, replay));
             let binding = Binding { is_public: true, ..Binding::default() };
             let plan = Plan { load_balancers: vec![balancer] };

@@ -67,13 +67,15 @@ fn hearers(plan: &Plan, key: &TargetKey) -> BTreeSet<ObjectRef> {
 mod tests {
     use super::*;
     use crate::control::load_balancer::tests::plan;
+    use plan::LoadBalancerId;
     use plan::health::Reason;
 
     #[test]
     fn a_target_that_falls_ill_and_gets_well_is_told_of_once_each() {
-        let plan = plan("ingress:mlops/api", &[80]);
+        let id = LoadBalancerId::ingress("mlops", "api");
+        let plan = plan(&id, &[80]);
         let key = TargetKey {
-            load_balancer: "ingress:mlops/api".to_owned(),
+            load_balancer: id,
             target_group: "mlops/api:80".to_owned(),
             address: "127.78.0.2:8080".parse().unwrap(),
         };

@@ -92,7 +92,7 @@ impl Case {
 
     fn observe(&self, in_flight: u32, state: TargetState) {
         let key = TargetKey {
-            load_balancer: "service:a/b".to_owned(),
+            load_balancer: LoadBalancerId::service("a", "b"),
             target_group: "a/b:80".to_owned(),
             address: "127.78.0.1:80".parse().unwrap(),
         };

@@ -31,15 +31,15 @@ fn is_idle(address: IpAddr, observed: &Observed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::TargetKey;
     use plan::health::TargetHealth;
+    use plan::{LoadBalancerId, TargetKey};
 
     const GRACE: Duration = Duration::from_secs(30);
 
     fn over(left_for_ms: u64, targets: &[(&str, TargetState, u32)]) -> bool {
         let targets = targets.iter().enumerate().map(|(n, (address, state, in_flight))| {
             let key = TargetKey {
-                load_balancer: n.to_string(),
+                load_balancer: LoadBalancerId::group(&n.to_string()),
                 target_group: String::new(),
                 address: address.parse().unwrap(),
             };

@@ -11,7 +11,7 @@ use control::store::{DeleteOptions, Mode, Query, Store};
 use control::{Binding, Channels, Control, Settings};
 use manifest::{Objects, read};
 use plan::health::{TargetHealth, TargetState};
-use plan::{ListenerKey, ListenerState, Observed, Plan, TargetKey};
+use plan::{ListenerKey, ListenerState, LoadBalancerId, Observed, Plan, TargetKey};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
@@ -250,7 +250,8 @@ async fn acc_s0_01_acc_s1_33_acc_s1_10_what_is_applied_is_reachable_and_says_whe
         let ingress =
             at(&objects, "Ingress", "mlops", "retail-api-ingress", "/status/loadBalancer/ingress/0");
         let address =
-            plan.load_balancer("ingress:mlops/retail-api-ingress").unwrap().listeners[0].addresses[0];
+            plan.load_balancer(&LoadBalancerId::ingress("mlops", "retail-api-ingress")).unwrap().listeners[0]
+                .addresses[0];
         assert_eq!(ingress["ip"], address.ip().to_string());
         assert_eq!(ingress["hostname"], ingress["ip"]);
         assert_ne!(
@@ -348,7 +349,12 @@ async fn f_10_a_broken_change_leaves_what_works_and_says_so() {
         let mut platform = Platform::start(folder.path(), Settings::default()).await;
         platform.apply(RETAIL);
         platform.until("reachable", |_, plan| targets(plan).len() == 4).await;
-        let good = platform.plan.borrow().load_balancer("ingress:mlops/retail-api-ingress").cloned().unwrap();
+        let good = platform
+            .plan
+            .borrow()
+            .load_balancer(&LoadBalancerId::ingress("mlops", "retail-api-ingress"))
+            .cloned()
+            .unwrap();
 
         let broken =
             "{alb.ingress.kubernetes.io/target-type: ip, alb.ingress.kubernetes.io/listen-ports: 'nonsense'}";
@@ -362,13 +368,19 @@ async fn f_10_a_broken_change_leaves_what_works_and_says_so() {
             assert!(Instant::now() < deadline, "{:#?}", platform.events());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let after =
-            platform.plan.borrow().load_balancer("ingress:mlops/retail-api-ingress").cloned().unwrap();
+        let after = platform
+            .plan
+            .borrow()
+            .load_balancer(&LoadBalancerId::ingress("mlops", "retail-api-ingress"))
+            .cloned()
+            .unwrap();
         assert_eq!(after, good);
 
         platform.delete("Ingress", "retail-api-ingress");
         platform
-            .until("gone", |_, plan| plan.load_balancer("ingress:mlops/retail-api-ingress").is_none())
+            .until("gone", |_, plan| {
+                plan.load_balancer(&LoadBalancerId::ingress("mlops", "retail-api-ingress")).is_none()
+            })
             .await;
         platform.stop().await;
     })

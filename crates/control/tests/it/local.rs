@@ -246,7 +246,7 @@ async fn a_replica_that_leaves_finishes_what_it_has() {
             .await;
         let pod = ready_pods(&objects).remove(0);
         let target = TargetKey {
-            load_balancer: "service:mlops/api".to_owned(),
+            load_balancer: plan::LoadBalancerId::service("mlops", "api"),
             target_group: "mlops/api:80".to_owned(),
             address: format!("{}:8080", address(&pod)).parse().unwrap(),
         };

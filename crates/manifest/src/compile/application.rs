@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use plan::attributes::Scope;
 use plan::{
-    Action, Attributes, IpAddressType, Listener, LoadBalancer, LoadBalancerKind, Protocol, Redirect, Scheme,
-    ServicePortName, SourceRanges, Tags, TargetGroupRef,
+    Action, Attributes, IpAddressType, Listener, LoadBalancer, LoadBalancerId, LoadBalancerKind, Protocol,
+    Redirect, Scheme, ServicePortName, SourceRanges, Tags, TargetGroupRef,
 };
 
 use super::actions::{At, Found, action};
@@ -29,7 +29,7 @@ const PREFIX: &str = "alb.ingress.kubernetes.io/";
 pub(super) struct Group<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) findings: Vec<Finding>,
-    id: &'a str,
+    id: &'a LoadBalancerId,
     members: &'a [Member],
     target_groups: TargetGroups,
     is_dualstack: bool,
@@ -43,7 +43,7 @@ pub(super) struct Built {
 }
 
 /// Builds the load balancer of a group. `members` are in the order of the group, and not none.
-pub(super) fn build(id: &str, members: &[Member], world: &World<'_>) -> Built {
+pub(super) fn build(id: &LoadBalancerId, members: &[Member], world: &World<'_>) -> Built {
     let findings = members.iter().flat_map(|member| member.findings.clone()).collect();
     let target_groups = TargetGroups::default();
     let mut group = Group { world, findings, id, members, target_groups, is_dualstack: false };
@@ -71,7 +71,7 @@ impl<'a> Group<'a> {
         let attributes = self.attributes();
         self.check_renamed_fields(&listeners, &attributes);
         LoadBalancer {
-            id: self.id.to_owned(),
+            id: self.id.clone(),
             name: name.unwrap_or_else(|| self.generated_name(scheme)),
             name_generated,
             kind: LoadBalancerKind::Application,
@@ -127,11 +127,12 @@ impl<'a> Group<'a> {
     }
 
     fn generated_name(&self, scheme: Scheme) -> String {
-        match self.id.strip_prefix("group:") {
-            Some(group) => names::generated_for_group(group, &[self.id, scheme.as_str()]),
-            None => {
+        let id = self.id.to_string();
+        match self.id {
+            LoadBalancerId::Group(group) => names::generated_for_group(group, &[&id, scheme.as_str()]),
+            _ => {
                 let object = &self.members[0].object;
-                names::generated(&object.namespace, &object.name, &[self.id, scheme.as_str()])
+                names::generated(&object.namespace, &object.name, &[&id, scheme.as_str()])
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use plan::attributes::{ALGORITHM, Scope};
 use plan::{
     Action, Attributes, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, IpAddressType,
-    Listener, LoadBalancer, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol, ProtocolVersion, Rule,
-    ServicePortName, Tags, TargetGroup, TargetType, Values,
+    Listener, LoadBalancer, LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol,
+    ProtocolVersion, Rule, ServicePortName, Tags, TargetGroup, TargetType, Values,
 };
 use serde_json::json;
 
@@ -26,9 +26,12 @@ use crate::{Finding, Object, Objects, codes};
 
 const NAMESPACE: &str = "knative-serving";
 const NAME: &str = "kourier";
-const ID: &str = "gateway:knative-serving/kourier";
 const PORT: u16 = 80;
 const TLS_PORT: u16 = 443;
+
+fn id() -> LoadBalancerId {
+    LoadBalancerId::gateway(NAMESPACE, NAME)
+}
 
 /// The Service that shows the address, unless there is one that somebody else made.
 pub(super) fn synthetic_service(objects: &Objects, inferences: &[Inference]) -> Option<Object> {
@@ -80,7 +83,7 @@ pub(super) fn build(
     let shown = ObjectRef::new("Service", NAMESPACE, NAME);
     let sources = [shown].into_iter().chain(routes.iter().map(|route| route.object.clone()));
     let load_balancer = LoadBalancer {
-        id: ID.to_owned(),
+        id: id(),
         name: NAME.to_owned(),
         name_generated: false,
         kind: LoadBalancerKind::Application,
@@ -104,7 +107,7 @@ pub(super) fn build(
 /// Has the load balancer speak TLS too, where that is wanted: with certificates that are kept here for its hosts, and else with
 /// a wildcard of the local authority for each namespace, because InferenceServices come and go.
 pub(super) fn add_tls(load_balancer: &mut LoadBalancer, routes: &[Route], world: &World<'_>) {
-    if !world.defaults.gateway_tls || load_balancer.id != ID {
+    if !world.defaults.gateway_tls || load_balancer.id != id() {
         return;
     }
     let mut certificates: Vec<Certificate> = Vec::new();
@@ -152,7 +155,7 @@ fn routes(inferences: &[Inference], domains: &Domains, findings: &mut Vec<Findin
         hosts.extend(forms.internal.iter().map(String::as_str));
         let url = format!("http://{}", hosts[0]);
         let hosts = hosts.into_iter().map(str::to_owned).collect();
-        Route { object: inference.object.reference(), hosts, url, load_balancer: ID.to_owned() }
+        Route { object: inference.object.reference(), hosts, url, load_balancer: id() }
     });
     routes.collect()
 }
@@ -197,7 +200,7 @@ fn target_group(
     // Predictions differ in length, so the one with the least to do comes next, as in Knative's own gateway.
     attributes.set_default(ALGORITHM, "least_outstanding_requests");
     Some(TargetGroup {
-        name: names::generated(namespace, &service, &[ID, &key]),
+        name: names::generated(namespace, &service, &[&id().to_string(), &key]),
         name_generated: true,
         service: plan::ServicePort {
             namespace: namespace.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plan::{Protocol, Tags, TargetType};
+use plan::{LoadBalancerId, Protocol, Tags, TargetType};
 
 use super::world::World;
 use crate::annotations::values::{self, cidrs};
@@ -52,9 +52,12 @@ enum Owner {
 }
 
 /// Ingresses of ours by the id of their load balancer, in the order of the group.
-pub(super) fn groups(world: &World<'_>, findings: &mut Vec<Finding>) -> BTreeMap<String, Vec<Member>> {
+pub(super) fn groups(
+    world: &World<'_>,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<LoadBalancerId, Vec<Member>> {
     let classes = classes(world, findings);
-    let mut groups: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    let mut groups: BTreeMap<LoadBalancerId, Vec<Member>> = BTreeMap::new();
     for object in world.objects.of_kind("Ingress") {
         let mut own = Vec::new();
         let Some(ingress) = kinds::read::<Ingress>(object, &mut own) else {
@@ -99,8 +102,8 @@ pub(super) fn groups(world: &World<'_>, findings: &mut Vec<Finding>) -> BTreeMap
             continue;
         }
         let id = match &member.settings.group {
-            Some(group) => format!("group:{group}"),
-            None => format!("ingress:{}/{}", object.namespace, object.name),
+            Some(group) => LoadBalancerId::group(group),
+            None => LoadBalancerId::ingress(&object.namespace, &object.name),
         };
         groups.entry(id).or_default().push(member);
     }

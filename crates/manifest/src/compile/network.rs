@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use plan::attributes::{self as keys, Scope};
 use plan::{
-    Action, Attributes, Forward, ForwardTarget, IpAddressType, Listener, LoadBalancer, LoadBalancerKind,
-    Protocol, Scheme, ServicePortName, Tags, TargetAddressType, TargetGroup, TargetGroupRef, TargetType,
+    Action, Attributes, Forward, ForwardTarget, IpAddressType, Listener, LoadBalancer, LoadBalancerId,
+    LoadBalancerKind, Protocol, Scheme, ServicePortName, Tags, TargetAddressType, TargetGroup,
+    TargetGroupRef, TargetType,
 };
 
 use super::application::{Built, source_ranges};
@@ -113,7 +114,7 @@ struct Network<'a> {
 impl Network<'_> {
     fn build(mut self) -> Built {
         let object = &self.backend.object;
-        let id = format!("service:{}/{}", object.namespace, object.name);
+        let id = LoadBalancerId::service(&object.namespace, &object.name);
         let deprecated = match self.settings.is_internal {
             Some(true) => Some(Scheme::Internal),
             Some(false) => Some(Scheme::InternetFacing),
@@ -124,7 +125,8 @@ impl Network<'_> {
         let tags = super::merged_tags(&[&self.settings.tags, &self.world.defaults.tags]);
         self.check_family(ip_address_type);
         self.check_ssl_ports();
-        let generated = || names::generated(&object.namespace, &object.name, &[&id, scheme.as_str()]);
+        let generated =
+            || names::generated(&object.namespace, &object.name, &[&id.to_string(), scheme.as_str()]);
         let listeners = self.listeners(&id, ip_address_type, &tags);
         let load_balancer = LoadBalancer {
             name: self.settings.name.clone().unwrap_or_else(generated),
@@ -196,7 +198,12 @@ impl Network<'_> {
         attributes
     }
 
-    fn listeners(&mut self, id: &str, ip_address_type: IpAddressType, tags: &Tags) -> Vec<Listener> {
+    fn listeners(
+        &mut self,
+        id: &LoadBalancerId,
+        ip_address_type: IpAddressType,
+        tags: &Tags,
+    ) -> Vec<Listener> {
         let backend = self.backend;
         let ranges = self.source_ranges(ip_address_type);
         let mut listeners: Vec<Listener> = Vec::new();
@@ -338,7 +345,13 @@ impl Network<'_> {
     }
 
     /// Where connections to a port go: to the Service itself, and to others by their shares.
-    fn forward(&mut self, id: &str, port: &ServicePort, protocol: Protocol, tags: &Tags) -> Action {
+    fn forward(
+        &mut self,
+        id: &LoadBalancerId,
+        port: &ServicePort,
+        protocol: Protocol,
+        tags: &Tags,
+    ) -> Action {
         let shares = self.settings.actions.get(&(port.port, protocol)).cloned();
         let own = self.target_group(id, self.backend, port, protocol, tags);
         let Some(shares) = shares else { return Action::forward_to(&own) };
@@ -376,7 +389,7 @@ impl Network<'_> {
     /// Makes the target group of a Service's port, when it is not there yet, and gives its key.
     fn target_group(
         &mut self,
-        id: &str,
+        id: &LoadBalancerId,
         backend: &Backend,
         port: &ServicePort,
         listener: Protocol,
@@ -400,7 +413,7 @@ impl Network<'_> {
         let objects: [&Object; 2] = [service, &self.backend.object];
         let trust = trust::of(&objects, service, is_tls, self.world, &mut self.findings);
         let target_group = TargetGroup {
-            name: names::generated(&service.namespace, &service.name, &[id, &key, &kind]),
+            name: names::generated(&service.namespace, &service.name, &[&id.to_string(), &key, &kind]),
             name_generated: true,
             service: plan::ServicePort {
                 namespace: service.namespace.clone(),

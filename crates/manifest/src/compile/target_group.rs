@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use plan::attributes::Scope;
 use plan::{
-    Attributes, HealthCheck, Protocol, ProtocolVersion, ServicePortName, Tags, TargetAddressType,
-    TargetGroup, TargetType,
+    Attributes, HealthCheck, LoadBalancerId, Protocol, ProtocolVersion, ServicePortName, Tags,
+    TargetAddressType, TargetGroup, TargetType,
 };
 
 use super::attributes::{self, Written};
@@ -21,8 +21,7 @@ const ATTRIBUTES: &str = "alb.ingress.kubernetes.io/target-group-attributes";
 
 /// What a target group is made of.
 pub(super) struct Source<'a> {
-    /// Id of the load balancer.
-    pub(super) load_balancer: &'a str,
+    pub(super) load_balancer: &'a LoadBalancerId,
     pub(super) ingress: &'a Object,
     pub(super) backend: &'a Backend,
     pub(super) port: &'a ServicePort,
@@ -72,7 +71,11 @@ impl Source<'_> {
         let key = self.key();
         let kind = format!("{target_type:?} {protocol:?} {version:?}");
         let target_group = TargetGroup {
-            name: generated(&service.namespace, &service.name, &[self.load_balancer, &key, &kind]),
+            name: generated(
+                &service.namespace,
+                &service.name,
+                &[&self.load_balancer.to_string(), &key, &kind],
+            ),
             name_generated: true,
             service: plan::ServicePort {
                 namespace: service.namespace.clone(),

@@ -65,8 +65,12 @@ fn acc_s0_22_the_gateways_service_is_no_second_load_balancer() {
     for child in compile(&objects, &Defaults::default()).children {
         objects.insert(child);
     }
-    let ids: Vec<String> =
-        compile(&objects, &Defaults::default()).plan.load_balancers.into_iter().map(|it| it.id).collect();
+    let ids: Vec<String> = compile(&objects, &Defaults::default())
+        .plan
+        .load_balancers
+        .into_iter()
+        .map(|it| it.id.to_string())
+        .collect();
     assert_eq!(ids, ["gateway:knative-serving/kourier"]);
 }
 
@@ -75,7 +79,7 @@ fn a_kourier_of_somebody_elses_stays_theirs() {
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: kourier, namespace: knative-serving}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n";
     let compiled = compiled(&(isvc("iris", "a") + service));
     assert!(compiled.children.iter().all(|child| child.name != "kourier"));
-    assert!(compiled.plan.load_balancer("service:knative-serving/kourier").is_some());
+    assert!(compiled.plan.load_balancer(&LoadBalancerId::service("knative-serving", "kourier")).is_some());
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Ingresses without a group: each is a load balancer of its own, and costs as much.
 
+use plan::LoadBalancerId;
+
 use super::Context;
 use crate::{Finding, codes};
 
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    let alone: Vec<_> = context.ingresses().filter(|(_, it)| it.id.starts_with("ingress:")).collect();
+    let alone: Vec<_> =
+        context.ingresses().filter(|(_, it)| matches!(it.id, LoadBalancerId::Ingress { .. })).collect();
     if let [_, (second, _), ..] = alone.as_slice() {
         let n_alone = alone.len();
         let message = format!(

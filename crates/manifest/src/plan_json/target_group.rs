@@ -8,11 +8,13 @@ use plan::{
 };
 use serde::Serialize;
 
+use super::IdJson;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TargetGroupJson<'a> {
     key: &'a str,
-    load_balancer: &'a str,
+    load_balancer: IdJson<'a>,
     name: &'a str,
     name_generated: bool,
     service: ServiceJson<'a>,
@@ -84,7 +86,7 @@ impl<'a> TargetGroupJson<'a> {
         });
         Self {
             key: &target_group.key,
-            load_balancer: &load_balancer.id,
+            load_balancer: IdJson(&load_balancer.id),
             name: &target_group.name,
             name_generated: target_group.name_generated,
             service: ServiceJson {

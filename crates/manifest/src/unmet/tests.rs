@@ -259,7 +259,7 @@ spec: {predictor: {securityContext: {runAsUser: 1}, sklearn: {storageUri: m.pkl}
     let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
     let served = |exposure| {
         let compiled = crate::compile(&objects, &with(exposure));
-        let balancers = compiled.plan.load_balancers.iter().map(|it| it.id.clone());
+        let balancers = compiled.plan.load_balancers.iter().map(|it| it.id.to_string());
         balancers.chain(compiled.routes.iter().map(|route| route.object.to_string())).collect::<Vec<_>>()
     };
     let all = [

@@ -155,7 +155,7 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
         let server = Server::start("one");
         let balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
         let mut narrow = balancer.clone();
-        narrow.id = "ingress:test/narrow".into();
+        narrow.id = plan::LoadBalancerId::ingress("test", "narrow");
         narrow.name = "narrow".into();
         narrow.listeners[0].addresses = vec![free_address()];
         let ranges = vec!["192.0.2.0/24".parse().unwrap()];

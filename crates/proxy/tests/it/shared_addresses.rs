@@ -16,7 +16,7 @@ use crate::world::{Client, Server, World, group, load_balancer, run};
 /// A load balancer for a host, at an address that it has beside its own.
 fn balancer(name: &str, host: &str, target: SocketAddr, shared: SocketAddr) -> LoadBalancer {
     let mut balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[target])]);
-    balancer.id = format!("ingress:test/{name}");
+    balancer.id = LoadBalancerId::ingress("test", name);
     balancer.name = name.to_owned();
     let listener = &mut balancer.listeners[0];
     listener.addresses.push(shared);

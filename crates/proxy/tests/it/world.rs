@@ -118,7 +118,7 @@ pub(crate) fn load_balancer(kind: LoadBalancerKind, groups: Vec<TargetGroup>) ->
         listener.default_action = Some(Action::forward_to(&first.key));
     }
     LoadBalancer {
-        id: "ingress:test/lb".into(),
+        id: plan::LoadBalancerId::ingress("test", "lb"),
         name: "lb".into(),
         name_generated: false,
         kind,
