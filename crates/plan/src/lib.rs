@@ -60,8 +60,8 @@ pub use settings::{
 pub use sharing::HostClaims;
 pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};
 pub use target_group::{
-    CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, ProtocolVersion, Replay, ServicePort,
-    ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
+    CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, Origin, ProtocolVersion, Replay,
+    ServicePort, ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
 };
 pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};
 

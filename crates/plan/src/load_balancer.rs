@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Attributes, Listener, LoadBalancerId, TargetGroup};
+use crate::attributes::{Attributes, Scope};
+use crate::{Listener, LoadBalancerId, TargetGroup};
 
 /// Tags of a load balancer, listener, rule or target group.
 pub type Tags = BTreeMap<String, String>;
@@ -90,6 +91,33 @@ pub struct ObjectRef {
 // === impl LoadBalancer ===
 
 impl LoadBalancer {
+    /// One of which nothing is said: internal, of IPv4, without listeners. The name is one that somebody gave.
+    #[must_use]
+    pub fn new(id: LoadBalancerId, kind: LoadBalancerKind, name: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            name_generated: false,
+            kind,
+            scheme: Scheme::Internal,
+            ip_address_type: IpAddressType::Ipv4,
+            sources: Vec::new(),
+            attributes: Attributes::new(match kind {
+                LoadBalancerKind::Application => Scope::Application,
+                LoadBalancerKind::Network => Scope::Network,
+            }),
+            web_acl: None,
+            shield_advanced_protection: None,
+            minimum_capacity_units: None,
+            customer_owned_ipv4_pool: None,
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            tags: Tags::new(),
+            listeners: Vec::new(),
+            target_groups: Vec::new(),
+        }
+    }
+
     /// The target group with this key.
     #[must_use]
     pub fn target_group(&self, key: &str) -> Option<&TargetGroup> {

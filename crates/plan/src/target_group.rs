@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::{Attributes, Protocol, Tags, TargetTrust};
+use crate::attributes::{Attributes, Scope};
+use crate::{Protocol, Tags, TargetTrust};
 
 /// A set of targets that answer the same requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,8 @@ pub struct TargetGroup {
     pub attributes: Attributes,
     /// Sorted by address and port.
     pub targets: Vec<Target>,
+    /// Whose servers the targets are.
+    pub origin: Origin,
     /// Which requests may be sent to a second target after the first one failed.
     pub replay: Replay,
     /// Tags.
@@ -101,6 +104,15 @@ pub enum ProtocolVersion {
     Http2,
     /// gRPC.
     Grpc,
+}
+
+/// Whose servers targets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// All are our model server, which says when it is loading and shares its port.
+    Ours,
+    /// Some are not.
+    Others,
 }
 
 /// Which requests may be repeated at another target.
@@ -170,6 +182,60 @@ pub struct CodeSetError {
     pub first: u16,
     /// The highest code allowed.
     pub last: u16,
+}
+
+// === impl TargetGroup ===
+
+impl TargetGroup {
+    /// One without targets, of type ip, of which nothing more is said, for a load balancer of the kind that speaks this protocol.
+    /// Its name is one that nobody gave.
+    #[must_use]
+    pub fn new(key: &str, service: ServicePort, protocol: Protocol, health_check: HealthCheck) -> Self {
+        let is_http = protocol.is_http();
+        let scope = if is_http { Scope::ApplicationTargetGroup } else { Scope::NetworkTargetGroup };
+        Self {
+            key: key.to_owned(),
+            name: key.to_owned(),
+            name_generated: true,
+            service,
+            target_type: TargetType::Ip,
+            protocol,
+            protocol_version: is_http.then_some(ProtocolVersion::Http1),
+            trust: None,
+            port: 0,
+            ip_address_type: TargetAddressType::Ipv4,
+            target_control_port: None,
+            health_check,
+            attributes: Attributes::new(scope),
+            targets: Vec::new(),
+            origin: Origin::Others,
+            replay: Origin::Others.replay(),
+            tags: Tags::new(),
+        }
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// What may be repeated where nobody says: our servers only predict.
+    #[must_use]
+    pub fn replay(self) -> Replay {
+        match self {
+            Self::Ours => Replay::Everything,
+            Self::Others => Replay::Idempotent,
+        }
+    }
+}
+
+// === impl ServicePort ===
+
+impl ServicePort {
+    /// A port of the Service with this name.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str, port: ServicePortName) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), port }
+    }
 }
 
 // === impl Target ===

@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use net::{Drain, Gate, Handler, Limits, Request};
-use plan::attributes::{Attributes, Scope};
 use plan::health::TargetState;
 use plan::{
-    Action, CodeSet, HealthCheck, HealthCheckPort, Listener, Matcher, Plan, Protocol, ProtocolVersion,
-    Replay, ServicePort, ServicePortName, Tags, Target, TargetAddressType, TargetGroup, TargetType,
+    Action, CodeSet, HealthCheck, HealthCheckPort, Listener, Matcher, Plan, Protocol, ServicePort,
+    ServicePortName, Target, TargetGroup,
 };
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
@@ -156,28 +155,9 @@ fn group(target: SocketAddr) -> TargetGroup {
         unhealthy_threshold: 2,
         matcher: Matcher::Http(CodeSet::parse("200", 200..=499).unwrap()),
     };
-    TargetGroup {
-        key: "group".into(),
-        name: "group".into(),
-        name_generated: true,
-        service: ServicePort {
-            namespace: "test".into(),
-            name: "group".into(),
-            port: ServicePortName::Number(80),
-        },
-        target_type: TargetType::Ip,
-        protocol: Protocol::Http,
-        protocol_version: Some(ProtocolVersion::Http1),
-        trust: None,
-        port: 80,
-        ip_address_type: TargetAddressType::Ipv4,
-        target_control_port: None,
-        health_check,
-        attributes: Attributes::new(Scope::ApplicationTargetGroup),
-        targets: vec![Target { address: target.ip(), port: target.port(), availability_zone: None }],
-        replay: Replay::Idempotent,
-        tags: Tags::new(),
-    }
+    let service = ServicePort::new("test", "group", ServicePortName::Number(80));
+    let target = Target { address: target.ip(), port: target.port(), availability_zone: None };
+    TargetGroup { targets: vec![target], ..TargetGroup::new("group", service, Protocol::Http, health_check) }
 }
 
 thread_local! {

@@ -8,7 +8,7 @@ use net::{
     Body, BodyError, ConnectError, Fields, LOADING, Method, Outgoing, Request, Response, SendError,
     StatusCode, Switch, Upgraded,
 };
-use plan::Replay;
+use plan::{Origin, Replay};
 use tokio::time::Instant;
 
 use crate::exchange::Exchange;
@@ -151,7 +151,7 @@ impl Choice<'_> {
     /// Whether the request may wait for a target: replicas of ours that went a moment ago come back.
     fn may_wait(&self) -> bool {
         let group = &self.group.group;
-        let is_ours = group.replay == Replay::Everything;
+        let is_ours = group.origin == Origin::Ours;
         let is_disturbed = || self.has_failed || group.was_disturbed_within(HOLD_PATIENCE);
         is_ours && self.started.elapsed() < HOLD_PATIENCE && is_disturbed()
     }
@@ -222,7 +222,7 @@ impl Attempt<'_> {
             Link::Http2(connection) => Box::pin(connection.send(outgoing)).await,
         };
         let mut response = answer.map_err(Failure::Sent)?;
-        let is_ours = self.group.group.replay == Replay::Everything;
+        let is_ours = self.group.group.origin == Origin::Ours;
         if is_ours && is_loading(&response) {
             return Err(Some(Failure::NotReady(response)));
         }

@@ -95,28 +95,11 @@ fn value(fact: ClientFact, session: &TlsSession) -> Option<&str> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use plan::{IpAddressType, LoadBalancerKind, Protocol, Scheme, Tags};
+    use plan::{LoadBalancerKind, Protocol};
 
     pub(crate) fn load_balancer() -> LoadBalancer {
-        LoadBalancer {
-            id: plan::LoadBalancerId::ingress("test", "lb"),
-            name: "lb".to_owned(),
-            name_generated: false,
-            kind: LoadBalancerKind::Application,
-            scheme: Scheme::Internal,
-            ip_address_type: IpAddressType::Ipv4,
-            sources: Vec::new(),
-            attributes: attributes::Attributes::new(attributes::Scope::Application),
-            web_acl: None,
-            shield_advanced_protection: None,
-            minimum_capacity_units: None,
-            customer_owned_ipv4_pool: None,
-            subnets: Vec::new(),
-            security_groups: Vec::new(),
-            tags: Tags::new(),
-            listeners: Vec::new(),
-            target_groups: Vec::new(),
-        }
+        let id = plan::LoadBalancerId::ingress("test", "lb");
+        LoadBalancer::new(id, LoadBalancerKind::Application, "lb")
     }
 
     #[test]

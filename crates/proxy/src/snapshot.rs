@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use net::ClientAuthentication;
 use plan::{
     ApplicationSettings, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerId,
-    LoadBalancerKind, NetworkSettings, Plan, Replay, RuleIndex, TargetGroup, TargetGroupSettings, TargetKey,
+    LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, RuleIndex, TargetGroup, TargetGroupSettings,
+    TargetKey,
 };
 use tokio::sync::Notify;
 
@@ -75,6 +76,7 @@ pub(crate) struct Group {
     pub(crate) health_check: HealthCheck,
     /// What its attributes say.
     pub(crate) settings: TargetGroupSettings,
+    pub(crate) origin: Origin,
     pub(crate) replay: Replay,
     /// What is spoken with the targets.
     pub(crate) speech: Speech,
@@ -171,6 +173,7 @@ impl Group {
             names: Arc::new(GroupNames::of(load_balancer, target_group)),
             health_check: target_group.health_check.clone(),
             settings,
+            origin: target_group.origin,
             replay: target_group.replay,
             speech: Speech::new(target_group.spoken(), announces, before.map(|before| &before.speech)),
             check_speech: Speech::new(

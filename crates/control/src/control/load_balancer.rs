@@ -64,29 +64,14 @@ fn address(balancer: &LoadBalancer) -> Value {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use plan::attributes::{Attributes, Scope};
-    use plan::{IpAddressType, Listener, LoadBalancerKind, Scheme, Tags};
+    use plan::{Listener, LoadBalancerKind};
 
     /// A network load balancer with these ports.
     pub(in crate::control) fn balancer(id: &LoadBalancerId, ports: &[u16]) -> LoadBalancer {
         LoadBalancer {
-            id: id.clone(),
-            name: "k8s".to_owned(),
-            name_generated: true,
-            kind: LoadBalancerKind::Network,
-            scheme: Scheme::Internal,
-            ip_address_type: IpAddressType::Ipv4,
             sources: id.object().into_iter().collect(),
-            attributes: Attributes::new(Scope::Network),
-            web_acl: None,
-            shield_advanced_protection: None,
-            minimum_capacity_units: None,
-            customer_owned_ipv4_pool: None,
-            subnets: Vec::new(),
-            security_groups: Vec::new(),
-            tags: Tags::new(),
             listeners: ports.iter().map(|port| Listener::new(*port, Protocol::Tcp)).collect(),
-            target_groups: Vec::new(),
+            ..LoadBalancer::new(id.clone(), LoadBalancerKind::Network, "k8s")
         }
     }
 

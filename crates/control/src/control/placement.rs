@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use plan::{
-    Action, HostClaims, IpAddressType, Listener, LoadBalancer, LoadBalancerId, Plan, Protocol, Replay,
+    Action, HostClaims, IpAddressType, Listener, LoadBalancer, LoadBalancerId, Origin, Plan, Protocol,
     SourceRanges,
 };
 
@@ -162,7 +162,7 @@ fn all_interfaces(wanted: IpAddressType, port: u16, binding: Binding) -> impl It
 /// shares its port, others do not know how.
 fn unshared_ports(plan: &Plan) -> BTreeSet<u16> {
     let groups = plan.load_balancers.iter().flat_map(|balancer| &balancer.target_groups);
-    groups.filter(|group| group.replay != Replay::Everything).map(|group| group.port).collect()
+    groups.filter(|group| group.origin != Origin::Ours).map(|group| group.port).collect()
 }
 
 /// A load balancer as people know it.
@@ -312,51 +312,32 @@ mod tests {
 
     #[test]
     fn a_port_of_other_people_s_containers_stays_on_loopback() {
-        let group = |replay| {
+        let group = |origin| {
             let mut balancer = balancer(&LoadBalancerId::service("a", "0"), &[8080]);
-            balancer.target_groups.push(target_group(8080, replay));
+            balancer.target_groups.push(target_group(8080, origin));
             let binding = Binding { is_public: true, ..Binding::default() };
             let plan = Plan { load_balancers: vec![balancer] };
             let (plan, problems) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
             (plan.load_balancers[0].listeners[0].addresses.len(), problems.len())
         };
-        assert_eq!(group(Replay::Everything), (2, 0));
-        assert_eq!(group(Replay::Idempotent), (1, 1));
+        assert_eq!(group(Origin::Ours), (2, 0));
+        assert_eq!(group(Origin::Others), (1, 1));
     }
 
-    fn target_group(port: u16, replay: Replay) -> plan::TargetGroup {
-        use plan::attributes::{Attributes, Scope};
-        plan::TargetGroup {
-            key: "a/b:80".to_owned(),
-            name: "g".to_owned(),
-            name_generated: true,
-            service: plan::ServicePort {
-                namespace: "a".to_owned(),
-                name: "b".to_owned(),
-                port: plan::ServicePortName::Number(80),
-            },
-            target_type: plan::TargetType::Ip,
+    fn target_group(port: u16, origin: Origin) -> plan::TargetGroup {
+        let service = plan::ServicePort::new("a", "b", plan::ServicePortName::Number(80));
+        let health_check = plan::HealthCheck {
             protocol: Protocol::Tcp,
-            protocol_version: None,
-            trust: None,
-            port,
-            ip_address_type: plan::TargetAddressType::Ipv4,
-            target_control_port: None,
-            health_check: plan::HealthCheck {
-                protocol: Protocol::Tcp,
-                port: plan::HealthCheckPort::TrafficPort,
-                path: None,
-                interval: std::time::Duration::from_secs(10),
-                timeout: std::time::Duration::from_secs(5),
-                healthy_threshold: 3,
-                unhealthy_threshold: 3,
-                matcher: plan::Matcher::Connection,
-            },
-            attributes: Attributes::new(Scope::NetworkTargetGroup),
-            targets: Vec::new(),
-            replay,
-            tags: plan::Tags::new(),
-        }
+            port: plan::HealthCheckPort::TrafficPort,
+            path: None,
+            interval: std::time::Duration::from_secs(10),
+            timeout: std::time::Duration::from_secs(5),
+            healthy_threshold: 3,
+            unhealthy_threshold: 3,
+            matcher: plan::Matcher::Connection,
+        };
+        let target_group = plan::TargetGroup::new("a/b:80", service, Protocol::Tcp, health_check);
+        plan::TargetGroup { port, origin, ..target_group }
     }
 
     #[test]

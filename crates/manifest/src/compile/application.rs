@@ -70,11 +70,9 @@ impl<'a> Group<'a> {
         let listeners = self.listeners(!security_groups.is_empty(), &tags);
         let attributes = self.attributes();
         self.check_renamed_fields(&listeners, &attributes);
+        let name = name.unwrap_or_else(|| self.generated_name(scheme));
         LoadBalancer {
-            id: self.id.clone(),
-            name: name.unwrap_or_else(|| self.generated_name(scheme)),
             name_generated,
-            kind: LoadBalancerKind::Application,
             scheme,
             ip_address_type,
             sources: members.iter().map(|member| member.object.reference()).collect(),
@@ -91,6 +89,7 @@ impl<'a> Group<'a> {
             tags,
             listeners,
             target_groups: self.target_groups.by_key.values().cloned().collect(),
+            ..LoadBalancer::new(self.id.clone(), LoadBalancerKind::Application, &name)
         }
     }
 

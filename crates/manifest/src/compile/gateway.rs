@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plan::attributes::{ALGORITHM, Scope};
+use plan::attributes::ALGORITHM;
 use plan::{
-    Action, Attributes, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, IpAddressType,
-    Listener, LoadBalancer, LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol,
-    ProtocolVersion, Rule, ServicePortName, Tags, TargetGroup, TargetType, Values,
+    Action, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, Listener, LoadBalancer,
+    LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol, Rule, ServicePortName,
+    TargetGroup, TargetType, Values,
 };
 use serde_json::json;
 
@@ -83,23 +83,11 @@ pub(super) fn build(
     let shown = ObjectRef::new("Service", NAMESPACE, NAME);
     let sources = [shown].into_iter().chain(routes.iter().map(|route| route.object.clone()));
     let load_balancer = LoadBalancer {
-        id: id(),
-        name: NAME.to_owned(),
-        name_generated: false,
-        kind: LoadBalancerKind::Application,
         scheme: plan::Scheme::InternetFacing,
-        ip_address_type: IpAddressType::Ipv4,
         sources: sources.collect(),
-        attributes: Attributes::new(Scope::Application),
-        web_acl: None,
-        shield_advanced_protection: None,
-        minimum_capacity_units: None,
-        customer_owned_ipv4_pool: None,
-        subnets: Vec::new(),
-        security_groups: Vec::new(),
-        tags: Tags::new(),
         listeners: vec![listener],
         target_groups: target_groups.by_key.values().cloned().collect(),
+        ..LoadBalancer::new(id(), LoadBalancerKind::Application, NAME)
     };
     (Some(Built { load_balancer, target_groups, findings: own }), routes)
 }
@@ -196,31 +184,19 @@ fn target_group(
     let backend = world.service(namespace, &service)?;
     let port = backend.port_number(PORT)?;
     let key = format!("{namespace}/{name}/{service}:{PORT}");
-    let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
-    // Predictions differ in length, so the one with the least to do comes next, as in Knative's own gateway.
-    attributes.set_default(ALGORITHM, "least_outstanding_requests");
-    Some(TargetGroup {
+    let named = plan::ServicePort::new(namespace, &service, ServicePortName::Number(PORT));
+    let mut target_group = TargetGroup {
         name: names::generated(namespace, &service, &[&id().to_string(), &key]),
-        name_generated: true,
-        service: plan::ServicePort {
-            namespace: namespace.clone(),
-            name: service,
-            port: ServicePortName::Number(PORT),
-        },
-        target_type: TargetType::Ip,
-        protocol: Protocol::Http,
-        protocol_version: Some(ProtocolVersion::Http1),
-        trust: None,
         port: group_port(TargetType::Ip, port),
         ip_address_type: address_type(backend),
-        target_control_port: None,
-        health_check: health_check(inference.is_ours),
-        attributes,
         targets: world.targets(backend, port),
+        origin: world.origin(backend),
         replay: world.replay(backend, findings),
-        tags: Tags::new(),
-        key,
-    })
+        ..TargetGroup::new(&key, named, Protocol::Http, health_check(inference.is_ours))
+    };
+    // Predictions differ in length, so the one with the least to do comes next, as in Knative's own gateway.
+    target_group.attributes.set_default(ALGORITHM, "least_outstanding_requests");
+    Some(target_group)
 }
 
 /// Our model server says whether its model is loaded; of other containers it is only known that they take connections.

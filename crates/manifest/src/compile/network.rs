@@ -128,27 +128,23 @@ impl Network<'_> {
         let generated =
             || names::generated(&object.namespace, &object.name, &[&id.to_string(), scheme.as_str()]);
         let listeners = self.listeners(&id, ip_address_type, &tags);
+        let name = self.settings.name.clone().unwrap_or_else(generated);
         let load_balancer = LoadBalancer {
-            name: self.settings.name.clone().unwrap_or_else(generated),
             name_generated: self.settings.name.is_none(),
-            kind: LoadBalancerKind::Network,
             scheme,
             ip_address_type,
             sources: vec![object.reference()],
             attributes: self.attributes(),
-            web_acl: None,
-            shield_advanced_protection: None,
             minimum_capacity_units: self
                 .settings
                 .capacity_units
                 .filter(|_| self.world.defaults.has_feature("LBCapacityReservation")),
-            customer_owned_ipv4_pool: None,
             subnets: self.settings.subnets.clone(),
             security_groups: self.settings.security_groups.clone(),
             tags,
             listeners,
             target_groups: self.target_groups.by_key.values().cloned().collect(),
-            id,
+            ..LoadBalancer::new(id, LoadBalancerKind::Network, &name)
         };
         Built { load_balancer, target_groups: self.target_groups, findings: self.findings }
     }
@@ -412,27 +408,20 @@ impl Network<'_> {
         let is_tls = protocol.is_tls() || checks.aws.protocol.is_tls();
         let objects: [&Object; 2] = [service, &self.backend.object];
         let trust = trust::of(&objects, service, is_tls, self.world, &mut self.findings);
+        let named = ServicePortName::Number(port.port);
+        let named = plan::ServicePort::new(&service.namespace, &service.name, named);
         let target_group = TargetGroup {
             name: names::generated(&service.namespace, &service.name, &[&id.to_string(), &key, &kind]),
-            name_generated: true,
-            service: plan::ServicePort {
-                namespace: service.namespace.clone(),
-                name: service.name.clone(),
-                port: ServicePortName::Number(port.port),
-            },
             target_type,
-            protocol,
-            protocol_version: None,
             trust,
             port: group_port(target_type, port),
             ip_address_type: address_type(backend),
-            target_control_port: None,
-            health_check: checks.aws,
             attributes: self.target_group_attributes(port, target_type),
             targets: self.world.targets(backend, port),
+            origin: self.world.origin(backend),
             replay: self.world.replay(backend, &mut self.findings),
             tags: tags.clone(),
-            key: key.clone(),
+            ..TargetGroup::new(&key, named, protocol, checks.aws)
         };
         self.target_groups.add(Made { target_group, pod_health_check: checks.pods });
         key

@@ -70,31 +70,25 @@ impl Source<'_> {
             });
         let key = self.key();
         let kind = format!("{target_type:?} {protocol:?} {version:?}");
+        let named = plan::ServicePort::new(&service.namespace, &service.name, self.port_name.clone());
         let target_group = TargetGroup {
             name: generated(
                 &service.namespace,
                 &service.name,
                 &[&self.load_balancer.to_string(), &key, &kind],
             ),
-            name_generated: true,
-            service: plan::ServicePort {
-                namespace: service.namespace.clone(),
-                name: service.name.clone(),
-                port: self.port_name.clone(),
-            },
             target_type,
-            protocol,
             protocol_version: Some(version),
             trust: trust::of(&[service, self.ingress], service, is_tls, world, findings),
             port: group_port(target_type, self.port),
             ip_address_type,
             target_control_port,
-            health_check: checks.aws,
             attributes: self.attributes(&settings, findings),
             targets: world.targets(self.backend, self.port),
+            origin: world.origin(self.backend),
             replay: world.replay(self.backend, findings),
             tags: super::merged_tags(&[&settings.tags, self.class_tags, &world.defaults.tags]),
-            key,
+            ..TargetGroup::new(&key, named, protocol, checks.aws)
         };
         Made { target_group, pod_health_check: checks.pods }
     }

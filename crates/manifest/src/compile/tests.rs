@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use plan::{HealthCheckPort, Protocol, Replay, TargetType};
+use plan::{HealthCheckPort, Origin, Protocol, Replay, TargetType};
 
 use super::*;
 use crate::read;
@@ -100,6 +100,27 @@ fn acc_s1_03_predictions_may_be_repeated_at_another_replica() {
     assert_eq!(replay(&service.replace("a: b", "forebay.dev/replay: everything")), Replay::Everything);
     let careful = service.replace("a: b", "forebay.dev/replay: idempotent");
     assert_eq!(replay(&format!("{careful}{pod}")), Replay::Idempotent);
+}
+
+#[test]
+fn what_may_be_repeated_does_not_say_whose_the_targets_are() {
+    let origin = |manifests: &str| {
+        let compiled = compiled(manifests);
+        compiled.plan.load_balancers[0].target_groups[0].origin
+    };
+    let service = |replay: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: api, annotations: {{forebay.dev/replay: {replay}}}}}\nspec: {{type: LoadBalancer, selector: {{app: api}}, ports: [{{port: 80}}]}}\n---\n"
+        )
+    };
+    let pod = |image: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, labels: {{app: api}}}}\nspec: {{containers: [{{name: a, image: {image}}}]}}\n"
+        )
+    };
+    assert_eq!(origin(&(service("idempotent") + &pod("forebay"))), Origin::Ours);
+    assert_eq!(origin(&(service("everything") + &pod("other"))), Origin::Others);
+    assert_eq!(origin(&service("everything")), Origin::Others);
 }
 
 #[test]

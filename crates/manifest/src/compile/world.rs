@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::{ObjectRef, Replay, Target};
+use plan::{ObjectRef, Origin, Replay, Target};
 
 use crate::annotations::{self, REPLAY, SYNTHETIC};
 use crate::certificate::ReadPair;
@@ -155,6 +155,13 @@ impl<'a> World<'a> {
         targets
     }
 
+    /// Whose servers the pods of the Service are.
+    pub(crate) fn origin(&self, backend: &Backend) -> Origin {
+        let mut pods = self.selected(backend).peekable();
+        let is_ours = pods.peek().is_some() && pods.all(|pod| pod.is_ours);
+        if is_ours { Origin::Ours } else { Origin::Others }
+    }
+
     /// Which requests may be repeated at another pod of the Service.
     pub(crate) fn replay(&self, backend: &Backend, findings: &mut Vec<Finding>) -> Replay {
         match backend.object.annotation(REPLAY) {
@@ -167,9 +174,7 @@ impl<'a> World<'a> {
             }
             None => {}
         }
-        let mut pods = self.selected(backend).peekable();
-        let is_ours = pods.peek().is_some() && pods.all(|pod| pod.is_ours);
-        if is_ours { Replay::Everything } else { Replay::Idempotent }
+        self.origin(backend).replay()
     }
 
     fn add_service(&mut self, object: &Arc<Object>, findings: &mut Vec<Finding>) {

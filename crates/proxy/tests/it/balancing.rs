@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plan::{LoadBalancerKind, Replay, attributes};
+use plan::{LoadBalancerKind, attributes};
 
-use crate::world::{Client, Server, World, group, load_balancer, plan_of, run};
+use crate::world::{Client, Server, World, group, load_balancer, of_ours, plan_of, run};
 
 #[test]
 fn acc_s1_07_requests_spread_evenly_over_targets() {
@@ -98,8 +98,7 @@ fn acc_s1_03_a_target_that_goes_away_under_load_costs_no_request() {
     run(async {
         let servers = ["a", "b"].map(Server::start);
         let addresses = servers.each_ref().map(|server| server.address);
-        let mut pure = group("g", &addresses);
-        pure.replay = Replay::Everything;
+        let pure = of_ours(group("g", &addresses));
         let balancer = load_balancer(LoadBalancerKind::Application, vec![pure]);
         let mut world = World::start(plan_of(&balancer)).await;
         let stop = Rc::new(Cell::new(false));
@@ -130,8 +129,7 @@ fn acc_s1_03_a_target_that_goes_away_under_load_costs_no_request() {
 fn requests_wait_a_moment_when_the_only_replica_is_being_replaced() {
     run(async {
         let server = Server::start("before");
-        let mut pure = group("g", &[server.address]);
-        pure.replay = Replay::Everything;
+        let pure = of_ours(group("g", &[server.address]));
         let mut balancer = load_balancer(LoadBalancerKind::Application, vec![pure]);
         let mut world = World::start(plan_of(&balancer)).await;
         let address = balancer.listeners[0].addresses[0];
@@ -154,8 +152,7 @@ fn requests_wait_a_moment_when_the_only_replica_is_being_replaced() {
 fn a_replica_that_still_loads_its_model_is_not_the_last_word() {
     run(async {
         let servers = ["a", "b"].map(Server::start);
-        let mut pure = group("g", &servers.each_ref().map(|server| server.address));
-        pure.replay = Replay::Everything;
+        let pure = of_ours(group("g", &servers.each_ref().map(|server| server.address)));
         let balancer = load_balancer(LoadBalancerKind::Application, vec![pure]);
         let _world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use h2::Reason;
 use net::Method;
-use plan::{ProtocolVersion, Replay};
+use plan::ProtocolVersion;
 
 use crate::http2::{
     ask, balancer_of, connect, connections_only, get, http2_group, request, respond, start, start_by_hand,
     wait_until,
 };
-use crate::world::{World, plan_of, run};
+use crate::world::{World, of_ours, plan_of, run};
 
 #[test]
 fn requests_that_a_target_did_not_look_at_are_asked_again_whatever_they_are() {
@@ -54,8 +54,7 @@ fn requests_that_a_target_did_not_look_at_are_asked_again_whatever_they_are() {
 fn a_target_that_goes_costs_no_request() {
     run(async {
         let (mut one, two) = (start(), start());
-        let mut group = http2_group(ProtocolVersion::Http2, &[one.address, two.address]);
-        group.replay = Replay::Everything;
+        let group = of_ours(http2_group(ProtocolVersion::Http2, &[one.address, two.address]));
         let balancer = balancer_of(group);
         let _world = World::start(plan_of(&balancer)).await;
         let client = connect(balancer.listeners[0].addresses[0]).await;

@@ -11,11 +11,9 @@ use net::{
     Body, ClientConnection, Drain, Fields, KeyRing, LOADING, Limits, Method, Outgoing, Request, Response,
     StatusCode,
 };
-use plan::attributes::{Attributes, Scope};
 use plan::{
-    Action, CodeSet, HealthCheck, HealthCheckPort, IpAddressType, Listener, LoadBalancer, LoadBalancerKind,
-    Matcher, Observed, Plan, Protocol, ProtocolVersion, Replay, ServicePort, ServicePortName, Target,
-    TargetAddressType, TargetGroup, TargetType,
+    Action, CodeSet, HealthCheck, HealthCheckPort, Listener, LoadBalancer, LoadBalancerKind, Matcher,
+    Observed, Origin, Plan, Protocol, ServicePort, ServicePortName, Target, TargetGroup,
 };
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -110,32 +108,14 @@ impl World {
 /// A load balancer with one listener on a free port.
 pub(crate) fn load_balancer(kind: LoadBalancerKind, groups: Vec<TargetGroup>) -> LoadBalancer {
     let is_application = kind == LoadBalancerKind::Application;
-    let (protocol, scope) =
-        if is_application { (Protocol::Http, Scope::Application) } else { (Protocol::Tcp, Scope::Network) };
+    let protocol = if is_application { Protocol::Http } else { Protocol::Tcp };
     let mut listener = Listener::new(80, protocol);
     listener.addresses = vec![free_address()];
     if let [first, ..] = groups.as_slice() {
         listener.default_action = Some(Action::forward_to(&first.key));
     }
-    LoadBalancer {
-        id: plan::LoadBalancerId::ingress("test", "lb"),
-        name: "lb".into(),
-        name_generated: false,
-        kind,
-        scheme: plan::Scheme::Internal,
-        ip_address_type: IpAddressType::Ipv4,
-        sources: Vec::new(),
-        attributes: Attributes::new(scope),
-        web_acl: None,
-        shield_advanced_protection: None,
-        minimum_capacity_units: None,
-        customer_owned_ipv4_pool: None,
-        subnets: Vec::new(),
-        security_groups: Vec::new(),
-        tags: plan::Tags::new(),
-        listeners: vec![listener],
-        target_groups: groups,
-    }
+    let id = plan::LoadBalancerId::ingress("test", "lb");
+    LoadBalancer { listeners: vec![listener], target_groups: groups, ..LoadBalancer::new(id, kind, "lb") }
 }
 
 pub(crate) fn plan_of(load_balancer: &LoadBalancer) -> Plan {
@@ -144,40 +124,31 @@ pub(crate) fn plan_of(load_balancer: &LoadBalancer) -> Plan {
 
 /// A target group that is asked for its health often.
 pub(crate) fn group(key: &str, targets: &[SocketAddr]) -> TargetGroup {
-    TargetGroup {
-        key: key.into(),
-        name: key.into(),
-        name_generated: true,
-        service: ServicePort {
-            namespace: "test".into(),
-            name: key.into(),
-            port: ServicePortName::Number(80),
-        },
-        target_type: TargetType::Ip,
+    let service = ServicePort::new("test", key, ServicePortName::Number(80));
+    let health_check = HealthCheck {
         protocol: Protocol::Http,
-        protocol_version: Some(ProtocolVersion::Http1),
-        trust: None,
-        port: 80,
-        ip_address_type: TargetAddressType::Ipv4,
-        target_control_port: None,
-        health_check: HealthCheck {
-            protocol: Protocol::Http,
-            port: HealthCheckPort::TrafficPort,
-            path: Some("/health".into()),
-            interval: Duration::from_millis(20),
-            timeout: Duration::from_secs(2),
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            matcher: Matcher::Http(CodeSet::parse("200", 200..=499).unwrap()),
-        },
-        attributes: Attributes::new(Scope::ApplicationTargetGroup),
-        targets: targets
-            .iter()
-            .map(|address| Target { address: address.ip(), port: address.port(), availability_zone: None })
-            .collect(),
-        replay: Replay::Idempotent,
-        tags: plan::Tags::new(),
+        port: HealthCheckPort::TrafficPort,
+        path: Some("/health".into()),
+        interval: Duration::from_millis(20),
+        timeout: Duration::from_secs(2),
+        healthy_threshold: 2,
+        unhealthy_threshold: 2,
+        matcher: Matcher::Http(CodeSet::parse("200", 200..=499).unwrap()),
+    };
+    let target = |address: &SocketAddr| Target {
+        address: address.ip(),
+        port: address.port(),
+        availability_zone: None,
+    };
+    TargetGroup {
+        targets: targets.iter().map(target).collect(),
+        ..TargetGroup::new(key, service, Protocol::Http, health_check)
     }
+}
+
+/// A target group of replicas of ours.
+pub(crate) fn of_ours(group: TargetGroup) -> TargetGroup {
+    TargetGroup { origin: Origin::Ours, replay: Origin::Ours.replay(), ..group }
 }
 
 /// An address nobody listens on. Each call gives another one, on a loopback address of this process: a port that the system
