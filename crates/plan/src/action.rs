@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::RequestHead;
+use crate::Redirect;
 
 /// The routing action of a rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +30,20 @@ pub struct Forward {
 pub struct ForwardTarget {
     /// Which target group.
     pub target_group: TargetGroupRef,
-    /// 0 to 999; the share is weight / sum of weights.
-    pub weight: u16,
+    /// Its share is weight / sum of weights.
+    pub weight: Weight,
+}
+
+/// The weight of a target group in a forward action: 0 to 999, where 0 means that nothing goes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight(u16);
+
+/// Why a number is no weight.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("weight {weight} is not between 0 and {}", Weight::MAX)]
+pub struct WeightError {
+    /// The number.
+    pub weight: i64,
 }
 
 /// Names a target group.
@@ -43,23 +55,6 @@ pub enum TargetGroupRef {
     Arn(String),
     /// A target group outside, by name.
     Name(String),
-}
-
-/// A redirect whose parts may contain `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redirect {
-    /// `HTTP`, `HTTPS` or `#{protocol}`.
-    pub protocol: String,
-    /// Host name.
-    pub host: String,
-    /// Port number as text.
-    pub port: String,
-    /// Absolute path; `#{path}` has no leading slash.
-    pub path: String,
-    /// Query without `?`.
-    pub query: String,
-    /// 301 or 302.
-    pub status: u16,
 }
 
 /// An answer the load balancer gives itself.
@@ -80,7 +75,10 @@ impl Action {
     #[must_use]
     pub fn forward_to(key: &str) -> Self {
         let target_group = TargetGroupRef::Key(key.to_owned());
-        Self::Forward(Forward { targets: vec![ForwardTarget { target_group, weight: 1 }], stickiness: None })
+        Self::Forward(Forward {
+            targets: vec![ForwardTarget { target_group, weight: Weight::ONE }],
+            stickiness: None,
+        })
     }
 
     /// The default action of an Application Load Balancer without a default backend.
@@ -97,65 +95,28 @@ impl Action {
     }
 }
 
-// === impl Redirect ===
+// === impl Weight ===
 
-impl Redirect {
-    /// A redirect that keeps every part of the URL.
-    #[must_use]
-    pub fn keeping_everything(status: u16) -> Self {
-        Self {
-            protocol: "#{protocol}".to_owned(),
-            host: "#{host}".to_owned(),
-            port: "#{port}".to_owned(),
-            path: "/#{path}".to_owned(),
-            query: "#{query}".to_owned(),
-            status,
-        }
-    }
+impl Weight {
+    /// The greatest.
+    pub const MAX: u16 = 999;
+    /// That of a target group which is the only one.
+    pub const ONE: Self = Self(1);
 
-    /// The value of the `Location` field for a request that came to a listener of this protocol and port.
+    /// A number as a weight.
     ///
-    /// The port is written even when it is the protocol's default, as ALB does.
-    #[must_use]
-    pub fn location(&self, head: &RequestHead<'_>, is_tls: bool, listener_port: u16) -> String {
-        let port = listener_port.to_string();
-        let keywords = [
-            ("#{protocol}", if is_tls { "https" } else { "http" }),
-            ("#{host}", head.host),
-            ("#{port}", &port),
-            ("#{path}", head.path.strip_prefix('/').unwrap_or(head.path)),
-            ("#{query}", head.query.unwrap_or_default()),
-        ];
-        let fill = |template: &str| fill_keywords(template, &keywords);
-        let mut location = format!(
-            "{}://{}:{}{}",
-            fill(&self.protocol).to_ascii_lowercase(),
-            fill(&self.host),
-            fill(&self.port),
-            fill(&self.path)
-        );
-        let query = fill(&self.query);
-        if !query.is_empty() {
-            location.push('?');
-            location.push_str(&query);
-        }
-        location
+    /// # Errors
+    /// When it is out of range.
+    pub fn new(weight: i64) -> Result<Self, WeightError> {
+        let fitting = u16::try_from(weight).ok().filter(|weight| *weight <= Self::MAX);
+        fitting.map(Self).ok_or(WeightError { weight })
     }
-}
 
-/// Replaces each keyword once, from left to right; what was filled in is not looked at again.
-fn fill_keywords(template: &str, keywords: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(at) = rest.find("#{") {
-        filled.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let keyword = keywords.iter().find(|(keyword, _)| rest.starts_with(keyword));
-        let (written, value) = keyword.map_or(("#{", "#{"), |(keyword, value)| (*keyword, *value));
-        filled.push_str(value);
-        rest = &rest[written.len()..];
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0
     }
-    filled + rest
 }
 
 #[cfg(test)]
@@ -163,24 +124,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acc_s0_42_https_redirect_keeps_path_and_query() {
-        let redirect =
-            Redirect { protocol: "HTTPS".into(), port: "443".into(), ..Redirect::keeping_everything(301) };
-        let head = RequestHead::get("http://api.example.com/a/b?x=1&y=%20");
-        assert_eq!(redirect.location(&head, false, 80), "https://api.example.com:443/a/b?x=1&y=%20");
-        let bare = RequestHead::get("http://api.example.com/");
-        assert_eq!(redirect.location(&bare, false, 80), "https://api.example.com:443/");
-    }
-
-    #[test]
-    fn parts_may_be_rewritten_around_keywords() {
-        let redirect = Redirect {
-            host: "new.#{host}".into(),
-            path: "/old/#{path}".into(),
-            query: "from=#{port}&#{query}".into(),
-            ..Redirect::keeping_everything(302)
-        };
-        let head = RequestHead::get("http://a.example.com/x?q");
-        assert_eq!(redirect.location(&head, false, 8080), "http://new.a.example.com:8080/old/x?from=8080&q");
+    fn weights_go_from_0_to_999() {
+        for weight in [0, 1, 999] {
+            assert_eq!(Weight::new(weight).map(|weight| i64::from(weight.get())), Ok(weight));
+        }
+        for weight in [-1, 1000, 65_536, i64::MAX] {
+            assert_eq!(Weight::new(weight), Err(WeightError { weight }));
+        }
+        assert_eq!(WeightError { weight: 1000 }.to_string(), "weight 1000 is not between 0 and 999");
     }
 }

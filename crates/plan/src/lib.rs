@@ -30,6 +30,7 @@ mod load_balancer_id;
 mod observed;
 mod path;
 mod pattern;
+mod redirect;
 mod request_head;
 pub mod resource;
 mod route;
@@ -40,7 +41,7 @@ pub mod suggest;
 mod target_group;
 mod tls_policy;
 
-pub use action::{Action, FixedResponse, Forward, ForwardTarget, Redirect, TargetGroupRef};
+pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError};
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
 pub use condition::{Condition, QueryPair, Values};
@@ -52,6 +53,7 @@ pub use load_balancer_id::LoadBalancerId;
 pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};
 pub use path::{PathError, RequestPath};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
+pub use redirect::{Redirect, RedirectPart, UrlPart};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
 pub use route::{Decision, RuleTrial, Verdict, route, tried};
 pub use settings::{

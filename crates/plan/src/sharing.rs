@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::{Action, Condition, Listener, LoadBalancer, Pattern, SearchPattern, Values};
+use crate::{Action, Condition, Listener, LoadBalancer, Pattern, RedirectPart, SearchPattern, Values};
 
 /// The hosts that a listener answers for.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -119,8 +119,10 @@ pub fn index_of<'a>(claims: impl Iterator<Item = &'a HostClaims>, host: &str) ->
 
 /// Whether a listener does nothing but send everybody to HTTPS.
 fn only_redirects(listener: &Listener) -> bool {
-    let to_https =
-        |action: &Action| matches!(action, Action::Redirect(redirect) if redirect.protocol == "HTTPS");
+    let to_https = |action: &Action| match action {
+        Action::Redirect(redirect) => redirect.protocol == RedirectPart::set("HTTPS"),
+        _ => false,
+    };
     listener.rules.is_empty() && listener.default_action.as_ref().is_some_and(to_https)
 }
 

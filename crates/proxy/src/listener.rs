@@ -187,7 +187,7 @@ impl WorkerForward {
             TargetGroupRef::Arn(_) | TargetGroupRef::Name(_) => None,
         };
         Self {
-            weights: forward.targets.iter().map(|target| target.weight).collect(),
+            weights: forward.targets.iter().map(|target| target.weight.get()).collect(),
             groups: forward.targets.iter().map(|target| group(&target.target_group)).collect(),
             current: RefCell::new(vec![0; forward.targets.len()]),
         }

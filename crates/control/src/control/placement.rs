@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use plan::{
     Action, HostClaims, IpAddressType, Listener, LoadBalancer, LoadBalancerId, Origin, Plan, Protocol,
-    SourceRanges,
+    RedirectPart, SourceRanges,
 };
 
 use super::load_balancer::shown_by;
@@ -143,9 +143,10 @@ fn redirect_to_bound_ports(balancer: &mut LoadBalancer) {
         let rules = listener.rules.iter_mut().map(|rule| &mut rule.action);
         for action in rules.chain(&mut listener.default_action) {
             if let Action::Redirect(redirect) = action
-                && let Some(bound) = shifted.get(&redirect.port)
+                && let RedirectPart::Set(port) = &mut redirect.port
+                && let Some(bound) = shifted.get(port)
             {
-                redirect.port.clone_from(bound);
+                port.clone_from(bound);
             }
         }
     }

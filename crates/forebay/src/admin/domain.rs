@@ -1,6 +1,6 @@
 //! Who answers for a host: the listeners with rules that a request for it may meet.
 
-use plan::{Action, Condition, Listener, LoadBalancer, Rule, normalise_host};
+use plan::{Action, Condition, Listener, LoadBalancer, Rule, UrlPart, normalise_host};
 use serde_json::{Value, json};
 
 use super::Admin;
@@ -69,7 +69,7 @@ fn action(action: &Action) -> String {
             };
             forward.targets.iter().map(|target| name(&target.target_group)).collect::<Vec<_>>().join(", ")
         }
-        Action::Redirect(redirect) => format!("redirect to {}", redirect.protocol),
+        Action::Redirect(redirect) => format!("redirect to {}", redirect.text(UrlPart::Protocol)),
         Action::FixedResponse(response) => format!("answer {}", response.status),
     }
 }

@@ -79,16 +79,15 @@ fn action(action: &plan::Action) -> String {
                 plan::TargetGroupRef::Key(name)
                 | plan::TargetGroupRef::Arn(name)
                 | plan::TargetGroupRef::Name(name) => {
-                    format!("{name} (weight {})", target.weight)
+                    format!("{name} (weight {})", target.weight.get())
                 }
             };
             forward.targets.iter().map(target).collect::<Vec<_>>().join(", ")
         }
         plan::Action::Redirect(redirect) => {
-            format!(
-                "redirect {} to {}://{}:{}{}",
-                redirect.status, redirect.protocol, redirect.host, redirect.port, redirect.path
-            )
+            let parts = [UrlPart::Protocol, UrlPart::Host, UrlPart::Port, UrlPart::Path];
+            let [protocol, host, port, path] = parts.map(|part| redirect.text(part));
+            format!("redirect {} to {protocol}://{host}:{port}{path}", redirect.status)
         }
         plan::Action::FixedResponse(response) => format!("respond {}", response.status),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plan::{FixedResponse, Redirect};
+use plan::{FixedResponse, Redirect, RedirectPart, UrlPart, Weight};
 use serde::Deserialize;
 
 use super::values::json;
@@ -43,7 +43,7 @@ pub(crate) enum ActionDraft {
 #[derive(Debug, Clone)]
 pub(crate) struct TargetDraft {
     pub(crate) target: TargetName,
-    pub(crate) weight: u16,
+    pub(crate) weight: Weight,
 }
 
 /// A target group as an action names it.
@@ -154,7 +154,7 @@ fn forward(wire: ActionWire) -> Result<ActionDraft, Problem> {
     let config = match (simple, wire.forward_config) {
         (Some(target), None) => {
             return Ok(ActionDraft::Forward {
-                targets: vec![TargetDraft { target, weight: 1 }],
+                targets: vec![TargetDraft { target, weight: Weight::ONE }],
                 stickiness: None,
             });
         }
@@ -188,9 +188,8 @@ fn target_draft(wire: TargetWire, is_only: bool) -> Result<TargetDraft, Problem>
         _ => return Err(invalid("a target group is named by its service, its ARN or its name, once")),
     };
     let weight = match wire.weight {
-        Some(weight @ 0..=999) => u16::try_from(weight).map_err(|_| invalid("the weight is too large"))?,
-        Some(weight) => return Err(invalid(format!("weight {weight} is not between 0 and 999"))),
-        None if is_only => 1,
+        Some(weight) => Weight::new(weight).map_err(|error| invalid(error.to_string()))?,
+        None if is_only => Weight::ONE,
         None => return Err(invalid("each of several target groups needs a `weight`")),
     };
     Ok(TargetDraft { target, weight })
@@ -225,28 +224,32 @@ fn redirect(wire: RedirectWire) -> Result<Redirect, Problem> {
         Some(other) => return Err(invalid(format!("statusCode `{other}` is not HTTP_301 or HTTP_302"))),
         None => return Err(invalid("a redirect needs a `statusCode`: HTTP_301 or HTTP_302")),
     };
-    let kept = Redirect::keeping_everything(status);
+    let part = |part, written: Option<String>| {
+        written.map_or(RedirectPart::Keep, |text| RedirectPart::new(part, &text))
+    };
     let redirect = Redirect {
-        protocol: wire.protocol.unwrap_or(kept.protocol),
-        host: wire.host.unwrap_or(kept.host),
-        port: wire.port.unwrap_or(kept.port),
-        path: wire.path.unwrap_or(kept.path),
-        query: wire.query.unwrap_or(kept.query),
+        protocol: part(UrlPart::Protocol, wire.protocol),
+        host: part(UrlPart::Host, wire.host),
+        port: part(UrlPart::Port, wire.port),
+        path: part(UrlPart::Path, wire.path),
+        query: part(UrlPart::Query, wire.query),
         status,
     };
-    if !matches!(redirect.protocol.as_str(), "HTTP" | "HTTPS" | "#{protocol}") {
-        return Err(invalid(format!("protocol `{}` is not HTTP, HTTPS or #{{protocol}}", redirect.protocol)));
+    if !redirect.protocol.stays(|protocol| matches!(protocol, "HTTP" | "HTTPS")) {
+        let protocol = redirect.text(UrlPart::Protocol);
+        return Err(invalid(format!("protocol `{protocol}` is not HTTP, HTTPS or #{{protocol}}")));
     }
-    if redirect.port != "#{port}" && redirect.port.parse::<std::num::NonZeroU16>().is_err() {
-        return Err(invalid(format!("port `{}` is not a port or #{{port}}", redirect.port)));
+    if !redirect.port.stays(|port| port.parse::<std::num::NonZeroU16>().is_ok()) {
+        return Err(invalid(format!("port `{}` is not a port or #{{port}}", redirect.text(UrlPart::Port))));
     }
-    if !redirect.path.starts_with('/') {
-        return Err(invalid(format!("path `{}` does not begin with `/`", redirect.path)));
+    let path = redirect.text(UrlPart::Path);
+    if !path.starts_with('/') {
+        return Err(invalid(format!("path `{path}` does not begin with `/`")));
     }
     // They become part of a header field, where a line break would begin another one.
-    let parts = [&redirect.host, &redirect.path, &redirect.query];
+    let parts = [UrlPart::Host, UrlPart::Path, UrlPart::Query].map(|part| redirect.text(part));
     if parts.iter().any(|part| part.contains(|c: char| c.is_control() || c.is_whitespace()))
-        || redirect.host.is_empty()
+        || redirect.text(UrlPart::Host).is_empty()
     {
         return Err(invalid("host, path and query have no spaces or line breaks, and a host is not empty"));
     }

@@ -1,6 +1,6 @@
 //! What a Service of type LoadBalancer says about its listeners.
 
-use plan::Protocol;
+use plan::{Protocol, Weight};
 use serde::Deserialize;
 
 use super::ingress_listener::{certificate_arns, listener_name};
@@ -112,7 +112,7 @@ struct ActionWire {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ForwardWire {
-    base_service_weight: Option<u16>,
+    base_service_weight: Option<i64>,
     #[serde(default)]
     target_groups: Vec<TargetWire>,
     target_group_stickiness_config: Option<StickinessWire>,
@@ -123,7 +123,7 @@ struct ForwardWire {
 struct TargetWire {
     service_name: String,
     service_port: IntOrString,
-    weight: u16,
+    weight: i64,
 }
 
 #[derive(Deserialize)]
@@ -143,12 +143,11 @@ fn shares(input: &mut Input<'_>) -> Result<ForwardShares, Problem> {
         let message = "connections of one client are not kept together in this build";
         input.warnings.push(Problem::new(&codes::ANNOTATION_NO_EFFECT, message));
     }
-    let own_weight = config.base_service_weight.unwrap_or(1);
-    let weights = config.target_groups.iter().map(|target| target.weight).chain([own_weight]);
-    if let Some(weight) = weights.into_iter().find(|weight| *weight > 999) {
-        return Err(invalid(format!("weight {weight} is not between 0 and 999")));
-    }
-    let others = config.target_groups.into_iter();
-    let others = others.map(|target| (target.service_name, target.service_port.to_string(), target.weight));
-    Ok(ForwardShares { own_weight, others: others.collect() })
+    let weight = |weight: i64| Weight::new(weight).map_err(|error| invalid(error.to_string()));
+    let others = config
+        .target_groups
+        .into_iter()
+        .map(|target| Ok((target.service_name, target.service_port.to_string(), weight(target.weight)?)));
+    let others = others.collect::<Result<_, Problem>>()?;
+    Ok(ForwardShares { own_weight: config.base_service_weight.map_or(Ok(Weight::ONE), weight)?, others })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use plan::{
     ClientAuthentication, Condition, IpAddressType, Protocol, ProtocolVersion, Scheme, Tags, TargetType,
+    Weight,
 };
 
 use super::actions::ActionDraft;
@@ -121,9 +122,9 @@ pub(crate) struct ServiceSettings {
 }
 
 /// Weights of a Service's own targets and of other Services'.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct ForwardShares {
-    pub(crate) own_weight: u16,
+    pub(crate) own_weight: Weight,
     /// Service name, port by name or number, weight.
-    pub(crate) others: Vec<(String, String, u16)>,
+    pub(crate) others: Vec<(String, String, Weight)>,
 }

@@ -1,6 +1,8 @@
 //! What a backend of an Ingress does: forward to its Service, or what an annotation says.
 
-use plan::{Action, FixedResponse, Forward, ForwardTarget, Protocol, ServicePortName, TargetGroupRef};
+use plan::{
+    Action, FixedResponse, Forward, ForwardTarget, Protocol, RedirectPart, ServicePortName, TargetGroupRef,
+};
 
 use super::application::Group;
 use super::ingress::Member;
@@ -86,7 +88,7 @@ fn annotated(
     match member.settings.actions.get(name) {
         Some(ActionDraft::FixedResponse(response)) => Some(Action::FixedResponse(response.clone())),
         Some(ActionDraft::Redirect(redirect)) => {
-            if protocol == Protocol::Https && redirect.protocol == "HTTP" {
+            if protocol == Protocol::Https && redirect.protocol == RedirectPart::set("HTTP") {
                 let message = format!("actions.{name}: a redirect from HTTPS to HTTP");
                 let finding = Finding::new(&codes::ACTION_INVALID, message);
                 group.findings.push(finding.at_annotation(&member.object, &key));

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use plan::attributes::Scope;
 use plan::{
     Action, Attributes, IpAddressType, Listener, LoadBalancer, LoadBalancerId, LoadBalancerKind, Protocol,
-    Redirect, Scheme, ServicePortName, SourceRanges, Tags, TargetGroupRef,
+    Redirect, RedirectPart, Scheme, ServicePortName, SourceRanges, Tags, TargetGroupRef,
 };
 
 use super::actions::{At, Found, action};
@@ -459,8 +459,8 @@ pub(super) fn source_ranges(
 
 fn redirect_to_https(port: u16) -> Action {
     Action::Redirect(Redirect {
-        protocol: "HTTPS".to_owned(),
-        port: port.to_string(),
+        protocol: RedirectPart::set("HTTPS"),
+        port: RedirectPart::Set(port.to_string()),
         ..Redirect::keeping_everything(301)
     })
 }

@@ -1,7 +1,7 @@
 //! Rules that need not be there: redirects that would go round in circles, and rules behind a redirect that takes all
 //! they could get (`pkg/ingress/rule_optimizer.go` of the AWS controller).
 
-use plan::{Action, Condition, Listener, Redirect, Rule, Values};
+use plan::{Action, Condition, Listener, Redirect, RedirectPart, Rule, Values};
 
 /// A rule that was taken out, and why.
 pub(super) struct Dropped {
@@ -35,12 +35,11 @@ pub(super) fn optimise(listener: &mut Listener) -> Vec<Dropped> {
 fn leads_back(redirect: &Redirect, rule: &Rule, listener: &Listener) -> bool {
     let hosts = wildcards(rule, |condition| matches!(condition, Condition::HostHeader(_)));
     let paths = wildcards(rule, |condition| matches!(condition, Condition::PathPattern(_)));
-    let same_protocol = redirect.protocol == "#{protocol}" || redirect.protocol == listener.protocol.as_str();
-    let same_port = redirect.port == "#{port}" || redirect.port == listener.port.to_string();
-    let same_host = redirect.host == "#{host}" || hosts.iter().any(|host| *host == redirect.host);
-    let same_path = redirect.path == "/#{path}" || paths.iter().any(|path| *path == redirect.path);
-    let same_query = redirect.query == "#{query}";
-    same_protocol && same_port && same_host && same_path && same_query
+    redirect.protocol.stays(|protocol| protocol == listener.protocol.as_str())
+        && redirect.port.stays(|port| port == listener.port.to_string())
+        && redirect.host.stays(|host| hosts.contains(&host))
+        && redirect.path.stays(|path| paths.contains(&path))
+        && redirect.query == RedirectPart::Keep
 }
 
 /// Whether an earlier rule is a redirect by host and path alone that takes every request the later one could get.
@@ -118,18 +117,18 @@ mod tests {
 
     #[test]
     fn redirects_that_lead_back_are_dropped() {
-        let to_https = || redirect(|it| "HTTPS".clone_into(&mut it.protocol));
+        let to_https = || redirect(|it| it.protocol = RedirectPart::set("HTTPS"));
         check(vec![rule("a.b", "/*", to_https())], 0);
-        check(vec![rule("a.b", "/*", redirect(|it| "a.b".clone_into(&mut it.host)))], 0);
-        check(vec![rule("a.b", "/x", redirect(|it| "/x".clone_into(&mut it.path)))], 0);
-        check(vec![rule("a.b", "/*", redirect(|it| "c.d".clone_into(&mut it.host)))], 1);
-        check(vec![rule("a.b", "/*", redirect(|it| "8443".clone_into(&mut it.port)))], 1);
-        check(vec![rule("a.b", "/*", redirect(|it| "q=1".clone_into(&mut it.query)))], 1);
+        check(vec![rule("a.b", "/*", redirect(|it| it.host = RedirectPart::set("a.b")))], 0);
+        check(vec![rule("a.b", "/x", redirect(|it| it.path = RedirectPart::set("/x")))], 0);
+        check(vec![rule("a.b", "/*", redirect(|it| it.host = RedirectPart::set("c.d")))], 1);
+        check(vec![rule("a.b", "/*", redirect(|it| it.port = RedirectPart::set("8443")))], 1);
+        check(vec![rule("a.b", "/*", redirect(|it| it.query = RedirectPart::set("q=1")))], 1);
     }
 
     #[test]
     fn rules_behind_a_wider_redirect_are_dropped() {
-        let away = || redirect(|it| "c.d".clone_into(&mut it.host));
+        let away = || redirect(|it| it.host = RedirectPart::set("c.d"));
         let stay = || Action::forward_to("x");
         check(vec![rule("a.b", "/*", away()), rule("a.b", "/x", stay())], 1);
         check(vec![rule("a.b", "/*", away()), rule("", "/x", stay())], 2);

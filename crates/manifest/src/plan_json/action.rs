@@ -1,6 +1,6 @@
 //! Actions in JSON.
 
-use plan::{Action, FixedResponse, Forward, Redirect, TargetGroupRef};
+use plan::{Action, FixedResponse, Forward, Redirect, TargetGroupRef, UrlPart};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ impl<'a> ForwardJson<'a> {
                 TargetGroupRef::Arn(text) => arn = Some(text.as_str()),
                 TargetGroupRef::Name(text) => name = Some(text.as_str()),
             }
-            let weight = target.weight;
+            let weight = target.weight.get();
             TargetJson { target_group: key, target_group_arn: arn, target_group_name: name, weight }
         });
         let stickiness = forward.stickiness;
@@ -94,11 +94,11 @@ impl<'a> ForwardJson<'a> {
 impl<'a> RedirectJson<'a> {
     fn new(redirect: &'a Redirect) -> Self {
         Self {
-            protocol: &redirect.protocol,
-            host: &redirect.host,
-            port: &redirect.port,
-            path: &redirect.path,
-            query: &redirect.query,
+            protocol: redirect.text(UrlPart::Protocol),
+            host: redirect.text(UrlPart::Host),
+            port: redirect.text(UrlPart::Port),
+            path: redirect.text(UrlPart::Path),
+            query: redirect.text(UrlPart::Query),
             status_code: format!("HTTP_{}", redirect.status),
         }
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{Body, Method};
-use plan::{Action, Condition, FixedResponse, LoadBalancerKind, Pattern, Protocol, Redirect, Rule, Values};
+use plan::{
+    Action, Condition, FixedResponse, LoadBalancerKind, Pattern, Protocol, Redirect, RedirectPart, Rule,
+    Values,
+};
 
 use crate::world::{Client, Server, World, group, load_balancer, plan_of, run};
 
@@ -28,7 +31,7 @@ fn acc_s0_20_every_answer_has_the_fields_that_attributes_name_and_none_tells_its
             listener.attributes.set(key, value).unwrap();
         }
         let fixed = FixedResponse { status: 403, content_type: None, message_body: None };
-        let redirect = Redirect { path: "/else".to_owned(), ..Redirect::keeping_everything(302) };
+        let redirect = Redirect { path: RedirectPart::set("/else"), ..Redirect::keeping_everything(302) };
         listener.rules =
             vec![at("/fixed", Action::FixedResponse(fixed)), at("/redirect", Action::Redirect(redirect))];
         let world = World::start(plan_of(&balancer)).await;

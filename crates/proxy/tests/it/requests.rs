@@ -2,8 +2,8 @@
 
 use net::{Body, Method};
 use plan::{
-    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Pattern, Redirect, Rule,
-    SourceRanges, TargetGroupRef, Values,
+    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Pattern, Redirect,
+    RedirectPart, Rule, SourceRanges, TargetGroupRef, Values,
 };
 
 use crate::world::{Answer, Client, Server, World, free_address, group, load_balancer, plan_of, run};
@@ -53,8 +53,11 @@ fn rules_lead_to_target_groups_redirects_and_fixed_responses() {
             content_type: Some("application/json".into()),
             message_body: Some("{}".into()),
         };
-        let redirect =
-            Redirect { protocol: "HTTPS".into(), port: "443".into(), ..Redirect::keeping_everything(301) };
+        let redirect = Redirect {
+            protocol: RedirectPart::set("HTTPS"),
+            port: RedirectPart::set("443"),
+            ..Redirect::keeping_everything(301)
+        };
         balancer.listeners[0].default_action = None;
         balancer.listeners[0].rules = vec![
             Rule::new(vec![host("one.example.com"), path("/api/*")], Action::forward_to("g1")),
