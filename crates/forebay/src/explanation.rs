@@ -10,8 +10,8 @@ use net::Target;
 use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
-    Action, Decision, Listener, LoadBalancer, Observed, Plan, RequestHead, RequestPath, RuleTrial,
-    TargetGroupRef, TargetKey, Verdict,
+    Action, Decision, Listener, LoadBalancer, Observed, Plan, RequestHead, RequestPath, RuleTrial, TargetKey,
+    Verdict,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -283,13 +283,12 @@ fn act(
             location: redirect.location(head, listener.protocol.is_tls(), listener.port),
         },
         Some(Action::Forward(forward)) => {
-            let all: u32 = forward.targets.iter().map(|target| u32::from(target.weight)).sum();
+            let all: u32 = forward.targets.iter().map(|target| u32::from(target.weight.get())).sum();
             let group = |target: &plan::ForwardTarget| {
-                let share = 100.0 * f64::from(target.weight) / f64::from(all.max(1));
-                let (TargetGroupRef::Key(key) | TargetGroupRef::Arn(key) | TargetGroupRef::Name(key)) =
-                    &target.target_group;
-                let targets = targets(balancer, key, observed);
-                Group { key: key.clone(), weight: target.weight, share, targets }
+                let weight = target.weight.get();
+                let share = 100.0 * f64::from(weight) / f64::from(all.max(1));
+                let key = balancer.name_of(&target.target_group);
+                Group { key: key.to_owned(), weight, share, targets: targets(balancer, key, observed) }
             };
             Act::Forward { target_groups: forward.targets.iter().map(group).collect() }
         }

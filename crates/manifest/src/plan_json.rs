@@ -223,7 +223,7 @@ fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<
         }),
         attributes: resolved(&listener.attributes),
         explicit_attributes: listener.attributes.explicit().collect(),
-        default_actions: [ActionJson::new(listener.default_action_or_not_found())],
+        default_actions: [ActionJson::new(listener.default_action_or_not_found(), load_balancer)],
         tags: &listener.tags,
     })
 }
@@ -236,7 +236,7 @@ fn rules(load_balancer: &LoadBalancer) -> impl Iterator<Item = RuleJson<'_>> {
             priority: index + 1,
             conditions: rule.conditions.iter().map(ConditionJson::new).collect(),
             transforms: [],
-            actions: [ActionJson::new(&rule.action)],
+            actions: [ActionJson::new(&rule.action, load_balancer)],
             source: rule.source.as_ref().map(|source| RuleSourceJson {
                 kind: &source.object.kind,
                 namespace: &source.object.namespace,

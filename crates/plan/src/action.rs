@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::Redirect;
+use crate::{Redirect, TargetGroupId};
 
 /// The routing action of a rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,11 +49,11 @@ pub struct WeightError {
 /// Names a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetGroupRef {
-    /// Key of a target group of the same load balancer.
-    Key(String),
-    /// A target group outside, by ARN.
+    /// One of the same load balancer.
+    Group(TargetGroupId),
+    /// One outside, by ARN: nothing is sent there.
     Arn(String),
-    /// A target group outside, by name.
+    /// One outside, by name: nothing is sent there.
     Name(String),
 }
 
@@ -73,8 +73,8 @@ pub struct FixedResponse {
 impl Action {
     /// Forward everything to one target group of the same load balancer.
     #[must_use]
-    pub fn forward_to(key: &str) -> Self {
-        let target_group = TargetGroupRef::Key(key.to_owned());
+    pub fn forward_to(target_group: TargetGroupId) -> Self {
+        let target_group = TargetGroupRef::Group(target_group);
         Self::Forward(Forward {
             targets: vec![ForwardTarget { target_group, weight: Weight::ONE }],
             stickiness: None,

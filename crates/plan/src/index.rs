@@ -246,7 +246,7 @@ mod tests {
                 conditions
                     .push(Condition::HttpRequestMethod(vec![if is_get { "GET" } else { "POST" }.into()]));
             }
-            Rule::new(conditions, Action::forward_to("a"))
+            Rule::new(conditions, Action::not_found().clone())
         })
     }
 
@@ -271,7 +271,7 @@ mod tests {
         let of = |host: &str, path: &str| {
             let host = Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
             let path = Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive(path)]));
-            Rule::new(vec![host, path], Action::forward_to("a"))
+            Rule::new(vec![host, path], Action::not_found().clone())
         };
         let rules: Vec<Rule> = (0..10_000)
             .map(|n| of(&format!("h{}.example.com", n / 10), &format!("/p{}/*", n % 10)))

@@ -39,6 +39,7 @@ pub mod sharing;
 mod spoken;
 pub mod suggest;
 mod target_group;
+mod target_groups;
 mod tls_policy;
 
 pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError};
@@ -65,6 +66,7 @@ pub use target_group::{
     CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, Origin, ProtocolVersion, Replay,
     ServicePort, ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
 };
+pub use target_groups::{TargetGroupId, TargetGroups};
 pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};
 
 /// What the fuzz targets run, and the tests with them.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::attributes::{Attributes, Scope};
-use crate::{Listener, LoadBalancerId, TargetGroup};
+use crate::{Listener, LoadBalancerId, TargetGroup, TargetGroupRef, TargetGroups};
 
 /// Tags of a load balancer, listener, rule or target group.
 pub type Tags = BTreeMap<String, String>;
@@ -44,8 +44,8 @@ pub struct LoadBalancer {
     pub tags: Tags,
     /// Sorted by port.
     pub listeners: Vec<Listener>,
-    /// Sorted by key.
-    pub target_groups: Vec<TargetGroup>,
+    /// What its forward actions lead to.
+    pub target_groups: TargetGroups,
 }
 
 /// Which kind of load balancer.
@@ -114,7 +114,16 @@ impl LoadBalancer {
             security_groups: Vec::new(),
             tags: Tags::new(),
             listeners: Vec::new(),
-            target_groups: Vec::new(),
+            target_groups: TargetGroups::default(),
+        }
+    }
+
+    /// What a forward action names, as text: the key of a target group, or the ARN or name of one outside.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, target_group: &'a TargetGroupRef) -> &'a str {
+        match target_group {
+            TargetGroupRef::Group(id) => self.target_groups.get(*id).map_or("", |group| &group.key),
+            TargetGroupRef::Arn(name) | TargetGroupRef::Name(name) => name,
         }
     }
 

@@ -62,8 +62,11 @@ pub fn tried<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Vec<RuleTria
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Condition, Forward, Pattern, Protocol, QueryPair, TargetGroupRef, Values};
+    use crate::{Condition, Forward, Pattern, Protocol, QueryPair, TargetGroupId, TargetGroupRef, Values};
     use expect_test::{Expect, expect};
+
+    /// The keys of target groups.
+    const GROUPS: [&str; 5] = ["a", "b", "api", "health", "rest"];
 
     /// Rules are written `host path -> target group ; …`, where `-` stands for no condition.
     #[track_caller]
@@ -84,13 +87,14 @@ mod tests {
             let paths = path.trim().split(',').map(Pattern::case_sensitive).collect();
             parsed.push(Condition::PathPattern(Values::Wildcards(paths)));
         }
-        Rule::new(parsed, Action::forward_to(key.trim()))
+        let place = GROUPS.iter().position(|group| *group == key.trim()).unwrap();
+        Rule::new(parsed, Action::forward_to(TargetGroupId(place)))
     }
 
     fn describe(decision: &Decision<'_>) -> String {
         let action = match decision.action {
             Some(Action::Forward(Forward { targets, .. })) => match &targets[0].target_group {
-                TargetGroupRef::Key(key) => format!("forward {key}"),
+                TargetGroupRef::Group(id) => format!("forward {}", GROUPS[id.place()]),
                 other => format!("{other:?}"),
             },
             Some(Action::FixedResponse(response)) => format!("respond {}", response.status),
@@ -146,7 +150,7 @@ mod tests {
             Condition::QueryString(vec![pair]),
             Condition::SourceIp(vec!["127.0.0.0/8".parse().unwrap()]),
         ];
-        listener.rules.push(Rule::new(conditions, Action::forward_to("a")));
+        listener.rules.push(Rule::new(conditions, Action::not_found().clone()));
         let fields = vec![("X-Api-Key".to_owned(), "token1".to_owned())];
         let good = RequestHead { headers: &fields, ..RequestHead::get("http://x/?a=1&V=2") };
         assert_eq!(route(&listener, &good).priority(), 1);

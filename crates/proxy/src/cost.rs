@@ -119,8 +119,8 @@ fn read_up_to(stream: &mut TcpStream, end: &[u8]) -> bool {
 fn exchanges(target: SocketAddr) -> Exchanges {
     let mut balancer = load_balancer();
     let mut listener = Listener::new(80, Protocol::Http);
-    listener.default_action = Some(Action::forward_to("group"));
-    (balancer.listeners, balancer.target_groups) = (vec![listener], vec![group(target)]);
+    listener.default_action = Some(Action::forward_to(balancer.target_groups.add(group(target))));
+    balancer.listeners = vec![listener];
     let (metrics, limits) = (Metrics::default(), Limits::default());
     let plan = Plan { load_balancers: vec![balancer] };
     let snapshot = Snapshot::new(&plan, &Snapshot::default(), 1, &metrics, &std::sync::Arc::default());

@@ -31,7 +31,8 @@ pub(crate) struct WorkerListener {
     actions: Vec<WorkerAction>,
     /// What happens when no rule matches.
     default_action: WorkerAction,
-    groups: HashMap<String, Rc<WorkerGroup>>,
+    /// In the order of the load balancer.
+    groups: Vec<Rc<WorkerGroup>>,
     pub(crate) metrics: ListenerMetrics,
     pub(crate) worker: Rc<Worker>,
 }
@@ -95,10 +96,9 @@ impl WorkerListener {
         let groups = snapshot.groups.iter().map(|group| {
             let known = group.targets.iter().filter_map(|target| targets.get(&target.key).cloned());
             // Cores begin at different targets, so that few requests spread evenly too.
-            let group_here = WorkerGroup::new(group, known.collect(), worker.index);
-            (group.key.clone(), Rc::new(group_here))
+            Rc::new(WorkerGroup::new(group, known.collect(), worker.index))
         });
-        let groups: HashMap<_, _> = groups.collect();
+        let groups: Vec<_> = groups.collect();
         let action = |action: &Action| WorkerAction::new(action, &groups);
         Self {
             actions: snapshot.listener.rules.iter().map(|rule| action(&rule.action)).collect(),
@@ -135,7 +135,7 @@ impl WorkerListener {
 
     /// The target group with this key.
     pub(crate) fn group(&self, key: &str) -> Option<Rc<WorkerGroup>> {
-        self.groups.get(key).cloned()
+        self.groups.iter().find(|group| group.group.key == key).cloned()
     }
 
     /// The target group whose turn it is for what no rule looks at.
@@ -169,7 +169,7 @@ impl WorkerAction {
         }
     }
 
-    fn new(action: &Action, groups: &HashMap<String, Rc<WorkerGroup>>) -> Self {
+    fn new(action: &Action, groups: &[Rc<WorkerGroup>]) -> Self {
         match action {
             Action::Forward(forward) => Self::Forward(WorkerForward::new(forward, groups)),
             Action::Redirect(redirect) => Self::Redirect(redirect.clone()),
@@ -181,9 +181,9 @@ impl WorkerAction {
 // === impl WorkerForward ===
 
 impl WorkerForward {
-    fn new(forward: &Forward, groups: &HashMap<String, Rc<WorkerGroup>>) -> Self {
+    fn new(forward: &Forward, groups: &[Rc<WorkerGroup>]) -> Self {
         let group = |target_group: &TargetGroupRef| match target_group {
-            TargetGroupRef::Key(key) => groups.get(key.as_str()).cloned(),
+            TargetGroupRef::Group(id) => groups.get(id.place()).cloned(),
             TargetGroupRef::Arn(_) | TargetGroupRef::Name(_) => None,
         };
         Self {

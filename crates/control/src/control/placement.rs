@@ -256,10 +256,10 @@ mod tests {
                 let mut listener = Listener::new(*port, *protocol);
                 let condition =
                     |host: &&str| Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
-                let rule = |host| Rule::new(vec![condition(host)], Action::forward_to("g"));
+                let rule = |host| Rule::new(vec![condition(host)], Action::not_found().clone());
                 listener.rules = hosts.iter().map(rule).collect();
                 if hosts.is_empty() {
-                    listener.default_action = Some(Action::forward_to("g"));
+                    listener.default_action = Some(Action::not_found().clone());
                 }
                 balancer.listeners = vec![listener];
                 balancer
@@ -315,7 +315,7 @@ mod tests {
     fn a_port_of_other_people_s_containers_stays_on_loopback() {
         let group = |origin| {
             let mut balancer = balancer(&LoadBalancerId::service("a", "0"), &[8080]);
-            balancer.target_groups.push(target_group(8080, origin));
+            balancer.target_groups.add(target_group(8080, origin));
             let binding = Binding { is_public: true, ..Binding::default() };
             let plan = Plan { load_balancers: vec![balancer] };
             let (plan, problems) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));

@@ -38,7 +38,7 @@ fn answers(balancer: &LoadBalancer, listener: &Listener, host: &str) -> Option<V
     let rules: Vec<Value> = rules
         .map(|(index, rule)| {
             let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
-            json!({"priority": index + 1, "conditions": conditions, "action": action(&rule.action)})
+            json!({"priority": index + 1, "conditions": conditions, "action": action(&rule.action, balancer)})
         })
         .collect();
     // A load balancer without hosts answers for every one, and says nothing about this one.
@@ -59,15 +59,11 @@ fn answers(balancer: &LoadBalancer, listener: &Listener, host: &str) -> Option<V
     }))
 }
 
-fn action(action: &Action) -> String {
+fn action(action: &Action, balancer: &LoadBalancer) -> String {
     match action {
         Action::Forward(forward) => {
-            let name = |group: &plan::TargetGroupRef| match group {
-                plan::TargetGroupRef::Key(name)
-                | plan::TargetGroupRef::Arn(name)
-                | plan::TargetGroupRef::Name(name) => name.clone(),
-            };
-            forward.targets.iter().map(|target| name(&target.target_group)).collect::<Vec<_>>().join(", ")
+            let names = forward.targets.iter().map(|target| balancer.name_of(&target.target_group));
+            names.collect::<Vec<_>>().join(", ")
         }
         Action::Redirect(redirect) => format!("redirect to {}", redirect.text(UrlPart::Protocol)),
         Action::FixedResponse(response) => format!("answer {}", response.status),

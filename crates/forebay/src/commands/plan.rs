@@ -1,6 +1,7 @@
 //! `forebay plan`: the load balancers that manifests ask for.
 
 use manifest::{Compiled, Finding, Objects};
+use plan::UrlPart;
 
 use super::End;
 use super::check::Environment;
@@ -58,11 +59,15 @@ fn text(compiled: &Compiled) -> String {
             for (index, rule) in listener.rules.iter().enumerate() {
                 let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
                 let conditions = conditions.join(" and ");
-                lines.push(format!("    {:3}  {conditions}  →  {}", index + 1, action(&rule.action)));
+                lines.push(format!(
+                    "    {:3}  {conditions}  →  {}",
+                    index + 1,
+                    action(&rule.action, balancer)
+                ));
             }
-            lines.push(format!("    else {}", action(listener.default_action_or_not_found())));
+            lines.push(format!("    else {}", action(listener.default_action_or_not_found(), balancer)));
         }
-        for group in &balancer.target_groups {
+        for group in balancer.target_groups.by_key() {
             let targets: Vec<String> =
                 group.targets.iter().map(|target| target.socket().to_string()).collect();
             let (key, protocol) = (&group.key, group.protocol.as_str());
@@ -72,15 +77,11 @@ fn text(compiled: &Compiled) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-fn action(action: &plan::Action) -> String {
+fn action(action: &plan::Action, balancer: &plan::LoadBalancer) -> String {
     match action {
         plan::Action::Forward(forward) => {
-            let target = |target: &plan::ForwardTarget| match &target.target_group {
-                plan::TargetGroupRef::Key(name)
-                | plan::TargetGroupRef::Arn(name)
-                | plan::TargetGroupRef::Name(name) => {
-                    format!("{name} (weight {})", target.weight.get())
-                }
+            let target = |target: &plan::ForwardTarget| {
+                format!("{} (weight {})", balancer.name_of(&target.target_group), target.weight.get())
             };
             forward.targets.iter().map(target).collect::<Vec<_>>().join(", ")
         }

@@ -1,7 +1,8 @@
 //! What a backend of an Ingress does: forward to its Service, or what an annotation says.
 
 use plan::{
-    Action, FixedResponse, Forward, ForwardTarget, Protocol, RedirectPart, ServicePortName, TargetGroupRef,
+    Action, FixedResponse, Forward, ForwardTarget, Protocol, RedirectPart, ServicePortName, TargetGroupId,
+    TargetGroupRef,
 };
 
 use super::application::Group;
@@ -25,7 +26,7 @@ pub(super) enum At<'a> {
 
 /// What became of a backend's target group.
 pub(super) enum Found {
-    Key(String),
+    Group(TargetGroupId),
     /// It has been said; whether it matters is the caller's to decide.
     NoService,
     /// It has been said.
@@ -57,7 +58,7 @@ pub(super) fn action(
         return None;
     };
     match group.target_group(member, &service.name, &port, &At::Backend(path)) {
-        Found::Key(key) => Some(Action::forward_to(&key)),
+        Found::Group(id) => Some(Action::forward_to(id)),
         Found::NoService if group.world.defaults.tolerate_missing_service => Some(unavailable(NO_SERVICE)),
         Found::NoService | Found::Wrong => None,
     }
@@ -150,7 +151,7 @@ fn resolve(
                 IntOrString::String(name) => ServicePortName::Name(name.clone()),
             };
             match group.target_group(member, name, &port, &At::Annotation(key)) {
-                Found::Key(key) => Ok(TargetGroupRef::Key(key)),
+                Found::Group(id) => Ok(TargetGroupRef::Group(id)),
                 Found::NoService => Err(NoTarget::NoService),
                 Found::Wrong => Err(NoTarget::Wrong),
             }

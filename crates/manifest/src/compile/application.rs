@@ -88,7 +88,7 @@ impl<'a> Group<'a> {
             security_groups,
             tags,
             listeners,
-            target_groups: self.target_groups.by_key.values().cloned().collect(),
+            target_groups: self.target_groups.all.clone(),
             ..LoadBalancer::new(self.id.clone(), LoadBalancerKind::Application, &name)
         }
     }
@@ -402,10 +402,10 @@ impl<'a> Group<'a> {
             is_dualstack: self.is_dualstack,
         };
         let key = source.key();
-        if !self.target_groups.by_key.contains_key(&key) {
-            self.target_groups.add(source.make(world, &mut self.findings));
-        }
-        Found::Key(key)
+        Found::Group(match self.target_groups.find(&key) {
+            Some(id) => id,
+            None => self.target_groups.add(source.make(world, &mut self.findings)),
+        })
     }
 
     /// A target group that no manifest makes.

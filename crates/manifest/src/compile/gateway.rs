@@ -18,7 +18,7 @@ use super::children::predictor_name;
 use super::domains::{CLUSTER_LOCAL, Domains};
 use super::inference::Inference;
 use super::names;
-use super::target_group::{TargetGroups, address_type, group_port};
+use super::target_group::{Made, TargetGroups, address_type, group_port};
 use super::world::World;
 use crate::annotations::SYNTHETIC;
 use crate::kinds::kind_of;
@@ -71,14 +71,14 @@ pub(super) fn build(
     let mut target_groups = TargetGroups::default();
     for (inference, route) in inferences.iter().zip(&routes) {
         let Some(target_group) = target_group(inference, world, &mut own) else { continue };
+        let target_group = target_groups.add(Made { target_group, pod_health_check: None });
         let hosts = route.hosts.iter().map(|host| Pattern::ignore_case(host)).collect();
         let conditions = vec![Condition::HostHeader(Values::Wildcards(hosts))];
         listener.rules.push(Rule {
             tags: world.defaults.tags.clone(),
             source: Some(plan::RuleSource { object: route.object.clone(), rule_index: 0, path_index: 0 }),
-            ..Rule::new(conditions, Action::forward_to(&target_group.key))
+            ..Rule::new(conditions, Action::forward_to(target_group))
         });
-        target_groups.by_key.insert(target_group.key.clone(), target_group);
     }
     let shown = ObjectRef::new("Service", NAMESPACE, NAME);
     let sources = [shown].into_iter().chain(routes.iter().map(|route| route.object.clone()));
@@ -86,7 +86,7 @@ pub(super) fn build(
         scheme: plan::Scheme::InternetFacing,
         sources: sources.collect(),
         listeners: vec![listener],
-        target_groups: target_groups.by_key.values().cloned().collect(),
+        target_groups: target_groups.all.clone(),
         ..LoadBalancer::new(id(), LoadBalancerKind::Application, NAME)
     };
     (Some(Built { load_balancer, target_groups, findings: own }), routes)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plan::attributes::{self as keys, Scope};
 use plan::{
     Action, Attributes, Forward, ForwardTarget, IpAddressType, Listener, LoadBalancer, LoadBalancerId,
-    LoadBalancerKind, Protocol, Scheme, ServicePortName, Tags, TargetAddressType, TargetGroup,
+    LoadBalancerKind, Protocol, Scheme, ServicePortName, Tags, TargetAddressType, TargetGroup, TargetGroupId,
     TargetGroupRef, TargetType,
 };
 
@@ -143,7 +143,7 @@ impl Network<'_> {
             security_groups: self.settings.security_groups.clone(),
             tags,
             listeners,
-            target_groups: self.target_groups.by_key.values().cloned().collect(),
+            target_groups: self.target_groups.all.clone(),
             ..LoadBalancer::new(id, LoadBalancerKind::Network, &name)
         };
         Built { load_balancer, target_groups: self.target_groups, findings: self.findings }
@@ -350,7 +350,7 @@ impl Network<'_> {
     ) -> Action {
         let shares = self.settings.actions.get(&(port.port, protocol)).cloned();
         let own = self.target_group(id, self.backend, port, protocol, tags);
-        let Some(shares) = shares else { return Action::forward_to(&own) };
+        let Some(shares) = shares else { return Action::forward_to(own) };
         let mut targets = vec![(own, shares.own_weight)];
         let action_key = format!("service.beta.kubernetes.io/actions.{}-{}", protocol.as_str(), port.port);
         for (name, port, weight) in &shares.others {
@@ -375,14 +375,14 @@ impl Network<'_> {
                 }
             }
         }
-        let targets = targets.into_iter().map(|(key, weight)| {
-            let target_group = TargetGroupRef::Key(key);
+        let targets = targets.into_iter().map(|(target_group, weight)| {
+            let target_group = TargetGroupRef::Group(target_group);
             ForwardTarget { target_group, weight }
         });
         Action::Forward(Forward { targets: targets.collect(), stickiness: None })
     }
 
-    /// Makes the target group of a Service's port, when it is not there yet, and gives its key.
+    /// The target group of a Service's port, made when it is not there yet.
     fn target_group(
         &mut self,
         id: &LoadBalancerId,
@@ -390,11 +390,11 @@ impl Network<'_> {
         port: &ServicePort,
         listener: Protocol,
         tags: &Tags,
-    ) -> String {
+    ) -> TargetGroupId {
         let service = &backend.object;
         let key = format!("{}/{}:{}", service.namespace, service.name, port.port);
-        if self.target_groups.by_key.contains_key(&key) {
-            return key;
+        if let Some(id) = self.target_groups.find(&key) {
+            return id;
         }
         let is_ssl = self.settings.backend_protocol.as_deref() == Some("ssl");
         let protocol = match listener {
@@ -423,8 +423,7 @@ impl Network<'_> {
             tags: tags.clone(),
             ..TargetGroup::new(&key, named, protocol, checks.aws)
         };
-        self.target_groups.add(Made { target_group, pod_health_check: checks.pods });
-        key
+        self.target_groups.add(Made { target_group, pod_health_check: checks.pods })
     }
 
     fn target_type(&mut self, backend: &Backend) -> TargetType {

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn rules_behind_a_wider_redirect_are_dropped() {
         let away = || redirect(|it| it.host = RedirectPart::set("c.d"));
-        let stay = || Action::forward_to("x");
+        let stay = || Action::not_found().clone();
         check(vec![rule("a.b", "/*", away()), rule("a.b", "/x", stay())], 1);
         check(vec![rule("a.b", "/*", away()), rule("", "/x", stay())], 2);
         check(vec![rule("", "/x,/y", away()), rule("a.b", "/x", stay())], 1);

@@ -1,11 +1,11 @@
 //! Target groups of Application Load Balancers: a Service behind an Ingress.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use plan::attributes::Scope;
 use plan::{
     Attributes, HealthCheck, LoadBalancerId, Protocol, ProtocolVersion, ServicePortName, Tags,
-    TargetAddressType, TargetGroup, TargetType,
+    TargetAddressType, TargetGroup, TargetGroupId, TargetType,
 };
 
 use super::attributes::{self, Written};
@@ -186,19 +186,26 @@ pub(super) fn address_type(backend: &Backend) -> TargetAddressType {
     }
 }
 
-/// Target groups by key, with the checks to make where nothing listens on node ports.
+/// The target groups that were made, with the checks to make where nothing listens on node ports.
 #[derive(Default)]
 pub(super) struct TargetGroups {
-    pub(super) by_key: BTreeMap<String, TargetGroup>,
+    pub(super) all: plan::TargetGroups,
+    by_key: HashMap<String, TargetGroupId>,
     pub(super) pod_health_checks: BTreeMap<String, HealthCheck>,
 }
 
 impl TargetGroups {
-    pub(super) fn add(&mut self, made: Made) {
+    pub(super) fn find(&self, key: &str) -> Option<TargetGroupId> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn add(&mut self, made: Made) -> TargetGroupId {
         let key = made.target_group.key.clone();
         if let Some(check) = made.pod_health_check {
             self.pod_health_checks.insert(key.clone(), check);
         }
-        self.by_key.insert(key, made.target_group);
+        let id = self.all.add(made.target_group);
+        self.by_key.insert(key, id);
+        id
     }
 }

@@ -362,9 +362,9 @@ stringData: {{{secret}}}
     let authority = "ca.crt: '-----BEGIN CERTIFICATE-----'";
     let inner = format!("{tls}, forebay.dev/backend-ca-secret: inner");
     let trust = |ingress: &str, service: &str| {
-        let mut compiled = compiled_of(ingress, service, authority);
+        let compiled = compiled_of(ingress, service, authority);
         let findings: Vec<String> = compiled.findings.iter().map(|it| it.code.to_owned()).collect();
-        let group = compiled.plan.load_balancers[0].target_groups.remove(0);
+        let group = compiled.plan.load_balancers[0].target_groups[0].clone();
         (group.trust.map(|trust| trust.name), findings)
     };
     assert_eq!(trust(&inner, ""), (Some("api.default.svc".to_owned()), Vec::new()));

@@ -28,9 +28,10 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 /// Whether a listener leads to targets that speak HTTP/2.
 fn asks_in_http2(listener: &Listener, load_balancer: &LoadBalancer) -> bool {
     let speaks_http2 = |target_group: &TargetGroupRef| match target_group {
-        TargetGroupRef::Key(key) => load_balancer.target_groups.iter().any(|group| {
-            group.key == *key && group.protocol_version.is_some_and(plan::ProtocolVersion::is_http2)
-        }),
+        TargetGroupRef::Group(id) => {
+            let version = load_balancer.target_groups.get(*id).and_then(|group| group.protocol_version);
+            version.is_some_and(plan::ProtocolVersion::is_http2)
+        }
         TargetGroupRef::Arn(_) | TargetGroupRef::Name(_) => false,
     };
     let actions = listener.rules.iter().map(|rule| &rule.action).chain(&listener.default_action);

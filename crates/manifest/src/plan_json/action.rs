@@ -1,6 +1,6 @@
 //! Actions in JSON.
 
-use plan::{Action, FixedResponse, Forward, Redirect, TargetGroupRef, UrlPart};
+use plan::{Action, FixedResponse, Forward, LoadBalancer, Redirect, TargetGroupRef, UrlPart};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -57,9 +57,11 @@ pub(super) struct FixedResponseJson<'a> {
 }
 
 impl<'a> ActionJson<'a> {
-    pub(super) fn new(action: &'a Action) -> Self {
+    pub(super) fn new(action: &'a Action, load_balancer: &'a LoadBalancer) -> Self {
         match action {
-            Action::Forward(forward) => Self::Forward { forward_config: ForwardJson::new(forward) },
+            Action::Forward(forward) => {
+                Self::Forward { forward_config: ForwardJson::new(forward, load_balancer) }
+            }
             Action::Redirect(redirect) => Self::Redirect { redirect_config: RedirectJson::new(redirect) },
             Action::FixedResponse(response) => {
                 Self::FixedResponse { fixed_response_config: FixedResponseJson::new(response) }
@@ -69,14 +71,15 @@ impl<'a> ActionJson<'a> {
 }
 
 impl<'a> ForwardJson<'a> {
-    fn new(forward: &'a Forward) -> Self {
+    fn new(forward: &'a Forward, load_balancer: &'a LoadBalancer) -> Self {
         let targets = forward.targets.iter().map(|target| {
             let (mut key, mut arn, mut name) = (None, None, None);
-            match &target.target_group {
-                TargetGroupRef::Key(text) => key = Some(text.as_str()),
-                TargetGroupRef::Arn(text) => arn = Some(text.as_str()),
-                TargetGroupRef::Name(text) => name = Some(text.as_str()),
-            }
+            let place = match &target.target_group {
+                TargetGroupRef::Group(_) => &mut key,
+                TargetGroupRef::Arn(_) => &mut arn,
+                TargetGroupRef::Name(_) => &mut name,
+            };
+            *place = Some(load_balancer.name_of(&target.target_group));
             let weight = target.weight.get();
             TargetJson { target_group: key, target_group_arn: arn, target_group_name: name, weight }
         });

@@ -75,7 +75,7 @@ struct TargetJson<'a> {
 
 impl<'a> TargetGroupJson<'a> {
     pub(super) fn all(load_balancer: &'a LoadBalancer) -> impl Iterator<Item = Self> {
-        load_balancer.target_groups.iter().map(|target_group| Self::new(load_balancer, target_group))
+        load_balancer.target_groups.by_key().into_iter().map(|group| Self::new(load_balancer, group))
     }
 
     fn new(load_balancer: &'a LoadBalancer, target_group: &'a TargetGroup) -> Self {

@@ -85,7 +85,7 @@ fn flows_outlive_a_change_of_plan_and_a_quiet_one_ends_with_its_listener() {
         let address = balancer.listeners[0].addresses[0];
         let mut stream = TcpStream::connect(address).await.unwrap();
         assert_eq!(greeting(&mut stream).await, "a");
-        balancer.target_groups = vec![tcp_group(&targets[1..])];
+        balancer.target_groups = vec![tcp_group(&targets[1..])].into();
         world.change(plan_of(&balancer)).await;
         assert_eq!(greeting(&mut TcpStream::connect(address).await.unwrap()).await, "b");
         assert_eq!(world.state_of(targets[0]), Some("draining"));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use plan::health::TargetState;
-use plan::{Action, ListenerKey, ListenerState, LoadBalancerKind};
+use plan::{ListenerKey, ListenerState, LoadBalancerKind};
 
-use crate::world::{Client, Server, World, free_address, group, load_balancer, plan_of, run};
+use crate::world::{Client, Server, World, forward_to, free_address, group, load_balancer, plan_of, run};
 
 #[test]
 fn a_new_plan_takes_effect_on_open_connections_and_drops_none() {
@@ -16,7 +16,7 @@ fn a_new_plan_takes_effect_on_open_connections_and_drops_none() {
         let mut world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         assert_eq!(client.get("/").await.text, "one");
-        balancer.listeners[0].default_action = Some(Action::forward_to("g2"));
+        balancer.listeners[0].default_action = Some(forward_to(&balancer, "g2"));
         world.plans.send_replace(plan_of(&balancer).into());
         while client.get("/").await.text != "two" {
             tokio::time::sleep(Duration::from_millis(1)).await;

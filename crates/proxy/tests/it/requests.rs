@@ -3,10 +3,12 @@
 use net::{Body, Method};
 use plan::{
     Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Pattern, Redirect,
-    RedirectPart, Rule, SourceRanges, TargetGroupRef, Values,
+    RedirectPart, Rule, SourceRanges, TargetGroupRef, Values, Weight,
 };
 
-use crate::world::{Answer, Client, Server, World, free_address, group, load_balancer, plan_of, run};
+use crate::world::{
+    Answer, Client, Server, World, forward_to, free_address, group, load_balancer, plan_of, run,
+};
 
 fn host(pattern: &str) -> Condition {
     Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(pattern)]))
@@ -60,8 +62,8 @@ fn rules_lead_to_target_groups_redirects_and_fixed_responses() {
         };
         balancer.listeners[0].default_action = None;
         balancer.listeners[0].rules = vec![
-            Rule::new(vec![host("one.example.com"), path("/api/*")], Action::forward_to("g1")),
-            Rule::new(vec![host("two.example.com")], Action::forward_to("g2")),
+            Rule::new(vec![host("one.example.com"), path("/api/*")], forward_to(&balancer, "g1")),
+            Rule::new(vec![host("two.example.com")], forward_to(&balancer, "g2")),
             Rule::new(vec![path("/down")], Action::FixedResponse(maintenance)),
             Rule::new(vec![path("/old/*")], Action::Redirect(redirect)),
         ];
@@ -120,15 +122,19 @@ fn a_load_balancer_says_why_it_has_no_answer() {
                 drop(canned.accept().await);
             }
         });
-        let weightless = Action::Forward(Forward {
-            targets: vec![ForwardTarget { target_group: TargetGroupRef::Key("refusing".into()), weight: 0 }],
-            stickiness: None,
-        });
         let groups = vec![group("empty", &[]), group("refusing", &[refusing]), group("closing", &[closing])];
         let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+        let refused = balancer.target_groups.find("refusing").unwrap();
+        let weightless = Action::Forward(Forward {
+            targets: vec![ForwardTarget {
+                target_group: TargetGroupRef::Group(refused),
+                weight: Weight::new(0).unwrap(),
+            }],
+            stickiness: None,
+        });
         balancer.listeners[0].rules = vec![
-            Rule::new(vec![path("/refusing")], Action::forward_to("refusing")),
-            Rule::new(vec![path("/closing")], Action::forward_to("closing")),
+            Rule::new(vec![path("/refusing")], forward_to(&balancer, "refusing")),
+            Rule::new(vec![path("/closing")], forward_to(&balancer, "closing")),
             Rule::new(vec![path("/weightless")], weightless),
         ];
         let _world = World::start(plan_of(&balancer)).await;
@@ -220,8 +226,8 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
         let groups = vec![group("open", &[open.address]), group("guarded", &[guarded.address])];
         let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
         balancer.listeners[0].rules = vec![
-            Rule::new(vec![path("/c/*")], Action::forward_to("open")),
-            Rule::new(vec![path("/fields*")], Action::forward_to("guarded")),
+            Rule::new(vec![path("/c/*")], forward_to(&balancer, "open")),
+            Rule::new(vec![path("/fields*")], forward_to(&balancer, "guarded")),
         ];
         balancer.listeners[0].default_action = Some(Action::FixedResponse(FixedResponse {
             status: 404,

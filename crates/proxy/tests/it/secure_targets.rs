@@ -71,7 +71,7 @@ fn a_target_has_to_prove_its_name_where_somebody_says_which() {
         assert_eq!((world.state_of(one), world.state_of(other)), (Some("healthy"), Some("unhealthy")));
 
         group.targets.retain(|target| target.socket() == other);
-        let balancer = plan::LoadBalancer { target_groups: vec![group.clone()], ..balancer };
+        let balancer = plan::LoadBalancer { target_groups: vec![group.clone()].into(), ..balancer };
         world.change(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         let answer = client.get("/").await;
@@ -79,7 +79,7 @@ fn a_target_has_to_prove_its_name_where_somebody_says_which() {
 
         // What cannot be read as an authority lets nobody through either.
         group.trust = Some(TargetTrust { name: "api.internal".into(), authorities: "none".into() });
-        world.change(plan_of(&plan::LoadBalancer { target_groups: vec![group], ..balancer })).await;
+        world.change(plan_of(&plan::LoadBalancer { target_groups: vec![group].into(), ..balancer })).await;
         assert_eq!(client.get("/").await.status, 502);
     });
 }
@@ -99,7 +99,7 @@ fn a_target_that_speaks_no_tls_says_so_by_its_health_and_its_reason() {
         assert!(world.metrics.encode().contains(counted), "{}", world.metrics.encode());
 
         group.health_check.protocol = Protocol::Https;
-        world.change(plan_of(&plan::LoadBalancer { target_groups: vec![group], ..balancer })).await;
+        world.change(plan_of(&plan::LoadBalancer { target_groups: vec![group].into(), ..balancer })).await;
         world
             .wait_until(|observed| {
                 observed.targets.values().any(|health| health.description.contains("cannot open TLS"))

@@ -6,23 +6,24 @@ use std::sync::Arc;
 
 use net::{Body, Method};
 use plan::{
-    Action, Certificate, ClientAuthentication, ClientVerification, Condition, ListenerKey, ListenerState,
-    LoadBalancer, LoadBalancerKind, Pattern, Plan, Protocol, Rule, TrustStore, Values,
+    Certificate, ClientAuthentication, ClientVerification, Condition, ListenerKey, ListenerState,
+    LoadBalancer, LoadBalancerId, LoadBalancerKind, Pattern, Plan, Protocol, Rule, TrustStore, Values,
 };
 
 use crate::tls_client::{Authority, NOW, TlsClient, ask_over};
-use crate::world::{Client, Server, World, group, load_balancer, run};
+use crate::world::{Client, Server, World, forward_to, group, load_balancer, run};
 
 /// A load balancer for a host, at an address that it has beside its own.
 fn balancer(name: &str, host: &str, target: SocketAddr, shared: SocketAddr) -> LoadBalancer {
     let mut balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[target])]);
     balancer.id = LoadBalancerId::ingress("test", name);
     balancer.name = name.to_owned();
+    let action = forward_to(&balancer, "g");
     let listener = &mut balancer.listeners[0];
     listener.addresses.push(shared);
     listener.default_action = None;
     let hosts = Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
-    listener.rules = vec![Rule::new(vec![hosts], Action::forward_to("g"))];
+    listener.rules = vec![Rule::new(vec![hosts], action)];
     balancer
 }
 
@@ -40,8 +41,8 @@ fn acc_s1_38_load_balancers_share_an_address_by_host_and_come_and_go_without_a_l
         let second = balancer("b", "*.b.example", two.address, shared);
         let both = Plan { load_balancers: vec![first.clone(), second.clone()] };
         let mut world = World::start(both.clone()).await;
-        let is_open = |observed: &Arc<plan::Observed>, id: &str| {
-            let key = ListenerKey { load_balancer: id.to_owned(), port: 80 };
+        let is_open = |observed: &Arc<plan::Observed>, id: &LoadBalancerId| {
+            let key = ListenerKey { load_balancer: id.clone(), port: 80 };
             observed.listeners.get(&key) == Some(&ListenerState::Open)
         };
         world.wait_until(|seen| is_open(seen, &first.id) && is_open(seen, &second.id)).await;

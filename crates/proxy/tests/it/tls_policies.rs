@@ -218,7 +218,7 @@ fn rows() -> Vec<Row> {
 /// A load balancer with a listener for each policy.
 fn with_each_policy(kind: LoadBalancerKind, protocol: Protocol, target: SocketAddr) -> LoadBalancer {
     let mut balancer = load_balancer(kind, vec![group("g", &[target])]);
-    balancer.id = format!("{protocol:?}");
+    balancer.id = plan::LoadBalancerId::group(&format!("{protocol:?}"));
     let first = balancer.listeners.remove(0);
     let certificate = |arn: &str| Certificate { arn: arn.to_owned(), source: "issued" };
     balancer.listeners = rows()

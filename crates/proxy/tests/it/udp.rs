@@ -161,11 +161,11 @@ fn a_target_that_is_gone_is_left_and_one_that_refuses_harms_nobody() {
         let socket = client().await;
         assert_eq!(ask(&socket, address, "1").await, "a1");
         // Another takes its place: nothing more goes to the one that drains, and the listener is the same.
-        balancer.target_groups = vec![udp_group(&[b.address], port)];
+        balancer.target_groups = vec![udp_group(&[b.address], port)].into();
         world.change(plan_of(&balancer)).await;
         assert_eq!(ask(&socket, address, "2").await, "b2");
         // Nobody is behind the port any more, which the system tells by ICMP.
-        balancer.target_groups = vec![udp_group(&[b.address, a.address], port)];
+        balancer.target_groups = vec![udp_group(&[b.address, a.address], port)].into();
         world.change(plan_of(&balancer)).await;
         b.task.abort();
         while !b.task.is_finished() {
@@ -173,7 +173,7 @@ fn a_target_that_is_gone_is_left_and_one_that_refuses_harms_nobody() {
         }
         assert_eq!(ask(&socket, address, "3").await, "a3");
         // No target at all, and then no listener.
-        balancer.target_groups = vec![udp_group(&[], port)];
+        balancer.target_groups = vec![udp_group(&[], port)].into();
         world.change(plan_of(&balancer)).await;
         let dropped = r#"forebay_datagrams_dropped_total{load_balancer="lb",port="80",reason="no-targets"}"#;
         while count(&world, dropped) == 0 {

@@ -111,11 +111,18 @@ pub(crate) fn load_balancer(kind: LoadBalancerKind, groups: Vec<TargetGroup>) ->
     let protocol = if is_application { Protocol::Http } else { Protocol::Tcp };
     let mut listener = Listener::new(80, protocol);
     listener.addresses = vec![free_address()];
-    if let [first, ..] = groups.as_slice() {
-        listener.default_action = Some(Action::forward_to(&first.key));
-    }
     let id = plan::LoadBalancerId::ingress("test", "lb");
-    LoadBalancer { listeners: vec![listener], target_groups: groups, ..LoadBalancer::new(id, kind, "lb") }
+    let mut balancer = LoadBalancer { target_groups: groups.into(), ..LoadBalancer::new(id, kind, "lb") };
+    if let Some(first) = balancer.target_groups.first() {
+        listener.default_action = Some(forward_to(&balancer, &first.key));
+    }
+    balancer.listeners.push(listener);
+    balancer
+}
+
+/// The action that leads to the target group with this key.
+pub(crate) fn forward_to(balancer: &LoadBalancer, key: &str) -> Action {
+    Action::forward_to(balancer.target_groups.find(key).unwrap())
 }
 
 pub(crate) fn plan_of(load_balancer: &LoadBalancer) -> Plan {
