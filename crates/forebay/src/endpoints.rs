@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use manifest::{CertificateFacts, Object};
-use plan::{Condition, Listener, LoadBalancer, ObjectRef, Values};
+use plan::{Listener, LoadBalancer, ObjectRef, Subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -233,11 +233,8 @@ fn listeners(balancer: &LoadBalancer, is_plain: bool) -> Vec<&Listener> {
 fn first_host(balancer: &LoadBalancer, source: &ObjectRef) -> Option<String> {
     let rules = balancer.listeners.iter().flat_map(|listener| &listener.rules);
     let own = rules.filter(|rule| rule.source.as_ref().is_none_or(|from| from.object == *source));
-    let hosts = own.flat_map(|rule| &rule.conditions).filter_map(|condition| match condition {
-        Condition::HostHeader(Values::Wildcards(patterns)) => Some(patterns),
-        _ => None,
-    });
-    let literal = hosts.flatten().find(|pattern| pattern.is_literal());
+    let mut hosts = own.flat_map(|rule| rule.patterns(&Subject::HOST_HEADER));
+    let literal = hosts.find(|pattern| pattern.is_literal());
     literal.map(|pattern| pattern.as_str().to_owned())
 }
 
@@ -245,12 +242,7 @@ fn first_host(balancer: &LoadBalancer, source: &ObjectRef) -> Option<String> {
 fn first_path(balancer: &LoadBalancer, source: &ObjectRef) -> String {
     let rules = balancer.listeners.iter().flat_map(|listener| &listener.rules);
     let mut own = rules.filter(|rule| rule.source.as_ref().is_none_or(|from| from.object == *source));
-    let path = own.next().and_then(|rule| {
-        rule.conditions.iter().find_map(|condition| match condition {
-            Condition::PathPattern(Values::Wildcards(patterns)) => patterns.first(),
-            _ => None,
-        })
-    });
+    let path = own.next().and_then(|rule| rule.patterns(&Subject::PATH_PATTERN).next());
     let literal = path.and_then(|pattern| pattern.as_str().split(['*', '?']).next());
     literal.filter(|path| path.starts_with('/')).unwrap_or("/").to_owned()
 }

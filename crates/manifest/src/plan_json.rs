@@ -234,7 +234,7 @@ fn rules(load_balancer: &LoadBalancer) -> impl Iterator<Item = RuleJson<'_>> {
             load_balancer: IdJson(&load_balancer.id),
             listener_port: listener.port,
             priority: index + 1,
-            conditions: rule.conditions.iter().map(ConditionJson::new).collect(),
+            conditions: rule.conditions.iter().map(ConditionJson).collect(),
             transforms: [],
             actions: [ActionJson::new(&rule.action, load_balancer)],
             source: rule.source.as_ref().map(|source| RuleSourceJson {

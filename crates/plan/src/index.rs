@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Condition, Pattern, RequestHead, Rule, Values};
+use crate::{Pattern, RequestHead, Rule, Subject};
 
 /// The places of a listener's rules by what they ask for. The rules themselves stay where they are.
 #[derive(Debug, Clone, Default)]
@@ -53,8 +53,8 @@ impl RuleIndex {
     pub fn new(rules: &[Rule]) -> Self {
         let mut index = Self::default();
         for (place, rule) in (0..).zip(rules) {
-            let hosts = keys(rule, host_patterns, Key::of_host);
-            let paths = keys(rule, path_patterns, Key::of_path);
+            let hosts = keys(rule, &Subject::HOST_HEADER, Key::of_host);
+            let paths = keys(rule, &Subject::PATH_PATTERN, Key::of_path);
             for host in hosts {
                 let of_host = match host {
                     Key::Exact(host) => index.hosts.entry(host.to_ascii_lowercase().into()).or_default(),
@@ -187,27 +187,11 @@ fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-fn host_patterns(condition: &Condition) -> Option<&[Pattern]> {
-    match condition {
-        Condition::HostHeader(Values::Wildcards(patterns)) => Some(patterns),
-        _ => None,
-    }
-}
-
-fn path_patterns(condition: &Condition) -> Option<&[Pattern]> {
-    match condition {
-        Condition::PathPattern(Values::Wildcards(patterns)) => Some(patterns),
-        _ => None,
-    }
-}
-
 /// What a rule can be looked up by: one of these has to hold for the rule to hold.
-fn keys<'a>(
-    rule: &'a Rule,
-    patterns: fn(&Condition) -> Option<&[Pattern]>,
-    key: fn(&'a Pattern) -> Key<'a>,
-) -> Vec<Key<'a>> {
-    let Some(patterns) = rule.conditions.iter().find_map(patterns) else { return vec![Key::Any] };
+fn keys<'a>(rule: &'a Rule, subject: &Subject, key: fn(&'a Pattern) -> Key<'a>) -> Vec<Key<'a>> {
+    let Some(patterns) = rule.conditions.iter().find_map(|condition| condition.patterns(subject)) else {
+        return vec![Key::Any];
+    };
     let keys: Vec<Key<'a>> = patterns.iter().map(key).collect();
     // One that cannot be looked up is found in any case, so that looking up the others would find it twice.
     if keys.contains(&Key::Any) { vec![Key::Any] } else { keys }
@@ -216,7 +200,7 @@ fn keys<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Action, Listener, Protocol, route};
+    use crate::{Action, Condition, Listener, Protocol, Values, route};
     use proptest::prelude::*;
 
     fn rule() -> impl Strategy<Value = Rule> {
@@ -230,21 +214,20 @@ mod tests {
         conditions.prop_map(|(hosts, paths, [is_get, is_regex])| {
             let mut conditions = Vec::new();
             if let Some(hosts) = hosts {
-                let patterns =
-                    hosts.iter().map(|host| Pattern::ignore_case(&host.to_ascii_uppercase())).collect();
-                conditions.push(Condition::HostHeader(Values::Wildcards(patterns)));
+                let hosts: Vec<String> = hosts.iter().map(|host| host.to_ascii_uppercase()).collect();
+                conditions.push(Condition::hosts(&hosts));
             }
             if let Some(paths) = paths {
-                let patterns = paths.iter().map(|path| Pattern::case_sensitive(path)).collect();
-                conditions.push(Condition::PathPattern(Values::Wildcards(patterns)));
+                conditions.push(Condition::paths(&paths));
             }
             if is_regex {
-                let regex = crate::SearchPattern::new("x|/$", false).unwrap();
-                conditions.push(Condition::PathPattern(Values::Regexes(vec![regex])));
+                let subject = Subject::PATH_PATTERN;
+                let regex = subject.search("x|/$").unwrap();
+                conditions.push(Condition { subject, values: Values::Regexes(vec![regex]) });
             }
             if is_get || conditions.is_empty() {
-                conditions
-                    .push(Condition::HttpRequestMethod(vec![if is_get { "GET" } else { "POST" }.into()]));
+                let values = Values::Texts(vec![if is_get { "GET" } else { "POST" }.into()]);
+                conditions.push(Condition { subject: Subject::HTTP_REQUEST_METHOD, values });
             }
             Rule::new(conditions, Action::not_found().clone())
         })
@@ -269,9 +252,8 @@ mod tests {
     #[test]
     fn few_of_many_rules_are_tried() {
         let of = |host: &str, path: &str| {
-            let host = Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
-            let path = Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive(path)]));
-            Rule::new(vec![host, path], Action::not_found().clone())
+            let conditions = vec![Condition::hosts(&[host]), Condition::paths(&[path])];
+            Rule::new(conditions, Action::not_found().clone())
         };
         let rules: Vec<Rule> = (0..10_000)
             .map(|n| of(&format!("h{}.example.com", n / 10), &format!("/p{}/*", n % 10)))

@@ -4,11 +4,11 @@
 //! file or Kubernetes type: every function here takes values and returns values.
 //!
 //! ```
-//! use plan::{Action, Condition, FixedResponse, Listener, Pattern, Protocol, RequestHead, Rule, Values, route};
+//! use plan::{Action, Condition, FixedResponse, Listener, Protocol, RequestHead, Rule, route};
 //!
 //! let mut listener = Listener::new(80, Protocol::Http);
 //! listener.rules.push(Rule::new(
-//!     vec![Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive("/predict")]))],
+//!     vec![Condition::paths(&["/predict"])],
 //!     Action::FixedResponse(FixedResponse { status: 200, content_type: None, message_body: None }),
 //! ));
 //! let head = RequestHead::get("http://api.example.com/predict");
@@ -45,7 +45,7 @@ mod tls_policy;
 pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError};
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
-pub use condition::{Condition, QueryPair, Values};
+pub use condition::{Condition, QueryPair, SUBJECTS, Shape, Subject, SubjectRow, Values};
 pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::attributes::{Attributes, Scope};
-use crate::{Action, ClientAuthentication, Condition, Tags};
+use crate::{Action, ClientAuthentication, Condition, Pattern, Subject, Tags};
 
 /// A port of a load balancer, and what happens to what arrives there.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,6 +182,11 @@ impl Rule {
     #[must_use]
     pub fn new(conditions: Vec<Condition>, action: Action) -> Self {
         Self { conditions, action, source: None, tags: Tags::new() }
+    }
+
+    /// The wildcards of its conditions about a subject.
+    pub fn patterns<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a Pattern> {
+        self.conditions.iter().filter_map(move |condition| condition.patterns(subject)).flatten()
     }
 
     /// Whether the request meets all conditions.

@@ -62,7 +62,9 @@ pub fn tried<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Vec<RuleTria
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Condition, Forward, Pattern, Protocol, QueryPair, TargetGroupId, TargetGroupRef, Values};
+    use crate::{
+        Condition, Forward, Pattern, Protocol, QueryPair, Subject, TargetGroupId, TargetGroupRef, Values,
+    };
     use expect_test::{Expect, expect};
 
     /// The keys of target groups.
@@ -81,11 +83,10 @@ mod tests {
         let (host, path) = conditions.trim().split_once(' ').unwrap();
         let mut parsed = Vec::new();
         if host != "-" {
-            parsed.push(Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)])));
+            parsed.push(Condition::hosts(&[host]));
         }
         if path.trim() != "-" {
-            let paths = path.trim().split(',').map(Pattern::case_sensitive).collect();
-            parsed.push(Condition::PathPattern(Values::Wildcards(paths)));
+            parsed.push(Condition::paths(&path.trim().split(',').collect::<Vec<_>>()));
         }
         let place = GROUPS.iter().position(|group| *group == key.trim()).unwrap();
         Rule::new(parsed, Action::forward_to(TargetGroupId(place)))
@@ -141,14 +142,19 @@ mod tests {
     #[test]
     fn acc_s2_19_header_method_query_and_source_conditions_are_anded() {
         let mut listener = Listener::new(80, Protocol::Http);
-        let key = "x-api-key".to_owned();
-        let values = Values::Wildcards(vec![Pattern::ignore_case("token1")]);
+        let key = Subject::http_header("x-api-key");
         let pair = QueryPair { key: Some(Pattern::query("v")), value: Pattern::query("2") };
         let conditions = vec![
-            Condition::HttpHeader { name: key, values },
-            Condition::HttpRequestMethod(vec!["GET".into(), "POST".into()]),
-            Condition::QueryString(vec![pair]),
-            Condition::SourceIp(vec!["127.0.0.0/8".parse().unwrap()]),
+            Condition::wildcards(key, &["token1"]),
+            Condition {
+                subject: Subject::HTTP_REQUEST_METHOD,
+                values: Values::Texts(vec!["GET".into(), "POST".into()]),
+            },
+            Condition { subject: Subject::QUERY_STRING, values: Values::Pairs(vec![pair]) },
+            Condition {
+                subject: Subject::SOURCE_IP,
+                values: Values::Ranges(vec!["127.0.0.0/8".parse().unwrap()]),
+            },
         ];
         listener.rules.push(Rule::new(conditions, Action::not_found().clone()));
         let fields = vec![("X-Api-Key".to_owned(), "token1".to_owned())];

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use crate::{Action, Condition, Listener, LoadBalancer, Pattern, RedirectPart, SearchPattern, Values};
+use crate::{
+    Action, Condition, Listener, LoadBalancer, Pattern, RedirectPart, SearchPattern, Subject, Values,
+};
 
 /// The hosts that a listener answers for.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,16 +60,14 @@ impl HostClaims {
     fn add(&mut self, listener: &Listener) {
         self.takes_all |= listener.default_action.is_some();
         for rule in &listener.rules {
-            let hosts = rule.conditions.iter().filter_map(|condition| match condition {
-                Condition::HostHeader(hosts) => Some(hosts),
-                _ => None,
-            });
+            let is_of_hosts = |condition: &&Condition| condition.subject == Subject::HOST_HEADER;
             let mut names_hosts = false;
-            for hosts in hosts {
+            for condition in rule.conditions.iter().filter(is_of_hosts) {
                 names_hosts = true;
-                match hosts {
+                match &condition.values {
                     Values::Wildcards(patterns) => self.patterns.extend(patterns.iter().cloned()),
                     Values::Regexes(searches) => self.searches.extend(searches.iter().cloned()),
+                    Values::Texts(_) | Values::Pairs(_) | Values::Ranges(_) => {}
                 }
             }
             self.takes_all |= !names_hosts;
@@ -144,8 +144,8 @@ mod tests {
         let mut listener = Listener::new(80, Protocol::Http);
         for host in hosts {
             let condition = match *host {
-                "" => Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive("/a")])),
-                host => Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)])),
+                "" => Condition::paths(&["/a"]),
+                host => Condition::hosts(&[host]),
             };
             listener.rules.push(Rule::new(vec![condition], Action::not_found().clone()));
         }

@@ -11,7 +11,7 @@ use net::{
     Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure,
     Method, Rejection, Request, Response, Sent, StatusCode, Target, Version,
 };
-use plan::{Asked, Condition, HeaderFields, RequestHead, RequestPath, Values, normalise_host};
+use plan::{Asked, HeaderFields, RequestHead, RequestPath, Subject, normalise_host};
 
 use crate::door::Door;
 use crate::group::WorkerGroup;
@@ -377,15 +377,8 @@ fn is_vouched_for(connection: &Connection, listener: &WorkerListener) -> bool {
 /// Hosts that rules name, for people who look for the right one.
 fn known_hosts(listener: &plan::Listener) -> Vec<String> {
     const SHOWN: usize = 20;
-    let conditions = listener.rules.iter().flat_map(|rule| &rule.conditions);
-    let mut hosts: Vec<String> = conditions
-        .filter_map(|condition| match condition {
-            Condition::HostHeader(Values::Wildcards(patterns)) => Some(patterns),
-            _ => None,
-        })
-        .flatten()
-        .map(|pattern| pattern.as_str().to_owned())
-        .collect();
+    let patterns = listener.rules.iter().flat_map(|rule| rule.patterns(&Subject::HOST_HEADER));
+    let mut hosts: Vec<String> = patterns.map(|pattern| pattern.as_str().to_owned()).collect();
     hosts.sort_unstable();
     hosts.dedup();
     hosts.truncate(SHOWN);

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use plan::{
-    Action, Certificate, Condition, FixedResponse, KeyPair, Listener, LoadBalancer, Pattern, Plan, Protocol,
-    Rule, Tags, Values,
+    Action, Certificate, Condition, FixedResponse, KeyPair, Listener, LoadBalancer, Plan, Protocol, Rule,
+    Subject, Tags,
 };
 
 use super::placement::Problem;
@@ -97,9 +97,8 @@ pub fn challenge_certificate(host: &str, digest: &[u8]) -> Result<KeyPair, Autho
 /// Whether a load balancer has a rule for a host.
 fn is_for(balancer: &LoadBalancer, host: &str) -> bool {
     let is_met = |rule: &Rule| {
-        rule.conditions.iter().any(|condition| match condition {
-            Condition::HostHeader(values) => values.match_any(host.as_bytes()),
-            _ => false,
+        rule.conditions.iter().any(|condition| {
+            condition.subject == Subject::HOST_HEADER && condition.values.match_any(host.as_bytes())
         })
     };
     let has_rule = |listener: &Listener| listener.rules.iter().any(is_met);
@@ -109,10 +108,7 @@ fn is_for(balancer: &LoadBalancer, host: &str) -> bool {
 fn rule(host: &str, token: &str, text: &str) -> Rule {
     let path = format!("{CHALLENGE_PATH}{token}");
     Rule {
-        conditions: vec![
-            Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)])),
-            Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive(&path)])),
-        ],
+        conditions: vec![Condition::hosts(&[host]), Condition::paths(&[path])],
         action: Action::FixedResponse(FixedResponse {
             status: 200,
             content_type: Some("application/octet-stream".to_owned()),
@@ -133,7 +129,7 @@ mod tests {
             super::super::load_balancer::tests::balancer(&plan::LoadBalancerId::ingress("a", "b"), &[]);
         for (port, protocol) in [(80, Protocol::Http), (443, Protocol::Https)] {
             let mut listener = Listener::new(port, protocol);
-            let host = Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case("*.example.com")]));
+            let host = Condition::hosts(&["*.example.com"]);
             let answer = FixedResponse { status: 418, content_type: None, message_body: None };
             let action = Action::FixedResponse(answer);
             listener.rules = vec![Rule { conditions: vec![host], action, source: None, tags: Tags::new() }];

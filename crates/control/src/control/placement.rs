@@ -247,16 +247,15 @@ mod tests {
 
     #[test]
     fn application_load_balancers_share_a_port_as_long_as_their_hosts_are_others() {
-        use plan::{Condition, Pattern, Rule, Values};
+        use plan::{Condition, Rule};
         /// One load balancer: protocol, port, hosts; without hosts it answers for all.
         type Written<'a> = (Protocol, u16, &'a [&'a str]);
         let placed = |all: &[Written<'_>]| {
             let load_balancers = all.iter().enumerate().map(|(n, (protocol, port, hosts))| {
                 let mut balancer = balancer(&LoadBalancerId::ingress("a", &n.to_string()), &[*port]);
                 let mut listener = Listener::new(*port, *protocol);
-                let condition =
-                    |host: &&str| Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
-                let rule = |host| Rule::new(vec![condition(host)], Action::not_found().clone());
+                let rule =
+                    |host: &&str| Rule::new(vec![Condition::hosts(&[host])], Action::not_found().clone());
                 listener.rules = hosts.iter().map(rule).collect();
                 if hosts.is_empty() {
                     listener.default_action = Some(Action::not_found().clone());

@@ -1,6 +1,6 @@
 //! Who answers for a host: the listeners with rules that a request for it may meet.
 
-use plan::{Action, Condition, Listener, LoadBalancer, Rule, UrlPart, normalise_host};
+use plan::{Action, Listener, LoadBalancer, Rule, Subject, UrlPart, normalise_host};
 use serde_json::{Value, json};
 
 use super::Admin;
@@ -28,12 +28,12 @@ fn answers(balancer: &LoadBalancer, listener: &Listener, host: &str) -> Option<V
     let host = host.replacen('*', "any", 1);
     let address = listener.addresses.first()?;
     let is_met = |rule: &Rule| {
-        rule.conditions.iter().all(|condition| match condition {
-            Condition::HostHeader(values) => values.match_any(host.as_bytes()),
-            _ => true,
-        })
+        rule.conditions
+            .iter()
+            .filter(|condition| condition.subject == Subject::HOST_HEADER)
+            .all(|condition| condition.values.match_any(host.as_bytes()))
     };
-    let names_hosts = |rule: &Rule| rule.conditions.iter().any(|it| matches!(it, Condition::HostHeader(_)));
+    let names_hosts = |rule: &Rule| rule.conditions.iter().any(|it| it.subject == Subject::HOST_HEADER);
     let rules = listener.rules.iter().enumerate().filter(|(_, rule)| is_met(rule));
     let rules: Vec<Value> = rules
         .map(|(index, rule)| {

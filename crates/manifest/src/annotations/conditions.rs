@@ -1,7 +1,11 @@
 //! `conditions.<service>`: what must hold besides host and path.
 
-use plan::{Condition, Pattern, QueryPair, SearchPattern, Values};
-use serde::Deserialize;
+use std::fmt;
+use std::sync::LazyLock;
+
+use plan::{Condition, Pattern, QueryPair, SUBJECTS, SearchPattern, Shape, Subject, SubjectRow, Values};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::values::{cidr, json};
 use super::{Annotation, Apply, Input, On, Problem};
@@ -24,30 +28,31 @@ const MAX_VALUE: usize = 128;
 /// The longest name of a header field or a method.
 const MAX_NAME: usize = 40;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A condition as written: the field that it is about, and values under the keys of [`SUBJECTS`].
 struct ConditionWire {
     field: String,
-    host_header_config: Option<ValuesWire>,
-    path_pattern_config: Option<ValuesWire>,
-    http_header_config: Option<HeaderWire>,
-    http_request_method_config: Option<MethodsWire>,
-    query_string_config: Option<QueryWire>,
-    #[serde(rename = "sourceIPConfig")]
-    source_ip_config: Option<MethodsWire>,
+    configs: Vec<(&'static SubjectRow, ConfigWire)>,
 }
 
-#[derive(Deserialize)]
+/// Values in the shape of a subject.
+enum ConfigWire {
+    Patterns(PatternsWire),
+    /// With the name beside them.
+    Named(String, PatternsWire),
+    Texts(TextsWire),
+    Pairs(PairsWire),
+}
+
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct ValuesWire {
+struct PatternsWire {
     values: Vec<String>,
     regex_values: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct HeaderWire {
+struct NamedWire {
     http_header_name: String,
     #[serde(default)]
     values: Vec<String>,
@@ -56,12 +61,12 @@ struct HeaderWire {
 }
 
 #[derive(Deserialize)]
-struct MethodsWire {
+struct TextsWire {
     values: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct QueryWire {
+struct PairsWire {
     values: Vec<PairWire>,
 }
 
@@ -69,6 +74,51 @@ struct QueryWire {
 struct PairWire {
     key: Option<String>,
     value: String,
+}
+
+const FIELD: &str = "field";
+
+impl<'de> Deserialize<'de> for ConditionWire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        static FIELDS: LazyLock<Vec<&'static str>> =
+            LazyLock::new(|| [FIELD].into_iter().chain(SUBJECTS.iter().map(|row| row.config)).collect());
+        deserializer.deserialize_struct("ConditionWire", &FIELDS, ConditionVisitor)
+    }
+}
+
+struct ConditionVisitor;
+
+impl<'de> Visitor<'de> for ConditionVisitor {
+    type Value = ConditionWire;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a condition")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ConditionWire, A::Error> {
+        let (mut field, mut configs) = (None, Vec::new());
+        while let Some(key) = map.next_key::<String>()? {
+            let Some(row) = SUBJECTS.iter().find(|row| row.config == key) else {
+                if field.replace(map.next_value()?).is_some() {
+                    return Err(de::Error::duplicate_field(FIELD));
+                }
+                continue;
+            };
+            configs.push((
+                *row,
+                match row.shape {
+                    Shape::Patterns => ConfigWire::Patterns(map.next_value()?),
+                    Shape::NamedPatterns(_) => {
+                        let NamedWire { http_header_name, values, regex_values } = map.next_value()?;
+                        ConfigWire::Named(http_header_name, PatternsWire { values, regex_values })
+                    }
+                    Shape::Methods | Shape::Ranges => ConfigWire::Texts(map.next_value()?),
+                    Shape::Pairs => ConfigWire::Pairs(map.next_value()?),
+                },
+            ));
+        }
+        Ok(ConditionWire { field: field.ok_or_else(|| de::Error::missing_field(FIELD))?, configs })
+    }
 }
 
 fn invalid(message: impl Into<String>) -> Problem {
@@ -81,41 +131,34 @@ fn conditions(input: &mut Input<'_>) -> Result<Vec<Condition>, Problem> {
 }
 
 fn condition(wire: ConditionWire) -> Result<Condition, Problem> {
-    let missing = |config: &str| invalid(format!("field {} needs a `{config}`", wire.field));
-    match wire.field.as_str() {
-        "host-header" => {
-            let config = wire.host_header_config.ok_or_else(|| missing("hostHeaderConfig"))?;
-            Ok(Condition::HostHeader(values(&config, Subject::Host)?))
-        }
-        "path-pattern" => {
-            let config = wire.path_pattern_config.ok_or_else(|| missing("pathPatternConfig"))?;
-            Ok(Condition::PathPattern(values(&config, Subject::Path)?))
-        }
-        "http-header" => http_header(wire.http_header_config.ok_or_else(|| missing("httpHeaderConfig"))?),
-        "http-request-method" => {
-            methods(wire.http_request_method_config.ok_or_else(|| missing("httpRequestMethodConfig"))?)
-        }
-        "query-string" => query_string(wire.query_string_config.ok_or_else(|| missing("queryStringConfig"))?),
-        "source-ip" => {
-            let config = wire.source_ip_config.ok_or_else(|| missing("sourceIpConfig"))?;
-            let ranges = not_empty(config.values)?;
-            Ok(Condition::SourceIp(ranges.iter().map(|range| cidr(range)).collect::<Result<_, _>>()?))
-        }
-        other => Err(invalid(format!(
-            "field `{other}` is not one of host-header, path-pattern, http-header, http-request-method, query-string, source-ip"
-        ))),
+    let ConditionWire { field, configs } = wire;
+    let Some(row) = SUBJECTS.iter().find(|row| row.field == field) else {
+        let known: Vec<&str> = SUBJECTS.iter().map(|row| row.field).collect();
+        return Err(invalid(format!("field `{field}` is not one of {}", known.join(", "))));
+    };
+    let config = configs.into_iter().find(|(other, _)| other.config == row.config);
+    let config = config.ok_or_else(|| invalid(format!("field {field} needs a `{}`", row.config)))?;
+    let (name, config) = match config.1 {
+        ConfigWire::Named(name, patterns) => (Some(name), ConfigWire::Patterns(patterns)),
+        other => (None, other),
+    };
+    if let (Shape::NamedPatterns(key), Some(name)) = (row.shape, &name) {
+        check_name(key, name)?;
     }
+    let subject = Subject::of(row, name);
+    let values = match config {
+        ConfigWire::Patterns(wire) | ConfigWire::Named(_, wire) => patterns(&wire, &subject)?,
+        ConfigWire::Texts(TextsWire { values }) if row.shape == Shape::Ranges => {
+            let ranges = not_empty(values)?;
+            Values::Ranges(ranges.iter().map(|range| cidr(range)).collect::<Result<_, _>>()?)
+        }
+        ConfigWire::Texts(TextsWire { values }) => Values::Texts(methods(values)?),
+        ConfigWire::Pairs(PairsWire { values }) => Values::Pairs(pairs(values)?),
+    };
+    Ok(Condition { subject, values })
 }
 
-/// What a pattern is compared with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
-    Host,
-    Path,
-    Header,
-}
-
-fn values(wire: &ValuesWire, subject: Subject) -> Result<Values, Problem> {
+fn patterns(wire: &PatternsWire, subject: &Subject) -> Result<Values, Problem> {
     match (wire.values.as_slice(), wire.regex_values.as_slice()) {
         ([], []) => Err(invalid("there are no values")),
         (values, []) => Ok(Values::Wildcards(
@@ -129,23 +172,20 @@ fn values(wire: &ValuesWire, subject: Subject) -> Result<Values, Problem> {
 }
 
 /// A value with `*` and `?`.
-pub(crate) fn wildcard(value: &str, subject: Subject) -> Result<Pattern, Problem> {
+pub(crate) fn wildcard(value: &str, subject: &Subject) -> Result<Pattern, Problem> {
     check_length(value)?;
-    Ok(match subject {
-        Subject::Path => Pattern::case_sensitive(value),
-        Subject::Host | Subject::Header => Pattern::ignore_case(value),
-    })
+    Ok(subject.pattern(value))
 }
 
 /// A regular expression.
-pub(crate) fn regex(value: &str, subject: Subject) -> Result<SearchPattern, Problem> {
+pub(crate) fn regex(value: &str, subject: &Subject) -> Result<SearchPattern, Problem> {
     check_length(value)?;
     if has_possessive_quantifier(value) {
         return Err(invalid(format!(
             "`{value}` has a possessive quantifier, which a load balancer does not take"
         )));
     }
-    SearchPattern::new(value, subject != Subject::Path).map_err(|error| invalid(error.to_string()))
+    subject.search(value).map_err(|error| invalid(error.to_string()))
 }
 
 fn check_length(value: &str) -> Result<(), Problem> {
@@ -169,42 +209,39 @@ fn has_possessive_quantifier(regex: &str) -> bool {
     false
 }
 
-fn http_header(wire: HeaderWire) -> Result<Condition, Problem> {
-    let name = wire.http_header_name;
+fn check_name(key: &str, name: &str) -> Result<(), Problem> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_token) || name.contains(['*', '?']) {
         return Err(invalid(format!(
-            "httpHeaderName `{name}` is not a name of at most {MAX_NAME} characters without wildcards"
+            "{key} `{name}` is not a name of at most {MAX_NAME} characters without wildcards"
         )));
     }
     if name.eq_ignore_ascii_case("host") {
         return Err(invalid("the field Host is a host-header condition"));
     }
-    let values =
-        values(&ValuesWire { values: wire.values, regex_values: wire.regex_values }, Subject::Header)?;
-    Ok(Condition::HttpHeader { name, values })
+    Ok(())
 }
 
-fn methods(wire: MethodsWire) -> Result<Condition, Problem> {
-    let methods = not_empty(wire.values)?;
+fn methods(values: Vec<String>) -> Result<Vec<String>, Problem> {
+    let methods = not_empty(values)?;
     let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'-' || byte == b'_';
     let is_good =
         |method: &&String| !method.is_empty() && method.len() <= MAX_NAME && method.bytes().all(is_letter);
     match methods.iter().find(|method| !is_good(method)) {
         Some(wrong) => Err(invalid(format!("`{wrong}` is not a method in upper case"))),
-        None => Ok(Condition::HttpRequestMethod(methods)),
+        None => Ok(methods),
     }
 }
 
-fn query_string(wire: QueryWire) -> Result<Condition, Problem> {
+fn pairs(values: Vec<PairWire>) -> Result<Vec<QueryPair>, Problem> {
     let mut pairs = Vec::new();
-    for pair in not_empty(wire.values)? {
+    for pair in not_empty(values)? {
         let mut texts = pair.key.iter().chain([&pair.value]);
         texts.try_for_each(|text| check_length(text))?;
         let key = pair.key.as_deref().map(Pattern::query);
         pairs.push(QueryPair { key, value: Pattern::query(&pair.value) });
     }
-    Ok(Condition::QueryString(pairs))
+    Ok(pairs)
 }
 
 fn not_empty<T>(values: Vec<T>) -> Result<Vec<T>, Problem> {
@@ -218,10 +255,10 @@ mod tests {
     #[test]
     fn possessive_quantifiers_are_seen_and_others_left_alone() {
         for possessive in ["a++", "a*+b", "(a)?+", "a{2}+"] {
-            assert!(regex(possessive, Subject::Path).is_err(), "{possessive}");
+            assert!(regex(possessive, &Subject::PATH_PATTERN).is_err(), "{possessive}");
         }
         for fine in ["a+", r"\++", "[*+]+", "[a]+b?", r"a\}+", r"[\]*+]", "a+?"] {
-            assert!(regex(fine, Subject::Path).is_ok(), "{fine}");
+            assert!(regex(fine, &Subject::PATH_PATTERN).is_ok(), "{fine}");
         }
     }
 }

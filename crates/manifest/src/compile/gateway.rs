@@ -6,8 +6,8 @@ use std::time::Duration;
 use plan::attributes::ALGORITHM;
 use plan::{
     Action, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, Listener, LoadBalancer,
-    LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Pattern, Protocol, Rule, ServicePortName,
-    TargetGroup, TargetType, Values,
+    LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Protocol, Rule, ServicePortName, TargetGroup,
+    TargetType,
 };
 use serde_json::json;
 
@@ -72,8 +72,7 @@ pub(super) fn build(
     for (inference, route) in inferences.iter().zip(&routes) {
         let Some(target_group) = target_group(inference, world, &mut own) else { continue };
         let target_group = target_groups.add(Made { target_group, pod_health_check: None });
-        let hosts = route.hosts.iter().map(|host| Pattern::ignore_case(host)).collect();
-        let conditions = vec![Condition::HostHeader(Values::Wildcards(hosts))];
+        let conditions = vec![Condition::hosts(&route.hosts)];
         listener.rules.push(Rule {
             tags: world.defaults.tags.clone(),
             source: Some(plan::RuleSource { object: route.object.clone(), rule_index: 0, path_index: 0 }),

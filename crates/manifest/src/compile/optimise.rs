@@ -1,7 +1,7 @@
 //! Rules that need not be there: redirects that would go round in circles, and rules behind a redirect that takes all
 //! they could get (`pkg/ingress/rule_optimizer.go` of the AWS controller).
 
-use plan::{Action, Condition, Listener, Redirect, RedirectPart, Rule, Values};
+use plan::{Action, Listener, Redirect, RedirectPart, Rule, Subject};
 
 /// A rule that was taken out, and why.
 pub(super) struct Dropped {
@@ -33,8 +33,8 @@ pub(super) fn optimise(listener: &mut Listener) -> Vec<Dropped> {
 /// Whether the redirect leads to the listener, host and path of the requests it is for. Regular expressions are not looked
 /// into.
 fn leads_back(redirect: &Redirect, rule: &Rule, listener: &Listener) -> bool {
-    let hosts = wildcards(rule, |condition| matches!(condition, Condition::HostHeader(_)));
-    let paths = wildcards(rule, |condition| matches!(condition, Condition::PathPattern(_)));
+    let hosts = wildcards(rule, &Subject::HOST_HEADER);
+    let paths = wildcards(rule, &Subject::PATH_PATTERN);
     redirect.protocol.stays(|protocol| protocol == listener.protocol.as_str())
         && redirect.port.stays(|port| port == listener.port.to_string())
         && redirect.host.stays(|host| hosts.contains(&host))
@@ -47,32 +47,23 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
     if !matches!(earlier.action, Action::Redirect(_)) {
         return false;
     }
-    let is_plain = earlier.conditions.iter().all(|condition| {
-        matches!(
-            condition,
-            Condition::HostHeader(Values::Wildcards(_)) | Condition::PathPattern(Values::Wildcards(_))
-        )
-    });
-    let covers = |is_field: fn(&Condition) -> bool, all: &str| {
-        let wanted = wildcards(earlier, is_field);
-        let got = wildcards(later, is_field);
-        let takes_all = wanted.is_empty() || wanted.contains(&all);
+    let compared = [(Subject::HOST_HEADER, "*"), (Subject::PATH_PATTERN, "/*")];
+    let is_plain = earlier
+        .conditions
+        .iter()
+        .all(|condition| compared.iter().any(|(subject, _)| condition.patterns(subject).is_some()));
+    let covers = |(subject, all): &(Subject, &str)| {
+        let wanted = wildcards(earlier, subject);
+        let got = wildcards(later, subject);
+        let takes_all = wanted.is_empty() || wanted.contains(all);
         takes_all || (!got.is_empty() && got.iter().all(|value| wanted.contains(value)))
     };
-    is_plain
-        && covers(|condition| matches!(condition, Condition::HostHeader(_)), "*")
-        && covers(|condition| matches!(condition, Condition::PathPattern(_)), "/*")
+    is_plain && compared.iter().all(covers)
 }
 
-/// The wildcard values of a rule's conditions on one field.
-fn wildcards(rule: &Rule, is_field: fn(&Condition) -> bool) -> Vec<&str> {
-    let conditions = rule.conditions.iter().filter(|condition| is_field(condition));
-    let values = conditions.filter_map(|condition| match condition {
-        Condition::HostHeader(Values::Wildcards(patterns))
-        | Condition::PathPattern(Values::Wildcards(patterns)) => Some(patterns),
-        _ => None,
-    });
-    values.flatten().map(plan::Pattern::as_str).collect()
+/// The wildcards of a rule's conditions about a subject.
+fn wildcards<'a>(rule: &'a Rule, subject: &'a Subject) -> Vec<&'a str> {
+    rule.patterns(subject).map(plan::Pattern::as_str).collect()
 }
 
 fn describe(rule: &Rule) -> String {
@@ -88,15 +79,14 @@ fn describe(rule: &Rule) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::{Pattern, Protocol};
+    use plan::{Condition, Protocol, Values};
 
     fn rule(host: &str, path: &str, action: Action) -> Rule {
         let mut conditions = Vec::new();
         if !host.is_empty() {
-            conditions.push(Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)])));
+            conditions.push(Condition::hosts(&[host]));
         }
-        let paths = path.split(',').map(Pattern::case_sensitive).collect();
-        conditions.push(Condition::PathPattern(Values::Wildcards(paths)));
+        conditions.push(Condition::paths(&path.split(',').collect::<Vec<_>>()));
         Rule::new(conditions, action)
     }
 
@@ -136,7 +126,8 @@ mod tests {
         check(vec![rule("", "/x", away()), rule("a.b", "/x,/y", stay())], 2);
         check(vec![rule("", "/*", stay()), rule("a.b", "/x", stay())], 2);
         let mut guarded = rule("a.b", "/*", away());
-        guarded.conditions.push(Condition::HttpRequestMethod(vec!["GET".to_owned()]));
+        let values = Values::Texts(vec!["GET".to_owned()]);
+        guarded.conditions.push(Condition { subject: Subject::HTTP_REQUEST_METHOD, values });
         check(vec![guarded, rule("a.b", "/x", stay())], 2);
     }
 }

@@ -1,7 +1,7 @@
 //! What this machine shows where a certificate is meant that only AWS has: one of the local authority, for the hosts of the
 //! listener's rules and for its address.
 
-use plan::{Certificate, Condition, Listener, LoadBalancer, Values};
+use plan::{Certificate, Listener, LoadBalancer, Subject};
 
 use super::certificates::{self, CERTIFICATE_ARN};
 use super::tls_policies;
@@ -169,13 +169,8 @@ fn region(arn: &str) -> Option<&str> {
 /// The hosts that rules of a listener name, as far as a certificate can be for them.
 #[must_use]
 pub fn hosts_of(listener: &Listener) -> Vec<String> {
-    let conditions = listener.rules.iter().flat_map(|rule| &rule.conditions);
-    let patterns = conditions.filter_map(|condition| match condition {
-        Condition::HostHeader(Values::Wildcards(patterns)) => Some(patterns),
-        _ => None,
-    });
     let mut hosts: Vec<String> = Vec::new();
-    for pattern in patterns.flatten() {
+    for pattern in listener.rules.iter().flat_map(|rule| rule.patterns(&Subject::HOST_HEADER)) {
         let name = pattern.as_str().to_ascii_lowercase();
         let literal = name.strip_prefix("*.").unwrap_or(&name);
         let is_name = literal.contains('.') && literal.bytes().all(is_of_name);

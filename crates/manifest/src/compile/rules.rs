@@ -1,11 +1,11 @@
 //! The rules of one Ingress, in the order in which they are tried.
 
-use plan::{Condition, Pattern, Protocol, Rule, RuleSource, Values};
+use plan::{Condition, Protocol, Rule, RuleSource, Subject, Values};
 
 use super::actions::action;
 use super::application::Group;
 use super::ingress::Member;
-use crate::annotations::conditions::{Subject, regex, wildcard};
+use crate::annotations::conditions::{regex, wildcard};
 use crate::kinds::ingress::{PathType, Rule as RuleBlock};
 use crate::{Finding, codes};
 
@@ -76,18 +76,20 @@ impl Place<'_> {
         hosts.extend(self.host()?);
         paths.extend(self.path_values()?);
         for condition in written {
-            match condition {
-                Condition::HostHeader(values) => hosts.push(values.clone()),
-                Condition::PathPattern(values) => paths.push(values.clone()),
-                other => conditions.push(other.clone()),
+            if condition.subject == Subject::HOST_HEADER {
+                hosts.push(condition.values.clone());
+            } else if condition.subject == Subject::PATH_PATTERN {
+                paths.push(condition.values.clone());
+            } else {
+                conditions.push(condition.clone());
             }
         }
-        let hosts = merged(hosts).map_err(|()| mixed("host-header"))?;
-        conditions.extend(hosts.map(Condition::HostHeader));
-        let paths = merged(paths).map_err(|()| mixed("path-pattern"))?;
-        conditions.extend(paths.map(Condition::PathPattern));
+        for (subject, all) in [(Subject::HOST_HEADER, hosts), (Subject::PATH_PATTERN, paths)] {
+            let values = merged(all).map_err(|()| mixed(subject.row().field))?;
+            conditions.extend(values.map(|values| Condition { subject, values }));
+        }
         if conditions.is_empty() {
-            conditions.push(Condition::PathPattern(wildcards(&["/*"])));
+            conditions.push(Condition::paths(&["/*"]));
         }
         Ok(conditions)
     }
@@ -103,7 +105,7 @@ impl Place<'_> {
             let path = format!("spec.rules[{}].host", self.rule_index);
             return Err(Finding::new(&codes::FIELD_INVALID, message).at(&self.member.object, &path).into());
         }
-        Ok(Some(Values::Wildcards(vec![Pattern::ignore_case(host)])))
+        Ok(Some(Condition::hosts(&[host]).values))
     }
 
     fn path_values(&self) -> Result<Option<Values>, Box<Finding>> {
@@ -125,7 +127,7 @@ impl Place<'_> {
             return Err(invalid("has a wildcard, which only paths of type ImplementationSpecific may have"));
         }
         if path.path_type == PathType::ImplementationSpecific && self.member.settings.regex_paths {
-            let expression = regex(&written[1..], Subject::Path);
+            let expression = regex(&written[1..], &Subject::PATH_PATTERN);
             let expression = expression.map_err(|problem| wrong(problem.code, problem.message))?;
             return Ok(Some(Values::Regexes(vec![expression])));
         }
@@ -135,16 +137,14 @@ impl Place<'_> {
             PathType::Prefix => vec![trimmed.to_owned(), format!("{trimmed}/*")],
             PathType::Exact | PathType::ImplementationSpecific => vec![written.to_owned()],
         };
-        let patterns =
-            patterns.iter().map(|pattern| wildcard(pattern, Subject::Path)).collect::<Result<_, _>>();
+        let patterns = patterns
+            .iter()
+            .map(|pattern| wildcard(pattern, &Subject::PATH_PATTERN))
+            .collect::<Result<_, _>>();
         let patterns =
             patterns.map_err(|problem| wrong(problem.code, format!("is too long: {}", problem.message)))?;
         Ok(Some(Values::Wildcards(patterns)))
     }
-}
-
-fn wildcards(patterns: &[&str]) -> Values {
-    Values::Wildcards(patterns.iter().map(|pattern| Pattern::case_sensitive(pattern)).collect())
 }
 
 /// All values in one, when they are of one sort.

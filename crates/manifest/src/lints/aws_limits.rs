@@ -76,15 +76,10 @@ fn of_rule(rule: &Rule) -> impl Iterator<Item = String> {
 
 /// The values of a condition, with a placeholder where only their number matters.
 fn values(condition: &Condition) -> Vec<&str> {
-    match condition {
-        Condition::HostHeader(values)
-        | Condition::PathPattern(values)
-        | Condition::HttpHeader { values, .. } => match values {
-            Values::Wildcards(patterns) => patterns.iter().map(plan::Pattern::as_str).collect(),
-            Values::Regexes(regexes) => vec![""; regexes.len()],
-        },
-        Condition::HttpRequestMethod(methods) => methods.iter().map(String::as_str).collect(),
-        Condition::QueryString(pairs) => pairs.iter().map(|pair| pair.value.as_str()).collect(),
-        Condition::SourceIp(ranges) => vec![""; ranges.len()],
+    match &condition.values {
+        Values::Wildcards(patterns) => patterns.iter().map(plan::Pattern::as_str).collect(),
+        Values::Texts(texts) => texts.iter().map(String::as_str).collect(),
+        Values::Pairs(pairs) => pairs.iter().map(|pair| pair.value.as_str()).collect(),
+        Values::Regexes(_) | Values::Ranges(_) => vec![""; condition.values.len()],
     }
 }

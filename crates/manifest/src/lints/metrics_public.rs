@@ -1,6 +1,6 @@
 //! Metrics that everybody can read.
 
-use plan::{Action, Condition, Scheme, Values};
+use plan::{Action, Scheme, Subject};
 
 use super::Context;
 use crate::{Finding, codes};
@@ -8,16 +8,10 @@ use crate::{Finding, codes};
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let public = context.plan.load_balancers.iter().filter(|it| it.scheme == Scheme::InternetFacing);
     for rule in public.flat_map(|it| &it.listeners).flat_map(|listener| &listener.rules) {
-        let leads_to_metrics = rule.conditions.iter().any(|condition| match condition {
-            Condition::PathPattern(Values::Wildcards(patterns)) => {
-                patterns.iter().any(|pattern| pattern.as_str() == "/metrics")
-            }
-            _ => false,
-        });
-        let is_guarded = rule
-            .conditions
-            .iter()
-            .any(|condition| matches!(condition, Condition::HttpHeader { .. } | Condition::SourceIp(_)));
+        let mut paths = rule.patterns(&Subject::PATH_PATTERN);
+        let leads_to_metrics = paths.any(|pattern| pattern.as_str() == "/metrics");
+        let guards = |subject: &Subject| subject.is_http_header() || *subject == Subject::SOURCE_IP;
+        let is_guarded = rule.conditions.iter().any(|condition| guards(&condition.subject));
         let Some(source) = &rule.source else { continue };
         if leads_to_metrics
             && !is_guarded

@@ -1,6 +1,6 @@
 //! A rule that no request reaches, because an earlier one takes all it could get: a rule without host before one with.
 
-use plan::{Condition, Pattern, Rule, Values};
+use plan::{Pattern, Rule, Subject};
 
 use super::Context;
 use crate::{Finding, codes};
@@ -32,27 +32,15 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 /// Whether every request that the later rule matches is matched by the earlier one. It looks at wildcards of hosts and
 /// paths and is cautious: what it cannot tell it does not claim.
 fn covers(earlier: &Rule, later: &Rule) -> bool {
-    earlier.conditions.iter().all(|condition| match condition {
-        Condition::HostHeader(Values::Wildcards(wide)) => patterns(later, |condition| {
-            matches!(condition, Condition::HostHeader(_))
-        })
-        .is_some_and(|narrow| narrow.iter().all(|narrow| wide.iter().any(|wide| includes(wide, narrow)))),
-        Condition::PathPattern(Values::Wildcards(wide)) => {
-            let takes_all = wide.iter().any(|wide| wide.as_str() == "/*");
-            takes_all
-                || patterns(later, |condition| matches!(condition, Condition::PathPattern(_))).is_some_and(
-                    |narrow| narrow.iter().all(|narrow| wide.iter().any(|wide| includes(wide, narrow))),
-                )
-        }
-        other => later.conditions.contains(other),
-    })
-}
-
-fn patterns(rule: &Rule, is_field: fn(&Condition) -> bool) -> Option<&[Pattern]> {
-    rule.conditions.iter().filter(|condition| is_field(condition)).find_map(|condition| match condition {
-        Condition::HostHeader(Values::Wildcards(patterns))
-        | Condition::PathPattern(Values::Wildcards(patterns)) => Some(patterns.as_slice()),
-        _ => None,
+    let compared = [Subject::HOST_HEADER, Subject::PATH_PATTERN];
+    earlier.conditions.iter().all(|condition| {
+        let subject = compared.iter().find(|subject| condition.subject == **subject);
+        let wide = subject.and_then(|subject| condition.patterns(subject));
+        let Some((subject, wide)) = subject.zip(wide) else { return later.conditions.contains(condition) };
+        let takes_all = *subject == Subject::PATH_PATTERN && wide.iter().any(|wide| wide.as_str() == "/*");
+        let narrow = later.conditions.iter().find_map(|condition| condition.patterns(subject));
+        let is_included = |narrow: &Pattern| wide.iter().any(|wide| includes(wide, narrow));
+        takes_all || narrow.is_some_and(|narrow| narrow.iter().all(is_included))
     })
 }
 

@@ -1,6 +1,6 @@
 //! A header value that guards a rule and can be guessed.
 
-use plan::{Condition, Values};
+use plan::Values;
 
 use super::Context;
 use crate::{Finding, codes};
@@ -20,9 +20,8 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         };
         let path = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
         for condition in &rule.conditions {
-            let Condition::HttpHeader { name, values: Values::Wildcards(values) } = condition else {
-                continue;
-            };
+            let Some(name) = condition.subject.name() else { continue };
+            let Values::Wildcards(values) = &condition.values else { continue };
             let lower = name.to_ascii_lowercase();
             let is_secret = SECRET_NAMES.iter().any(|secret| lower.contains(secret));
             let weak = values

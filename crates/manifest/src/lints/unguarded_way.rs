@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use plan::{Action, Condition, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, Values};
+use plan::{Action, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, Subject, Values};
 
 use super::Context;
 use crate::{Finding, Object, Severity, codes};
@@ -121,10 +121,10 @@ fn opened_at<'a>(
 /// What an action forwards to.
 fn reached(context: &Context<'_>, load_balancer: &LoadBalancer, action: &Action) -> BTreeSet<Behind> {
     let Action::Forward(forward) = action else { return BTreeSet::new() };
-    let used = forward.targets.iter().filter(|target| target.weight > 0);
+    let used = forward.targets.iter().filter(|target| target.weight.get() > 0);
     let services = used.filter_map(|target| {
-        let plan::TargetGroupRef::Key(key) = &target.target_group else { return None };
-        let service = &load_balancer.target_group(key)?.service;
+        let plan::TargetGroupRef::Group(id) = &target.target_group else { return None };
+        let service = &load_balancer.target_groups.get(*id)?.service;
         let selector = context.world.service(&service.namespace, &service.name)?.spec.selector.clone();
         let name = selector.is_empty().then(|| service.name.clone());
         Some((service.namespace.clone(), selector, name))
@@ -138,14 +138,12 @@ fn guards(
     rule: Option<&Rule>,
     object: &Object,
 ) -> BTreeSet<Guard> {
-    let of_rule =
-        rule.into_iter().flat_map(|rule| &rule.conditions).filter_map(|condition| match condition {
-            Condition::HttpHeader { name, values } if !takes_anything(values) => {
-                Some(Guard::Header(name.to_ascii_lowercase()))
-            }
-            Condition::SourceIp(ranges) if !has_everybody(ranges) => Some(Guard::SourceRanges),
-            _ => None,
-        });
+    let conditions = rule.into_iter().flat_map(|rule| &rule.conditions);
+    let of_rule = conditions.filter_map(|condition| match (condition.subject.name(), &condition.values) {
+        (_, Values::Ranges(ranges)) => (!has_everybody(ranges)).then_some(Guard::SourceRanges),
+        (Some(name), values) if !takes_anything(values) => Some(Guard::Header(name.to_ascii_lowercase())),
+        _ => None,
+    });
     let ranges = listener.source_ranges.as_ref();
     let verifies = listener.client_authentication.as_ref().is_some_and(|it| it.verification().is_some());
     let signs_in = object.annotation("alb.ingress.kubernetes.io/auth-type").is_some_and(|it| it != "none");
@@ -167,10 +165,8 @@ fn has_everybody(ranges: &[ipnet::IpNet]) -> bool {
 }
 
 fn names_its_paths(rule: &Rule) -> bool {
-    rule.conditions.iter().any(|condition| match condition {
-        Condition::PathPattern(Values::Wildcards(paths)) => paths.iter().all(plan::Pattern::is_literal),
-        _ => false,
-    })
+    let mut paths = rule.conditions.iter().filter_map(|it| it.patterns(&Subject::PATH_PATTERN));
+    paths.any(|paths| paths.iter().all(plan::Pattern::is_literal))
 }
 
 impl fmt::Display for Guard {

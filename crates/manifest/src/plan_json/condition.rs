@@ -1,90 +1,66 @@
-//! Conditions in JSON.
+//! Conditions in JSON: the field, and the values under the key of the subject.
 
-use plan::{Condition, Pattern, SearchPattern, Values};
-use serde::Serialize;
+use plan::{Condition, Pattern, QueryPair, SearchPattern, Shape, Values};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-#[derive(Serialize)]
-#[serde(tag = "field")]
-pub(super) enum ConditionJson<'a> {
-    #[serde(rename = "host-header", rename_all = "camelCase")]
-    HostHeader { host_header_config: ValuesJson<'a> },
-    #[serde(rename = "path-pattern", rename_all = "camelCase")]
-    PathPattern { path_pattern_config: ValuesJson<'a> },
-    #[serde(rename = "http-header", rename_all = "camelCase")]
-    HttpHeader { http_header_config: HeaderJson<'a> },
-    #[serde(rename = "http-request-method", rename_all = "camelCase")]
-    HttpRequestMethod { http_request_method_config: ListJson<&'a str> },
-    #[serde(rename = "query-string", rename_all = "camelCase")]
-    QueryString { query_string_config: ListJson<PairJson<'a>> },
-    #[serde(rename = "source-ip", rename_all = "camelCase")]
-    SourceIp { source_ip_config: ListJson<String> },
-}
+/// `{"field": "host-header", "hostHeaderConfig": {…}}`
+pub(super) struct ConditionJson<'a>(pub(super) &'a Condition);
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ValuesJson<'a> {
-    values: Vec<&'a str>,
-    regex_values: Vec<&'a str>,
-}
+struct ConfigJson<'a>(&'a Condition);
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct HeaderJson<'a> {
-    http_header_name: &'a str,
-    values: Vec<&'a str>,
-    regex_values: Vec<&'a str>,
-}
-
-#[derive(Serialize)]
-pub(super) struct ListJson<T> {
-    values: Vec<T>,
-}
-
-#[derive(Serialize)]
-pub(super) struct PairJson<'a> {
+#[derive(serde::Serialize)]
+struct PairJson<'a> {
     key: Option<&'a str>,
     value: &'a str,
 }
 
-impl<'a> ConditionJson<'a> {
-    pub(super) fn new(condition: &'a Condition) -> Self {
-        match condition {
-            Condition::HostHeader(values) => Self::HostHeader { host_header_config: ValuesJson::new(values) },
-            Condition::PathPattern(values) => {
-                Self::PathPattern { path_pattern_config: ValuesJson::new(values) }
-            }
-            Condition::HttpHeader { name, values } => {
-                let ValuesJson { values, regex_values } = ValuesJson::new(values);
-                Self::HttpHeader {
-                    http_header_config: HeaderJson { http_header_name: name, values, regex_values },
-                }
-            }
-            Condition::HttpRequestMethod(methods) => Self::HttpRequestMethod {
-                http_request_method_config: ListJson { values: methods.iter().map(String::as_str).collect() },
-            },
-            Condition::QueryString(pairs) => {
-                let pairs = pairs.iter().map(|pair| PairJson {
-                    key: pair.key.as_ref().map(Pattern::as_str),
-                    value: pair.value.as_str(),
-                });
-                Self::QueryString { query_string_config: ListJson { values: pairs.collect() } }
-            }
-            Condition::SourceIp(ranges) => Self::SourceIp {
-                source_ip_config: ListJson { values: ranges.iter().map(ToString::to_string).collect() },
-            },
-        }
+impl Serialize for ConditionJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row = self.0.subject.row();
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("field", row.field)?;
+        map.serialize_entry(row.config, &ConfigJson(self.0))?;
+        map.end()
     }
 }
 
-impl<'a> ValuesJson<'a> {
-    fn new(values: &'a Values) -> Self {
+impl Serialize for ConfigJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Condition { subject, values } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        if let (Shape::NamedPatterns(key), Some(name)) = (subject.row().shape, subject.name()) {
+            map.serialize_entry(key, name)?;
+        }
+        let none: [&str; 0] = [];
         match values {
             Values::Wildcards(patterns) => {
-                Self { values: patterns.iter().map(Pattern::as_str).collect(), regex_values: Vec::new() }
+                map.serialize_entry("values", &texts(patterns, Pattern::as_str))?;
+                map.serialize_entry("regexValues", &none)?;
             }
             Values::Regexes(regexes) => {
-                Self { values: Vec::new(), regex_values: regexes.iter().map(SearchPattern::as_str).collect() }
+                map.serialize_entry("values", &none)?;
+                map.serialize_entry("regexValues", &texts(regexes, SearchPattern::as_str))?;
+            }
+            Values::Texts(texts) => map.serialize_entry("values", texts)?,
+            Values::Pairs(pairs) => {
+                let pairs: Vec<PairJson<'_>> = pairs.iter().map(PairJson::new).collect();
+                map.serialize_entry("values", &pairs)?;
+            }
+            Values::Ranges(ranges) => {
+                let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+                map.serialize_entry("values", &ranges)?;
             }
         }
+        map.end()
     }
+}
+
+impl<'a> PairJson<'a> {
+    fn new(pair: &'a QueryPair) -> Self {
+        Self { key: pair.key.as_ref().map(Pattern::as_str), value: pair.value.as_str() }
+    }
+}
+
+fn texts<T>(values: &[T], text: fn(&T) -> &str) -> Vec<&str> {
+    values.iter().map(text).collect()
 }

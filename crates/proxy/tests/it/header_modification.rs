@@ -4,15 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{Body, Method};
-use plan::{
-    Action, Condition, FixedResponse, LoadBalancerKind, Pattern, Protocol, Redirect, RedirectPart, Rule,
-    Values,
-};
+use plan::{Action, Condition, FixedResponse, LoadBalancerKind, Protocol, Redirect, RedirectPart, Rule};
 
 use crate::world::{Client, Server, World, group, load_balancer, plan_of, run};
 
 fn at(path: &str, action: Action) -> Rule {
-    Rule::new(vec![Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive(path)]))], action)
+    Rule::new(vec![Condition::paths(&[path])], action)
 }
 
 #[test]

@@ -12,8 +12,7 @@ use plan::attributes::{
     ACCESS_LOGS, ACCESS_LOGS_BUCKET, ACCESS_LOGS_PREFIX, CONNECTION_LOGS, CONNECTION_LOGS_BUCKET,
 };
 use plan::{
-    Action, Certificate, Condition, FixedResponse, LoadBalancer, LoadBalancerKind, Pattern, Protocol,
-    Redirect, Rule, Values,
+    Action, Certificate, Condition, FixedResponse, LoadBalancer, LoadBalancerKind, Protocol, Redirect, Rule,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -87,8 +86,7 @@ fn log_into(balancer: &mut LoadBalancer, is_on: &str, bucket: &str) {
 }
 
 fn on_path(path: &str, action: Action) -> Rule {
-    let paths = Values::Wildcards(vec![Pattern::case_sensitive(path)]);
-    Rule::new(vec![Condition::PathPattern(paths)], action)
+    Rule::new(vec![Condition::paths(&[path])], action)
 }
 
 #[test]

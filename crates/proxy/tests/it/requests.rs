@@ -2,8 +2,8 @@
 
 use net::{Body, Method};
 use plan::{
-    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Pattern, Redirect,
-    RedirectPart, Rule, SourceRanges, TargetGroupRef, Values, Weight,
+    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Redirect, RedirectPart, Rule,
+    SourceRanges, TargetGroupRef, Weight,
 };
 
 use crate::world::{
@@ -11,11 +11,11 @@ use crate::world::{
 };
 
 fn host(pattern: &str) -> Condition {
-    Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(pattern)]))
+    Condition::hosts(&[pattern])
 }
 
 fn path(pattern: &str) -> Condition {
-    Condition::PathPattern(Values::Wildcards(vec![Pattern::case_sensitive(pattern)]))
+    Condition::paths(&[pattern])
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use net::{Body, Method};
 use plan::{
     Certificate, ClientAuthentication, ClientVerification, Condition, ListenerKey, ListenerState,
-    LoadBalancer, LoadBalancerId, LoadBalancerKind, Pattern, Plan, Protocol, Rule, TrustStore, Values,
+    LoadBalancer, LoadBalancerId, LoadBalancerKind, Plan, Protocol, Rule, TrustStore,
 };
 
 use crate::tls_client::{Authority, NOW, TlsClient, ask_over};
@@ -22,7 +22,7 @@ fn balancer(name: &str, host: &str, target: SocketAddr, shared: SocketAddr) -> L
     let listener = &mut balancer.listeners[0];
     listener.addresses.push(shared);
     listener.default_action = None;
-    let hosts = Condition::HostHeader(Values::Wildcards(vec![Pattern::ignore_case(host)]));
+    let hosts = Condition::hosts(&[host]);
     listener.rules = vec![Rule::new(vec![hosts], action)];
     balancer
 }
