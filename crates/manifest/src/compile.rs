@@ -9,8 +9,10 @@ mod attributes;
 mod certificates;
 mod children;
 mod domains;
+mod draft;
 mod gateway;
 mod health_check;
+mod here;
 mod inference;
 mod ingress;
 pub(crate) mod names;
@@ -29,8 +31,7 @@ pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::Ipv6Net;
-use plan::{HealthCheck, IpAddressType, LoadBalancer, LoadBalancerId, ObjectRef, Plan, Tags};
+use plan::{LoadBalancer, LoadBalancerId, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
 pub use own_certificates::hosts_of;
@@ -38,7 +39,8 @@ pub use secret_certificates::PlacedCertificate;
 pub(crate) use serving_options::is_switch as is_serving_switch;
 pub use serving_options::{names as serving_option_names, serve_option_names};
 
-use application::Built;
+use draft::Built;
+use here::Here;
 use world::World;
 
 use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints, unmet};
@@ -97,7 +99,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     let world = World::new(objects, &children, defaults, &mut findings);
     let mut built: Vec<Built> = Vec::new();
     for (id, members) in ingress::groups(&world, &mut findings) {
-        built.push(application::build(&id, &members, &world));
+        built.push(application::build(id, &members, &world));
     }
     built.extend(network::all(&world, &mut findings));
     let (gateway, routes) = gateway::build(&inferences, &domains, &world, &mut findings);
@@ -109,12 +111,9 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
         let is_broken = built.findings.iter().any(Finding::is_error);
         findings.extend(built.findings);
         if !is_broken {
-            let checks = &built.target_groups.pod_health_checks;
-            let mut here = without_nodes(built.load_balancer.clone(), checks, defaults);
             let mut own = Vec::new();
-            gateway::add_tls(&mut here, &routes, &world);
-            own_certificates::replace(&mut here, &world, &mut own);
-            trust_stores::fill(&mut here, &world, &mut own);
+            let here = Here { world: &world, routes: &routes, pod_health_checks: &built.pod_health_checks };
+            let here = here::make(&built.load_balancer, &here, &mut own);
             let asks_in_vain = |object: &ObjectRef| refused.contains(object);
             let is_refused = own.iter().any(Finding::is_error)
                 || here.sources.iter().any(asks_in_vain)
@@ -139,30 +138,6 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
 fn services_of(load_balancer: &LoadBalancer) -> impl Iterator<Item = ObjectRef> {
     let groups = load_balancer.target_groups.iter();
     groups.map(|group| ObjectRef::new("Service", &group.service.namespace, &group.service.name))
-}
-
-/// A load balancer whose targets are reached directly: what AWS asks the nodes is asked of the pods, prefix lists are the
-/// addresses in them, and where everybody of IPv4 may connect to an address of IPv4, nobody is left: a client of IPv6 came to
-/// a proxy in front of it, which tells of it.
-fn without_nodes(
-    mut load_balancer: LoadBalancer,
-    checks: &BTreeMap<String, HealthCheck>,
-    defaults: &Defaults,
-) -> LoadBalancer {
-    for target_group in &mut load_balancer.target_groups {
-        if let Some(check) = checks.get(&target_group.key) {
-            target_group.health_check = check.clone();
-        }
-    }
-    for ranges in load_balancer.listeners.iter_mut().filter_map(|listener| listener.source_ranges.as_mut()) {
-        let lists = ranges.prefix_lists.iter().filter_map(|id| defaults.prefix_lists.get(id));
-        ranges.cidrs.extend(lists.flatten());
-        let is_open = ranges.cidrs.iter().any(|range| range.addr().is_ipv4() && range.prefix_len() == 0);
-        if is_open && load_balancer.ip_address_type == IpAddressType::Ipv4 {
-            ranges.cidrs.push(Ipv6Net::default().into());
-        }
-    }
-    load_balancer
 }
 
 /// A warning for each object that would run or route something elsewhere, and one note for each other kind that is kept

@@ -46,7 +46,7 @@ pub(super) fn action(
         let what = if is_resource { "is a resource" } else { "names no Service" };
         let code = if is_resource { &codes::BACKEND_RESOURCE } else { &codes::FIELD_INVALID };
         let message = format!("the backend {what}: a backend is a Service with a port");
-        group.findings.push(Finding::new(code, message).at(&member.object, path));
+        group.draft.findings.push(Finding::new(code, message).at(&member.object, path));
         return None;
     };
     if service.port.name.as_deref() == Some(USE_ANNOTATION) {
@@ -54,12 +54,17 @@ pub(super) fn action(
     }
     let Some(port) = port_name(&service.port) else {
         let message = format!("the backend `{}` names no port", service.name);
-        group.findings.push(Finding::new(&codes::BACKEND_PORT_MISSING, message).at(&member.object, path));
+        group
+            .draft
+            .findings
+            .push(Finding::new(&codes::BACKEND_PORT_MISSING, message).at(&member.object, path));
         return None;
     };
     match group.target_group(member, &service.name, &port, &At::Backend(path)) {
         Found::Group(id) => Some(Action::forward_to(id)),
-        Found::NoService if group.world.defaults.tolerate_missing_service => Some(unavailable(NO_SERVICE)),
+        Found::NoService if group.draft.world.defaults.tolerate_missing_service => {
+            Some(unavailable(NO_SERVICE))
+        }
         Found::NoService | Found::Wrong => None,
     }
 }
@@ -92,7 +97,7 @@ fn annotated(
             if protocol == Protocol::Https && redirect.protocol == RedirectPart::set("HTTP") {
                 let message = format!("actions.{name}: a redirect from HTTPS to HTTP");
                 let finding = Finding::new(&codes::ACTION_INVALID, message);
-                group.findings.push(finding.at_annotation(&member.object, &key));
+                group.draft.findings.push(finding.at_annotation(&member.object, &key));
             }
             Some(Action::Redirect(redirect.clone()))
         }
@@ -104,7 +109,7 @@ fn annotated(
                     Err(NoTarget::NoService) if targets.len() > 1 => {
                         let message = format!("actions.{name}: one of several target groups has no Service");
                         let finding = Finding::new(&codes::BACKEND_SERVICE_MISSING, message);
-                        group.findings.push(finding.at_annotation(&member.object, &key));
+                        group.draft.findings.push(finding.at_annotation(&member.object, &key));
                         None
                     }
                     Err(_) => None,
@@ -116,12 +121,12 @@ fn annotated(
         None => {
             // A broken annotation has been reported where it stands.
             if member.object.annotation(&key).is_none() {
-                let tolerated = group.world.defaults.tolerate_missing_action;
+                let tolerated = group.draft.world.defaults.tolerate_missing_action;
                 let severity = if tolerated { Severity::Warning } else { Severity::Error };
                 let message =
                     format!("the annotation actions.{name} is missing: the backend has nothing to do");
                 let finding = Finding::new(&codes::ACTION_MISSING, message).at(&member.object, path);
-                group.findings.push(finding.with_severity(severity));
+                group.draft.findings.push(finding.with_severity(severity));
             }
             Some(unavailable(NO_ACTION))
         }

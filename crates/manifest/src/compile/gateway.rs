@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plan::attributes::ALGORITHM;
+use plan::attributes::{ALGORITHM, Scope};
 use plan::{
-    Action, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, Listener, LoadBalancer,
-    LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Protocol, Rule, ServicePortName, TargetGroup,
-    TargetType,
+    Action, Attributes, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, Listener,
+    LoadBalancer, LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Protocol, ProtocolVersion, Rule,
+    ServicePortName, Tags, TargetGroupId, TargetType,
 };
 use serde_json::json;
 
 use super::Route;
-use super::application::{Built, source_ranges};
+use super::application::source_ranges;
 use super::certificates;
 use super::children::predictor_name;
 use super::domains::{CLUSTER_LOCAL, Domains};
+use super::draft::{Built, Draft, Wanted};
+use super::health_check::Checks;
 use super::inference::Inference;
-use super::names;
-use super::target_group::{Made, TargetGroups, address_type, group_port};
 use super::world::World;
 use crate::annotations::SYNTHETIC;
 use crate::kinds::kind_of;
@@ -65,18 +65,15 @@ pub(super) fn build(
     if inferences.is_empty() {
         return (None, routes);
     }
-    let mut own = Vec::new();
+    let mut draft = Draft::new(id(), world, Vec::new());
     let mut listener = Listener::new(PORT, Protocol::Http);
     listener.source_ranges = Some(source_ranges(None, Vec::new(), false));
-    let mut target_groups = TargetGroups::default();
     for (inference, route) in inferences.iter().zip(&routes) {
-        let Some(target_group) = target_group(inference, world, &mut own) else { continue };
-        let target_group = target_groups.add(Made { target_group, pod_health_check: None });
-        let conditions = vec![Condition::hosts(&route.hosts)];
+        let Some(target_group) = target_group(inference, &mut draft) else { continue };
         listener.rules.push(Rule {
             tags: world.defaults.tags.clone(),
             source: Some(plan::RuleSource { object: route.object.clone(), rule_index: 0, path_index: 0 }),
-            ..Rule::new(conditions, Action::forward_to(target_group))
+            ..Rule::new(vec![Condition::hosts(&route.hosts)], Action::forward_to(target_group))
         });
     }
     let shown = ObjectRef::new("Service", NAMESPACE, NAME);
@@ -85,10 +82,9 @@ pub(super) fn build(
         scheme: plan::Scheme::InternetFacing,
         sources: sources.collect(),
         listeners: vec![listener],
-        target_groups: target_groups.all.clone(),
         ..LoadBalancer::new(id(), LoadBalancerKind::Application, NAME)
     };
-    (Some(Built { load_balancer, target_groups, findings: own }), routes)
+    (Some(draft.finish(load_balancer)), routes)
 }
 
 /// Has the load balancer speak TLS too, where that is wanted: with certificates that are kept here for its hosts, and else with
@@ -173,29 +169,28 @@ impl Hosts {
     }
 }
 
-fn target_group(
-    inference: &Inference,
-    world: &World<'_>,
-    findings: &mut Vec<Finding>,
-) -> Option<TargetGroup> {
+fn target_group(inference: &Inference, draft: &mut Draft<'_>) -> Option<TargetGroupId> {
     let (namespace, name) = (&inference.object.namespace, &inference.object.name);
     let service = predictor_name(name);
-    let backend = world.service(namespace, &service)?;
+    let backend = draft.world.service(namespace, &service)?;
     let port = backend.port_number(PORT)?;
-    let key = format!("{namespace}/{name}/{service}:{PORT}");
-    let named = plan::ServicePort::new(namespace, &service, ServicePortName::Number(PORT));
-    let mut target_group = TargetGroup {
-        name: names::generated(namespace, &service, &[&id().to_string(), &key]),
-        port: group_port(TargetType::Ip, port),
-        ip_address_type: address_type(backend),
-        targets: world.targets(backend, port),
-        origin: world.origin(backend),
-        replay: world.replay(backend, findings),
-        ..TargetGroup::new(&key, named, Protocol::Http, health_check(inference.is_ours))
-    };
+    let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
     // Predictions differ in length, so the one with the least to do comes next, as in Knative's own gateway.
-    target_group.attributes.set_default(ALGORITHM, "least_outstanding_requests");
-    Some(target_group)
+    attributes.set_default(ALGORITHM, "least_outstanding_requests");
+    Some(draft.make(Wanted {
+        key: format!("{namespace}/{name}/{service}:{PORT}"),
+        backend,
+        port,
+        port_name: ServicePortName::Number(PORT),
+        annotated: &[],
+        target_type: TargetType::Ip,
+        protocol: Protocol::Http,
+        protocol_version: Some(ProtocolVersion::Http1),
+        target_control_port: None,
+        checks: Checks { aws: health_check(inference.is_ours), pods: None },
+        attributes,
+        tags: Tags::new(),
+    }))
 }
 
 /// Our model server says whether its model is loaded; of other containers it is only known that they take connections.

@@ -1,27 +1,23 @@
 //! Network Load Balancers: Services of type LoadBalancer.
 
-use std::sync::Arc;
+mod target_groups;
 
-use plan::attributes::{self as keys, Scope};
+use plan::attributes::Scope;
 use plan::{
-    Action, Attributes, Forward, ForwardTarget, IpAddressType, Listener, LoadBalancer, LoadBalancerId,
-    LoadBalancerKind, Protocol, Scheme, ServicePortName, Tags, TargetAddressType, TargetGroup, TargetGroupId,
-    TargetGroupRef, TargetType,
+    Attributes, IpAddressType, Listener, LoadBalancer, LoadBalancerId, LoadBalancerKind, Protocol, Scheme,
+    Tags, TargetAddressType,
 };
 
-use super::application::{Built, source_ranges};
+use super::application::source_ranges;
 use super::attributes::{self, Written};
 use super::certificates;
-use super::health_check::{self, About, Setting, Wrong};
+use super::draft::{Built, Draft, address_type};
 use super::ingress::AUTO_MODE;
-use super::names;
-use super::target_group::{Made, TargetGroups, address_type, group_port};
-use super::trust;
 use super::world::{Backend, World};
 use crate::annotations::values::cidr;
-use crate::annotations::{self, HealthCheckSettings, Map, ServiceSettings};
+use crate::annotations::{self, Map, ServiceSettings};
 use crate::kinds::service::{ServicePort, ServiceType, TransportProtocol};
-use crate::{Finding, Object, ServiceSelection, Severity, codes};
+use crate::{Finding, ServiceSelection, Severity, codes};
 
 const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer-";
 /// The class of the AWS controller.
@@ -36,14 +32,9 @@ pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> 
         let settings = annotations::of_service(&backend.object, world.defaults.strict_aws, &mut own);
         match owner(backend, &settings, world) {
             Owner::Us => {
-                let service = Network {
-                    world,
-                    backend,
-                    settings,
-                    target_groups: TargetGroups::default(),
-                    findings: own,
-                };
-                built.push(service.build());
+                let id = LoadBalancerId::service(&backend.object.namespace, &backend.object.name);
+                let network = Network { draft: Draft::new(id, world, own), backend, settings };
+                built.push(network.build());
             }
             Owner::Other(reason) => findings.push(Finding::new(&codes::NOT_OURS, reason).on(&backend.object)),
             Owner::AutoMode(class) => {
@@ -104,31 +95,27 @@ fn owner(backend: &Backend, settings: &ServiceSettings, world: &World<'_>) -> Ow
 
 /// A load balancer in the making.
 struct Network<'a> {
-    world: &'a World<'a>,
+    draft: Draft<'a>,
     backend: &'a Backend,
     settings: ServiceSettings,
-    target_groups: TargetGroups,
-    findings: Vec<Finding>,
 }
 
 impl Network<'_> {
     fn build(mut self) -> Built {
         let object = &self.backend.object;
-        let id = LoadBalancerId::service(&object.namespace, &object.name);
         let deprecated = match self.settings.is_internal {
             Some(true) => Some(Scheme::Internal),
             Some(false) => Some(Scheme::InternetFacing),
             None => None,
         };
-        let scheme = self.settings.scheme.or(deprecated).unwrap_or(self.world.defaults.scheme);
+        let scheme = self.settings.scheme.or(deprecated).unwrap_or(self.draft.world.defaults.scheme);
         let ip_address_type = self.settings.ip_address_type.unwrap_or(IpAddressType::Ipv4);
-        let tags = super::merged_tags(&[&self.settings.tags, &self.world.defaults.tags]);
+        let tags = super::merged_tags(&[&self.settings.tags, &self.draft.world.defaults.tags]);
         self.check_family(ip_address_type);
         self.check_ssl_ports();
-        let generated =
-            || names::generated(&object.namespace, &object.name, &[&id.to_string(), scheme.as_str()]);
-        let listeners = self.listeners(&id, ip_address_type, &tags);
+        let generated = || self.draft.generated_name(&object.namespace, &object.name, scheme);
         let name = self.settings.name.clone().unwrap_or_else(generated);
+        let listeners = self.listeners(ip_address_type, &tags);
         let load_balancer = LoadBalancer {
             name_generated: self.settings.name.is_none(),
             scheme,
@@ -138,20 +125,19 @@ impl Network<'_> {
             minimum_capacity_units: self
                 .settings
                 .capacity_units
-                .filter(|_| self.world.defaults.has_feature("LBCapacityReservation")),
+                .filter(|_| self.draft.world.defaults.has_feature("LBCapacityReservation")),
             subnets: self.settings.subnets.clone(),
             security_groups: self.settings.security_groups.clone(),
             tags,
             listeners,
-            target_groups: self.target_groups.all.clone(),
-            ..LoadBalancer::new(id, LoadBalancerKind::Network, &name)
+            ..LoadBalancer::new(self.draft.id.clone(), LoadBalancerKind::Network, &name)
         };
-        Built { load_balancer, target_groups: self.target_groups, findings: self.findings }
+        self.draft.finish(load_balancer)
     }
 
     fn push(&mut self, finding: Finding, annotation: &str) {
         let key = format!("{PREFIX}{annotation}");
-        self.findings.push(finding.at_annotation(&self.backend.object, &key));
+        self.draft.findings.push(finding.at_annotation(&self.backend.object, &key));
     }
 
     fn check_family(&mut self, ip_address_type: IpAddressType) {
@@ -177,7 +163,7 @@ impl Network<'_> {
         let mut attributes = Attributes::new(Scope::Network);
         let key = format!("{PREFIX}attributes");
         let written = Written { object, key: &key };
-        attributes::set(&mut attributes, &self.settings.attributes, &written, &mut self.findings);
+        attributes::set(&mut attributes, &self.settings.attributes, &written, &mut self.draft.findings);
         // The deprecated annotations win where both are written.
         for (name, value) in &self.settings.winning_attributes {
             let key = match name.as_str() {
@@ -189,17 +175,12 @@ impl Network<'_> {
             let key = format!("{PREFIX}{key}");
             let written = Written { object, key: &key };
             let one = Map::from([(name.clone(), value.clone())]);
-            attributes::set(&mut attributes, &one, &written, &mut self.findings);
+            attributes::set(&mut attributes, &one, &written, &mut self.draft.findings);
         }
         attributes
     }
 
-    fn listeners(
-        &mut self,
-        id: &LoadBalancerId,
-        ip_address_type: IpAddressType,
-        tags: &Tags,
-    ) -> Vec<Listener> {
+    fn listeners(&mut self, ip_address_type: IpAddressType, tags: &Tags) -> Vec<Listener> {
         let backend = self.backend;
         let ranges = self.source_ranges(ip_address_type);
         let mut listeners: Vec<Listener> = Vec::new();
@@ -208,7 +189,7 @@ impl Network<'_> {
             if port.protocol == TransportProtocol::Sctp {
                 let message = format!("port {}: SCTP is not carried by load balancers", port.port);
                 let finding = Finding::new(&codes::PROTOCOL_UNSUPPORTED, message);
-                self.findings.push(finding.at(&backend.object, &format!("{path}.protocol")));
+                self.draft.findings.push(finding.at(&backend.object, &format!("{path}.protocol")));
                 continue;
             }
             let takes_both = self.takes_both(port);
@@ -224,7 +205,7 @@ impl Network<'_> {
                     ),
                     false => finding,
                 };
-                self.findings.push(finding.at(&backend.object, &format!("{path}.port")));
+                self.draft.findings.push(finding.at(&backend.object, &format!("{path}.port")));
                 continue;
             }
             let protocol = match port.protocol {
@@ -240,12 +221,12 @@ impl Network<'_> {
                 self.secure(&mut listener);
             }
             self.listener_attributes(&mut listener);
-            listener.default_action = Some(self.forward(id, port, protocol, tags));
+            listener.default_action = Some(self.forward(port, protocol, tags));
             listeners.push(listener);
         }
         if backend.spec.ports.is_empty() {
             let finding = Finding::new(&codes::FIELD_INVALID, "the Service has no ports");
-            self.findings.push(finding.at(&backend.object, "spec.ports"));
+            self.draft.findings.push(finding.at(&backend.object, "spec.ports"));
         }
         listeners.sort_by_key(|listener| listener.port);
         self.check_unused_listeners(&listeners);
@@ -254,7 +235,8 @@ impl Network<'_> {
 
     /// Whether TCP and UDP on the number of a port become one listener: that is wanted, and both lead to the same port.
     fn takes_both(&self, port: &ServicePort) -> bool {
-        let is_wanted = self.settings.tcp_udp_listener.unwrap_or(self.world.defaults.enable_tcp_udp_listener);
+        let is_wanted =
+            self.settings.tcp_udp_listener.unwrap_or(self.draft.world.defaults.enable_tcp_udp_listener);
         let has = |protocol| {
             self.backend.spec.ports.iter().any(|other| {
                 (other.port, other.protocol) == (port.port, protocol)
@@ -267,13 +249,13 @@ impl Network<'_> {
     fn source_ranges(&mut self, ip_address_type: IpAddressType) -> Option<plan::SourceRanges> {
         let object = &self.backend.object;
         let is_managed =
-            self.world.defaults.has_feature("NLBSecurityGroup") && !self.settings.no_security_group;
+            self.draft.world.defaults.has_feature("NLBSecurityGroup") && !self.settings.no_security_group;
         if !self.settings.security_groups.is_empty() || !is_managed {
             return None;
         }
         let key = format!("{PREFIX}security-group-prefix-lists");
         let lists = &self.settings.prefix_lists;
-        super::check_prefix_lists(lists.iter(), object, &key, self.world, &mut self.findings);
+        super::check_prefix_lists(lists.iter(), object, &key, self.draft.world, &mut self.draft.findings);
         let mut written = Vec::new();
         for (index, range) in self.backend.spec.load_balancer_source_ranges.iter().enumerate() {
             match cidr(range) {
@@ -281,7 +263,7 @@ impl Network<'_> {
                 Err(problem) => {
                     let path = format!("spec.loadBalancerSourceRanges[{index}]");
                     let finding = Finding::new(problem.code, problem.message).at(object, &path);
-                    self.findings.push(finding.maybe_suggest(problem.suggestion));
+                    self.draft.findings.push(finding.maybe_suggest(problem.suggestion));
                 }
             }
         }
@@ -302,13 +284,19 @@ impl Network<'_> {
     fn secure(&mut self, listener: &mut Listener) {
         let key = format!("{PREFIX}ssl-cert");
         for arn in &self.settings.certificates {
-            certificates::check_known(&self.backend.object, &key, arn, self.world, &mut self.findings);
+            certificates::check_known(
+                &self.backend.object,
+                &key,
+                arn,
+                self.draft.world,
+                &mut self.draft.findings,
+            );
             if !listener.certificates.iter().any(|other| other.arn == *arn) {
                 listener.certificates.push(plan::Certificate { arn: arn.clone(), source: "annotation" });
             }
         }
         let policy = self.settings.ssl_policy.clone();
-        listener.ssl_policy = Some(policy.unwrap_or_else(|| self.world.defaults.ssl_policy.clone()));
+        listener.ssl_policy = Some(policy.unwrap_or_else(|| self.draft.world.defaults.ssl_policy.clone()));
         listener.alpn_policy.clone_from(&self.settings.alpn_policy);
     }
 
@@ -317,7 +305,7 @@ impl Network<'_> {
         let Some(values) = self.settings.listener_attributes.get(&name) else { return };
         let key = format!("{PREFIX}listener-attributes.{}-{}", listener.protocol.as_str(), listener.port);
         let written = Written { object: &self.backend.object, key: &key };
-        attributes::set(&mut listener.attributes, values, &written, &mut self.findings);
+        attributes::set(&mut listener.attributes, values, &written, &mut self.draft.findings);
     }
 
     fn check_unused_listeners(&mut self, listeners: &[Listener]) {
@@ -336,176 +324,8 @@ impl Network<'_> {
             );
             let key = format!("service.beta.kubernetes.io/{stem}.{name}");
             let finding = finding.at_annotation(&self.backend.object, &key);
-            self.findings.push(finding.with_severity(Severity::Warning));
+            self.draft.findings.push(finding.with_severity(Severity::Warning));
         }
-    }
-
-    /// Where connections to a port go: to the Service itself, and to others by their shares.
-    fn forward(
-        &mut self,
-        id: &LoadBalancerId,
-        port: &ServicePort,
-        protocol: Protocol,
-        tags: &Tags,
-    ) -> Action {
-        let shares = self.settings.actions.get(&(port.port, protocol)).cloned();
-        let own = self.target_group(id, self.backend, port, protocol, tags);
-        let Some(shares) = shares else { return Action::forward_to(own) };
-        let mut targets = vec![(own, shares.own_weight)];
-        let action_key = format!("service.beta.kubernetes.io/actions.{}-{}", protocol.as_str(), port.port);
-        for (name, port, weight) in &shares.others {
-            let world = self.world;
-            let found = world.service(&self.backend.object.namespace, name);
-            let backend_port = found.and_then(|it| it.spec.ports.iter().find(|it| is_named(it, port)));
-            match found.zip(backend_port) {
-                Some((backend, port)) => {
-                    targets.push((self.target_group(id, backend, port, protocol, tags), *weight));
-                }
-                None => {
-                    let message =
-                        format!("there is no Service `{name}` with a port `{port}` in the namespace");
-                    let code = if found.is_some() {
-                        &codes::BACKEND_PORT_MISSING
-                    } else {
-                        &codes::BACKEND_SERVICE_MISSING
-                    };
-                    let finding =
-                        Finding::new(code, message).at_annotation(&self.backend.object, &action_key);
-                    self.findings.push(finding);
-                }
-            }
-        }
-        let targets = targets.into_iter().map(|(target_group, weight)| {
-            let target_group = TargetGroupRef::Group(target_group);
-            ForwardTarget { target_group, weight }
-        });
-        Action::Forward(Forward { targets: targets.collect(), stickiness: None })
-    }
-
-    /// The target group of a Service's port, made when it is not there yet.
-    fn target_group(
-        &mut self,
-        id: &LoadBalancerId,
-        backend: &Backend,
-        port: &ServicePort,
-        listener: Protocol,
-        tags: &Tags,
-    ) -> TargetGroupId {
-        let service = &backend.object;
-        let key = format!("{}/{}:{}", service.namespace, service.name, port.port);
-        if let Some(id) = self.target_groups.find(&key) {
-            return id;
-        }
-        let is_ssl = self.settings.backend_protocol.as_deref() == Some("ssl");
-        let protocol = match listener {
-            Protocol::Udp | Protocol::TcpUdp => listener,
-            Protocol::Tls if is_ssl => Protocol::Tls,
-            _ => Protocol::Tcp,
-        };
-        let target_type = self.target_type(backend);
-        let checks = self.health_check(backend, port, target_type);
-        let kind = format!("{target_type:?} {protocol:?}");
-        let is_tls = protocol.is_tls() || checks.aws.protocol.is_tls();
-        let objects: [&Object; 2] = [service, &self.backend.object];
-        let trust = trust::of(&objects, service, is_tls, self.world, &mut self.findings);
-        let named = ServicePortName::Number(port.port);
-        let named = plan::ServicePort::new(&service.namespace, &service.name, named);
-        let target_group = TargetGroup {
-            name: names::generated(&service.namespace, &service.name, &[&id.to_string(), &key, &kind]),
-            target_type,
-            trust,
-            port: group_port(target_type, port),
-            ip_address_type: address_type(backend),
-            attributes: self.target_group_attributes(port, target_type),
-            targets: self.world.targets(backend, port),
-            origin: self.world.origin(backend),
-            replay: self.world.replay(backend, &mut self.findings),
-            tags: tags.clone(),
-            ..TargetGroup::new(&key, named, protocol, checks.aws)
-        };
-        self.target_groups.add(Made { target_group, pod_health_check: checks.pods })
-    }
-
-    fn target_type(&mut self, backend: &Backend) -> TargetType {
-        let is_nlb_ip = self.settings.controller.as_deref() == Some("nlb-ip");
-        let said = if is_nlb_ip { Some(TargetType::Ip) } else { self.settings.target_type };
-        let target_type = said.unwrap_or(self.world.defaults.target_type);
-        let problem = match target_type {
-            TargetType::Ip if !self.world.defaults.enable_ip_target_type => {
-                "target type ip is switched off in this environment".to_owned()
-            }
-            TargetType::Instance if backend.spec.service_type == ServiceType::ClusterIP => {
-                format!("Service `{}` is of type ClusterIP and has no node port", backend.object.name)
-            }
-            _ => return target_type,
-        };
-        self.push(Finding::new(&codes::TARGET_TYPE_UNSUPPORTED, problem), "nlb-target-type");
-        target_type
-    }
-
-    fn health_check(
-        &mut self,
-        backend: &Backend,
-        port: &ServicePort,
-        target_type: TargetType,
-    ) -> health_check::Checks {
-        let about = About { backend, port, target_type };
-        let follows_intent = !self.world.defaults.strict_aws;
-        match health_check::network(&self.settings.health_check, &about, follows_intent) {
-            Ok(checks) => checks,
-            Err(Wrong { code, setting, message }) => {
-                let name = match setting {
-                    Setting::Port => "healthcheck-port",
-                    Setting::SuccessCodes => "healthcheck-success-codes",
-                };
-                self.push(Finding::new(code, format!("{name}: {message}")), name);
-                let plain = HealthCheckSettings::default();
-                health_check::network(&plain, &about, false).expect("the defaults are good")
-            }
-        }
-    }
-
-    fn target_group_attributes(&mut self, port: &ServicePort, target_type: TargetType) -> Attributes {
-        let mut attributes = Attributes::new(Scope::NetworkTargetGroup);
-        if target_type == TargetType::Ip {
-            attributes.set_default(keys::PRESERVE_CLIENT_IP, "false");
-        }
-        let by_port = self.settings.attributes_by_port.get(&port.port).filter(|map| !map.is_empty());
-        let (key, values) = match by_port {
-            Some(values) => (format!("{PREFIX}target-group-attributes.{}", port.port), values),
-            None => (format!("{PREFIX}target-group-attributes"), &self.settings.target_group_attributes),
-        };
-        let object: &Arc<Object> = &self.backend.object;
-        let written = Written { object, key: &key };
-        attributes::set(&mut attributes, values, &written, &mut self.findings);
-        if values.get(keys::PRESERVE_CLIENT_IP).is_some_and(|value| value == "true") {
-            let text = "preserve_client_ip.enabled: targets see connections from this machine, for no process can take the \
-                        address of another here";
-            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, text)
-                .suggest("aws-load-balancer-proxy-protocol: \"*\", where targets read the header")
-                .with_severity(Severity::Warning);
-            self.findings.push(finding.at_annotation(object, &key));
-        }
-        if port.protocol == TransportProtocol::Udp && self.settings.proxy_protocol {
-            let text = format!("port {}: datagrams get no PROXY protocol header, connections do", port.port);
-            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, text).with_severity(Severity::Warning);
-            self.findings.push(finding.at_annotation(object, &format!("{PREFIX}proxy-protocol")));
-        }
-        let listed = self.settings.proxy_protocol_ports.as_ref().map(|ports| ports.contains(&port.port));
-        let told = if self.settings.proxy_protocol { Some(true) } else { listed };
-        let in_attributes = attributes.is_on(keys::PROXY_PROTOCOL_V2);
-        let key = match self.settings.proxy_protocol {
-            true => format!("{PREFIX}proxy-protocol"),
-            false => format!("{PREFIX}proxy-protocol-per-target-group"),
-        };
-        // The controller always writes this one, so it always counts as set.
-        let written = Written { object, key: &key };
-        let value =
-            Map::from([(keys::PROXY_PROTOCOL_V2.to_owned(), told.unwrap_or(in_attributes).to_string())]);
-        let mut said = Vec::new();
-        attributes::set(&mut attributes, &value, &written, &mut said);
-        self.findings.extend(said.into_iter().filter(|_| told.is_some()));
-        attributes
     }
 }
 

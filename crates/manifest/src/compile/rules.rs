@@ -17,7 +17,7 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
     for (rule_index, block) in member.spec.rules.iter().enumerate() {
         for path_index in order(block) {
             let place = Place { member, block, rule_index, path_index };
-            let conditions = place.conditions().map_err(|finding| group.findings.push(*finding));
+            let conditions = place.conditions().map_err(|finding| group.draft.findings.push(*finding));
             let action = action(
                 group,
                 member,

@@ -28,7 +28,8 @@ impl Group<'_> {
                         "`{attribute}` has no effect: targets of this listener are not told what it renames"
                     );
                     let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message);
-                    self.findings
+                    self.draft
+                        .findings
                         .push(finding.at_annotation(&member.object, &key).with_severity(Severity::Warning));
                 }
             }
@@ -44,7 +45,7 @@ impl Group<'_> {
         let mut agreed = self.agreed_among(members.iter().copied(), MUTUAL_AUTHENTICATION, |member| {
             member.settings.client_authentication.get(&port).cloned()
         })?;
-        let known = self.world.defaults.trust_stores.as_deref();
+        let known = self.draft.world.defaults.trust_stores.as_deref();
         if let (ClientAuthentication::Verify(verification), Some(known)) = (&mut agreed, known) {
             let written = &verification.trust_store;
             match known.iter().find(|store| store.arn == *written || store.name == *written) {
@@ -56,7 +57,7 @@ impl Group<'_> {
                     {
                         let finding = Finding::new(&codes::TRUST_STORE_UNKNOWN, message.clone());
                         let key = format!("{PREFIX}{MUTUAL_AUTHENTICATION}");
-                        self.findings.push(finding.at_annotation(&member.object, &key));
+                        self.draft.findings.push(finding.at_annotation(&member.object, &key));
                     }
                 }
             }
@@ -75,7 +76,7 @@ impl Group<'_> {
                     );
                     let finding = Finding::new(&codes::MUTUAL_AUTHENTICATION_INVALID, message);
                     let key = format!("{PREFIX}{MUTUAL_AUTHENTICATION}");
-                    self.findings.push(finding.at_annotation(&member.object, &key));
+                    self.draft.findings.push(finding.at_annotation(&member.object, &key));
                 }
             }
         }
