@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Connection, Crowding, HandshakeFailure, Http2Failure, Rejection, Request, Response};
+use crate::{Connection, Crowding, HandshakeFailure, Http2Failure, Rejection, Request, Response, Sent};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
@@ -30,6 +30,9 @@ pub trait Handler: Clone + 'static {
 
     /// Hears that a connection of HTTP/2 was ended, with all requests that were at work on it.
     fn http2_failed(&self, _failure: Http2Failure, _connection: &Connection) {}
+
+    /// Hears what a request and its answer took on the wire, once its answer is out or cannot come out.
+    fn carried(&self, _sent: Sent, _connection: &Connection) {}
 
     /// Words the answer to something that is no request. The connection ends with it.
     fn reject(&self, rejection: Rejection, _connection: &Connection) -> Response {

@@ -132,6 +132,11 @@ impl Handler for Exchanges {
         self.door.of_connection(connection).current().metrics.count_http2_failure(failure);
     }
 
+    fn carried(&self, sent: Sent, connection: &Connection) {
+        let listener = self.door.of_connection(connection).current();
+        listener.metrics.count_bytes(sent.received + sent.sent);
+    }
+
     fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
         let listener = self.door.of_connection(connection).current();
         self.begin(listener, connection, None).answer(Err(respond::refuse(rejection)))
@@ -242,6 +247,7 @@ impl Exchange {
 
     /// Ends it with a connection that had gone over to another protocol, with the bytes that it carried in all.
     pub(crate) fn end_switched(self, received: u64, sent: u64) {
+        self.listener.metrics.count_bytes(received + sent);
         self.end(Sent { received, sent, end: End::Whole });
     }
 

@@ -1,47 +1,52 @@
 //! What the data plane counts. Counters are found once per plan, and only added to on the way of a request.
 
+mod latency;
+mod series;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use net::{Budget, Crowding, HandshakeFailure, Http2Failure, Limits};
 use plan::health::TargetState;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
+
+pub(crate) use latency::Latency;
+use series::{AllSeries, OfBalancer};
 
 use crate::logs::Counters;
 use crate::replay::Keeping;
 use crate::respond::Reason;
+use crate::snapshot::Snapshot;
 
 /// The counters of the data plane. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    requests: Family<RequestLabels, Counter>,
-    routed: Family<GroupLabels, Counter>,
-    retries: Family<GroupLabels, Counter>,
-    target_connection_failures: Family<GroupLabels, Counter>,
-    target_tls_failures: Family<GroupLabels, Counter>,
-    response_time: Family<GroupLabels, Latency>,
-    own_answers: Family<OwnAnswerLabels, Counter>,
-    unfinished: Family<ReasonLabels, Counter>,
-    connections: Family<ListenerLabels, Counter>,
-    open_connections: Family<ListenerLabels, Gauge>,
-    refused_connections: Family<ReasonLabels, Counter>,
-    shed_connections: Family<ListenerLabels, Counter>,
-    datagrams: Family<DatagramLabels, Counter>,
-    dropped_datagrams: Family<ReasonLabels, Counter>,
-    handshake_failures: Family<ReasonLabels, Counter>,
-    http2_failures: Family<ReasonLabels, Counter>,
+    requests: AllSeries<RequestLabels, Counter>,
+    routed: AllSeries<GroupLabels, Counter>,
+    retries: AllSeries<GroupLabels, Counter>,
+    target_connection_failures: AllSeries<GroupLabels, Counter>,
+    target_tls_failures: AllSeries<GroupLabels, Counter>,
+    response_time: AllSeries<GroupLabels, Latency>,
+    own_answers: AllSeries<OwnAnswerLabels, Counter>,
+    unfinished: AllSeries<ReasonLabels, Counter>,
+    connections: AllSeries<ListenerLabels, Counter>,
+    open_connections: AllSeries<ListenerLabels, Gauge>,
+    refused_connections: AllSeries<ReasonLabels, Counter>,
+    shed_connections: AllSeries<ListenerLabels, Counter>,
+    processed: AllSeries<ListenerLabels, Counter>,
+    datagrams: AllSeries<DatagramLabels, Counter>,
+    dropped_datagrams: AllSeries<ReasonLabels, Counter>,
+    handshake_failures: AllSeries<ReasonLabels, Counter>,
+    http2_failures: AllSeries<ReasonLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
-    health_changes: Family<TargetLabels, Counter>,
+    health_changes: AllSeries<TargetLabels, Counter>,
     /// What is counted of logs.
     pub(crate) logs: Counters,
     unkept_bodies: Counter,
@@ -68,14 +73,16 @@ pub(crate) struct GroupMetrics {
 pub(crate) struct ListenerMetrics {
     connections: Counter,
     open_connections: Gauge,
-    refused_connections: Family<ReasonLabels, Counter>,
+    refused_connections: AllSeries<ReasonLabels, Counter>,
     shed_connections: Counter,
+    /// Bytes of clients, and to them.
+    processed: Counter,
     datagrams_up: Counter,
     datagrams_down: Counter,
-    dropped_datagrams: Family<ReasonLabels, Counter>,
-    own_answers: Family<OwnAnswerLabels, Counter>,
-    handshake_failures: Family<ReasonLabels, Counter>,
-    http2_failures: Family<ReasonLabels, Counter>,
+    dropped_datagrams: AllSeries<ReasonLabels, Counter>,
+    own_answers: AllSeries<OwnAnswerLabels, Counter>,
+    handshake_failures: AllSeries<ReasonLabels, Counter>,
+    http2_failures: AllSeries<ReasonLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
     pub(crate) client_left: Counter,
     pub(crate) answer_broken: Counter,
@@ -138,83 +145,117 @@ struct TargetLabels {
     state: &'static str,
 }
 
+macro_rules! of_balancers {
+    ($($labels:ident: $($port:ident)? $(/ $target_group:ident)?;)*) => {$(
+        impl OfBalancer for $labels {
+            fn load_balancer(&self) -> &str {
+                &self.load_balancer
+            }
+            $(fn port(&self) -> Option<u16> {
+                Some(self.$port)
+            })?
+            $(fn target_group(&self) -> Option<&str> {
+                Some(&self.$target_group)
+            })?
+        }
+    )*};
+}
+
+of_balancers! {
+    RequestLabels: / target_group;
+    GroupLabels: / target_group;
+    TargetLabels: / target_group;
+    ListenerLabels: port;
+    OwnAnswerLabels: port;
+    DatagramLabels: port;
+    ReasonLabels: port;
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let (requests, retries, response_time) = (Family::default(), Family::default(), Family::default());
-        let (own_answers, unfinished) = (Family::default(), Family::default());
-        let (connections, open_connections) = (Family::default(), Family::default());
+        let (requests, retries, response_time) =
+            (AllSeries::default(), AllSeries::default(), AllSeries::default());
+        let (own_answers, unfinished) = (AllSeries::default(), AllSeries::default());
+        let (connections, open_connections) = (AllSeries::default(), AllSeries::default());
         let mut registry = Registry::with_prefix("forebay");
-        registry.register("requests", "Requests that a target answered", Family::clone(&requests));
+        registry.register("requests", "Requests that a target answered", requests.family());
         registry.register(
             "retries",
             "Requests that were sent again, to another target or over another connection",
-            Family::clone(&retries),
+            retries.family(),
         );
-        let (routed, target_connection_failures) = (Family::default(), Family::default());
+        let (routed, target_connection_failures) = (AllSeries::default(), AllSeries::default());
         registry.register(
             "requests_routed",
             "Requests for which a target was chosen, whatever came of them",
-            Family::clone(&routed),
+            routed.family(),
         );
         registry.register(
             "target_connection_failures",
             "Connections to targets that did not come about, but for those on which TLS did not",
-            Family::clone(&target_connection_failures),
+            target_connection_failures.family(),
         );
-        let target_tls_failures = Family::default();
+        let target_tls_failures = AllSeries::default();
         registry.register(
             "target_tls_failures",
             "Connections to targets on which TLS did not come about",
-            Family::clone(&target_tls_failures),
+            target_tls_failures.family(),
         );
         registry.register_with_unit(
             "target_response",
             "Time from sending a request to the head of its response",
             Unit::Seconds,
-            Family::clone(&response_time),
+            response_time.family(),
         );
         registry.register(
             "load_balancer_answers",
             "Requests that the load balancer answered itself, by status code and x-forebay-reason",
-            Family::clone(&own_answers),
+            own_answers.family(),
         );
         registry.register(
             "unfinished_answers",
             "Requests that did not get a whole answer, by why: client-left or answer-broken",
-            Family::clone(&unfinished),
+            unfinished.family(),
         );
-        registry.register("connections", "Connections accepted", Family::clone(&connections));
-        registry.register("open_connections", "Connections open now", Family::clone(&open_connections));
-        let (refused_connections, shed_connections) = (Family::default(), Family::default());
+        registry.register("connections", "Connections accepted", connections.family());
+        registry.register("open_connections", "Connections open now", open_connections.family());
+        let (refused_connections, shed_connections) = (AllSeries::default(), AllSeries::default());
         registry.register(
             "connections_refused",
             format!("Connections that were not let in, by why: {}", Crowding::REFUSALS.join(", ")),
-            Family::clone(&refused_connections),
+            refused_connections.family(),
         );
         registry.register(
             "connections_shed",
             "Connections that had been idle for longest and made room for others, which came to this listener",
-            Family::clone(&shed_connections),
+            shed_connections.family(),
         );
-        let handshake_failures = Family::default();
+        let processed = AllSeries::default();
+        registry.register_with_unit(
+            "processed",
+            "Bytes that came from clients and went to them: of requests that have their answer, and of flows that have ended",
+            Unit::Bytes,
+            processed.family(),
+        );
+        let handshake_failures = AllSeries::default();
         registry.register(
             "tls_handshake_failures",
             "Connections on which TLS did not come about, by why",
-            Family::clone(&handshake_failures),
+            handshake_failures.family(),
         );
-        let http2_failures = Family::default();
+        let http2_failures = AllSeries::default();
         let reasons = Http2Failure::ALL.map(Http2Failure::as_str).join(", ");
         registry.register(
             "http2_connections_ended",
             format!("Connections of HTTP/2 that were ended, with all requests on them, by why: {reasons}"),
-            Family::clone(&http2_failures),
+            http2_failures.family(),
         );
-        let (targets, health_changes) = (Family::default(), Family::default());
+        let (targets, health_changes) = (Family::default(), AllSeries::default());
         registry.register("targets", "Registered targets by their state", Family::clone(&targets));
         registry.register(
             "target_health_changes",
             "Changes of the health of targets, by the state that they came to",
-            Family::clone(&health_changes),
+            health_changes.family(),
         );
         let logs = Counters::default();
         registry.register(
@@ -233,16 +274,12 @@ impl Default for Metrics {
             Unit::Bytes,
             Gauge::clone(&logs.waiting),
         );
-        let (datagrams, dropped_datagrams) = (Family::default(), Family::default());
-        registry.register(
-            "datagrams",
-            "Datagrams that were passed on, by direction",
-            Family::clone(&datagrams),
-        );
+        let (datagrams, dropped_datagrams) = (AllSeries::default(), AllSeries::default());
+        registry.register("datagrams", "Datagrams that were passed on, by direction", datagrams.family());
         registry.register(
             "datagrams_dropped",
             "Datagrams that were dropped, by why: not-allowed, no-targets, no-descriptors, unreachable or full",
-            Family::clone(&dropped_datagrams),
+            dropped_datagrams.family(),
         );
         let (unkept_bodies, buffered_bytes) = (Counter::default(), Gauge::default());
         registry.register(
@@ -271,6 +308,7 @@ impl Default for Metrics {
             open_connections,
             refused_connections,
             shed_connections,
+            processed,
             handshake_failures,
             http2_failures,
             targets,
@@ -315,17 +353,17 @@ impl Metrics {
         let names = || (load_balancer.to_owned(), target_group.to_owned());
         let answers = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|code_class| {
             let (load_balancer, target_group) = names();
-            self.requests.get_or_create_owned(&RequestLabels { load_balancer, target_group, code_class })
+            self.requests.get(&RequestLabels { load_balancer, target_group, code_class })
         });
         let (load_balancer, target_group) = names();
         let labels = GroupLabels { load_balancer, target_group };
         GroupMetrics {
             answers,
-            routed: self.routed.get_or_create_owned(&labels),
-            retries: self.retries.get_or_create_owned(&labels),
-            connection_failures: self.target_connection_failures.get_or_create_owned(&labels),
-            tls_failures: self.target_tls_failures.get_or_create_owned(&labels),
-            response_time: self.response_time.get_or_create_owned(&labels),
+            routed: self.routed.get(&labels),
+            retries: self.retries.get(&labels),
+            connection_failures: self.target_connection_failures.get(&labels),
+            tls_failures: self.target_tls_failures.get(&labels),
+            response_time: self.response_time.get(&labels),
         }
     }
 
@@ -333,27 +371,64 @@ impl Metrics {
         let labels = ListenerLabels { load_balancer: load_balancer.to_owned(), port };
         let unfinished = |reason: Reason| {
             let (load_balancer, reason) = (load_balancer.to_owned(), reason.name);
-            self.unfinished.get_or_create_owned(&ReasonLabels { load_balancer, port, reason })
+            self.unfinished.get(&ReasonLabels { load_balancer, port, reason })
         };
         let datagrams = |direction| {
             let load_balancer = load_balancer.to_owned();
             DatagramLabels { load_balancer, port, direction }
         };
         ListenerMetrics {
-            connections: self.connections.get_or_create_owned(&labels),
-            open_connections: self.open_connections.get_or_create_owned(&labels),
-            refused_connections: Family::clone(&self.refused_connections),
-            shed_connections: self.shed_connections.get_or_create_owned(&labels),
-            datagrams_up: self.datagrams.get_or_create_owned(&datagrams("up")),
-            datagrams_down: self.datagrams.get_or_create_owned(&datagrams("down")),
-            dropped_datagrams: Family::clone(&self.dropped_datagrams),
-            own_answers: Family::clone(&self.own_answers),
-            handshake_failures: Family::clone(&self.handshake_failures),
-            http2_failures: Family::clone(&self.http2_failures),
+            connections: self.connections.get(&labels),
+            open_connections: self.open_connections.get(&labels),
+            refused_connections: AllSeries::clone(&self.refused_connections),
+            shed_connections: self.shed_connections.get(&labels),
+            processed: self.processed.get(&labels),
+            datagrams_up: self.datagrams.get(&datagrams("up")),
+            datagrams_down: self.datagrams.get(&datagrams("down")),
+            dropped_datagrams: AllSeries::clone(&self.dropped_datagrams),
+            own_answers: AllSeries::clone(&self.own_answers),
+            handshake_failures: AllSeries::clone(&self.handshake_failures),
+            http2_failures: AllSeries::clone(&self.http2_failures),
             client_left: unfinished(Reason::CLIENT_LEFT),
             answer_broken: unfinished(Reason::ANSWER_BROKEN),
             labels,
             known: RefCell::default(),
+        }
+    }
+
+    /// Forgets what was counted of load balancers, listeners and target groups that are gone.
+    pub(crate) fn forget_gone(&self, snapshot: &Snapshot) {
+        let listeners = snapshot.listeners.iter().map(|it| (it.names.load_balancer.as_str(), it.key.port));
+        let listeners: HashSet<(&str, u16)> = listeners.collect();
+        let groups = snapshot.groups.iter().map(|it| (it.load_balancer_name.as_str(), it.key.as_str()));
+        let groups: HashSet<(&str, &str)> = groups.collect();
+        let is_there = |load_balancer: &str, port: Option<u16>, group: Option<&str>| {
+            port.is_none_or(|port| listeners.contains(&(load_balancer, port)))
+                && group.is_none_or(|group| groups.contains(&(load_balancer, group)))
+        };
+        self.requests.retain(is_there);
+        self.response_time.retain(is_there);
+        self.own_answers.retain(is_there);
+        self.datagrams.retain(is_there);
+        self.open_connections.retain(is_there);
+        self.health_changes.retain(is_there);
+        for of_group in
+            [&self.routed, &self.retries, &self.target_connection_failures, &self.target_tls_failures]
+        {
+            of_group.retain(is_there);
+        }
+        for of_listener in [&self.connections, &self.shed_connections, &self.processed] {
+            of_listener.retain(is_there);
+        }
+        let of_reasons = [
+            &self.unfinished,
+            &self.refused_connections,
+            &self.dropped_datagrams,
+            &self.handshake_failures,
+            &self.http2_failures,
+        ];
+        for of_reason in of_reasons {
+            of_reason.retain(is_there);
         }
     }
 
@@ -397,7 +472,7 @@ impl Metrics {
             target_group: target_group.to_owned(),
             state: state.as_str(),
         };
-        self.health_changes.get_or_create_owned(&labels).inc();
+        self.health_changes.get(&labels).inc();
     }
 }
 
@@ -413,20 +488,32 @@ impl ListenerMetrics {
         OpenConnection { open: self.open_connections.clone() }
     }
 
+    /// Where the bytes of flows are counted.
+    pub(crate) fn bytes(&self) -> Counter {
+        self.processed.clone()
+    }
+
+    /// Counts bytes of clients, and to them.
+    pub(crate) fn count_bytes(&self, n_bytes: u64) {
+        self.processed.inc_by(n_bytes);
+    }
+
     /// Counts a datagram of a client that went to a target.
-    pub(crate) fn count_datagram_up(&self) {
+    pub(crate) fn count_datagram_up(&self, n_bytes: usize) {
         self.datagrams_up.inc();
+        self.count_bytes(n_bytes as u64);
     }
 
     /// Counts a datagram of a target that went to a client.
-    pub(crate) fn count_datagram_down(&self) {
+    pub(crate) fn count_datagram_down(&self, n_bytes: usize) {
         self.datagrams_down.inc();
+        self.count_bytes(n_bytes as u64);
     }
 
     /// Counts a datagram that went nowhere.
     pub(crate) fn count_dropped(&self, reason: &'static str) {
         let ListenerLabels { load_balancer, port } = self.labels.clone();
-        self.dropped_datagrams.get_or_create_owned(&ReasonLabels { load_balancer, port, reason }).inc();
+        self.dropped_datagrams.get(&ReasonLabels { load_balancer, port, reason }).inc();
     }
 
     /// Counts what a crowd at the gate led to.
@@ -436,7 +523,7 @@ impl ListenerMetrics {
             Crowding::Refused(reason) => {
                 let ListenerLabels { load_balancer, port } = self.labels.clone();
                 let labels = ReasonLabels { load_balancer, port, reason };
-                self.refused_connections.get_or_create_owned(&labels).inc();
+                self.refused_connections.get(&labels).inc();
             }
         }
     }
@@ -445,14 +532,14 @@ impl ListenerMetrics {
     pub(crate) fn count_handshake_failure(&self, failure: HandshakeFailure) {
         let ListenerLabels { load_balancer, port } = self.labels.clone();
         let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
-        self.handshake_failures.get_or_create_owned(&labels).inc();
+        self.handshake_failures.get(&labels).inc();
     }
 
     /// Counts that a connection of HTTP/2 was ended.
     pub(crate) fn count_http2_failure(&self, failure: Http2Failure) {
         let ListenerLabels { load_balancer, port } = self.labels.clone();
         let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
-        self.http2_failures.get_or_create_owned(&labels).inc();
+        self.http2_failures.get(&labels).inc();
     }
 
     /// Counts an answer that the load balancer gave itself.
@@ -463,8 +550,7 @@ impl ListenerMetrics {
             return;
         }
         let ListenerLabels { load_balancer, port } = self.labels.clone();
-        let counter =
-            self.own_answers.get_or_create_owned(&OwnAnswerLabels { load_balancer, port, code, reason });
+        let counter = self.own_answers.get(&OwnAnswerLabels { load_balancer, port, code, reason });
         counter.inc();
         known.push(((code, reason), counter));
     }
@@ -494,53 +580,24 @@ impl GroupMetrics {
     }
 }
 
-/// Upper bounds of the buckets, in seconds.
-const BOUNDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
-
-/// A histogram of times that is only ever added to.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Latency {
-    inner: Arc<LatencyCounts>,
-}
-
-#[derive(Debug, Default)]
-struct LatencyCounts {
-    /// One more than there are bounds, for what is slower than the last.
-    buckets: [AtomicU64; BOUNDS.len() + 1],
-    sum_microseconds: AtomicU64,
-}
-
-impl Latency {
-    pub(crate) fn observe(&self, time: Duration) {
-        let seconds = time.as_secs_f64();
-        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
-        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.inner.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.inner.sum_microseconds.fetch_add(microseconds, Ordering::Relaxed);
-    }
-}
-
-impl TypedMetric for Latency {
-    const TYPE: MetricType = MetricType::Histogram;
-}
-
-impl EncodeMetric for Latency {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let counts = self.inner.buckets.each_ref().map(|count| count.load(Ordering::Relaxed));
-        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        let sum = Duration::from_micros(self.inner.sum_microseconds.load(Ordering::Relaxed)).as_secs_f64();
-        encoder.encode_histogram::<NoLabelSet>(sum, counts.iter().sum(), &buckets, None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        Self::TYPE
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_gone_is_told_of_no_more() {
+        let metrics = Metrics::default();
+        metrics.group("gone", "a/b:80").count_answer(net::StatusCode::OK, Duration::from_millis(2));
+        metrics.listener("gone", 80).count_own_answer(404, "no-route");
+        metrics.listener("gone", 80).count_bytes(7);
+        metrics.health_changed("gone", "a/b:80", TargetState::Healthy);
+        assert!(
+            metrics.encode().contains(r#"forebay_processed_bytes_total{load_balancer="gone",port="80"} 7"#)
+        );
+        metrics.forget_gone(&Snapshot::default());
+        let text = metrics.encode();
+        assert!(!text.contains("gone"), "{text}");
+    }
 
     #[test]
     fn answers_are_counted_by_group_and_class() {

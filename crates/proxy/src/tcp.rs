@@ -80,6 +80,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
         target.shared.report_unreachable();
         tried.push(target.shared.address());
     };
+    let bytes = listener.metrics.bytes();
     let in_flight = InFlight::begin(&target.shared, listener.worker.index);
     let idle_timeout = listener.snapshot.settings.idle_timeout;
     // The plan of the moment of arrival is not kept: a flow may outlive many.
@@ -107,6 +108,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
         (client, server) => relay(split(client), split(server), &carried, idle_timeout, stay).await,
     }
     drop((in_flight, open));
+    bytes.inc_by(carried.up.get() + carried.down.get());
     if let Some(told) = told {
         told.tell(&carried);
     }

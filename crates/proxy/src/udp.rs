@@ -110,7 +110,7 @@ impl Flows {
         let known = self.by_client.borrow().get(&client).cloned();
         if let Some(flow) = known.filter(|flow| stays(flow, &listener)) {
             match flow.send(datagram) {
-                Ok(()) => return listener.metrics.count_datagram_up(),
+                Ok(()) => return listener.metrics.count_datagram_up(datagram.len()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return listener.metrics.count_dropped(FULL);
                 }
@@ -121,7 +121,7 @@ impl Flows {
         let before = self.take(client);
         let tried: Vec<SocketAddr> = before.iter().map(|flow| flow.target.shared.address()).collect();
         match self.open(&listener, client, &tried, datagram) {
-            Ok(()) => listener.metrics.count_datagram_up(),
+            Ok(()) => listener.metrics.count_datagram_up(datagram.len()),
             Err(reason) => listener.metrics.count_dropped(reason),
         }
     }
@@ -260,7 +260,7 @@ fn pass_back(flow: &Flow, flows: &Flows) -> bool {
                 Ok(n_bytes) => {
                     flow.last_datagram.set(net::recently());
                     match flows.socket.try_send_to(&scratch[..n_bytes], flow.client) {
-                        Ok(_) => metrics.metrics.count_datagram_down(),
+                        Ok(_) => metrics.metrics.count_datagram_down(n_bytes),
                         Err(_) => metrics.metrics.count_dropped(FULL),
                     }
                 }

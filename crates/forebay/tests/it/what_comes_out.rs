@@ -195,6 +195,7 @@ fn acc_s3_101_acc_s3_102_acc_s3_31_acc_s3_56_metrics_join_and_have_the_names_of_
     assert_eq!(of("aws_applicationelb_target_response_time_count"), requests);
     assert!(of("aws_applicationelb_httpcode_elb_4_xx_count_total") >= 1.0);
     assert_eq!(of("aws_applicationelb_httpcode_elb_5_xx_count_total"), 0.0);
+    assert!(of("aws_applicationelb_processed_bytes_total") > 100.0 * requests);
     assert_eq!(of("aws_applicationelb_healthy_host_count"), 1.0);
     assert_eq!(of("aws_applicationelb_un_healthy_host_count"), 0.0);
     assert!(of("aws_applicationelb_new_connection_count_total") >= 1.0);

@@ -130,8 +130,10 @@ async fn converse<H: Handler>(
             let writing = pin!(write_response(io, &mut response, &asked, close));
             until_client_leaves(io, limits, false, writing).await
         };
+        let sent = before.until(io, end_of(written.as_ref()));
+        handler.carried(sent, connection);
         if let Some(when_sent) = when_sent {
-            when_sent(before.until(io, end_of(written.as_ref())));
+            when_sent(sent);
         }
         let close = match written {
             Some(Ok(close)) => close,
@@ -330,8 +332,10 @@ async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connecti
     let when_sent = response.when_sent.take();
     let asked = Asked { method: Method::GET, version: Version::HTTP_11, takes_trailers: false };
     let written = write_response(io, &mut response, &asked, true).await;
+    let sent = before.until(io, end_of(Some(&written)));
+    handler.carried(sent, connection);
     if let Some(when_sent) = when_sent {
-        when_sent(before.until(io, end_of(Some(&written))));
+        when_sent(sent);
     }
     if written.is_ok() {
         linger(io).await;

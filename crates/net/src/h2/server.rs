@@ -254,8 +254,10 @@ impl Exchange {
         stream.is_answered.set(true);
         let when_sent = response.when_sent.take();
         let end = self.send(response, &method).await;
+        let sent = Sent { received: stream.n_received.get(), sent: stream.n_sent.get(), end };
+        handler.carried(sent, &self.connection);
         if let Some(when_sent) = when_sent {
-            when_sent(Sent { received: stream.n_received.get(), sent: stream.n_sent.get(), end });
+            when_sent(sent);
         }
         if end == End::Whole && !stream.has_received_end.get() {
             let _ = tokio::time::timeout(LONGEST_LINGER, self.linger()).await;

@@ -55,6 +55,11 @@ pub(crate) struct Lines {
 
 // === impl Batch ===
 
+/// The time, as it was read when this core last heard of anything.
+fn now() -> Timestamp {
+    Timestamp::try_from(std::time::UNIX_EPOCH + net::since_epoch()).unwrap_or_default()
+}
+
 impl Batch {
     /// What goes where, and how many lines that is.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (&To, &[u8], u64)> {
@@ -95,7 +100,7 @@ impl Lines {
 
     /// Writes of a request that has ended.
     pub(crate) fn add_request(self: &Rc<Self>, record: &Record) {
-        let time = Timestamp::now();
+        let time = now();
         if let Some(form) = self.logs.stream {
             self.add(&To::Stream, |out| form.write(out, time, record, &self.logs.arn_prefix));
         }
