@@ -304,7 +304,9 @@ fn is_ambiguous(
 ) -> bool {
     read.readings.iter().any(|path| {
         let other = plan::route(listener, &RequestHead { path, ..*head });
-        other.priority() != decision.priority() && other.action != decision.action
+        let transforms = |decision: &Decision<'_>| decision.rule.map(|(_, rule)| rule.transforms.clone());
+        let is_same = other.action == decision.action && transforms(&other) == transforms(decision);
+        other.priority() != decision.priority() && !is_same
     })
 }
 

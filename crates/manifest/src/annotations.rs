@@ -20,6 +20,7 @@ mod service_load_balancer;
 mod service_target_group;
 mod settings;
 mod target_group;
+mod transforms;
 pub(crate) mod values;
 pub(crate) mod words;
 
@@ -104,6 +105,7 @@ const TABLES: &[&[Annotation]] = &[
     auth::ANNOTATIONS,
     actions::ANNOTATIONS,
     conditions::ANNOTATIONS,
+    transforms::ANNOTATIONS,
     target_group::ANNOTATIONS,
     health_check::ANNOTATIONS,
     frontend_nlb::ANNOTATIONS,

@@ -12,10 +12,12 @@ use crate::{Compiled, Finding, finding};
 mod action;
 mod condition;
 mod target_group;
+mod transform;
 
 use action::ActionJson;
 use condition::ConditionJson;
 use target_group::TargetGroupJson;
+use transform::TransformJson;
 
 const SCHEMA: &str = "forebay.plan/v1";
 
@@ -146,8 +148,7 @@ struct RuleJson<'a> {
     listener_port: u16,
     priority: usize,
     conditions: Vec<ConditionJson<'a>>,
-    /// Transforms are not compiled.
-    transforms: [(); 0],
+    transforms: Vec<TransformJson<'a>>,
     actions: [ActionJson<'a>; 1],
     source: Option<RuleSourceJson<'a>>,
     tags: &'a Tags,
@@ -235,7 +236,7 @@ fn rules(load_balancer: &LoadBalancer) -> impl Iterator<Item = RuleJson<'_>> {
             listener_port: listener.port,
             priority: index + 1,
             conditions: rule.conditions.iter().map(ConditionJson).collect(),
-            transforms: [],
+            transforms: rule.transforms.iter().map(TransformJson).collect(),
             actions: [ActionJson::new(&rule.action, load_balancer)],
             source: rule.source.as_ref().map(|source| RuleSourceJson {
                 kind: &source.object.kind,

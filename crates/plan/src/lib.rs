@@ -41,6 +41,7 @@ pub mod suggest;
 mod target_group;
 mod target_groups;
 mod tls_policy;
+mod transform;
 
 pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError};
 pub use attributes::Attributes;
@@ -68,6 +69,7 @@ pub use target_group::{
 };
 pub use target_groups::{TargetGroupId, TargetGroups};
 pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};
+pub use transform::{Rewrite, Transform, TransformError, TransformPart, Transformed};
 
 /// What the fuzz targets run, and the tests with them.
 #[doc(hidden)]

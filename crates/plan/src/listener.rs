@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::attributes::{Attributes, Scope};
-use crate::{Action, ClientAuthentication, Condition, Pattern, Subject, Tags};
+use crate::{Action, ClientAuthentication, Condition, Pattern, Subject, Tags, Transform};
 
 /// A port of a load balancer, and what happens to what arrives there.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,8 @@ pub struct SourceRanges {
 pub struct Rule {
     /// All must hold. Never empty.
     pub conditions: Vec<Condition>,
+    /// What is rewritten before a target is asked.
+    pub transforms: Vec<Transform>,
     /// What is done then.
     pub action: Action,
     /// Where the rule came from.
@@ -181,7 +183,7 @@ impl Rule {
     /// A rule that no manifest wrote.
     #[must_use]
     pub fn new(conditions: Vec<Condition>, action: Action) -> Self {
-        Self { conditions, action, source: None, tags: Tags::new() }
+        Self { conditions, transforms: Vec::new(), action, source: None, tags: Tags::new() }
     }
 
     /// The wildcards of its conditions about a subject.

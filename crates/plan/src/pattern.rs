@@ -165,6 +165,28 @@ impl SearchPattern {
     pub fn matches(&self, text: &[u8]) -> bool {
         self.regex.is_match(text)
     }
+
+    /// The text with what is found first replaced, where something is found. `$0` to `$9` are what the groups found.
+    #[must_use]
+    pub fn replace_first(&self, text: &str, replacement: &str) -> Option<String> {
+        let found = self.regex.captures(text.as_bytes())?;
+        let whole = found.get(0)?;
+        let group = |digit: u8| found.get(usize::from(digit - b'0')).map(|group| group.as_bytes());
+        let mut replaced = text.as_bytes()[..whole.start()].to_vec();
+        let mut bytes = replacement.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            match bytes.peek() {
+                Some(digit @ b'0'..=b'9') if byte == b'$' => {
+                    replaced.extend_from_slice(group(*digit).unwrap_or_default());
+                    bytes.next();
+                }
+                _ => replaced.push(byte),
+            }
+        }
+        replaced.extend_from_slice(&text.as_bytes()[whole.end()..]);
+        // An expression may find a part of a character, which is no reason to keep it.
+        Some(String::from_utf8_lossy(&replaced).into_owned())
+    }
 }
 
 impl PartialEq for SearchPattern {

@@ -11,7 +11,7 @@ use net::{
     Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure,
     Method, Rejection, Request, Response, Sent, StatusCode, Target, Version,
 };
-use plan::{Asked, HeaderFields, RequestHead, RequestPath, Subject, normalise_host};
+use plan::{Asked, HeaderFields, RequestHead, RequestPath, Subject, Transform, normalise_host};
 
 use crate::door::Door;
 use crate::group::WorkerGroup;
@@ -21,7 +21,7 @@ use crate::record::{Act, ConnectionId, Ended, Record, Text};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
-use crate::{forward, headers};
+use crate::{forward, headers, transform};
 
 /// Answers the requests that come to one address.
 #[derive(Clone)]
@@ -169,7 +169,7 @@ impl Exchange {
     }
 
     /// Takes something into the record of the request.
-    fn note(&mut self, take: impl FnOnce(&mut Record)) {
+    pub(crate) fn note(&mut self, take: impl FnOnce(&mut Record)) {
         if let Some(record) = &mut self.record {
             take(record);
         }
@@ -336,6 +336,10 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGrou
             };
             if !group.group.speech.version().is_some_and(|version| version.can_say(&asked)) {
                 return Err(respond::to(Reason::TARGET_VERSION));
+            }
+            if !forward.transforms.is_empty() {
+                let transformed = Transform::all(&forward.transforms, &head);
+                transform::apply(transformed, exchange, request)?;
             }
             Ok(group)
         }

@@ -35,6 +35,7 @@ mod target;
 mod tcp;
 mod text;
 mod tls;
+mod transform;
 mod udp;
 mod websocket;
 mod worker;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use net::{Limits, LiveLimits, LiveTls};
-use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef, TargetKey};
+use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef, TargetKey, Transform};
 
 use crate::group::WorkerGroup;
 use crate::metrics::{ListenerMetrics, Metrics};
@@ -52,6 +52,8 @@ pub(crate) struct WorkerForward {
     groups: Vec<Option<Rc<WorkerGroup>>>,
     /// The state of smooth weighted round robin.
     current: RefCell<Vec<i32>>,
+    /// What is rewritten before a target is asked.
+    pub(crate) transforms: Vec<Transform>,
 }
 
 // === impl ListenerSlot ===
@@ -99,10 +101,13 @@ impl WorkerListener {
             Rc::new(WorkerGroup::new(group, known.collect(), worker.index))
         });
         let groups: Vec<_> = groups.collect();
-        let action = |action: &Action| WorkerAction::new(action, &groups);
+        let action =
+            |action: &Action, transforms: &[Transform]| WorkerAction::new(action, transforms, &groups);
+        let rules = snapshot.listener.rules.iter();
+        let default_action = snapshot.listener.default_action.as_ref();
         Self {
-            actions: snapshot.listener.rules.iter().map(|rule| action(&rule.action)).collect(),
-            default_action: snapshot.listener.default_action.as_ref().map_or(WorkerAction::NoRoute, action),
+            actions: rules.map(|rule| action(&rule.action, &rule.transforms)).collect(),
+            default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
             groups,
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             snapshot: Arc::clone(snapshot),
@@ -120,9 +125,10 @@ impl WorkerListener {
     ) -> Option<(usize, &WorkerAction)> {
         let listener = &self.snapshot.listener;
         let place = |path| self.snapshot.rules.first(&listener.rules, &RequestHead { path, ..*head });
+        let none: &[Transform] = &[];
         let action = |place: Option<usize>| match place {
-            Some(place) => listener.rules.get(place).map(|rule| &rule.action),
-            None => listener.default_action.as_ref(),
+            Some(place) => listener.rules.get(place).map(|rule| (&rule.action, rule.transforms.as_slice())),
+            None => listener.default_action.as_ref().map(|action| (action, none)),
         };
         let found = place(head.path);
         let is_elsewhere = |other: Option<usize>| other != found && action(other) != action(found);
@@ -169,9 +175,9 @@ impl WorkerAction {
         }
     }
 
-    fn new(action: &Action, groups: &[Rc<WorkerGroup>]) -> Self {
+    fn new(action: &Action, transforms: &[Transform], groups: &[Rc<WorkerGroup>]) -> Self {
         match action {
-            Action::Forward(forward) => Self::Forward(WorkerForward::new(forward, groups)),
+            Action::Forward(forward) => Self::Forward(WorkerForward::new(forward, transforms, groups)),
             Action::Redirect(redirect) => Self::Redirect(redirect.clone()),
             Action::FixedResponse(response) => Self::FixedResponse(response.clone()),
         }
@@ -181,7 +187,7 @@ impl WorkerAction {
 // === impl WorkerForward ===
 
 impl WorkerForward {
-    fn new(forward: &Forward, groups: &[Rc<WorkerGroup>]) -> Self {
+    fn new(forward: &Forward, transforms: &[Transform], groups: &[Rc<WorkerGroup>]) -> Self {
         let group = |target_group: &TargetGroupRef| match target_group {
             TargetGroupRef::Group(id) => groups.get(id.place()).cloned(),
             TargetGroupRef::Arn(_) | TargetGroupRef::Name(_) => None,
@@ -190,6 +196,7 @@ impl WorkerForward {
             weights: forward.targets.iter().map(|target| target.weight.get()).collect(),
             groups: forward.targets.iter().map(|target| group(&target.target_group)).collect(),
             current: RefCell::new(vec![0; forward.targets.len()]),
+            transforms: transforms.to_vec(),
         }
     }
 

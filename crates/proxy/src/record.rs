@@ -67,6 +67,8 @@ pub(crate) struct Record {
     /// The priority of the rule, from 1; 0 for the default action; `None` when no rule was looked at.
     pub(crate) rule: Option<usize>,
     pub(crate) act: Option<Act>,
+    /// What became of the transforms of the rule, in the words of access logs.
+    pub(crate) transform: Option<&'static str>,
     pub(crate) group: Option<Arc<GroupNames>>,
     /// The target that was asked last, and how many were.
     pub(crate) target: Option<SocketAddr>,
@@ -101,9 +103,13 @@ pub(crate) enum Text {
     TraceId,
     /// Where a redirect leads.
     Location,
+    /// What transforms made of the host.
+    Host,
+    /// What they made of path and query.
+    Url,
 }
 
-const N_TEXTS: usize = 6;
+const N_TEXTS: usize = 8;
 
 /// Bytes of texts that a record that is kept has room for.
 const KEPT_BYTES: usize = 1024;
@@ -135,6 +141,7 @@ impl Record {
             texts,
             rule: None,
             act: None,
+            transform: None,
             group: None,
             target: None,
             n_asked: 0,
@@ -248,8 +255,16 @@ impl Texts {
         if self.bytes.capacity() <= KEPT_BYTES {
             return;
         }
-        let all =
-            [Text::Method, Text::Authority, Text::Target, Text::UserAgent, Text::TraceId, Text::Location];
+        let all = [
+            Text::Method,
+            Text::Authority,
+            Text::Target,
+            Text::UserAgent,
+            Text::TraceId,
+            Text::Location,
+            Text::Host,
+            Text::Url,
+        ];
         let mut short = Self { bytes: Vec::with_capacity(KEPT_BYTES), ..Self::default() };
         for text in all {
             let value = self.get(text);

@@ -89,6 +89,8 @@ reasons! {
         "The request cannot be said in the version of HTTP that the target group speaks: a call of gRPC in HTTP1, a request of HTTP/1.1 in HTTP2 or GRPC, another method than POST in GRPC.";
     TOO_MANY_FORWARDED_FOR = 463 "too-many-forwarded-for"
         "`X-Forwarded-For` names more than 30 addresses.";
+    TRANSFORM_FAILED = 500 "transform-failed"
+        "A transform of the rule gave what is no host, or no path.";
 }
 
 /// An answer of our own, and why it is one.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use plan::{
     Action, Certificate, Condition, FixedResponse, KeyPair, Listener, LoadBalancer, Plan, Protocol, Rule,
-    Subject, Tags,
+    Subject,
 };
 
 use super::placement::Problem;
@@ -107,16 +107,13 @@ fn is_for(balancer: &LoadBalancer, host: &str) -> bool {
 
 fn rule(host: &str, token: &str, text: &str) -> Rule {
     let path = format!("{CHALLENGE_PATH}{token}");
-    Rule {
-        conditions: vec![Condition::hosts(&[host]), Condition::paths(&[path])],
-        action: Action::FixedResponse(FixedResponse {
-            status: 200,
-            content_type: Some("application/octet-stream".to_owned()),
-            message_body: Some(text.to_owned()),
-        }),
-        source: None,
-        tags: Tags::new(),
-    }
+    let answer = FixedResponse {
+        status: 200,
+        content_type: Some("application/octet-stream".to_owned()),
+        message_body: Some(text.to_owned()),
+    };
+    let conditions = vec![Condition::hosts(&[host]), Condition::paths(&[path])];
+    Rule::new(conditions, Action::FixedResponse(answer))
 }
 
 #[cfg(test)]
@@ -132,7 +129,7 @@ mod tests {
             let host = Condition::hosts(&["*.example.com"]);
             let answer = FixedResponse { status: 418, content_type: None, message_body: None };
             let action = Action::FixedResponse(answer);
-            listener.rules = vec![Rule { conditions: vec![host], action, source: None, tags: Tags::new() }];
+            listener.rules = vec![Rule::new(vec![host], action)];
             balancer.listeners.push(listener);
         }
         Plan { load_balancers: vec![balancer] }

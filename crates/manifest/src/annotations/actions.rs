@@ -10,26 +10,17 @@ use super::{Annotation, Apply, Input, On, Problem};
 use crate::codes;
 use crate::wire::IntOrString;
 
-pub(super) const ANNOTATIONS: &[Annotation] = &[
-    Annotation {
-        key: "actions.<name>",
-        on: On::Ingress,
-        example: r#"{"type":"redirect","redirectConfig":{"host":"new.example.com","statusCode":"HTTP_301"}}"#,
-        doc: "An action of its own; a backend leads to it by its name and the port `use-annotation`.",
-        apply: Apply::Ingress(|settings, input| {
-            let action = action(input)?;
-            settings.actions.insert(input.parameter.to_owned(), action);
-            Ok(())
-        }),
-    },
-    Annotation {
-        key: "transforms.<service>",
-        on: On::Ingress,
-        example: r#"[{"type":"url-rewrite","urlRewriteConfig":{"rewrites":[{"regex":"^/a","replace":"/b"}]}}]"#,
-        doc: "requests are forwarded with the host and path they came with.",
-        apply: Apply::Nothing,
-    },
-];
+pub(super) const ANNOTATIONS: &[Annotation] = &[Annotation {
+    key: "actions.<name>",
+    on: On::Ingress,
+    example: r#"{"type":"redirect","redirectConfig":{"host":"new.example.com","statusCode":"HTTP_301"}}"#,
+    doc: "An action of its own; a backend leads to it by its name and the port `use-annotation`.",
+    apply: Apply::Ingress(|settings, input| {
+        let action = action(input)?;
+        settings.actions.insert(input.parameter.to_owned(), action);
+        Ok(())
+    }),
+}];
 
 /// An action whose Services are not looked up yet.
 #[derive(Debug, Clone)]

@@ -196,7 +196,7 @@ fn check_length(value: &str) -> Result<(), Problem> {
 }
 
 /// Whether an expression has `*+`, `++`, `?+` or `}+`, which our engine would take for a repeated repetition.
-fn has_possessive_quantifier(regex: &str) -> bool {
+pub(super) fn has_possessive_quantifier(regex: &str) -> bool {
     let (mut escaped, mut in_class, mut after_quantifier) = (false, false, false);
     for byte in regex.bytes() {
         if byte == b'+' && after_quantifier {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use plan::{
     ClientAuthentication, Condition, IpAddressType, Protocol, ProtocolVersion, Scheme, Tags, TargetType,
-    Weight,
+    Transform, Weight,
 };
 
 use super::actions::ActionDraft;
@@ -41,6 +41,7 @@ pub(crate) struct IngressSettings {
     pub(crate) regex_paths: bool,
     pub(crate) actions: BTreeMap<String, ActionDraft>,
     pub(crate) conditions: BTreeMap<String, Vec<Condition>>,
+    pub(crate) transforms: BTreeMap<String, Vec<Transform>>,
 }
 
 /// A web ACL as a manifest names it.

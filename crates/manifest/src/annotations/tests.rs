@@ -490,6 +490,29 @@ fn acc_s2_19_conditions_are_checked() {
 }
 
 #[test]
+fn transforms_are_read_and_checked() {
+    let url = r#"[{"Type":"url-rewrite","UrlRewriteConfig":{"Rewrites":[{"Regex":"^/a","Replace":"/b"}]}}]"#;
+    check("transforms.api", url, "rules/0/transforms/0/urlRewriteConfig/rewrites/0/replace", r#""/b""#);
+    let host = r#"[{"type":"host-header-rewrite","hostHeaderRewriteConfig":{"rewrites":[{"regex":"^a"}]}}]"#;
+    check("transforms.api", host, "rules/0/transforms/0/hostHeaderRewriteConfig/rewrites/0/regex", r#""^a""#);
+    let wrong = |text: &str, message: &str| {
+        refused("transforms.api", text, "transform-invalid", &format!("transforms.api: {message}"));
+    };
+    wrong(r#"[{"type":"rewrite"}]"#, "type `rewrite` is not host-header-rewrite or url-rewrite");
+    let missing = "url-rewrite needs a `urlRewriteConfig` with `rewrites`";
+    wrong(r#"[{"type":"url-rewrite"}]"#, missing);
+    wrong(r#"[{"type":"url-rewrite","urlRewriteConfig":{"rewrites":[]}}]"#, missing);
+    let twice = format!("[{0},{0}]", &url[1..url.len() - 1]);
+    wrong(&twice, "a rule has one url-rewrite at most");
+    let with = |regex: &str| {
+        format!(r#"[{{"type":"url-rewrite","urlRewriteConfig":{{"rewrites":[{{"regex":"{regex}"}}]}}}}]"#)
+    };
+    let possessive = "`a++` has a possessive quantifier, which a load balancer does not take";
+    wrong(&with("a++"), possessive);
+    wrong(&with(""), "`regex` has 1 to 1024 characters, `replace` at most 1024");
+}
+
+#[test]
 fn unknown_fields_in_json_are_noticed_and_ignored() {
     let text = r#"{"type":"fixed-response","fixedResponseConfig":{"statusCode":"200","mesageBody":"x"}}"#;
     let (_, findings) = plan_with(&[(&full_key("actions.name"), text)]);

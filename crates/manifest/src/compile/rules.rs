@@ -28,7 +28,10 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
             if let (Ok(conditions), Some(action)) = (conditions, action) {
                 let source = RuleSource { object: member.object.reference(), rule_index, path_index };
                 let tags = group.tags_of(member);
-                rules.push(Rule { conditions, action, source: Some(source), tags });
+                let service = block.http.paths[path_index].backend.service.as_ref();
+                let transforms = service.and_then(|service| member.settings.transforms.get(&service.name));
+                let transforms = transforms.cloned().unwrap_or_default();
+                rules.push(Rule { conditions, transforms, action, source: Some(source), tags });
             }
         }
     }

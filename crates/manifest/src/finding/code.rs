@@ -89,6 +89,7 @@ table! {
     SSL_POLICY_UNKNOWN = Error "ssl-policy-unknown": "A security policy that AWS does not have.";
     TARGET_GROUP_UNKNOWN = Error "target-group-unknown": "A target group that the environment does not know.";
     TARGET_TYPE_UNSUPPORTED = Error "target-type-unsupported": "A target type that does not go with the Service or the environment.";
+    TRANSFORM_INVALID = Error "transform-invalid": "A transform that a load balancer would not take.";
     TRUST_STORE_UNKNOWN = Error "trust-store-unknown": "A trust store that the environment does not know, that is not on this machine, or that has nobody in it to trust.";
     WEB_ACL_UNKNOWN = Error "web-acl-unknown": "A web ACL that the environment does not know.";
     WORKLOAD_INVALID = Error "workload-invalid": "A workload that cannot be run as it is written.";

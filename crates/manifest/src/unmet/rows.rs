@@ -335,12 +335,6 @@ pub(super) const ROWS: &[Unmet] = &[
         "nothing keeps the load balancer from being deleted",
         "keep the manifest, and the backups of the state folder",
     ),
-    lacks(
-        INGRESS,
-        Place::Annotation("alb.ingress.kubernetes.io/transforms.", |_, text| text.trim() != "[]"),
-        "requests are forwarded with the host and path they came with",
-        "have the targets take these paths",
-    ),
     notes(
         CLASS,
         Place::Field("spec.ipAddressType", |value| {

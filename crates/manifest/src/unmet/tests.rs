@@ -126,7 +126,6 @@ const ASKING: &[(&str, &str)] = &[
     ("nginx.ingress.kubernetes.io/limit-rps: '5'", "Ingress"),
     ("nginx.ingress.kubernetes.io/enable-modsecurity: 'true'", "Ingress"),
     ("alb.ingress.kubernetes.io/load-balancer-attributes: deletion_protection.enabled=true", "Ingress"),
-    ("alb.ingress.kubernetes.io/transforms.a: '[{\"type\":\"url-rewrite\"}]'", "Ingress"),
     (
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {ipAddressType: dualstack}",
         "spec.ipAddressType",

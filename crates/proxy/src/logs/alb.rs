@@ -64,8 +64,12 @@ pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record, arn_pre
     push_quoted(label(out, "\" "), classification.as_bytes());
     push_quoted(out, reason.as_bytes());
     text::push_trace(label(out, "TID_"), record.connection.0);
-    // No host and no URI is transformed.
-    label(out, " \"-\" \"-\" \"-\"\n");
+    out.push(b' ');
+    push_quoted(out, record.text(Text::Host));
+    push_quoted(out, record.text(Text::Url));
+    push_quoted(out, record.transform.unwrap_or("-").as_bytes());
+    out.pop();
+    out.push(b'\n');
 }
 
 /// The type of a request.

@@ -83,6 +83,21 @@ fn a_redirect_is_written_with_where_it_leads() {
 }
 
 #[test]
+fn what_transforms_made_of_a_request_stands_at_the_end() {
+    let mut rewritten = record();
+    rewritten.set(Text::Host, b"a.internal");
+    rewritten.set(Text::Url, b"/y?z=1");
+    rewritten.transform = Some("TransformSuccess");
+    check(
+        Form::Alb,
+        &rewritten,
+        &expect![[r#"
+            http 2026-11-30T00:53:20.000000Z app/k8s-mlops-api/50dc6c495c0c9188 192.0.2.7:50000 127.78.0.2:8080 0.000 0.001 0.000 200 200 120 300 "GET http://a.example.com:80/x?y=1 HTTP/1.1" "curl/8.5" - - arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/k8s-mlops-api/73e2d6bc24d8a067 "Root=1-a-b" "-" "-" 3 2026-11-30T00:53:19.998500Z "forward" "-" "-" "127.78.0.2:8080" "200" "-" "-" TID_0000000000000001000000000000abcd "a.internal" "/y?z=1" "TransformSuccess"
+        "#]],
+    );
+}
+
+#[test]
 fn a_line_of_json_says_what_there_is() {
     check(
         Form::Json,

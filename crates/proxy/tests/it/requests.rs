@@ -2,8 +2,8 @@
 
 use net::{Body, Method};
 use plan::{
-    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Redirect, RedirectPart, Rule,
-    SourceRanges, TargetGroupRef, Weight,
+    Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Redirect, RedirectPart,
+    Rewrite, Rule, SourceRanges, TargetGroupRef, Transform, TransformPart, Weight,
 };
 
 use crate::world::{
@@ -108,6 +108,43 @@ fn bodies_of_all_sizes_pass_both_ways() {
             let answer = client.post("/echo", vec![b'x'; n_bytes]).await.unwrap();
             assert_eq!((answer.status, answer.text.len()), (200, n_bytes));
         }
+    });
+}
+
+#[test]
+fn a_rule_rewrites_host_and_url_for_its_targets_and_says_where_it_cannot() {
+    run(async {
+        let server = Server::start("one");
+        let groups = vec![group("g", &[server.address])];
+        let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+        let action = forward_to(&balancer, "g");
+        let transform = |part: TransformPart, regex: &str, replace: &str| {
+            let rewrite = Rewrite { regex: part.search(regex).unwrap(), replace: replace.to_owned() };
+            Transform { part, rewrites: vec![rewrite] }
+        };
+        let transforms = vec![
+            transform(TransformPart::Url, "^/shop/([^?]*)", "/$1"),
+            transform(TransformPart::HostHeader, "^(.+)\\.example\\.com$", "$1.internal"),
+        ];
+        let broken = vec![transform(TransformPart::Url, "^/broken", "")];
+        let rule = |path: &str, transforms| Rule {
+            transforms,
+            ..Rule::new(vec![Condition::paths(&[path])], action.clone())
+        };
+        balancer.listeners[0].rules = vec![rule("/shop/*", transforms), rule("/broken*", broken)];
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+
+        let seen = client.get("/shop/fields?x=1").await.text;
+        assert!(seen.starts_with("GET /fields?x=1\n"), "{seen}");
+        assert!(seen.contains("\nhost: a.internal\n"), "{seen}");
+        // What no expression finds goes on as it came.
+        let other = client.send(Method::GET, "elsewhere", "/shop/fields", Body::Empty, &[]).await.unwrap();
+        assert!(other.text.contains("\nhost: elsewhere\n"), "{}", other.text);
+        assert!(client.get("/fields").await.text.starts_with("GET /fields\n"));
+        let failed = client.get("/broken").await;
+        assert_eq!((failed.status, failed.fields.text("x-forebay-reason")), (500, Some("transform-failed")));
+        assert_eq!(client.get("/broken/fields").await.status, 200);
     });
 }
 
