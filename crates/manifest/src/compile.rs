@@ -9,6 +9,7 @@ mod attributes;
 mod certificates;
 mod children;
 mod domains;
+mod doors;
 mod draft;
 mod gateway;
 mod health_check;
@@ -103,16 +104,23 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     }
     built.extend(network::all(&world, &mut findings));
     let (gateway, routes) = gateway::build(&inferences, &domains, &world, &mut findings);
-    built.extend(gateway);
 
+    let in_front = gateway.as_ref().filter(|built| !built.findings.iter().any(Finding::is_error));
+    let in_front = in_front.map(|built| built.load_balancer.clone());
     let (mut plan, mut plan_on_aws) = (Plan::default(), Plan::default());
+    built.extend(gateway);
     built.sort_by(|a, b| a.load_balancer.id.cmp(&b.load_balancer.id));
     for built in built {
         let is_broken = built.findings.iter().any(Finding::is_error);
         findings.extend(built.findings);
         if !is_broken {
             let mut own = Vec::new();
-            let here = Here { world: &world, routes: &routes, pod_health_checks: &built.pod_health_checks };
+            let here = Here {
+                world: &world,
+                gateway: in_front.as_ref(),
+                routes: &routes,
+                pod_health_checks: &built.pod_health_checks,
+            };
             let here = here::make(&built.load_balancer, &here, &mut own);
             let asks_in_vain = |object: &ObjectRef| refused.contains(object);
             let is_refused = own.iter().any(Finding::is_error)

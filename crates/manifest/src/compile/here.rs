@@ -6,12 +6,14 @@ use ipnet::Ipv6Net;
 use plan::{HealthCheck, IpAddressType, LoadBalancer};
 
 use super::world::World;
-use super::{Route, gateway, own_certificates, trust_stores};
+use super::{Route, doors, gateway, own_certificates, trust_stores};
 use crate::Finding;
 
 /// What passes go by.
 pub(super) struct Here<'a> {
     pub(super) world: &'a World<'a>,
+    /// Our own load balancer in front of InferenceServices.
+    pub(super) gateway: Option<&'a LoadBalancer>,
     /// How InferenceServices are reached.
     pub(super) routes: &'a [Route],
     /// The checks to make where nothing listens on node ports, by the keys of their target groups.
@@ -24,6 +26,7 @@ type Pass = fn(&mut LoadBalancer, &Here<'_>, &mut Vec<Finding>);
 const PASSES: &[Pass] = &[
     ask_pods,
     let_in,
+    doors::open,
     |load_balancer, here, _| gateway::add_tls(load_balancer, here.routes, here.world),
     |load_balancer, here, findings| own_certificates::replace(load_balancer, here.world, findings),
     |load_balancer, here, findings| trust_stores::fill(load_balancer, here.world, findings),

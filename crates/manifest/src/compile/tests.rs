@@ -387,3 +387,42 @@ stringData: {{{secret}}}
         assert!(finding.message.ends_with(problem), "{}", finding.message);
     }
 }
+
+#[test]
+fn an_ingress_to_the_gateway_of_a_cluster_leads_to_inference_services_by_their_hosts() {
+    let ingress = |namespace: &str, service: &str, rest: &str| {
+        format!(
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: edge, namespace: {namespace}}}\nspec:\n  ingressClassName: alb\n  {}\n---\n",
+            rest.replace("BACKEND", &format!("{{service: {{name: {service}, port: {{number: 80}}}}}}"))
+        )
+    };
+    let by_rule =
+        "rules: [{host: '*.example.com', http: {paths: [{path: /, pathType: Prefix, backend: BACKEND}]}}]";
+    let by_default = "defaultBackend: BACKEND";
+    for (namespace, service) in [("istio-system", "istio-ingressgateway"), ("knative-serving", "kourier")] {
+        for (rest, host, is_found) in [
+            (by_rule, "iris-a.example.com", true),
+            (by_rule, "iris-a.elsewhere.com", false),
+            (by_default, "iris-a.example.com", true),
+            (by_default, "other.example.com", false),
+        ] {
+            let compiled = compiled(&(ingress(namespace, service, rest) + &isvc("iris", "a")));
+            let errors: Vec<&Finding> = compiled.findings.iter().filter(|it| it.is_error()).collect();
+            assert!(errors.is_empty(), "{errors:?}");
+            let balancer = compiled.plan.load_balancer(&LoadBalancerId::ingress(namespace, "edge")).unwrap();
+            let url = format!("http://{host}/v1/models");
+            let decision = plan::route(&balancer.listeners[0], &plan::RequestHead::get(&url));
+            let names: Vec<&str> = match decision.action.unwrap_or_else(|| plan::Action::not_found()) {
+                plan::Action::Forward(forward) => {
+                    forward.targets.iter().map(|target| balancer.name_of(&target.target_group)).collect()
+                }
+                other => {
+                    assert_eq!(other, plan::Action::not_found());
+                    Vec::new()
+                }
+            };
+            let expected: &[&str] = if is_found { &["a/iris/iris-predictor-default:80"] } else { &[] };
+            assert_eq!(names, expected, "{service} {rest} {host}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use plan::{ObjectRef, Origin, Replay, Target};
 
+use super::doors;
 use crate::annotations::{self, REPLAY, SYNTHETIC};
 use crate::certificate::ReadPair;
 use crate::kinds::config::{SecretFault, certificate_of};
@@ -26,6 +27,8 @@ pub(crate) struct World<'a> {
     pub(crate) defaults: &'a Defaults,
     pub(crate) objects: &'a Objects,
     pub(crate) services: BTreeMap<Name, Backend>,
+    /// Those by which an Ingress leads to all InferenceServices, where there are some and nobody has such a Service.
+    doors: BTreeMap<Name, Backend>,
     targets: BTreeMap<Name, Vec<NamedTargets>>,
     pods: Vec<PodLabels>,
     /// The certificates in Secrets, each looked at once.
@@ -76,6 +79,7 @@ impl<'a> World<'a> {
             defaults,
             objects,
             services: BTreeMap::new(),
+            doors: BTreeMap::new(),
             targets: BTreeMap::new(),
             pods: Vec::new(),
             pairs: RefCell::default(),
@@ -109,6 +113,9 @@ impl<'a> World<'a> {
                 _ => {}
             }
         }
+        if !children.is_empty() {
+            world.add_doors();
+        }
         world
     }
 
@@ -122,7 +129,13 @@ impl<'a> World<'a> {
 
     /// The Service of this name.
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&Backend> {
-        self.services.get(&(namespace.to_owned(), name.to_owned()))
+        let name = (namespace.to_owned(), name.to_owned());
+        self.services.get(&name).or_else(|| self.doors.get(&name))
+    }
+
+    /// Whether a Service is one that stands for all InferenceServices.
+    pub(crate) fn is_door(&self, namespace: &str, name: &str) -> bool {
+        self.doors.contains_key(&(namespace.to_owned(), name.to_owned()))
     }
 
     /// The pods that a Service selects. A Service without selector selects none.
@@ -175,6 +188,15 @@ impl<'a> World<'a> {
             None => {}
         }
         self.origin(backend).replay()
+    }
+
+    fn add_doors(&mut self) {
+        for (name, object) in doors::services() {
+            let is_somebodys = self.services.contains_key(&name);
+            if let (false, Some(service)) = (is_somebodys, kinds::read::<Service>(&object, &mut Vec::new())) {
+                self.doors.insert(name, Backend { object: Arc::new(object), spec: service.spec });
+            }
+        }
     }
 
     fn add_service(&mut self, object: &Arc<Object>, findings: &mut Vec<Finding>) {
