@@ -61,8 +61,20 @@ pub struct Defaults {
     pub gateway_tls: bool,
     /// Whether to do exactly what AWS does, also where that is hardly what was meant.
     pub strict_aws: bool,
+    /// Whose dialect the manifests are written in.
+    pub dialect: Dialect,
     /// Who can reach the load balancers.
     pub exposure: Exposure,
+}
+
+/// Who is to understand the manifests on AWS. Both are understood here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// The AWS Load Balancer Controller.
+    #[default]
+    Controller,
+    /// EKS Auto Mode, which ignores some of it.
+    AutoMode,
 }
 
 /// Who can reach the load balancers, and so what becomes of an object that asks for protection which is not there.
@@ -162,6 +174,7 @@ impl Default for Defaults {
             domain: DOMAIN.to_owned(),
             gateway_tls: false,
             strict_aws: false,
+            dialect: Dialect::default(),
             exposure: Exposure::Loopback,
         }
     }

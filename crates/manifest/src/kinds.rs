@@ -10,6 +10,7 @@ pub(crate) mod endpoints;
 pub(crate) mod inference_service;
 pub(crate) mod ingress;
 pub(crate) mod ingress_class;
+pub(crate) mod ingress_class_params_v1;
 pub(crate) mod ingress_v1beta1;
 pub(crate) mod metadata;
 pub(crate) mod pod;

@@ -54,7 +54,7 @@ pub use certificate_folder::{
 pub use compile::{
     Compiled, PlacedCertificate, Route, compile, hosts_of, serve_option_names, serving_option_names,
 };
-pub use defaults::{Defaults, Exposure, KnownCertificate, Named, ServiceSelection};
+pub use defaults::{Defaults, Dialect, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use findings::{findings, findings_of, findings_of_files, is_about_protection, weighed};
 pub use kinds::config::{SecretFault, certificate_of};

@@ -4,6 +4,7 @@
 //! impossible is found where it is compiled.
 
 mod action_unused;
+mod auto_mode;
 mod aws_limits;
 mod class_params;
 mod health_check_port_instance;
@@ -71,6 +72,7 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     unguarded_way::check,
     selector::check,
     target_port::check,
+    auto_mode::check,
 ];
 
 /// What all lints have to say.

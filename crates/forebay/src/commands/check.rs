@@ -50,8 +50,21 @@ pub(crate) struct Environment {
     #[arg(long)]
     strict_aws: bool,
 
+    /// Who is to understand the manifests on AWS: what it ignores is a warning
+    #[arg(long, value_enum, default_value_t = Dialect::Controller, value_name = "DIALECT")]
+    dialect: Dialect,
+
     #[command(flatten)]
     certificates: KeptCertificates,
+}
+
+/// Who is to understand manifests on AWS.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Dialect {
+    /// The AWS Load Balancer Controller
+    Controller,
+    /// EKS Auto Mode
+    AutoMode,
 }
 
 impl Environment {
@@ -66,6 +79,10 @@ impl Environment {
             }
         };
         defaults.strict_aws = self.strict_aws;
+        defaults.dialect = match self.dialect {
+            Dialect::Controller => manifest::Dialect::Controller,
+            Dialect::AutoMode => manifest::Dialect::AutoMode,
+        };
         if self.certificates.is_named() {
             let kept = self.certificates.open(globals)?.known();
             defaults.kept = Some(kept.kept(Timestamp::now()));

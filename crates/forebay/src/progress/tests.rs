@@ -105,18 +105,7 @@ fn what_cannot_come_says_why_and_where_and_is_not_waited_for() {
             "targetPort: htpp",
             "Service doubtful targetPort `htpp`: no container of the selected pods has this port f.yaml:16:22\nincomplete",
         ),
-        ("type: LoadBalancer", "type: LoadBalancer, loadBalancerClass: eks.amazonaws.com/nlb", ""),
     ] {
-        if expected.is_empty() {
-            let text = GOOD.replace(
-                "  type: LoadBalancer\n",
-                "  type: LoadBalancer\n  loadBalancerClass: eks.amazonaws.com/nlb\n",
-            );
-            let told = told(&text, &available());
-            assert!(told.starts_with("Service cannot its class `eks.amazonaws.com/nlb`"), "{told}");
-            assert!(told.contains("Deployment ready"), "{told}");
-            continue;
-        }
         assert_eq!(told(&GOOD.replace(right, wrong), &json!({})), expected, "{wrong}");
     }
 }

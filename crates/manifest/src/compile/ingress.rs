@@ -11,7 +11,7 @@ use crate::annotations::{self, IngressSettings, Problem, WebAcl, group_name, loa
 use crate::kinds::ingress::{Ingress, IngressSpec};
 use crate::kinds::ingress_class::{IngressClass, IngressClassParams, IngressClassParamsSpec};
 use crate::kinds::{self};
-use crate::{Finding, Object, Severity, codes};
+use crate::{Finding, Object, codes};
 
 /// An Ingress of ours, with what its annotations and its class say.
 pub(super) struct Member {
@@ -33,11 +33,11 @@ pub(super) struct ClassSettings {
 }
 
 /// Controllers whose classes are ours.
-const CONTROLLERS: &[&str] = &["ingress.k8s.aws/alb", "forebay.dev/ingress"];
+const CONTROLLERS: &[&str] = &["ingress.k8s.aws/alb", AUTO_MODE_CONTROLLER, "forebay.dev/ingress"];
 /// Classes that are ours without an IngressClass.
 const CLASSES: &[&str] = &["alb", "forebay"];
 /// The controller of EKS Auto Mode's classes.
-pub(super) const AUTO_MODE: &str = "eks.amazonaws.com/";
+pub(crate) const AUTO_MODE_CONTROLLER: &str = "eks.amazonaws.com/alb";
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 const IS_DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
 
@@ -47,8 +47,6 @@ enum Owner {
     Us(Option<Arc<Object>>),
     /// Somebody else's, and why.
     Other(String),
-    /// EKS Auto Mode's, with the name of the controller: as good as ours to the one who wrote it.
-    AutoMode(String),
 }
 
 /// Ingresses of ours by the id of their load balancer, in the order of the group.
@@ -74,15 +72,6 @@ pub(super) fn groups(
                     && object.annotation(CLASS_ANNOTATION).is_none();
                 let suggestion = names_none.then(|| "spec.ingressClassName: alb".to_owned());
                 findings.push(Finding::new(&codes::NOT_OURS, reason).on(object).maybe_suggest(suggestion));
-                continue;
-            }
-            Owner::AutoMode(controller) => {
-                let message = format!(
-                    "its class belongs to EKS Auto Mode (`{controller}`), which this build does not follow: it gets no \
-                     load balancer"
-                );
-                let finding = Finding::new(&codes::NOT_OURS, message).with_severity(Severity::Warning);
-                findings.push(finding.at(object, "spec.ingressClassName").suggest("ingressClassName: alb"));
                 continue;
             }
         };
@@ -136,9 +125,6 @@ fn owner(
         if !CONTROLLERS.contains(&class.spec.controller.as_str()) {
             let controller = &class.spec.controller;
             let name = &object.name;
-            if controller.starts_with(AUTO_MODE) {
-                return Owner::AutoMode(controller.clone());
-            }
             return Owner::Other(format!("its class {name} belongs to the controller `{controller}`"));
         }
         let parameters = class.spec.parameters.as_ref().filter(|it| it.kind == "IngressClassParams");

@@ -12,7 +12,6 @@ use super::application::source_ranges;
 use super::attributes::{self, Written};
 use super::certificates;
 use super::draft::{Built, Draft, address_type};
-use super::ingress::AUTO_MODE;
 use super::world::{Backend, World};
 use crate::annotations::values::cidr;
 use crate::annotations::{self, Map, ServiceSettings};
@@ -22,6 +21,8 @@ use crate::{Finding, ServiceSelection, Severity, codes};
 const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer-";
 /// The class of the AWS controller.
 const AWS_CLASS: &str = "service.k8s.aws/nlb";
+/// The class of EKS Auto Mode.
+pub(crate) const AUTO_MODE_CLASS: &str = "eks.amazonaws.com/nlb";
 
 /// The load balancers of all Services that are one.
 pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> {
@@ -37,14 +38,6 @@ pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> 
                 built.push(network.build());
             }
             Owner::Other(reason) => findings.push(Finding::new(&codes::NOT_OURS, reason).on(&backend.object)),
-            Owner::AutoMode(class) => {
-                let message = format!(
-                    "its class `{class}` is EKS Auto Mode's, which this build does not follow: it gets no load balancer"
-                );
-                let finding = Finding::new(&codes::NOT_OURS, message).with_severity(Severity::Warning);
-                let finding = finding.at(&backend.object, "spec.loadBalancerClass");
-                findings.push(finding.suggest(format!("loadBalancerClass: {AWS_CLASS}")));
-            }
             Owner::Nobody => {
                 if let Some(key) = annotations::first_for_load_balancers(&backend.object) {
                     let message = "the Service is not of type LoadBalancer, so nothing follows from it";
@@ -60,8 +53,6 @@ pub(super) fn all(world: &World<'_>, findings: &mut Vec<Finding>) -> Vec<Built> 
 enum Owner {
     Us,
     Other(String),
-    /// EKS Auto Mode's, with its class.
-    AutoMode(String),
     /// It is no load balancer.
     Nobody,
 }
@@ -72,8 +63,7 @@ fn owner(backend: &Backend, settings: &ServiceSettings, world: &World<'_>) -> Ow
     match world.defaults.service_selection {
         ServiceSelection::All if !is_load_balancer => Owner::Nobody,
         ServiceSelection::All => match class {
-            None | Some(AWS_CLASS) => Owner::Us,
-            Some(class) if class.starts_with(AUTO_MODE) => Owner::AutoMode(class.to_owned()),
+            None | Some(AWS_CLASS | AUTO_MODE_CLASS) => Owner::Us,
             Some(class) => Owner::Other(format!("its class `{class}` belongs to another controller")),
         },
         ServiceSelection::Controller => {

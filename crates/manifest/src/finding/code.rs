@@ -97,6 +97,7 @@ table! {
     ACTION_UNUSED = Warning "action-unused" "FB016": "An action that no rule leads to.";
     ANNOTATION_UNKNOWN = Warning "annotation-unknown": "An annotation that nobody knows.";
     ATTRIBUTE_UNKNOWN = Warning "attribute-unknown": "An attribute that nobody knows.";
+    AUTO_MODE_IGNORES = Warning "auto-mode-ignores": "Something that EKS Auto Mode ignores.";
     AWS_LIMIT_EXCEEDED = Warning "aws-limit-exceeded": "More than the AWS service takes by default.";
     CERTIFICATE_ENDING = Warning "certificate-ending": "A certificate that has ended, has not begun, or ends within a week.";
     CERTIFICATE_HOSTS = Warning "certificate-hosts": "A certificate that is not for the hosts that it is shown to.";

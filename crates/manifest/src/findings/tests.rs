@@ -130,7 +130,7 @@ subsets: [{addresses: [{ip: 127.0.0.1}], ports: [{port: 9000}]}]
 }
 
 #[test]
-fn a_class_of_eks_auto_mode_is_told() {
+fn what_eks_auto_mode_ignores_is_told_and_its_classes_are_ours() {
     let text = "\
 apiVersion: networking.k8s.io/v1
 kind: IngressClass
@@ -139,15 +139,33 @@ spec: {controller: eks.amazonaws.com/alb}
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: web}
+metadata: {name: web, annotations: {alb.ingress.kubernetes.io/group.name: shared}}
 spec: {ingressClassName: auto, defaultBackend: {service: {name: web, port: {number: 80}}}}
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: web}
+metadata: {name: web, annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: 10.0.0.0/8}}
 spec: {type: LoadBalancer, loadBalancerClass: eks.amazonaws.com/nlb, ports: [{port: 80}]}
 ";
-    assert_eq!(told(text), ["9 not-ours spec.ingressClassName", "14 not-ours spec.loadBalancerClass"]);
+    let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
+    let ignored = |defaults: &Defaults, objects: &Objects| -> Vec<String> {
+        let compiled = compile(objects, defaults);
+        assert_eq!(compiled.plan.load_balancers.len(), 2);
+        let ignored = compiled.findings.into_iter().filter(|it| it.code == "auto-mode-ignores");
+        ignored.map(|it| it.message).collect()
+    };
+    let expected = [
+        "EKS Auto Mode ignores `alb.ingress.kubernetes.io/group.name`",
+        "EKS Auto Mode ignores `service.beta.kubernetes.io/load-balancer-source-ranges`",
+    ];
+    assert_eq!(ignored(&Defaults::default(), &objects), expected);
+    // In other classes it is said to who asks for it.
+    let others = text.replace("eks.amazonaws.com/alb", "ingress.k8s.aws/alb");
+    let others = others.replace("eks.amazonaws.com/nlb", "service.k8s.aws/nlb");
+    let objects: Objects = read("f.yaml", &others).objects.into_iter().collect();
+    assert!(ignored(&Defaults::default(), &objects).is_empty());
+    let auto_mode = Defaults { dialect: crate::Dialect::AutoMode, ..Defaults::default() };
+    assert_eq!(ignored(&auto_mode, &objects), expected);
 }
 
 #[test]

@@ -40,7 +40,6 @@ const AS_SERVERLESS: &str =
     "write it as an InferenceService, or as a Deployment with a Service and an Ingress";
 const AS_INFERENCE: &str = "write each of its models as an InferenceService";
 const AS_KSERVE: &str = "apiVersion: serving.kserve.io/v1beta1";
-const AS_ELB: &str = "apiVersion: elbv2.k8s.aws/v1beta1";
 const AS_SECRET: &str = "write the Secret that it stands for";
 const AS_CERTIFICATE: &str =
     "write its certificate and key as a Secret, and name that in spec.tls of the Ingress";
@@ -81,7 +80,6 @@ const ELSEWHERE: &[Elsewhere] = &[
     scale("autoscaling.k8s.io", &["VerticalPodAutoscaler"], "write resources.limits into the containers"),
     scale("keda.sh", &["ScaledObject"], BY_HAND),
     route("configuration.konghq.com", &["TCPIngress", "UDPIngress"], AS_NETWORK),
-    route("eks.amazonaws.com", &["IngressClassParams"], AS_ELB),
     route("eks.amazonaws.com", &["TargetGroupBinding"], AS_EITHER),
     route("elbv2.k8s.aws", &["TargetGroupBinding"], AS_EITHER),
     route("gateway.envoyproxy.io", &["BackendTrafficPolicy", "ClientTrafficPolicy"], AS_ANNOTATIONS),

@@ -27,6 +27,7 @@ pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object,
         return Err(vec![finding(&codes::DOCUMENT_INVALID, "", message)]);
     };
     kinds::autoscaler_v1::upgrade(&mut fields);
+    kinds::ingress_class_params_v1::adapt(&mut fields);
     let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         let missing = if text("kind").is_none() { "kind" } else { "apiVersion" };

@@ -176,7 +176,6 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
         ("gateway.envoyproxy.io/v1alpha1", "SecurityPolicy"),
         ("cert-manager.io/v1", "Certificate"),
-        ("eks.amazonaws.com/v1", "IngressClassParams"),
         ("storage.k8s.io/v1", "StorageClass"),
         ("serving.kserve.io/v1alpha1", "ServingRuntime"),
         ("events.k8s.io/v1", "Event"),
@@ -204,7 +203,6 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         warning protection-missing: ValidatingAdmissionPolicyBinding `a` of admissionregistration.k8s.io/v1 checks nothing here: objects that it would refuse are taken [check manifests before they are applied]
         warning protection-missing: SecurityPolicy `a` of gateway.envoyproxy.io/v1alpha1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
         warning kind-ignored: Certificate `a` of cert-manager.io/v1 makes nothing here [write its certificate and key as a Secret, and name that in spec.tls of the Ingress]
-        warning kind-ignored: IngressClassParams `a` of eks.amazonaws.com/v1 routes nothing here [apiVersion: elbv2.k8s.aws/v1beta1]
         info kind-ignored: kind `StorageClass` of storage.k8s.io/v1 is not known here: its objects are left out []
         info kind-ignored: kind `ServingRuntime` of serving.kserve.io/v1alpha1 is not known here: its objects are left out []
         info kind-ignored: kind `Event` of events.k8s.io/v1 is not known here: its objects are left out []
