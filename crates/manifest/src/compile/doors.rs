@@ -1,10 +1,10 @@
 //! Services by which an Ingress leads to all InferenceServices at once: those that stand in front of them on a cluster with
-//! Knative. Nobody has to have them here. What such an Ingress gets, our gateway would answer by its host, and so do the rules
+//! Knative. Nobody has to have them here, and whoever has one has nothing behind it. What such an Ingress gets, our gateway would answer by its host, and so do the rules
 //! that it stands for.
 
 use plan::{
-    Action, Condition, LoadBalancer, Rule, TargetGroup, TargetGroupId, TargetGroupRef, TargetGroups,
-    TransformPart,
+    Action, Condition, LoadBalancer, LoadBalancerKind, Rule, TargetGroup, TargetGroupId, TargetGroupRef,
+    TargetGroups, TransformPart,
 };
 use serde_json::json;
 
@@ -45,7 +45,9 @@ pub(super) fn services() -> impl Iterator<Item = (Name, Object)> {
 /// Puts the rules of our gateway in the places of what leads to such a Service.
 pub(super) fn open(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings: &mut Vec<Finding>) {
     let is_door = |group: &TargetGroup| here.world.is_door(&group.service.namespace, &group.service.name);
-    if !load_balancer.target_groups.iter().any(is_door) {
+    // One that carries connections cannot tell hosts apart.
+    let is_application = load_balancer.kind == LoadBalancerKind::Application;
+    if !is_application || !load_balancer.target_groups.iter().any(is_door) {
         return;
     }
     let mut kept = TargetGroups::default();

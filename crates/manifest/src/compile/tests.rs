@@ -406,23 +406,29 @@ fn an_ingress_to_the_gateway_of_a_cluster_leads_to_inference_services_by_their_h
             (by_default, "iris-a.example.com", true),
             (by_default, "other.example.com", false),
         ] {
-            let compiled = compiled(&(ingress(namespace, service, rest) + &isvc("iris", "a")));
-            let errors: Vec<&Finding> = compiled.findings.iter().filter(|it| it.is_error()).collect();
-            assert!(errors.is_empty(), "{errors:?}");
-            let balancer = compiled.plan.load_balancer(&LoadBalancerId::ingress(namespace, "edge")).unwrap();
-            let url = format!("http://{host}/v1/models");
-            let decision = plan::route(&balancer.listeners[0], &plan::RequestHead::get(&url));
-            let names: Vec<&str> = match decision.action.unwrap_or_else(|| plan::Action::not_found()) {
-                plan::Action::Forward(forward) => {
-                    forward.targets.iter().map(|target| balancer.name_of(&target.target_group)).collect()
-                }
-                other => {
-                    assert_eq!(other, plan::Action::not_found());
-                    Vec::new()
-                }
-            };
-            let expected: &[&str] = if is_found { &["a/iris/iris-predictor-default:80"] } else { &[] };
-            assert_eq!(names, expected, "{service} {rest} {host}");
+            let theirs = format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: {service}, namespace: {namespace}}}\nspec: {{type: NodePort, ports: [{{port: 80}}]}}\n---\n"
+            );
+            for theirs in ["", &theirs] {
+                let compiled = compiled(&(ingress(namespace, service, rest) + theirs + &isvc("iris", "a")));
+                let errors: Vec<&Finding> = compiled.findings.iter().filter(|it| it.is_error()).collect();
+                assert!(errors.is_empty(), "{errors:?}");
+                let balancer =
+                    compiled.plan.load_balancer(&LoadBalancerId::ingress(namespace, "edge")).unwrap();
+                let url = format!("http://{host}/v1/models");
+                let decision = plan::route(&balancer.listeners[0], &plan::RequestHead::get(&url));
+                let names: Vec<&str> = match decision.action.unwrap_or_else(|| plan::Action::not_found()) {
+                    plan::Action::Forward(forward) => {
+                        forward.targets.iter().map(|target| balancer.name_of(&target.target_group)).collect()
+                    }
+                    other => {
+                        assert_eq!(other, plan::Action::not_found());
+                        Vec::new()
+                    }
+                };
+                let expected: &[&str] = if is_found { &["a/iris/iris-predictor-default:80"] } else { &[] };
+                assert_eq!(names, expected, "{service} {rest} {host}");
+            }
         }
     }
 }

@@ -27,8 +27,9 @@ pub(crate) struct World<'a> {
     pub(crate) defaults: &'a Defaults,
     pub(crate) objects: &'a Objects,
     pub(crate) services: BTreeMap<Name, Backend>,
-    /// Those by which an Ingress leads to all InferenceServices, where there are some and nobody has such a Service.
-    doors: BTreeMap<Name, Backend>,
+    /// Those by which an Ingress leads to all InferenceServices, where there are some, and nobody else is behind them; with the
+    /// Service where nobody has one.
+    doors: BTreeMap<Name, Option<Backend>>,
     targets: BTreeMap<Name, Vec<NamedTargets>>,
     pods: Vec<PodLabels>,
     /// The certificates in Secrets, each looked at once.
@@ -130,7 +131,7 @@ impl<'a> World<'a> {
     /// The Service of this name.
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&Backend> {
         let name = (namespace.to_owned(), name.to_owned());
-        self.services.get(&name).or_else(|| self.doors.get(&name))
+        self.services.get(&name).or_else(|| self.doors.get(&name)?.as_ref())
     }
 
     /// Whether a Service is one that stands for all InferenceServices.
@@ -192,10 +193,18 @@ impl<'a> World<'a> {
 
     fn add_doors(&mut self) {
         for (name, object) in doors::services() {
-            let is_somebodys = self.services.contains_key(&name);
-            if let (false, Some(service)) = (is_somebodys, kinds::read::<Service>(&object, &mut Vec::new())) {
-                self.doors.insert(name, Backend { object: Arc::new(object), spec: service.spec });
-            }
+            let door = match self.services.get(&name) {
+                Some(backend) => {
+                    let has_targets = self.targets.get(&name).is_some_and(|targets| !targets.is_empty());
+                    if has_targets || self.selected(backend).next().is_some() {
+                        continue;
+                    }
+                    None
+                }
+                None => kinds::read::<Service>(&object, &mut Vec::new())
+                    .map(|service| Backend { object: Arc::new(object), spec: service.spec }),
+            };
+            self.doors.insert(name, door);
         }
     }
 
