@@ -25,6 +25,7 @@ mod secret_certificates;
 pub(crate) mod serving_options;
 mod target_group;
 mod tls_policies;
+pub(crate) mod tokens;
 mod trust;
 mod trust_stores;
 mod uncovered;

@@ -34,6 +34,8 @@ pub enum Values {
     Regexes(Vec<SearchPattern>),
     /// The text itself.
     Texts(Vec<String>),
+    /// The text itself, compared in a time that tells nothing of it.
+    Secrets(Vec<String>),
     /// Keys with values.
     Pairs(Vec<QueryPair>),
     /// Ranges of addresses.
@@ -271,7 +273,7 @@ impl Values {
         match self {
             Self::Wildcards(patterns) => patterns.len(),
             Self::Regexes(regexes) => regexes.len(),
-            Self::Texts(texts) => texts.len(),
+            Self::Texts(texts) | Self::Secrets(texts) => texts.len(),
             Self::Pairs(pairs) => pairs.len(),
             Self::Ranges(ranges) => ranges.len(),
         }
@@ -288,7 +290,7 @@ impl Values {
         match self {
             Self::Wildcards(patterns) => patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
             Self::Regexes(regexes) => regexes.iter().map(|regex| format!("/{}/", regex.as_str())).collect(),
-            Self::Texts(texts) => texts.clone(),
+            Self::Texts(texts) | Self::Secrets(texts) => texts.clone(),
             Self::Pairs(pairs) => pairs.iter().map(QueryPair::text).collect(),
             Self::Ranges(ranges) => ranges.iter().map(ToString::to_string).collect(),
         }
@@ -301,6 +303,10 @@ impl Values {
             Self::Wildcards(patterns) => patterns.iter().any(|pattern| pattern.matches(text)),
             Self::Regexes(regexes) => regexes.iter().any(|regex| regex.matches(text)),
             Self::Texts(texts) => texts.iter().any(|known| known.as_bytes() == text),
+            // All are looked at, whichever it is.
+            Self::Secrets(secrets) => {
+                secrets.iter().fold(false, |is_one, secret| is_one | is_secret(text, secret.as_bytes()))
+            }
             Self::Pairs(_) | Self::Ranges(_) => false,
         }
     }
@@ -324,6 +330,16 @@ impl QueryPair {
     }
 }
 
+/// Whether a text is a secret. How long it takes to say so follows from the length of the text alone.
+fn is_secret(text: &[u8], secret: &[u8]) -> bool {
+    let mut difference = text.len() ^ secret.len();
+    for (index, byte) in text.iter().enumerate() {
+        let known = secret.get(index).or_else(|| secret.first()).copied().unwrap_or_default();
+        difference |= usize::from(std::hint::black_box(byte ^ known));
+    }
+    difference == 0
+}
+
 fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -344,6 +360,24 @@ mod tests {
         let pairs = vec![QueryPair { key: Some(key), value: value.clone() }, QueryPair { key: None, value }];
         let query = Condition { subject: Subject::QUERY_STRING, values: Values::Pairs(pairs) };
         assert_eq!(shown(query), "query-string a=1, 1");
+    }
+
+    #[test]
+    fn acc_s2_22_a_secret_is_met_by_itself_and_by_nothing_else() {
+        let secrets = Values::Secrets(vec!["token1".to_owned(), "Token2".to_owned(), String::new()]);
+        for (text, expected) in [
+            ("token1", true),
+            ("Token2", true),
+            ("", true),
+            ("TOKEN1", false),
+            ("token2", false),
+            ("token", false),
+            ("token11", false),
+            ("t", false),
+        ] {
+            assert_eq!(secrets.match_any(text.as_bytes()), expected, "{text}");
+        }
+        assert!(!Values::Secrets(Vec::new()).match_any(b""));
     }
 
     #[test]

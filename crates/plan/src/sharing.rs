@@ -67,7 +67,7 @@ impl HostClaims {
                 match &condition.values {
                     Values::Wildcards(patterns) => self.patterns.extend(patterns.iter().cloned()),
                     Values::Regexes(searches) => self.searches.extend(searches.iter().cloned()),
-                    Values::Texts(_) | Values::Pairs(_) | Values::Ranges(_) => {}
+                    Values::Texts(_) | Values::Secrets(_) | Values::Pairs(_) | Values::Ranges(_) => {}
                 }
             }
             self.takes_all |= !names_hosts;

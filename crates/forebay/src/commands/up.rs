@@ -54,6 +54,10 @@ pub(crate) struct Options {
     #[arg(long)]
     prune: bool,
 
+    /// Do exactly what AWS does, also where that is hardly what was meant
+    #[arg(long)]
+    strict_aws: bool,
+
     /// Open load balancers on all interfaces of this machine, not only on loopback
     #[arg(long)]
     public: bool,
@@ -332,7 +336,8 @@ fn without_paths(store: &Store, state_dir: &Path, globals: &Globals) -> anyhow::
 
 fn defaults(options: &Options) -> Defaults {
     let exposure = findings::exposure(options.public, options.allow_unprotected);
-    let mut defaults = kept_certificates::with_region(Defaults { exposure, ..Defaults::default() });
+    let defaults = Defaults { exposure, strict_aws: options.strict_aws, ..Defaults::default() };
+    let mut defaults = kept_certificates::with_region(defaults);
     if let Some(domain) = &options.domain {
         defaults.domain.clone_from(domain);
         defaults.gateway_tls = true;

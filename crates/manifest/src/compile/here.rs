@@ -6,7 +6,7 @@ use ipnet::Ipv6Net;
 use plan::{HealthCheck, IpAddressType, LoadBalancer};
 
 use super::world::World;
-use super::{Route, doors, gateway, own_certificates, trust_stores};
+use super::{Route, doors, gateway, own_certificates, tokens, trust_stores};
 use crate::Finding;
 
 /// What passes go by.
@@ -27,6 +27,7 @@ const PASSES: &[Pass] = &[
     ask_pods,
     let_in,
     doors::open,
+    tokens::guard,
     |load_balancer, here, _| gateway::add_tls(load_balancer, here.routes, here.world),
     |load_balancer, here, findings| own_certificates::replace(load_balancer, here.world, findings),
     |load_balancer, here, findings| trust_stores::fill(load_balancer, here.world, findings),

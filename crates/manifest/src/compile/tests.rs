@@ -432,3 +432,38 @@ fn an_ingress_to_the_gateway_of_a_cluster_leads_to_inference_services_by_their_h
         }
     }
 }
+
+#[test]
+fn acc_s2_22_tokens_are_compared_to_the_letter_unless_aws_is_followed() {
+    let text = r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations:
+    alb.ingress.kubernetes.io/target-type: ip
+    alb.ingress.kubernetes.io/conditions.web: '[{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-api-key","values":["Token1","token2"]}},{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-tier","values":["gold"]}}]'
+spec: {ingressClassName: alb, rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+"#;
+    let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
+    for (strict_aws, token, tier, is_let_in) in [
+        (false, "Token1", "Gold", true),
+        (false, "token1", "gold", false),
+        (false, "token2", "gold", true),
+        (true, "token1", "gold", true),
+        (true, "token3", "gold", false),
+    ] {
+        let compiled = compile(&objects, &Defaults { strict_aws, ..Defaults::default() });
+        let listener = &compiled.plan.load_balancers[0].listeners[0];
+        let fields = vec![("x-api-key".to_owned(), token.to_owned()), ("x-tier".to_owned(), tier.to_owned())];
+        let head = plan::RequestHead { headers: &fields, ..plan::RequestHead::get("http://a/") };
+        assert_eq!(plan::route(listener, &head).rule.is_some(), is_let_in, "{strict_aws} {token}");
+        let told = compiled.findings_here.iter().filter(|finding| finding.code == "token-exact").count();
+        assert_eq!(told, usize::from(!strict_aws));
+    }
+}

@@ -144,6 +144,7 @@ table! {
     SCALE_TO_ZERO = Info "scale-to-zero": "Zero replicas asked for, one kept.";
     SCHEME_DEFAULT = Info "scheme-default": "A load balancer that is internal because nobody says otherwise.";
     SEPARATE_LOAD_BALANCERS = Info "separate-load-balancers": "Ingresses without a group, each with a load balancer of its own.";
+    TOKEN_EXACT = Info "token-exact": "A secret in a header that is compared to the letter here, and in any case on AWS.";
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn of_rule(rule: &Rule) -> impl Iterator<Item = String> {
 fn values(condition: &Condition) -> Vec<&str> {
     match &condition.values {
         Values::Wildcards(patterns) => patterns.iter().map(plan::Pattern::as_str).collect(),
-        Values::Texts(texts) => texts.iter().map(String::as_str).collect(),
+        Values::Texts(texts) | Values::Secrets(texts) => texts.iter().map(String::as_str).collect(),
         Values::Pairs(pairs) => pairs.iter().map(|pair| pair.value.as_str()).collect(),
         Values::Regexes(_) | Values::Ranges(_) => vec![""; condition.values.len()],
     }

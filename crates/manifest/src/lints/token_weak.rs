@@ -3,10 +3,9 @@
 use plan::Values;
 
 use super::Context;
+use crate::compile::tokens::is_secret;
 use crate::{Finding, codes};
 
-/// Names of header fields that carry secrets have one of these in them.
-const SECRET_NAMES: &[&str] = &["key", "token", "auth", "secret", "password"];
 /// A secret has at least as many bits.
 const STRONG_BITS: f64 = 128.0;
 
@@ -22,13 +21,11 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         for condition in &rule.conditions {
             let Some(name) = condition.subject.name() else { continue };
             let Values::Wildcards(values) = &condition.values else { continue };
-            let lower = name.to_ascii_lowercase();
-            let is_secret = SECRET_NAMES.iter().any(|secret| lower.contains(secret));
             let weak = values
                 .iter()
                 .filter(|value| !value.is_literal() || bits(value.as_str()) < STRONG_BITS)
                 .count();
-            if is_secret && weak > 0 {
+            if is_secret(name) && weak > 0 {
                 let message = format!(
                     "{weak} of the values of header {name} can be guessed: a secret has {STRONG_BITS} bits, for example 32 random hexadecimal digits, and no wildcard"
                 );

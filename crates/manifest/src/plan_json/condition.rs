@@ -41,7 +41,7 @@ impl Serialize for ConfigJson<'_> {
                 map.serialize_entry("values", &none)?;
                 map.serialize_entry("regexValues", &texts(regexes, SearchPattern::as_str))?;
             }
-            Values::Texts(texts) => map.serialize_entry("values", texts)?,
+            Values::Texts(texts) | Values::Secrets(texts) => map.serialize_entry("values", texts)?,
             Values::Pairs(pairs) => {
                 let pairs: Vec<PairJson<'_>> = pairs.iter().map(PairJson::new).collect();
                 map.serialize_entry("values", &pairs)?;
