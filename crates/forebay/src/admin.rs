@@ -45,6 +45,8 @@ pub(crate) struct Admin {
     /// The certificates that can be shown.
     pub(crate) shown: watch::Receiver<Arc<Shown>>,
     pub(crate) limits: Limits,
+    /// Where load balancers keep their logs.
+    pub(crate) log_place: String,
     /// How the local authority is called in what it signs.
     pub(crate) authority: String,
     /// Why hosts have no certificate by ACME.

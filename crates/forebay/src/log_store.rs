@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use plan::attributes;
 use plan::resource::Account;
+use plan::{LoadBalancer, Plan};
 use proxy::{Form, LogSettings, LogStore, LogWriter, Logs, Metrics, Sink};
 use tokio::runtime::Runtime;
 
@@ -71,6 +73,11 @@ impl LogOptions {
         proxy::open_logs(settings, metrics).with_context(|| format!("cannot open the access log `{to}`"))
     }
 
+    /// Where load balancers keep their logs.
+    pub(crate) fn place(&self, state_dir: &Path) -> String {
+        self.log_dir.clone().unwrap_or_else(|| state_dir.join("logs").display().to_string())
+    }
+
     fn store(&self, state_dir: &Path) -> anyhow::Result<Box<dyn LogStore>> {
         let Some(place) = &self.log_dir else { return Ok(Box::new(Folder { root: state_dir.join("logs") })) };
         if is_remote(place) {
@@ -86,6 +93,22 @@ impl LogOptions {
         make_folder(Path::new(place)).with_context(|| format!("--log-dir: cannot make `{place}`"))?;
         Ok(Box::new(Folder { root: place.into() }))
     }
+}
+
+/// Whose logs are kept where, in a line, if anybody keeps any.
+pub(crate) fn line(plan: &Plan, place: &str) -> Option<String> {
+    let logs = [
+        [attributes::ACCESS_LOGS, attributes::ACCESS_LOGS_BUCKET],
+        [attributes::CONNECTION_LOGS, attributes::CONNECTION_LOGS_BUCKET],
+    ];
+    let keeps = |balancer: &&LoadBalancer| {
+        logs.iter().any(|[is_on, bucket]| {
+            balancer.attributes.is_on(is_on) && balancer.attributes.get(bucket).is_some()
+        })
+    };
+    let names: Vec<&str> =
+        plan.load_balancers.iter().filter(keeps).map(|balancer| balancer.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("logs of {} are kept in {place}", names.join(", ")))
 }
 
 /// Whose load balancers these are said to be.

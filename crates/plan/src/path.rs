@@ -30,6 +30,9 @@ pub enum PathError {
     Overlong,
 }
 
+/// One thing that servers do to a path.
+type Step = fn(&str) -> String;
+
 // === impl RequestPath ===
 
 impl<'a> RequestPath<'a> {
@@ -43,13 +46,13 @@ impl<'a> RequestPath<'a> {
         }
         check(sent)?;
         let path = without_dots(&decoded(sent, is_unreserved));
-        let decode: fn(&str) -> String = |path| slashes(&decoded(path, is_slash));
-        let decode_again: fn(&str) -> String = |path| {
+        let decode: Step = |path| slashes(&decoded(path, is_slash));
+        let decode_again: Step = |path| {
             slashes(&decoded(&decoded(path, |byte| byte == b'%'), |byte| {
                 is_unreserved(byte) || is_slash(byte)
             }))
         };
-        let habits: [&[fn(&str) -> String]; 5] = [
+        let habits: [&[Step]; 5] = [
             &[merged],
             &[decode],
             &[without_parameters],

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use net::{Drain, Gate, Handler, Limits, Request};
@@ -22,6 +23,7 @@ use crate::door::Door;
 use crate::exchange::Exchanges;
 use crate::header_modification::tests::load_balancer;
 use crate::listener::{ListenerSlot, WorkerListener};
+use crate::logs::{Counters, Form, Lines, LogSettings, Logs, Sink};
 use crate::metrics::Metrics;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
@@ -46,17 +48,37 @@ fn size_of_answer<'a, F>(_: impl Fn(&'a Exchanges, Request) -> F) -> usize {
     size_of::<F>()
 }
 
+/// Allocations that a line of the access log takes beside them: who hears that the answer is out, and now and then a batch.
+const ALLOCATIONS_OF_A_LINE: u64 = 2;
+
 #[test]
 fn a_small_request_takes_few_allocations() {
+    let each = allocations_of_a_request(None);
+    assert!(each <= ALLOCATIONS, "{each} allocations");
+}
+
+#[test]
+fn a_line_of_the_access_log_takes_hardly_any_allocations() {
+    let stream = Some((Sink::File("/dev/null".into()), Form::Alb));
+    let settings = LogSettings { stream, ..LogSettings::default() };
+    let (logs, _writer) = Logs::start(settings, Counters::default()).unwrap();
+    let each = allocations_of_a_request(Some(logs));
+    assert!(each <= ALLOCATIONS + ALLOCATIONS_OF_A_LINE, "{each} allocations");
+}
+
+fn allocations_of_a_request(logs: Option<Logs>) -> u64 {
     // So many are remembered; from there on what is known of a request stands where an earlier one stood.
     const N_BEFORE: usize = REMEMBERED + 50;
     const N_COUNTED: usize = 500;
+    /// Held by who counts: there is one counter.
+    static COUNTING: Mutex<()> = Mutex::new(());
+    let _counting = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
     let target = listen();
     let target_address = target.local_addr().unwrap();
     std::thread::spawn(move || answer_all(&target));
     let runtime = net::runtime().unwrap();
     let n_allocations = LocalSet::new().block_on(&runtime, async {
-        let (exchanges, (_drain, watch)) = (exchanges(target_address), Drain::new());
+        let (exchanges, (_drain, watch)) = (exchanges(target_address, logs), Drain::new());
         let listener = listen();
         let address = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -73,8 +95,7 @@ fn a_small_request_takes_few_allocations() {
         });
         counted.await.unwrap()
     });
-    let each = n_allocations / N_COUNTED as u64;
-    assert!(each <= ALLOCATIONS, "{each} allocations");
+    n_allocations / N_COUNTED as u64
 }
 
 fn listen() -> TcpListener {
@@ -116,7 +137,7 @@ fn read_up_to(stream: &mut TcpStream, end: &[u8]) -> bool {
 }
 
 /// What stands behind a listener that leads to one target.
-fn exchanges(target: SocketAddr) -> Exchanges {
+fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
     let mut balancer = load_balancer();
     let mut listener = Listener::new(80, Protocol::Http);
     listener.default_action = Some(Action::forward_to(balancer.target_groups.add(group(target))));
@@ -132,7 +153,7 @@ fn exchanges(target: SocketAddr) -> Exchanges {
         index: 0,
         random: Random::default(),
         scratch: Default::default(),
-        lines: None,
+        lines: logs.map(|logs| Rc::new(Lines::new(logs))),
         records: Records::default(),
         limits,
         gate: Gate::default(),

@@ -78,7 +78,7 @@ impl Exchanges {
     fn log_connection(&self, listener: &WorkerListener, connection: &Connection, handshake: Handshake<'_>) {
         let Some(lines) = &listener.worker.lines else { return };
         let line = ConnectionLine { client: connection.peer, id: self.connection.get(), handshake };
-        lines.add_connection(&listener.snapshot.names, &line);
+        lines.add_connection(&listener.names, &line);
     }
 }
 
@@ -147,7 +147,7 @@ impl Handler for Exchanges {
 
 impl Exchange {
     fn begin(listener: Rc<WorkerListener>, connection: &Connection, request: Option<&Request>) -> Self {
-        let (worker, names) = (&listener.worker, &listener.snapshot.names);
+        let (worker, names) = (&listener.worker, &listener.names);
         let is_logged = worker.lines.as_ref().is_some_and(|lines| lines.are_of_requests(names));
         let mut record = worker.records.begin(names, connection);
         if let Some(request) = request {
@@ -328,7 +328,7 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGrou
     match action {
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
-            exchange.note(|record| record.group = Some(Arc::clone(&group.group.names)));
+            exchange.note(|record| record.group = Some(Rc::clone(&group.names)));
             let asked = Asked {
                 is_http2: request.version == Version::HTTP_2,
                 is_grpc: request.is_grpc(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use plan::balance::Routable;
 use plan::health::TargetState;
 
+use crate::names::GroupNames;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
 use crate::snapshot::Group;
@@ -15,6 +16,8 @@ use crate::snapshot::Group;
 /// A target group with this worker's view of its targets.
 pub(crate) struct WorkerGroup {
     pub(crate) group: Arc<Group>,
+    /// How logs call it.
+    pub(crate) names: Rc<GroupNames>,
     targets: Vec<Rc<WorkerTarget>>,
     turn: Cell<usize>,
 }
@@ -24,7 +27,8 @@ pub(crate) struct WorkerGroup {
 impl WorkerGroup {
     /// A group whose turns begin at `turn`.
     pub(crate) fn new(group: &Arc<Group>, targets: Vec<Rc<WorkerTarget>>, turn: usize) -> Self {
-        Self { group: Arc::clone(group), targets, turn: Cell::new(turn) }
+        let names = Rc::new(group.names.clone());
+        Self { group: Arc::clone(group), names, targets, turn: Cell::new(turn) }
     }
 
     /// A target whose turn it is, other than those tried already; `None` when there is none left. Where too few are healthy

@@ -11,6 +11,7 @@ use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef
 
 use crate::group::WorkerGroup;
 use crate::metrics::{ListenerMetrics, Metrics};
+use crate::names::ListenerNames;
 use crate::pool::WorkerTarget;
 use crate::record::Act;
 use crate::snapshot::ListenerSnapshot;
@@ -34,6 +35,8 @@ pub(crate) struct WorkerListener {
     /// In the order of the load balancer.
     groups: Vec<Rc<WorkerGroup>>,
     pub(crate) metrics: ListenerMetrics,
+    /// How logs call it.
+    pub(crate) names: Rc<ListenerNames>,
     pub(crate) worker: Rc<Worker>,
 }
 
@@ -110,6 +113,7 @@ impl WorkerListener {
             default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
             groups,
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
+            names: Rc::new(snapshot.names.clone()),
             snapshot: Arc::clone(snapshot),
             worker: Rc::clone(worker),
         }

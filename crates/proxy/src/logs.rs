@@ -28,6 +28,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 pub(crate) use connection::{ConnectionLine, Handshake};
 pub use form::Form;
+pub(crate) use json::tags as tags_in_json;
 pub(crate) use lines::Lines;
 use lines::{Batch, To};
 pub(crate) use nlb::TlsFlow;

@@ -1,15 +1,15 @@
 //! How listeners and target groups are called in what is written of requests, apart from them: who keeps a record keeps no
-//! plan.
+//! plan. Each core has names of its own, so that no request has it count in memory of all.
 
 use std::sync::Arc;
 
 use plan::attributes::{self, Attributes};
 use plan::{Listener, LoadBalancer, LoadBalancerKind, TargetGroup, resource};
 
-use crate::logs::LogName;
+use crate::logs::{self, LogName};
 
 /// How a listener and its load balancer are called, and which logs they keep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ListenerNames {
     /// For example `ingress:mlops/retail-api`.
     pub(crate) load_balancer_id: String,
@@ -21,6 +21,8 @@ pub(crate) struct ListenerNames {
     pub(crate) listener: String,
     pub(crate) port: u16,
     pub(crate) is_tls: bool,
+    /// Its tags, as an object of JSON; nothing where there are none.
+    pub(crate) tags: String,
     /// Where a line is written for every request, or for every connection of TLS, if its manifest wants that.
     pub(crate) access_log: Option<Arc<LogName>>,
     /// Where a line is written for every connection, if its manifest wants that.
@@ -28,7 +30,7 @@ pub(crate) struct ListenerNames {
 }
 
 /// How a target group is called.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct GroupNames {
     pub(crate) key: String,
     /// For example `targetgroup/k8s-mlops-api/73e2d6bc24d8a067`.
@@ -58,6 +60,7 @@ impl ListenerNames {
             listener: resource::of_listener(load_balancer, listener.port),
             port: listener.port,
             is_tls: listener.protocol.is_tls(),
+            tags: logs::tags_in_json(&load_balancer.tags),
             access_log: log(is_application || listener.protocol.is_tls(), access, ""),
             connection_log: log(is_application, connections, "conn_log."),
             resource,

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use net::{Connection, Request, TlsSession, Version};
@@ -55,7 +54,7 @@ pub(crate) struct Ended {
 /// What is known of one request.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) listener: Arc<ListenerNames>,
+    pub(crate) listener: Rc<ListenerNames>,
     pub(crate) client: SocketAddr,
     pub(crate) connection: ConnectionId,
     pub(crate) tls: Option<Rc<TlsSession>>,
@@ -69,7 +68,7 @@ pub(crate) struct Record {
     pub(crate) act: Option<Act>,
     /// What became of the transforms of the rule, in the words of access logs.
     pub(crate) transform: Option<&'static str>,
-    pub(crate) group: Option<Arc<GroupNames>>,
+    pub(crate) group: Option<Rc<GroupNames>>,
     /// The target that was asked last, and how many were.
     pub(crate) target: Option<SocketAddr>,
     pub(crate) n_asked: u32,
@@ -117,21 +116,21 @@ const KEPT_BYTES: usize = 1024;
 // === impl Record ===
 
 impl Record {
-    pub(crate) fn new(listener: &Arc<ListenerNames>, connection: &Connection) -> Self {
-        let texts = Texts { bytes: Vec::with_capacity(KEPT_BYTES / 2), ..Texts::default() };
+    pub(crate) fn new(listener: &Rc<ListenerNames>, connection: &Connection) -> Self {
+        let texts = Texts { bytes: Vec::with_capacity(KEPT_BYTES / 4), ..Texts::default() };
         Self::with(texts, listener, connection)
     }
 
     /// Begins anew, with the memory of what it was.
-    pub(crate) fn begin(&mut self, listener: &Arc<ListenerNames>, connection: &Connection) {
+    pub(crate) fn begin(&mut self, listener: &Rc<ListenerNames>, connection: &Connection) {
         let mut texts = std::mem::take(&mut self.texts);
         texts.clear();
         *self = Self::with(texts, listener, connection);
     }
 
-    fn with(texts: Texts, listener: &Arc<ListenerNames>, connection: &Connection) -> Self {
+    fn with(texts: Texts, listener: &Rc<ListenerNames>, connection: &Connection) -> Self {
         Self {
-            listener: Arc::clone(listener),
+            listener: Rc::clone(listener),
             client: connection.peer,
             connection: ConnectionId::default(),
             tls: connection.tls.clone(),
@@ -187,7 +186,7 @@ impl Record {
 pub(crate) const REMEMBERED: usize = 1000;
 
 /// Records beyond those that are kept for requests to come.
-const SPARE: usize = 4096;
+const SPARE: usize = 1024;
 
 /// The records of one core that are not at work: those of the last requests, which are used again from the oldest on.
 #[derive(Default)]
@@ -197,7 +196,7 @@ pub(crate) struct Records(RefCell<VecDeque<Box<Record>>>);
 
 impl Records {
     /// A record for a request that begins.
-    pub(crate) fn begin(&self, listener: &Arc<ListenerNames>, connection: &Connection) -> Box<Record> {
+    pub(crate) fn begin(&self, listener: &Rc<ListenerNames>, connection: &Connection) -> Box<Record> {
         let mut ended = self.0.borrow_mut();
         let oldest = if ended.len() > REMEMBERED { ended.pop_front() } else { None };
         match oldest {
@@ -212,10 +211,11 @@ impl Records {
     /// What became of the requests whose trace id has this text in it.
     pub(crate) fn about(&self, trace: &str) -> Vec<Past> {
         let trace = trace.as_bytes();
-        let is_meant = |record: &&Box<Record>| {
+        let is_meant = |record: &&Record| {
             !trace.is_empty() && record.text(Text::TraceId).windows(trace.len()).any(|part| part == trace)
         };
-        self.0.borrow().iter().rev().filter(is_meant).take(MOST).map(|record| Past::of(record)).collect()
+        let ended = self.0.borrow();
+        ended.iter().rev().map(Box::as_ref).filter(is_meant).take(MOST).map(Past::of).collect()
     }
 
     /// Remembers a request that has ended.
@@ -282,13 +282,14 @@ pub(crate) mod tests {
     pub(crate) fn record() -> Record {
         let peer = "192.0.2.7:50000".parse().unwrap();
         let connection = Connection { peer, local: "127.0.0.1:80".parse().unwrap(), tls: None };
-        let listener = Arc::new(ListenerNames {
+        let listener = Rc::new(ListenerNames {
             load_balancer_id: "ingress:mlops/api".into(),
             load_balancer: "k8s-mlops-api".into(),
             resource: "app/k8s-mlops-api/50dc6c495c0c9188".into(),
             listener: "f2f7dc8efc522ab2".into(),
             port: 80,
             is_tls: false,
+            tags: r#"{"Environment":"Production"}"#.into(),
             access_log: None,
             connection_log: None,
         });
@@ -302,7 +303,7 @@ pub(crate) mod tests {
         record.set(Text::TraceId, b"Root=1-a-b");
         record.rule = Some(3);
         record.act = Some(Act::Forward);
-        record.group = Some(Arc::new(GroupNames {
+        record.group = Some(Rc::new(GroupNames {
             key: "mlops/api:80".into(),
             resource: "targetgroup/k8s-mlops-api/73e2d6bc24d8a067".into(),
         }));
@@ -326,7 +327,7 @@ pub(crate) mod tests {
         assert_eq!(record.text(Text::Location), &[b'x'; KEPT_BYTES / N_TEXTS]);
         assert_eq!(record.text(Text::Target), b"/x?y=1");
         let peer = "192.0.2.8:1".parse().unwrap();
-        let listener = Arc::clone(&record.listener);
+        let listener = Rc::clone(&record.listener);
         record.begin(&listener, &Connection { peer, local: peer, tls: None });
         assert_eq!((record.text(Text::Target), record.texts.bytes.capacity()), (&b""[..], KEPT_BYTES));
     }

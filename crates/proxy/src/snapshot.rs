@@ -31,7 +31,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct ListenerSnapshot {
     pub(crate) key: ListenerKey,
     /// How metrics and logs call it and its load balancer.
-    pub(crate) names: Arc<ListenerNames>,
+    pub(crate) names: ListenerNames,
     pub(crate) listener: plan::Listener,
     /// Where its rules are found.
     pub(crate) rules: RuleIndex,
@@ -72,7 +72,7 @@ pub(crate) struct Group {
     pub(crate) load_balancer_name: String,
     pub(crate) key: String,
     /// How logs call it.
-    pub(crate) names: Arc<GroupNames>,
+    pub(crate) names: GroupNames,
     pub(crate) health_check: HealthCheck,
     /// What its attributes say.
     pub(crate) settings: TargetGroupSettings,
@@ -131,7 +131,7 @@ impl Snapshot {
                     tls,
                     problem,
                     key,
-                    names: Arc::new(ListenerNames::of(load_balancer, listener)),
+                    names: ListenerNames::of(load_balancer, listener),
                     rules: RuleIndex::new(&listener.rules),
                     listener: listener.clone(),
                     groups: groups.clone(),
@@ -170,7 +170,7 @@ impl Group {
             load_balancer: load_balancer.id.clone(),
             load_balancer_name: load_balancer.name.clone(),
             key: target_group.key.clone(),
-            names: Arc::new(GroupNames::of(load_balancer, target_group)),
+            names: GroupNames::of(load_balancer, target_group),
             health_check: target_group.health_check.clone(),
             settings,
             origin: target_group.origin,

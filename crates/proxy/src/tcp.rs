@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream, TlsSession};
 use tokio::io::split;
@@ -86,7 +85,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     // The plan of the moment of arrival is not kept: a flow may outlive many.
     let told = listener.worker.lines.clone().zip(session).map(|(lines, session)| Told {
         lines,
-        names: Arc::clone(&listener.snapshot.names),
+        names: Rc::clone(&listener.names),
         connection,
         session,
         accepted_at,
@@ -117,7 +116,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
 /// What is told of a connection of TLS when it has ended.
 struct Told {
     lines: Rc<Lines>,
-    names: Arc<ListenerNames>,
+    names: Rc<ListenerNames>,
     connection: Connection,
     session: Rc<TlsSession>,
     accepted_at: Instant,

@@ -95,7 +95,7 @@ fn counted(metrics: &str) -> Counted {
         let number = one.value.parse::<u64>().unwrap_or_default();
         match one.name {
             "forebay_requests_total" => {
-                add(counted.entry(counts()).or_default(), &label("code_class"), number)
+                add(counted.entry(counts()).or_default(), &label("code_class"), number);
             }
             "forebay_load_balancer_answers_total" => {
                 add(counted.entry(counts()).or_default(), &label("code"), number);

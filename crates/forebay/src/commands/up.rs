@@ -168,6 +168,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         defaults: defaults.clone(),
         shown,
         limits: options.limits.limits(),
+        log_place: options.logs.place(&state_dir),
         authority: authority.subject(),
         challenges: challenges.clone(),
         acme_failures,

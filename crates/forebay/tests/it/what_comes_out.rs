@@ -128,6 +128,7 @@ fn lines_may_be_json() {
     wait_until("the line is written", || line().is_some());
     let line: serde_json::Value = serde_json::from_str(&line().unwrap()).unwrap();
     assert_eq!((&line["load_balancer"], &line["rule"]), (&"retail-forecast-alb".into(), &2.into()));
+    assert_eq!(line["tags"]["Environment"], "Production");
     assert_eq!((&line["path"], &line["status"]), (&"/v2/x?a=\"b\"".into(), &200.into()));
 }
 

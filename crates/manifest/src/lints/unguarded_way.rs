@@ -33,6 +33,9 @@ struct Way<'a> {
 /// What is behind a Service: pods by their labels, or the Service where it selects none.
 type Behind = (String, BTreeMap<String, String>, Option<String>);
 
+/// By object and what it leaves out: a way, one that does not leave it out, and the fields of the object that open ways.
+type Told<'w, 'o> = BTreeMap<(ObjectRef, Vec<&'w Guard>), (&'w Way<'o>, &'w Way<'o>, BTreeSet<&'w str>)>;
+
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let mut ways: BTreeMap<Behind, Vec<Way<'_>>> = BTreeMap::new();
     for load_balancer in &context.plan.load_balancers {
@@ -52,8 +55,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     }
     for ways in ways.values() {
         // One object that leaves out one thing is told once, however many of its rules do.
-        let mut told: BTreeMap<(ObjectRef, Vec<&Guard>), (&Way<'_>, &Way<'_>, BTreeSet<&str>)> =
-            BTreeMap::new();
+        let mut told = Told::new();
         for way in ways {
             let Some(guarded) = ways.iter().find(|other| way.lacks(other).next().is_some()) else { continue };
             let key = (way.object.reference(), way.lacks(guarded).collect());

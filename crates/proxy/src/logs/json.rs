@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use jiff::Timestamp;
+use plan::Tags;
 
 use super::words::{label, version};
 use crate::record::{Record, Text};
@@ -13,6 +14,9 @@ pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record) {
     let (listener, ended) = (&record.listener, &record.ended);
     text::push_moment(label(out, "{\"time\":\""), time);
     push_text(label(out, "\",\"load_balancer\":"), listener.load_balancer.as_bytes());
+    if !listener.tags.is_empty() {
+        label(label(out, ",\"tags\":"), &listener.tags);
+    }
     text::push_number(label(out, ",\"port\":"), u64::from(listener.port));
     text::push_socket(label(out, ",\"client\":\""), record.client);
     label(label(label(out, "\",\"protocol\":\""), version(record)), "\"");
@@ -55,6 +59,20 @@ pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record) {
         text::push_seconds(label(out, ",\"target_seconds\":"), took);
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// Tags as an object; nothing where there are none.
+pub(crate) fn tags(tags: &Tags) -> String {
+    let mut out = Vec::new();
+    for (key, value) in tags {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        push_text(&mut out, key.as_bytes());
+        push_text(label(&mut out, ":"), value.as_bytes());
+    }
+    if !out.is_empty() {
+        out.push(b'}');
+    }
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// A string. What is no UTF-8 is shown as such (U+FFFD), and what could move a terminal's cursor is escaped.

@@ -11,7 +11,7 @@ const PREFIX: &str = "arn:aws:elasticloadbalancing:us-east-2:123456789012:";
 /// A record of something that was no request.
 fn refused() -> Record {
     let mut record = record();
-    let (listener, connection) = (Arc::clone(&record.listener), record.connection);
+    let (listener, connection) = (Rc::clone(&record.listener), record.connection);
     let peer = record.client;
     record.begin(&listener, &net::Connection { peer, local: peer, tls: None });
     record.connection = connection;
@@ -103,14 +103,14 @@ fn a_line_of_json_says_what_there_is() {
         Form::Json,
         &record(),
         &expect![[r#"
-            {"time":"2026-11-30T00:53:20.000000Z","load_balancer":"k8s-mlops-api","port":80,"client":"192.0.2.7:50000","protocol":"HTTP/1.1","method":"GET","host":"a.example.com","path":"/x?y=1","user_agent":"curl/8.5","trace":"Root=1-a-b","rule":3,"status":200,"target_group":"mlops/api:80","target":"127.78.0.2:8080","targets_asked":1,"target_status":200,"received":120,"sent":300,"seconds":0.001500,"target_seconds":0.001200}
+            {"time":"2026-11-30T00:53:20.000000Z","load_balancer":"k8s-mlops-api","tags":{"Environment":"Production"},"port":80,"client":"192.0.2.7:50000","protocol":"HTTP/1.1","method":"GET","host":"a.example.com","path":"/x?y=1","user_agent":"curl/8.5","trace":"Root=1-a-b","rule":3,"status":200,"target_group":"mlops/api:80","target":"127.78.0.2:8080","targets_asked":1,"target_status":200,"received":120,"sent":300,"seconds":0.001500,"target_seconds":0.001200}
         "#]],
     );
     check(
         Form::Json,
         &refused(),
         &expect![[r#"
-            {"time":"2026-11-30T00:53:20.000000Z","load_balancer":"k8s-mlops-api","port":80,"client":"192.0.2.7:50000","protocol":"-","status":400,"reason":"content-length-and-transfer-encoding","received":120,"sent":300,"seconds":0.001500}
+            {"time":"2026-11-30T00:53:20.000000Z","load_balancer":"k8s-mlops-api","tags":{"Environment":"Production"},"port":80,"client":"192.0.2.7:50000","protocol":"-","status":400,"reason":"content-length-and-transfer-encoding","received":120,"sent":300,"seconds":0.001500}
         "#]],
     );
 }

@@ -12,7 +12,7 @@ use crate::globals::Globals;
 use crate::output::{self, Output};
 use crate::platform::Platform;
 use crate::progress::{Cause, Progress, Workload, Written};
-use crate::{memory, reach, sample};
+use crate::{log_store, memory, reach, sample};
 
 /// How long the platform waits for endpoints without a word.
 const QUIET_PATIENCE: Duration = Duration::from_secs(3);
@@ -54,7 +54,11 @@ pub(super) async fn report_and_wait(
             }
             print_json(&state, platform, seconds);
         }
-        Output::Text => print_text(&state, platform, seconds, reach, globals).await,
+        Output::Text => {
+            let logs = log_store::line(&admin.plan.borrow(), &admin.log_place).filter(|_| !globals.quiet);
+            let more: Vec<String> = reach.into_iter().chain(logs).collect();
+            print_text(&state, platform, seconds, &more, globals).await;
+        }
     }
     drop((state, written));
     memory::forget_the_start();
@@ -104,13 +108,7 @@ fn print_json(state: &State, platform: &Platform, seconds: f64) {
     told(&format!("{line}\n"));
 }
 
-async fn print_text(
-    state: &State,
-    platform: &Platform,
-    seconds: f64,
-    reach: Option<String>,
-    globals: &Globals,
-) {
+async fn print_text(state: &State, platform: &Platform, seconds: f64, more: &[String], globals: &Globals) {
     let mut text = String::new();
     for (endpoint, progress) in &state.endpoints {
         text.push_str(&format!("{}  {}\n", endpoint.object(), described(progress, &endpoint.url)));
@@ -122,8 +120,8 @@ async fn print_text(
         0 => text.push_str(&format!("ready in {seconds:.2} s\n")),
         n_left => text.push_str(&format!("started in {seconds:.2} s, {n_left} not ready\n")),
     }
-    if let Some(reach) = reach {
-        text.push_str(&format!("{reach}\n"));
+    for line in more {
+        text.push_str(&format!("{line}\n"));
     }
     if globals.quiet {
         return told(&text);
