@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::balance::Routable;
+use plan::balance::{self, Candidate, Candidates, Draw, FULL_WEIGHT, Routable};
 use plan::health::TargetState;
 
 use crate::names::GroupNames;
@@ -20,6 +20,15 @@ pub(crate) struct WorkerGroup {
     pub(crate) names: Rc<GroupNames>,
     targets: Vec<Rc<WorkerTarget>>,
     turn: Cell<usize>,
+}
+
+/// The targets of a group as one request sees them.
+struct Seen<'a> {
+    targets: &'a [Rc<WorkerTarget>],
+    /// Those that it was sent to before.
+    tried: &'a [SocketAddr],
+    /// Whether the unhealthy ones are taken too.
+    takes_all: bool,
 }
 
 // === impl WorkerGroup ===
@@ -40,25 +49,38 @@ impl WorkerGroup {
         fails_open: bool,
     ) -> Option<Rc<WorkerTarget>> {
         let states = self.targets.iter().map(|target| target.shared.state());
-        let all = match plan::balance::routable(states, self.group.settings.minimum_healthy) {
+        let takes_all = match balance::routable(states, self.group.settings.minimum_healthy) {
             Routable::Nothing => return None,
             Routable::All => fails_open,
             Routable::Healthy => false,
         };
-        let usable = |target: &&Rc<WorkerTarget>| {
-            let state = target.shared.state();
-            let is_routable =
-                if all { state != TargetState::Draining } else { state == TargetState::Healthy };
-            is_routable && !tried.contains(&target.shared.address())
-        };
         let turn = self.turn.get();
-        let candidates = self.targets.iter().filter(usable);
-        let in_flight = |target: &&Rc<WorkerTarget>| target.shared.in_flight();
-        let picked =
-            plan::balance::pick(self.group.settings.algorithm, candidates, in_flight, turn, random.next());
-        if picked.is_some() {
-            self.turn.set(turn.wrapping_add(1));
-        }
-        picked.cloned()
+        let seen = Seen { targets: &self.targets, tried, takes_all };
+        let place =
+            balance::pick(self.group.settings.algorithm, &seen, Draw { turn, random: random.next() })?;
+        self.turn.set(turn.wrapping_add(1));
+        Some(Rc::clone(&self.targets[place]))
+    }
+}
+
+// === impl Seen ===
+
+impl Candidates for Seen<'_> {
+    fn n_targets(&self) -> usize {
+        self.targets.len()
+    }
+
+    fn is_candidate(&self, place: usize) -> bool {
+        let target = &self.targets[place].shared;
+        let is_routable = match target.state() {
+            TargetState::Healthy => true,
+            TargetState::Draining => false,
+            _ => self.takes_all,
+        };
+        is_routable && !self.tried.contains(&target.address())
+    }
+
+    fn at(&self, place: usize) -> Candidate {
+        Candidate { in_flight: self.targets[place].shared.in_flight(), weight: FULL_WEIGHT }
     }
 }

@@ -1,0 +1,27 @@
+//! `round_robin`: one after the other.
+
+use super::{Candidates, Draw, places};
+
+/// The one whose turn it is.
+pub(super) fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
+    let n_candidates = places(candidates).count();
+    places(candidates).nth(draw.turn.checked_rem(n_candidates)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::equals;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn round_robin_is_fair(n_targets in 1_usize..20, rounds in 1_usize..20) {
+            let mut picks = vec![0; n_targets];
+            for turn in 0..n_targets * rounds {
+                picks[pick(&equals(n_targets), Draw { turn, random: 0 }).unwrap()] += 1;
+            }
+            prop_assert!(picks.iter().all(|count| *count == rounds));
+        }
+    }
+}
