@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{
-    Body, ClientAuthentication, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure,
-    Method, Rejection, Request, Response, Sent, StatusCode, Target, Version,
+    Body, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure, Rejection, Request,
+    Response, Sent, StatusCode, Target, Version,
 };
-use plan::{Asked, HeaderFields, RequestHead, RequestPath, Subject, Transform, normalise_host};
+use plan::{Asked, HeaderFields, NoHeaders, RequestHead, RequestPath, Subject, normalise_host};
 
 use crate::door::Door;
+use crate::filters::Passing;
 use crate::group::WorkerGroup;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::logs::{ConnectionLine, Handshake};
@@ -21,7 +22,7 @@ use crate::record::{Act, ConnectionId, Ended, Record, Text};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
-use crate::{forward, headers, transform};
+use crate::{forward, headers};
 
 /// Answers the requests that come to one address.
 #[derive(Clone)]
@@ -122,9 +123,7 @@ impl Handler for Exchanges {
     }
 
     fn without_tls(&self, mut answer: Response) -> Response {
-        if let Some(modified) = &self.door.first().current().snapshot.settings.answer_fields {
-            modified.apply(&mut answer.fields);
-        }
+        self.door.first().current().modify_answer(&mut answer.fields);
         answer
     }
 
@@ -223,9 +222,7 @@ impl Exchange {
                 *own.response
             }
         };
-        if let Some(modified) = &self.listener.snapshot.settings.answer_fields {
-            modified.apply(&mut response.fields);
-        }
+        self.listener.modify_answer(&mut response.fields);
         self.status = Some(response.status.as_u16());
         self.note(|record| record.answered_at = Some(net::recently()));
         if let Some(switched) = self.switched.take() {
@@ -301,30 +298,27 @@ async fn follow_rules(
 /// Decides by the rules which target group is asked. The error is an answer of our own, a redirect or a fixed one among them.
 fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGroup>, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
-    if request.method == Method::TRACE {
-        return Err(respond::to(Reason::METHOD_NOT_ALLOWED));
-    }
-    if headers::too_many_forwarded_for(&request.fields) {
-        return Err(respond::to(Reason::TOO_MANY_FORWARDED_FOR));
-    }
-    if !is_vouched_for(&request.connection, &listener) {
-        return Err(respond::to(Reason::MISDIRECTED));
-    }
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
     let readings = read_path(&mut request.target)?;
     let host = normalise_host(request.authority());
-    let head = RequestHead {
-        method: request.method.as_str(),
-        host: &host,
-        path: request.target.path(),
-        query: request.target.query(),
-        headers: &Headers(&request.fields),
-        peer: request.connection.peer.ip(),
-    };
-    let rules = &listener.snapshot.listener;
-    let (priority, action) =
-        listener.action(&head, &readings).ok_or_else(|| respond::to(Reason::AMBIGUOUS_PATH))?;
-    exchange.follows(priority, action.act());
+    let fields = Headers(&request.fields);
+    let rule = listener
+        .rule(&head_of(request, &host, &fields), &readings)
+        .map_err(|_| respond::to(Reason::AMBIGUOUS_PATH))?;
+    listener.filters.pass(&mut Passing { listener: &listener, rule, exchange }, request)?;
+    let action = listener.action(rule);
+    // The first rule has priority 1, and what is done where none holds has 0.
+    exchange.follows(rule.map_or(0, |place| place + 1), action.act());
+    act(action, exchange, request)
+}
+
+/// Does what a rule says, up to the target group.
+fn act(
+    action: &WorkerAction,
+    exchange: &mut Exchange,
+    request: &Request,
+) -> Result<Rc<WorkerGroup>, OwnAnswer> {
+    let rules = &exchange.listener.snapshot.listener;
     match action {
         WorkerAction::Forward(forward) => {
             let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
@@ -337,13 +331,11 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGrou
             if !group.group.speech.version().is_some_and(|version| version.can_say(&asked)) {
                 return Err(respond::to(Reason::TARGET_VERSION));
             }
-            if !forward.transforms.is_empty() {
-                let transformed = Transform::all(&forward.transforms, &head);
-                transform::apply(transformed, exchange, request)?;
-            }
             Ok(group)
         }
         WorkerAction::Redirect(redirect) => {
+            let host = normalise_host(request.authority());
+            let head = head_of(request, &host, &NoHeaders);
             let location = redirect.location(&head, request.connection.is_tls(), rules.port);
             exchange.note(|record| record.set(Text::Location, location.as_bytes()));
             Err(respond::redirect(redirect.status, &location))
@@ -352,7 +344,8 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGrou
         WorkerAction::NoRoute => {
             let may_know = request.connection.peer.ip().is_loopback();
             let hosts = may_know.then(|| known_hosts(rules));
-            Err(respond::no_route(&host, head.path, hosts.as_deref()))
+            let host = normalise_host(request.authority());
+            Err(respond::no_route(&host, request.target.path(), hosts.as_deref()))
         }
     }
 }
@@ -374,13 +367,15 @@ fn read_path(target: &mut Target) -> Result<Vec<String>, OwnAnswer> {
     Ok(readings)
 }
 
-/// Whether the client was asked for its certificate as the listener wants it. The connection may have been opened for another
-/// host, or before that was wanted.
-fn is_vouched_for(connection: &Connection, listener: &WorkerListener) -> bool {
-    let wanted = &listener.snapshot.settings.client_authentication;
-    match &connection.tls {
-        Some(session) => session.client_authentication().is_enough_for(wanted),
-        None => *wanted == ClientAuthentication::Off,
+/// What rules may ask of a request.
+fn head_of<'a>(request: &'a Request, host: &'a str, headers: &'a dyn HeaderFields) -> RequestHead<'a> {
+    RequestHead {
+        method: request.method.as_str(),
+        host,
+        path: request.target.path(),
+        query: request.target.query(),
+        headers,
+        peer: request.connection.peer.ip(),
     }
 }
 

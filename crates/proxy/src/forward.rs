@@ -45,7 +45,7 @@ pub(crate) async fn forward(
     request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
-    rewrite(exchange, request);
+    exchange.forwarded(&request.fields);
     let buffering = match group.group.speech.is_http2() {
         true => Buffering::AsItComes,
         false => Buffering::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
@@ -102,19 +102,6 @@ pub(crate) async fn forward(
     }
     exchange.has_failed();
     Err(refusal.unwrap_or_else(|| respond::to(Reason::NO_TARGETS)))
-}
-
-/// Makes the client's request the one to the target.
-fn rewrite(exchange: &mut Exchange, request: &mut Request) {
-    let listener = &exchange.listener;
-    let (settings, worker) = (&listener.snapshot.settings, &listener.worker);
-    let asks_for_websocket = headers::asks_for_websocket(request);
-    let Request { fields, connection, .. } = request;
-    headers::rewrite_request(fields, connection, settings, &worker.random, &mut worker.scratch.borrow_mut());
-    if asks_for_websocket {
-        fields.push("upgrade", headers::WEBSOCKET);
-    }
-    exchange.forwarded(fields);
 }
 
 /// Choosing targets for one request, one after the other.

@@ -13,16 +13,6 @@ use crate::respond;
 use crate::snapshot::ListenerSettings;
 use crate::text;
 
-/// `X-Forwarded-For` may name this many addresses; more are refused with 463.
-const FORWARDED_FOR_LIMIT: usize = 30;
-
-/// Whether `X-Forwarded-For` names more addresses than a load balancer takes.
-pub(crate) fn too_many_forwarded_for(fields: &Fields) -> bool {
-    let values = fields.all("x-forwarded-for");
-    let addresses = values.map(|value| 1 + value.iter().filter(|byte| **byte == b',').count());
-    addresses.sum::<usize>() > FORWARDED_FOR_LIMIT
-}
-
 /// Gives a request without `Host`, which HTTP/1.0 allows, the address it came to: rules, redirects and the target see it.
 pub(crate) fn ensure_host(fields: &mut Fields, connection: &Connection, listener_port: &str) {
     if fields.contains("host") {
@@ -491,14 +481,5 @@ mod tests {
         }
         rewrite_trailers(&mut fields, told.as_ref());
         assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), [b"x-checksum"]);
-    }
-
-    #[test]
-    fn more_than_thirty_addresses_are_too_many() {
-        let mut fields = Fields::new();
-        fields.push("x-forwarded-for", vec!["10.0.0.1"; 30].join(", "));
-        assert!(!too_many_forwarded_for(&fields));
-        fields.push("x-forwarded-for", "10.0.0.1");
-        assert!(too_many_forwarded_for(&fields));
     }
 }

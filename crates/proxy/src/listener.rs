@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Limits, LiveLimits, LiveTls};
+use net::{Fields, Limits, LiveLimits, LiveTls};
 use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef, TargetKey, Transform};
 
+use crate::filters::Filters;
 use crate::group::WorkerGroup;
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::names::ListenerNames;
@@ -34,6 +35,7 @@ pub(crate) struct WorkerListener {
     default_action: WorkerAction,
     /// In the order of the load balancer.
     groups: Vec<Rc<WorkerGroup>>,
+    pub(crate) filters: Filters,
     pub(crate) metrics: ListenerMetrics,
     /// How logs call it.
     pub(crate) names: Rc<ListenerNames>,
@@ -58,6 +60,10 @@ pub(crate) struct WorkerForward {
     /// What is rewritten before a target is asked.
     pub(crate) transforms: Vec<Transform>,
 }
+
+/// A path that can be read in two ways, which lead to different places.
+#[derive(Debug)]
+pub(crate) struct Ambiguous;
 
 // === impl ListenerSlot ===
 
@@ -112,6 +118,7 @@ impl WorkerListener {
             actions: rules.map(|rule| action(&rule.action, &rule.transforms)).collect(),
             default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
             groups,
+            filters: Filters::of(&snapshot.settings),
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             names: Rc::new(snapshot.names.clone()),
             snapshot: Arc::clone(snapshot),
@@ -119,14 +126,13 @@ impl WorkerListener {
         }
     }
 
-    /// What the rules say to do, and the priority of the one that says so: the first that holds, as [`plan::route`] finds it by
-    /// trying all. The default action has priority 0. Nothing where they say something else of another reading of the path, of
-    /// which a target may make its own choice.
-    pub(crate) fn action(
+    /// The place of the first rule that holds, as [`plan::route`] finds it by trying all. The error: the rules say something
+    /// else of another reading of the path, of which a target may make its own choice.
+    pub(crate) fn rule(
         &self,
         head: &RequestHead<'_>,
         readings: &[String],
-    ) -> Option<(usize, &WorkerAction)> {
+    ) -> Result<Option<usize>, Ambiguous> {
         let listener = &self.snapshot.listener;
         let place = |path| self.snapshot.rules.first(&listener.rules, &RequestHead { path, ..*head });
         let none: &[Transform] = &[];
@@ -136,11 +142,15 @@ impl WorkerListener {
         };
         let found = place(head.path);
         let is_elsewhere = |other: Option<usize>| other != found && action(other) != action(found);
-        if readings.iter().any(|reading| is_elsewhere(place(reading))) {
-            return None;
+        match readings.iter().any(|reading| is_elsewhere(place(reading))) {
+            true => Err(Ambiguous),
+            false => Ok(found),
         }
-        let found = found.and_then(|place| Some((place + 1, self.actions.get(place)?)));
-        Some(found.unwrap_or((0, &self.default_action)))
+    }
+
+    /// What the rule at a place says to do, or what is done where none holds.
+    pub(crate) fn action(&self, rule: Option<usize>) -> &WorkerAction {
+        rule.and_then(|place| self.actions.get(place)).unwrap_or(&self.default_action)
     }
 
     /// The target group with this key.
@@ -154,6 +164,11 @@ impl WorkerListener {
             WorkerAction::Forward(forward) => forward.choose(),
             _ => None,
         }
+    }
+
+    /// Has the fields of an answer become what every answer of this listener is like.
+    pub(crate) fn modify_answer(&self, fields: &mut Fields) {
+        self.filters.pass_answer(&self.snapshot.settings, fields);
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -1,26 +1,47 @@
-//! Rewriting host and URL of a request before a target is asked, as the rule says that it matches.
+//! Rewriting host and URL of a request before a target is asked, as the rule says that it matches ("Transforms for listener
+//! rules", ALB user guide). A port that stands behind the host stays.
 
 use net::{Request, Target};
-use plan::{RequestPath, TransformError, TransformPart, Transformed, end_of_host};
+use plan::{NoHeaders, RequestHead, RequestPath, Transform, TransformError, TransformPart, Transformed};
+use plan::{end_of_host, normalise_host};
 
-use crate::exchange::Exchange;
+use super::{Filter, Passing, Verdict, always};
+use crate::listener::WorkerAction;
 use crate::record::Text;
-use crate::respond::{self, OwnAnswer, Reason};
+use crate::respond::{self, Reason};
 
-/// Makes a request the one that its rule wants targets to see. A port that stands behind the host stays.
-pub(crate) fn apply(
-    transformed: Result<Transformed, TransformError>,
-    exchange: &mut Exchange,
-    request: &mut Request,
-) -> Result<(), OwnAnswer> {
+pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(transform), answer: None };
+
+fn transform(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
+    match passing.action() {
+        WorkerAction::Forward(forward) if !forward.transforms.is_empty() => {
+            apply(&forward.transforms, passing, request)
+        }
+        _ => Verdict::Continue,
+    }
+}
+
+fn apply(transforms: &[Transform], passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
+    let transformed = {
+        let host = normalise_host(request.authority());
+        let head = RequestHead {
+            method: request.method.as_str(),
+            host: &host,
+            path: request.target.path(),
+            query: request.target.query(),
+            headers: &NoHeaders,
+            peer: request.connection.peer.ip(),
+        };
+        Transform::all(transforms, &head)
+    };
     let applied = transformed.and_then(|transformed| rewrite(transformed, request));
     let status = match &applied {
-        Ok(None) => return Ok(()),
+        Ok(None) => return Verdict::Continue,
         Ok(Some(_)) => "TransformSuccess",
         Err(TransformError { part: TransformPart::HostHeader }) => "TransformInvalidHost",
         Err(TransformError { part: TransformPart::Url }) => "TransformInvalidPath",
     };
-    exchange.note(|record| {
+    passing.exchange.note(|record| {
         record.transform = Some(status);
         let texts = applied.as_ref().ok().and_then(Option::as_ref).unwrap_or(&[None, None]);
         for (text, now) in [Text::Host, Text::Url].into_iter().zip(texts) {
@@ -29,7 +50,10 @@ pub(crate) fn apply(
             }
         }
     });
-    applied.map(drop).map_err(|_| respond::to(Reason::TRANSFORM_FAILED))
+    match applied {
+        Ok(_) => Verdict::Continue,
+        Err(_) => Verdict::Respond(respond::to(Reason::TRANSFORM_FAILED)),
+    }
 }
 
 /// Host and URL, as far as they are others now.

@@ -1,0 +1,108 @@
+//! What is looked at, refused or changed between routing and acting: one file, and one line of [`REGISTRY`], for each filter.
+//!
+//! A request whose rule is found passes the filters in their order before anything is done with it: each lets it go on, as it
+//! is or changed, or answers it. An answer passes them on its way out, whoever gave it. A listener keeps the sides of those
+//! that it has a use for, so a filter that does nothing there costs nothing, and passing one is a call.
+//!
+//! A filter decides at once, from the request, its rule and the listener's settings. What it decides by may have to be fetched:
+//! then a task beside it fetches that and puts it where the filter finds it, and no request waits for it.
+
+mod answer_fields;
+mod client_certificate;
+mod forwarded_for;
+mod forwarding;
+mod trace;
+mod transforms;
+
+use net::{Fields, Request};
+
+use crate::exchange::Exchange;
+use crate::listener::{WorkerAction, WorkerListener};
+use crate::respond::OwnAnswer;
+use crate::snapshot::ListenerSettings;
+
+/// One filter.
+struct Filter {
+    /// Whether it does anything at a listener with these settings.
+    is_wanted: fn(&ListenerSettings) -> bool,
+    request: Option<RequestSide>,
+    answer: Option<AnswerSide>,
+}
+
+type RequestSide = fn(&mut Passing<'_>, &mut Request) -> Verdict;
+type AnswerSide = fn(&ListenerSettings, &mut Fields);
+
+/// Every filter, in the order in which requests pass them. What makes the client's request the target's comes last: all others
+/// see what the client said.
+const REGISTRY: &[Filter] = &[
+    trace::FILTER,
+    forwarded_for::FILTER,
+    client_certificate::FILTER,
+    answer_fields::FILTER,
+    transforms::FILTER,
+    forwarding::FILTER,
+];
+
+/// Where a request is, besides what it says itself.
+pub(crate) struct Passing<'a> {
+    pub(crate) listener: &'a WorkerListener,
+    /// The place of the rule that holds; `None` when none does.
+    pub(crate) rule: Option<usize>,
+    /// The request's record, for what is to be known of it later.
+    pub(crate) exchange: &'a mut Exchange,
+}
+
+/// What becomes of a request at a filter.
+pub(crate) enum Verdict {
+    /// It goes on, as it is or changed.
+    Continue,
+    /// It is answered here.
+    Respond(OwnAnswer),
+}
+
+/// The filters that a listener has a use for.
+pub(crate) struct Filters {
+    request: Box<[RequestSide]>,
+    answer: Box<[AnswerSide]>,
+}
+
+// === impl Passing ===
+
+impl<'a> Passing<'a> {
+    /// What is done with the request when it has passed.
+    pub(crate) fn action(&self) -> &'a WorkerAction {
+        self.listener.action(self.rule)
+    }
+}
+
+// === impl Filters ===
+
+impl Filters {
+    pub(crate) fn of(settings: &ListenerSettings) -> Self {
+        let wanted = || REGISTRY.iter().filter(|filter| (filter.is_wanted)(settings));
+        Self {
+            request: wanted().filter_map(|filter| filter.request).collect(),
+            answer: wanted().filter_map(|filter| filter.answer).collect(),
+        }
+    }
+
+    /// Has a request pass. The error is the answer of the filter at which it ends.
+    pub(crate) fn pass(&self, passing: &mut Passing<'_>, request: &mut Request) -> Result<(), OwnAnswer> {
+        for filter in &self.request {
+            if let Verdict::Respond(answer) = filter(passing, request) {
+                return Err(answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the fields of an answer pass.
+    pub(crate) fn pass_answer(&self, settings: &ListenerSettings, fields: &mut Fields) {
+        self.answer.iter().for_each(|filter| filter(settings, fields));
+    }
+}
+
+/// For filters that every listener has a use for.
+fn always(_: &ListenerSettings) -> bool {
+    true
+}
