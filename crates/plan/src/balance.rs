@@ -3,11 +3,17 @@
 //! An algorithm is a file of this folder and a row of [`ROWS`]. It looks at candidates as they are at one moment, says a place,
 //! and keeps nothing.
 
+pub mod affinity;
+pub mod anomaly;
 mod least_outstanding_requests;
+mod power_of_two_choices;
 mod round_robin;
 mod routable;
+pub mod slow_start;
 mod weighted_random;
 mod weights;
+
+use std::time::Duration;
 
 pub use routable::{MinimumHealthy, Routable, routable};
 pub use weights::pick_weighted;
@@ -19,6 +25,10 @@ pub struct Candidate {
     pub in_flight: u32,
     /// Its share beside those of others; [`FULL_WEIGHT`] unless something is wrong with it.
     pub weight: u32,
+    /// How long ago it came, while its share still grows.
+    pub since: Option<Duration>,
+    /// How long its answers take, where that is known.
+    pub latency: Option<Duration>,
 }
 
 /// The weight of a target with which nothing is wrong.
@@ -41,6 +51,8 @@ pub struct Draw {
     pub turn: usize,
     /// Any number.
     pub random: u64,
+    /// How long the share of a target grows that comes to others, where it does.
+    pub slow_start: Option<Duration>,
 }
 
 /// How a target is picked among those that may be used.
@@ -51,8 +63,10 @@ pub enum Algorithm {
     RoundRobin,
     /// The one with the fewest requests in flight; ties go round.
     LeastOutstandingRequests,
-    /// At random.
+    /// At random, by weight.
     WeightedRandom,
+    /// Of two at random the one that would answer sooner.
+    PowerOfTwoChoices,
 }
 
 /// One algorithm.
@@ -65,7 +79,7 @@ struct Row {
 
 /// Every algorithm.
 const ROWS: &[Row] = {
-    use Algorithm::{LeastOutstandingRequests, RoundRobin, WeightedRandom};
+    use Algorithm::{LeastOutstandingRequests, PowerOfTwoChoices, RoundRobin, WeightedRandom};
     &[
         Row { algorithm: RoundRobin, name: "round_robin", pick: round_robin::pick },
         Row {
@@ -74,6 +88,7 @@ const ROWS: &[Row] = {
             pick: least_outstanding_requests::pick,
         },
         Row { algorithm: WeightedRandom, name: "weighted_random", pick: weighted_random::pick },
+        Row { algorithm: PowerOfTwoChoices, name: "p2c_ewma", pick: power_of_two_choices::pick },
     ]
 };
 
@@ -112,7 +127,8 @@ mod tests {
     pub(super) struct Seen(pub(super) Vec<Option<Candidate>>);
 
     /// A target like all others.
-    pub(super) const EQUAL: Candidate = Candidate { in_flight: 0, weight: FULL_WEIGHT };
+    pub(super) const EQUAL: Candidate =
+        Candidate { in_flight: 0, weight: FULL_WEIGHT, since: None, latency: None };
 
     pub(super) fn equals(n_targets: usize) -> Seen {
         Seen(vec![Some(EQUAL); n_targets])
@@ -139,11 +155,14 @@ mod tests {
             let mut picks = [0_usize; 4];
             for turn in 0..100 {
                 let random = (turn as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-                picks[pick(row.algorithm, &seen, Draw { turn, random }).unwrap()] += 1;
+                picks[pick(row.algorithm, &seen, Draw { turn, random, slow_start: None }).unwrap()] += 1;
             }
             assert_eq!((picks[0], picks[2]), (0, 0), "{}", row.name);
             assert!(picks[1].abs_diff(50) < 15, "{} {picks:?}", row.name);
-            assert_eq!(pick(row.algorithm, &Seen(vec![None]), Draw { turn: 1, random: 1 }), None);
+            assert_eq!(
+                pick(row.algorithm, &Seen(vec![None]), Draw { turn: 1, random: 1, slow_start: None }),
+                None
+            );
         }
     }
 }

@@ -64,8 +64,8 @@ pub use settings::{
 pub use sharing::HostClaims;
 pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};
 pub use target_group::{
-    CodeSet, CodeSetError, HealthCheck, HealthCheckPort, Matcher, Origin, ProtocolVersion, Replay,
-    ServicePort, ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
+    CodeSet, CodeSetError, Concurrency, HealthCheck, HealthCheckPort, Matcher, Origin, ProtocolVersion,
+    Replay, ServicePort, ServicePortName, Target, TargetAddressType, TargetGroup, TargetType,
 };
 pub use target_groups::{TargetGroupId, TargetGroups};
 pub use tls_policy::{Algorithms, LeftOut, TlsPolicy};

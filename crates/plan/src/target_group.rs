@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::attributes::{Attributes, Scope};
@@ -32,6 +33,8 @@ pub struct TargetGroup {
     pub ip_address_type: TargetAddressType,
     /// Port of the target optimizer. Recorded only.
     pub target_control_port: Option<u16>,
+    /// How many requests a target takes at a time, if that is bounded.
+    pub concurrency: Option<Concurrency>,
     /// How health is found out.
     pub health_check: HealthCheck,
     /// Target group attributes.
@@ -44,6 +47,15 @@ pub struct TargetGroup {
     pub replay: Replay,
     /// Tags.
     pub tags: Tags,
+}
+
+/// How many requests a target takes at a time ("Target Optimizer", ALB user guide).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// As many.
+    pub most: NonZeroU32,
+    /// Whether those that come beyond it wait for a while; AWS refuses them at once.
+    pub waits: bool,
 }
 
 /// A port of a Service, as the backend named it.
@@ -205,6 +217,7 @@ impl TargetGroup {
             port: 0,
             ip_address_type: TargetAddressType::Ipv4,
             target_control_port: None,
+            concurrency: None,
             health_check,
             attributes: Attributes::new(scope),
             targets: Vec::new(),

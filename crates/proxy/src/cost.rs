@@ -29,6 +29,7 @@ use crate::pool::WorkerTarget;
 use crate::random::Random;
 use crate::record::{REMEMBERED, Records};
 use crate::snapshot::Snapshot;
+use crate::stickiness::Seal;
 use crate::worker::Worker;
 
 /// Bytes of a future that an allocator has at hand: what is longer than 1032 bytes is looked for among all that is free by
@@ -148,7 +149,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
     let group = &snapshot.groups[0];
     let target = &group.targets[0];
     target.set_state(TargetState::Healthy);
-    let targets = HashMap::from([(target.key.clone(), Rc::new(WorkerTarget::new(target, &group.speech)))]);
+    let targets = HashMap::from([(target.key.clone(), Rc::new(WorkerTarget::new(target, group, 0)))]);
     let worker = Rc::new(Worker {
         index: 0,
         random: Random::default(),
@@ -158,6 +159,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
         limits,
         gate: Gate::default(),
         keeping: metrics.keeping(&limits),
+        seal: Seal::new(),
     });
     let listener = WorkerListener::new(&snapshot.listeners[0], &targets, &metrics, &worker);
     let slots = Rc::from([Rc::new(ListenerSlot::new(listener))]);

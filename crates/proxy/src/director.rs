@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::recall::Past;
 use crate::snapshot::{ListenerSnapshot, Snapshot};
 use crate::target::SharedTarget;
+use crate::weigh;
 
 /// What a core is told.
 #[derive(Debug)]
@@ -144,6 +145,7 @@ impl Director {
                 Ok(()) = known_healths.changed() => true,
                 _ = drain_ticks.tick(), if !self.draining.is_empty() => self.look_at_draining(),
                 _ = slow_ticks.tick() => {
+                    weigh::weigh(&self.snapshot);
                     let listeners_changed = self.open_new_listeners().await;
                     listeners_changed || self.has_other_loads()
                 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use net::{
@@ -15,14 +14,14 @@ use plan::{Asked, HeaderFields, NoHeaders, RequestHead, RequestPath, Subject, no
 
 use crate::door::Door;
 use crate::filters::Passing;
-use crate::group::WorkerGroup;
+use crate::forward::Led;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::logs::{ConnectionLine, Handshake};
 use crate::record::{Act, ConnectionId, Ended, Record, Text};
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
-use crate::{forward, headers};
+use crate::{forward, headers, stickiness};
 
 /// Answers the requests that come to one address.
 #[derive(Clone)]
@@ -185,8 +184,7 @@ impl Exchange {
     }
 
     /// Takes in that a target is asked.
-    pub(crate) fn asks(&mut self, target: &Arc<SharedTarget>) {
-        self.in_flight = Some(InFlight::begin(target, self.listener.worker.index));
+    pub(crate) fn asks(&mut self, target: &SharedTarget) {
         self.note(|record| {
             record.target = Some(target.address());
             record.asked_at = Some(net::recently());
@@ -194,9 +192,17 @@ impl Exchange {
         });
     }
 
-    /// Takes in that the target works on the request no more.
-    pub(crate) fn has_failed(&mut self) {
-        self.in_flight = None;
+    /// Takes in that it is another target that answers, which was asked beside the first.
+    pub(crate) fn hears(&mut self, other: &SharedTarget) {
+        self.note(|record| {
+            record.target = Some(other.address());
+            record.n_asked += 1;
+        });
+    }
+
+    /// Takes the request as it is counted at the target, until its answer is out.
+    pub(crate) fn holds(&mut self, in_flight: InFlight) {
+        self.in_flight = Some(in_flight);
     }
 
     /// Takes in that the target begins its answer, and how long that took.
@@ -208,9 +214,9 @@ impl Exchange {
         });
     }
 
-    /// Takes in that the target speaks something else now.
-    pub(crate) fn went_over(&mut self, switched: Switched) {
-        self.switched = Some(Box::new(switched));
+    /// Takes in whether the target speaks something else now.
+    pub(crate) fn went_over(&mut self, switched: Option<Box<Switched>>) {
+        self.switched = switched;
     }
 
     /// Gives the answer away. The exchange ends when it is out; where nobody needs to know when that is, at once.
@@ -286,17 +292,20 @@ impl Drop for Exchange {
 }
 
 /// Decides by the rules and does it. The error is an answer of our own.
-async fn follow_rules(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep what it is given twice")]
+fn follow_rules(
     slot: &ListenerSlot,
     exchange: &mut Exchange,
     request: &mut Request,
-) -> Result<Response, OwnAnswer> {
-    let group = route(exchange, request)?;
-    forward::forward(slot, exchange, group, request).await
+) -> impl Future<Output = Result<Response, OwnAnswer>> {
+    async move {
+        let led = route(exchange, request)?;
+        forward::forward(slot, exchange, led, request).await
+    }
 }
 
 /// Decides by the rules which target group is asked. The error is an answer of our own, a redirect or a fixed one among them.
-fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGroup>, OwnAnswer> {
+fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Led, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
     let readings = read_path(&mut request.target)?;
@@ -313,15 +322,18 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Rc<WorkerGrou
 }
 
 /// Does what a rule says, up to the target group.
-fn act(
-    action: &WorkerAction,
-    exchange: &mut Exchange,
-    request: &Request,
-) -> Result<Rc<WorkerGroup>, OwnAnswer> {
-    let rules = &exchange.listener.snapshot.listener;
+fn act(action: &WorkerAction, exchange: &mut Exchange, request: &Request) -> Result<Led, OwnAnswer> {
+    let listener = &exchange.listener;
+    let rules = &listener.snapshot.listener;
     match action {
         WorkerAction::Forward(forward) => {
-            let group = forward.choose().ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
+            let stays = forward.stickiness.and_then(|_| {
+                let seal = &listener.worker.seal;
+                let name =
+                    stickiness::group_of(seal, &listener.snapshot.names.load_balancer, &request.fields)?;
+                forward.group_named(name)
+            });
+            let group = stays.or_else(|| forward.choose()).ok_or_else(|| respond::to(Reason::NO_WEIGHT))?;
             exchange.note(|record| record.group = Some(Rc::clone(&group.names)));
             let asked = Asked {
                 is_http2: request.version == Version::HTTP_2,
@@ -331,7 +343,7 @@ fn act(
             if !group.group.speech.version().is_some_and(|version| version.can_say(&asked)) {
                 return Err(respond::to(Reason::TARGET_VERSION));
             }
-            Ok(group)
+            Ok(Led { group, stays: forward.stickiness })
         }
         WorkerAction::Redirect(redirect) => {
             let host = normalise_host(request.authority());

@@ -1,35 +1,32 @@
 //! Sending a request to a target, and to another one when the first fails and it is safe.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::{
-    Body, BodyError, ConnectError, Fields, LOADING, Method, Outgoing, Request, Response, SendError,
-    StatusCode, Switch, Upgraded,
-};
+use net::{Fields, Method, Request, Response};
 use plan::{Origin, Replay};
 use tokio::time::Instant;
 
+use crate::attempt::{Answered, Attempt, Failure, is_repeatable};
 use crate::exchange::Exchange;
-use crate::group::WorkerGroup;
-use crate::headers;
+use crate::group::{Taken, Wish, WorkerGroup};
+use crate::hedge::hedged;
+use crate::line::Place;
 use crate::listener::ListenerSlot;
 use crate::pool::WorkerTarget;
-use crate::random::Random;
 use crate::replay::{Buffering, Replayable};
 use crate::respond::{self, OwnAnswer, Reason};
-use crate::speech::Link;
-use crate::websocket::{self, Switched};
+use crate::silence::Wait;
+use crate::stickiness;
+use crate::worker::Worker;
 
 /// How often one request is sent, at most.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: u8 = 4;
 
-/// An answer up to this size is read whole before it is passed on, where that allows asking again.
-const HELD_ANSWER_BYTES: u64 = 64 * 1024;
-
-/// How long a target may take to accept a connection ("HTTP 504", ALB user guide).
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many targets may go down with a request. It is sent to no other then, for it may be the request that takes them down.
+const MOST_LOST: u8 = 2;
 
 /// How long a request waits for a target when none answers, where replicas are ours and others are on their way.
 const HOLD_PATIENCE: Duration = Duration::from_secs(3);
@@ -37,263 +34,236 @@ const HOLD_PATIENCE: Duration = Duration::from_secs(3);
 /// Time between two looks for a target.
 const HOLD_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Where a rule leads a request.
+pub(crate) struct Led {
+    pub(crate) group: Rc<WorkerGroup>,
+    /// For how many seconds its client stays with the group, if it does.
+    pub(crate) stays: Option<u32>,
+}
+
 /// Sends a request to a target of the group. The error is an answer of our own.
-pub(crate) async fn forward(
+///
+/// What every request needs to its end is made before there is a future, which is small without what it is made of.
+pub(crate) fn forward(
     slot: &ListenerSlot,
     exchange: &mut Exchange,
-    group: Rc<WorkerGroup>,
+    led: Led,
     request: &mut Request,
-) -> Result<Response, OwnAnswer> {
-    let listener = Rc::clone(&exchange.listener);
+) -> impl Future<Output = Result<Response, OwnAnswer>> {
     exchange.forwarded(&request.fields);
-    let buffering = match group.group.speech.is_http2() {
+    let listener = Rc::clone(&exchange.listener);
+    let group = &led.group.group;
+    let is_repeatable = is_repeatable(group.replay, &request.method);
+    let buffering = match group.speech.is_http2() {
         true => Buffering::AsItComes,
-        false => Buffering::Whole { may_be_sent_again: is_repeatable(group.group.replay, &request.method) },
+        false => Buffering::Whole { may_be_sent_again: is_repeatable },
     };
-    let (worker, told) = (&listener.worker, listener.snapshot.settings.client_fields.as_ref());
-    let prepared = Replayable::prepare(&mut request.body, buffering, &worker.keeping, told).await;
-    let mut body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
-
-    let mut choice = Choice {
-        slot,
-        group,
-        random: &worker.random,
-        tried: Vec::new(),
-        started: net::recently(),
-        has_failed: false,
-    };
-    let mut refusal = None;
-    for attempt in 1.. {
-        let Some(target) = choice.next().await else { break };
-        if attempt == 1 {
-            choice.group.group.metrics.routed.inc();
-        }
-        exchange.asks(&target.shared);
-        let mut attempt_at =
-            Attempt { target: &target, group: &choice.group, request, body: &mut body, exchange };
-        let failure = match attempt_at.ask().await {
-            Ok(response) => {
-                body.settle();
-                return Ok(response);
+    let hedges = group.replay == Replay::Everything && !request.fields.contains("upgrade");
+    let belongs_to = stickiness::target_of(&listener.worker.seal, group, &request.fields);
+    let past = belongs_to.map(|target| Box::new(Past { belongs_to: Some(target), ..Past::default() }));
+    led.group.earned.earn();
+    let mut choice =
+        Choice { slot, led, worker: Rc::clone(&listener.worker), started: net::recently(), past };
+    async move {
+        let told = listener.snapshot.settings.client_fields.as_ref();
+        let prepared = Replayable::prepare(&mut request.body, buffering, &choice.worker.keeping, told).await;
+        let body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
+        choice.started = net::recently();
+        for n_attempts in 1_u8.. {
+            let Some(taken) = choice.next().await else { break };
+            if n_attempts == 1 {
+                choice.led.group.group.metrics.routed.inc();
             }
-            Err(Some(failure)) => failure,
-            Err(None) => break,
-        };
-        exchange.has_failed();
-        match &failure {
-            // That says nothing of the target.
-            Failure::NotSent(error) if error.is_ours() => return Err(failure.into_answer()),
-            Failure::NotSent(_) | Failure::NotReady(_) => target.shared.report_unreachable(),
-            Failure::Sent(_) => {}
+            exchange.asks(&taken.target.shared);
+            let attempt = Attempt {
+                target: &taken.target,
+                group: &choice.led.group,
+                request,
+                body: &body,
+                listener: &listener,
+            };
+            // What came of it is not kept where it would take room for as long as the request lasts.
+            let failure = {
+                let (outcome, other) = {
+                    let wait = body.is_there().then(|| Wait::begin(&taken.target));
+                    hedged(pin!(attempt.ask()), wait, hedges, &attempt).await
+                };
+                match outcome {
+                    Ok(answered) => {
+                        let Answered { mut response, took, switched } = answered;
+                        if let Some(other) = &other {
+                            exchange.hears(&other.target.shared);
+                        }
+                        let Taken { target, in_flight } = other.unwrap_or(taken);
+                        exchange.holds(in_flight);
+                        exchange.answered_after(took, response.status);
+                        exchange.went_over(switched);
+                        choice.tell(&target, &mut response.fields);
+                        body.settle();
+                        return Ok(response);
+                    }
+                    Err(Some(failure)) => Box::new(failure),
+                    Err(None) => break,
+                }
+            };
+            if !Box::pin(choice.goes_on_after(failure, &taken.target, n_attempts, &request.method)).await {
+                break;
+            }
+            choice.led.group.group.metrics.retries.inc();
         }
-        choice.has_failed = true;
-        let may_go_on = attempt < ATTEMPTS || choice.may_wait();
-        let may_replay = may_replay(&failure, choice.group.group.replay, &request.method);
-        // A target that has not looked at a request may do so over another connection.
-        let is_at_fault = !matches!(failure, Failure::Sent(SendError::NotProcessed));
-        refusal = Some(failure.into_answer());
-        if !may_go_on || !may_replay {
-            break;
-        }
-        choice.group.group.metrics.retries.inc();
-        if is_at_fault {
-            choice.tried.push(target.shared.address());
-        }
+        Err(choice.refusal())
     }
-    exchange.has_failed();
-    Err(refusal.unwrap_or_else(|| respond::to(Reason::NO_TARGETS)))
 }
 
 /// Choosing targets for one request, one after the other.
 struct Choice<'a> {
     slot: &'a ListenerSlot,
-    group: Rc<WorkerGroup>,
-    random: &'a Random,
-    tried: Vec<SocketAddr>,
+    led: Led,
+    worker: Rc<Worker>,
     started: Instant,
-    /// Whether a target failed this request: others may be on their way.
+    /// What few requests have.
+    past: Option<Box<Past>>,
+}
+
+/// What became of a request so far, and where its client was before.
+#[derive(Default)]
+struct Past {
+    /// The target that its client belongs to.
+    belongs_to: Option<SocketAddr>,
+    tried: Vec<SocketAddr>,
+    /// Targets that went down with it.
+    n_lost: u8,
+    /// Whether all that could be asked have as many requests as they take.
+    is_busy: bool,
+    /// Whether a target failed it: others may be on their way.
     has_failed: bool,
+    /// The answer of our own if no other target has a better one.
+    refusal: Option<OwnAnswer>,
 }
 
 impl Choice<'_> {
     /// A target that was not tried yet. When there is none, and waiting makes sense, one that comes a little later, or
     /// one that was tried before.
-    async fn next(&mut self) -> Option<Rc<WorkerTarget>> {
+    async fn next(&mut self) -> Option<Taken> {
+        let mut place = None;
         loop {
             // A replica that is starting is no better than none, as long as there is time.
-            let target = self.group.choose(&self.tried, self.random, false);
-            if target.is_some() {
-                return target;
+            let taken = self.led.group.take(&self.wish(false), &self.worker);
+            if taken.is_some() {
+                return taken;
             }
-            if !self.may_wait() {
-                return self.group.choose(&self.tried, self.random, true);
+            let may_wait = self.may_wait();
+            let taken = if may_wait { None } else { self.led.group.take(&self.wish(true), &self.worker) };
+            if taken.is_some() {
+                return taken;
             }
-            Box::pin(tokio::time::sleep(HOLD_INTERVAL)).await;
-            self.tried.clear();
+            if self.led.group.is_busy(&self.wish(!may_wait)) {
+                self.past().is_busy = true;
+                if !Box::pin(self.wait_in_line(&mut place)).await {
+                    return None;
+                }
+                self.past().is_busy = false;
+            } else if may_wait {
+                Box::pin(tokio::time::sleep(HOLD_INTERVAL)).await;
+                self.past().tried.clear();
+            } else {
+                return None;
+            }
             // Replacements come with a new plan, so this one request does not stay with the plan it began under.
-            self.group = self.slot.current().group(&self.group.group.key)?;
+            self.led.group = self.slot.current().group(&self.led.group.group.key)?;
+        }
+    }
+
+    /// Takes in why a target did not answer. Returns whether the request goes to another one, or to the same once more.
+    async fn goes_on_after(
+        &mut self,
+        failure: Box<Failure>,
+        target: &WorkerTarget,
+        n_attempts: u8,
+        method: &Method,
+    ) -> bool {
+        if failure.is_ours() {
+            self.past().refusal = Some(failure.into_answer());
+            return false;
+        }
+        self.past().has_failed = true;
+        if failure.is_of_target() {
+            target.failed();
+        }
+        let may_go_on = (n_attempts < ATTEMPTS || self.may_wait())
+            && failure.may_be_replayed(self.led.group.group.replay, method);
+        let has_gone = match &*failure {
+            Failure::NotSent(_) | Failure::Lost(_) | Failure::NotReady(_) => true,
+            Failure::Sent(_) => may_go_on && failure.is_break() && target.has_gone().await,
+        };
+        if has_gone {
+            target.shared.report_unreachable();
+        }
+        let went_with_it = has_gone && (failure.is_break() || matches!(*failure, Failure::Lost(_)));
+        // What nobody has seen, or was lost with its target, costs nothing. A target that has not looked at a request may do so
+        // over another connection.
+        let is_unseen = failure.is_unseen();
+        let past = self.past();
+        past.n_lost += u8::from(went_with_it);
+        if !is_unseen {
+            past.tried.push(target.shared.address());
+        }
+        let takes_all_down = past.n_lost >= MOST_LOST;
+        past.refusal = Some(match takes_all_down {
+            true => respond::to(Reason::COSTLY_REQUEST),
+            false => failure.into_answer(),
+        });
+        may_go_on && !takes_all_down && (has_gone || is_unseen || self.led.group.may_ask_more())
+    }
+
+    /// The answer where no target gave one.
+    fn refusal(self) -> OwnAnswer {
+        let Past { refusal, is_busy, .. } = self.past.map(|past| *past).unwrap_or_default();
+        let reason = if is_busy { Reason::TARGETS_BUSY } else { Reason::NO_TARGETS };
+        refusal.unwrap_or_else(|| respond::to(reason))
+    }
+
+    fn past(&mut self) -> &mut Past {
+        self.past.get_or_insert_default()
+    }
+
+    /// Tells the client where it belongs, if it does.
+    fn tell(&self, target: &WorkerTarget, answer: &mut Fields) {
+        let (group, seal) = (&self.led.group.group, &self.worker.seal);
+        stickiness::tell_target(seal, group, target.shared.address(), answer);
+        if let Some(seconds) = self.led.stays {
+            stickiness::tell_group(seal, group, Duration::from_secs(seconds.into()), answer);
+        }
+    }
+
+    /// Waits until a target may have room. Returns whether it is worth looking again.
+    async fn wait_in_line(&self, place: &mut Option<Place>) -> bool {
+        let group = &self.led.group.group;
+        if place.is_none() && group.concurrency.is_some_and(|concurrency| concurrency.waits) {
+            *place = Place::take(&group.line, &group.metrics.queued);
+        }
+        match place {
+            Some(place) => place.wait().await,
+            None => false,
+        }
+    }
+
+    fn wish(&self, fails_open: bool) -> Wish<'_> {
+        let past = self.past.as_deref();
+        Wish {
+            tried: past.map_or(&[], |past| &past.tried),
+            fails_open,
+            belongs_to: past.and_then(|past| past.belongs_to),
+            client: None,
         }
     }
 
     /// Whether the request may wait for a target: replicas of ours that went a moment ago come back.
     fn may_wait(&self) -> bool {
-        let group = &self.group.group;
+        let group = &self.led.group.group;
         let is_ours = group.origin == Origin::Ours;
-        let is_disturbed = || self.has_failed || group.was_disturbed_within(HOLD_PATIENCE);
+        let has_failed = self.past.as_ref().is_some_and(|past| past.has_failed);
+        let is_disturbed = || has_failed || group.was_disturbed_within(HOLD_PATIENCE);
         is_ours && self.started.elapsed() < HOLD_PATIENCE && is_disturbed()
-    }
-}
-
-/// Why an attempt brought no answer.
-#[derive(Debug)]
-enum Failure {
-    /// No byte of the request left: nobody has seen it.
-    NotSent(ConnectError),
-    /// The request, or a part of it, left.
-    Sent(SendError),
-    /// A replica of ours answered that it is still loading its model.
-    NotReady(Response),
-}
-
-/// A request on its way to one target.
-struct Attempt<'a> {
-    target: &'a Rc<WorkerTarget>,
-    group: &'a WorkerGroup,
-    request: &'a Request,
-    body: &'a mut Replayable,
-    exchange: &'a mut Exchange,
-}
-
-impl Attempt<'_> {
-    /// Asks the target. A target may close a connection that is kept at the very moment at which it is used again, which says
-    /// nothing about the target: what may be repeated goes to it over a new one. There is no failure when the body is gone.
-    async fn ask(&mut self) -> Result<Response, Option<Failure>> {
-        if let Some(kept) = self.target.take_kept() {
-            let answer = self.ask_over(kept).await;
-            let is_stale = matches!(answer, Err(Some(Failure::Sent(SendError::Closed { was_used: true }))));
-            let replay = self.group.group.replay;
-            if !is_stale || !self.body.is_kept() || !is_repeatable(replay, &self.request.method) {
-                return answer;
-            }
-            self.group.group.metrics.retries.inc();
-        }
-        let opened = Box::pin(self.target.open(CONNECT_TIMEOUT)).await;
-        let connection = opened.map_err(|error| {
-            self.group.group.metrics.count_unopened(&error);
-            Failure::NotSent(error)
-        })?;
-        self.ask_over(connection).await
-    }
-
-    /// Asks over a connection. One for a single request at a time goes back to the target when it can carry the next.
-    ///
-    /// What is rare here has a future of its own, for that of every request has room for all that it may come to.
-    async fn ask_over(&mut self, connection: Link) -> Result<Response, Option<Failure>> {
-        let Request { method, target, fields, .. } = self.request;
-        let (body, timeout) = (self.body.next().ok_or(None)?, self.timeout());
-        let outgoing = Outgoing { method, target: target.as_str(), fields, body, timeout };
-        let pool = Rc::clone(self.target);
-        let keep = move |connection| pool.keep(connection);
-        let sent = net::recently();
-        let answer = match connection {
-            Link::Http1(connection) if fields.contains("upgrade") => {
-                match Box::pin(connection.ask_to_switch(outgoing, keep)).await {
-                    Ok(Switch::Switched { fields, connection }) => {
-                        return Ok(self.go_over(fields, connection, net::recently() - sent));
-                    }
-                    Ok(Switch::Refused(response)) => Ok(response),
-                    Err(error) => Err(error),
-                }
-            }
-            Link::Http1(connection) => connection.send(outgoing, keep).await,
-            Link::Http2(connection) => Box::pin(connection.send(outgoing)).await,
-        };
-        let mut response = answer.map_err(Failure::Sent)?;
-        let is_ours = self.group.group.origin == Origin::Ours;
-        if is_ours && is_loading(&response) {
-            return Err(Some(Failure::NotReady(response)));
-        }
-        // The answer to HEAD has a length, and no body to look at.
-        if *method != Method::HEAD {
-            begin_answer(&mut response.body, is_ours).await?;
-        }
-        let took = net::recently() - sent;
-        self.exchange.answered_after(took, response.status);
-        self.group.group.metrics.count_answer(response.status, took);
-        headers::rewrite_response(&mut response.fields);
-        Ok(response)
-    }
-
-    /// The answer to a client whose target has gone over to another protocol.
-    fn go_over(&mut self, fields: Fields, target: Upgraded, took: Duration) -> Response {
-        let (idle_timeout, metrics) = (self.timeout(), self.group.group.metrics.clone());
-        self.exchange.answered_after(took, StatusCode::SWITCHING_PROTOCOLS);
-        self.exchange.went_over(Switched { target, idle_timeout, took, metrics });
-        websocket::answer(fields)
-    }
-
-    fn timeout(&self) -> Duration {
-        self.exchange.listener.snapshot.settings.idle_timeout
-    }
-}
-
-/// Takes in as much of an answer as may still be replaced by another: of our own replicas all of a small one.
-async fn begin_answer(body: &mut Body, is_ours: bool) -> Result<(), Failure> {
-    if is_ours && body.remaining().is_some_and(|n| n <= HELD_ANSWER_BYTES) {
-        let held = body.gather(usize::MAX).await;
-        return held.map_err(|_| Failure::Sent(SendError::Truncated));
-    }
-    body.begin().await.map_err(|error| Failure::of_answer(&error))
-}
-
-/// Whether the answer says that nothing was done with the request yet.
-fn is_loading(response: &Response) -> bool {
-    let (name, value) = LOADING;
-    response.fields.get(name) == Some(value.as_bytes())
-}
-
-/// Whether a request may be sent to another target after this failure (RFC 9110 §9.2.2).
-fn may_replay(failure: &Failure, replay: Replay, method: &Method) -> bool {
-    match failure {
-        Failure::NotSent(_) | Failure::NotReady(_) | Failure::Sent(SendError::NotProcessed) => true,
-        Failure::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable(replay, method),
-        Failure::Sent(
-            SendError::TimedOut | SendError::Malformed(_) | SendError::Unsayable | SendError::Body(_),
-        ) => false,
-    }
-}
-
-/// Whether doing it twice is doing it once: our own predictions are, whatever their method.
-fn is_repeatable(replay: Replay, method: &Method) -> bool {
-    replay == Replay::Everything || method.is_idempotent()
-}
-
-impl Failure {
-    /// An answer whose body is broken from its beginning, before anything was passed on.
-    fn of_answer(error: &BodyError) -> Self {
-        Self::Sent(match error {
-            BodyError::Malformed(problem) => SendError::Malformed(problem),
-            BodyError::Closed => SendError::Truncated,
-            BodyError::TimedOut => SendError::TimedOut,
-        })
-    }
-
-    /// The answer to the client, if nobody else has a better one.
-    fn into_answer(self) -> OwnAnswer {
-        respond::to(match self {
-            Self::NotReady(response) => return respond::loading(response),
-            Self::NotSent(error) if error.is_ours() => Reason::NO_DESCRIPTORS,
-            Self::NotSent(ConnectError::Refused { .. }) => Reason::TARGET_UNREACHABLE,
-            Self::NotSent(ConnectError::TimedOut { .. }) => Reason::TARGET_CONNECT_TIMEOUT,
-            Self::NotSent(ConnectError::Handshake { .. }) => Reason::TARGET_TLS,
-            Self::NotSent(ConnectError::NoHttp2 { .. }) => Reason::TARGET_MALFORMED,
-            Self::Sent(SendError::Closed { .. } | SendError::Truncated | SendError::NotProcessed) => {
-                Reason::TARGET_CLOSED
-            }
-            Self::Sent(SendError::Unsayable) => Reason::TARGET_VERSION,
-            Self::Sent(SendError::TimedOut) => Reason::TARGET_TIMEOUT,
-            Self::Sent(SendError::Malformed(_)) => Reason::TARGET_MALFORMED,
-            Self::Sent(SendError::Body(error)) => Reason::of_client_body(&error),
-        })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plan::health::{CheckResult, TargetHealth, TargetState, Tracker};
-use plan::{HealthCheck, TargetKey};
+use plan::{HealthCheck, Matcher, TargetKey};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
@@ -25,11 +25,17 @@ pub(crate) type Healths = HashMap<TargetKey, TargetHealth>;
 /// How long a target that is new, or that traffic could not reach, waits for its next check, at most.
 const SOON: Duration = Duration::from_secs(1);
 
+/// How soon a target is asked that says nothing to traffic. If it answers then, traffic tries it again.
+const SUSPICION: Duration = Duration::from_millis(250);
+
+/// When traffic tries one again whose health is only that it takes connections, which one that hangs does too.
+const UNPROVEN: Duration = Duration::from_secs(5);
+
 /// What happens to the task.
 enum Event {
     /// Other targets, or other ways to check them.
     Follow(Arc<Snapshot>),
-    /// Traffic found nobody at the address of a target.
+    /// Traffic found nobody at the address of a target, or somebody who says nothing.
     Unreachable,
     /// A check came back.
     Checked(Id, TargetKey, CheckResult),
@@ -56,6 +62,12 @@ struct Watched {
     due: Instant,
     /// Whether traffic found nobody at the target's address, so that it is asked again soon.
     is_ejected: bool,
+    /// Until when a good check is no proof that it answers.
+    suspected_until: Instant,
+    slow_start: Option<Duration>,
+    /// Whether others had their full share when it came, or it has been healthy before. Those that come to an empty group begin
+    /// with all of theirs ("Slow start mode", ALB user guide).
+    comes_to_others: bool,
 }
 
 /// Watches the targets of one snapshot after the other until nobody hands them on. Must run on a
@@ -72,7 +84,10 @@ pub(crate) async fn watch(
                 watcher.follow(&snapshot);
                 true
             }
-            Event::Unreachable => watcher.eject_unreachable(),
+            Event::Unreachable => {
+                watcher.ask_suspects();
+                watcher.eject_unreachable()
+            }
             Event::Checked(check, key, result) => watcher.record(check, &key, result),
             Event::End => return,
         };
@@ -107,16 +122,23 @@ impl Watcher {
     fn follow(&mut self, snapshot: &Snapshot) {
         let mut before = std::mem::take(&mut self.watched);
         for group in &snapshot.groups {
+            let is_grown = |target: &Arc<SharedTarget>| {
+                let known = before.get(&target.key);
+                known.is_some_and(Watched::is_grown)
+            };
+            let comes_to_others = group.targets.iter().any(is_grown);
             for target in &group.targets {
+                let slow_start = group.settings.slow_start;
                 let watched = match before.remove(&target.key) {
                     Some(kept) if kept.check == group.health_check && kept.speech == group.check_speech => {
-                        kept
+                        Watched { slow_start, ..kept }
                     }
                     Some(kept) => {
                         kept.checking.abort();
-                        self.begin(target, group, kept.tracker)
+                        let begun = self.begin(target, group, kept.tracker);
+                        Watched { comes_to_others: kept.comes_to_others, ..begun }
                     }
-                    None => self.begin(target, group, Tracker::default()),
+                    None => Watched { comes_to_others, ..self.begin(target, group, Tracker::default()) },
                 };
                 self.watched.insert(target.key.clone(), watched);
             }
@@ -129,18 +151,38 @@ impl Watcher {
         let due = Instant::now();
         let checking = check_at(due, Arc::clone(target), check.clone(), speech.clone());
         let checking = self.checks.spawn_local(checking);
-        Watched { target: Arc::clone(target), check, speech, tracker, checking, due, is_ejected: false }
+        Watched {
+            target: Arc::clone(target),
+            check,
+            speech,
+            tracker,
+            checking,
+            due,
+            is_ejected: false,
+            suspected_until: due,
+            slow_start: group.settings.slow_start,
+            comes_to_others: false,
+        }
     }
 
     /// Takes in what a check brought, and has the next one wait for its time: checks begin at a fixed rate. Returns whether
     /// it is news.
     fn record(&mut self, check: Id, key: &TargetKey, result: CheckResult) -> bool {
+        let may_grow = |watched: &Watched| watched.slow_start.is_some() && !watched.is_grown();
+        let has_grown_peers = self.watched.get(key).is_some_and(may_grow) && self.has_grown_peers(key);
         let Some(watched) = self.watched.get_mut(key).filter(|watched| watched.checking.id() == check) else {
             return false;
         };
+        if result == CheckResult::Success && watched.suspected_until <= Instant::now() {
+            watched.target.speaks();
+        }
         let before = watched.tracker.health(0);
         let changed = watched.tracker.record(&watched.check, result);
         let state = watched.tracker.state();
+        if changed && state == TargetState::Healthy {
+            watched.target.set_growing(watched.comes_to_others && has_grown_peers);
+            watched.comes_to_others = true;
+        }
         watched.target.set_state(state);
         if changed {
             info!(target = %watched.target.address(), state = state.as_str(), "target health changed");
@@ -152,6 +194,19 @@ impl Watcher {
         watched.check_at(if is_urgent { next.min(now + SOON) } else { next.max(now) }, &mut self.checks);
         // The reason may be another although the state is not.
         watched.tracker.health(0) != before
+    }
+
+    /// Asks those soon how they are who say nothing to traffic.
+    fn ask_suspects(&mut self) {
+        for watched in self.watched.values_mut().filter(|watched| watched.target.take_suspect()) {
+            let is_proof = watched.check.matcher != Matcher::Connection;
+            let until = Instant::now() + if is_proof { SUSPICION } else { UNPROVEN };
+            watched.suspected_until = until;
+            if watched.due > until {
+                watched.checking.abort();
+                watched.check_at(until, &mut self.checks);
+            }
+        }
     }
 
     /// Takes targets out that traffic could not reach, and asks them again soon. Returns whether it is news.
@@ -175,6 +230,14 @@ impl Watcher {
         is_news
     }
 
+    /// Whether another target of the group has its full share.
+    fn has_grown_peers(&self, key: &TargetKey) -> bool {
+        let is_peer = |other: &TargetKey| {
+            other.target_group == key.target_group && other.load_balancer == key.load_balancer && other != key
+        };
+        self.watched.iter().any(|(other, watched)| is_peer(other) && watched.is_grown())
+    }
+
     fn healths(&self) -> Healths {
         self.watched.iter().map(|(key, watched)| (key.clone(), watched.tracker.health(0))).collect()
     }
@@ -183,6 +246,12 @@ impl Watcher {
 // === impl Watched ===
 
 impl Watched {
+    /// Whether it is healthy and has its full share.
+    fn is_grown(&self) -> bool {
+        let is_healthy = self.tracker.state() == TargetState::Healthy;
+        is_healthy && self.target.growing_for(self.slow_start).is_none()
+    }
+
     fn check_at(&mut self, due: Instant, checks: &mut JoinSet<(TargetKey, CheckResult)>) {
         self.due = due;
         let check = check_at(due, Arc::clone(&self.target), self.check.clone(), self.speech.clone());

@@ -6,6 +6,7 @@
 //!
 //! [`exchange`] reads like the way of one request; [`respond`] alone knows which cause has which status.
 
+mod attempt;
 mod check;
 #[cfg(test)]
 mod cost;
@@ -18,11 +19,14 @@ mod group;
 mod header_modification;
 mod headers;
 mod health;
+mod hedge;
+mod line;
 mod listener;
 mod logs;
 mod metrics;
 mod multiplexed;
 mod names;
+mod pace;
 mod pool;
 mod random;
 mod recall;
@@ -30,14 +34,18 @@ mod record;
 mod relay;
 mod replay;
 mod respond;
+mod retry_budget;
+mod silence;
 mod snapshot;
 mod speech;
+mod stickiness;
 mod target;
 mod tcp;
 mod text;
 mod tls;
 mod udp;
 mod websocket;
+mod weigh;
 mod worker;
 
 use std::sync::Arc;
@@ -105,12 +113,13 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let (cores_drain, first_watch) = Drain::new();
     let wake = Arc::new(tokio::sync::Notify::new());
-    let mut commands = Vec::new();
+    let (seal, mut commands) = (stickiness::Seal::new(), Vec::new());
     for index in 0..settings.n_cores {
         let (sender, receiver) = mpsc::channel(COMMAND_QUEUE);
         let (metrics, settings, watch) = (metrics.clone(), settings.clone(), cores_drain.watch());
+        let seal = seal.clone();
         net::spawn_core(&format!("core-{index}"), move || {
-            worker::run(index, receiver, metrics, settings, watch)
+            worker::run(index, receiver, metrics, settings, seal, watch)
         })?;
         commands.push(sender);
     }

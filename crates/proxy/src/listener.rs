@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use net::{Fields, Limits, LiveLimits, LiveTls};
+use plan::balance::affinity::name_of_group;
 use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef, TargetKey, Transform};
 
 use crate::filters::Filters;
@@ -55,6 +56,8 @@ pub(crate) enum WorkerAction {
 pub(crate) struct WorkerForward {
     weights: Vec<u16>,
     groups: Vec<Option<Rc<WorkerGroup>>>,
+    /// For how many seconds a client stays with its target group, if it does.
+    pub(crate) stickiness: Option<u32>,
     /// The state of smooth weighted round robin.
     current: RefCell<Vec<i32>>,
     /// What is rewritten before a target is asked.
@@ -214,6 +217,7 @@ impl WorkerForward {
         Self {
             weights: forward.targets.iter().map(|target| target.weight.get()).collect(),
             groups: forward.targets.iter().map(|target| group(&target.target_group)).collect(),
+            stickiness: forward.stickiness.and_then(|time| u32::try_from(time.as_secs()).ok()),
             current: RefCell::new(vec![0; forward.targets.len()]),
             transforms: transforms.to_vec(),
         }
@@ -226,5 +230,12 @@ impl WorkerForward {
             _ => plan::balance::pick_weighted(&self.weights, &mut self.current.borrow_mut())?,
         };
         self.groups[index].clone()
+    }
+
+    /// The target group of this name in cookies, while it has any weight.
+    pub(crate) fn group_named(&self, name: u64) -> Option<Rc<WorkerGroup>> {
+        let weighted = self.groups.iter().zip(&self.weights).filter(|(_, weight)| **weight > 0);
+        let mut groups = weighted.filter_map(|(group, _)| group.as_ref());
+        groups.find(|group| name_of_group(&group.group.key) == name).cloned()
     }
 }

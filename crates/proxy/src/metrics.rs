@@ -31,6 +31,10 @@ pub struct Metrics {
     requests: AllSeries<RequestLabels, Counter>,
     routed: AllSeries<GroupLabels, Counter>,
     retries: AllSeries<GroupLabels, Counter>,
+    hedges: AllSeries<GroupLabels, Counter>,
+    unpaid: AllSeries<GroupLabels, Counter>,
+    passed_over: AllSeries<PassedOverLabels, Counter>,
+    queued: AllSeries<GroupLabels, Gauge>,
     target_connection_failures: AllSeries<GroupLabels, Counter>,
     target_tls_failures: AllSeries<GroupLabels, Counter>,
     response_time: AllSeries<GroupLabels, Latency>,
@@ -64,6 +68,15 @@ pub(crate) struct GroupMetrics {
     pub(crate) routed: Counter,
     pub(crate) retries: Counter,
     connection_failures: Counter,
+    /// Requests that another target was asked beside one that says nothing.
+    pub(crate) hedges: Counter,
+    /// What was not asked again, for the budget had no room.
+    pub(crate) unpaid: Counter,
+    /// Targets in whose place others are asked, by why.
+    pub(crate) failing: Counter,
+    pub(crate) silent: Counter,
+    /// Requests that wait for a target that has room.
+    pub(crate) queued: Gauge,
     tls_failures: Counter,
     pub(crate) response_time: Latency,
 }
@@ -108,6 +121,13 @@ struct RequestLabels {
 struct GroupLabels {
     load_balancer: String,
     target_group: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PassedOverLabels {
+    load_balancer: String,
+    target_group: String,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -164,6 +184,7 @@ macro_rules! of_balancers {
 of_balancers! {
     RequestLabels: / target_group;
     GroupLabels: / target_group;
+    PassedOverLabels: / target_group;
     TargetLabels: / target_group;
     ListenerLabels: port;
     OwnAnswerLabels: port;
@@ -183,6 +204,29 @@ impl Default for Metrics {
             "retries",
             "Requests that were sent again, to another target or over another connection",
             retries.family(),
+        );
+        let (hedges, unpaid, passed_over) =
+            (AllSeries::default(), AllSeries::default(), AllSeries::default());
+        registry.register(
+            "hedges",
+            "Requests that were sent to a second target while the first one said nothing",
+            hedges.family(),
+        );
+        registry.register(
+            "retries_over_budget",
+            "Requests that were not sent again, for that would have been more than a tenth of all",
+            unpaid.family(),
+        );
+        registry.register(
+            "targets_passed_over",
+            "Times that others were asked in the place of a target, by why: failing or silent",
+            passed_over.family(),
+        );
+        let queued = AllSeries::default();
+        registry.register(
+            "queued_requests",
+            "Requests that wait because every target works on as many as it takes",
+            queued.family(),
         );
         let (routed, target_connection_failures) = (AllSeries::default(), AllSeries::default());
         registry.register(
@@ -300,6 +344,10 @@ impl Default for Metrics {
             routed,
             retries,
             target_connection_failures,
+            hedges,
+            unpaid,
+            passed_over,
+            queued,
             target_tls_failures,
             response_time,
             own_answers,
@@ -355,12 +403,22 @@ impl Metrics {
             let (load_balancer, target_group) = names();
             self.requests.get(&RequestLabels { load_balancer, target_group, code_class })
         });
+        let passed_over = [FAILING, SILENT].map(|reason| {
+            let (load_balancer, target_group) = names();
+            self.passed_over.get(&PassedOverLabels { load_balancer, target_group, reason })
+        });
+        let [failing, silent] = passed_over;
         let (load_balancer, target_group) = names();
         let labels = GroupLabels { load_balancer, target_group };
         GroupMetrics {
             answers,
             routed: self.routed.get(&labels),
             retries: self.retries.get(&labels),
+            hedges: self.hedges.get(&labels),
+            unpaid: self.unpaid.get(&labels),
+            failing,
+            silent,
+            queued: self.queued.get(&labels),
             connection_failures: self.target_connection_failures.get(&labels),
             tls_failures: self.target_tls_failures.get(&labels),
             response_time: self.response_time.get(&labels),
@@ -412,9 +470,17 @@ impl Metrics {
         self.datagrams.retain(is_there);
         self.open_connections.retain(is_there);
         self.health_changes.retain(is_there);
-        for of_group in
-            [&self.routed, &self.retries, &self.target_connection_failures, &self.target_tls_failures]
-        {
+        self.passed_over.retain(is_there);
+        self.queued.retain(is_there);
+        let of_groups = [
+            &self.routed,
+            &self.retries,
+            &self.hedges,
+            &self.unpaid,
+            &self.target_connection_failures,
+            &self.target_tls_failures,
+        ];
+        for of_group in of_groups {
             of_group.retain(is_there);
         }
         for of_listener in [&self.connections, &self.shed_connections, &self.processed] {
@@ -475,6 +541,10 @@ impl Metrics {
         self.health_changes.get(&labels).inc();
     }
 }
+
+/// Why others are asked in the place of a target.
+const FAILING: &str = "failing";
+const SILENT: &str = "silent";
 
 /// States that targets are counted in.
 const STATES: [TargetState; 4] =

@@ -1,20 +1,33 @@
 //! A target as one worker sees it, with the connections that the worker keeps to it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{ClientConnection, ConnectError};
+use net::{ClientConnection, ConnectError, StatusCode};
 use tokio::time::Instant;
+use tracing::debug;
 
+use crate::metrics::GroupMetrics;
 use crate::multiplexed::Multiplexed;
+use crate::pace::Pace;
+use crate::silence::Silence;
+use crate::snapshot::Group;
 use crate::speech::{Link, Speech};
-use crate::target::SharedTarget;
+use crate::target::{SharedTarget, Standing};
 
 /// A target with this worker's connections to it.
 pub(crate) struct WorkerTarget {
     pub(crate) shared: Arc<SharedTarget>,
     pub(crate) speech: Speech,
+    /// How long it takes to answer.
+    pub(crate) pace: Pace,
+    /// Whether it says anything to those who wait for it.
+    pub(crate) silence: Silence,
+    /// Answers in a row with a status of the server's fault.
+    streak: Cell<u32>,
+    metrics: GroupMetrics,
+    core: usize,
     idle: RefCell<Idle<ClientConnection>>,
     multiplexed: Multiplexed,
 }
@@ -32,19 +45,75 @@ const PEAK_SIZE: usize = 4096;
 /// An idle connection beyond the size of the pool that is older than this is closed.
 const PEAK_AGE: Duration = Duration::from_secs(5);
 
+/// How long it may take to show that it is still there.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
+
+/// After so many bad answers in a row to one core others are asked in its place.
+const LONGEST_STREAK: u32 = 5;
+
 /// An idle connection older than this is closed: most servers keep theirs a little longer.
 const POOL_AGE: Duration = Duration::from_secs(50);
 
 // === impl WorkerTarget ===
 
 impl WorkerTarget {
-    pub(crate) fn new(shared: &Arc<SharedTarget>, speech: &Speech) -> Self {
+    pub(crate) fn new(shared: &Arc<SharedTarget>, group: &Group, core: usize) -> Self {
         Self {
             shared: Arc::clone(shared),
-            speech: speech.clone(),
+            speech: group.speech.clone(),
+            metrics: group.metrics.clone(),
+            pace: Pace::default(),
+            silence: Silence::default(),
+            streak: Cell::new(0),
+            core,
             idle: RefCell::default(),
             multiplexed: Multiplexed::default(),
         }
+    }
+
+    /// Takes in that it began an answer, and how long that took. After many bad ones others are asked in its place.
+    pub(crate) fn answered(&self, status: StatusCode, took: Duration) {
+        self.said_something(took);
+        self.shared.count(self.core, status.is_server_error());
+        if !matches!(status.as_u16(), 500 | 502..=504) {
+            self.streak.set(0);
+            return self.shared.does_well();
+        }
+        self.streak.set(self.streak.get() + 1);
+        if self.streak.get() >= LONGEST_STREAK {
+            self.streak.set(0);
+            self.shared.fails();
+            self.metrics.failing.inc();
+            debug!(target = %self.shared.address(), "target answers badly, and others are asked in its place");
+        }
+    }
+
+    /// Takes in that it said something to one who waited so long for it.
+    pub(crate) fn said_something(&self, took: Duration) {
+        let now = net::recently();
+        self.pace.observe(took, now);
+        self.silence.ended(now);
+        self.shared.speaks();
+    }
+
+    /// Whether it has said nothing for too long to those of this core who wait for it. Then all cores ask others in its place.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        let is_silent = self.silence.is_too_long(now, || self.pace.p99());
+        if is_silent && self.shared.falls_silent() {
+            self.metrics.silent.inc();
+            debug!(target = %self.shared.address(), "target says nothing, and others are asked in its place");
+        }
+        is_silent
+    }
+
+    /// How it stands beside the others of its group.
+    pub(crate) fn standing(&self, now: Instant) -> Standing {
+        if self.is_silent(now) { Standing::Silent } else { self.shared.standing() }
+    }
+
+    /// Takes in that a request failed through its fault.
+    pub(crate) fn failed(&self) {
+        self.shared.count(self.core, true);
     }
 
     /// A connection that is kept, is still open and can carry a request.
@@ -63,6 +132,18 @@ impl WorkerTarget {
             return self.multiplexed.get(&self.speech, address, timeout).await.map(Link::Http2);
         }
         self.speech.open(address, timeout).await
+    }
+
+    /// Whether it has gone, now that it closed a connection with a request on it: then it takes no other.
+    pub(crate) async fn has_gone(&self) -> bool {
+        match self.open(SIGN_OF_LIFE).await {
+            Ok(Link::Http1(connection)) => {
+                self.keep(connection);
+                false
+            }
+            Ok(Link::Http2(_)) => false,
+            Err(error) => matches!(error, ConnectError::Refused { .. }) && !error.is_ours(),
+        }
     }
 
     /// Keeps a connection for the next request.

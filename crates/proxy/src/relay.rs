@@ -10,6 +10,8 @@ use net::{Place, Stay};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
+use crate::silence::Talk;
+
 /// Bytes that one read may bring.
 const COPY_BYTES: usize = 16 * 1024;
 
@@ -22,12 +24,30 @@ thread_local! {
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Bytes that were passed on.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Carried {
     /// From the client to the target.
     pub(crate) up: Cell<u64>,
     /// From the target to the client.
     pub(crate) down: Cell<u64>,
+    /// The target, where it is expected to answer what the client says.
+    pub(crate) talk: Option<Talk>,
+}
+
+impl Carried {
+    fn count_up(&self, n_bytes: u64) {
+        self.up.set(self.up.get() + n_bytes);
+        if let Some(talk) = &self.talk {
+            talk.client_said();
+        }
+    }
+
+    fn count_down(&self, n_bytes: u64) {
+        self.down.set(self.down.get() + n_bytes);
+        if let Some(talk) = &self.talk {
+            talk.target_said();
+        }
+    }
 }
 
 /// Copies until both sides have closed, one side fails, or neither has said anything for `idle_timeout`. A flow whose
@@ -42,8 +62,8 @@ pub(crate) async fn relay(
     let Stay { mut drain, place } = stay;
     place.idle();
     let last_byte = Cell::new(Instant::now());
-    let up = copy(client_reads, target_writes, &last_byte, &place, &carried.up);
-    let down = copy(target_reads, client_writes, &last_byte, &place, &carried.down);
+    let up = copy(client_reads, target_writes, &last_byte, &place, |n_bytes| carried.count_up(n_bytes));
+    let down = copy(target_reads, client_writes, &last_byte, &place, |n_bytes| carried.count_down(n_bytes));
     let silent_for = async |patience: Duration| {
         while last_byte.get().elapsed() < patience {
             tokio::time::sleep_until(last_byte.get() + patience).await;
@@ -67,7 +87,7 @@ async fn copy(
     mut to: impl AsyncWrite + Unpin,
     last_byte: &Cell<Instant>,
     place: &Place,
-    n_bytes_copied: &Cell<u64>,
+    count: impl Fn(u64),
 ) -> std::io::Result<()> {
     loop {
         let (n_bytes, rest) = pass_on(&mut from, &mut to).await?;
@@ -79,7 +99,7 @@ async fn copy(
         to.write_all(&rest).await?;
         // TLS may keep the last record until it is flushed.
         to.flush().await?;
-        n_bytes_copied.set(n_bytes_copied.get() + n_bytes as u64);
+        count(n_bytes as u64);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Request bodies that can be sent again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -32,7 +32,7 @@ pub(crate) enum Replayable {
     /// What came of it so far is kept, and goes out as it comes.
     Recorded(Rc<RefCell<Recording>>),
     /// It goes out once.
-    Once(Option<Body>),
+    Once(Cell<Option<Body>>),
 }
 
 /// When a body goes out.
@@ -92,7 +92,7 @@ impl Replayable {
         match body {
             Body::Empty => Self::Kept(Bytes::new(), None),
             Body::Full(bytes) => Self::Kept(bytes, grant),
-            Body::Stream(_) => Self::Once(Some(body)),
+            Body::Stream(_) => Self::Once(Cell::new(Some(body))),
         }
     }
 
@@ -105,8 +105,13 @@ impl Replayable {
         }
     }
 
+    /// Whether all of it is there, so that whoever gets it waits for nobody else.
+    pub(crate) fn is_there(&self) -> bool {
+        matches!(self, Self::Kept(..))
+    }
+
     /// The body for the next attempt; `None` when it is gone.
-    pub(crate) fn next(&mut self) -> Option<Body> {
+    pub(crate) fn next(&self) -> Option<Body> {
         match self {
             Self::Kept(bytes, _) => Some(bytes.clone().into()),
             Self::Recorded(recording) => recording.borrow().kept.is_some().then(|| {
@@ -294,7 +299,7 @@ mod tests {
     fn what_there_is_no_memory_for_goes_out_once_and_small_bodies_need_none() {
         let budget = Budget::new(90 << 10);
         let play = |pieces: &[&'static [u8]]| {
-            let mut body = recorded_in(&budget, pieces);
+            let body = recorded_in(&budget, pieces);
             let mut reading = body.next().unwrap();
             while now(poll_fn(|cx| reading.poll_chunk(cx))).is_some() {}
             body
@@ -309,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_went_out_goes_out_again_and_the_rest_behind_it() {
-        let mut body = recorded(&[b"one", b"two", b"three"]);
+        let body = recorded(&[b"one", b"two", b"three"]);
         let mut first = body.next().unwrap();
         assert_eq!(now(poll_fn(|cx| first.poll_chunk(cx))).unwrap().unwrap(), "one");
         drop(first);
@@ -327,7 +332,7 @@ mod tests {
     #[test]
     fn a_body_that_is_too_long_goes_out_once() {
         const PIECE: &[u8] = &[b'x'; 1 << 16];
-        let mut body = recorded(&[PIECE; 17]);
+        let body = recorded(&[PIECE; 17]);
         let mut first = body.next().unwrap();
         let mut n_bytes = 0;
         while let Some(piece) = now(poll_fn(|cx| first.poll_chunk(cx))) {
@@ -335,7 +340,7 @@ mod tests {
         }
         assert_eq!(n_bytes, 17 << 16);
         assert!(!body.is_kept() && body.next().is_none());
-        let mut body = recorded(&[b"x".as_slice(); 1 << 16]);
+        let body = recorded(&[b"x".as_slice(); 1 << 16]);
         let mut reading = body.next().unwrap();
         while now(poll_fn(|cx| reading.poll_chunk(cx))).is_some() {}
         assert!(!body.is_kept(), "pieces of one byte take more memory than their bytes");

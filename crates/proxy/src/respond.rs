@@ -49,6 +49,8 @@ reasons! {
         "The client did not send its body in time.";
     CLIENT_LEFT = 460 "client-left"
         "The client closed its connection before it had its answer. Only in the access log.";
+    COSTLY_REQUEST = 502 "costly-request"
+        "Two targets went down with the request on them, so it was sent to no third.";
     FIXED_RESPONSE = 0 "fixed-response"
         "A rule's action is this answer.";
     INCOMPLETE_BODY = 400 "incomplete-body" closes
@@ -73,6 +75,8 @@ reasons! {
         "All target groups of the rule have weight 0.";
     REDIRECT = 0 "redirect"
         "A rule's action is a redirect.";
+    TARGETS_BUSY = 503 "targets-busy"
+        "Every target works on as many requests as it takes, and none became free in time, or too many wait already.";
     TARGET_CLOSED = 502 "target-closed"
         "The target closed the connection, or ended the request's stream, without an answer or within it.";
     TARGET_CONNECT_TIMEOUT = 504 "target-connect-timeout"

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use net::ClientAuthentication;
 use plan::{
-    ApplicationSettings, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer, LoadBalancerId,
-    LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, RuleIndex, TargetGroup, TargetGroupSettings,
-    TargetKey,
+    ApplicationSettings, Concurrency, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer,
+    LoadBalancerId, LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, RuleIndex, TargetGroup,
+    TargetGroupSettings, TargetKey,
 };
 use tokio::sync::Notify;
 
 use crate::header_modification::{AnswerFields, ClientFields};
+use crate::line::Line;
 use crate::metrics::{GroupMetrics, Metrics};
 use crate::names::{GroupNames, ListenerNames};
+use crate::retry_budget::Floor;
 use crate::speech::Speech;
 use crate::target::SharedTarget;
 use crate::tls::{self, ListenerTls};
@@ -83,6 +85,11 @@ pub(crate) struct Group {
     /// What is spoken with them to find out how they are.
     pub(crate) check_speech: Speech,
     pub(crate) targets: Vec<Arc<SharedTarget>>,
+    /// How many requests a target takes at a time, if that is bounded, and those who wait for it.
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) line: Arc<Line>,
+    /// What may always be asked more than clients ask.
+    pub(crate) floor: Floor,
     /// When targets last came or went.
     changed: Instant,
     pub(crate) metrics: GroupMetrics,
@@ -103,9 +110,9 @@ impl Snapshot {
             .flat_map(|group| &group.targets)
             .map(|target| (&target.key, target))
             .collect();
-        let target = |key: TargetKey| match known.get(&key) {
+        let target = |key: TargetKey, line: &Arc<Line>| match known.get(&key) {
             Some(target) => Arc::clone(target),
-            None => Arc::new(SharedTarget::new(key, n_cores, Arc::clone(wake))),
+            None => Arc::new(SharedTarget::new(key, n_cores, Arc::clone(line), Arc::clone(wake))),
         };
         let groups_before: HashMap<(&LoadBalancerId, &str), &Arc<Group>> =
             before.groups.iter().map(|group| ((&group.load_balancer, group.key.as_str()), group)).collect();
@@ -151,7 +158,7 @@ impl Group {
         target_group: &TargetGroup,
         before: Option<&Arc<Self>>,
         metrics: &Metrics,
-        target: &impl Fn(TargetKey) -> Arc<SharedTarget>,
+        target: &impl Fn(TargetKey, &Arc<Line>) -> Arc<SharedTarget>,
     ) -> Self {
         let settings = TargetGroupSettings::of(&target_group.attributes);
         let key = |address| TargetKey {
@@ -159,7 +166,9 @@ impl Group {
             target_group: target_group.key.clone(),
             address,
         };
-        let targets: Vec<_> = target_group.targets.iter().map(|found| target(key(found.socket()))).collect();
+        let line = before.map_or_else(Arc::default, |before| Arc::clone(&before.line));
+        let targets: Vec<_> =
+            target_group.targets.iter().map(|found| target(key(found.socket()), &line)).collect();
         let same_targets = |before: &&Arc<Self>| {
             before.targets.len() == targets.len()
                 && before.targets.iter().zip(&targets).all(|(a, b)| Arc::ptr_eq(a, b))
@@ -182,6 +191,9 @@ impl Group {
                 before.map(|before| &before.check_speech),
             ),
             targets,
+            concurrency: target_group.concurrency,
+            line,
+            floor: Floor::default(),
             changed,
             metrics: metrics.group(&load_balancer.name, &target_group.key),
         }

@@ -4,16 +4,19 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
 use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream, TlsSession};
+use plan::Replay;
 use tokio::io::split;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::forward::CONNECT_TIMEOUT;
+use crate::attempt::CONNECT_TIMEOUT;
+use crate::group::Wish;
 use crate::listener::ListenerSlot;
 use crate::logs::{Lines, TlsFlow};
 use crate::names::ListenerNames;
 use crate::relay::{Carried, relay};
+use crate::silence::Talk;
 use crate::target::InFlight;
 
 /// Serves one listening socket.
@@ -61,7 +64,9 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     let Some(group) = listener.default_group() else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
-        let Some(target) = group.choose(&tried, &listener.worker.random, true) else {
+        let from = Some(connection.peer.ip());
+        let wish = Wish { tried: &tried, fails_open: true, client: from, ..Wish::default() };
+        let Some(target) = group.choose(&wish, &listener.worker.random) else {
             debug!(peer = %connection.peer, "no target takes a connection");
             return;
         };
@@ -82,6 +87,8 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     let bytes = listener.metrics.bytes();
     let in_flight = InFlight::begin(&target.shared, listener.worker.index);
     let idle_timeout = listener.snapshot.settings.idle_timeout;
+    // Of others nobody knows what is spoken with them.
+    let answers_what_it_is_asked = group.group.replay == Replay::Everything;
     // The plan of the moment of arrival is not kept: a flow may outlive many.
     let told = listener.worker.lines.clone().zip(session).map(|(lines, session)| Told {
         lines,
@@ -92,7 +99,8 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
         target_protocol: server.agreed_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
     });
     drop(listener);
-    let carried = Carried::default();
+    let talk = answers_what_it_is_asked.then(|| Talk::with(&target));
+    let carried = Carried { talk, ..Carried::default() };
     // The two halves of a plain socket are there without more.
     match (client, server) {
         (Stream::Plain(mut client), Stream::Plain(mut server)) => {

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::group::Wish;
 use crate::listener::{ListenerSlot, WorkerListener};
 use crate::metrics::OpenConnection;
 use crate::pool::WorkerTarget;
@@ -137,7 +138,9 @@ impl Flows {
     ) -> Result<(), &'static str> {
         let group = listener.default_group().ok_or(NO_TARGETS)?;
         let random = &listener.worker.random;
-        let target = group.choose(tried, random, true).or_else(|| group.choose(&[], random, true));
+        let any = Wish { fails_open: true, client: Some(client.ip()), ..Wish::default() };
+        let another = group.choose(&Wish { tried, ..any }, random);
+        let target = another.or_else(|| group.choose(&any, random));
         let target = target.ok_or(NO_TARGETS)?;
         if self.by_client.borrow().len() >= self.most {
             self.make_room();
@@ -201,7 +204,7 @@ impl Drop for Flows {
 fn stays(flow: &Flow, listener: &WorkerListener) -> bool {
     let is_another_well = || {
         let group = listener.default_group();
-        group.is_some_and(|group| group.choose(&[], &listener.worker.random, false).is_some())
+        group.is_some_and(|group| group.choose(&Wish::default(), &listener.worker.random).is_some())
     };
     match flow.target.shared.state() {
         TargetState::Healthy => true,

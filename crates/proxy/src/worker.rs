@@ -22,6 +22,7 @@ use crate::random::Random;
 use crate::record::Records;
 use crate::replay::Keeping;
 use crate::snapshot::Snapshot;
+use crate::stickiness::Seal;
 use crate::{tcp, udp};
 
 /// Runs one worker until its commands end.
@@ -30,6 +31,7 @@ pub(crate) async fn run(
     mut commands: mpsc::Receiver<Command>,
     metrics: Metrics,
     settings: Settings,
+    seal: Seal,
     drain: DrainWatch,
 ) {
     let Settings { logs, limits, gate, .. } = settings;
@@ -43,6 +45,7 @@ pub(crate) async fn run(
         limits,
         gate,
         keeping: metrics.keeping(&limits),
+        seal,
     });
     let mut listeners = Listeners {
         worker,
@@ -92,6 +95,8 @@ pub(crate) struct Worker {
     pub(crate) gate: Gate,
     /// How much of bodies may be kept.
     pub(crate) keeping: Keeping,
+    /// What sticky cookies are sealed with.
+    pub(crate) seal: Seal,
 }
 
 /// The listeners of a worker.
@@ -158,13 +163,14 @@ impl Listeners {
     }
 
     fn follow(&mut self, snapshot: &Snapshot) {
+        let core = self.worker.index;
         let targets = snapshot.groups.iter().flat_map(|group| {
             group.targets.iter().map(|target| {
                 let is_same = |kept: &&Rc<WorkerTarget>| {
                     Arc::ptr_eq(&kept.shared, target) && kept.speech == group.speech
                 };
                 let kept = self.targets.get(&target.key).filter(is_same).cloned();
-                let worker_target = kept.unwrap_or_else(|| Rc::new(WorkerTarget::new(target, &group.speech)));
+                let worker_target = kept.unwrap_or_else(|| Rc::new(WorkerTarget::new(target, group, core)));
                 (target.key.clone(), worker_target)
             })
         });

@@ -316,12 +316,23 @@ fn attributes_that_do_nothing_here_say_so_and_those_that_do_something_do_not() {
         ("load-balancer-attributes", "routing.http2.enabled=false", false),
         ("listener-attributes.HTTP-80", "routing.http.response.server.enabled=false", true),
         ("target-group-attributes", "load_balancing.algorithm.type=weighted_random", true),
-        ("target-group-attributes", "slow_start.duration_seconds=60", false),
+        ("target-group-attributes", "slow_start.duration_seconds=60", true),
+        ("target-group-attributes", "stickiness.enabled=true", true),
     ] {
         let findings = plan_with(&[(&full_key(key), attribute)]).1;
         let idle = format!("recorded, and without effect in this build: {attribute}");
         assert_eq!(findings.iter().any(|finding| finding.message == idle), !acts, "{findings:?}");
     }
+}
+
+#[test]
+fn an_algorithm_of_ours_says_that_aws_does_not_know_it() {
+    let findings =
+        plan_with(&[(&full_key("target-group-attributes"), "load_balancing.algorithm.type=p2c_ewma")]).1;
+    let found = findings.iter().find(|finding| finding.code == "ours-only").unwrap();
+    let message =
+        "attribute `load_balancing.algorithm.type`: a load balancer of AWS does not know `p2c_ewma`";
+    assert_eq!((found.message.as_str(), found.severity), (message, Severity::Warning));
 }
 
 /// The value is refused with this finding, and the load balancer is left out.

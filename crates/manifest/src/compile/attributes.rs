@@ -5,7 +5,7 @@ use plan::balance::Algorithm;
 use plan::{Attributes, CrossZone, TargetGroupSettings};
 
 use crate::annotations::Map;
-use crate::{Finding, Object, codes};
+use crate::{Finding, Object, Severity, codes};
 
 /// Where attributes were written.
 pub(super) struct Written<'a> {
@@ -78,6 +78,24 @@ pub(super) fn check_target_group(
     findings.extend(problems.into_iter().flatten().map(|message| {
         Finding::new(&codes::ATTRIBUTE_INVALID, message).at_annotation(written.object, written.key)
     }));
+}
+
+/// Values of target group attributes that are ours: the ELB API refuses them.
+pub(super) fn check_of_ours(
+    attributes: &Attributes,
+    written: &Written<'_>,
+    strict_aws: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let algorithm = TargetGroupSettings::of(attributes).algorithm;
+    if algorithm == Algorithm::PowerOfTwoChoices {
+        let name = algorithm.as_str();
+        let message =
+            format!("attribute `{}`: a load balancer of AWS does not know `{name}`", attributes::ALGORITHM);
+        let severity = if strict_aws { Severity::Error } else { Severity::Warning };
+        let finding = Finding::new(&codes::OURS_ONLY, message).at_annotation(written.object, written.key);
+        findings.push(finding.suggest("least_outstanding_requests").with_severity(severity));
+    }
 }
 
 /// The attributes with which all members of a group agree; those that two members set differently are errors.

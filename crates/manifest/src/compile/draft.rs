@@ -100,6 +100,7 @@ impl<'a> Draft<'a> {
             },
             ip_address_type: address_type(backend),
             target_control_port: wanted.target_control_port,
+            concurrency: None,
             attributes: wanted.attributes,
             targets: self.world.targets(backend, port),
             origin: self.world.origin(backend),

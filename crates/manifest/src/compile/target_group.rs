@@ -63,7 +63,7 @@ impl Source<'_> {
             protocol_version: Some(version),
             target_control_port: self.control_port(&settings, target_type, &mut draft.findings),
             checks,
-            attributes: self.attributes(&settings, &mut draft.findings),
+            attributes: self.attributes(&settings, world.defaults.strict_aws, &mut draft.findings),
             tags: super::merged_tags(&[&settings.tags, self.class_tags, &world.defaults.tags]),
         };
         draft.make(wanted)
@@ -131,11 +131,17 @@ impl Source<'_> {
         Finding::new(code, format!("{name}: {message}")).at_annotation(self.annotated(&key), &key)
     }
 
-    fn attributes(&self, settings: &TargetGroupSettings, findings: &mut Vec<Finding>) -> Attributes {
+    fn attributes(
+        &self,
+        settings: &TargetGroupSettings,
+        strict_aws: bool,
+        findings: &mut Vec<Finding>,
+    ) -> Attributes {
         let mut attributes = Attributes::new(Scope::ApplicationTargetGroup);
         let written = Written { object: self.annotated(ATTRIBUTES), key: ATTRIBUTES };
         attributes::set(&mut attributes, &settings.attributes, &written, findings);
         attributes::check_target_group(&attributes, &written, findings);
+        attributes::check_of_ours(&attributes, &written, strict_aws, findings);
         attributes
     }
 

@@ -117,6 +117,7 @@ table! {
     NLB_443_PLAINTEXT = Warning "nlb-443-plaintext" "FB011": "Port 443 without TLS.";
     NLB_ACCESS_LOG_WITHOUT_TLS = Warning "nlb-access-log-without-tls": "An access log that AWS would leave empty, because it holds TLS connections only.";
     OBJECT_REPLACED = Warning "object-replaced": "An object that a later one of the same kind, namespace and name replaces.";
+    OURS_ONLY = Warning "ours-only": "Something that only Forebay does: AWS refuses it, or does nothing of it.";
     PROBE_PORT_UNDECLARED = Warning "probe-port-undeclared": "A probe that asks a port which its container does not have.";
     PROTECTION_MISSING = Warning "protection-missing": "Something asks for protection that nothing here gives: an error where others than this machine can reach it.";
     RULE_SHADOWED = Warning "rule-shadowed": "A rule that no request reaches, because an earlier one matches first.";

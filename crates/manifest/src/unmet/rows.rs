@@ -278,12 +278,6 @@ pub(super) const ROWS: &[Unmet] = &[
         IPV4_ON_LOOPBACK,
         PUBLIC,
     ),
-    lacks(
-        SERVICE,
-        Place::Annotation("service.beta.kubernetes.io/aws-load-balancer-target-group-attributes", is_sticky),
-        "connections of one client are not kept together in this build",
-        PLAIN_COPIES,
-    ),
     protects(
         INGRESS,
         Place::Annotation("alb.ingress.kubernetes.io/wafv2-acl-arn", is_named),
@@ -350,18 +344,6 @@ pub(super) const ROWS: &[Unmet] = &[
         PUBLIC,
     ),
     lacks(
-        &["Ingress", "Service"],
-        Place::Annotation("alb.ingress.kubernetes.io/target-group-attributes", is_sticky),
-        "requests of one client are not kept together in this build",
-        PLAIN_COPIES,
-    ),
-    lacks(
-        INGRESS,
-        Place::Annotation("alb.ingress.kubernetes.io/actions.", has_sticky_groups),
-        "requests of one client are not kept at one target group in this build: each is sent by the weights",
-        "expect requests of one client at all target groups",
-    ),
-    lacks(
         SERVICE,
         Place::Annotation("service.beta.kubernetes.io/actions.", has_sticky_groups),
         "connections of one client are not kept at one target group in this build: each is sent by the weights",
@@ -419,10 +401,6 @@ fn is_true(_: &Object, text: &str) -> bool {
 
 fn is_dualstack(_: &Object, text: &str) -> bool {
     text.trim().starts_with("dualstack")
-}
-
-fn is_sticky(_: &Object, text: &str) -> bool {
-    is_on("stickiness.enabled", text)
 }
 
 fn protects_from_deletion(_: &Object, text: &str) -> bool {

@@ -101,10 +101,6 @@ const ASKING: &[(&str, &str)] = &[
     ("kind: Service, apiVersion: v1, spec: {ipFamilyPolicy: RequireDualStack}", "spec.ipFamilyPolicy"),
     ("service.beta.kubernetes.io/aws-load-balancer-security-groups: sg-1", "Service"),
     ("service.beta.kubernetes.io/aws-load-balancer-ip-address-type: dualstack", "Service"),
-    (
-        "service.beta.kubernetes.io/aws-load-balancer-target-group-attributes: 'a=b, stickiness.enabled = true'",
-        "Service",
-    ),
     ("alb.ingress.kubernetes.io/wafv2-acl-arn: arn:a", "Ingress"),
     ("alb.ingress.kubernetes.io/wafv2-acl-name: a", "Ingress"),
     ("alb.ingress.kubernetes.io/waf-acl-id: a", "Ingress"),
@@ -131,11 +127,6 @@ const ASKING: &[(&str, &str)] = &[
         "spec.ipAddressType",
     ),
     ("alb.ingress.kubernetes.io/ip-address-type: dualstack", "Ingress"),
-    ("alb.ingress.kubernetes.io/target-group-attributes: stickiness.enabled=true", "Ingress"),
-    (
-        "alb.ingress.kubernetes.io/actions.a: '{\"type\":\"forward\",\"forwardConfig\":{\"targetGroupStickinessConfig\":{\"enabled\":true,\"durationSeconds\":60}}}'",
-        "Ingress",
-    ),
     (
         "service.beta.kubernetes.io/actions.TCP-80: '{\"forwardConfig\":{\"targetGroupStickinessConfig\":{\"Enabled\":true}}}'",
         "Service",

@@ -20,7 +20,7 @@ mod tests {
     fn acc_s3_64_least_outstanding_prefers_the_idle_and_takes_turns_among_equals() {
         let least = |in_flight: &[u32], turn| {
             let candidate = |in_flight: &u32| Some(Candidate { in_flight: *in_flight, ..EQUAL });
-            pick(&Seen(in_flight.iter().map(candidate).collect()), Draw { turn, random: 0 })
+            pick(&Seen(in_flight.iter().map(candidate).collect()), Draw { turn, random: 0, slow_start: None })
         };
         assert_eq!(least(&[3, 1, 2], 0), Some(1));
         assert_eq!(

@@ -1,11 +1,15 @@
 //! `round_robin`: one after the other.
 
-use super::{Candidates, Draw, places};
+use super::{Candidates, Draw, places, slow_start};
 
-/// The one whose turn it is.
+/// The one whose turn it is, or another in its place while its share grows.
 pub(super) fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
     let n_candidates = places(candidates).count();
-    places(candidates).nth(draw.turn.checked_rem(n_candidates)?)
+    let place = places(candidates).nth(draw.turn.checked_rem(n_candidates)?)?;
+    Some(match draw.slow_start {
+        None => place,
+        Some(lasts) => slow_start::takes_turn(candidates, n_candidates, place, lasts, draw),
+    })
 }
 
 #[cfg(test)]
@@ -19,7 +23,7 @@ mod tests {
         fn round_robin_is_fair(n_targets in 1_usize..20, rounds in 1_usize..20) {
             let mut picks = vec![0; n_targets];
             for turn in 0..n_targets * rounds {
-                picks[pick(&equals(n_targets), Draw { turn, random: 0 }).unwrap()] += 1;
+                picks[pick(&equals(n_targets), Draw { turn, random: 0, slow_start: None }).unwrap()] += 1;
             }
             prop_assert!(picks.iter().all(|count| *count == rounds));
         }

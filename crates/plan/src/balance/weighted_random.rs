@@ -27,9 +27,9 @@ mod tests {
         let seen = weights.map(|weight| Some(Candidate { weight, ..EQUAL }));
         let (seen, mut picks) = (Seen(seen.to_vec()), [0; 4]);
         for random in 0..225 {
-            picks[pick(&seen, Draw { turn: 0, random }).unwrap()] += 1;
+            picks[pick(&seen, Draw { turn: 0, random, slow_start: None }).unwrap()] += 1;
         }
         assert_eq!(picks, [100, 0, 25, 100]);
-        assert_eq!(pick(&Seen(vec![None]), Draw { turn: 0, random: 7 }), None);
+        assert_eq!(pick(&Seen(vec![None]), Draw { turn: 0, random: 7, slow_start: None }), None);
     }
 }

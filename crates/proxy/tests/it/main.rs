@@ -1,10 +1,13 @@
 //! The data plane with real sockets on loopback: plans in, traffic through.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod algorithms;
 mod balancing;
 mod broken;
 mod client_certificates;
+mod concurrency;
 mod downgrade;
+mod ejection;
 mod grpc_targets;
 mod header_modification;
 mod http2;
@@ -18,6 +21,8 @@ mod plans;
 mod requests;
 mod secure_targets;
 mod shared_addresses;
+mod stickiness;
+mod targets;
 mod tls;
 mod tls_client;
 mod tls_policies;

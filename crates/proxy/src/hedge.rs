@@ -1,0 +1,75 @@
+//! Asking another target beside one that says nothing ("The Tail at Scale", Dean and Barroso 2013): the first to answer is heard,
+//! and the other one is not waited for.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use crate::attempt::{Attempt, Outcome};
+use crate::group::{Taken, Wish};
+use crate::silence::Wait;
+
+/// Waits for an answer, and, where a request `hedges`, asks another target as soon as the first one has been silent for too long,
+/// there is another, and the budget has room. Returns the other one if it is it that answered.
+///
+/// Nearly always nothing comes of it, so what it takes then has a place of its own.
+pub(crate) fn hedged<'a>(
+    mut first: Pin<&'a mut impl Future<Output = Outcome>>,
+    wait: Option<Wait<'a>>,
+    hedges: bool,
+    attempt: &'a Attempt<'a>,
+) -> impl Future<Output = (Outcome, Option<Taken>)> {
+    let mut beside: Option<Box<Beside<'a>>> = None;
+    poll_fn(move |cx| {
+        let has_failed = beside.as_ref().is_some_and(|beside| beside.failed.is_some());
+        if !has_failed && let Poll::Ready(outcome) = first.as_mut().poll(cx) {
+            match &mut beside {
+                Some(beside) if outcome.is_err() => beside.failed = Some(outcome),
+                _ => return Poll::Ready((outcome, None)),
+            }
+        }
+        let Some(wait) = wait.as_ref().filter(|_| hedges) else { return Poll::Pending };
+        if beside.is_none() && wait.is_woken(cx) {
+            beside = another(attempt);
+            // Where there is none, it is to be woken again.
+            let _ = beside.is_some() || wait.is_woken(cx);
+        }
+        let Some(second) = &mut beside else { return Poll::Pending };
+        let Poll::Ready((outcome, other)) = second.asking.as_mut().poll(cx) else { return Poll::Pending };
+        if outcome.is_ok() {
+            return Poll::Ready((outcome, Some(other)));
+        }
+        match beside.take().and_then(|beside| beside.failed) {
+            Some(outcome) => Poll::Ready((outcome, None)),
+            // It may still be the first one that answers.
+            None => {
+                let _ = wait.is_woken(cx);
+                Poll::Pending
+            }
+        }
+    })
+}
+
+/// A request to another target, beside the first.
+struct Beside<'a> {
+    asking: Asking<'a>,
+    /// What came of the first one meanwhile, if it was no answer.
+    failed: Option<Outcome>,
+}
+
+type Asking<'a> = Pin<Box<dyn Future<Output = (Outcome, Taken)> + 'a>>;
+
+/// Asks another target that is not silent itself, if the budget has room for that.
+fn another<'a>(attempt: &'a Attempt<'a>) -> Option<Box<Beside<'a>>> {
+    let tried = [attempt.target.shared.address()];
+    let other = attempt.group.take(&Wish { tried: &tried, ..Wish::default() }, &attempt.listener.worker)?;
+    if !attempt.group.may_ask_more() {
+        return None;
+    }
+    attempt.group.group.metrics.hedges.inc();
+    let asking = Box::pin(async move {
+        let outcome = Attempt { target: &other.target, ..*attempt }.ask().await;
+        (outcome, other)
+    });
+    Some(Box::new(Beside { asking, failed: None }))
+}
