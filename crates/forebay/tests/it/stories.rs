@@ -51,6 +51,11 @@ fn acc_s0_01_acc_s2_43_acc_s3_94_up_serves_all_three_models_with_their_golden_pr
     let sample = r#"{"instances":[[6.8,2.8,4.8,1.4],[6.0,3.4,4.5,1.6]]}"#;
     let answer = Request::post(gateway, "/v1/models/sklearn-iris:predict", sample).host(&host).send();
     assert_eq!(answer.text, r#"{"predictions":[1,1]}"#);
+    // For clients that cannot say a host, as in a browser (S0-20)
+    let by_path = "/serving/staging/sklearn-iris/v1/models/sklearn-iris:predict";
+    let answer = Request::post(gateway, by_path, sample).send();
+    assert_eq!(answer.text, r#"{"predictions":[1,1]}"#);
+    assert_eq!(Request::post(gateway, by_path, sample).host("other.example.com").send().status, 404);
 
     // retail: by both load balancers, with features named
     for name in ["retail-forecast-alb-ingress", "retail-forecast-nlb"] {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use plan::attributes::{ALGORITHM, Scope};
 use plan::{
     Action, Attributes, Certificate, CodeSet, Condition, HealthCheck, HealthCheckPort, Listener,
-    LoadBalancer, LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Protocol, ProtocolVersion, Rule,
-    ServicePortName, Tags, TargetGroupId, TargetType,
+    LoadBalancer, LoadBalancerId, LoadBalancerKind, Matcher, ObjectRef, Protocol, ProtocolVersion, Rewrite,
+    Rule, ServicePortName, Subject, Tags, TargetGroupId, TargetType, Transform, TransformPart, Values,
 };
 use serde_json::json;
 
@@ -28,6 +28,8 @@ const NAMESPACE: &str = "knative-serving";
 const NAME: &str = "kourier";
 const PORT: u16 = 80;
 const TLS_PORT: u16 = 443;
+/// Hosts that are addresses, and the name of the machine for itself.
+const ADDRESSES: [&str; 3] = ["^[0-9.]+$", "^\\[", "^localhost$"];
 
 fn id() -> LoadBalancerId {
     LoadBalancerId::gateway(NAMESPACE, NAME)
@@ -85,6 +87,34 @@ pub(super) fn build(
         ..LoadBalancer::new(id(), LoadBalancerKind::Application, NAME)
     };
     (Some(draft.finish(load_balancer)), routes)
+}
+
+/// Leads clients that cannot say a host to public InferenceServices by path, `/serving/<namespace>/<name>/…`, which KServe calls a
+/// path template. They come to an address, or to this machine by its name for itself.
+pub(super) fn add_paths(load_balancer: &mut LoadBalancer, routes: &[Route]) {
+    let Some(listener) = load_balancer.listeners.first_mut().filter(|_| load_balancer.id == id()) else {
+        return;
+    };
+    let hosts = ADDRESSES.iter().filter_map(|text| Subject::HOST_HEADER.search(text).ok());
+    let addresses = Condition { subject: Subject::HOST_HEADER, values: Values::Regexes(hosts.collect()) };
+    let is_public = |object: &ObjectRef| {
+        let mut routes = routes.iter().filter(|route| route.object == *object);
+        routes.any(|route| route.hosts.iter().any(|host| !host.ends_with(CLUSTER_LOCAL)))
+    };
+    let by_path = listener.rules.iter().filter_map(|rule| {
+        let object = &rule.source.as_ref().filter(|source| is_public(&source.object))?.object;
+        let path = format!("/serving/{}/{}", object.namespace, object.name);
+        // Names have letters, digits, hyphens and full stops.
+        let regex = TransformPart::Url.search(&format!("^{}/?", path.replace('.', "\\."))).ok()?;
+        let rewrites = vec![Rewrite { regex, replace: "/".to_owned() }];
+        Some(Rule {
+            conditions: vec![addresses.clone(), Condition::paths(&[format!("{path}/*"), path])],
+            transforms: vec![Transform { part: TransformPart::Url, rewrites }],
+            ..rule.clone()
+        })
+    });
+    let by_path: Vec<Rule> = by_path.collect();
+    listener.rules.extend(by_path);
 }
 
 /// Has the load balancer speak TLS too, where that is wanted: with certificates that are kept here for its hosts, and else with

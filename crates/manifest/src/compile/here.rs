@@ -28,6 +28,7 @@ const PASSES: &[Pass] = &[
     let_in,
     doors::open,
     tokens::guard,
+    |load_balancer, here, _| gateway::add_paths(load_balancer, here.routes),
     |load_balancer, here, _| gateway::add_tls(load_balancer, here.routes, here.world),
     |load_balancer, here, findings| own_certificates::replace(load_balancer, here.world, findings),
     |load_balancer, here, findings| trust_stores::fill(load_balancer, here.world, findings),

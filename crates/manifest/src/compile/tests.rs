@@ -467,3 +467,28 @@ spec: {ports: [{port: 80}]}
         assert_eq!(told, usize::from(!strict_aws));
     }
 }
+
+#[test]
+fn acc_s0_20_a_client_that_cannot_say_a_host_comes_to_an_inference_service_by_its_path() {
+    let private = isvc("hidden", "a")
+        .replace("name: hidden", "name: hidden, labels: {networking.knative.dev/visibility: cluster-local}");
+    let compiled = compiled(&(isvc("iris", "a") + &private));
+    let gateway = compiled.plan.gateway().unwrap();
+    for (url, expected) in [
+        ("http://127.0.0.1/serving/a/iris/v1/models/iris:predict?x=1", Some("/v1/models/iris:predict?x=1")),
+        ("http://localhost:8080/serving/a/iris", Some("/")),
+        ("http://127.0.0.1/serving/a/iris?x", Some("/?x")),
+        ("http://[::1]:80/serving/a/iris/", Some("/")),
+        ("http://127.0.0.1/serving/a/irises", None),
+        ("http://127.0.0.1/serving/a/hidden/v2", None),
+        ("http://other.example.com/serving/a/iris/v2", None),
+    ] {
+        let head = plan::RequestHead::get(url);
+        let rule = plan::route(&gateway.listeners[0], &head).rule;
+        let seen = rule.map(|(_, rule)| plan::Transform::all(&rule.transforms, &head).unwrap().url);
+        assert_eq!(seen, expected.map(|url| Some(url.to_owned())), "{url}");
+    }
+    assert!(
+        compiled.plan_on_aws.gateway().unwrap().listeners[0].rules.iter().all(|it| it.transforms.is_empty())
+    );
+}
