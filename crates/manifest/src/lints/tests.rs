@@ -466,8 +466,8 @@ fn every_way_to_a_target_is_held_against_its_best_guarded_one() {
         "way-unguarded",
         &(guarded.clone() + &beside),
         &expect![[r#"
-        warning [30:3]: on port 80 this leads, without the header x-api-key, to the same pods as f.yaml:13, which asks for it
-    "#]],
+            warning [30:3]: on port 80 this leads, without the header x-api-key, to the same pods as spec.rules[0].http.paths[0] of Ingress default/web, which asks for it
+        "#]],
     );
     // Another Ingress with a header of its own is as good, one without is not, and one path alone is a note.
     let other = |name: &str, key: &str, path: &str| {
@@ -486,15 +486,15 @@ fn every_way_to_a_target_is_held_against_its_best_guarded_one() {
         "way-unguarded",
         &(guarded.clone() + &other("b", "", "{path: /, pathType: Prefix")),
         &expect![[r#"
-            warning [33:9]: on port 80 this leads, without the header x-api-key, to the same pods as f.yaml:13, which asks for it
+            warning [33:9]: on port 80 this leads, without the header x-api-key, to the same pods as spec.rules[0].http.paths[0] of Ingress default/web, which asks for it
         "#]],
     );
     check(
         "way-unguarded",
         &(guarded + &other("b", "", "{path: /healthz, pathType: Exact")),
         &expect![[r#"
-        info [33:9]: on port 80 this leads, without the header x-api-key, to the same pods as f.yaml:13, which asks for it
-    "#]],
+            info [33:9]: on port 80 this leads, without the header x-api-key, to the same pods as spec.rules[0].http.paths[0] of Ingress default/web, which asks for it
+        "#]],
     );
 }
 

@@ -81,10 +81,8 @@ impl Guard {
 
 fn finding(way: &Way<'_>, guarded: &Way<'_>, n_more: usize) -> Finding {
     let missing: Vec<String> = way.lacks(guarded).map(ToString::to_string).collect();
-    let place = match guarded.object.locate(&guarded.field) {
-        Some(place) => format!("{}:{}", place.file, place.line),
-        None => format!("{} of {}", guarded.field, guarded.object.reference()),
-    };
+    // Not by its line: what is told of files and of what was applied is one list.
+    let place = format!("{} of {}", guarded.field, guarded.object.reference());
     let more = match n_more {
         0 => String::new(),
         1 => " (and so does 1 more of its rules)".to_owned(),
