@@ -8,6 +8,7 @@ mod application;
 mod attributes;
 mod certificates;
 mod children;
+mod concurrency;
 mod domains;
 mod doors;
 mod draft;

@@ -6,6 +6,8 @@ pub(crate) const REPLAY: &str = "forebay.dev/replay";
 pub(crate) const BACKEND_CA_SECRET: &str = "forebay.dev/backend-ca-secret";
 /// Beside it: the name that targets have to prove, `<service>.<namespace>.svc` where nothing is said.
 pub(crate) const BACKEND_NAME: &str = "forebay.dev/backend-name";
+/// On an Ingress or a Service: how many requests a target takes at a time.
+pub(crate) const MAX_CONCURRENCY: &str = "forebay.dev/max-concurrency";
 /// On whatever starts replicas: the folder of the file it was read from, where relative paths start. It stands on the
 /// object itself, never in its template: where a file lay makes no other replica of it.
 pub const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
@@ -15,4 +17,5 @@ const APPLIED: &str = "forebay.dev/applied";
 pub(crate) const SYNTHETIC: &str = "forebay.dev/synthetic";
 
 /// The annotations.
-pub(super) const KEYS: &[&str] = &[APPLIED, BACKEND_CA_SECRET, BACKEND_NAME, BASE_DIRECTORY, REPLAY];
+pub(super) const KEYS: &[&str] =
+    &[APPLIED, BACKEND_CA_SECRET, BACKEND_NAME, BASE_DIRECTORY, MAX_CONCURRENCY, REPLAY];

@@ -1,12 +1,14 @@
 //! A load balancer in the making, whatever it is made of: what there is to say of it, and its target groups.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
 
 use plan::{
     Attributes, HealthCheck, LoadBalancer, LoadBalancerId, Protocol, ProtocolVersion, ServicePortName, Tags,
     TargetAddressType, TargetGroup, TargetGroupId, TargetGroups, TargetType,
 };
 
+use super::concurrency;
 use super::health_check::{Checks, Wrong};
 use super::names;
 use super::trust;
@@ -47,6 +49,8 @@ pub(super) struct Wanted<'a> {
     pub(super) protocol: Protocol,
     pub(super) protocol_version: Option<ProtocolVersion>,
     pub(super) target_control_port: Option<u16>,
+    /// How many requests a replica takes at a time, where the InferenceService says it that they are of.
+    pub(super) container_concurrency: Option<NonZeroU32>,
     pub(super) checks: Checks,
     pub(super) attributes: Attributes,
     pub(super) tags: Tags,
@@ -88,6 +92,14 @@ impl<'a> Draft<'a> {
         let is_tls = protocol.is_tls() || checks.aws.protocol.is_tls();
         let trust = trust::of(wanted.annotated, service, is_tls, self.world, &mut self.findings);
         let replay = self.world.replay(backend, &mut self.findings);
+        let strict_aws = self.world.defaults.strict_aws;
+        let concurrency = concurrency::of(
+            wanted.annotated,
+            wanted.container_concurrency,
+            protocol,
+            strict_aws,
+            &mut self.findings,
+        );
         let named = plan::ServicePort::new(&service.namespace, &service.name, wanted.port_name);
         let target_group = TargetGroup {
             name: self.name_of_target_group(service, &key, target_type, protocol, protocol_version),
@@ -100,7 +112,7 @@ impl<'a> Draft<'a> {
             },
             ip_address_type: address_type(backend),
             target_control_port: wanted.target_control_port,
-            concurrency: None,
+            concurrency,
             attributes: wanted.attributes,
             targets: self.world.targets(backend, port),
             origin: self.world.origin(backend),

@@ -1,6 +1,7 @@
 //! The load balancer in front of all InferenceServices, and the Service that shows its address.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use plan::attributes::{ALGORITHM, Scope};
@@ -217,10 +218,17 @@ fn target_group(inference: &Inference, draft: &mut Draft<'_>) -> Option<TargetGr
         protocol: Protocol::Http,
         protocol_version: Some(ProtocolVersion::Http1),
         target_control_port: None,
+        container_concurrency: container_concurrency(inference),
         checks: Checks { aws: health_check(inference.is_ours), pods: None },
         attributes,
         tags: Tags::new(),
     }))
+}
+
+/// How many requests a replica takes at a time; 0 is as many as come.
+fn container_concurrency(inference: &Inference) -> Option<NonZeroU32> {
+    let written = inference.object.value.pointer("/spec/predictor/containerConcurrency")?;
+    NonZeroU32::new(u32::try_from(written.as_u64()?).ok()?)
 }
 
 /// Our model server says whether its model is loaded; of other containers it is only known that they take connections.

@@ -62,6 +62,7 @@ impl Source<'_> {
             protocol,
             protocol_version: Some(version),
             target_control_port: self.control_port(&settings, target_type, &mut draft.findings),
+            container_concurrency: None,
             checks,
             attributes: self.attributes(&settings, world.defaults.strict_aws, &mut draft.findings),
             tags: super::merged_tags(&[&settings.tags, self.class_tags, &world.defaults.tags]),

@@ -47,7 +47,7 @@ pub(crate) struct Predictor {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) deployment_strategy: Option<Value>,
-    container_concurrency: NoEffect,
+    container_concurrency: Kept,
     timeout: NoEffect,
     scale_target: NoEffect,
     scale_metric: NoEffect,

@@ -198,12 +198,6 @@ pub(super) const ROWS: &[Unmet] = &[
     ),
     lacks(
         MODEL,
-        Place::Field("spec.predictor.containerConcurrency", is_said),
-        "a replica takes as many requests at a time as come",
-        "args: [--threads, N] bounds what is computed at a time",
-    ),
-    lacks(
-        MODEL,
         Place::Field("spec.predictor.timeout", is_said),
         "requests that take longer are not ended",
         "give clients a timeout of their own",

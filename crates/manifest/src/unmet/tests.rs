@@ -77,10 +77,6 @@ const ASKING: &[(&str, &str)] = &[
         "spec.predictor.initContainers",
     ),
     (
-        "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {containerConcurrency: 4}}",
-        "spec.predictor.containerConcurrency",
-    ),
-    (
         "kind: InferenceService, apiVersion: serving.kserve.io/v1beta1, spec: {predictor: {timeout: 60}}",
         "spec.predictor.timeout",
     ),

@@ -84,6 +84,7 @@ impl Network<'_> {
             protocol,
             protocol_version: None,
             target_control_port: None,
+            container_concurrency: None,
             checks: self.health_check(backend, port, target_type),
             attributes: self.target_group_attributes(port, target_type),
             tags: tags.clone(),
