@@ -100,6 +100,7 @@ pub(crate) fn line(plan: &Plan, place: &str) -> Option<String> {
     let logs = [
         [attributes::ACCESS_LOGS, attributes::ACCESS_LOGS_BUCKET],
         [attributes::CONNECTION_LOGS, attributes::CONNECTION_LOGS_BUCKET],
+        [attributes::HEALTH_CHECK_LOGS, attributes::HEALTH_CHECK_LOGS_BUCKET],
     ];
     let keeps = |balancer: &&LoadBalancer| {
         logs.iter().any(|[is_on, bucket]| {

@@ -110,6 +110,12 @@ keys! {
     CONNECTION_LOGS_BUCKET = "connection_logs.s3.bucket";
     /// What the keys of its objects begin with.
     CONNECTION_LOGS_PREFIX = "connection_logs.s3.prefix";
+    /// Whether a log of health checks is written.
+    HEALTH_CHECK_LOGS = "health_check_logs.s3.enabled";
+    /// Where it is written to.
+    HEALTH_CHECK_LOGS_BUCKET = "health_check_logs.s3.bucket";
+    /// What the keys of its objects begin with.
+    HEALTH_CHECK_LOGS_PREFIX = "health_check_logs.s3.prefix";
     /// Seconds until an idle connection is closed.
     IDLE_TIMEOUT = "idle_timeout.timeout_seconds";
     /// How `X-Forwarded-For` is treated.
@@ -198,9 +204,9 @@ pub const TABLE: &[Attribute] = {
         row(Alb, CONNECTION_LOGS, OFF, Bool, true, "Whether a connection log is written."),
         row(Alb, CONNECTION_LOGS_PREFIX, None, KeyPrefix, true, "Prefix of the connection log's objects."),
         row(Alb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
-        row(Alb, "health_check_logs.s3.bucket", None, Text, false, "Bucket of the health check log."),
-        row(Alb, "health_check_logs.s3.enabled", OFF, Bool, false, "Whether a health check log is written."),
-        row(Alb, "health_check_logs.s3.prefix", None, Text, false, "Prefix of the health check log's objects."),
+        row(Alb, HEALTH_CHECK_LOGS_BUCKET, None, Bucket, true, "Bucket of the health check log."),
+        row(Alb, HEALTH_CHECK_LOGS, OFF, Bool, true, "Whether a health check log is written."),
+        row(Alb, HEALTH_CHECK_LOGS_PREFIX, None, KeyPrefix, true, "Prefix of the health check log's objects."),
         row(Alb, IDLE_TIMEOUT, Some("60"), Integer(1..=4000), true, "Seconds until an idle connection is closed."),
         row(Alb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
         row(Alb, CROSS_ZONE, ON, Bool, false, "Whether targets of all zones are used."),

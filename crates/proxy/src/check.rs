@@ -6,25 +6,36 @@ use std::time::Duration;
 use net::{Body, Bytes, ConnectError, Fields, Method, Outgoing, Response, StatusCode};
 use plan::health::{CheckResult, Reason};
 use plan::{CodeSet, HealthCheck, HealthCheckPort, Matcher};
+use tokio::time::Instant;
 
 use crate::speech::{Link, Speech};
 
+/// What a check came to.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) result: CheckResult,
+    /// The status of the answer, of HTTP or of gRPC.
+    pub(crate) code: Option<u16>,
+    pub(crate) took: Duration,
+}
+
 /// Asks a target how it is. Takes no longer than the check's timeout.
-pub(crate) async fn check(target: SocketAddr, check: &HealthCheck, speech: &Speech) -> CheckResult {
+pub(crate) async fn check(target: SocketAddr, check: &HealthCheck, speech: &Speech) -> Checked {
     let port = match check.port {
         HealthCheckPort::TrafficPort => target.port(),
         HealthCheckPort::Port(port) => port,
     };
     let question = Question { address: SocketAddr::new(target.ip(), port), check, speech };
     loop {
+        let began = Instant::now();
         let asked = tokio::time::timeout(check.timeout, question.ask());
-        let timed_out = |_| failure(Reason::Timeout, "Request timed out".to_owned());
+        let timed_out = |_| (failure(Reason::Timeout, "Request timed out".to_owned()), None);
         match asked.await.unwrap_or_else(timed_out) {
             // That we could not ask says nothing of the target.
-            CheckResult::Failure { reason: Reason::InternalError, .. } => {
+            (CheckResult::Failure { reason: Reason::InternalError, .. }, _) => {
                 tokio::time::sleep(ASK_AGAIN).await;
             }
-            result => return result,
+            (result, code) => return Checked { result, code, took: began.elapsed() },
         }
     }
 }
@@ -39,26 +50,27 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    async fn ask(&self) -> CheckResult {
+    /// What came of it, and the status of the answer, if there was one.
+    async fn ask(&self) -> (CheckResult, Option<u16>) {
         let timeout = self.check.timeout;
         let (kind, codes, answered) = match &self.check.matcher {
             Matcher::Connection => {
-                return match self.speech.open_stream(self.address, None, None, timeout).await {
-                    Ok(_) => CheckResult::Success,
-                    Err(error) => unopened(&error),
-                };
+                let opened = self.speech.open_stream(self.address, None, None, timeout).await;
+                return (opened.map_or_else(|error| unopened(&error), |_| CheckResult::Success), None);
             }
             Matcher::Http(codes) => ("codes", codes, self.get().await),
             Matcher::Grpc(codes) => ("gRPC status codes", codes, self.call().await),
         };
-        match answered {
+        let code = answered.as_ref().ok().copied();
+        let result = match answered {
             Ok(code) if codes.contains(code) => CheckResult::Success,
             Ok(code) => failure(Reason::ResponseCodeMismatch, self.mismatch(kind, code, codes)),
             Err(Unanswered::Unopened(error)) => unopened(&error),
             Err(Unanswered::Other(problem)) => {
                 failure(Reason::FailedHealthChecks, format!("Health checks failed: {problem}"))
             }
-        }
+        };
+        (result, code)
     }
 
     fn mismatch(&self, kind: &str, code: u16, codes: &CodeSet) -> String {

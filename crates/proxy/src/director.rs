@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::health::{self, Healths};
+use crate::logs::{Lines, Logs};
 use crate::metrics::Metrics;
 use crate::recall::Past;
 use crate::snapshot::{ListenerSnapshot, Snapshot};
@@ -51,6 +53,8 @@ pub(crate) enum Socket {
 pub(crate) struct Director {
     cores: Vec<mpsc::Sender<Command>>,
     metrics: Metrics,
+    /// Lines of logs, if there are any.
+    lines: Option<Rc<Lines>>,
     wake: Arc<Notify>,
     snapshot: Arc<Snapshot>,
     /// Where the cores accept.
@@ -97,8 +101,14 @@ const SLOW_INTERVAL: Duration = Duration::from_secs(1);
 // === impl Director ===
 
 impl Director {
-    pub(crate) fn new(cores: Vec<mpsc::Sender<Command>>, metrics: Metrics, wake: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        cores: Vec<mpsc::Sender<Command>>,
+        metrics: Metrics,
+        wake: Arc<Notify>,
+        logs: Option<Logs>,
+    ) -> Self {
         Self {
+            lines: logs.map(Lines::new).map(Rc::new),
             cores,
             metrics,
             wake,
@@ -127,7 +137,8 @@ impl Director {
         let mut slow_ticks = tokio::time::interval(SLOW_INTERVAL);
         slow_ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (healths, mut known_healths) = watch::channel(Arc::<Healths>::default());
-        let watching = health::watch(self.snapshots.subscribe(), Arc::clone(&self.wake), healths);
+        let (snapshots, wake) = (self.snapshots.subscribe(), Arc::clone(&self.wake));
+        let watching = health::watch(snapshots, wake, healths, self.lines.clone());
         tokio::task::spawn_local(watching);
         loop {
             // Most of the time nothing happens, and then nothing is done: looking at everything costs more than traffic.
@@ -158,6 +169,9 @@ impl Director {
             }
         }
         self.close_all().await;
+        if let Some(lines) = &self.lines {
+            lines.finish().await;
+        }
     }
 
     /// Takes the step to another plan.

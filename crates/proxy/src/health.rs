@@ -4,6 +4,7 @@
 //! what it knows. Nothing of it is shared.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::check;
+use crate::check::{self, Checked};
+use crate::logs::{CheckLine, Lines};
+use crate::names::GroupNames;
 use crate::snapshot::{Group, Snapshot};
 use crate::speech::Speech;
 use crate::target::SharedTarget;
@@ -38,7 +41,7 @@ enum Event {
     /// Traffic found nobody at the address of a target, or somebody who says nothing.
     Unreachable,
     /// A check came back.
-    Checked(Id, TargetKey, CheckResult),
+    Checked(Id, TargetKey, Checked),
     /// Nobody wants to know any more.
     End,
 }
@@ -48,7 +51,9 @@ struct Watcher {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     wake: Arc<Notify>,
     watched: HashMap<TargetKey, Watched>,
-    checks: JoinSet<(TargetKey, CheckResult)>,
+    checks: JoinSet<(TargetKey, Checked)>,
+    /// Lines of logs, if there are any.
+    lines: Option<Rc<Lines>>,
 }
 
 /// A target whose health is being watched.
@@ -56,6 +61,8 @@ struct Watched {
     target: Arc<SharedTarget>,
     check: HealthCheck,
     speech: Speech,
+    /// How logs call its group.
+    group: GroupNames,
     tracker: Tracker,
     /// The check that is under way, or waits until it is due.
     checking: AbortHandle,
@@ -76,8 +83,9 @@ pub(crate) async fn watch(
     snapshots: watch::Receiver<Arc<Snapshot>>,
     wake: Arc<Notify>,
     healths: watch::Sender<Arc<Healths>>,
+    lines: Option<Rc<Lines>>,
 ) {
-    let mut watcher = Watcher { snapshots, wake, watched: HashMap::new(), checks: JoinSet::new() };
+    let mut watcher = Watcher { snapshots, wake, watched: HashMap::new(), checks: JoinSet::new(), lines };
     loop {
         let is_news = match watcher.next().await {
             Event::Follow(snapshot) => {
@@ -88,7 +96,7 @@ pub(crate) async fn watch(
                 watcher.ask_suspects();
                 watcher.eject_unreachable()
             }
-            Event::Checked(check, key, result) => watcher.record(check, &key, result),
+            Event::Checked(check, key, checked) => watcher.record(check, &key, checked),
             Event::End => return,
         };
         if is_news {
@@ -111,8 +119,8 @@ impl Watcher {
                 }
                 () = self.wake.notified() => return Event::Unreachable,
                 // A check that was taken back says nothing.
-                Some(ended) = self.checks.join_next_with_id() => if let Ok((check, (key, result))) = ended {
-                    return Event::Checked(check, key, result);
+                Some(ended) = self.checks.join_next_with_id() => if let Ok((check, (key, checked))) = ended {
+                    return Event::Checked(check, key, checked);
                 },
             }
         }
@@ -131,7 +139,7 @@ impl Watcher {
                 let slow_start = group.settings.slow_start;
                 let watched = match before.remove(&target.key) {
                     Some(kept) if kept.check == group.health_check && kept.speech == group.check_speech => {
-                        Watched { slow_start, ..kept }
+                        Watched { slow_start, group: group.names.clone(), ..kept }
                     }
                     Some(kept) => {
                         kept.checking.abort();
@@ -155,6 +163,7 @@ impl Watcher {
             target: Arc::clone(target),
             check,
             speech,
+            group: group.names.clone(),
             tracker,
             checking,
             due,
@@ -167,17 +176,20 @@ impl Watcher {
 
     /// Takes in what a check brought, and has the next one wait for its time: checks begin at a fixed rate. Returns whether
     /// it is news.
-    fn record(&mut self, check: Id, key: &TargetKey, result: CheckResult) -> bool {
+    fn record(&mut self, check: Id, key: &TargetKey, checked: Checked) -> bool {
         let may_grow = |watched: &Watched| watched.slow_start.is_some() && !watched.is_grown();
         let has_grown_peers = self.watched.get(key).is_some_and(may_grow) && self.has_grown_peers(key);
         let Some(watched) = self.watched.get_mut(key).filter(|watched| watched.checking.id() == check) else {
             return false;
         };
-        if result == CheckResult::Success && watched.suspected_until <= Instant::now() {
+        if let Some(lines) = &self.lines {
+            watched.log(lines, &checked);
+        }
+        if checked.result == CheckResult::Success && watched.suspected_until <= Instant::now() {
             watched.target.speaks();
         }
         let before = watched.tracker.health(0);
-        let changed = watched.tracker.record(&watched.check, result);
+        let changed = watched.tracker.record(&watched.check, checked.result);
         let state = watched.tracker.state();
         if changed && state == TargetState::Healthy {
             watched.target.set_growing(watched.comes_to_others && has_grown_peers);
@@ -252,7 +264,21 @@ impl Watched {
         is_healthy && self.target.growing_for(self.slow_start).is_none()
     }
 
-    fn check_at(&mut self, due: Instant, checks: &mut JoinSet<(TargetKey, CheckResult)>) {
+    /// Writes of a check, where its load balancer wants that.
+    fn log(&self, lines: &Rc<Lines>, checked: &Checked) {
+        let Some(log) = &self.group.health_check_log else { return };
+        let kind = match (&self.check.matcher, self.speech.is_http2(), self.check.protocol.is_tls()) {
+            (Matcher::Grpc(_), ..) => "grpc",
+            (_, true, _) => "h2",
+            (_, _, true) => "https",
+            _ => "http",
+        };
+        let Checked { result, code, took } = checked;
+        let (target, group) = (self.target.address(), self.group.name.as_str());
+        lines.add_check(log, &CheckLine { kind, target, group, result, code: *code, took: *took });
+    }
+
+    fn check_at(&mut self, due: Instant, checks: &mut JoinSet<(TargetKey, Checked)>) {
         self.due = due;
         let check = check_at(due, Arc::clone(&self.target), self.check.clone(), self.speech.clone());
         self.checking = checks.spawn_local(check);
@@ -265,8 +291,8 @@ async fn check_at(
     target: Arc<SharedTarget>,
     check: HealthCheck,
     speech: Speech,
-) -> (TargetKey, CheckResult) {
+) -> (TargetKey, Checked) {
     tokio::time::sleep_until(due).await;
-    let result = check::check(target.address(), &check, &speech).await;
-    (target.key.clone(), result)
+    let checked = check::check(target.address(), &check, &speech).await;
+    (target.key.clone(), checked)
 }

@@ -124,8 +124,9 @@ pub async fn run(
         commands.push(sender);
     }
     settings.recall.connect(&commands);
+    let logs = settings.logs.clone();
     drop((first_watch, settings));
-    director::Director::new(commands, metrics, wake).run(plans, keys, observed, drain.clone()).await;
+    director::Director::new(commands, metrics, wake, logs).run(plans, keys, observed, drain.clone()).await;
     cores_drain.finish(DRAIN_PATIENCE).await;
     // Whoever waits for the end waits for the cores too.
     drop(drain);

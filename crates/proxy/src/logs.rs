@@ -8,6 +8,7 @@
 mod alb;
 mod connection;
 mod form;
+mod health_check;
 mod json;
 mod lines;
 mod nlb;
@@ -28,6 +29,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 pub(crate) use connection::{ConnectionLine, Handshake};
 pub use form::Form;
+pub(crate) use health_check::CheckLine;
 pub(crate) use json::tags as tags_in_json;
 pub(crate) use lines::Lines;
 use lines::{Batch, To};

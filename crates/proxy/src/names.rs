@@ -33,8 +33,12 @@ pub(crate) struct ListenerNames {
 #[derive(Debug, Clone)]
 pub(crate) struct GroupNames {
     pub(crate) key: String,
+    /// The name that people see.
+    pub(crate) name: String,
     /// For example `targetgroup/k8s-mlops-api/73e2d6bc24d8a067`.
     pub(crate) resource: String,
+    /// Where a line is written for every check of its targets, if its manifest wants that.
+    pub(crate) health_check_log: Option<Arc<LogName>>,
 }
 
 // === impl ListenerNames ===
@@ -93,6 +97,18 @@ impl LogName {
 
 impl GroupNames {
     pub(crate) fn of(load_balancer: &LoadBalancer, group: &TargetGroup) -> Self {
-        Self { key: group.key.clone(), resource: resource::of_target_group(load_balancer, group) }
+        const LOG: [&str; 3] = [
+            attributes::HEALTH_CHECK_LOGS,
+            attributes::HEALTH_CHECK_LOGS_BUCKET,
+            attributes::HEALTH_CHECK_LOGS_PREFIX,
+        ];
+        let of_balancer = resource::of_load_balancer(load_balancer);
+        let log = LogName::of(&load_balancer.attributes, LOG, "health_check_log_", &of_balancer);
+        Self {
+            key: group.key.clone(),
+            name: group.name.clone(),
+            resource: resource::of_target_group(load_balancer, group),
+            health_check_log: log.map(Arc::new),
+        }
     }
 }

@@ -305,7 +305,9 @@ pub(crate) mod tests {
         record.act = Some(Act::Forward);
         record.group = Some(Rc::new(GroupNames {
             key: "mlops/api:80".into(),
+            name: "k8s-mlops-api".into(),
             resource: "targetgroup/k8s-mlops-api/73e2d6bc24d8a067".into(),
+            health_check_log: None,
         }));
         record.target = Some("127.78.0.2:8080".parse().unwrap());
         record.n_asked = 1;

@@ -6,9 +6,10 @@ use super::Context;
 use crate::{Finding, codes};
 
 /// What turns a log on, and what says where it goes.
-const LOGS: [[&str; 2]; 2] = [
+const LOGS: [[&str; 2]; 3] = [
     [attributes::ACCESS_LOGS, attributes::ACCESS_LOGS_BUCKET],
     [attributes::CONNECTION_LOGS, attributes::CONNECTION_LOGS_BUCKET],
+    [attributes::HEALTH_CHECK_LOGS, attributes::HEALTH_CHECK_LOGS_BUCKET],
 ];
 
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {

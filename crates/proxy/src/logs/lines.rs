@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ConnectionLine, LogName, Logs, TlsFlow, alb, connection, nlb};
+use super::{CheckLine, ConnectionLine, LogName, Logs, TlsFlow, alb, connection, health_check, nlb};
 use crate::names::ListenerNames;
 use crate::record::Record;
 
@@ -117,6 +117,11 @@ impl Lines {
     /// Writes of a connection that a Network Load Balancer ended TLS of.
     pub(crate) fn add_flow(self: &Rc<Self>, listener: &ListenerNames, flow: &TlsFlow<'_>) {
         self.add_to(listener.access_log.as_ref(), |out| nlb::write(out, listener, flow));
+    }
+
+    /// Writes of a check of a target.
+    pub(crate) fn add_check(self: &Rc<Self>, log: &Arc<LogName>, line: &CheckLine<'_>) {
+        self.add_to(Some(log), |out| health_check::write(out, line));
     }
 
     fn add_to(self: &Rc<Self>, log: Option<&Arc<LogName>>, write: impl FnOnce(&mut Vec<u8>)) {

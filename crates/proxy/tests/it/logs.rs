@@ -10,6 +10,7 @@ use std::time::Duration;
 use net::{Body, Identity, Method};
 use plan::attributes::{
     ACCESS_LOGS, ACCESS_LOGS_BUCKET, ACCESS_LOGS_PREFIX, CONNECTION_LOGS, CONNECTION_LOGS_BUCKET,
+    HEALTH_CHECK_LOGS, HEALTH_CHECK_LOGS_BUCKET,
 };
 use plan::{
     Action, Certificate, Condition, FixedResponse, LoadBalancer, LoadBalancerKind, Protocol, Redirect, Rule,
@@ -18,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::tls_client::{Authority, NOW, TlsClient};
-use crate::world::{Client, Server, World, group, load_balancer, plan_of, run};
+use crate::world::{Client, Server, World, free_address, group, load_balancer, plan_of, run};
 
 /// Objects by bucket and key.
 type Kept = Arc<Mutex<Vec<(String, String)>>>;
@@ -250,6 +251,38 @@ fn acc_s3_26_a_network_load_balancer_logs_connections_of_tls() {
         assert!(fields[7..11].iter().all(|number| number.parse::<u64>().is_ok()), "{fields:?}");
         assert!(fields[9].parse::<u64>().unwrap() > 50 && fields[10].parse::<u64>().unwrap() > 50);
         assert_eq!((fields[12], fields[15], fields[17]), ("arn:a", "tlsv13", "a.example"));
+    });
+}
+
+#[test]
+fn every_check_of_a_target_is_logged_with_what_came_of_it() {
+    run(async {
+        let (server, nobody) = (Server::start("one"), free_address());
+        let groups = vec![group("g", &[server.address, nobody])];
+        let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+        log_into(&mut balancer, HEALTH_CHECK_LOGS, HEALTH_CHECK_LOGS_BUCKET);
+        let mut logging = Logging::start(&balancer).await;
+        server.is_healthy.set(false);
+        logging
+            .world
+            .wait_until(|seen| seen.targets.values().all(|it| it.state.as_str() == "unhealthy"))
+            .await;
+        let objects = logging.end().await;
+        let (key, lines) = &objects[0];
+        assert!(
+            key.contains("/health_check_log_000000000000_elasticloadbalancing_us-east-1_app.lb."),
+            "{key}"
+        );
+        let lines: Vec<Vec<&str>> = lines.iter().map(|line| fields(line)).collect();
+        assert!(lines.iter().all(|fields| fields.len() == 8 && fields[0] == "http" && fields[4] == "g"));
+        let has = |address: SocketAddr, wanted: [&str; 3]| {
+            let is_meant = |fields: &&Vec<&str>| fields[3] == address.to_string() && fields[5..] == wanted;
+            lines.iter().any(|fields| is_meant(&fields))
+        };
+        assert!(has(server.address, ["PASS", "200", "-"]), "{lines:?}");
+        assert!(has(server.address, ["FAIL", "503", "TargetError"]), "{lines:?}");
+        assert!(has(nobody, ["FAIL", "-", "ConnectionReset"]), "{lines:?}");
+        assert!(lines.iter().all(|fields| fields[2].parse::<f64>().unwrap() < 10.0), "{lines:?}");
     });
 }
 
