@@ -54,7 +54,7 @@ use net::{Drain, DrainWatch, Gate, KeyRing, Limits};
 use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
 
-pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink};
+pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink, is_non_compliant};
 pub use metrics::Metrics;
 pub use recall::{Past, Recall};
 

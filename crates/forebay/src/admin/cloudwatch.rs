@@ -68,6 +68,8 @@ const METRICS: &[Metric] = {
         sum(Alb, "HTTPCode_ELB_504_Count", OWN, |it| has(it, "code", "504"), "Answers of the load balancer itself, by their status"),
         sum(Alb, "HTTP_Redirect_Count", OWN, |it| has(it, "reason", "redirect"), "Redirects of rules"),
         sum(Alb, "HTTP_Fixed_Response_Count", OWN, |it| has(it, "reason", "fixed-response"), "Fixed responses of rules"),
+        sum(Alb, "DesyncMitigationMode_NonCompliant_Request_Count", OWN, |it| it.labels.get("reason").is_some_and(|reason| proxy::is_non_compliant(reason)), "Requests that two servers may read in two ways, all of which are refused"),
+        sum(Alb, "TargetControlRequestRejectCount", OWN, |it| has(it, "reason", "targets-busy"), "Requests for which no target had room"),
         sum(Alb, "NewConnectionCount", "forebay_connections_total", all, "Connections of clients"),
         Metric { kind: Alb, name: "ActiveConnectionCount", help: "Connections of clients that are open", is_gauge: true, from: "forebay_open_connections", counts: all },
         sum(Alb, "ProcessedBytes", "forebay_processed_bytes_total", all, "Bytes that came from clients and went to them"),

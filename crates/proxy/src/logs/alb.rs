@@ -115,6 +115,12 @@ fn push_request(out: &mut Vec<u8>, record: &Record) {
     out.extend_from_slice(b"\" ");
 }
 
+/// Whether a request that was refused for this reason is one that an ALB has a classification for.
+#[must_use]
+pub fn is_non_compliant(reason: &str) -> bool {
+    classified(reason).0 != "-"
+}
+
 /// What an ALB says of requests that two servers may read in two ways ("Classification reasons", ALB user guide), by why they
 /// were refused here.
 fn classified(reason: &str) -> (&'static str, &'static str) {
