@@ -65,7 +65,7 @@ mod tests {
     fn every_pair_is_as_likely_as_any_other() {
         let mut pairs = std::collections::BTreeMap::new();
         for random in 0..4_u64 * 3 {
-            *pairs.entry(two_of(4, random / 3 | (random % 3) << 32).unwrap()).or_insert(0) += 1;
+            *pairs.entry(two_of(4, (random / 3) | ((random % 3) << 32)).unwrap()).or_insert(0) += 1;
         }
         assert_eq!(pairs.len(), 12, "{pairs:?}");
         assert!(pairs.keys().all(|(first, second)| first != second));

@@ -23,7 +23,7 @@ pub(super) fn takes_turn(
 ) -> usize {
     let Some(since) = candidates.at(place).since else { return place };
     // The rounds of a target, in an order in which any few of them in a row spread evenly (van der Corput).
-    let round = u32::try_from(draw.turn / n_candidates & 0xffff_ffff).unwrap_or_default();
+    let round = u32::try_from((draw.turn / n_candidates) & 0xffff_ffff).unwrap_or_default();
     let spread = f64::from(round.reverse_bits()) / f64::from(u32::MAX);
     if spread < part(since, lasts) {
         return place;
