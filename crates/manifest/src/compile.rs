@@ -29,6 +29,7 @@ mod tls_policies;
 pub(crate) mod tokens;
 mod trust;
 mod trust_stores;
+mod unauthorized;
 mod uncovered;
 pub(crate) mod world;
 

@@ -179,12 +179,20 @@ pub(crate) fn no_route(host: &str, path: &str, known_hosts: Option<&[String]>) -
     signed(response, Reason::NO_ROUTE)
 }
 
+/// How a client gets past an answer of 401: with a key in a header field.
+const CHALLENGE: &str = "ApiKey";
+
 /// A fixed response of a rule.
 pub(crate) fn fixed(response: &plan::FixedResponse) -> OwnAnswer {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = response.content_type.as_deref().unwrap_or("text/plain");
     let body = response.message_body.clone().map_or(Body::Empty, Body::from);
-    signed(Response::with_body(status, content_type, body), Reason::FIXED_RESPONSE)
+    let mut answer = Response::with_body(status, content_type, body);
+    if status == StatusCode::UNAUTHORIZED {
+        // Who is asked to prove something has to be told how (RFC 9110 §15.5.2).
+        answer = answer.with_field("www-authenticate", CHALLENGE);
+    }
+    signed(answer, Reason::FIXED_RESPONSE)
 }
 
 /// A redirect of a rule.

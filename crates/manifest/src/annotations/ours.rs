@@ -8,6 +8,8 @@ pub(crate) const BACKEND_CA_SECRET: &str = "forebay.dev/backend-ca-secret";
 pub(crate) const BACKEND_NAME: &str = "forebay.dev/backend-name";
 /// On an Ingress or a Service: how many requests a target takes at a time.
 pub(crate) const MAX_CONCURRENCY: &str = "forebay.dev/max-concurrency";
+/// On an Ingress: `401` for whoever has no secret that a rule asks for in a header, in place of `404`.
+pub(crate) const UNAUTHORIZED: &str = "forebay.dev/unauthorized";
 /// On whatever starts replicas: the folder of the file it was read from, where relative paths start. It stands on the
 /// object itself, never in its template: where a file lay makes no other replica of it.
 pub const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
@@ -18,4 +20,4 @@ pub(crate) const SYNTHETIC: &str = "forebay.dev/synthetic";
 
 /// The annotations.
 pub(super) const KEYS: &[&str] =
-    &[APPLIED, BACKEND_CA_SECRET, BACKEND_NAME, BASE_DIRECTORY, MAX_CONCURRENCY, REPLAY];
+    &[APPLIED, BACKEND_CA_SECRET, BACKEND_NAME, BASE_DIRECTORY, MAX_CONCURRENCY, REPLAY, UNAUTHORIZED];

@@ -6,7 +6,7 @@ use ipnet::Ipv6Net;
 use plan::{HealthCheck, IpAddressType, LoadBalancer};
 
 use super::world::World;
-use super::{Route, doors, gateway, own_certificates, tokens, trust_stores};
+use super::{Route, doors, gateway, own_certificates, tokens, trust_stores, unauthorized};
 use crate::Finding;
 
 /// What passes go by.
@@ -28,6 +28,7 @@ const PASSES: &[Pass] = &[
     let_in,
     doors::open,
     tokens::guard,
+    unauthorized::answer,
     |load_balancer, here, _| gateway::add_paths(load_balancer, here.routes),
     |load_balancer, here, _| gateway::add_tls(load_balancer, here.routes, here.world),
     |load_balancer, here, findings| own_certificates::replace(load_balancer, here.world, findings),

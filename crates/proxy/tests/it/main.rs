@@ -26,6 +26,7 @@ mod targets;
 mod tls;
 mod tls_client;
 mod tls_policies;
+mod tokens;
 mod trailers;
 mod udp;
 mod websocket;
