@@ -23,6 +23,7 @@ use crate::reply::{JSON, Reply};
 use crate::repository::{Loader, Repository};
 use crate::route::{Answer, Verb};
 use crate::shared::Shared;
+use crate::told::Told;
 use crate::unrouted;
 use crate::view::View;
 
@@ -118,19 +119,28 @@ impl Handler for ServerHandler {
     }
 
     async fn handle(&self, request: Request) -> Response {
-        if request.is_grpc() {
-            return grpc::answer(self, request).await;
+        let told = Told::of(&request);
+        let response = if request.is_grpc() {
+            grpc::answer(self, request).await
+        } else {
+            answer_of_http(self, request).await
+        };
+        if let Some(told) = told {
+            told.tell(response.status);
         }
-        let start = Instant::now();
-        let view = self.view();
-        let accepted = Encoding::accepted(&request.fields);
-        let Answered { protocol, model, reply } = answer(self, &view, request).await;
-        let reply = self.compressed(reply, accepted).await;
-        let outcome =
-            Outcome { protocol: protocol.name, status: reply.status, start, duration: start.elapsed() };
-        view.counts_of(model).count_request(outcome);
-        reply.into_response()
+        response
     }
+}
+
+async fn answer_of_http(handler: &ServerHandler, request: Request) -> Response {
+    let start = Instant::now();
+    let view = handler.view();
+    let accepted = Encoding::accepted(&request.fields);
+    let Answered { protocol, model, reply } = answer(handler, &view, request).await;
+    let reply = handler.compressed(reply, accepted).await;
+    let outcome = Outcome { protocol: protocol.name, status: reply.status, start, duration: start.elapsed() };
+    view.counts_of(model).count_request(outcome);
+    reply.into_response()
 }
 
 /// Finds the route, then the model, then reads, predicts and tells; every fault is told by the protocol of the path.

@@ -50,7 +50,11 @@ impl Serving {
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let line = read_line(&mut stderr);
+        let mut line = read_line(&mut stderr);
+        // With -v more is said before.
+        while !line.contains("http://") && !line.is_empty() {
+            line = read_line(&mut stderr);
+        }
         let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
         Self { child, stderr, address: address.expect(&line).parse().unwrap() }
     }
@@ -101,6 +105,23 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn requests_are_told_to_who_wants_to_see_them() {
+    let model = format!("iris={}", project("examples/iris/model"));
+    let body = r#"{"instances":[[6.8,2.8,4.8,1.4]]}"#;
+    for (options, is_told) in [(&["-v", &model][..], true), (&[&model], false)] {
+        let mut serving = Serving::start(options);
+        let request = Request::post(serving.address, "/v1/models/iris:predict?x=%0a", body);
+        assert_eq!(request.with("x-amzn-trace-id", "Root=1-a-b").send().status, 200);
+        let said = serving.end();
+        let told = said.lines().find(|line| line.contains("target=\"/v1/models/iris:predict?x=%0a\""));
+        assert_eq!(told.is_some(), is_told, "{said}");
+        for part in ["request method=\"POST\"", " status=200 seconds=0.", " trace=\"Root=1-a-b\""] {
+            assert!(told.is_none_or(|line| line.contains(part)), "{part} is not in {said}");
+        }
     }
 }
 
