@@ -67,7 +67,6 @@ enum Apply {
     Service(fn(&mut ServiceSettings, &mut Input<'_>) -> Result<(), Problem>),
     /// The same, for what is recorded in the plan and has no effect.
     IngressRecord(fn(&mut IngressSettings, &mut Input<'_>) -> Result<(), Problem>),
-    TargetGroupRecord(fn(&mut TargetGroupSettings, &mut Input<'_>) -> Result<(), Problem>),
     ServiceRecord(fn(&mut ServiceSettings, &mut Input<'_>) -> Result<(), Problem>),
     /// `key=value` pairs that go to the load balancer of an Ingress and to its target groups.
     Tags,
@@ -149,7 +148,7 @@ pub(crate) fn of_ingress(object: &Object, findings: &mut Vec<Finding>) -> Ingres
                 Ok(())
             }),
             // Those of target groups are followed there; that a value is wrong is told even when there is none.
-            Apply::TargetGroup(apply) | Apply::TargetGroupRecord(apply) => {
+            Apply::TargetGroup(apply) => {
                 written.apply(object, findings, |input| apply(&mut TargetGroupSettings::default(), input));
             }
             _ => {}
@@ -174,7 +173,7 @@ pub(crate) fn of_target_group(
                     Ok(())
                 }),
                 _ if is_overridden => {}
-                Apply::TargetGroup(apply) | Apply::TargetGroupRecord(apply) => {
+                Apply::TargetGroup(apply) => {
                     written.apply(object, findings, |input| apply(&mut settings, input));
                 }
                 Apply::Refused(check) => written.apply(object, findings, check),
@@ -209,7 +208,7 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
                     Apply::Nothing => {
                         format!("{name} is understood and has no effect here yet: {}", annotation.doc)
                     }
-                    Apply::IngressRecord(_) | Apply::TargetGroupRecord(_) | Apply::ServiceRecord(_) => {
+                    Apply::IngressRecord(_) | Apply::ServiceRecord(_) => {
                         format!("{name} is recorded, and has no effect here yet")
                     }
                     _ => continue,

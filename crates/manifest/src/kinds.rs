@@ -16,6 +16,7 @@ pub(crate) mod metadata;
 pub(crate) mod pod;
 pub(crate) mod selector;
 pub(crate) mod service;
+pub(crate) mod target_control_config;
 pub(crate) mod validation;
 
 use serde::de::DeserializeOwned;
@@ -64,6 +65,7 @@ pub const KINDS: &[Kind] = &[
     namespaced(NETWORKING, "v1", "Ingress", "ingresses", &["ing"]),
     cluster(NETWORKING, "v1", "IngressClass", "ingressclasses", &[]),
     cluster(ELB, "v1beta1", "IngressClassParams", "ingressclassparams", &[]),
+    namespaced(ELB, "v1beta1", "ALBTargetControlConfig", "albtargetcontrolconfigs", &[]),
     namespaced("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices", &["isvc"]),
     namespaced(ELB, "v1beta1", "TargetGroupBinding", "targetgroupbindings", &[]).without_effect(),
     namespaced("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"])

@@ -57,8 +57,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         key: "target-control-port.<Service>.<Port>",
         on: On::IngressAndService,
         example: "3000",
-        doc: "Port of the target optimizer; recorded only.",
-        apply: Apply::TargetGroupRecord(|settings, input| {
+        doc: "Has targets take as many requests at a time as the ALBTargetControlConfig of their namespace says.",
+        apply: Apply::TargetGroup(|settings, input| {
             settings.control_ports.insert(input.parameter.to_owned(), port(input.text)?);
             Ok(())
         }),

@@ -95,10 +95,8 @@ fn every_example_is_taken() {
             finding.code == codes::ANNOTATION_NO_EFFECT.name
                 && finding.message.contains("has no effect here yet")
         });
-        let has_effect = !matches!(
-            annotation.apply,
-            Apply::Nothing | Apply::IngressRecord(_) | Apply::TargetGroupRecord(_) | Apply::ServiceRecord(_)
-        );
+        let has_effect =
+            !matches!(annotation.apply, Apply::Nothing | Apply::IngressRecord(_) | Apply::ServiceRecord(_));
         assert_eq!(says_nothing_follows, !has_effect, "{key}");
     }
 }

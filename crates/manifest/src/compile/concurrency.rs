@@ -1,5 +1,5 @@
-//! How many requests a target takes at a time: what an annotation of ours says, or the InferenceService whose replicas the targets
-//! are ("containerConcurrency", Knative's Service). Beyond it requests wait for a while, unless AWS is followed exactly, whose load
+//! How many requests a target takes at a time: what an annotation of ours says, the InferenceService whose replicas the targets are
+//! ("containerConcurrency", Knative's Service), or the ALBTargetControlConfig of their namespace. Beyond it requests wait for a while, unless AWS is followed exactly, whose load
 //! balancers refuse them at once ("Target Optimizer", ALB user guide).
 
 use std::num::NonZeroU32;
@@ -84,5 +84,43 @@ spec: {{selector: {{app: a}}, ports: [{{port: 80}}]}}
                 format!("annotation-invalid max-concurrency: `{wrong}` is not a number between 1 and 1000");
             assert_eq!(said(wrong, false).1, [message]);
         }
+    }
+
+    #[test]
+    fn targets_with_a_control_port_take_what_the_config_of_their_namespace_says() {
+        let most = |config: &str| {
+            let manifests = format!(
+                "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations: {{alb.ingress.kubernetes.io/target-type: ip, alb.ingress.kubernetes.io/target-control-port.a.80: '3000'}}
+spec: {{ingressClassName: alb, rules: [{{http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: a, port: {{number: 80}}}}}}}}]}}}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: a}}
+spec: {{selector: {{app: a}}, ports: [{{port: 80}}]}}
+{config}"
+            );
+            let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
+            let compiled = compile(&objects, &Defaults::default());
+            let told = compiled
+                .findings
+                .iter()
+                .any(|finding| finding.message.starts_with("target-control-port: no"));
+            let group = &compiled.plan.load_balancers[0].target_groups[0];
+            (group.concurrency.map(|concurrency| concurrency.most.get()), told)
+        };
+        let config = |spec: &str| {
+            format!(
+                "---\napiVersion: elbv2.k8s.aws/v1beta1\nkind: ALBTargetControlConfig\nmetadata: {{name: c}}\nspec: {spec}\n"
+            )
+        };
+        assert_eq!(most(""), (None, true));
+        assert_eq!(most(&config("{maxConcurrency: 8, image: agent}")), (Some(8), false));
+        assert_eq!(most(&config("{}")), (Some(1), false));
+        assert_eq!(most(&config("{maxConcurrency: 0}")), (None, false));
     }
 }

@@ -93,9 +93,11 @@ impl<'a> Draft<'a> {
         let trust = trust::of(wanted.annotated, service, is_tls, self.world, &mut self.findings);
         let replay = self.world.replay(backend, &mut self.findings);
         let strict_aws = self.world.defaults.strict_aws;
+        let controlled =
+            wanted.target_control_port.and_then(|_| self.world.target_control(&service.namespace));
         let concurrency = concurrency::of(
             wanted.annotated,
-            wanted.container_concurrency,
+            wanted.container_concurrency.or(controlled.and_then(NonZeroU32::new)),
             protocol,
             strict_aws,
             &mut self.findings,

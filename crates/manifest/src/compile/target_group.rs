@@ -61,7 +61,7 @@ impl Source<'_> {
             target_type,
             protocol,
             protocol_version: Some(version),
-            target_control_port: self.control_port(&settings, target_type, &mut draft.findings),
+            target_control_port: self.control_port(&settings, target_type, world, &mut draft.findings),
             container_concurrency: None,
             checks,
             attributes: self.attributes(&settings, world.defaults.strict_aws, &mut draft.findings),
@@ -74,6 +74,7 @@ impl Source<'_> {
         &self,
         settings: &TargetGroupSettings,
         target_type: TargetType,
+        world: &World<'_>,
         findings: &mut Vec<Finding>,
     ) -> Option<u16> {
         let name = format!("{}.{}", self.backend.object.name, self.port_name);
@@ -82,6 +83,12 @@ impl Source<'_> {
         if !is_ip {
             let message = "target-control-port goes with targets of type ip only";
             findings.push(Finding::new(&codes::TARGET_TYPE_UNSUPPORTED, message).on(self.ingress));
+        } else if world.target_control(&self.backend.object.namespace).is_none() {
+            let key = format!("alb.ingress.kubernetes.io/target-control-port.{name}");
+            let message = "target-control-port: no ALBTargetControlConfig in the namespace says how many requests a target takes";
+            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message);
+            let finding = finding.at_annotation(self.annotated(&key), &key);
+            findings.push(finding.suggest(format!("{}: \"N\"", annotations::MAX_CONCURRENCY)));
         }
         is_ip.then_some(port)
     }

@@ -15,6 +15,7 @@ use crate::kinds::endpoints::{EndpointPort, EndpointSlice, Endpoints};
 use crate::kinds::pod::{Deployment, Pod, PodSpec};
 use crate::kinds::selector::has_all;
 use crate::kinds::service::{Service, ServicePort, ServiceSpec};
+use crate::kinds::target_control_config::TargetControlConfig;
 use crate::kinds::{self};
 use crate::workload::{Ports, runs_ours};
 use crate::{Defaults, Finding, Object, Objects, codes};
@@ -32,6 +33,8 @@ pub(crate) struct World<'a> {
     doors: BTreeMap<Name, Option<Backend>>,
     targets: BTreeMap<Name, Vec<NamedTargets>>,
     pods: Vec<PodLabels>,
+    /// What ALBTargetControlConfigs say, by namespace.
+    target_controls: BTreeMap<String, u32>,
     /// The certificates in Secrets, each looked at once.
     pairs: RefCell<BTreeMap<Name, Pair>>,
 }
@@ -83,6 +86,7 @@ impl<'a> World<'a> {
             doors: BTreeMap::new(),
             targets: BTreeMap::new(),
             pods: Vec::new(),
+            target_controls: BTreeMap::new(),
             pairs: RefCell::default(),
         };
         let children: BTreeMap<ObjectRef, Arc<Object>> =
@@ -93,6 +97,7 @@ impl<'a> World<'a> {
                 "Service" => world.add_service(object, findings),
                 "EndpointSlice" => world.add_slice(object, findings),
                 "Endpoints" => world.add_endpoints(object, findings),
+                "ALBTargetControlConfig" => world.add_target_control(object, findings),
                 // Workloads make findings of their own when they are made into replicas.
                 "Deployment" => {
                     let mut own = Vec::new();
@@ -220,6 +225,24 @@ impl<'a> World<'a> {
             annotations::survey(object, self.defaults.strict_aws, findings);
             let _ = annotations::of_service(object, self.defaults.strict_aws, findings);
         }
+    }
+
+    /// How many requests targets of a namespace take at a time that are told so by a port of their own; `None` where nobody says it.
+    pub(crate) fn target_control(&self, namespace: &str) -> Option<u32> {
+        self.target_controls.get(namespace).copied()
+    }
+
+    fn add_target_control(&mut self, object: &Object, findings: &mut Vec<Finding>) {
+        const DEFAULT: u32 = 1;
+        const MOST: u32 = 1000;
+        let Some(config) = kinds::read::<TargetControlConfig>(object, findings) else { return };
+        let most = config.spec.max_concurrency.unwrap_or(DEFAULT);
+        if most > MOST {
+            let message = format!("maxConcurrency: `{most}` is not a number between 0 and {MOST}");
+            findings.push(Finding::new(&codes::FIELD_INVALID, message).at(object, "spec.maxConcurrency"));
+            return;
+        }
+        self.target_controls.entry(object.namespace.clone()).or_insert(most);
     }
 
     fn add_slice(&mut self, object: &Object, findings: &mut Vec<Finding>) {

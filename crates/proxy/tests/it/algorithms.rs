@@ -64,7 +64,7 @@ fn acc_s3_64_least_outstanding_requests_gives_to_those_that_are_done_first() {
     run(async {
         let targets = NAMES.map(Target::start);
         // Two work at half the speed of the third, so it gets half of all.
-        for (target, milliseconds) in targets.iter().zip([4, 4, 2]) {
+        for (target, milliseconds) in targets.iter().zip([20, 20, 10]) {
             target.behaviour.takes.set(Duration::from_millis(milliseconds));
         }
         let shares = shares(&targets, &[(attributes::ALGORITHM, "least_outstanding_requests")]).await;
@@ -89,7 +89,7 @@ fn acc_s3_64_the_power_of_two_choices_gives_little_to_the_slow() {
         targets[0].behaviour.takes.set(Duration::from_millis(25));
         let shares = shares(&targets, &[(attributes::ALGORITHM, "p2c_ewma")]).await;
         assert!(shares[0] < 0.1, "{shares:?}");
-        assert!(all_within(&shares[1..], (1.0 - shares[0]) / 2.0, 0.2), "{shares:?}");
+        assert!(shares[1..].iter().all(|share| *share > 0.25), "{shares:?}");
     });
 }
 
