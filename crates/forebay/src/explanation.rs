@@ -10,8 +10,8 @@ use net::Target;
 use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
-    Action, Decision, Listener, LoadBalancer, Observed, Plan, RequestHead, RequestPath, RuleTrial, TargetKey,
-    Verdict,
+    Action, Decision, Listener, LoadBalancer, Observed, PathError, Plan, RequestHead, RequestPath, RuleTrial,
+    TargetKey, Verdict,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -188,7 +188,7 @@ impl Question {
         let (balancer, listener, others) = self.listener(plan, &host)?;
         // As it goes to rules and targets; what is no path goes to neither.
         let read = RequestPath::read(self.target.path());
-        let path = read.as_ref().map_or(self.target.path(), |read| &read.path);
+        let path = read.as_ref().map_or(self.target.path(), RequestPath::matched);
         let head = RequestHead {
             method: &self.method,
             host: &host,
@@ -201,6 +201,7 @@ impl Question {
         let decision = plan::route(listener, &head);
         let refused = match &read {
             _ if self.method == "TRACE" => Some((405, "method-not-allowed")),
+            Err(PathError::Long) => Some((400, "ambiguous-path")),
             Err(_) => Some((400, "malformed-path")),
             Ok(read) if is_ambiguous(listener, &head, &decision, read) => Some((400, "ambiguous-path")),
             Ok(_) => None,
@@ -302,11 +303,9 @@ fn is_ambiguous(
     decision: &Decision<'_>,
     read: &RequestPath<'_>,
 ) -> bool {
-    read.readings.iter().any(|path| {
-        let other = plan::route(listener, &RequestHead { path, ..*head });
-        let transforms = |decision: &Decision<'_>| decision.rule.map(|(_, rule)| rule.transforms.clone());
-        let is_same = other.action == decision.action && transforms(&other) == transforms(decision);
-        other.priority() != decision.priority() && !is_same
+    let place = |decision: Decision<'_>| decision.rule.map(|(place, _)| place);
+    plan::is_ambiguous(listener, head, place(*decision), &read.readings, |head| {
+        place(plan::route(listener, head))
     })
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
             link.fail(reason, stream::Over::ConnectionBroken);
             break;
         }
-        for link::Opened { stream, head } in link.take_opened() {
+        for link::Opened { stream, head, .. } in link.take_opened() {
             let handle = handle::Handle { link: Rc::clone(&link), stream };
             let response = crate::Response::new(http::StatusCode::OK);
             link.send_fields(&handle.stream, head.is_err(), |encoder, into| {

@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::{Connection, Crowding, HandshakeFailure, Http2Failure, Rejection, Request, Response, Sent};
+use http::StatusCode;
+
+use crate::{
+    Connection, Crowding, HandshakeFailure, Http2Failure, Refused, Rejection, Request, Response, Sent,
+};
 
 /// Answers requests. One clone is made per connection; all stay on the thread of their listener.
 pub trait Handler: Clone + 'static {
@@ -34,9 +38,11 @@ pub trait Handler: Clone + 'static {
     /// Hears what a request and its answer took on the wire, once its answer is out or cannot come out.
     fn carried(&self, _sent: Sent, _connection: &Connection) {}
 
-    /// Words the answer to something that is no request. The connection ends with it.
-    fn reject(&self, rejection: Rejection, _connection: &Connection) -> Response {
-        Response::with_body(rejection.status, "text/plain", format!("{}\n", rejection.reason))
+    /// Words the answer to what is no request, or is one too many. Over HTTP/1.1 the connection ends with it.
+    fn reject(&self, refused: &Refused<'_>, _connection: &Connection) -> Response {
+        let Rejection { status, reason, .. } = refused.rejection;
+        let answer = Response::with_body(status, "text/plain", format!("{reason}\n"));
+        if status == StatusCode::SERVICE_UNAVAILABLE { answer.with_field("retry-after", "1") } else { answer }
     }
 }
 

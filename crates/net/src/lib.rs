@@ -53,7 +53,7 @@ pub use limits::{Amount, Limit, LimitError, Limits};
 pub use listener::{BindError, bind, bind_udp, port_owner};
 pub use message::{Connection, End, LOADING, Request, Response, Sent, Target, WhenSent};
 pub use outgoing::{Outgoing, SendError};
-pub use rejection::Rejection;
+pub use rejection::{Refused, Rejection};
 pub use server::{LiveLimits, accept, serve, serve_tls};
 pub use stay::{Place, Stay, make_room};
 pub use stream::Stream;

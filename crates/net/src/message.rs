@@ -156,10 +156,13 @@ impl Request {
         if self.version != Version::HTTP_2 {
             return false;
         }
-        let content_type = self.fields.get("content-type").unwrap_or_default();
-        let rest = content_type.strip_prefix(b"application/grpc");
-        matches!(rest, Some([] | [b'+' | b';', ..]))
+        self.fields.get("content-type").is_some_and(is_of_grpc)
     }
+}
+
+/// Whether a `Content-Type` is that of a call ("gRPC over HTTP2", Requests).
+pub(crate) fn is_of_grpc(content_type: &[u8]) -> bool {
+    matches!(content_type.strip_prefix(b"application/grpc"), Some([] | [b'+' | b';', ..]))
 }
 
 // === impl Response ===

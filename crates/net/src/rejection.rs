@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use crate::Request;
+
 /// A refusal: its status, its reason, and what that means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
@@ -11,6 +13,29 @@ pub struct Rejection {
     pub reason: &'static str,
     /// A sentence for people.
     pub meaning: &'static str,
+}
+
+/// A request that is refused, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// Why.
+    pub rejection: Rejection,
+    /// The request, where it is one.
+    pub request: Option<&'a Request>,
+    /// Whether its client looks for the status of a call of gRPC.
+    pub is_grpc: bool,
+}
+
+impl<'a> Refused<'a> {
+    /// What is no request.
+    pub(crate) fn unread(rejection: Rejection, is_grpc: bool) -> Self {
+        Self { rejection, request: None, is_grpc }
+    }
+
+    /// A request that is one.
+    pub(crate) fn read(rejection: Rejection, request: &'a Request) -> Self {
+        Self { rejection, request: Some(request), is_grpc: request.is_grpc() }
+    }
 }
 
 macro_rules! rejections {

@@ -60,7 +60,9 @@ pub struct SubjectRow {
     pub config: &'static str,
     /// What they look like.
     pub shape: Shape,
-    /// Whether case makes a difference in patterns.
+    /// A text with wildcards, as it is compared.
+    pattern: fn(&str) -> Pattern,
+    /// Whether case makes a difference in regular expressions.
     minds_case: bool,
     /// Whether a request meets a condition about it.
     holds: fn(&Condition, &RequestHead<'_>) -> bool,
@@ -90,15 +92,17 @@ static HOST_HEADER: SubjectRow = SubjectRow {
     field: "host-header",
     config: "hostHeaderConfig",
     shape: Shape::Patterns,
+    pattern: Pattern::ignore_case,
     minds_case: false,
     holds: |condition, head| condition.values.match_any(head.host.as_bytes()),
 };
 
-/// The path without the query, not decoded, case-sensitive.
+/// The path without the query, in the spelling of [`crate::RequestPath`], case-sensitive.
 static PATH_PATTERN: SubjectRow = SubjectRow {
     field: "path-pattern",
     config: "pathPatternConfig",
     shape: Shape::Patterns,
+    pattern: Pattern::path,
     minds_case: true,
     holds: |condition, head| condition.values.match_any(head.path.as_bytes()),
 };
@@ -108,6 +112,7 @@ static HTTP_HEADER: SubjectRow = SubjectRow {
     field: "http-header",
     config: "httpHeaderConfig",
     shape: Shape::NamedPatterns("httpHeaderName"),
+    pattern: Pattern::ignore_case,
     minds_case: false,
     holds: |condition, head| {
         let (name, values) = (condition.subject.name.as_deref(), &condition.values);
@@ -120,6 +125,7 @@ static HTTP_REQUEST_METHOD: SubjectRow = SubjectRow {
     field: "http-request-method",
     config: "httpRequestMethodConfig",
     shape: Shape::Methods,
+    pattern: Pattern::case_sensitive,
     minds_case: true,
     holds: |condition, head| condition.values.match_any(head.method.as_bytes()),
 };
@@ -129,6 +135,7 @@ static QUERY_STRING: SubjectRow = SubjectRow {
     field: "query-string",
     config: "queryStringConfig",
     shape: Shape::Pairs,
+    pattern: Pattern::ignore_case,
     minds_case: false,
     holds: |condition, head| {
         query_pairs(head.query).any(|(key, value)| condition.values.match_pair(key, value))
@@ -140,6 +147,7 @@ static SOURCE_IP: SubjectRow = SubjectRow {
     field: "source-ip",
     config: "sourceIpConfig",
     shape: Shape::Ranges,
+    pattern: Pattern::case_sensitive,
     minds_case: true,
     holds: |condition, head| condition.values.match_address(head.peer),
 };
@@ -238,7 +246,7 @@ impl Subject {
     /// A text with wildcards, as it is compared here.
     #[must_use]
     pub fn pattern(&self, text: &str) -> Pattern {
-        if self.row.minds_case { Pattern::case_sensitive(text) } else { Pattern::ignore_case(text) }
+        (self.row.pattern)(text)
     }
 
     /// A regular expression, as it is searched here.

@@ -163,7 +163,7 @@ impl<'a> Candidates<'a> {
 impl<'a> Key<'a> {
     /// `api.example.com`, or `*.example.com`.
     fn of_host(pattern: &'a Pattern) -> Self {
-        let text = pattern.as_str();
+        let text = pattern.compared();
         match text.strip_prefix('*') {
             _ if pattern.is_literal() => Self::Exact(text),
             Some(domain) if domain.starts_with('.') && !has_wildcard(domain) => Self::Part(domain),
@@ -173,7 +173,7 @@ impl<'a> Key<'a> {
 
     /// `/healthz`, or `/api/*`.
     fn of_path(pattern: &'a Pattern) -> Self {
-        let text = pattern.as_str();
+        let text = pattern.compared();
         match text.strip_suffix('*') {
             _ if pattern.is_literal() => Self::Exact(text),
             Some("") => Self::Any,

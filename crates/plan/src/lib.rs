@@ -57,7 +57,7 @@ pub use path::{PathError, RequestPath};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use redirect::{Redirect, RedirectPart, UrlPart};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
-pub use route::{Decision, RuleTrial, Verdict, route, tried};
+pub use route::{Decision, RuleTrial, Verdict, is_ambiguous, route, tried};
 pub use settings::{
     ApplicationSettings, CrossZone, ForwardedFor, NetworkSettings, Stickiness, TargetGroupSettings,
 };

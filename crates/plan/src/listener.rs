@@ -191,6 +191,13 @@ impl Rule {
         self.conditions.iter().filter_map(move |condition| condition.patterns(subject)).flatten()
     }
 
+    /// Whether it is for this path by name, without a wildcard.
+    #[must_use]
+    pub fn names_path(&self, path: &str) -> bool {
+        let mut paths = self.patterns(&Subject::PATH_PATTERN);
+        paths.any(|pattern| pattern.is_literal() && pattern.matches(path.as_bytes()))
+    }
+
     /// Whether the request meets all conditions.
     #[must_use]
     pub fn holds(&self, head: &crate::RequestHead<'_>) -> bool {

@@ -1,18 +1,21 @@
-//! Paths: the one spelling that rules match and targets get, and what else may be read in it.
+//! Paths: the one spelling that targets get, what rules match of it, and what else may be read in it.
 //!
-//! Two spellings of RFC 3986 that mean the same are one here (§6.2.2: letters, digits and `-._~` are written as they are, and
-//! `.` and `..` are followed), so that no rule is passed by with another spelling. Servers read more into a path than that:
-//! some merge slashes, some take `%2F` or a backslash for one, some drop what stands behind `;`, some decode twice. A path in
-//! which they would read something else is no fault by itself; it is one where the rules lead the two somewhere else.
+//! Two spellings of RFC 3986 that mean the same are one here (§6.2.2: letters, digits and `-._~` are written as they are, other
+//! escapes in capitals, and `.` and `..` are followed). Rules match a path with everything decoded that a segment may have as it
+//! is (`:`, `@`, `=` and others), because targets do that, too. Servers read more into a path: some merge slashes, some take `%2F`
+//! or a backslash for one, some drop what stands behind `;`, some decode twice, some take what stands behind `//` for a host. A
+//! path in which they would read something else is no fault by itself; it is one where the rules lead the two somewhere else.
 
 use std::borrow::Cow;
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestPath<'a> {
-    /// As rules match it and targets get it.
+    /// As targets get it.
     pub path: Cow<'a, str>,
-    /// What else a target may read in it; hardly ever anything.
+    /// As rules match it, where that is not the same.
+    matched: Option<String>,
+    /// What else a target may read in it, as rules match that; hardly ever anything.
     pub readings: Vec<String>,
 }
 
@@ -28,10 +31,13 @@ pub enum PathError {
     /// A character of UTF-8 in more bytes than it needs, for example `%C0%AE` for a full stop (RFC 3629 §3).
     #[error("it has a character in more bytes of UTF-8 than it needs")]
     Overlong,
+    /// Longer than a path may be in which several things can be read.
+    #[error("it is longer than 4 KiB, and may be read in several ways")]
+    Long,
 }
 
-/// One thing that servers do to a path.
-type Step = fn(&str) -> String;
+/// Bytes that a path may have in which there is more than one reading to look for.
+const MOST_BYTES: usize = 4096;
 
 // === impl RequestPath ===
 
@@ -42,42 +48,93 @@ impl<'a> RequestPath<'a> {
     /// When it means nothing, whoever reads it.
     pub fn read(sent: &'a str) -> Result<Self, PathError> {
         if is_plain(sent) {
-            return Ok(Self { path: Cow::Borrowed(sent), readings: Vec::new() });
+            return Ok(Self { path: Cow::Borrowed(sent), matched: None, readings: Vec::new() });
         }
         check(sent)?;
-        let path = without_dots(&decoded(sent, is_unreserved));
-        let decode: Step = |path| slashes(&decoded(path, is_slash));
-        let decode_again: Step = |path| {
-            slashes(&decoded(&decoded(path, |byte| byte == b'%'), |byte| {
-                is_unreserved(byte) || is_slash(byte)
-            }))
-        };
-        let habits: [&[Step]; 5] = [
-            &[merged],
-            &[decode],
-            &[without_parameters],
-            &[decode_again],
-            &[decode_again, without_parameters, merged],
-        ];
+        if sent.len() > MOST_BYTES {
+            return Err(PathError::Long);
+        }
+        let path = without_dots(&respelled(sent, is_unreserved));
+        let matched = Some(as_matched(&path)).filter(|matched| *matched != path);
+        let own = matched.as_deref().unwrap_or(&path);
         let mut readings: Vec<String> = Vec::new();
-        for habit in habits {
-            let read = habit.iter().fold(path.clone(), |path, step| step(&path));
-            let read = without_dots(&read);
-            if read != path && !readings.contains(&read) {
+        for read in readings_of(&path) {
+            let read = as_matched(&read);
+            if read != *own && !readings.contains(&read) {
                 readings.push(read);
             }
         }
         let path = if path == sent { Cow::Borrowed(sent) } else { Cow::Owned(path) };
-        Ok(Self { path, readings })
+        Ok(Self { path, matched, readings })
     }
+
+    /// As rules match it.
+    #[must_use]
+    pub fn matched(&self) -> &str {
+        self.matched.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The same without its lifetime: what targets get, where that is not what was sent, what rules match, where that is not what
+    /// targets get, and all other readings.
+    #[must_use]
+    pub fn into_parts(self) -> (Option<String>, Option<String>, Vec<String>) {
+        let path = match self.path {
+            Cow::Owned(path) => Some(path),
+            Cow::Borrowed(_) => None,
+        };
+        (path, self.matched, self.readings)
+    }
+}
+
+/// The text of a path, or of a pattern for some, as rules match it. What would be a wildcard stays an escape.
+pub(crate) fn as_matched(path: &str) -> String {
+    respelled(path, |byte| is_unreserved(byte) || b"!$&'()+,=:@".contains(&byte))
+}
+
+/// What servers read in a path that has one spelling already, by the habits that they have: each alone, and together.
+fn readings_of(path: &str) -> Vec<String> {
+    let mut readings = Vec::new();
+    let mut add = |read: String| {
+        if !readings.contains(&read) {
+            readings.push(read);
+        }
+    };
+    let once = decoded(path, is_separator).replace('\\', "/");
+    let twice =
+        decoded(&decoded(path, |byte| byte == b'%'), |byte| is_unreserved(byte) || is_separator(byte));
+    for decoded in distinct([path.to_owned(), once, twice.replace('\\', "/")]) {
+        let bare = without_parameters(&decoded);
+        for read in distinct([decoded, bare]) {
+            let host = without_host(&read).unwrap_or_default();
+            for read in distinct([read, host]).filter(|read| !read.is_empty()) {
+                // Some follow dots first, some merge slashes first.
+                let followed = without_dots(&read);
+                add(merged(&followed));
+                add(without_dots(&merged(&read)));
+                add(followed);
+            }
+        }
+    }
+    readings
+}
+
+fn distinct<const N: usize>(texts: [String; N]) -> impl Iterator<Item = String> {
+    let mut seen: Vec<String> = Vec::with_capacity(N);
+    for text in texts {
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    seen.into_iter()
 }
 
 /// Whether there is nothing in a path that anybody would read in another way.
 fn is_plain(path: &str) -> bool {
     let mut before = 0;
     path.bytes().all(|byte| {
-        let is_odd =
-            matches!(byte, b'%' | b';' | b'\\' | 0) || (before == b'/' && matches!(byte, b'/' | b'.'));
+        let is_odd = !byte.is_ascii()
+            || matches!(byte, b'%' | b';' | b'\\' | 0)
+            || (before == b'/' && matches!(byte, b'/' | b'.'));
         before = byte;
         !is_odd
     })
@@ -120,8 +177,36 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-fn is_slash(byte: u8) -> bool {
-    matches!(byte, b'/' | b'\\')
+/// What ends a segment, or a part of one.
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'/' | b'\\' | b';')
+}
+
+/// Decodes the escapes of those bytes, which are ASCII, and writes all others in capitals; what has to be escaped is
+/// (RFC 3986 §6.2.2.1).
+fn respelled(path: &str, is_decoded: impl Fn(u8) -> bool) -> String {
+    let mut text = String::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        let escaped = if *byte == b'%' { hexadecimal(behind) } else { None };
+        match escaped {
+            Some(byte) if byte.is_ascii() && is_decoded(byte) => text.push(char::from(byte)),
+            Some(byte) => push_escape(&mut text, byte),
+            None if byte.is_ascii() => text.push(char::from(*byte)),
+            None => push_escape(&mut text, *byte),
+        }
+        if escaped.is_some() {
+            rest = behind.get(2..).unwrap_or_default();
+        }
+    }
+    text
+}
+
+fn push_escape(text: &mut String, byte: u8) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    text.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
 }
 
 /// Decodes the escapes of those bytes, which are ASCII, and leaves all others.
@@ -144,8 +229,11 @@ fn decoded(path: &str, is_decoded: impl Fn(u8) -> bool) -> String {
     text + rest
 }
 
-fn slashes(path: &str) -> String {
-    path.replace('\\', "/")
+/// What stands behind a host, for those who take a path that begins with two slashes for an address (RFC 3986 §4.2; browsers'
+/// rules, "URL Standard", take more slashes for two).
+fn without_host(path: &str) -> Option<String> {
+    let host = path.strip_prefix("//")?.trim_start_matches('/');
+    Some(host.split_once('/').map_or("/".to_owned(), |(_, path)| format!("/{path}")))
 }
 
 fn merged(path: &str) -> String {
@@ -185,11 +273,13 @@ fn without_dots(path: &str) -> String {
 /// Any path is refused, or reads as itself the next time, in one spelling and without a dot that means something.
 pub(crate) fn fuzz(sent: &str) {
     let Ok(once) = RequestPath::read(sent) else { return };
-    let twice = RequestPath::read(&once.path).expect("what was read is a path");
-    assert_eq!((&once.path, &once.readings), (&twice.path, &twice.readings));
-    assert!(!sent.starts_with('/') || once.path.starts_with('/'));
+    let twice = RequestPath::read(&once.path);
+    let twice = twice.or_else(|error| if error == PathError::Long { Ok(once.clone()) } else { Err(error) });
+    assert_eq!(twice.as_ref(), Ok(&once), "what was read is read as itself");
+    assert_eq!(as_matched(once.matched()), once.matched());
+    assert!(once.path.is_ascii() || is_plain(sent));
     assert!(once.path.split('/').all(|segment| segment != "." && segment != "..") || is_plain(sent));
-    assert!(once.readings.len() <= 5 && once.readings.iter().all(|reading| reading.len() <= sent.len() + 1));
+    assert!(once.readings.len() <= 36);
 }
 
 #[cfg(test)]
@@ -199,52 +289,75 @@ mod tests {
 
     #[test]
     fn spellings_of_one_path_are_one() {
-        for (sent, path) in [
-            ("/", "/"),
-            ("/v1/models/iris:predict", "/v1/models/iris:predict"),
-            ("/a/./b", "/a/b"),
-            ("/c/../secret", "/secret"),
-            ("/c/%2e%2E/secret", "/secret"),
-            ("/c/.%2e/secret", "/secret"),
-            ("/../../etc", "/etc"),
-            ("/a/b/..", "/a/"),
-            ("/a/.", "/a/"),
-            ("/..", "/"),
-            ("/%61%7Eb/%2D", "/a~b/-"),
-            ("/.well-known/x", "/.well-known/x"),
-            ("/a...b/...", "/a...b/..."),
-            ("/caf%C3%A9%20x", "/caf%C3%A9%20x"),
+        for (sent, path, matched) in [
+            ("/", "/", "/"),
+            ("/v1/models/iris:predict", "/v1/models/iris:predict", "/v1/models/iris:predict"),
+            ("/v1/models/iris%3apredict", "/v1/models/iris%3Apredict", "/v1/models/iris:predict"),
+            ("/%40a/b=%26c%2B", "/%40a/b=%26c%2B", "/@a/b=&c+"),
+            ("/a/./b", "/a/b", "/a/b"),
+            ("/c/../secret", "/secret", "/secret"),
+            ("/c/%2e%2E/secret", "/secret", "/secret"),
+            ("/c/.%2e/secret", "/secret", "/secret"),
+            ("/../../etc", "/etc", "/etc"),
+            ("/a/b/..", "/a/", "/a/"),
+            ("/a/.", "/a/", "/a/"),
+            ("/..", "/", "/"),
+            ("/%61%7Eb/%2D", "/a~b/-", "/a~b/-"),
+            ("/.well-known/x", "/.well-known/x", "/.well-known/x"),
+            ("/a...b/...", "/a...b/...", "/a...b/..."),
+            ("/é", "/%C3%A9", "/%C3%A9"),
+            ("/caf%c3%a9%20%2a", "/caf%C3%A9%20%2A", "/caf%C3%A9%20%2A"),
         ] {
             let read = RequestPath::read(sent).unwrap();
-            assert_eq!((read.path.as_ref(), read.readings), (path, Vec::new()), "{sent}");
+            assert_eq!(
+                (read.path.as_ref(), read.matched(), &*read.readings),
+                (path, matched, &[][..]),
+                "{sent}"
+            );
         }
+        assert_eq!(
+            as_matched("/thé/%7e%40/%2a*?"),
+            "/th%C3%A9/~@/%2A*?",
+            "patterns are spelled as paths are"
+        );
     }
 
     #[test]
     fn what_else_may_be_read_is_told() {
-        for (sent, path, readings) in [
-            ("/c//secret", "/c//secret", &["/c/secret"][..]),
-            ("/c/..%2fsecret", "/c/..%2fsecret", &["/secret"]),
-            ("/c/..%5Csecret", "/c/..%5Csecret", &["/secret"]),
-            ("/c/..\\secret", "/c/..\\secret", &["/secret"]),
-            ("/c/..;x=1/secret", "/c/..;x=1/secret", &["/secret"]),
-            ("/c;v=1/secret", "/c;v=1/secret", &["/c/secret"]),
-            ("/c/%252e%252e/secret", "/c/%252e%252e/secret", &["/secret"]),
-            ("/c/..%252fsecret", "/c/..%252fsecret", &["/secret"]),
-            ("/c//../secret", "/c/secret", &[]),
-            ("/a%2Fb;c//d", "/a%2Fb;c//d", &["/a%2Fb;c/d", "/a/b;c//d", "/a%2Fb//d", "/a/b/d"]),
-        ] {
+        let guarded = |sent: &str, other: &str| {
             let read = RequestPath::read(sent).unwrap();
-            assert_eq!(
-                (read.path.as_ref(), &*read.readings),
-                (path, &*readings.iter().map(|reading| (*reading).to_owned()).collect::<Vec<_>>()),
-                "{sent}"
-            );
+            let is_told = read.readings.iter().any(|reading| reading == other);
+            assert!(is_told, "{sent}: {other} is not in {:?}", read.readings);
+        };
+        for sent in [
+            "//secret",
+            "/%2fsecret",
+            "/c/..%2fsecret",
+            "/c/..%5Csecret",
+            "/c/..\\secret",
+            "/c/..;x=1/secret",
+            "/c/..%3bx/secret",
+            "/secret;v=1",
+            "/c/%252e%252e/secret",
+            "/c/..%252fsecret",
+            "//x/secret",
+            "/\\x/secret",
+            "/\\\\x/secret",
+            "///x/secret",
+            "/%5cx/secret",
+        ] {
+            guarded(sent, "/secret");
         }
+        guarded("/q/;%2f%2f../admin", "/q/admin");
+        guarded("/q/..;%2f%2f../admin", "/q/admin");
+        guarded("//a%3ab", "/a:b");
+        assert_eq!(RequestPath::read("/c//x").unwrap().readings, ["/c/x"]);
+        assert_eq!(RequestPath::read("/c//../secret").unwrap(), RequestPath::read("/c/./secret").unwrap());
     }
 
     #[test]
     fn what_means_nothing_is_refused() {
+        let long = format!("/{}", "a//".repeat(2_000));
         for (sent, error) in [
             ("/%", PathError::Percent),
             ("/%2", PathError::Percent),
@@ -255,9 +368,11 @@ mod tests {
             ("/%c0%ae%c0%ae/x", PathError::Overlong),
             ("/%e0%80%ae", PathError::Overlong),
             ("/%F0%80%80%AE", PathError::Overlong),
+            (&long, PathError::Long),
         ] {
             assert_eq!(RequestPath::read(sent), Err(error), "{sent}");
         }
+        assert!(RequestPath::read(&"/a".repeat(4_000)).is_ok());
     }
 
     proptest! {

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use crate::path::as_matched;
+
 /// A pattern with ALB's wildcards: `*` is any run of bytes (also none), `?` is exactly one byte. The whole text must match.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pattern {
     written: String,
+    /// What is compared, where that is another spelling than what was written.
+    compared: Option<String>,
     ignore_case: bool,
     parts: Vec<Part>,
 }
@@ -22,6 +26,17 @@ impl Pattern {
     #[must_use]
     pub fn case_sensitive(written: &str) -> Self {
         Self::new(written, false, false)
+    }
+
+    /// A pattern for paths in the spelling that those of requests are brought into ([`crate::RequestPath`]).
+    #[must_use]
+    pub fn path(written: &str) -> Self {
+        let compared = as_matched(written);
+        if compared == written {
+            return Self::case_sensitive(written);
+        }
+        let pattern = Self::case_sensitive(&compared);
+        Self { written: written.to_owned(), compared: Some(compared), ..pattern }
     }
 
     /// A pattern for hosts and header values, where ASCII case does not matter.
@@ -54,13 +69,19 @@ impl Pattern {
                 parts.push(part);
             }
         }
-        Self { written: written.to_owned(), ignore_case, parts }
+        Self { written: written.to_owned(), compared: None, ignore_case, parts }
     }
 
     /// The pattern as the user wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// What is compared with texts.
+    #[must_use]
+    pub fn compared(&self) -> &str {
+        self.compared.as_deref().unwrap_or(&self.written)
     }
 
     /// Whether the pattern has no wildcard, so that it names exactly one text.

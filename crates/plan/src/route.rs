@@ -1,6 +1,6 @@
 //! The routing decision: which rule of a listener applies to a request.
 
-use crate::{Action, Listener, RequestHead, Rule};
+use crate::{Action, Listener, RequestHead, Rule, Transform};
 
 /// What a listener does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,6 +26,30 @@ pub fn route<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Decision<'a>
         Some((index, rule)) => Decision { rule: Some((index, rule)), action: Some(&rule.action) },
         None => Decision { rule: None, action: listener.default_action.as_ref() },
     }
+}
+
+/// Whether the rules say something else of another reading of a path, in which a target may make its own choice ([`crate::RequestPath`]).
+/// `first` is how the first rule that holds is found; `found` is its place for the path itself. A rule that names the path letter
+/// for letter means it.
+pub fn is_ambiguous(
+    listener: &Listener,
+    head: &RequestHead<'_>,
+    found: Option<usize>,
+    readings: &[String],
+    first: impl Fn(&RequestHead<'_>) -> Option<usize>,
+) -> bool {
+    let none: &[Transform] = &[];
+    let action = |place: Option<usize>| match place {
+        Some(place) => listener.rules.get(place).map(|rule| (&rule.action, rule.transforms.as_slice())),
+        None => listener.default_action.as_ref().map(|action| (action, none)),
+    };
+    let is_elsewhere = |path: &String| {
+        let other = first(&RequestHead { path, ..*head });
+        other != found && action(other) != action(found)
+    };
+    let is_meant =
+        || found.and_then(|place| listener.rules.get(place)).is_some_and(|rule| rule.names_path(head.path));
+    readings.iter().any(is_elsewhere) && !is_meant()
 }
 
 /// One rule that was tried, and how far it got.

@@ -1,16 +1,15 @@
 //! The way of one request, from its head to the end of its answer.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use net::{
-    Body, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure, Rejection, Request,
+    Body, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure, Refused, Request,
     Response, Sent, StatusCode, Target, Version,
 };
-use plan::{Asked, HeaderFields, NoHeaders, RequestHead, RequestPath, Subject, normalise_host};
+use plan::{Asked, HeaderFields, NoHeaders, PathError, RequestHead, RequestPath, Subject, normalise_host};
 
 use crate::door::Door;
 use crate::filters::Passing;
@@ -135,9 +134,13 @@ impl Handler for Exchanges {
         listener.metrics.count_bytes(sent.received + sent.sent);
     }
 
-    fn reject(&self, rejection: Rejection, connection: &Connection) -> Response {
-        let listener = self.door.of_connection(connection).current();
-        self.begin(listener, connection, None).answer(Err(respond::refuse(rejection)))
+    fn reject(&self, refused: &Refused<'_>, connection: &Connection) -> Response {
+        let slot = refused
+            .request
+            .map_or_else(|| self.door.of_connection(connection), |it| self.door.of_request(it));
+        let own = respond::refuse(refused.rejection);
+        let own = if refused.is_grpc { respond::in_grpc(own) } else { own };
+        self.begin(slot.current(), connection, refused.request).answer(Err(own))
     }
 }
 
@@ -308,12 +311,12 @@ fn follow_rules(
 fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Led, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
-    let readings = read_path(&mut request.target)?;
+    let (matched, readings) = read_path(&mut request.target)?;
     let host = normalise_host(request.authority());
     let fields = Headers(&request.fields);
-    let rule = listener
-        .rule(&head_of(request, &host, &fields), &readings)
-        .map_err(|_| respond::to(Reason::AMBIGUOUS_PATH))?;
+    let head = head_of(request, &host, &fields);
+    let head = RequestHead { path: matched.as_deref().unwrap_or(head.path), ..head };
+    let rule = listener.rule(&head, &readings).map_err(|_| respond::to(Reason::AMBIGUOUS_PATH))?;
     listener.filters.pass(&mut Passing { listener: &listener, rule, exchange }, request)?;
     let action = listener.action(rule);
     // The first rule has priority 1, and what is done where none holds has 0.
@@ -362,21 +365,27 @@ fn act(action: &WorkerAction, exchange: &mut Exchange, request: &Request) -> Res
     }
 }
 
-/// Has the path in the one spelling that rules match and targets get. Returns what else may be read in it.
-fn read_path(target: &mut Target) -> Result<Vec<String>, OwnAnswer> {
+/// Has the path in the spelling that targets get. Returns the one that rules match, where that is another, and what else may be
+/// read in it.
+fn read_path(target: &mut Target) -> Result<(Option<String>, Vec<String>), OwnAnswer> {
     // All servers may be asked for, without a path (RFC 9110 §9.3.7).
     if target.path() == "*" {
-        return Ok(Vec::new());
+        return Ok((None, Vec::new()));
     }
-    let read = RequestPath::read(target.path()).map_err(|_| respond::to(Reason::MALFORMED_PATH))?;
-    let RequestPath { path, readings } = read;
-    if let Cow::Owned(mut path) = path {
+    let read = RequestPath::read(target.path()).map_err(|error| {
+        respond::to(match error {
+            PathError::Long => Reason::AMBIGUOUS_PATH,
+            PathError::Percent | PathError::Nul | PathError::Overlong => Reason::MALFORMED_PATH,
+        })
+    })?;
+    let (path, matched, readings) = read.into_parts();
+    if let Some(mut path) = path {
         if let Some(query) = target.query() {
             path = path + "?" + query;
         }
         *target = Target::new(path);
     }
-    Ok(readings)
+    Ok((matched, readings))
 }
 
 /// What rules may ask of a request.

@@ -137,15 +137,9 @@ impl WorkerListener {
         readings: &[String],
     ) -> Result<Option<usize>, Ambiguous> {
         let listener = &self.snapshot.listener;
-        let place = |path| self.snapshot.rules.first(&listener.rules, &RequestHead { path, ..*head });
-        let none: &[Transform] = &[];
-        let action = |place: Option<usize>| match place {
-            Some(place) => listener.rules.get(place).map(|rule| (&rule.action, rule.transforms.as_slice())),
-            None => listener.default_action.as_ref().map(|action| (action, none)),
-        };
-        let found = place(head.path);
-        let is_elsewhere = |other: Option<usize>| other != found && action(other) != action(found);
-        match readings.iter().any(|reading| is_elsewhere(place(reading))) {
+        let first = |head: &RequestHead<'_>| self.snapshot.rules.first(&listener.rules, head);
+        let found = first(head);
+        match plan::is_ambiguous(listener, head, found, readings, first) {
             true => Err(Ambiguous),
             false => Ok(found),
         }

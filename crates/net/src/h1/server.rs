@@ -17,7 +17,7 @@ use crate::h1::leaving::until_client_leaves;
 use crate::h1::writer::{self, Asked, Close, Transfer, WriteError};
 use crate::h2::PREFACE;
 use crate::message::{End, Sent};
-use crate::rejection::Rejection;
+use crate::rejection::{Refused, Rejection};
 use crate::upgrade;
 use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, Stream, Upgrade, Upgraded};
 
@@ -82,14 +82,7 @@ async fn converse<H: Handler>(
             Arrival::Http2 => return Ending::Http2,
             Arrival::Nothing => return Ending::Closed,
             Arrival::Rejected(rejection) => {
-                reject(io, handler, rejection, connection).await;
-                return Ending::Closed;
-            }
-        };
-        let _asking = match place.ask(limits) {
-            Ok(asking) => asking,
-            Err(rejection) => {
-                reject(io, handler, rejection, connection).await;
+                reject(io, handler, &Refused::unread(rejection, false), connection).await;
                 return Ending::Closed;
             }
         };
@@ -100,6 +93,13 @@ async fn converse<H: Handler>(
             takes_trailers: head.version == Version::HTTP_11 && head.fields.lists("te", "trailers"),
         };
         let request = begin_request(io, head, connection.clone(), limits);
+        let _asking = match place.ask(limits) {
+            Ok(asking) => asking,
+            Err(rejection) => {
+                reject(io, handler, &Refused::read(rejection, &request), connection).await;
+                return Ending::Closed;
+            }
+        };
         let may_ask = asked.version == Version::HTTP_11;
         // In a place of its own, which a connection that waits does without.
         let answered = {
@@ -326,9 +326,9 @@ async fn hand_over(
     }
 }
 
-async fn reject<H: Handler>(io: &Io, handler: &H, rejection: Rejection, connection: &Connection) {
+async fn reject<H: Handler>(io: &Io, handler: &H, refused: &Refused<'_>, connection: &Connection) {
     let before = Traffic::of(io);
-    let mut response = handler.reject(rejection, connection);
+    let mut response = handler.reject(refused, connection);
     let when_sent = response.when_sent.take();
     let asked = Asked { method: Method::GET, version: Version::HTTP_11, takes_trailers: false };
     let written = write_response(io, &mut response, &asked, true).await;

@@ -6,6 +6,7 @@ use http::{Method, StatusCode, Version};
 use crate::fields::{is_field_content, is_token};
 use crate::h1::framing::parse_length;
 use crate::h1::head;
+use crate::message::is_of_grpc;
 use crate::rejection::Rejection;
 use crate::trailers::may_trail;
 use crate::{Fields, Limits, Target};
@@ -35,6 +36,7 @@ pub(crate) struct RequestFields {
     cookies: Vec<u8>,
     size: Size,
     most_target_bytes: usize,
+    is_grpc: bool,
     refused: Option<Rejection>,
 }
 
@@ -108,6 +110,7 @@ impl RequestFields {
             cookies: Vec::new(),
             size: Size::of(limits),
             most_target_bytes: limits.request_line_bytes,
+            is_grpc: false,
             refused: None,
         }
     }
@@ -115,6 +118,7 @@ impl RequestFields {
     /// Takes the next field in.
     pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) {
         self.size.add(name, value);
+        self.is_grpc |= name == b"content-type" && is_of_grpc(value);
         if self.refused.is_none()
             && let Err(refused) = self.take(name, value)
         {
@@ -195,6 +199,11 @@ impl RequestFields {
             _ => return Err(Rejection::MALFORMED_HEAD),
         }
         Ok(())
+    }
+
+    /// Whether they are those of a call of gRPC.
+    pub(crate) fn are_of_grpc(&self) -> bool {
+        self.is_grpc
     }
 
     /// The head, when all fields are there.

@@ -24,7 +24,7 @@ use crate::deadline::Deadline;
 use crate::gate::Asking;
 use crate::message::{End, Sent};
 use crate::pace::Pace;
-use crate::rejection::Rejection;
+use crate::rejection::{Refused, Rejection};
 use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, clock, upgrade};
 
 /// Bytes of a body, and of all bodies of a connection, that may come before anybody reads them.
@@ -54,16 +54,13 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     let mut drained = pin!(drain.draining());
     let event = poll_fn(|cx| {
         let ended = transport::poll_move(&link, &mut socket, cx, || {
-            for Opened { stream, head } in link.take_opened() {
+            for opened in link.take_opened() {
                 life.place.busy();
-                let handle = Handle { link: Rc::clone(&link), stream };
-                let (asking, head) = match life.place.ask(&limits) {
-                    Ok(asking) => (Some(asking), head),
-                    Err(rejection) => (None, Err(rejection)),
-                };
+                let handle = Handle { link: Rc::clone(&link), stream: Rc::clone(&opened.stream) };
                 let (connection, limits) = (connection.clone(), Rc::clone(&limits));
-                let exchange = Exchange { handle, connection, limits, _asking: asking };
-                tokio::task::spawn_local(exchange.answer(handler.clone(), head));
+                let exchange = Exchange { handle, connection, limits };
+                let asking = life.place.ask(&exchange.limits);
+                tokio::task::spawn_local(exchange.answer(handler.clone(), opened, asking));
             }
         });
         if let Poll::Ready(ended) = ended {
@@ -225,26 +222,34 @@ struct Exchange {
     handle: Handle,
     connection: Connection,
     limits: Rc<Limits>,
-    /// Counts it as one of its client's, if it is let in.
-    _asking: Option<Asking>,
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    async fn answer<H: Handler>(self, handler: H, head: Result<RequestHead, Rejection>) {
+    /// `asking` counts it as one of its client's, if it is let in.
+    async fn answer<H: Handler>(self, handler: H, opened: Opened, asking: Result<Asking, Rejection>) {
         let stream = &self.handle.stream;
-        let (method, response) = match head {
-            Err(rejection) => (Method::GET, handler.reject(rejection, &self.connection)),
-            Ok(head) => {
+        let (method, response) = match (opened.head, &asking) {
+            (Err(rejection), _) => {
+                let refused = Refused::unread(rejection, opened.is_grpc);
+                (Method::GET, handler.reject(&refused, &self.connection))
+            }
+            (Ok(head), asking) => {
                 let method = head.method.clone();
                 stream.n_received.set(head.n_bytes);
-                // In a place of its own: what is moved when the task is made stays small.
-                let answer = Box::pin(handler.handle(self.request(head)));
-                let Some(response) = self.until_taken_back(answer).await else {
-                    return debug!(peer = %self.connection.peer, "the client left before its answer");
-                };
-                (method, response)
+                let request = self.request(head);
+                if let Err(rejection) = asking {
+                    let refused = Refused::read(*rejection, &request);
+                    (method, handler.reject(&refused, &self.connection))
+                } else {
+                    // In a place of its own: what is moved when the task is made stays small.
+                    let answer = Box::pin(handler.handle(request));
+                    let Some(response) = self.until_taken_back(answer).await else {
+                        return debug!(peer = %self.connection.peer, "the client left before its answer");
+                    };
+                    (method, response)
+                }
             }
         };
         let mut response = response;

@@ -250,6 +250,8 @@ fn requests_of_one_client_over_its_limit_are_refused_and_those_of_others_are_not
         let refused = http2::get(&one, "/").await.unwrap();
         assert_eq!((refused.status, refused.field("x-forebay-reason")), (503, "too-many-of-client"));
         assert_eq!(refused.field("retry-after"), "1");
+        let call = http2::call(&one, "/a.B/C", b"").await.unwrap();
+        assert_eq!((call.status, call.field("grpc-status")), (200, "14"));
         let refused = ask("192.0.2.7", "/").await;
         assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too-many-of-client"), "{refused}");
         assert!(ask("192.0.2.8", "/").await.ends_with("one"));

@@ -265,6 +265,11 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
         balancer.listeners[0].rules = vec![
             Rule::new(vec![path("/c/*")], forward_to(&balancer, "open")),
             Rule::new(vec![path("/fields*")], forward_to(&balancer, "guarded")),
+            Rule::new(
+                vec![Condition::paths(&["/m:predict", "/caf%C3%A9", "/%7Eroot", "/thé"])],
+                forward_to(&balancer, "guarded"),
+            ),
+            Rule::new(vec![path("/s;v=1")], forward_to(&balancer, "open")),
         ];
         balancer.listeners[0].default_action = Some(Action::FixedResponse(FixedResponse {
             status: 404,
@@ -290,6 +295,9 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
                 "{sent}"
             );
         }
+        for sent in ["/m%3Apredict", "/m%3apredict", "/caf%c3%a9", "/~root", "/%7eroot", "/th%C3%A9"] {
+            assert_eq!(client.get(sent).await.text, "guarded", "{sent}");
+        }
         // What some targets would read as that path goes nowhere.
         for sent in [
             "/c/..%2ffields",
@@ -304,6 +312,9 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
             "//fields",
             "/;x/%2ffields",
             "/%2ffields",
+            "//x/fields",
+            "/\\x/fields",
+            "/s;v=1/..;/fields",
         ] {
             let answer = client.get(sent).await;
             assert_eq!(reason(&answer), (400, Some("ambiguous-path")), "{sent}");
@@ -317,5 +328,7 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
             let answer = client.get(sent).await;
             assert_eq!((answer.status, answer.text.as_str()), (200, "open"), "{sent}");
         }
+        // A rule that names a path letter for letter means it.
+        assert_eq!(client.get("/s;v=1").await.text, "open");
     });
 }

@@ -192,6 +192,7 @@ impl State {
         }
         self.meter.progress(clock::recently());
         let stream = Rc::new(Stream::new(id, self.ours.stream, self.theirs.stream_window));
+        let is_grpc = fields.are_of_grpc();
         let head = fields.finish().and_then(|head| {
             stream.length_left.set(head.length);
             let is_short = is_last && head.length.unwrap_or(0) > 0;
@@ -200,7 +201,7 @@ impl State {
         stream.has_received_end.set(is_last);
         self.streams.insert(id, Rc::clone(&stream));
         if let Side::Server { opened } = &mut self.side {
-            opened.push(Opened { stream, head });
+            opened.push(Opened { stream, head, is_grpc });
         }
         Ok(())
     }

@@ -50,6 +50,8 @@ pub(super) enum Side {
 pub(in crate::h2) struct Opened {
     pub(in crate::h2) stream: Rc<Stream>,
     pub(in crate::h2) head: Result<RequestHead, Rejection>,
+    /// Whether it is a call of gRPC, whatever else is wrong with it.
+    pub(in crate::h2) is_grpc: bool,
 }
 
 /// What the other side may send us.

@@ -21,7 +21,7 @@ fn opened(streams: &[u32], settings: &[(u16, u32)]) -> (Rc<Link>, Vec<Handle>) {
     }
     assert_eq!(link.receive(&bytes), Ok(()));
     let streams = link.take_opened().into_iter();
-    let handles = streams.map(|Opened { stream, head }| {
+    let handles = streams.map(|Opened { stream, head, .. }| {
         head.unwrap();
         Handle { link: Rc::clone(&link), stream }
     });
