@@ -27,9 +27,9 @@ pub(super) fn fill(load_balancer: &mut LoadBalancer, world: &World<'_>, findings
         match contents(&verification.trust_store, &objects, world) {
             Ok(contents) => verification.contents = contents,
             Err(problem) => {
-                let name = named(&verification.trust_store);
+                let (name, file) = (named(&verification.trust_store), file_of(&verification.trust_store));
                 let advice = format!(
-                    "kubectl create secret generic {name} --from-file=ca.crt, or --certificates DIR with {name}.pem"
+                    "kubectl create secret generic {name} --from-file=ca.crt, or --certificates DIR with {file}.pem"
                 );
                 let message = format!("mutual-authentication: port {}: {problem}", listener.port);
                 let finding = Finding::new(&codes::TRUST_STORE_UNKNOWN, message).suggest(advice);
@@ -78,8 +78,20 @@ fn named(trust_store: &str) -> &str {
     }
 }
 
+/// The name of its file in a folder of certificates: the last part of its ARN, as [`crate::trust_store::KeptTrustStore::is_named`] has it.
+fn file_of(trust_store: &str) -> &str {
+    match trust_store.rsplit_once('/') {
+        Some((_, id)) if trust_store.starts_with("arn:") => id,
+        _ => trust_store,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use plan::TrustStore;
+
+    use super::file_of;
+    use crate::trust_store::KeptTrustStore;
     use crate::{Compiled, Defaults, Objects, compile, read};
 
     fn authority() -> String {
@@ -146,6 +158,20 @@ spec: {{ports: [{{port: 80}}]}}
             assert!(verification.ignores_expiry && verification.trust_store == store);
             assert_eq!(&*verification.contents.name, format!("{}:default/clients", kind.to_lowercase()));
             assert!(verification.contents.authorities.contains("BEGIN CERTIFICATE"));
+        }
+    }
+
+    #[test]
+    fn the_file_that_is_advised_is_one_that_is_found() {
+        for store in ["clients", ARN] {
+            let setting = format!(r#"{{"port":443,"mode":"verify","trustStore":"{store}"}}"#);
+            let compiled = compiled(&setting, "");
+            let advice = compiled.findings_here.iter().chain(&compiled.findings);
+            let advice: Vec<&str> = advice.filter_map(|finding| finding.suggestion.as_deref()).collect();
+            let file = file_of(store);
+            assert!(advice.iter().any(|it| it.ends_with(&format!("DIR with {file}.pem"))), "{advice:?}");
+            let kept = KeptTrustStore { name: file.to_owned(), contents: TrustStore::default() };
+            assert!(kept.is_named(store), "{store}");
         }
     }
 
