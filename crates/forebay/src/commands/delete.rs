@@ -85,7 +85,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
 async fn delete(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let client = Client::find(globals)?;
-    let (targets, mut end) = if options.filename.is_empty() {
+    let (mut targets, mut end) = if options.filename.is_empty() {
         (named(options, &client).await?, End::Done)
     } else {
         in_files(options, globals).await?
@@ -93,6 +93,7 @@ async fn delete(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     if targets.is_empty() && end == End::Done && !options.ignore_not_found {
         eprintln!("No resources found");
     }
+    targets.sort_by_key(Target::holds_others);
     let mut leaving = Vec::new();
     for target in targets {
         match target.delete(&client, options).await {
@@ -188,6 +189,11 @@ async fn remembered(path: &Path, globals: &Globals) -> anyhow::Result<Vec<Target
 }
 
 impl Target {
+    /// Whether other objects go with it. It is deleted after all others, which would not be found any more.
+    fn holds_others(&self) -> bool {
+        self.kind.kind == "Namespace"
+    }
+
     /// Deletes the object; gives the uid of what is leaving.
     async fn delete(&self, client: &Client, options: &Options) -> anyhow::Result<Option<String>> {
         let mut body = json!({"propagationPolicy": "Background"});
@@ -231,5 +237,23 @@ async fn wait_until_gone(
             eprintln!("error: timed out waiting for the condition: some of these objects are still there");
             Ok(End::TimedOut)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_goes_after_all_that_is_in_it() {
+        let target = |(kind, name): (&str, &str)| Target {
+            kind: kind_named(kind).unwrap(),
+            namespace: "staging".to_owned(),
+            name: name.to_owned(),
+        };
+        let written = [("Namespace", "staging"), ("Service", "b"), ("Namespace", "c"), ("Deployment", "a")];
+        let mut targets = written.map(target);
+        targets.sort_by_key(Target::holds_others);
+        assert_eq!(targets.map(|target| target.name), ["b", "a", "staging", "c"]);
     }
 }
