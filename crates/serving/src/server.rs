@@ -17,6 +17,7 @@ use crate::handler::ServerHandler;
 use crate::metrics::{Outcome, ShownCertificate};
 use crate::model_set::{DuplicateName, ModelSet, ServedModel};
 use crate::openapi;
+use crate::pattern::without_needless_escapes;
 use crate::prediction_log::PredictionLog;
 use crate::protocols::{FALLBACK, Found, Protocol, find};
 use crate::reply::{JSON, Reply};
@@ -147,7 +148,8 @@ async fn answer_of_http(handler: &ServerHandler, request: Request) -> Response {
 async fn answer(handler: &ServerHandler, view: &Rc<View>, request: Request) -> Answered {
     let Request { method, target, fields, body, .. } = request;
     let (models, metrics) = (&view.models, handler.metrics());
-    let (protocol, route, captures) = match find(Verb::of(&method), target.path()) {
+    let path = without_needless_escapes(target.path());
+    let (protocol, route, captures) = match find(Verb::of(&method), &path) {
         Found::Route(protocol, route, captures) => (protocol, route, captures),
         Found::OtherVerb(protocol, route, captures) => {
             let call = Call { models, metrics, target: &target, fields: &fields, captures };

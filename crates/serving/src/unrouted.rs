@@ -6,6 +6,7 @@ use net::{Method, StatusCode, Target};
 use crate::call::Call;
 use crate::fault::{Cause, Fault, list, quoted};
 use crate::model_set::ModelSet;
+use crate::pattern::without_needless_escapes;
 use crate::protocols::{FALLBACK, Found, PROTOCOLS, Protocol, find};
 use crate::reply::Reply;
 use crate::route::{Answer, Route, Verb};
@@ -62,7 +63,8 @@ pub(crate) fn no_such_path(method: &Method, target: &Target, models: &ModelSet) 
 
 /// The same address without a slash at its end, relative to the one with it, if something is there.
 fn without_slash(method: &Method, target: &Target) -> Option<String> {
-    let path = target.path().strip_suffix('/')?;
+    let path = without_needless_escapes(target.path());
+    let path = path.strip_suffix('/')?;
     let Found::Route(..) = find(Verb::of(method), path) else { return None };
     let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
     let (_, last) = path.rsplit_once('/')?;
