@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use net::{Connection, Handler, HandshakeFailure, LOADING, Request, Response, StatusCode};
+use net::{Connection, Handler, HandshakeFailure, LOADING, Rejection, Request, Response, StatusCode};
 
 use crate::Settings;
 use crate::admin::AdminAddress;
@@ -119,6 +119,15 @@ impl Handler for ServerHandler {
         self.metrics().tls.count(failure);
     }
 
+    fn reject(&self, rejection: Rejection, _: &Connection) -> Response {
+        let mut response =
+            Response::with_body(rejection.status, "text/plain", format!("{}\n", rejection.reason));
+        if rejection.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.fields.push("retry-after", "1");
+        }
+        response
+    }
+
     async fn handle(&self, request: Request) -> Response {
         let told = Told::of(&request);
         let response = if request.is_grpc() {
@@ -191,5 +200,21 @@ fn refuse(protocol: &Protocol, fault: &Fault) -> Reply {
     match fault.cause {
         Cause::Loading => reply.with_field(LOADING.0, LOADING.1),
         _ => reply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_too_much_is_told_when_to_ask_again() {
+        let handler = Server::new(Vec::new(), Settings::default()).unwrap().handler();
+        let local: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        let connection = Connection { peer: local, local, tls: None };
+        for (reason, again) in [("too-many-of-client", Some("1")), ("malformed-head", None)] {
+            let rejection = *Rejection::ALL.iter().find(|known| known.reason == reason).unwrap();
+            assert_eq!(handler.reject(rejection, &connection).fields.text("retry-after"), again, "{reason}");
+        }
     }
 }
