@@ -103,8 +103,11 @@ pub(crate) fn served(wanted: &NamedModel, path: Option<&Path>, state: ModelState
 
 /// The name of a model that has none: that of its file or folder, or of the folder around a file called `model.*`.
 fn name_of(path: Option<&Path>, uri: &str) -> String {
-    let path =
-        path.map_or_else(|| PathBuf::from(uri), |path| std::fs::canonicalize(path).unwrap_or(path.into()));
+    // What a web server is asked besides a path names nothing, and may be a secret.
+    let address = uri.split_once('?').filter(|(address, _)| address.contains("://"));
+    let address = address.map_or(uri, |(address, _)| address);
+    let path = path
+        .map_or_else(|| PathBuf::from(address), |path| std::fs::canonicalize(path).unwrap_or(path.into()));
     let is_file = path.extension().is_some();
     let stem = path.file_stem().filter(|stem| !is_file || *stem != "model");
     let name = stem.or_else(|| path.parent()?.file_name()).map(|name| name.to_string_lossy().into_owned());
@@ -132,6 +135,7 @@ mod tests {
             ("/a/iris.pkl", "iris"),
             ("s3://b/models/rf", "rf"),
             ("model.pkl", "model"),
+            ("http://h/iris.joblib?X-Amz-Credential=a/b.c&X-Amz-Signature=d", "iris"),
         ] {
             assert_eq!(name_of(None, uri), name, "{uri}");
         }

@@ -64,7 +64,7 @@ impl Storage {
     async fn fetch_remote(&self, uri: &str) -> anyhow::Result<PathBuf> {
         let remote = Remote::open(uri, self.s3_endpoint.as_deref())?;
         let kept = self.kept(uri);
-        let shown = starred_uri(uri);
+        let shown = remote::shown(uri);
         let listing = match remote.list().await {
             Ok(listing) => listing,
             // A copy from before would hide that it is not fetched any more.
@@ -130,7 +130,7 @@ impl Storage {
         remote: &Remote,
         listing: &Listing,
     ) -> anyhow::Result<PathBuf> {
-        let progress = Progress::begin(self.shows_progress, &starred_uri(uri), listing.total_bytes());
+        let progress = Progress::begin(self.shows_progress, &remote::shown(uri), listing.total_bytes());
         for file in &listing.files {
             let path = unfinished.join(&file.relative);
             create_folder(path.parent().unwrap_or(unfinished))?;
@@ -143,7 +143,7 @@ impl Storage {
         } else {
             fs::rename(unfinished, &folder)?;
         }
-        self.keep(uri, &digest, &listing.version())?;
+        self.keep(uri, &digest, listing)?;
         Ok(listing.single_file().map_or(folder.clone(), |file| folder.join(file)))
     }
 
@@ -157,9 +157,9 @@ impl Storage {
         kept.path.exists().then_some(kept)
     }
 
-    fn keep(&self, uri: &str, digest: &str, version: &str) -> io::Result<()> {
+    fn keep(&self, uri: &str, digest: &str, listing: &Listing) -> io::Result<()> {
         let note = self.note(uri);
-        let file = uri.rsplit('/').next().filter(|_| version.starts_with(SINGLE)).unwrap_or_default();
+        let (version, file) = (listing.version(), listing.single_file().unwrap_or(Path::new("")).display());
         create_folder(note.parent().unwrap_or(&self.cache))?;
         let unfinished = note.with_extension(std::process::id().to_string());
         let mut options = fs::OpenOptions::new();

@@ -28,6 +28,8 @@ pub(crate) struct Remote {
     store: Box<dyn ObjectStore>,
     prefix: Key,
     is_http: bool,
+    /// What is asked of a web server besides the path. It may prove who asks, so it is shown to nobody.
+    query: Option<String>,
 }
 
 /// What there is under a prefix.
@@ -69,39 +71,49 @@ impl Listing {
 
 impl Remote {
     pub(crate) fn open(uri: &str, s3_endpoint: Option<&str>) -> anyhow::Result<Self> {
-        let shown = starred_uri(uri);
+        let shown = shown(uri);
         let Some((scheme, rest)) = uri.split_once("://") else { bail!("`{shown}` has no scheme") };
+        let is_http = matches!(scheme, "http" | "https");
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.is_empty() || path.contains('?') {
-            bail!("`{shown}` is not the URI of a file or folder");
+        if authority.is_empty() {
+            bail!("`{shown}` is not the URI of a file or folder: it names no {}", holder(scheme));
         }
+        if query.is_some() && !is_http {
+            bail!("`{shown}` is not the URI of a file or folder: it has a `?`, which in a key is `%3F`");
+        }
+        // As it is asked, so that it is known again in what the client says.
+        let query = query.and_then(|_| uri.parse::<Url>().ok()?.query().map(str::to_owned));
         check_bucket(scheme, authority).with_context(|| format!("cannot fetch `{shown}`"))?;
         let store = match scheme {
             "s3" => s3(authority, s3_endpoint)?,
             "gs" => gcs(authority)?,
-            _ => http(scheme, authority).with_context(|| format!("cannot fetch `{shown}`"))?,
+            _ => http(scheme, authority, query.as_deref())
+                .with_context(|| format!("cannot fetch `{shown}`"))?,
         };
         let prefix = Key::from_url_path(path).with_context(|| format!("`{shown}` has no usable path"))?;
-        Ok(Self { store, prefix, is_http: matches!(scheme, "http" | "https") })
+        Ok(Self { store, prefix, is_http, query })
     }
 
     /// What there is: the object of that name, or all objects under it.
     pub(crate) async fn list(&self) -> anyhow::Result<Listing> {
         match self.store.head(&self.prefix).await {
             Ok(meta) => return Ok(self.single(meta)),
-            Err(error @ object_store::Error::NotFound { .. }) if self.is_http => return Err(told(&error)),
+            Err(error @ object_store::Error::NotFound { .. }) if self.is_http => {
+                return Err(self.told(&error));
+            }
             Err(object_store::Error::NotFound { .. }) => {}
-            // Not every web server answers HEAD.
+            // Not every web server answers HEAD, and a signature is for one method.
             Err(_) if self.is_http => {
-                let answer = self.store.get(&self.prefix).await.map_err(|error| told(&error))?;
+                let answer = self.store.get(&self.prefix).await.map_err(|error| self.told(&error))?;
                 return Ok(self.single(answer.meta));
             }
-            Err(error) => return Err(told(&error)),
+            Err(error) => return Err(self.told(&error)),
         }
         let mut listed = self.store.list(Some(&self.prefix));
         let mut files = Vec::new();
         while let Some(meta) = poll_fn(|cx| listed.as_mut().poll_next(cx)).await {
-            let meta = meta.map_err(|error| told(&error))?;
+            let meta = meta.map_err(|error| self.told(&error))?;
             let below: Option<PathBuf> = meta
                 .location
                 .prefix_match(&self.prefix)
@@ -119,7 +131,7 @@ impl Remote {
 
     /// Keeps an object under the name that the URI has.
     pub(crate) async fn put(&self, bytes: Vec<u8>) -> anyhow::Result<()> {
-        self.store.put(&self.prefix, bytes.into()).await.map(drop).map_err(|error| told(&error))
+        self.store.put(&self.prefix, bytes.into()).await.map(drop).map_err(|error| self.told(&error))
     }
 
     /// The object that the URI names.
@@ -135,18 +147,54 @@ impl Remote {
         path: &Path,
         mut progress: impl FnMut(u64),
     ) -> anyhow::Result<()> {
-        let answer = self.store.get(&file.key).await.map_err(|error| told(&error))?;
+        let answer = self.store.get(&file.key).await.map_err(|error| self.told(&error))?;
         let mut body = answer.into_stream();
         let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let mut left = super::TOTAL_LIMIT;
         while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-            let chunk = chunk.map_err(|error| told(&error))?;
+            let chunk = chunk.map_err(|error| self.told(&error))?;
             left = left.checked_sub(chunk.len() as u64).context("it never ends")?;
             copy.write_all(&chunk)?;
             progress(chunk.len() as u64);
         }
         Ok(copy.sync_all()?)
     }
+
+    /// An error as it may be shown: a refusal alone says enough, and URLs are without what proves who asks.
+    fn told(&self, error: &object_store::Error) -> anyhow::Error {
+        if let Some(refused) = refused_in(error) {
+            return refused.into();
+        }
+        // The library's texts hold those of their causes.
+        let text = error.to_string();
+        if text.contains(NO_LENGTH) {
+            return anyhow!(
+                "the server does not say how long the file is (its answer has no `content-length`), so nobody could tell \
+                 whether all of it came\n  help: fetch it with another program, and name the file"
+            );
+        }
+        anyhow!(starred(&match &self.query {
+            Some(query) if !query.is_empty() => text.replace(query.as_str(), "***"),
+            _ => text,
+        }))
+    }
+}
+
+/// How the library says that an answer is of unknown length.
+const NO_LENGTH: &str = "Content-Length Header missing";
+
+/// A URI as it may be shown: without its query, of which nobody but its server knows what in it is a secret.
+pub(super) fn shown(uri: &str) -> String {
+    let shown = starred_uri(uri);
+    match shown.split_once('?') {
+        Some((before, _)) => format!("{before}?***"),
+        None => shown,
+    }
+}
+
+/// What the part of a URI behind its scheme names.
+fn holder(scheme: &str) -> &'static str {
+    if matches!(scheme, "s3" | "gs") { "bucket" } else { "server" }
 }
 
 impl File {
@@ -154,15 +202,6 @@ impl File {
         let tag = meta.e_tag.or(meta.version).unwrap_or_else(|| meta.last_modified.to_string());
         Self { key: meta.location, relative, n_bytes: meta.size, tag }
     }
-}
-
-/// An error as it may be shown: a refusal alone says enough, and URLs are without what proves who asks.
-fn told(error: &object_store::Error) -> anyhow::Error {
-    if let Some(refused) = refused_in(error) {
-        return refused.into();
-    }
-    // The library's texts hold those of their causes.
-    anyhow!(starred(&error.to_string()))
 }
 
 /// No name of a bucket has keys in it, which would be sent to the cloud as a part of the name and end up in its logs.
@@ -224,7 +263,7 @@ fn gcs(bucket: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
     Ok(Box::new(builder.build()?))
 }
 
-fn http(scheme: &str, authority: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
+fn http(scheme: &str, authority: &str, query: Option<&str>) -> anyhow::Result<Box<dyn ObjectStore>> {
     let url: Url = format!("{scheme}://{authority}/").parse().context("it names no server")?;
     addresses::check_url(&url)?;
     let connector = Connector::new(Some(&url))?;
@@ -232,6 +271,8 @@ fn http(scheme: &str, authority: &str) -> anyhow::Result<Box<dyn ObjectStore>> {
     if shown.set_username("").and_then(|()| shown.set_password(None)).is_err() {
         bail!("it names no server");
     }
+    // The client asks every path with the query of the URL that it was given.
+    shown.set_query(query);
     let builder = HttpBuilder::new().with_url(shown).with_http_connector(connector);
     let options = client().with_allow_http(scheme == "http");
     Ok(Box::new(builder.with_retry(retry()).with_client_options(options).build()?))

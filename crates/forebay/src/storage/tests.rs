@@ -57,6 +57,10 @@ fn answer(request: &Request, objects: &BTreeMap<String, String>, count: &RefCell
     if request.method == Method::HEAD && key.starts_with("no-head/") {
         return Response::new(StatusCode::NOT_IMPLEMENTED);
     }
+    if key.starts_with("signed/") && (request.method == Method::HEAD || query != "X-Amz-Signature=a%2Fb&t=c")
+    {
+        return Response::new(StatusCode::FORBIDDEN);
+    }
     if let Some(location) = objects.get(&format!("redirect:{key}")) {
         return Response::new(StatusCode::FOUND).with_field("location", location.clone());
     }
@@ -143,6 +147,51 @@ fn a_server_that_does_not_know_head_is_asked_for_the_file() {
         let path = storage(cache.path(), &server).fetch(&uri, Path::new("/")).await.unwrap();
         assert_eq!(fs::read_to_string(path).unwrap(), "one");
         assert!(!stale.exists());
+    });
+}
+
+#[test]
+fn what_a_url_asks_besides_its_path_is_asked_and_never_told() {
+    run(async {
+        let (server, cache) = (start(), tempfile::tempdir().unwrap());
+        let storage = storage(cache.path(), &server);
+        server.objects.borrow_mut().insert("signed/model.pkl".to_owned(), "one".to_owned());
+        let uri = |query: &str| format!("http://{}/signed/model.pkl?{query}", server.address);
+        for _ in 0..2 {
+            let path = storage.fetch(&uri("X-Amz-Signature=a%2Fb&t=c"), Path::new("/")).await.unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+            assert_eq!(path.file_name().unwrap(), "model.pkl");
+        }
+        for (uri, words) in [
+            (uri("t=hunter 2"), "403"),
+            (uri("X-Amz-Signature=hunter"), "403"),
+            ("s3://bucket/model.pkl?t=hunter".to_owned(), "`%3F`"),
+            ("http:///model.pkl?t=hunter".to_owned(), "names no server"),
+        ] {
+            let error = format!("{:#}", storage.fetch(&uri, Path::new("/")).await.unwrap_err());
+            assert!(error.contains(words) && error.contains("model.pkl?***`"), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_server_that_says_no_length_is_told_of_in_words() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+            let _ = io::Read::read(&mut client, &mut [0; 4096]);
+            let _ = io::Write::write_all(&mut client, answer);
+        }
+    });
+    run(async {
+        let cache = tempfile::tempdir().unwrap();
+        let storage = Storage { cache: cache.path().to_owned(), s3_endpoint: None, shows_progress: false };
+        let fetched = storage.fetch(&format!("http://{address}/model.pkl"), Path::new("/")).await;
+        let error = format!("{:#}", fetched.unwrap_err());
+        assert!(error.contains("does not say how long the file is"), "{error}");
     });
 }
 
