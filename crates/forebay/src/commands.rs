@@ -127,7 +127,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Backup(options) => backup::run(&options, globals),
         Command::Restore(options) => restore::run(&options, globals),
         Command::Config(options) => config::run(&options, globals),
-        Command::Completion(options) => Ok(completion::run(&options)),
+        Command::Completion(options) => completion::run(&options),
     }
 }
 

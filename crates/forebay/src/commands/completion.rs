@@ -1,8 +1,11 @@
 //! `forebay completion`: completion for shells.
 
+use std::io::Write as _;
+
 use clap::CommandFactory as _;
 
 use super::{Cli, End};
+use crate::client;
 
 /// Print completion for a shell
 #[derive(Debug, clap::Args)]
@@ -15,7 +18,11 @@ pub(crate) struct Options {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn run(options: &Options) -> End {
-    clap_complete::generate(options.shell, &mut Cli::command(), "forebay", &mut std::io::stdout());
-    End::Done
+pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
+    // Into memory first: the generator panics where a reader has gone.
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "forebay", &mut script);
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(&script).and_then(|()| out.flush());
+    client::told(written.map(|()| End::Done).map_err(anyhow::Error::from))
 }

@@ -1,5 +1,7 @@
 //! Commands around a running platform.
 
+use std::process::Command;
+
 use serde_json::Value;
 use testkit::{Platform, Request, run};
 
@@ -114,4 +116,9 @@ fn every_command_explains_itself() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(run(FOREBAY, &["completion", shell]).stdout.len() > 1000);
     }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = Command::new(FOREBAY).args(["completion", "bash"]).stdout(writer).output().unwrap();
+    let said = String::from_utf8_lossy(&unread.stderr);
+    assert!(unread.status.success() && said.is_empty(), "a reader has seen enough: {said}");
 }
