@@ -121,4 +121,9 @@ fn every_command_explains_itself() {
     let unread = Command::new(FOREBAY).args(["completion", "bash"]).stdout(writer).output().unwrap();
     let said = String::from_utf8_lossy(&unread.stderr);
     assert!(unread.status.success() && said.is_empty(), "a reader has seen enough: {said}");
+    let help = run(FOREBAY, &["model", "predict", "-h"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for method in models::Method::ALL {
+        assert!(help.contains(method.as_str()), "{method}: {help}");
+    }
 }

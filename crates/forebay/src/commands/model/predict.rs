@@ -27,13 +27,17 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "FILE")]
     input: PathBuf,
 
-    /// predict, predict_proba, decision_function or transform [default: what the model was saved for]
-    #[arg(short, long, value_name = "METHOD")]
+    #[arg(short, long, value_name = "METHOD", help = method_help())]
     method: Option<Method>,
 
     /// How answers are printed
     #[arg(short, long, value_enum, default_value_t = Output::Json, value_name = "FORMAT")]
     output: Output,
+}
+
+fn method_help() -> String {
+    let names = Method::ALL.map(Method::as_str).join(", ");
+    format!("What the model is asked for: {names} [default: what it was saved for]")
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
