@@ -184,10 +184,7 @@ impl Removal {
         }
         if !globals.quiet && is_asked && !self.roots.is_empty() {
             for (path, n_objects) in &self.elsewhere {
-                let (counted, quoted) = (counted(*n_objects), quoted(path));
-                eprintln!(
-                    "note: {counted} that came from `{path}` run too; `forebay delete -f {quoted}` removes them"
-                );
+                eprintln!("note: {}", told_of_elsewhere(path, *n_objects));
             }
         }
         self
@@ -314,6 +311,12 @@ impl Root {
 }
 
 // === what is said ===
+
+fn told_of_elsewhere(path: &str, n_objects: usize) -> String {
+    let (runs, them) = if n_objects == 1 { ("runs", "it") } else { ("run", "them") };
+    let (counted, quoted) = (counted(n_objects), quoted(path));
+    format!("{counted} that came from `{path}` {runs} too; `forebay delete -f {quoted}` removes {them}")
+}
 
 fn path_of(note: &str) -> &str {
     note.strip_prefix(APPLIED_NOTE).unwrap_or(note)

@@ -180,3 +180,12 @@ fn the_commands_that_remove_what_is_left_may_be_pasted() {
     let many: Vec<ObjectRef> = (0..10).map(|n| ObjectRef::new("Service", "a", &format!("s{n}"))).collect();
     assert!(named(&many).ends_with("Service a/s7 and 2 more"), "{}", named(&many));
 }
+
+#[test]
+fn one_object_of_another_path_is_told_of_as_one() {
+    let told = [
+        "1 object that came from `a b` runs too; `forebay delete -f 'a b'` removes it",
+        "2 objects that came from `a b` run too; `forebay delete -f 'a b'` removes them",
+    ];
+    assert_eq!([1, 2].map(|n_objects| told_of_elsewhere("a b", n_objects)), told);
+}
