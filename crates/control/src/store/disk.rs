@@ -115,6 +115,8 @@ pub struct Damage {
     pub record: Option<String>,
     /// The newest good backup.
     pub backup: Option<Backup>,
+    /// Whether the file still holds something that is whole.
+    pub holds_records: bool,
 }
 
 // === impl Disk ===
@@ -130,7 +132,8 @@ impl Disk {
         if !is_there(path)? {
             if let Some((backup, _)) = backups.newest_good() {
                 let what = "it is not there, but backups of it are".to_owned();
-                let damage = Damage { file: path.to_owned(), what, record: None, backup: Some(backup) };
+                let (file, backup) = (path.to_owned(), Some(backup));
+                let damage = Damage { file, what, record: None, backup, holds_records: false };
                 return Err(OpenError::Damaged(Box::new(damage)));
             }
             make(path).map_err(|failure| unusable(failure.into()))?;
@@ -503,7 +506,11 @@ impl OpenError {
             Problem::TooNew { found } => Self::TooNew { found },
             Problem::Damaged { what, record } => {
                 let backup = backups.newest_good().map(|(backup, _)| backup);
-                Self::Damaged(Box::new(Damage { file: path.to_owned(), what, record, backup }))
+                let holds_records = read_file(path).is_ok_and(|bytes| {
+                    record::find_all(&bytes).any(|it| !matches!(it.content, Content::Gone | Content::Summary))
+                });
+                let file = path.to_owned();
+                Self::Damaged(Box::new(Damage { file, what, record, backup, holds_records }))
             }
         }
     }

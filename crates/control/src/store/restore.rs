@@ -36,7 +36,7 @@ pub struct Restored {
     pub is_complete: Option<bool>,
     /// When the newest commit was made that is still known.
     pub as_of: Timestamp,
-    /// Where the damaged file is now.
+    /// Where the file of before is now.
     pub kept_aside: Option<PathBuf>,
 }
 
@@ -106,6 +106,7 @@ pub fn restore(path: &Path, from: Option<&Path>) -> Result<Restored, RestoreErro
     let summaries: Vec<Summary> = found.iter().filter_map(Summary::of).collect();
     let newest = summaries.iter().max_by_key(|summary| summary.sequence).copied();
 
+    let is_whole = file.as_deref().is_some_and(|bytes| contents::verify(bytes).is_ok());
     let (backup, base) = match chosen {
         Some(chosen) => Some(chosen).unzip(),
         None => {
@@ -151,7 +152,10 @@ pub fn restore(path: &Path, from: Option<&Path>) -> Result<Restored, RestoreErro
         return Err(unwritable("what was written cannot be read again".into()));
     };
     let kept_aside = match file {
-        Some(_) => Some(keep_aside(path).map_err(|error| unwritable(error.into()))?),
+        Some(_) => Some(
+            keep_aside(path, if is_whole { "before" } else { "damaged" })
+                .map_err(|error| unwritable(error.into()))?,
+        ),
         None => None,
     };
     let renamed = fs::rename(&new, path).and_then(|()| sync_folder(path));
@@ -212,13 +216,13 @@ fn without_gone(mut contents: Contents) -> Contents {
     contents
 }
 
-/// Keeps a damaged file under another name, while it still has its own.
-fn keep_aside(path: &Path) -> std::io::Result<PathBuf> {
+/// Keeps a file under another name, which says what it is, while it still has its own.
+fn keep_aside(path: &Path, what: &str) -> std::io::Result<PathBuf> {
     let time: String = Timestamp::now().to_string().chars().filter(|c| !"-:".contains(*c)).collect();
     let time = time.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned();
     for attempt in 0..100 {
         let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
-        let aside = path.with_extension(format!("damaged-{time}Z{suffix}"));
+        let aside = path.with_extension(format!("{what}-{time}Z{suffix}"));
         match fs::hard_link(path, &aside) {
             Ok(()) => return Ok(aside),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}

@@ -139,7 +139,13 @@ fn help(damage: &Damage, globals: &Globals) -> String {
             backup.n_objects,
             backup.path.display()
         ),
-        None => format!("there is no good backup; `{restore}` brings back what the file still holds"),
+        None if damage.holds_records => {
+            format!("there is no good backup; `{restore}` brings back what the file still holds")
+        }
+        None => format!(
+            "there is no good backup, and the file holds nothing that is whole; `{restore} --from BACKUP` goes back to a \
+             backup that is kept elsewhere"
+        ),
     };
     format!("\n  help: {comes_back}\n  help: `{}` begins anew", command("down --purge", globals))
 }
@@ -158,6 +164,20 @@ fn command(command: &str, globals: &Globals) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_promised_of_a_file_that_holds_nothing() {
+        let said = |holds_records| {
+            let file = PathBuf::from("objects.redb");
+            let damage =
+                Damage { file, what: "it is empty".into(), record: None, backup: None, holds_records };
+            let color = crate::globals::Color::Never;
+            help(&damage, &Globals { state_dir: None, color, verbose: 0, quiet: false })
+        };
+        assert!(said(true).contains("`forebay restore` brings back what the file still holds"));
+        assert!(said(false).contains("`forebay restore --from BACKUP` goes back to a backup"));
+        assert!(!said(false).contains("brings back"), "{}", said(false));
+    }
 
     #[test]
     fn a_backup_is_known_by_its_name_beside_the_state() {

@@ -163,6 +163,8 @@ fn a_thousand_damages_neither_panic_nor_change_anything_without_a_word() {
                     bytes,
                     "{how}: kept aside"
                 );
+                let aside = restored.kept_aside.as_ref().unwrap().display().to_string();
+                assert!(aside.contains("objects.damaged-"), "{how}: {aside}");
                 let store = Store::open(&file).unwrap_or_else(|error| panic!("{how}: restored, and {error}"));
                 n_complete += u32::from(told(&store) == used.told);
                 check_restored(&used, &bytes, &restored, &store, &how);
@@ -234,6 +236,13 @@ fn a_record_that_vanished_came_back_or_is_another_is_noticed() {
     refused(&file, "its checksum is wrong (record `ConfigMap/mlops/c5`)");
 }
 
+fn holds_records(file: &Path) -> bool {
+    match Store::open(file) {
+        Err(OpenError::Damaged(damage)) => damage.holds_records,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_empty_or_missing_file_is_no_beginning_where_there_was_one() {
     let used = Used::new();
@@ -250,6 +259,7 @@ fn an_empty_or_missing_file_is_no_beginning_where_there_was_one() {
     fs::remove_dir_all(folder.path().join("backups")).unwrap();
     refused(&file, "");
     assert!(matches!(restore(&file, None), Err(RestoreError::Nothing { .. })));
+    assert!(!holds_records(&file), "what is told before says so");
     assert_eq!(fs::read(&file).unwrap().len(), 10_000);
 
     let fresh = tempfile::tempdir().unwrap();
@@ -264,6 +274,7 @@ fn what_the_file_holds_comes_back_without_any_backup_too() {
     bytes[..4096].fill(0);
     let (folder, file) = used.with(&bytes);
     fs::remove_dir_all(folder.path().join("backups")).unwrap();
+    assert!(holds_records(&file));
     let restored = restore(&file, None).unwrap();
     assert!(restored.backup.is_none());
     let there = told(&Store::open(&file).unwrap());
@@ -285,7 +296,8 @@ fn a_backup_of_ones_own_choice_is_brought_back_as_it_is_and_a_good_file_is_left_
     let revision = store.revision();
     drop(store);
     let restored = restore(&file, Some(&chosen)).unwrap();
-    assert!(restored.kept_aside.is_some());
+    let aside = restored.kept_aside.unwrap().display().to_string();
+    assert!(aside.contains("objects.before-"), "it was not damaged: {aside}");
     let store = Store::open(&file).unwrap();
     assert_eq!(told(&store), used.told);
     assert!(store.revision() > revision, "a revision is never given out twice");
