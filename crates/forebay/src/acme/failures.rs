@@ -14,6 +14,8 @@ pub(crate) struct AcmeFailures {
 
 /// What is behind a transport error whose authority nobody here trusts, as rustls says it.
 const UNTRUSTED: &str = "UnknownIssuer";
+/// The same of one that shows an authority's certificate where a server's belongs.
+const AUTHORITY_AS_SERVER: &str = "CaUsedAsEndEntity";
 
 impl AcmeFailures {
     pub(super) fn count(&self, reason: &'static str) {
@@ -49,6 +51,9 @@ pub(super) fn reason(error: &anyhow::Error) -> &'static str {
         },
         Some(Error::Timeout(_)) => "timed-out",
         Some(Error::Other(inner)) if inner.to_string().contains(UNTRUSTED) => "directory-untrusted",
+        Some(Error::Other(inner)) if inner.to_string().contains(AUTHORITY_AS_SERVER) => {
+            "directory-certificate"
+        }
         Some(Error::Other(_) | Error::Http(_)) => "directory-unreachable",
         Some(_) => "other",
         None if error.to_string().starts_with(super::order::REFUSED) => "refused",
@@ -60,6 +65,10 @@ pub(super) fn reason(error: &anyhow::Error) -> &'static str {
 pub(super) fn fix(reason: &str) -> &'static str {
     match reason {
         "directory-untrusted" => "; name whoever signed the directory's certificate with --acme-root FILE",
+        "directory-certificate" => {
+            "; the directory's server shows a certificate of an authority (CA:TRUE): give it one of its own, signed by that \
+             authority, and name the authority with --acme-root FILE"
+        }
         _ => "",
     }
 }
@@ -74,6 +83,9 @@ mod tests {
         let untrusted = other("error sending request: invalid peer certificate: UnknownIssuer");
         assert_eq!(reason(&untrusted), "directory-untrusted");
         assert!(fix(reason(&untrusted)).contains("--acme-root"));
+        let authority = other("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))");
+        assert_eq!(reason(&authority), "directory-certificate");
+        assert!(fix(reason(&authority)).contains("CA:TRUE"));
         assert_eq!(reason(&other("connection refused")), "directory-unreachable");
         assert_eq!(reason(&anyhow::anyhow!("{}: no such name", super::super::order::REFUSED)), "refused");
         assert_eq!(reason(&anyhow::Error::new(Error::Timeout(None))), "timed-out");
