@@ -1,7 +1,7 @@
 //! The directory of an authority, and the account with it.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -39,31 +39,36 @@ impl Directory {
 
     /// The account that is kept in a folder; made if there is none for this directory.
     pub(super) async fn account(&self, folder: &Path) -> anyhow::Result<Account> {
-        let digest = Sha256::digest(&self.url);
-        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        let path = folder.join(format!("account-{name}.json"));
-        let builder = Account::builder_with_http(Box::new(self.clone()));
+        let path = self.file(folder);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
                 let credentials: AccountCredentials = serde_json::from_str(&text).with_context(|| {
                     format!("`{}` is damaged; remove it, and another account is made", path.display())
                 })?;
-                Ok(builder.from_credentials(credentials).await?)
+                Ok(Account::builder_with_http(Box::new(self.clone())).from_credentials(credentials).await?)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let contact = self.email.as_ref().map(|email| format!("mailto:{email}"));
-                let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-                let wanted = NewAccount {
-                    contact: &contact,
-                    terms_of_service_agreed: true,
-                    only_return_existing: false,
-                };
-                let (account, credentials) = builder.create(&wanted, self.url.clone(), None).await?;
-                write_private(&path, &serde_json::to_string(&credentials)?)?;
-                Ok(account)
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.new_account(folder).await,
             Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
         }
+    }
+
+    /// A new account, which takes the place of the one that is kept in a folder.
+    pub(super) async fn new_account(&self, folder: &Path) -> anyhow::Result<Account> {
+        let contact = self.email.as_ref().map(|email| format!("mailto:{email}"));
+        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
+        let wanted =
+            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+        let builder = Account::builder_with_http(Box::new(self.clone()));
+        let (account, credentials) = builder.create(&wanted, self.url.clone(), None).await?;
+        write_private(&self.file(folder), &serde_json::to_string(&credentials)?)?;
+        Ok(account)
+    }
+
+    /// Where the account with this directory is kept.
+    fn file(&self, folder: &Path) -> PathBuf {
+        let digest = Sha256::digest(&self.url);
+        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        folder.join(format!("account-{name}.json"))
     }
 }
 

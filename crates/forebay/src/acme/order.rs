@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use control::{CHALLENGE_PATH, ChallengeAnswer, challenge_certificate};
 use instant_acme::{
-    AuthorizationStatus, ChallengeHandle, ChallengeType, Identifier, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    AuthorizationStatus, ChallengeHandle, ChallengeType, Error, Identifier, NewOrder, Order, OrderStatus,
+    Problem, RetryPolicy,
 };
 use net::{Body, ClientConnection, Fields, Method, Outgoing};
 use plan::Protocol;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Acme, Wanted};
 use crate::kept_certificates::keep;
@@ -39,9 +39,7 @@ impl Acme {
         let host = wanted.host.as_str();
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make `{}`", self.folder.display()))?;
-        let account = self.directory.account(&self.folder).await?;
-        let identifiers = [Identifier::Dns(host.to_owned())];
-        let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
+        let mut order = self.order(host).await?;
         let place = self.place(wanted).context("no listener here has this host any more")?;
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -70,6 +68,23 @@ impl Acme {
             read.facts.names_in_words()
         );
         keep(&self.folder, host, &read.pair)
+    }
+
+    /// An order of the account that is kept. When the authority does not know that one any more, of a new one.
+    async fn order(&self, host: &str) -> anyhow::Result<Order> {
+        let identifiers = [Identifier::Dns(host.to_owned())];
+        let wanted = NewOrder::new(&identifiers);
+        let account = self.directory.account(&self.folder).await?;
+        match account.new_order(&wanted).await {
+            Err(Error::Api(problem)) if is_unknown_account(&problem) => {
+                warn!(
+                    "the authority does not know the account in `{}` any more: another one is made",
+                    self.folder.display()
+                );
+                Ok(self.directory.new_account(&self.folder).await?.new_order(&wanted).await?)
+            }
+            ordered => Ok(ordered?),
+        }
     }
 
     /// Where the answer for a host can be given: without TLS, where the load balancer has such a listener.
@@ -112,6 +127,11 @@ impl Acme {
         }
         Ok(())
     }
+}
+
+/// Whether an authority has no such account (RFC 8555 §6.7): it was begun anew, or never was the one that was asked before.
+fn is_unknown_account(problem: &Problem) -> bool {
+    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
 }
 
 /// Whether a listener gives the answer.

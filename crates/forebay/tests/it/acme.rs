@@ -99,13 +99,14 @@ fn acc_s0_43_acc_s2_47_an_authority_is_asked_and_asked_again_before_a_certificat
         "certificateValidityPeriod": LIFE.as_secs(),
     }});
     std::fs::write(file("pebble.json"), config.to_string()).unwrap();
-    let _pebble = start(
-        "pebble",
-        &["-config", &file("pebble.json"), "-dnsserver", &dns_text],
-        &[("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0")],
-    )
-    .unwrap();
-    wait_for(directory);
+    let begin = || {
+        let arguments = ["-config", &file("pebble.json"), "-dnsserver", &dns_text];
+        let variables = [("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0")];
+        let pebble = start("pebble", &arguments, &variables).unwrap();
+        wait_for(directory);
+        pebble
+    };
+    let pebble = begin();
 
     let url = format!("https://localhost:{}/dir", directory.port());
     let root = file("ca.crt");
@@ -152,6 +153,15 @@ fn acc_s0_43_acc_s2_47_an_authority_is_asked_and_asked_again_before_a_certificat
             .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "json"))
             .count()
     };
+    assert_eq!(accounts(), 1);
+
+    // An authority that begins anew knows no account of before: another one is made, in the place of that one.
+    drop(pebble);
+    let _pebble = begin();
+    let before = issued(plain, "a.example.com").unwrap();
+    wait_until("a certificate comes by a new account", || {
+        issued(plain, "a.example.com").is_some_and(|serial| serial != before)
+    });
     assert_eq!(accounts(), 1);
 }
 
