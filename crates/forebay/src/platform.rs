@@ -94,7 +94,9 @@ impl Platform {
 
     /// Lets other commands find this platform. Only this user may read the file: it holds the token.
     pub(crate) fn announce(&self, state_dir: &Path) -> anyhow::Result<()> {
-        write_private(&file(state_dir), &serde_json::to_string_pretty(self)?)
+        let (path, text) = (file(state_dir), serde_json::to_string_pretty(self)?);
+        // On a full disk there may be room where the announcement of a platform is that was killed.
+        write_private(&path, &text).or_else(|error| write_over(&path, &text).map_err(|_| error))
     }
 
     /// Takes back the announcement.
@@ -136,10 +138,21 @@ pub(crate) fn silent(address: SocketAddr, patience: Duration, pid: u32) -> anyho
     )
 }
 
-/// Writes a file that only this user may read, whole or not at all.
+/// Writes into a file that is there, without asking the disk for more room than it has.
+fn write_over(path: &Path, text: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
+/// Writes a file that only this user may read, whole or not at all. One that is as it should be is left alone.
 pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(());
+    }
     let new = path.with_extension("new");
     let write = || {
         let mut file =
@@ -147,5 +160,34 @@ pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
         file.write_all(text.as_bytes())?;
         fs::rename(&new, path)
     };
-    write().with_context(|| format!("cannot write `{}`", path.display()))
+    let written = write().inspect_err(|_| {
+        // Already there is nothing better to say than why it was not written.
+        let _ = fs::remove_file(&new);
+    });
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig");
+        fs::create_dir(&path).unwrap();
+        let error = write_private(&path, "text").unwrap_err();
+        assert!(error.to_string().contains("kubeconfig"), "{error}");
+        assert!(!folder.path().join("kubeconfig.new").exists());
+    }
+
+    #[test]
+    fn what_is_written_over_is_as_long_as_what_it_is_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("platform.json");
+        assert!(write_over(&path, "a").is_err(), "there is no room where nothing is");
+        write_private(&path, "something long").unwrap();
+        write_over(&path, "short").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "short");
+    }
 }

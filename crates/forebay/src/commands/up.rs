@@ -406,7 +406,12 @@ impl Ports {
         ));
         tokio::task::spawn_local(net::serve(admin_socket, admin.clone(), Limits::default(), watch));
         let kubeconfig = state_dir.join("kubeconfig");
-        write_private(&kubeconfig, &api::kubeconfig(api_address, authority.certificate(), &token))?;
+        let written =
+            write_private(&kubeconfig, &api::kubeconfig(api_address, authority.certificate(), &token));
+        // On a full disk too, what ran before runs again.
+        if let Err(error) = written {
+            tracing::warn!("{error:#}; kubectl may not find this platform");
+        }
         tokio::task::spawn_local(certificate::renew(authority, served));
         let platform = Platform {
             pid: std::process::id(),
@@ -416,7 +421,9 @@ impl Ports {
             kubeconfig,
             refuses_unprotected: admin.defaults.now().exposure == Exposure::Public,
         };
-        platform.announce(state_dir)?;
+        if let Err(error) = platform.announce(state_dir) {
+            tracing::warn!("{error:#}; other commands of forebay do not find this platform");
+        }
         Ok(Self { platform, drain })
     }
 }

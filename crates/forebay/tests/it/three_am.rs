@@ -216,3 +216,17 @@ fn a_damaged_state_file_is_told_with_the_command_that_brings_everything_back() {
     let running = platform.run(&["restore"]);
     assert!(said(&running).contains("forebay down"), "{}", said(&running));
 }
+
+#[test]
+fn files_that_only_help_to_find_it_keep_no_platform_from_running() {
+    let files = folder(&[("a.yaml", &config("kept", "1"))]);
+    let mut platform = Platform::start(FOREBAY, &[&files.path().display().to_string()]);
+    platform.stop();
+    // As a full disk does, a folder in its place keeps the file from being written.
+    let kubeconfig = platform.state_dir().join("kubeconfig");
+    std::fs::remove_file(&kubeconfig).unwrap();
+    std::fs::create_dir_all(kubeconfig.join("in-the-way")).unwrap();
+    platform.start_again(&[]);
+    assert!(platform.ok(&["get", "configmap", "-n", "a"]).contains("kept"));
+    assert!(!kubeconfig.with_extension("new").exists());
+}
