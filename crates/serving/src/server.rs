@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use net::{Connection, Handler, HandshakeFailure, LOADING, Rejection, Request, Response, StatusCode};
+use net::{Connection, Handler, HandshakeFailure, LOADING, Request, Response, StatusCode};
 
 use crate::Settings;
 use crate::admin::AdminAddress;
@@ -119,15 +119,6 @@ impl Handler for ServerHandler {
         self.metrics().tls.count(failure);
     }
 
-    fn reject(&self, rejection: Rejection, _: &Connection) -> Response {
-        let mut response =
-            Response::with_body(rejection.status, "text/plain", format!("{}\n", rejection.reason));
-        if rejection.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.fields.push("retry-after", "1");
-        }
-        response
-    }
-
     async fn handle(&self, request: Request) -> Response {
         let told = Told::of(&request);
         let response = if request.is_grpc() {
@@ -205,6 +196,8 @@ fn refuse(protocol: &Protocol, fault: &Fault) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use net::{Refused, Rejection};
+
     use super::*;
 
     #[test]
@@ -214,7 +207,8 @@ mod tests {
         let connection = Connection { peer: local, local, tls: None };
         for (reason, again) in [("too-many-of-client", Some("1")), ("malformed-head", None)] {
             let rejection = *Rejection::ALL.iter().find(|known| known.reason == reason).unwrap();
-            assert_eq!(handler.reject(rejection, &connection).fields.text("retry-after"), again, "{reason}");
+            let refused = Refused { rejection, request: None, is_grpc: false };
+            assert_eq!(handler.reject(&refused, &connection).fields.text("retry-after"), again, "{reason}");
         }
     }
 }
