@@ -11,7 +11,7 @@ use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
     Action, Decision, Listener, LoadBalancer, Observed, PathError, Plan, RequestHead, RequestPath, RuleTrial,
-    TargetKey, Verdict,
+    TargetKey, Transform, Transformed, Verdict,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -44,9 +44,22 @@ pub(crate) struct Explanation {
     rules: Vec<TriedRule>,
     /// The priority of the rule that is followed; 0 for the default action.
     priority: usize,
+    /// What a target is asked for in the place of it, by the transforms of the rule.
+    rewritten: Option<Rewritten>,
     action: Act,
     /// The same in a sentence.
     verdict: String,
+}
+
+/// What transforms make of a request.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rewritten {
+    host: Option<String>,
+    /// Path and query.
+    url: Option<String>,
+    /// Why it is answered with 500 instead.
+    problem: Option<String>,
 }
 
 /// A listener and its load balancer.
@@ -221,6 +234,7 @@ impl Question {
             is_admitted,
             rules,
             priority: decision.priority(),
+            rewritten: rewritten(&decision, &head),
             action,
             verdict: String::new(),
             host: host.clone(),
@@ -293,6 +307,15 @@ fn act(
             };
             Act::Forward { target_groups: forward.targets.iter().map(group).collect() }
         }
+    }
+}
+
+fn rewritten(decision: &Decision<'_>, head: &RequestHead<'_>) -> Option<Rewritten> {
+    let (_, rule) = decision.rule.filter(|(_, rule)| !rule.transforms.is_empty())?;
+    match Transform::all(&rule.transforms, head) {
+        Ok(Transformed { host: None, url: None }) => None,
+        Ok(Transformed { host, url }) => Some(Rewritten { host, url, problem: None }),
+        Err(error) => Some(Rewritten { host: None, url: None, problem: Some(error.to_string()) }),
     }
 }
 

@@ -10,6 +10,9 @@ pub(super) fn verdict(explanation: &Explanation, knows_health: bool) -> String {
     if !explanation.is_admitted {
         return format!("the connection is closed: the listener does not let {} in", explanation.from);
     }
+    if let Some(problem) = explanation.rewritten.as_ref().and_then(|rewritten| rewritten.problem.as_ref()) {
+        return format!("500: {problem}");
+    }
     match &explanation.action {
         Act::Refused { status, reason } => format!("{status}, {reason}"),
         Act::NoRoute => "404, no-route: no rule matches, and nothing is configured for that".to_owned(),
@@ -63,6 +66,11 @@ pub(super) fn text(explanation: &Explanation) -> String {
     let is_refused = matches!(explanation.action, Act::Refused { .. });
     if *priority == 0 && !is_refused && load_balancer.kind == "application" {
         lines.push("default rule   is followed".to_owned());
+    }
+    if let Some(rewritten) = &explanation.rewritten {
+        let parts = [&rewritten.host, &rewritten.url, &rewritten.problem];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        lines.push(format!("rewritten      {}", parts.join(" ")));
     }
     if let Act::Forward { target_groups } = &explanation.action {
         for group in target_groups {

@@ -50,6 +50,8 @@ metadata:
     alb.ingress.kubernetes.io/target-type: ip
     alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": 80}}]'
     alb.ingress.kubernetes.io/tags: Environment=Production,Project=RetailForecast
+    alb.ingress.kubernetes.io/transforms.api: >-
+      [{{"type": "url-rewrite", "urlRewriteConfig": {{"rewrites": [{{"regex": "^/v2/models", "replace": "/models"}}]}}}}]
     alb.ingress.kubernetes.io/load-balancer-attributes: |
       access_logs.s3.enabled=true,
       access_logs.s3.bucket=retail-forecast-alb-logs,
@@ -216,6 +218,7 @@ fn a_request_is_explained_by_the_rules_that_were_tried_and_the_targets_that_it_l
         "load balancer  retail-forecast-alb (ingress:mlops/api, application)",
         "rule 1         Ingress mlops/api: does not match: path-pattern /predict",
         "rule 2         Ingress mlops/api: matches: host-header api.example.com and path-pattern /v2, /v2/*",
+        "rewritten      /models?x=1",
         "target group   mlops/api/api:80 (weight 1)",
         "verdict        to its one target, which is healthy",
     ] {
