@@ -1,6 +1,8 @@
 //! What the data plane counts. Counters are found once per plan, and only added to on the way of a request.
 
+mod labels;
 mod latency;
+mod listener;
 mod series;
 
 use std::cell::RefCell;
@@ -8,16 +10,21 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use net::{Budget, Crowding, HandshakeFailure, Http2Failure, Limits};
+use net::{Budget, Crowding, Http2Failure, Limits};
 use plan::health::TargetState;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use labels::{
+    DatagramLabels, GroupLabels, ListenerLabels, OwnAnswerLabels, PassedOverLabels, ReasonLabels,
+    RequestLabels, TargetLabels,
+};
 pub(crate) use latency::Latency;
-use series::{AllSeries, OfBalancer};
+pub(crate) use listener::{ListenerMetrics, OpenConnection};
+use series::AllSeries;
 
 use crate::logs::Counters;
 use crate::replay::Keeping;
@@ -79,117 +86,6 @@ pub(crate) struct GroupMetrics {
     pub(crate) queued: Gauge,
     tls_failures: Counter,
     pub(crate) response_time: Latency,
-}
-
-/// The counters of one listener, on one core.
-#[derive(Debug)]
-pub(crate) struct ListenerMetrics {
-    connections: Counter,
-    open_connections: Gauge,
-    refused_connections: AllSeries<ReasonLabels, Counter>,
-    shed_connections: Counter,
-    /// Bytes of clients, and to them.
-    processed: Counter,
-    datagrams_up: Counter,
-    datagrams_down: Counter,
-    dropped_datagrams: AllSeries<ReasonLabels, Counter>,
-    own_answers: AllSeries<OwnAnswerLabels, Counter>,
-    handshake_failures: AllSeries<ReasonLabels, Counter>,
-    http2_failures: AllSeries<ReasonLabels, Counter>,
-    /// Requests whose client left, and those whose target's answer broke off.
-    pub(crate) client_left: Counter,
-    pub(crate) answer_broken: Counter,
-    labels: ListenerLabels,
-    /// Counters that were needed already: finding one among all of them takes a lock.
-    known: RefCell<Vec<((u16, &'static str), Counter)>>,
-}
-
-/// A connection that is counted as open for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct OpenConnection {
-    open: Gauge,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    load_balancer: String,
-    target_group: String,
-    code_class: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct GroupLabels {
-    load_balancer: String,
-    target_group: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PassedOverLabels {
-    load_balancer: String,
-    target_group: String,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ListenerLabels {
-    load_balancer: String,
-    port: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OwnAnswerLabels {
-    load_balancer: String,
-    port: u16,
-    code: u16,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DatagramLabels {
-    load_balancer: String,
-    port: u16,
-    direction: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    load_balancer: String,
-    port: u16,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TargetLabels {
-    load_balancer: String,
-    target_group: String,
-    state: &'static str,
-}
-
-macro_rules! of_balancers {
-    ($($labels:ident: $($port:ident)? $(/ $target_group:ident)?;)*) => {$(
-        impl OfBalancer for $labels {
-            fn load_balancer(&self) -> &str {
-                &self.load_balancer
-            }
-            $(fn port(&self) -> Option<u16> {
-                Some(self.$port)
-            })?
-            $(fn target_group(&self) -> Option<&str> {
-                Some(&self.$target_group)
-            })?
-        }
-    )*};
-}
-
-of_balancers! {
-    RequestLabels: / target_group;
-    GroupLabels: / target_group;
-    PassedOverLabels: / target_group;
-    TargetLabels: / target_group;
-    ListenerLabels: port;
-    OwnAnswerLabels: port;
-    DatagramLabels: port;
-    ReasonLabels: port;
 }
 
 impl Default for Metrics {
@@ -549,88 +445,6 @@ const SILENT: &str = "silent";
 /// States that targets are counted in.
 const STATES: [TargetState; 4] =
     [TargetState::Initial, TargetState::Healthy, TargetState::Unhealthy, TargetState::Draining];
-
-impl ListenerMetrics {
-    /// Counts a connection, and that it is open.
-    pub(crate) fn open_connection(&self) -> OpenConnection {
-        self.connections.inc();
-        self.open_connections.inc();
-        OpenConnection { open: self.open_connections.clone() }
-    }
-
-    /// Where the bytes of flows are counted.
-    pub(crate) fn bytes(&self) -> Counter {
-        self.processed.clone()
-    }
-
-    /// Counts bytes of clients, and to them.
-    pub(crate) fn count_bytes(&self, n_bytes: u64) {
-        self.processed.inc_by(n_bytes);
-    }
-
-    /// Counts a datagram of a client that went to a target.
-    pub(crate) fn count_datagram_up(&self, n_bytes: usize) {
-        self.datagrams_up.inc();
-        self.count_bytes(n_bytes as u64);
-    }
-
-    /// Counts a datagram of a target that went to a client.
-    pub(crate) fn count_datagram_down(&self, n_bytes: usize) {
-        self.datagrams_down.inc();
-        self.count_bytes(n_bytes as u64);
-    }
-
-    /// Counts a datagram that went nowhere.
-    pub(crate) fn count_dropped(&self, reason: &'static str) {
-        let ListenerLabels { load_balancer, port } = self.labels.clone();
-        self.dropped_datagrams.get(&ReasonLabels { load_balancer, port, reason }).inc();
-    }
-
-    /// Counts what a crowd at the gate led to.
-    pub(crate) fn count_crowding(&self, crowding: Crowding) {
-        match crowding {
-            Crowding::Shed(n_connections) => _ = self.shed_connections.inc_by(n_connections as u64),
-            Crowding::Refused(reason) => {
-                let ListenerLabels { load_balancer, port } = self.labels.clone();
-                let labels = ReasonLabels { load_balancer, port, reason };
-                self.refused_connections.get(&labels).inc();
-            }
-        }
-    }
-
-    /// Counts that TLS did not come about.
-    pub(crate) fn count_handshake_failure(&self, failure: HandshakeFailure) {
-        let ListenerLabels { load_balancer, port } = self.labels.clone();
-        let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
-        self.handshake_failures.get(&labels).inc();
-    }
-
-    /// Counts that a connection of HTTP/2 was ended.
-    pub(crate) fn count_http2_failure(&self, failure: Http2Failure) {
-        let ListenerLabels { load_balancer, port } = self.labels.clone();
-        let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
-        self.http2_failures.get(&labels).inc();
-    }
-
-    /// Counts an answer that the load balancer gave itself.
-    pub(crate) fn count_own_answer(&self, code: u16, reason: &'static str) {
-        let mut known = self.known.borrow_mut();
-        if let Some((_, counter)) = known.iter().find(|(key, _)| *key == (code, reason)) {
-            counter.inc();
-            return;
-        }
-        let ListenerLabels { load_balancer, port } = self.labels.clone();
-        let counter = self.own_answers.get(&OwnAnswerLabels { load_balancer, port, code, reason });
-        counter.inc();
-        known.push(((code, reason), counter));
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.open.dec();
-    }
-}
 
 impl GroupMetrics {
     /// Counts a connection to a target that could not be opened, unless that is our own fault.
