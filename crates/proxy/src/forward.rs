@@ -18,7 +18,6 @@ use crate::listener::ListenerSlot;
 use crate::pool::WorkerTarget;
 use crate::replay::{Buffering, Replayable};
 use crate::respond::{self, OwnAnswer, Reason};
-use crate::silence::Wait;
 use crate::stickiness;
 use crate::worker::Worker;
 
@@ -84,10 +83,7 @@ pub(crate) fn forward(
             };
             // What came of it is not kept where it would take room for as long as the request lasts.
             let failure = {
-                let (outcome, other) = {
-                    let wait = body.is_there().then(|| Wait::begin(&taken.target));
-                    hedged(pin!(attempt.ask()), wait, hedges, &attempt).await
-                };
+                let (outcome, other) = hedged(pin!(attempt.ask()), hedges, &attempt).await;
                 match outcome {
                     Ok(answered) => {
                         let Answered { mut response, took, switched } = answered;

@@ -15,10 +15,10 @@ use crate::silence::Wait;
 /// Nearly always nothing comes of it, so what it takes then has a place of its own.
 pub(crate) fn hedged<'a>(
     mut first: Pin<&'a mut impl Future<Output = Outcome>>,
-    wait: Option<Wait<'a>>,
     hedges: bool,
     attempt: &'a Attempt<'a>,
 ) -> impl Future<Output = (Outcome, Option<Taken>)> {
+    let mut wait: Option<Wait<'a>> = None;
     let mut beside: Option<Box<Beside<'a>>> = None;
     poll_fn(move |cx| {
         let has_failed = beside.as_ref().is_some_and(|beside| beside.failed.is_some());
@@ -27,6 +27,10 @@ pub(crate) fn hedged<'a>(
                 Some(beside) if outcome.is_err() => beside.failed = Some(outcome),
                 _ => return Poll::Ready((outcome, None)),
             }
+        }
+        // A target that does not have all of a request waits itself.
+        if wait.is_none() && attempt.body.is_there() {
+            wait = Some(Wait::begin(attempt.target));
         }
         let Some(wait) = wait.as_ref().filter(|_| hedges) else { return Poll::Pending };
         if beside.is_none() && wait.is_woken(cx) {

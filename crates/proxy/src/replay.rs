@@ -105,9 +105,16 @@ impl Replayable {
         }
     }
 
-    /// Whether all of it is there, so that whoever gets it waits for nobody else.
+    /// Whether all of it is there and kept, so that whoever gets it waits for nobody else.
     pub(crate) fn is_there(&self) -> bool {
-        matches!(self, Self::Kept(..))
+        match self {
+            Self::Kept(..) => true,
+            Self::Recorded(recording) => {
+                let recording = recording.borrow();
+                recording.has_ended && recording.kept.is_some()
+            }
+            Self::Once(_) => false,
+        }
     }
 
     /// The body for the next attempt; `None` when it is gone.

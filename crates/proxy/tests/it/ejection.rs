@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use plan::{LoadBalancer, LoadBalancerKind, Replay, TargetGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::http2;
 use crate::targets::Target;
 use crate::world::{Client, World, free_address, group, load_balancer, plan_of, run};
 
@@ -97,6 +98,27 @@ fn a_target_that_hangs_gets_no_new_request_and_those_it_has_go_to_another() {
         let slowest = load.end().await;
         assert!(slowest < SOON, "{slowest:?}");
         assert!(metric(&world, "hedges_total") > 0 && metric(&world, "targets_passed_over_total") > 0);
+    });
+}
+
+#[test]
+fn a_request_over_http2_that_hangs_goes_to_another_target_too() {
+    run(async {
+        let targets = ["a", "b"].map(Target::start);
+        let mut group = ours(&targets.each_ref().map(|target| target.address));
+        group.protocol_version = Some(plan::ProtocolVersion::Http2);
+        let balancer = balancer_of(group);
+        let world = World::start(plan_of(&balancer)).await;
+        let client = http2::connect(balancer.listeners[0].addresses[0]).await;
+        targets[0].hang(true);
+        for _ in 0..20 {
+            let began = Instant::now();
+            let request = http2::request(net::Method::POST, "/predict", &[]);
+            let answer = http2::ask(&client, request, b"{}").await.unwrap();
+            assert_eq!((answer.status, answer.text.as_str()), (200, "b"));
+            assert!(began.elapsed() < SOON);
+        }
+        assert!(metric(&world, "hedges_total") > 0);
     });
 }
 
