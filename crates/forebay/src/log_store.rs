@@ -117,7 +117,10 @@ fn account(region: Option<String>) -> Account {
     let known = Account::default();
     let is_id = |id: &String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
     let id = std::env::var("AWS_ACCOUNT_ID").ok().filter(is_id);
-    Account { id: id.unwrap_or(known.id), region: region.unwrap_or(known.region) }
+    // It becomes a part of keys, which are names of files.
+    let is_region = |region: &String| region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let region = region.filter(is_region).unwrap_or(known.region);
+    Account { id: id.unwrap_or(known.id), region }
 }
 
 /// A folder of buckets.

@@ -25,9 +25,9 @@ pub enum PathError {
     /// `%` and something else than two hexadecimal digits.
     #[error("`%` is not followed by two hexadecimal digits")]
     Percent,
-    /// A NUL, at which some end their reading.
-    #[error("it has a NUL")]
-    Nul,
+    /// A control character: some end their reading at a NUL, some leave out a line's end behind a path.
+    #[error("it has a control character")]
+    Control,
     /// A character of UTF-8 in more bytes than it needs, for example `%C0%AE` for a full stop (RFC 3629 §3).
     #[error("it has a character in more bytes of UTF-8 than it needs")]
     Overlong,
@@ -99,12 +99,13 @@ fn readings_of(path: &str) -> Vec<String> {
             readings.push(read);
         }
     };
-    let once = decoded(path, is_separator).replace('\\', "/");
-    let twice =
-        decoded(&decoded(path, |byte| byte == b'%'), |byte| is_unreserved(byte) || is_separator(byte));
-    for decoded in distinct([path.to_owned(), once, twice.replace('\\', "/")]) {
-        let bare = without_parameters(&decoded);
-        for read in distinct([decoded, bare]) {
+    let again = |byte| is_unreserved(byte) || is_separator(byte);
+    // Some drop parameters before they decode, some after it.
+    for path in distinct([path.to_owned(), without_parameters(path)]) {
+        let once = decoded(&path, is_separator).replace('\\', "/");
+        let twice = decoded(&decoded(&path, |byte| byte == b'%'), again).replace('\\', "/");
+        let [bare_once, bare_twice] = [&once, &twice].map(|decoded| without_parameters(decoded));
+        for read in distinct([path, once, twice, bare_once, bare_twice]) {
             let host = without_host(&read).unwrap_or_default();
             for read in distinct([read, host]).filter(|read| !read.is_empty()) {
                 // Some follow dots first, some merge slashes first.
@@ -150,8 +151,8 @@ fn check(path: &str) -> Result<(), PathError> {
             byte_read = hexadecimal(behind).ok_or(PathError::Percent)?;
             rest = &behind[2..];
         }
-        if byte_read == 0 {
-            return Err(PathError::Nul);
+        if byte_read.is_ascii_control() {
+            return Err(PathError::Control);
         }
         let is_overlong = matches!(
             (before, byte_read),
@@ -279,7 +280,7 @@ pub(crate) fn fuzz(sent: &str) {
     assert_eq!(as_matched(once.matched()), once.matched());
     assert!(once.path.is_ascii() || is_plain(sent));
     assert!(once.path.split('/').all(|segment| segment != "." && segment != "..") || is_plain(sent));
-    assert!(once.readings.len() <= 36);
+    assert!(once.readings.len() <= 60);
 }
 
 #[cfg(test)]
@@ -337,6 +338,7 @@ mod tests {
             "/c/..\\secret",
             "/c/..;x=1/secret",
             "/c/..%3bx/secret",
+            "/c;%2fb/..%2fsecret",
             "/secret;v=1",
             "/c/%252e%252e/secret",
             "/c/..%252fsecret",
@@ -363,8 +365,11 @@ mod tests {
             ("/%2", PathError::Percent),
             ("/50%-off", PathError::Percent),
             ("/%u002e", PathError::Percent),
-            ("/a%00b", PathError::Nul),
-            ("/a\0", PathError::Nul),
+            ("/a%00b", PathError::Control),
+            ("/a\0", PathError::Control),
+            ("/secret%0a", PathError::Control),
+            ("/secret%0D%0A", PathError::Control),
+            ("/%7f", PathError::Control),
             ("/%c0%ae%c0%ae/x", PathError::Overlong),
             ("/%e0%80%ae", PathError::Overlong),
             ("/%F0%80%80%AE", PathError::Overlong),

@@ -375,7 +375,7 @@ fn read_path(target: &mut Target) -> Result<(Option<String>, Vec<String>), OwnAn
     let read = RequestPath::read(target.path()).map_err(|error| {
         respond::to(match error {
             PathError::Long => Reason::AMBIGUOUS_PATH,
-            PathError::Percent | PathError::Nul | PathError::Overlong => Reason::MALFORMED_PATH,
+            PathError::Percent | PathError::Control | PathError::Overlong => Reason::MALFORMED_PATH,
         })
     })?;
     let (path, matched, readings) = read.into_parts();

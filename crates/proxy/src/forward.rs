@@ -190,7 +190,12 @@ impl Choice<'_> {
             && failure.may_be_replayed(self.led.group.group.replay, method);
         let has_gone = match &*failure {
             Failure::NotSent(_) | Failure::Lost(_) | Failure::NotReady(_) => true,
-            Failure::Sent(_) => may_go_on && failure.is_break() && target.has_gone().await,
+            Failure::Sent(_) => {
+                if failure.is_break() {
+                    target.broke_off();
+                }
+                may_go_on && failure.is_break() && target.has_gone().await
+            }
         };
         if has_gone {
             target.shared.report_unreachable();

@@ -26,6 +26,8 @@ pub(crate) struct WorkerTarget {
     pub(crate) silence: Silence,
     /// Answers in a row with a status of the server's fault.
     streak: Cell<u32>,
+    /// Answers that broke off or never began, as far as good ones since have not made up for them.
+    broken: Cell<u32>,
     metrics: GroupMetrics,
     core: usize,
     idle: RefCell<Idle<ClientConnection>>,
@@ -51,6 +53,10 @@ const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
 /// After so many bad answers in a row to one core others are asked in its place.
 const LONGEST_STREAK: u32 = 5;
 
+/// How many good answers make up for one that broke off, and how much of that is too much: three in a row, or every other one of eight.
+const BREAK: u32 = 4;
+const MOST_BROKEN: u32 = 12;
+
 /// An idle connection older than this is closed: most servers keep theirs a little longer.
 const POOL_AGE: Duration = Duration::from_secs(50);
 
@@ -65,6 +71,7 @@ impl WorkerTarget {
             pace: Pace::default(),
             silence: Silence::default(),
             streak: Cell::new(0),
+            broken: Cell::new(0),
             core,
             idle: RefCell::default(),
             multiplexed: Multiplexed::default(),
@@ -77,15 +84,30 @@ impl WorkerTarget {
         self.shared.count(self.core, status.is_server_error());
         if !matches!(status.as_u16(), 500 | 502..=504) {
             self.streak.set(0);
+            self.broken.set(self.broken.get().saturating_sub(1));
             return self.shared.does_well();
         }
         self.streak.set(self.streak.get() + 1);
         if self.streak.get() >= LONGEST_STREAK {
-            self.streak.set(0);
-            self.shared.fails();
-            self.metrics.failing.inc();
-            debug!(target = %self.shared.address(), "target answers badly, and others are asked in its place");
+            self.rest();
         }
+    }
+
+    /// Takes in that it ended a connection instead of answering. No client makes it do that, so it weighs more than a bad answer,
+    /// and one that does it every other time has others asked in its place, too.
+    pub(crate) fn broke_off(&self) {
+        self.broken.set(self.broken.get() + BREAK);
+        if self.broken.get() >= MOST_BROKEN {
+            self.rest();
+        }
+    }
+
+    fn rest(&self) {
+        self.streak.set(0);
+        self.broken.set(0);
+        self.shared.fails();
+        self.metrics.failing.inc();
+        debug!(target = %self.shared.address(), "target answers badly, and others are asked in its place");
     }
 
     /// Takes in that it said something to one who waited so long for it.

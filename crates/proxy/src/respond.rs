@@ -62,7 +62,7 @@ reasons! {
     MISDIRECTED = 421 "misdirected" closes
         "The listener asks for another client certificate than the connection was opened with.";
     MALFORMED_PATH = 400 "malformed-path"
-        "The path has a NUL, a character in more bytes of UTF-8 than it needs, or `%` without two hexadecimal digits.";
+        "The path has a control character (`%0A`, `%00`), a character in more bytes of UTF-8 than it needs, or `%` without two hexadecimal digits.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed"
         "TRACE is not forwarded.";
     NO_DESCRIPTORS = 503 "no-descriptors"

@@ -246,9 +246,9 @@ const TAKEN: &[(&str, Fields, &str, &str)] = &[
     ),
     (
         "an encoded path",
-        &[METHOD, SCHEME, AUTHORITY, (":path", "/x%20HTTP/1.1%0d%0a?y=%00")],
+        &[METHOD, SCHEME, AUTHORITY, (":path", "/x%20HTTP/1.1?y=%0d%0a%00")],
         "",
-        "POST /x%20HTTP/1.1%0D%0A?y=%00 HTTP/1.1",
+        "POST /x%20HTTP/1.1?y=%0d%0a%00 HTTP/1.1",
     ),
     ("an asterisk", &[(":method", "OPTIONS"), SCHEME, AUTHORITY, (":path", "*")], "", "OPTIONS * HTTP/1.1"),
     ("values with spaces around", &[METHOD, SCHEME, AUTHORITY, PATH, ("x-a", " 1 ")], "", "POST /x HTTP/1.1"),
