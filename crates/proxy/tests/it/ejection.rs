@@ -197,6 +197,47 @@ fn a_target_that_answers_one_request_after_the_other_badly_rests_for_a_while() {
     });
 }
 
+/// A server that answers every other request and ends the connection of the others without a word. Its health checks are answered.
+async fn breaking() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind(free_address()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let n_asked = Rc::new(Cell::new(0));
+    tokio::task::spawn_local(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let n_asked = Rc::clone(&n_asked);
+            tokio::task::spawn_local(async move {
+                let mut head = [0; 4096];
+                let Ok(n_bytes @ 1..) = stream.read(&mut head).await else { return };
+                let is_check = head[..n_bytes].starts_with(b"GET /health");
+                n_asked.set(n_asked.get() + usize::from(!is_check));
+                if is_check || n_asked.get() % 2 == 0 {
+                    let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nb";
+                    let _ = stream.write_all(answer).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_target_that_ends_every_other_connection_instead_of_answering_rests_for_a_while() {
+    run(async {
+        let good = crate::world::Server::start("a");
+        let balancer = balancer_of(group("g", &[breaking().await, good.address]));
+        let world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        let mut lost = Vec::new();
+        for n in 0..200 {
+            if client.get("/").await.status != 200 {
+                lost.push(n);
+            }
+        }
+        assert!(lost.iter().all(|n| *n < 40), "{lost:?}");
+        assert!(metric(&world, "targets_passed_over_total") >= 1);
+    });
+}
+
 #[test]
 fn new_requests_avoid_an_address_that_swallows_connections() {
     run(async {
