@@ -1,7 +1,10 @@
 //! A plan made ready for the cores: settings parsed once, targets carried over from the plan before.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use net::ClientAuthentication;
@@ -110,9 +113,15 @@ impl Snapshot {
             .flat_map(|group| &group.targets)
             .map(|target| (&target.key, target))
             .collect();
+        // One server may be in several groups, and takes no more requests for that.
+        let bounds = known.values().map(|target| (target.address(), Arc::clone(target.bounded())));
+        let bounds: RefCell<HashMap<SocketAddr, Arc<AtomicU32>>> = RefCell::new(bounds.collect());
         let target = |key: TargetKey, line: &Arc<Line>| match known.get(&key) {
             Some(target) => Arc::clone(target),
-            None => Arc::new(SharedTarget::new(key, n_cores, Arc::clone(line), Arc::clone(wake))),
+            None => {
+                let bounded = Arc::clone(bounds.borrow_mut().entry(key.address).or_default());
+                Arc::new(SharedTarget::new(key, n_cores, bounded, Arc::clone(line), Arc::clone(wake)))
+            }
         };
         let groups_before: HashMap<(&LoadBalancerId, &str), &Arc<Group>> =
             before.groups.iter().map(|group| ((&group.load_balancer, group.key.as_str()), group)).collect();

@@ -27,7 +27,7 @@ pub(crate) struct SharedTarget {
     /// Its weight beside the others of its group.
     weight: AtomicU32,
     /// Requests in flight, exactly, where there may be only so many.
-    n_bounded: AtomicU32,
+    n_bounded: Arc<AtomicU32>,
     /// Until when others are asked in its place, in milliseconds since [`START`]: [`UNTIL_IT_ANSWERS`], or 0 for now.
     passed_over_until: AtomicU64,
     /// How often in a row it was passed over because of what it answers.
@@ -61,7 +61,13 @@ struct Weighed {
 }
 
 impl SharedTarget {
-    pub(crate) fn new(key: TargetKey, n_cores: usize, line: Arc<Line>, wake: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        key: TargetKey,
+        n_cores: usize,
+        n_bounded: Arc<AtomicU32>,
+        line: Arc<Line>,
+        wake: Arc<Notify>,
+    ) -> Self {
         Self {
             key,
             line,
@@ -69,7 +75,7 @@ impl SharedTarget {
             loads: (0..n_cores).map(|_| Load::default()).collect(),
             weighed: Weighed::default(),
             weight: AtomicU32::new(FULL_WEIGHT),
-            n_bounded: AtomicU32::new(0),
+            n_bounded,
             passed_over_until: AtomicU64::new(0),
             n_passed_over: AtomicU32::new(0),
             is_suspect: AtomicBool::new(false),
@@ -78,6 +84,11 @@ impl SharedTarget {
             unreachable: AtomicBool::new(false),
             wake,
         }
+    }
+
+    /// How many requests it works on of those that are bounded, whichever group they came by.
+    pub(crate) fn bounded(&self) -> &Arc<AtomicU32> {
+        &self.n_bounded
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -68,3 +68,20 @@ fn what_goes_beyond_is_refused_at_once_where_nobody_may_wait() {
         assert_eq!(at_once(&balancer, 1).await, [(200, None)]);
     });
 }
+
+#[test]
+fn a_target_of_two_load_balancers_takes_no_more_for_that() {
+    run(async {
+        let targets = ["a"].map(Target::start);
+        targets[0].behaviour.takes.set(Duration::from_millis(20));
+        let one = balancer(&targets, 2, true);
+        let mut two = balancer(&targets, 2, true);
+        two.id = plan::LoadBalancerId::Service { namespace: "test".into(), name: "two".into() };
+        two.name = "two".into();
+        two.listeners[0].addresses = vec![crate::world::free_address()];
+        let _world = World::start(plan::Plan { load_balancers: vec![one.clone(), two.clone()] }).await;
+        let (first, second) = tokio::join!(at_once(&one, 10), at_once(&two, 10));
+        assert!(first.iter().chain(&second).all(|(status, _)| *status == 200), "{first:?} {second:?}");
+        assert_eq!(targets[0].behaviour.most_at_once.get(), 2);
+    });
+}

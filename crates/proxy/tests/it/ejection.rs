@@ -210,7 +210,7 @@ async fn breaking() -> SocketAddr {
                 let Ok(n_bytes @ 1..) = stream.read(&mut head).await else { return };
                 let is_check = head[..n_bytes].starts_with(b"GET /health");
                 n_asked.set(n_asked.get() + usize::from(!is_check));
-                if is_check || n_asked.get() % 2 == 0 {
+                if is_check || n_asked.get().is_multiple_of(2) {
                     let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nb";
                     let _ = stream.write_all(answer).await;
                 }
