@@ -130,7 +130,7 @@ mod tests {
         let mut page = String::from(
             "# Limits\n\nWhat clients may ask of load balancers and of `forebay serve`. `forebay config show` prints what holds; \
              `--limit NAME=NUMBER` of `forebay up` and\n`forebay serve`, or `FOREBAY_LIMITS=NAME=NUMBER,…`, changes it. \
-             Loopback, and proxies that `--trusted-proxy CIDR` names, may have as many\nconnections as there may be in all.\n\n\
+             Loopback, and proxies that `--trusted-proxy CIDR` names, may have as many\nconnections as there may be in all, and any number of requests.\n\n\
              | limit | default | from | to | bounds | told by |\n|---|---|---|---|---|---|\n",
         );
         for limit in Limits::ALL {
