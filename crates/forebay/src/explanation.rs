@@ -10,8 +10,8 @@ use net::Target;
 use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
-    Action, Decision, Listener, LoadBalancer, Observed, PathError, Plan, RequestHead, RequestPath, RuleTrial,
-    TargetKey, Transform, Transformed, Verdict,
+    Action, Decision, Handling, Listener, LoadBalancer, Observed, PathError, Plan, RequestHead, RequestPath,
+    RuleTrial, TargetKey, Transform, Transformed, Verdict,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,8 @@ pub(crate) struct Explanation {
     priority: usize,
     /// What a target is asked for in the place of it, by the transforms of the rule.
     rewritten: Option<Rewritten>,
+    /// What is done beside the action, as annotations of ours ask for it.
+    handling: Vec<String>,
     action: Act,
     /// The same in a sentence.
     verdict: String,
@@ -235,6 +237,7 @@ impl Question {
             rules,
             priority: decision.priority(),
             rewritten: rewritten(&decision, &head),
+            handling: decision.handling(listener).into_iter().flat_map(Handling::lines).collect(),
             action,
             verdict: String::new(),
             host: host.clone(),

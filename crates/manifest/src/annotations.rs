@@ -9,6 +9,7 @@ pub(crate) mod actions;
 mod auth;
 pub(crate) mod conditions;
 mod frontend_nlb;
+mod handling;
 mod health_check;
 mod ingress_listener;
 mod ingress_load_balancer;
@@ -23,6 +24,10 @@ mod target_group;
 mod transforms;
 pub(crate) mod values;
 pub(crate) mod words;
+
+use std::sync::Arc;
+
+use plan::Handling;
 
 use crate::finding::{Code, nearest};
 use crate::{Finding, Object, Severity, codes};
@@ -58,6 +63,10 @@ pub enum On {
     IngressAndService,
     /// Services of type LoadBalancer.
     Service,
+    /// Whatever routes are made from: Ingresses and InferenceServices.
+    Route,
+    /// Objects of these kinds; it is one of ours.
+    Ours(&'static str),
 }
 
 #[derive(Debug)]
@@ -68,6 +77,10 @@ enum Apply {
     /// The same, for what is recorded in the plan and has no effect.
     IngressRecord(fn(&mut IngressSettings, &mut Input<'_>) -> Result<(), Problem>),
     ServiceRecord(fn(&mut ServiceSettings, &mut Input<'_>) -> Result<(), Problem>),
+    /// What is done to requests of a route.
+    Handling(fn(&mut Handling, &mut Input<'_>) -> Result<(), Problem>),
+    /// It is read where it is followed.
+    Elsewhere,
     /// `key=value` pairs that go to the load balancer of an Ingress and to its target groups.
     Tags,
     /// It is understood, and nothing follows from it here.
@@ -112,6 +125,7 @@ const TABLES: &[&[Annotation]] = &[
     service_listener::ANNOTATIONS,
     service_target_group::ANNOTATIONS,
     service_health_check::ANNOTATIONS,
+    handling::ANNOTATIONS,
 ];
 
 /// Names that people write and AWS does not know, with the right one and the number of the lint.
@@ -124,6 +138,11 @@ const ALIASES: &[(&str, &str, &str)] = &[
 /// Every annotation, in the order of the documentation.
 pub fn annotations() -> impl Iterator<Item = &'static Annotation> {
     TABLES.iter().copied().flatten()
+}
+
+/// Those of our own.
+fn ours() -> impl Iterator<Item = &'static Annotation> {
+    handling::ANNOTATIONS.iter().chain(ours::ANNOTATIONS)
 }
 
 /// An annotation as it stands on an object.
@@ -196,6 +215,77 @@ pub(crate) fn of_service(object: &Object, strict_aws: bool, findings: &mut Vec<F
     settings
 }
 
+/// What annotations of ours say that is done to requests of an object's routes and to their answers; `None` where they say nothing.
+/// What a load balancer of AWS does nothing of is told, and not done where AWS is followed exactly.
+pub(crate) fn handling(
+    object: &Object,
+    strict_aws: bool,
+    findings: &mut Vec<Finding>,
+) -> Option<Arc<Handling>> {
+    let is_of_aws = object.kind.kind == "Ingress";
+    let mut handling = Handling::default();
+    for (key, text) in texts(object) {
+        let Some(name) = key.strip_prefix(OUR_PREFIX) else { continue };
+        let Some(annotation) = handling::ANNOTATIONS.iter().find(|annotation| annotation.key == name) else {
+            continue;
+        };
+        let Apply::Handling(apply) = annotation.apply else { continue };
+        if is_of_aws && strict_aws {
+            let message = format!("{name}: AWS is followed exactly, whose load balancers do nothing of it");
+            let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key);
+            findings.push(finding.with_severity(Severity::Warning));
+            continue;
+        }
+        let written = Written { key, text, annotation, parameter: "" };
+        let mut is_good = false;
+        written.apply(object, findings, |input| {
+            apply(&mut handling, input)?;
+            is_good = true;
+            Ok(())
+        });
+        if !is_good {
+            continue;
+        }
+        handling.asked.push((key.to_owned(), in_one_line(text)));
+        if is_of_aws {
+            let message = format!("{name}: a load balancer of AWS does nothing of it");
+            let finding = Finding::new(&codes::OURS_ONLY, message).at_annotation(object, key);
+            findings.push(finding.with_severity(Severity::Info));
+        }
+    }
+    (handling != Handling::default()).then(|| Arc::new(handling))
+}
+
+/// The text of an annotation as it is shown where many are.
+fn in_one_line(text: &str) -> String {
+    /// Bytes of more are no help.
+    const SHOWN: usize = 300;
+    let words = text[..text.floor_char_boundary(SHOWN)].split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.len() > SHOWN { words + " …" } else { words }
+}
+
+/// Findings about annotations of ours as such: names nobody knows, and those that stand where nothing comes of them.
+pub(crate) fn survey_ours(object: &Object, findings: &mut Vec<Finding>) {
+    let has_routes = matches!(object.kind.kind, "Ingress" | "InferenceService");
+    for (key, _) in texts(object) {
+        let Some(name) = key.strip_prefix(OUR_PREFIX) else { continue };
+        match ours().find(|annotation| annotation.key == name) {
+            None => {
+                let message = format!("{key} is not a name that anybody here knows: it is ignored");
+                let near = nearest(name, ours().map(|annotation| annotation.key));
+                let finding = Finding::new(&codes::ANNOTATION_UNKNOWN, message).at_annotation(object, key);
+                findings.push(finding.maybe_suggest(near.map(|near| format!("{OUR_PREFIX}{near}"))));
+            }
+            Some(annotation) if annotation.on == On::Route && !has_routes => {
+                let message = format!("{name} has an effect on an Ingress or an InferenceService only");
+                let finding = Finding::new(&codes::ANNOTATION_NO_EFFECT, message).at_annotation(object, key);
+                findings.push(finding.with_severity(Severity::Warning));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 /// Findings about annotations as such: names nobody knows, other names for known ones, and those without effect.
 pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Finding>) {
     let is_service = object.kind.kind == "Service";
@@ -241,13 +331,8 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
             let finding = Finding::new(&codes::ANNOTATION_UNKNOWN, message).at_annotation(object, key);
             findings.push(finding.suggest(right));
         }
-        if key.starts_with(OUR_PREFIX) && !ours::KEYS.contains(&key) {
-            let message = format!("{key} is not a name that anybody here knows: it is ignored");
-            let near = nearest(key, ours::KEYS.iter().copied()).map(str::to_owned);
-            let finding = Finding::new(&codes::ANNOTATION_UNKNOWN, message).at_annotation(object, key);
-            findings.push(finding.maybe_suggest(near));
-        }
     }
+    survey_ours(object, findings);
 }
 
 /// The first annotation of an object that only a Service of type LoadBalancer has use for.
@@ -335,7 +420,11 @@ impl Annotation {
     /// The name with its prefix.
     #[must_use]
     pub fn full_key(&self) -> String {
-        let prefix = if self.on == On::Service { SERVICE_PREFIX } else { INGRESS_PREFIX };
+        let prefix = match self.on {
+            On::Ingress | On::IngressAndService => INGRESS_PREFIX,
+            On::Service => SERVICE_PREFIX,
+            On::Route | On::Ours(_) => OUR_PREFIX,
+        };
         format!("{prefix}{}", self.key)
     }
 
@@ -348,13 +437,17 @@ impl Annotation {
     }
 
     fn has_prefix(&self, prefix: &str) -> bool {
-        (self.on == On::Service) == (prefix != INGRESS_PREFIX)
+        match self.on {
+            On::Ingress | On::IngressAndService => prefix == INGRESS_PREFIX,
+            On::Service => [SERVICE_PREFIX, OTHER_SERVICE_PREFIX].contains(&prefix),
+            On::Route | On::Ours(_) => prefix == OUR_PREFIX,
+        }
     }
 
     fn stands_on(&self, is_service: bool, prefix: &str) -> bool {
         let fits = match self.on {
-            On::Ingress => !is_service,
-            On::IngressAndService => true,
+            On::Ingress | On::Route => !is_service,
+            On::IngressAndService | On::Ours(_) => true,
             On::Service => is_service,
         };
         fits && self.has_prefix(prefix)
@@ -363,7 +456,7 @@ impl Annotation {
 
 impl On {
     fn is_ingress(self) -> bool {
-        self != Self::Service
+        matches!(self, Self::Ingress | Self::IngressAndService)
     }
 
     fn is_ingress_and_service(self) -> bool {

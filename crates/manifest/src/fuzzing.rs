@@ -31,6 +31,7 @@ pub fn annotation(data: &[u8]) {
     let (ingress, service) = objects.expect("texts make good annotations");
     let mut findings = Vec::new();
     let _ = annotations::of_ingress(&ingress, &mut findings);
+    let _ = annotations::handling(&ingress, false, &mut findings);
     let _ = annotations::of_target_group(&ingress, &service, &mut findings);
     let _ = annotations::of_service(&service, false, &mut findings);
 }

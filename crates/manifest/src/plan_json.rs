@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Attributes, ClientAuthentication, LoadBalancer, LoadBalancerId, ObjectRef, Tags};
+use plan::{Attributes, ClientAuthentication, Handling, LoadBalancer, LoadBalancerId, ObjectRef, Tags};
 use serde::{Serialize, Serializer};
 
 use crate::{Compiled, Finding, finding};
@@ -114,6 +114,8 @@ struct ListenerJson<'a> {
     attributes: BTreeMap<&'a str, &'a str>,
     explicit_attributes: Vec<&'a str>,
     default_actions: [ActionJson<'a>; 1],
+    #[serde(rename = "x-default-handling", skip_serializing_if = "Vec::is_empty")]
+    default_handling: Vec<String>,
     tags: &'a Tags,
 }
 
@@ -150,6 +152,9 @@ struct RuleJson<'a> {
     conditions: Vec<ConditionJson<'a>>,
     transforms: Vec<TransformJson<'a>>,
     actions: [ActionJson<'a>; 1],
+    /// What annotations of ours ask for.
+    #[serde(rename = "x-handling", skip_serializing_if = "Vec::is_empty")]
+    handling: Vec<String>,
     source: Option<RuleSourceJson<'a>>,
     tags: &'a Tags,
 }
@@ -189,6 +194,10 @@ fn resolved(attributes: &Attributes) -> BTreeMap<&str, &str> {
     attributes.resolved().collect()
 }
 
+fn lines(handling: Option<&Handling>) -> Vec<String> {
+    handling.into_iter().flat_map(Handling::lines).collect()
+}
+
 fn mutual_authentication(clients: &ClientAuthentication) -> MutualAuthenticationJson<'_> {
     let verification = clients.verification();
     let advertises = verification.and_then(|verification| verification.advertises_authorities);
@@ -225,6 +234,7 @@ fn listeners(load_balancer: &LoadBalancer) -> impl Iterator<Item = ListenerJson<
         attributes: resolved(&listener.attributes),
         explicit_attributes: listener.attributes.explicit().collect(),
         default_actions: [ActionJson::new(listener.default_action_or_not_found(), load_balancer)],
+        default_handling: lines(listener.default_handling.as_deref()),
         tags: &listener.tags,
     })
 }
@@ -238,6 +248,7 @@ fn rules(load_balancer: &LoadBalancer) -> impl Iterator<Item = RuleJson<'_>> {
             conditions: rule.conditions.iter().map(ConditionJson).collect(),
             transforms: rule.transforms.iter().map(TransformJson).collect(),
             actions: [ActionJson::new(&rule.action, load_balancer)],
+            handling: lines(rule.handling.as_deref()),
             source: rule.source.as_ref().map(|source| RuleSourceJson {
                 kind: &source.object.kind,
                 namespace: &source.object.namespace,

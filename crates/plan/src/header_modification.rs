@@ -142,15 +142,20 @@ const TAKEN: [&str; 17] = [
 ];
 
 /// The longest name that a field may be given.
-const NAME_LIMIT: usize = 64;
+pub(crate) const NAME_LIMIT: usize = 64;
 /// The longest value.
-const VALUE_LIMIT: usize = 4096;
+pub(crate) const VALUE_LIMIT: usize = 4096;
 
 /// Whether a field may be given this name.
 pub(crate) fn is_field_name(name: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let plain = name.replace('_', "-").to_ascii_lowercase();
-    (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_token) && !TAKEN.contains(&plain.as_str())
+    is_name(name) && !TAKEN.contains(&plain.as_str())
+}
+
+/// Whether it is a name, of whatever field.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(is_token)
 }
 
 /// Whether a field may have this value (RFC 9110 §5.5, without what is obsolete).

@@ -20,6 +20,7 @@ pub mod attributes;
 pub mod balance;
 mod client_authentication;
 mod condition;
+mod handling;
 pub mod header_modification;
 pub mod health;
 mod index;
@@ -47,6 +48,7 @@ pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, 
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
 pub use condition::{Condition, QueryPair, SUBJECTS, Shape, Subject, SubjectRow, Values};
+pub use handling::{FieldEditError, FieldEdits, FieldSide, Handling};
 pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};

@@ -1,9 +1,10 @@
 //! Listeners and their rules.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::attributes::{Attributes, Scope};
-use crate::{Action, ClientAuthentication, Condition, Pattern, Subject, Tags, Transform};
+use crate::{Action, ClientAuthentication, Condition, Handling, Pattern, Subject, Tags, Transform};
 
 /// A port of a load balancer, and what happens to what arrives there.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Listener {
     pub attributes: Attributes,
     /// What happens when no rule matches; where nothing is configured for that, [`Action::not_found`].
     pub default_action: Option<Action>,
+    /// What is done beside the default action.
+    pub default_handling: Option<Arc<Handling>>,
     /// In order of priority; the first that matches wins. Empty for a Network Load Balancer.
     pub rules: Vec<Rule>,
     /// Tags of the listener.
@@ -89,6 +92,8 @@ pub struct Rule {
     pub transforms: Vec<Transform>,
     /// What is done then.
     pub action: Action,
+    /// What is done beside that. Rules that come from the same place share it.
+    pub handling: Option<Arc<Handling>>,
     /// Where the rule came from.
     pub source: Option<RuleSource>,
     /// Tags of the rule.
@@ -124,6 +129,7 @@ impl Listener {
             source_ranges: None,
             attributes: Attributes::new(scope),
             default_action: None,
+            default_handling: None,
             rules: Vec::new(),
             tags: Tags::new(),
         }
@@ -183,7 +189,7 @@ impl Rule {
     /// A rule that no manifest wrote.
     #[must_use]
     pub fn new(conditions: Vec<Condition>, action: Action) -> Self {
-        Self { conditions, transforms: Vec::new(), action, source: None, tags: Tags::new() }
+        Self { conditions, transforms: Vec::new(), action, handling: None, source: None, tags: Tags::new() }
     }
 
     /// The wildcards of its conditions about a subject.

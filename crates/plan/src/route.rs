@@ -1,6 +1,6 @@
 //! The routing decision: which rule of a listener applies to a request.
 
-use crate::{Action, Listener, RequestHead, Rule, Transform};
+use crate::{Action, Handling, Listener, RequestHead, Rule, Transform};
 
 /// What a listener does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,11 +11,17 @@ pub struct Decision<'a> {
     pub action: Option<&'a Action>,
 }
 
-impl Decision<'_> {
+impl<'a> Decision<'a> {
     /// The priority of the rule, from 1; 0 for the default action, as ALB's access log writes it.
     #[must_use]
     pub fn priority(&self) -> usize {
         self.rule.map_or(0, |(index, _)| index + 1)
+    }
+
+    /// What is done beside the action; `listener` is the one that was asked.
+    #[must_use]
+    pub fn handling(&self, listener: &'a Listener) -> Option<&'a Handling> {
+        self.rule.map_or(&listener.default_handling, |(_, rule)| &rule.handling).as_deref()
     }
 }
 
@@ -40,8 +46,14 @@ pub fn is_ambiguous(
 ) -> bool {
     let none: &[Transform] = &[];
     let action = |place: Option<usize>| match place {
-        Some(place) => listener.rules.get(place).map(|rule| (&rule.action, rule.transforms.as_slice())),
-        None => listener.default_action.as_ref().map(|action| (action, none)),
+        Some(place) => listener
+            .rules
+            .get(place)
+            .map(|rule| (&rule.action, rule.transforms.as_slice(), rule.handling.as_deref())),
+        None => listener
+            .default_action
+            .as_ref()
+            .map(|action| (action, none, listener.default_handling.as_deref())),
     };
     let is_elsewhere = |path: &String| {
         let other = first(&RequestHead { path, ..*head });

@@ -121,7 +121,7 @@ impl Handler for Exchanges {
     }
 
     fn without_tls(&self, mut answer: Response) -> Response {
-        self.door.first().current().modify_answer(&mut answer.fields);
+        self.door.first().current().modify_answer(None, &mut answer);
         answer
     }
 
@@ -231,7 +231,7 @@ impl Exchange {
                 *own.response
             }
         };
-        self.listener.modify_answer(&mut response.fields);
+        self.listener.modify_answer(self.record.as_deref(), &mut response);
         self.status = Some(response.status.as_u16());
         self.note(|record| record.answered_at = Some(net::recently()));
         if let Some(switched) = self.switched.take() {
@@ -317,7 +317,13 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Led, OwnAnswe
     let head = head_of(request, &host, &fields);
     let head = RequestHead { path: matched.as_deref().unwrap_or(head.path), ..head };
     let rule = listener.rule(&head, &readings).map_err(|_| respond::to(Reason::AMBIGUOUS_PATH))?;
-    listener.filters.pass(&mut Passing { listener: &listener, rule, exchange }, request)?;
+    let handled = listener.handled.get(rule);
+    if let Some(handled) = handled {
+        exchange.note(|record| record.handled = Some(Rc::clone(handled)));
+    }
+    let filters = handled.map_or(&listener.filters, |handled| &handled.filters);
+    let handled = handled.map(Rc::as_ref);
+    filters.pass(&mut Passing { listener: &listener, rule, handled, exchange }, request)?;
     let action = listener.action(rule);
     // The first rule has priority 1, and what is done where none holds has 0.
     exchange.follows(rule.map_or(0, |place| place + 1), action.act());

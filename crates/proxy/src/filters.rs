@@ -2,38 +2,42 @@
 //!
 //! A request whose rule is found passes the filters in their order before anything is done with it: each lets it go on, as it
 //! is or changed, or answers it. An answer passes them on its way out, whoever gave it. A listener keeps the sides of those
-//! that it has a use for, so a filter that does nothing there costs nothing, and passing one is a call.
+//! that it has a use for, and so does a rule that is handled as annotations of ours ask for ([`plan::Handling`]), so a filter that
+//! does nothing there costs nothing, and passing one is a call.
 //!
-//! A filter decides at once, from the request, its rule and the listener's settings. What it decides by may have to be fetched:
+//! A filter decides at once, from the request, its rule, the handling of that and the listener's settings. What it decides by may have to be fetched:
 //! then a task beside it fetches that and puts it where the filter finds it, and no request waits for it.
 
 mod answer_fields;
 mod client_certificate;
+mod field_edits;
 mod forwarded_for;
 mod forwarding;
 mod trace;
 mod transforms;
 
-use net::{Fields, Request};
+use net::{Request, Response};
+use plan::Handling;
 
 use crate::exchange::Exchange;
+use crate::handled::Handled;
 use crate::listener::{WorkerAction, WorkerListener};
 use crate::respond::OwnAnswer;
 use crate::snapshot::ListenerSettings;
 
 /// One filter.
 struct Filter {
-    /// Whether it does anything at a listener with these settings.
-    is_wanted: fn(&ListenerSettings) -> bool,
+    /// Whether it does anything at a listener with these settings, to what is handled so.
+    is_wanted: fn(&ListenerSettings, &Handling) -> bool,
     request: Option<RequestSide>,
     answer: Option<AnswerSide>,
 }
 
 type RequestSide = fn(&mut Passing<'_>, &mut Request) -> Verdict;
-type AnswerSide = fn(&ListenerSettings, &mut Fields);
+type AnswerSide = fn(&Leaving<'_>, &mut Response);
 
-/// Every filter, in the order in which requests pass them. What makes the client's request the target's comes last: all others
-/// see what the client said.
+/// Every filter, in the order in which requests pass them. What makes the client's request the target's comes behind all that look
+/// at what the client said; what targets get whatever a client said is put in last.
 const REGISTRY: &[Filter] = &[
     trace::FILTER,
     forwarded_for::FILTER,
@@ -41,6 +45,7 @@ const REGISTRY: &[Filter] = &[
     answer_fields::FILTER,
     transforms::FILTER,
     forwarding::FILTER,
+    field_edits::FILTER,
 ];
 
 /// Where a request is, besides what it says itself.
@@ -48,8 +53,17 @@ pub(crate) struct Passing<'a> {
     pub(crate) listener: &'a WorkerListener,
     /// The place of the rule that holds; `None` when none does.
     pub(crate) rule: Option<usize>,
+    /// What is done beside its action, if anything is.
+    pub(crate) handled: Option<&'a Handled>,
     /// The request's record, for what is to be known of it later.
     pub(crate) exchange: &'a mut Exchange,
+}
+
+/// Whose answer it is that goes out.
+pub(crate) struct Leaving<'a> {
+    pub(crate) settings: &'a ListenerSettings,
+    /// The handling of the rule of its request, if that has one, and came as far.
+    pub(crate) handled: Option<&'a Handled>,
 }
 
 /// What becomes of a request at a filter.
@@ -60,7 +74,8 @@ pub(crate) enum Verdict {
     Respond(OwnAnswer),
 }
 
-/// The filters that a listener has a use for.
+/// The filters that a listener, or a rule of it, has a use for.
+#[derive(Debug)]
 pub(crate) struct Filters {
     request: Box<[RequestSide]>,
     answer: Box<[AnswerSide]>,
@@ -73,13 +88,27 @@ impl<'a> Passing<'a> {
     pub(crate) fn action(&self) -> &'a WorkerAction {
         self.listener.action(self.rule)
     }
+
+    /// What annotations of ours ask for, if they do.
+    fn asked(&self) -> Option<&'a Handling> {
+        self.handled.map(Handled::asked)
+    }
+}
+
+// === impl Leaving ===
+
+impl Leaving<'_> {
+    /// What annotations of ours ask for, if they do.
+    fn asked(&self) -> Option<&Handling> {
+        self.handled.map(Handled::asked)
+    }
 }
 
 // === impl Filters ===
 
 impl Filters {
-    pub(crate) fn of(settings: &ListenerSettings) -> Self {
-        let wanted = || REGISTRY.iter().filter(|filter| (filter.is_wanted)(settings));
+    pub(crate) fn of(settings: &ListenerSettings, handling: &Handling) -> Self {
+        let wanted = || REGISTRY.iter().filter(|filter| (filter.is_wanted)(settings, handling));
         Self {
             request: wanted().filter_map(|filter| filter.request).collect(),
             answer: wanted().filter_map(|filter| filter.answer).collect(),
@@ -96,13 +125,13 @@ impl Filters {
         Ok(())
     }
 
-    /// Has the fields of an answer pass.
-    pub(crate) fn pass_answer(&self, settings: &ListenerSettings, fields: &mut Fields) {
-        self.answer.iter().for_each(|filter| filter(settings, fields));
+    /// Has an answer pass.
+    pub(crate) fn pass_answer(&self, leaving: &Leaving<'_>, answer: &mut Response) {
+        self.answer.iter().for_each(|filter| filter(leaving, answer));
     }
 }
 
 /// For filters that every listener has a use for.
-fn always(_: &ListenerSettings) -> bool {
+fn always(_: &ListenerSettings, _: &Handling) -> bool {
     true
 }

@@ -113,7 +113,7 @@ pub(crate) fn asks_for_websocket(request: &Request) -> bool {
 pub(crate) const WEBSOCKET: &str = "websocket";
 
 /// Whether a field is meant by a name: in any case, with `_` for `-`.
-fn is(name: &[u8], known: &str) -> bool {
+pub(crate) fn is(name: &[u8], known: &str) -> bool {
     means_the_same(name, known.as_bytes())
 }
 

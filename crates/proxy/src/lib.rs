@@ -16,6 +16,7 @@ mod exchange;
 mod filters;
 mod forward;
 mod group;
+mod handled;
 mod header_modification;
 mod headers;
 mod health;

@@ -6,16 +6,19 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Fields, Limits, LiveLimits, LiveTls};
+use net::{Limits, LiveLimits, LiveTls, Response};
 use plan::balance::affinity::name_of_group;
-use plan::{Action, FixedResponse, Forward, Redirect, RequestHead, TargetGroupRef, TargetKey, Transform};
+use plan::{
+    Action, FixedResponse, Forward, Handling, Redirect, RequestHead, TargetGroupRef, TargetKey, Transform,
+};
 
-use crate::filters::Filters;
+use crate::filters::{Filters, Leaving};
 use crate::group::WorkerGroup;
+use crate::handled::{ByRule, Handled};
 use crate::metrics::{ListenerMetrics, Metrics};
 use crate::names::ListenerNames;
 use crate::pool::WorkerTarget;
-use crate::record::Act;
+use crate::record::{Act, Record};
 use crate::snapshot::ListenerSnapshot;
 use crate::worker::Worker;
 
@@ -36,7 +39,9 @@ pub(crate) struct WorkerListener {
     default_action: WorkerAction,
     /// In the order of the load balancer.
     groups: Vec<Rc<WorkerGroup>>,
+    /// What requests and answers pass that are not handled otherwise.
     pub(crate) filters: Filters,
+    pub(crate) handled: ByRule<Rc<Handled>>,
     pub(crate) metrics: ListenerMetrics,
     /// How logs call it.
     pub(crate) names: Rc<ListenerNames>,
@@ -121,7 +126,8 @@ impl WorkerListener {
             actions: rules.map(|rule| action(&rule.action, &rule.transforms)).collect(),
             default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
             groups,
-            filters: Filters::of(&snapshot.settings),
+            filters: Filters::of(&snapshot.settings, &Handling::default()),
+            handled: Handled::of(&snapshot.handled, &snapshot.settings),
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             names: Rc::new(snapshot.names.clone()),
             snapshot: Arc::clone(snapshot),
@@ -163,9 +169,11 @@ impl WorkerListener {
         }
     }
 
-    /// Has the fields of an answer become what every answer of this listener is like.
-    pub(crate) fn modify_answer(&self, fields: &mut Fields) {
-        self.filters.pass_answer(&self.snapshot.settings, fields);
+    /// Has an answer become what answers of this listener, and to this request of which so much is known, are like.
+    pub(crate) fn modify_answer(&self, record: Option<&Record>, answer: &mut Response) {
+        let handled = record.and_then(|record| record.handled.as_deref());
+        let filters = handled.map_or(&self.filters, |handled| &handled.filters);
+        filters.pass_answer(&Leaving { settings: &self.snapshot.settings, handled }, answer);
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use net::{Connection, Request, TlsSession, Version};
 use tokio::time::Instant;
 
+use crate::handled::Handled;
 use crate::names::{GroupNames, ListenerNames};
 use crate::recall::{MOST, Past};
 
@@ -66,6 +67,8 @@ pub(crate) struct Record {
     /// The priority of the rule, from 1; 0 for the default action; `None` when no rule was looked at.
     pub(crate) rule: Option<usize>,
     pub(crate) act: Option<Act>,
+    /// What is done to it and its answer beside that, if anything is.
+    pub(crate) handled: Option<Rc<Handled>>,
     /// What became of the transforms of the rule, in the words of access logs.
     pub(crate) transform: Option<&'static str>,
     pub(crate) group: Option<Rc<GroupNames>>,
@@ -140,6 +143,7 @@ impl Record {
             texts,
             rule: None,
             act: None,
+            handled: None,
             transform: None,
             group: None,
             target: None,
@@ -178,6 +182,7 @@ impl Record {
     /// Lets go of what nobody asks for once the request has ended, so that many can be kept.
     pub(crate) fn retire(&mut self) {
         self.tls = None;
+        self.handled = None;
         self.texts.shorten();
     }
 }

@@ -15,6 +15,7 @@ use plan::{
 };
 use tokio::sync::Notify;
 
+use crate::handled::{ByRule, SharedHandling, Sharing};
 use crate::header_modification::{AnswerFields, ClientFields};
 use crate::line::Line;
 use crate::metrics::{GroupMetrics, Metrics};
@@ -42,6 +43,8 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) rules: RuleIndex,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) settings: ListenerSettings,
+    /// What is done to requests of its rules beside their actions.
+    pub(crate) handled: ByRule<Arc<SharedHandling>>,
     /// The hosts that it answers for, where others share its address.
     pub(crate) claims: HostClaims,
     /// What it speaks TLS with, if it ends TLS.
@@ -126,6 +129,7 @@ impl Snapshot {
         let groups_before: HashMap<(&LoadBalancerId, &str), &Arc<Group>> =
             before.groups.iter().map(|group| ((&group.load_balancer, group.key.as_str()), group)).collect();
         let mut snapshot = Self::default();
+        let mut sharing = Sharing::default();
         for load_balancer in &plan.load_balancers {
             let groups: Vec<Arc<Group>> = load_balancer
                 .target_groups
@@ -152,6 +156,7 @@ impl Snapshot {
                     listener: listener.clone(),
                     groups: groups.clone(),
                     settings: ListenerSettings::new(load_balancer, listener),
+                    handled: sharing.of(listener),
                     claims: HostClaims::of(load_balancer, listener),
                 }));
             }

@@ -72,6 +72,9 @@ pub(super) fn text(explanation: &Explanation) -> String {
         let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
         lines.push(format!("rewritten      {}", parts.join(" ")));
     }
+    for asked in &explanation.handling {
+        lines.push(format!("handling       {asked}"));
+    }
     if let Act::Forward { target_groups } = &explanation.action {
         for group in target_groups {
             lines.push(format!("target group   {} (weight {})", group.key, group.weight));

@@ -1,4 +1,7 @@
-//! Annotations and labels of our own.
+//! Annotations and labels of our own that are not about what is done to requests ([`super::handling`]). Each is read where it is
+//! followed.
+
+use super::{Annotation, Apply, On};
 
 /// On a Service: `everything` says that any request may be repeated at another target.
 pub(crate) const REPLAY: &str = "forebay.dev/replay";
@@ -13,11 +16,59 @@ pub(crate) const UNAUTHORIZED: &str = "forebay.dev/unauthorized";
 /// On whatever starts replicas: the folder of the file it was read from, where relative paths start. It stands on the
 /// object itself, never in its template: where a file lay makes no other replica of it.
 pub const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
-/// What each client that applies on the server has applied; the embedded API keeps it.
-const APPLIED: &str = "forebay.dev/applied";
 /// Label of a Service that only shows an address.
 pub(crate) const SYNTHETIC: &str = "forebay.dev/synthetic";
 
 /// The annotations.
-pub(super) const KEYS: &[&str] =
-    &[APPLIED, BACKEND_CA_SECRET, BACKEND_NAME, BASE_DIRECTORY, MAX_CONCURRENCY, REPLAY, UNAUTHORIZED];
+pub(super) const ANNOTATIONS: &[Annotation] = &[
+    Annotation {
+        key: "applied",
+        on: On::Ours("any object"),
+        example: r#"{"forebay":"{}"}"#,
+        doc: "What each client that applies on the server has applied; the embedded API keeps it.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "backend-ca-secret",
+        on: On::Ours("Ingress, Service"),
+        example: "ca",
+        doc: "The Secret whose `ca.crt` says who may vouch for the targets, which are spoken with inside TLS.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "backend-name",
+        on: On::Ours("Ingress, Service"),
+        example: "api.mlops.svc",
+        doc: "Beside `backend-ca-secret`: the name that targets have to prove, `<service>.<namespace>.svc` where nothing is said.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "base-directory",
+        on: On::Ours("Deployment, InferenceService"),
+        example: "/srv/models",
+        doc: "The folder in which relative paths start; `forebay` writes it for objects that it reads from files.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "max-concurrency",
+        on: On::Ours("Ingress, Service"),
+        example: "4",
+        doc: "How many requests a target takes at a time, 1 to 1000. Others wait for a while.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "replay",
+        on: On::Ours("Service"),
+        example: "everything",
+        doc: "Which requests may be sent to a second target after the first one failed: `everything`, because doing it twice is \
+              doing it once, or `idempotent` ones.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "unauthorized",
+        on: On::Ours("Ingress"),
+        example: "401",
+        doc: "What they get who lack a secret that a rule asks for in a header: `401`, or `404` as an ALB says.",
+        apply: Apply::Elsewhere,
+    },
+];

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Input, Problem};
 use crate::codes;
+use crate::read::parse_yaml;
 use crate::wire::{self, Case, Note};
 
 /// A boolean as Go's `ParseBool` takes it.
@@ -116,7 +117,17 @@ pub(crate) fn json<T: DeserializeOwned>(input: &mut Input<'_>) -> Result<T, Prob
         let reason = reason.split(" at line ").next().unwrap_or_default();
         Problem::from(format!("not JSON at {place}: {reason}"))
     })?;
-    let (result, notes) = wire::from_value(&value, "", Case::Any);
+    typed(&value, input)
+}
+
+/// The same as YAML, of which JSON is a part.
+pub(crate) fn yaml<T: DeserializeOwned>(input: &mut Input<'_>) -> Result<T, Problem> {
+    let value = parse_yaml(input.text).map_err(|error| Problem::from(format!("not YAML: {error}")))?;
+    typed(&value, input)
+}
+
+fn typed<T: DeserializeOwned>(value: &serde_json::Value, input: &mut Input<'_>) -> Result<T, Problem> {
+    let (result, notes) = wire::from_value(value, "", Case::Any);
     for note in notes {
         if let Note::Unknown { path, nearest } = note {
             let problem =

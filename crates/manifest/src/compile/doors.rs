@@ -2,9 +2,11 @@
 //! Knative. Nobody has to have them here, and whoever has one has nothing behind it. What such an Ingress gets, our gateway would answer by its host, and so do the rules
 //! that it stands for.
 
+use std::sync::Arc;
+
 use plan::{
-    Action, Condition, LoadBalancer, LoadBalancerKind, Rule, TargetGroup, TargetGroupId, TargetGroupRef,
-    TargetGroups, TransformPart,
+    Action, Condition, Handling, LoadBalancer, LoadBalancerKind, Rule, TargetGroup, TargetGroupId,
+    TargetGroupRef, TargetGroups, TransformPart,
 };
 use serde_json::json;
 
@@ -65,7 +67,7 @@ pub(super) fn open(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings: 
                         let message = "the gateway of InferenceServices goes by the host as it came, not as it is rewritten";
                         findings.extend(finding(&rule, here.world, message));
                     }
-                    rules.extend(behind.iter().map(|(hosts, action)| of_service(&rule, hosts, action)));
+                    rules.extend(behind.iter().map(|behind| behind.behind(&rule)));
                     rules.push(Rule { action: Action::not_found().clone(), ..rule });
                 }
                 Lead::Partly => {
@@ -78,16 +80,24 @@ pub(super) fn open(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings: 
         listener.rules = rules;
         let default = listener.default_action.as_mut();
         if default.is_some_and(|action| matches!(lead(action, &ids), Lead::Door)) {
-            let rules = behind.iter().map(|(hosts, action)| Rule::new(vec![hosts.clone()], action.clone()));
-            listener.rules.extend(rules);
+            let handling = listener.default_handling.clone();
+            let rule = Rule { handling, ..Rule::new(Vec::new(), Action::not_found().clone()) };
+            listener.rules.extend(behind.iter().map(|behind| behind.behind(&rule)));
             listener.default_action = Some(Action::not_found().clone());
         }
     }
     load_balancer.target_groups = kept;
 }
 
-/// What is behind our gateway: hosts, and what is done with requests for them.
-fn behind(gateway: Option<&LoadBalancer>, kept: &mut TargetGroups) -> Vec<(Condition, Action)> {
+/// What is behind our gateway.
+struct Behind {
+    hosts: Condition,
+    /// What is done with requests for them.
+    action: Action,
+    handling: Option<Arc<Handling>>,
+}
+
+fn behind(gateway: Option<&LoadBalancer>, kept: &mut TargetGroups) -> Vec<Behind> {
     let Some(gateway) = gateway else { return Vec::new() };
     let rules = gateway.listeners.first().into_iter().flat_map(|listener| &listener.rules);
     let behind = rules.filter_map(|rule| {
@@ -95,16 +105,20 @@ fn behind(gateway: Option<&LoadBalancer>, kept: &mut TargetGroups) -> Vec<(Condi
         let TargetGroupRef::Group(id) = &forward.targets.first()?.target_group else { return None };
         let group = gateway.target_groups.get(*id)?;
         let id = kept.find(&group.key).unwrap_or_else(|| kept.add(group.clone()));
-        Some((rule.conditions.first()?.clone(), Action::forward_to(id)))
+        let (hosts, handling) = (rule.conditions.first()?.clone(), rule.handling.clone());
+        Some(Behind { hosts, action: Action::forward_to(id), handling })
     });
     behind.collect()
 }
 
-/// The part of a rule that is for one InferenceService.
-fn of_service(rule: &Rule, hosts: &Condition, action: &Action) -> Rule {
-    let mut conditions = rule.conditions.clone();
-    conditions.push(hosts.clone());
-    Rule { conditions, action: action.clone(), ..rule.clone() }
+impl Behind {
+    /// The part of a rule that is for one InferenceService. What the rule says of requests goes before what the service says.
+    fn behind(&self, rule: &Rule) -> Rule {
+        let mut conditions = rule.conditions.clone();
+        conditions.push(self.hosts.clone());
+        let handling = rule.handling.clone().or_else(|| self.handling.clone());
+        Rule { conditions, action: self.action.clone(), handling, ..rule.clone() }
+    }
 }
 
 /// Where an action leads.

@@ -21,7 +21,7 @@ use super::draft::{Built, Draft, Wanted};
 use super::health_check::Checks;
 use super::inference::Inference;
 use super::world::World;
-use crate::annotations::SYNTHETIC;
+use crate::annotations::{self, SYNTHETIC};
 use crate::kinds::kind_of;
 use crate::{Finding, Object, Objects, codes};
 
@@ -73,8 +73,11 @@ pub(super) fn build(
     listener.source_ranges = Some(source_ranges(None, Vec::new(), false));
     for (inference, route) in inferences.iter().zip(&routes) {
         let Some(target_group) = target_group(inference, &mut draft) else { continue };
+        // There is no load balancer of AWS to be like.
+        let handling = annotations::handling(&inference.object, false, findings);
         listener.rules.push(Rule {
             tags: world.defaults.tags.clone(),
+            handling,
             source: Some(plan::RuleSource { object: route.object.clone(), rule_index: 0, path_index: 0 }),
             ..Rule::new(vec![Condition::hosts(&route.hosts)], Action::forward_to(target_group))
         });

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::children;
 use super::serving_options::Reading;
+use crate::annotations;
 use crate::finding::nearest;
 use crate::kinds::inference_service::{InferenceService, Model, Predictor};
 use crate::kinds::{self};
@@ -105,6 +106,7 @@ impl Draft<'_> {
     }
 
     fn check_annotations(&mut self) {
+        annotations::survey_ours(self.object, self.findings);
         let annotations = self.object.value.pointer("/metadata/annotations").and_then(Value::as_object);
         for key in annotations.into_iter().flatten().map(|(key, _)| key.as_str()) {
             let is_known = ANNOTATION_PREFIXES.iter().any(|prefix| key.starts_with(prefix));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plan::{LoadBalancerId, Protocol, Tags, TargetType};
+use plan::{Handling, LoadBalancerId, Protocol, Tags, TargetType};
 
 use super::world::World;
 use crate::annotations::values::{self, cidrs};
@@ -20,6 +20,8 @@ pub(super) struct Member {
     /// The annotations, under what the class says.
     pub(super) settings: IngressSettings,
     pub(super) class: ClassSettings,
+    /// What is done to requests of its rules, and of its default backend.
+    pub(super) handling: Option<Arc<Handling>>,
     /// What is wrong with it; a member that could not be read at all takes its group out by this.
     pub(super) findings: Vec<Finding>,
 }
@@ -80,6 +82,7 @@ pub(super) fn groups(
             object: object.clone(),
             spec: ingress.spec,
             settings: annotations::of_ingress(object, &mut own),
+            handling: annotations::handling(object, world.defaults.strict_aws, &mut own),
             class: ClassSettings::default(),
             findings: own,
         };

@@ -31,7 +31,8 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
                 let service = block.http.paths[path_index].backend.service.as_ref();
                 let transforms = service.and_then(|service| member.settings.transforms.get(&service.name));
                 let transforms = transforms.cloned().unwrap_or_default();
-                rules.push(Rule { conditions, transforms, action, source: Some(source), tags });
+                let handling = member.handling.clone();
+                rules.push(Rule { conditions, transforms, action, handling, source: Some(source), tags });
             }
         }
     }

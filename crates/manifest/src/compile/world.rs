@@ -217,6 +217,7 @@ impl<'a> World<'a> {
         if object.labels().contains_key(SYNTHETIC) {
             return;
         }
+        annotations::survey_ours(object, findings);
         if let Some(service) = kinds::read::<Service>(object, findings) {
             let backend = Backend { object: object.clone(), spec: service.spec };
             self.services.insert((object.namespace.clone(), object.name.clone()), backend);

@@ -1,15 +1,14 @@
 //! Fields that every answer of a listener has or lacks ("HTTP header modification", ALB user guide).
 
-use net::Fields;
+use net::Response;
 
-use super::Filter;
-use crate::snapshot::ListenerSettings;
+use super::{Filter, Leaving};
 
 pub(super) const FILTER: Filter =
-    Filter { is_wanted: |settings| settings.answer_fields.is_some(), request: None, answer: Some(modify) };
+    Filter { is_wanted: |settings, _| settings.answer_fields.is_some(), request: None, answer: Some(modify) };
 
-fn modify(settings: &ListenerSettings, fields: &mut Fields) {
-    if let Some(modified) = &settings.answer_fields {
-        modified.apply(fields);
+fn modify(leaving: &Leaving<'_>, answer: &mut Response) {
+    if let Some(modified) = &leaving.settings.answer_fields {
+        modified.apply(&mut answer.fields);
     }
 }

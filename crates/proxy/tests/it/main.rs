@@ -9,6 +9,7 @@ mod concurrency;
 mod downgrade;
 mod ejection;
 mod grpc_targets;
+mod handling;
 mod header_modification;
 mod http2;
 mod http2_ended;

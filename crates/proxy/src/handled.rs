@@ -1,0 +1,94 @@
+//! What is done to requests of rules and to their answers beside their actions, made ready.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use plan::Handling;
+
+use crate::filters::Filters;
+use crate::snapshot::ListenerSettings;
+
+/// One handling, as all cores share it. Rules of one plan that share it in the plan share it here, on whichever listener they are.
+#[derive(Debug)]
+pub(crate) struct SharedHandling {
+    pub(crate) asked: Arc<Handling>,
+}
+
+/// The same for one core and one listener: with the filters that requests and answers pass in the place of the listener's.
+#[derive(Debug)]
+pub(crate) struct Handled {
+    pub(crate) shared: Arc<SharedHandling>,
+    pub(crate) filters: Filters,
+}
+
+/// Who is handled how, of the rules of a listener. Empty where nobody is.
+#[derive(Debug)]
+pub(crate) struct ByRule<T> {
+    /// By the place of a rule.
+    rules: Vec<Option<T>>,
+    /// Where no rule holds.
+    default: Option<T>,
+}
+
+/// What is shared already of the handlings of a plan.
+#[derive(Default)]
+pub(crate) struct Sharing(HashMap<*const Handling, Arc<SharedHandling>>);
+
+// === impl ByRule ===
+
+impl<T> ByRule<T> {
+    /// That of a rule, by its place, or of what is done where none holds.
+    pub(crate) fn get(&self, rule: Option<usize>) -> Option<&T> {
+        match rule {
+            Some(place) => self.rules.get(place)?.as_ref(),
+            None => self.default.as_ref(),
+        }
+    }
+
+    /// The same with something else in the place of each.
+    fn map<U>(&self, mut with: impl FnMut(&T) -> U) -> ByRule<U> {
+        let rules = self.rules.iter().map(|one| one.as_ref().map(&mut with)).collect();
+        ByRule { rules, default: self.default.as_ref().map(with) }
+    }
+}
+
+// === impl Sharing ===
+
+impl Sharing {
+    /// The handlings of a listener.
+    pub(crate) fn of(&mut self, listener: &plan::Listener) -> ByRule<Arc<SharedHandling>> {
+        let mut shared = |asked: &Option<Arc<Handling>>| asked.as_ref().map(|asked| self.share(asked));
+        let is_any = listener.rules.iter().any(|rule| rule.handling.is_some());
+        let rules = listener.rules.iter().filter(|_| is_any).map(|rule| shared(&rule.handling)).collect();
+        ByRule { rules, default: shared(&listener.default_handling) }
+    }
+
+    fn share(&mut self, asked: &Arc<Handling>) -> Arc<SharedHandling> {
+        let made = || Arc::new(SharedHandling { asked: Arc::clone(asked) });
+        Arc::clone(self.0.entry(Arc::as_ptr(asked)).or_insert_with(made))
+    }
+}
+
+// === impl Handled ===
+
+impl Handled {
+    /// The handlings of a listener for one core.
+    pub(crate) fn of(
+        listener: &ByRule<Arc<SharedHandling>>,
+        settings: &ListenerSettings,
+    ) -> ByRule<Rc<Self>> {
+        let mut known: HashMap<*const SharedHandling, Rc<Self>> = HashMap::new();
+        listener.map(|shared| {
+            let made = || {
+                let filters = Filters::of(settings, &shared.asked);
+                Rc::new(Self { shared: Arc::clone(shared), filters })
+            };
+            Rc::clone(known.entry(Arc::as_ptr(shared)).or_insert_with(made))
+        })
+    }
+
+    pub(crate) fn asked(&self) -> &Handling {
+        &self.shared.asked
+    }
+}
