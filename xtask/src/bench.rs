@@ -6,11 +6,14 @@
 mod contender;
 mod engine;
 mod environment;
+mod haproxy;
 mod http;
 mod load;
 mod machine;
+mod manifest;
 mod models;
 mod peers;
+mod platform;
 mod proxy;
 mod report;
 mod requests;
@@ -20,6 +23,7 @@ mod serving;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -101,6 +105,26 @@ fn folder(name: &str) -> Result<PathBuf, String> {
     let folder = target_folder().join("bench").join(name);
     std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     Ok(folder)
+}
+
+/// Writes a file, and gives its path back.
+fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
+    std::fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// A program of a peer.
+fn installed(name: &str) -> Result<PathBuf, String> {
+    tools::find(name).ok_or_else(|| format!("`{name}` is missing"))
+}
+
+/// `HAProxy version 2.6.12-1 …`: what a program says that it is.
+fn version(name: &str, flag: &str) -> Result<String, String> {
+    let output = Command::new(installed(name)?).arg(flag).output();
+    let output = output.map_err(|error| format!("{name}: {error}"))?;
+    // nginx says it where errors go.
+    let said = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned())
 }
 
 /// A program of the crate `bench`.

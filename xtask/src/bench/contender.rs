@@ -20,6 +20,14 @@ pub(super) struct Contender {
     pub(super) start: Option<Duration>,
 }
 
+/// Whether a proxy writes a line into a file for each request: we in the form of an Application Load Balancer, HAProxy by
+/// `option httplog`, nginx in its combined form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logs {
+    No,
+    Yes,
+}
+
 /// Runs a load on each server in turns, after a short one that warms all of them up.
 pub(super) fn measure(case: String, contenders: &[&Contender], load: &Load) -> Result<Case, String> {
     eprintln!("xtask: measuring {case}");

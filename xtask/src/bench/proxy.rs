@@ -2,22 +2,22 @@
 //! over all that clients speak.
 
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::contender::{Contender, measure};
+use super::contender::{Contender, Logs, measure};
+use super::haproxy::{self, Configuration, HAPROXY};
 use super::http::Request;
 use super::load::{Load, Over};
+use super::manifest::{Ingress, documents, rule, service};
+use super::platform::up;
 use super::report::Report;
 use super::server::{Server, free_address, pinned};
-use super::{Forebay, LOAD_CORE, SERVER_CORE, constant_server, folder, requests};
+use super::{Forebay, LOAD_CORE, SERVER_CORE, constant_server, folder, installed, requests, version, write};
 use crate::tools::{self, Tool};
-
-pub(super) const HAPROXY: Tool = Tool { program: "haproxy", package: "haproxy", why: "it is a peer" };
 
 const TOOLS: &[Tool] = &[
     HAPROXY,
@@ -45,14 +45,6 @@ const CASES: [(&str, Over, usize, Logs); 10] = [
         Logs::No,
     ),
 ];
-
-/// Whether a proxy writes a line into a file for each request: we in the form of an Application Load Balancer, HAProxy by
-/// `option httplog`, nginx in its combined form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Logs {
-    No,
-    Yes,
-}
 
 const SECONDS: u32 = 5;
 
@@ -91,7 +83,7 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
         }
         Ok(contenders)
     };
-    report.tell_version(version("haproxy", "-v")?);
+    report.tell_version(haproxy::version()?);
     report.tell_version(version("nginx", "-v")?);
 
     for logs in [Logs::No, Logs::Yes] {
@@ -158,53 +150,25 @@ fn start_forebay(
     Ok(contender)
 }
 
-/// Starts the platform with one load balancer, and learns its address from the line that it prints when it is ready.
-pub(super) fn up(
-    forebay: &Forebay,
-    name: &str,
-    folder_name: &str,
-    manifest: &str,
-    options: &[&str],
-) -> Result<Contender, String> {
-    let folder = folder(folder_name)?;
-    let state = folder.join("state");
-    let _ = fs::remove_dir_all(&state);
-    let manifest = write(folder.join("manifest.yaml"), manifest)?;
-    let mut command = pinned(SERVER_CORE, &forebay.path);
-    command.arg("up").arg(manifest).arg("--state-dir").arg(state);
-    command.args(["--cores", "1", "--admin-port", "0", "--api-port", "0", "--output", "json"]).args(options);
-    let mut server = Server::start(name, command)?;
-    let (address, _) = server.wait_for(|server| {
-        let printed = server.printed()?;
-        printed.lines().find_map(address_of).ok_or_else(|| io::Error::other("it is not ready"))
-    })?;
-    Ok(Contender { name: name.to_owned(), server, address, secure: None, start: None })
-}
-
-/// The address in the line of JSON that `forebay up` prints.
-fn address_of(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let endpoint = line.pointer("/endpoints/0")?;
-    let port = u16::try_from(endpoint.pointer("/ports/0")?.as_u64()?).ok()?;
-    Some(SocketAddr::new(endpoint["address"].as_str()?.parse().ok()?, port))
-}
-
 fn start_haproxy(
     targets: [SocketAddr; 2],
     certificate: &Certificate,
     logs: Logs,
 ) -> Result<Contender, String> {
-    let addresses = [free_address()?, free_address()?];
-    let path = folder("haproxy")?.join("haproxy.cfg");
-    let configuration = write(path, &haproxy_configuration(addresses, targets, certificate, logs))?;
-    started("HAProxy", haproxy(&configuration)?, addresses)
-}
-
-/// What starts HAProxy, in the foreground.
-pub(super) fn haproxy(configuration: &Path) -> Result<Command, String> {
-    let mut command = pinned(SERVER_CORE, &program("haproxy")?);
-    command.args(["-db", "-f"]).arg(configuration);
-    Ok(command)
+    let is_for_host = format!("if {{ req.hdr(host) -i {HOST} }}");
+    let configuration = Configuration {
+        logs,
+        address: free_address()?,
+        secure: Some((free_address()?, certificate.file("both.pem"))),
+        rules: &[
+            format!("use_backend grpc {is_for_host} {{ path_beg {SERVICE} }}"),
+            format!("use_backend one {is_for_host}"),
+            "default_backend two".to_owned(),
+        ],
+        backends: &[("one", ""), ("two", ""), ("grpc", "proto h2")],
+        targets: &targets,
+    };
+    configuration.start("HAProxy", "haproxy")
 }
 
 fn start_nginx(targets: [SocketAddr; 2], certificate: &Certificate, logs: Logs) -> Result<Contender, String> {
@@ -214,148 +178,50 @@ fn start_nginx(targets: [SocketAddr; 2], certificate: &Certificate, logs: Logs) 
         folder.join("nginx.conf"),
         &nginx_configuration(&folder, addresses, targets, certificate, logs),
     )?;
-    let mut command = pinned(SERVER_CORE, &program("nginx")?);
+    let mut command = pinned(SERVER_CORE, &installed("nginx")?);
     command.arg("-c").arg(configuration).arg("-p").arg(folder);
-    started("nginx", command, addresses)
-}
-
-fn started(name: &str, command: Command, [address, secure]: [SocketAddr; 2]) -> Result<Contender, String> {
-    let server = Server::start(name, command)?;
-    Ok(Contender { name: name.to_owned(), server, address, secure: Some(secure), start: None })
-}
-
-fn program(name: &str) -> Result<PathBuf, String> {
-    tools::find(name).ok_or_else(|| format!("`{name}` is missing"))
-}
-
-/// `HAProxy version 2.6.12-1 …`
-pub(super) fn version(name: &str, flag: &str) -> Result<String, String> {
-    let output = Command::new(program(name)?).arg(flag).output();
-    let output = output.map_err(|error| format!("{name}: {error}"))?;
-    // nginx says it where errors go.
-    let said = [output.stdout, output.stderr].concat();
-    Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned())
-}
-
-pub(super) fn write(path: PathBuf, text: &str) -> Result<PathBuf, String> {
-    fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(path)
+    let (name, server, [address, secure]) = ("nginx".to_owned(), Server::start("nginx", command)?, addresses);
+    Ok(Contender { name, server, address, secure: Some(secure), start: None })
 }
 
 fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-fn manifest(
-    [clear, secure]: [u16; 2],
-    [one, two]: [SocketAddr; 2],
-    Certificate { chain, key, .. }: &Certificate,
-) -> String {
-    let (one, two) = (one.port(), two.port());
+fn manifest([clear, secure]: [u16; 2], targets: [SocketAddr; 2], certificate: &Certificate) -> String {
+    let Certificate { chain, key, .. } = certificate;
     let [chain, key] = [chain, key].map(|pem| json!(pem));
-    format!(
-        r#"apiVersion: v1
-kind: Service
-metadata: {{name: target}}
-spec: {{ports: [{{name: http, port: 80}}]}}
----
-apiVersion: v1
-kind: Endpoints
-metadata: {{name: target}}
-subsets:
-  - {{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {one}}}]}}
-  - {{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {two}}}]}}
----
-apiVersion: v1
+    let secret = format!(
+        "apiVersion: v1
 kind: Secret
 type: kubernetes.io/tls
 metadata: {{name: certificate}}
 stringData: {{tls.crt: {chain}, tls.key: {key}}}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: bench
-  annotations:
-    alb.ingress.kubernetes.io/group.name: bench
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": {clear}}}, {{"HTTPS": {secure}}}]'
-spec:
-  ingressClassName: alb
-  tls: [{{hosts: [{HOST}], secretName: certificate}}]
-  defaultBackend: {{service: {{name: target, port: {{name: http}}}}}}
-  rules:
-    - host: {HOST}
-      http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: target, port: {{name: http}}}}}}}}]}}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: grpc
-  annotations:
-    alb.ingress.kubernetes.io/group.name: bench
-    alb.ingress.kubernetes.io/group.order: "-1"
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTPS": {secure}}}]'
-    alb.ingress.kubernetes.io/backend-protocol-version: GRPC
-    alb.ingress.kubernetes.io/success-codes: "0"
-spec:
-  ingressClassName: alb
-  tls: [{{hosts: [{HOST}], secretName: certificate}}]
-  rules:
-    - host: {HOST}
-      http: {{paths: [{{path: {SERVICE}, pathType: Prefix, backend: {{service: {{name: target, port: {{name: http}}}}}}}}]}}
-"#
-    )
-}
-
-fn haproxy_configuration(
-    [clear, secure]: [SocketAddr; 2],
-    [one, two]: [SocketAddr; 2],
-    certificate: &Certificate,
-    logs: Logs,
-) -> String {
-    let certificate = certificate.file("both.pem");
-    // What it prints goes into a file.
-    let (to, log) = match logs {
-        Logs::No => ("", ""),
-        Logs::Yes => ("log stdout format raw daemon", "log global\n  option httplog"),
-    };
-    format!(
-        "global
-  nbthread 1
-  maxconn 4000
-  {to}
-defaults
-  mode http
-  {log}
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-  option http-keep-alive
-  option forwardfor
-  http-reuse always
-frontend front
-  bind {clear}
-  bind {secure} ssl crt {certificate} alpn h2,http/1.1
-  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
-  use_backend grpc if {{ req.hdr(host) -i {HOST} }} {{ path_beg {SERVICE} }}
-  use_backend one if {{ req.hdr(host) -i {HOST} }}
-  default_backend two
-backend one
-  balance roundrobin
-  server s1 {one}
-  server s2 {two}
-backend two
-  balance roundrobin
-  server s1 {one}
-  server s2 {two}
-backend grpc
-  balance roundrobin
-  server s1 {one} proto h2
-  server s2 {two} proto h2
 "
-    )
+    );
+    let tls = Some((HOST, "certificate"));
+    let http = Ingress {
+        name: "bench",
+        annotations: &[("group.name", "bench")],
+        listeners: &[("HTTP", clear), ("HTTPS", secure)],
+        tls,
+        has_default: true,
+        rules: rule(HOST, &["/"]),
+    };
+    let grpc = Ingress {
+        name: "grpc",
+        annotations: &[
+            ("group.name", "bench"),
+            ("group.order", "-1"),
+            ("backend-protocol-version", "GRPC"),
+            ("success-codes", "0"),
+        ],
+        listeners: &[("HTTPS", secure)],
+        tls,
+        has_default: false,
+        rules: rule(HOST, &[SERVICE]),
+    };
+    documents(&[service(&targets), secret, http.to_string(), grpc.to_string()])
 }
 
 fn nginx_configuration(
@@ -418,17 +284,4 @@ http {{
 }}
 "
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_address_is_in_the_line_that_says_ready() {
-        let line = r#"{"ready":true,"endpoints":[{"kind":"Ingress","address":"127.77.0.2","ports":[9001]}]}"#;
-        assert_eq!(address_of(line), "127.77.0.2:9001".parse().ok());
-        assert_eq!(address_of("note: ports below 1024 may not be bound here"), None);
-        assert_eq!(address_of("{\"ready\":true,\"endpoints\":[]}"), None);
-    }
 }

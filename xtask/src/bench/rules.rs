@@ -3,13 +3,16 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::contender::{Contender, measure};
+use super::contender::{Contender, Logs, measure};
+use super::haproxy::{self, Configuration, HAPROXY};
 use super::http::Request;
 use super::load::{Load, Over};
-use super::proxy::{ANSWER, HAPROXY, haproxy, up, version, write};
+use super::manifest::{Ingress, documents, rule, service};
+use super::platform::up;
+use super::proxy::ANSWER;
 use super::report::Report;
 use super::server::{Server, free_address, pinned};
-use super::{Forebay, LOAD_CORE, constant_server, folder, requests};
+use super::{Forebay, LOAD_CORE, constant_server, folder, requests, write};
 use crate::tools;
 
 const N_HOSTS: usize = 1_000;
@@ -40,7 +43,7 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
             let port = free_address()?.port();
             let (name, folder) =
                 (format!("{}, {what}", forebay.name), format!("rules-{index}-{}", &what[..2]));
-            let mut contender = up(forebay, &name, folder.trim(), &manifest(port, target, &rules), &[])?;
+            let mut contender = up(forebay, &name, folder.trim(), &manifest(port, target, rules), &[])?;
             contender.address.set_port(port);
             contenders.push(contender);
         }
@@ -52,7 +55,7 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
         let request = Request { host: Some(host), path, body: body.clone() };
         contender.server.wait_for(|_| request.send(address))?;
     }
-    report.tell_version(version("haproxy", "-v")?);
+    report.tell_version(haproxy::version()?);
 
     let contenders: Vec<&Contender> = contenders.iter().collect();
     for (name, host, path) in CASES {
@@ -64,7 +67,7 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
 }
 
 fn one_rule() -> String {
-    rule("\"*.example.com\"", &["/"])
+    rule("*.example.com", &["/"])
 }
 
 fn many_rules() -> String {
@@ -73,77 +76,32 @@ fn many_rules() -> String {
     (0..N_HOSTS).map(|host| rule(&format!("h{host}.example.com"), &paths)).collect()
 }
 
-fn rule(host: &str, paths: &[&str]) -> String {
-    let mut text = format!("    - host: {host}\n      http:\n        paths:\n");
-    for path in paths {
-        let _ = writeln!(text, "          - {{path: {path}, pathType: Prefix, backend: {BACKEND}}}");
-    }
-    text
+fn manifest(port: u16, target: SocketAddr, rules: String) -> String {
+    let listeners = &[("HTTP", port)];
+    let ingress = Ingress { name: "bench", annotations: &[], listeners, tls: None, has_default: true, rules };
+    documents(&[service(&[target]), ingress.to_string()])
 }
 
-const BACKEND: &str = "{service: {name: target, port: {name: http}}}";
-
-fn manifest(port: u16, target: SocketAddr, rules: &str) -> String {
-    let target = target.port();
-    format!(
-        r#"apiVersion: v1
-kind: Service
-metadata: {{name: target}}
-spec: {{ports: [{{name: http, port: 80}}]}}
----
-apiVersion: v1
-kind: Endpoints
-metadata: {{name: target}}
-subsets: [{{addresses: [{{ip: 127.0.0.1}}], ports: [{{name: http, port: {target}}}]}}]
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: bench
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": {port}}}]'
-spec:
-  ingressClassName: alb
-  defaultBackend: {BACKEND}
-  rules:
-{rules}"#
-    )
-}
+/// The folder of HAProxy.
+const FOLDER: &str = "rules-haproxy";
 
 fn start_haproxy(target: SocketAddr) -> Result<Contender, String> {
-    let (address, folder) = (free_address()?, folder("rules-haproxy")?);
     let mut map = String::new();
     for host in 0..N_HOSTS {
         for path in 0..N_PATHS {
             let _ = writeln!(map, "h{host}.example.com/p{path} one");
         }
     }
-    let map = write(folder.join("rules.map"), &map)?;
-    let configuration = format!(
-        "global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode http
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-  option http-keep-alive
-  option forwardfor
-  http-reuse always
-frontend front
-  bind {address}
-  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
-  use_backend %[base,lower,map_beg({map},one)]
-backend one
-  server s1 {target}
-",
-        map = map.display()
-    );
-    let configuration = write(folder.join("haproxy.cfg"), &configuration)?;
-    let server = Server::start("HAProxy", haproxy(&configuration)?)?;
-    Ok(Contender { name: "HAProxy, 10 000 in a map".to_owned(), server, address, secure: None, start: None })
+    let map = write(folder(FOLDER)?.join("rules.map"), &map)?;
+    let configuration = Configuration {
+        logs: Logs::No,
+        address: free_address()?,
+        secure: None,
+        rules: &[format!("use_backend %[base,lower,map_beg({},one)]", map.display())],
+        backends: &[("one", "")],
+        targets: &[target],
+    };
+    configuration.start("HAProxy, 10 000 in a map", FOLDER)
 }
 
 #[cfg(test)]
