@@ -2,17 +2,22 @@
 //! followed, as it is for clients who know nothing of each other (an open loop; "coordinated omission" is what others call it
 //! when that is not counted).
 //!
-//! usage: `paced ADDRESS HOST PATH BODY RATE SECONDS CONNECTIONS`
+//! usage: `paced ADDRESS HOST PATH BODY RATE SECONDS CONNECTIONS [FILE]`
 //!
 //! It posts the body so many times a second, over connections that stay, and prints one line of JSON: how many `requests`
 //! there were, in how many `seconds`, how many `failed`, and `p50`, `p99` and `max` of the microseconds from the moment a
 //! request was due to its whole answer.
+//!
+//! Into the file it writes a line for each request: when it was due, in microseconds since 1970, how many microseconds later
+//! it was sent, how many more it took, and 1 for a success or 0. With a file it ends early when its standard input does.
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
@@ -24,8 +29,10 @@ const RUN_UP: Duration = Duration::from_millis(200);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, host, path, body, rate, seconds, connections] = arguments.as_slice() else {
-        return Err("usage: paced ADDRESS HOST PATH BODY RATE SECONDS CONNECTIONS".into());
+    let ([address, host, path, body, rate, seconds, connections], file @ ([] | [_])) =
+        arguments.split_first_chunk().ok_or(USAGE)?
+    else {
+        return Err(USAGE.into());
     };
     let (address, seconds): (SocketAddr, f64) = (address.parse()?, seconds.parse()?);
     let (rate, n_connections): (f64, u32) = (rate.parse()?, connections.parse()?);
@@ -34,28 +41,45 @@ fn main() -> Result<(), Box<dyn Error>> {
         body.len()
     );
     let (began, every) = (Instant::now() + RUN_UP, Duration::from_secs_f64(1.0 / rate));
+    let began_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)? + RUN_UP;
+    if !file.is_empty() {
+        thread::spawn(|| {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            IS_OVER.store(true, Ordering::Relaxed);
+        });
+    }
     let asked = thread::scope(|scope| {
         let asking = |first: u32| {
             let due = (first..).step_by(n_connections as usize).map(move |n| began + every * n);
-            let due = due.take_while(move |due| *due < began + Duration::from_secs_f64(seconds));
+            let end = began + Duration::from_secs_f64(seconds);
+            let due = due.take_while(move |due| *due < end && !IS_OVER.load(Ordering::Relaxed));
             let request = request.as_bytes();
             scope.spawn(move || ask(address, request, due))
         };
         let threads: Vec<_> = (0..n_connections).map(asking).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+        threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect::<Vec<_>>()
     });
     let took = began.elapsed().as_secs_f64();
-    let n_failed: usize = asked.iter().map(|asked| asked.n_failed).sum();
-    let mut late: Vec<u64> = asked.into_iter().flat_map(|asked| asked.microseconds).collect();
+    if let [file] = file {
+        let mut file = BufWriter::new(File::create(file)?);
+        for Asked { due, waited, took, is_success } in &asked {
+            let due_at = began_at + due.saturating_duration_since(began);
+            let [due, waited, took] = [&due_at, waited, took].map(Duration::as_micros);
+            writeln!(file, "{due} {waited} {took} {}", u8::from(*is_success))?;
+        }
+        file.flush()?;
+    }
+    let succeeded = asked.iter().filter(|asked| asked.is_success);
+    let mut late: Vec<u128> = succeeded.map(|asked| (asked.waited + asked.took).as_micros()).collect();
     late.sort_unstable();
     let part =
         |thousandths: usize| late.get((late.len() * thousandths / 1000).min(late.len().saturating_sub(1)));
     println!(
         "{}",
         json!({
-            "requests": late.len() + n_failed,
+            "requests": asked.len(),
             "seconds": took,
-            "failed": n_failed,
+            "failed": asked.len() - late.len(),
             "p50": part(500),
             "p99": part(990),
             "max": late.last(),
@@ -64,27 +88,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What came of the requests of one connection.
-#[derive(Default)]
+/// Whether nothing more is to be asked.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+const USAGE: &str = "usage: paced ADDRESS HOST PATH BODY RATE SECONDS CONNECTIONS [FILE]";
+
+/// What came of a request.
 struct Asked {
-    microseconds: Vec<u64>,
-    n_failed: usize,
+    due: Instant,
+    /// How long after that it was sent.
+    waited: Duration,
+    /// How long its answer took from there.
+    took: Duration,
+    is_success: bool,
 }
 
-fn ask(address: SocketAddr, request: &[u8], due: impl Iterator<Item = Instant>) -> Asked {
-    let mut asked = Asked::default();
+fn ask(address: SocketAddr, request: &[u8], due: impl Iterator<Item = Instant>) -> Vec<Asked> {
     let mut connection = None;
-    for due in due {
+    let one = |due: Instant| {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        match exchange(&mut connection, address, request) {
-            Ok(()) => asked.microseconds.push(due.elapsed().as_micros().try_into().unwrap_or(u64::MAX)),
-            Err(_) => {
-                connection = None;
-                asked.n_failed += 1;
-            }
+        let sent = Instant::now();
+        let is_success = exchange(&mut connection, address, request).is_ok();
+        if !is_success {
+            connection = None;
         }
-    }
-    asked
+        Asked { due, waited: sent.saturating_duration_since(due), took: sent.elapsed(), is_success }
+    };
+    due.map(one).collect()
 }
 
 /// Sends a request and takes its answer, which has to be 200 with a length.

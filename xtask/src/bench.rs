@@ -6,6 +6,8 @@
 mod contender;
 mod engine;
 mod environment;
+mod faults;
+mod figures;
 mod haproxy;
 mod http;
 mod load;
@@ -34,6 +36,8 @@ usage: cargo xtask bench <what> [options]
 
   proxy      CPU per proxied request, beside HAProxy
   rules      CPU per proxied request under one rule and under 10 000 of them, beside HAProxy with a map
+  faults     what faults and changes cost those who ask meanwhile: how soon all is well again, what fails, and memory;
+             of `recovery`, `changes`, `reload` and `idle` those that are named, or else all of them
   serving    requests per second and CPU per request of the model server, beside the limit of its stack, MLServer,
              MLflow, KServe and FastAPI
   models     time of predicting one row and many, beside the library that made the model and onnxruntime; the models
@@ -89,6 +93,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
         "proxy" if options.cases.is_empty() => Box::new(proxy::bench(&servers(&options)?)?),
         "rules" if options.cases.is_empty() => Box::new(rules::bench(&servers(&options)?)?),
         "serving" if options.cases.is_empty() => Box::new(serving::bench(&servers(&options)?)?),
+        "faults" => Box::new(faults::bench(&servers(&options)?, &options.cases)?),
         "models" if options.forebays.is_empty() => Box::new(models::bench(&options.cases)?),
         _ => return Err(HELP.to_owned()),
     };

@@ -13,7 +13,7 @@ usage: cargo xtask <chore>
 
   test    install what the tests need, then fmt, clippy with warnings denied, all tests
   ci      test, then cargo deny and the documentation with warnings denied
-  bench   measure beside peers: `proxy`, `serving` or `models`
+  bench   measure, beside peers where there are some: `proxy`, `rules`, `faults`, `serving` or `models`
 ";
 
 fn main() -> ExitCode {

@@ -23,26 +23,33 @@ const ANSWER_LIMIT: u64 = 1 << 20;
 impl Request {
     /// Sends it on a connection of its own; the body of the answer, if that is 200.
     pub(super) fn send(&self, address: SocketAddr) -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         let Self { path, body, .. } = self;
         let (host, length) = (self.host_at(address), body.len());
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\nConnection: close\r\n\r\n"
         );
-        stream.write_all((head + body).as_bytes())?;
-        let mut answer = String::new();
-        stream.take(ANSWER_LIMIT).read_to_string(&mut answer)?;
-        body_of(&answer)
-            .map(str::to_owned)
-            .ok_or_else(|| io::Error::other(format!("answer to {path}: {answer}")))
+        exchange(address, path, &(head + body))
     }
 
     /// The `Host` that a server at this address is sent.
     pub(super) fn host_at(&self, address: SocketAddr) -> String {
         self.host.map_or_else(|| address.to_string(), str::to_owned)
     }
+}
+
+/// What is at a path; the body of the answer, if that is 200.
+pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+    exchange(address, path, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+}
+
+fn exchange(address: SocketAddr, path: &str, request: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.take(ANSWER_LIMIT).read_to_string(&mut answer)?;
+    body_of(&answer).map(str::to_owned).ok_or_else(|| io::Error::other(format!("answer to {path}: {answer}")))
 }
 
 fn body_of(answer: &str) -> Option<&str> {

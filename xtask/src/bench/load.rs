@@ -114,7 +114,8 @@ impl Load {
         Ok(command)
     }
 
-    fn paced(&self, address: SocketAddr, rate: u32) -> Command {
+    /// What asks at a steady rate.
+    pub(super) fn paced(&self, address: SocketAddr, rate: u32) -> Command {
         let Request { path, body, .. } = &self.request;
         let mut command = pinned(LOAD_CORE, &program("paced"));
         command.arg(address.to_string()).arg(self.request.host_at(address)).args([path, body.as_str()]);

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
 /// The Service that rules lead to.
-const SERVICE: &str = "target";
+pub(super) const SERVICE: &str = "target";
 
 /// An Ingress of an Application Load Balancer.
 #[derive(Debug)]
@@ -50,14 +50,24 @@ subsets:
 
 /// A rule for each of some paths of a host, which may have a star, that leads to the Service.
 pub(super) fn rule(host: &str, paths: &[&str]) -> String {
+    rule_to(SERVICE, PORT, host, paths)
+}
+
+/// The same to a Service and a port of it, by `name` or `number`.
+pub(super) fn rule_to(service: &str, port: &str, host: &str, paths: &[&str]) -> String {
     let mut text = format!("    - host: \"{host}\"\n      http:\n        paths:\n");
+    let backend = backend(service, port);
     for path in paths {
-        let _ = writeln!(text, "          - {{path: {path}, pathType: Prefix, backend: {BACKEND}}}");
+        let _ = writeln!(text, "          - {{path: {path}, pathType: Prefix, backend: {backend}}}");
     }
     text
 }
 
-const BACKEND: &str = "{service: {name: target, port: {name: http}}}";
+const PORT: &str = "name: http";
+
+fn backend(service: &str, port: &str) -> String {
+    format!("{{service: {{name: {service}, port: {{{port}}}}}}}")
+}
 
 // === impl Ingress ===
 
@@ -85,7 +95,7 @@ metadata:
             writeln!(f, "  tls: [{{hosts: [{host}], secretName: {secret}}}]")?;
         }
         if self.has_default {
-            writeln!(f, "  defaultBackend: {BACKEND}")?;
+            writeln!(f, "  defaultBackend: {}", backend(SERVICE, PORT))?;
         }
         write!(f, "  rules:\n{}", self.rules)
     }

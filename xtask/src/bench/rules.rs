@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::contender::{Contender, Logs, measure};
 use super::haproxy::{self, Configuration, HAPROXY};
@@ -15,7 +16,7 @@ use super::server::{Server, free_address, pinned};
 use super::{Forebay, LOAD_CORE, constant_server, folder, requests, write};
 use crate::tools;
 
-const N_HOSTS: usize = 1_000;
+pub(super) const N_HOSTS: usize = 1_000;
 const N_PATHS: usize = 10;
 
 const SECONDS: u32 = 4;
@@ -39,7 +40,7 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
 
     let mut contenders = Vec::new();
     for (index, forebay) in forebays.iter().enumerate() {
-        for (what, rules) in [("one rule", one_rule()), ("10 000 rules", many_rules())] {
+        for (what, rules) in [("one rule", one_rule()), ("10 000 rules", many_rules(0..N_HOSTS))] {
             let port = free_address()?.port();
             let (name, folder) =
                 (format!("{}, {what}", forebay.name), format!("rules-{index}-{}", &what[..2]));
@@ -70,10 +71,11 @@ fn one_rule() -> String {
     rule("*.example.com", &["/"])
 }
 
-fn many_rules() -> String {
+/// Ten rules for each of some hosts, of which there are a thousand.
+pub(super) fn many_rules(hosts: Range<usize>) -> String {
     let paths: Vec<String> = (0..N_PATHS).map(|path| format!("/p{path}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-    (0..N_HOSTS).map(|host| rule(&format!("h{host}.example.com"), &paths)).collect()
+    hosts.map(|host| rule(&format!("h{host}.example.com"), &paths)).collect()
 }
 
 fn manifest(port: u16, target: SocketAddr, rules: String) -> String {
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn there_are_as_many_rules_as_are_told() {
-        assert_eq!(many_rules().matches("path: /p").count(), 10_000);
+        assert_eq!(many_rules(0..N_HOSTS).matches("path: /p").count(), 10_000);
         assert_eq!(one_rule().matches("path: /").count(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! A server under test: a child process on a core of its own, whose CPU time and memory can be told.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -89,6 +90,29 @@ impl Server {
         self.processes().iter().map(|process| resident_of(process)).sum()
     }
 
+    /// The process ids of the server and of all that it started, the server first.
+    pub(super) fn process_ids(&self) -> Vec<String> {
+        ids_of(&self.processes())
+    }
+
+    /// Sends the server a signal.
+    pub(super) fn signal(&self, kind: &str) {
+        signal(kind, [self.child.id().to_string()]);
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub(super) fn end(&mut self) -> Result<(), String> {
+        self.signal("-TERM");
+        let end = Instant::now() + START_PATIENCE;
+        while Instant::now() < end {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(format!("{} does not end; see {}", self.name, self.log.display()))
+    }
+
     /// Folders in `/proc` of the server and of all that it started, the server first.
     fn processes(&self) -> Vec<PathBuf> {
         let mut found = vec![PathBuf::from("/proc").join(self.child.id().to_string())];
@@ -110,7 +134,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let processes = self.processes();
-        signal("-TERM", &processes);
+        signal("-TERM", ids_of(&processes));
         let end = Instant::now() + END_PATIENCE;
         while Instant::now() < end {
             let _ = self.child.try_wait();
@@ -119,15 +143,20 @@ impl Drop for Server {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        signal("-KILL", &processes);
+        signal("-KILL", ids_of(&processes));
         let _ = self.child.wait();
     }
 }
 
-fn signal(signal: &str, processes: &[PathBuf]) {
+/// Sends processes a signal.
+pub(super) fn signal(kind: &str, process_ids: impl IntoIterator<Item = impl AsRef<OsStr>>) {
+    let _ = Command::new("kill").arg(kind).args(process_ids).stderr(Stdio::null()).status();
+}
+
+/// Those of some folders in `/proc` that are there.
+fn ids_of(processes: &[PathBuf]) -> Vec<String> {
     let running = processes.iter().filter(|process| process.exists());
-    let pids = running.filter_map(|process| process.file_name());
-    let _ = Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status();
+    running.filter_map(|process| Some(process.file_name()?.to_string_lossy().into_owned())).collect()
 }
 
 /// User and system time of a process, threads that ended included.
