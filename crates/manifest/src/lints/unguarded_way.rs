@@ -1,8 +1,9 @@
 //! A target that one way guards and another leads to without that guard. Every way to it is looked at, through all rules,
 //! listeners and load balancers: a guard is worth what its weakest way is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::mem::Discriminant;
 
 use plan::{Action, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, Subject, Values};
 
@@ -54,10 +55,15 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for ways in ways.values() {
+        // Of those with the same sorts of guards the first stands for all: there may be ten thousand ways.
+        let mut sorts = HashSet::new();
+        let firsts: Vec<&Way<'_>> = ways.iter().filter(|way| sorts.insert(way.sorts_of_guards())).collect();
         // One object that leaves out one thing is told once, however many of its rules do.
         let mut told = Told::new();
         for way in ways {
-            let Some(guarded) = ways.iter().find(|other| way.lacks(other).next().is_some()) else { continue };
+            let Some(guarded) = firsts.iter().find(|other| way.lacks(other).next().is_some()) else {
+                continue;
+            };
             let key = (way.object.reference(), way.lacks(guarded).collect());
             told.entry(key).or_insert((way, guarded, BTreeSet::new())).2.insert(&way.field);
         }
@@ -66,6 +72,12 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 }
 
 impl Way<'_> {
+    fn sorts_of_guards(&self) -> Vec<Discriminant<Guard>> {
+        let mut sorts: Vec<_> = self.guards.iter().map(std::mem::discriminant).collect();
+        sorts.dedup();
+        sorts
+    }
+
     /// The guards of another way that this one has nothing like.
     fn lacks<'w>(&'w self, other: &'w Way<'_>) -> impl Iterator<Item = &'w Guard> {
         other.guards.iter().filter(|guard| !self.guards.iter().any(|own| own.is_like(guard)))
