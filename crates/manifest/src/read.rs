@@ -20,6 +20,7 @@ use yaml::{Document, Places, Problem, YamlError};
 use crate::finding::beginning;
 use crate::{Finding, Location, Object, Source, codes};
 
+pub use check::MAX_ANNOTATIONS;
 pub(crate) use check::check;
 pub use text::{NoText, text_of};
 pub(crate) use yaml::key_path;

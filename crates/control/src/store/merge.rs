@@ -1,9 +1,47 @@
 //! Merging what somebody wants into what there is.
 
-use serde_json::{Map, Value};
+use manifest::{BASE_DIRECTORY, MAX_ANNOTATIONS};
+use serde_json::{Map, Value, json};
 
 /// The annotation in which `kubectl apply` keeps what was applied last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Keeps what is applied in an annotation of it, as kubectl writes it, so that both may be used in turns. The annotation is
+/// empty where that would be more text than annotations may have.
+pub fn remember(wanted: &mut Value) {
+    let annotations = &mut wanted["metadata"]["annotations"];
+    if !annotations.is_object() {
+        *annotations = json!({});
+    }
+    let mut applied = wanted.clone();
+    let mut n_bytes = LAST_APPLIED.len();
+    if let Some(annotations) = applied["metadata"]["annotations"].as_object_mut() {
+        annotations.remove(LAST_APPLIED);
+        let sizes = annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len));
+        n_bytes += sizes.sum::<usize>();
+        // Somebody who applies the same file with kubectl does not know where it lay, and would take this away.
+        annotations.remove(BASE_DIRECTORY);
+    }
+    let mut text = format!("{applied}\n");
+    if n_bytes + text.len() > MAX_ANNOTATIONS {
+        text.clear();
+    }
+    wanted["metadata"]["annotations"][LAST_APPLIED] = json!(text);
+}
+
+/// What was applied last to a live object, as it remembers it. Of one that is too large for that it is all that people write:
+/// what is applied takes its place.
+#[must_use]
+pub fn remembered(live: &Value) -> Option<Value> {
+    let text = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
+    if !text.is_empty() {
+        return serde_json::from_str(text).ok();
+    }
+    let mut written = live.clone();
+    written.as_object_mut()?.remove("status");
+    written["metadata"].as_object_mut()?.retain(|key, _| ["annotations", "labels"].contains(&key.as_str()));
+    Some(written)
+}
 
 /// Merges a patch into a value: objects key by key, `null` deletes, all else replaces (RFC 7386).
 ///

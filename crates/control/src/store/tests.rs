@@ -344,6 +344,59 @@ async fn a_watch_from_too_far_back_is_refused() {
     assert!(store.watch(Query::of("ConfigMap"), Some(start + 1)).is_ok());
 }
 
+#[test]
+fn what_is_too_large_to_remember_is_applied_again_all_the_same() {
+    let store = store();
+    let large = |fields: &Value| {
+        let data = json!({"data": {"large": "x".repeat(300_000)}});
+        let mut object = object("ConfigMap", "a", &data);
+        merge_patch(&mut object.value, fields);
+        object
+    };
+    let shown = |applied: &Applied| {
+        let ConfigMap { keys, annotations } = ConfigMap::of(&applied.object);
+        format!("{} {keys:?} {annotations:?}", applied.outcome.as_str())
+    };
+    let own =
+        json!({"metadata": {"annotations": {"own": "1"}, "labels": {"of": "mine"}}, "data": {"more": "1"}});
+    let first = apply(&store, large(&own));
+    assert_eq!(
+        shown(&first),
+        r#"created ["large", "more"] ["kubectl.kubernetes.io/last-applied-configuration", "own"]"#
+    );
+    assert_eq!(first.object.annotation(LAST_APPLIED), Some(""));
+    assert_eq!(apply(&store, large(&own)).outcome, Outcome::Unchanged);
+
+    // What is left out goes, though nobody remembers that it was applied; what the platform keeps stays.
+    let second = apply(&store, large(&json!({"data": {"other": "2"}})));
+    assert_eq!(
+        shown(&second),
+        r#"configured ["large", "other"] ["kubectl.kubernetes.io/last-applied-configuration"]"#
+    );
+    assert_eq!(metadata::text(&second.object, "uid"), metadata::text(&first.object, "uid"));
+    assert!(second.object.labels().is_empty());
+
+    let small = apply(&store, config("a", "value"));
+    assert_eq!(shown(&small), r#"configured ["key"] ["kubectl.kubernetes.io/last-applied-configuration"]"#);
+    assert!(small.object.annotation(LAST_APPLIED).is_some_and(|text| text.contains(r#""key":"value""#)));
+}
+
+/// The names of what a ConfigMap has.
+struct ConfigMap<'a> {
+    keys: Vec<&'a String>,
+    annotations: Vec<&'a String>,
+}
+
+impl<'a> ConfigMap<'a> {
+    fn of(object: &'a Object) -> Self {
+        let names = |value: &'a Value| value.as_object().into_iter().flat_map(|map| map.keys()).collect();
+        Self {
+            keys: names(&object.value["data"]),
+            annotations: names(&object.value["metadata"]["annotations"]),
+        }
+    }
+}
+
 // --- the disk ---
 
 /// Memory that outlives the database in it, and that can be made to fail.

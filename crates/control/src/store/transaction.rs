@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use manifest::{BASE_DIRECTORY, Object, Objects};
+use manifest::{Object, Objects};
 use plan::ObjectRef;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -14,8 +14,8 @@ use super::disk::{Batch, Form};
 use super::history::Change;
 use super::record::Content;
 use super::{
-    Applied, CREATED_FOR, DeleteOptions, KEPT_KINDS, LAST_APPLIED, Outcome, Part, REVISION_STEP, Reason,
-    State, Status, depth, merge, metadata,
+    Applied, CREATED_FOR, DeleteOptions, KEPT_KINDS, Outcome, Part, REVISION_STEP, Reason, State, Status,
+    depth, merge, metadata,
 };
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
@@ -81,9 +81,9 @@ impl<'a> Transaction<'a> {
 
     /// Creates the object, or changes it so that it says what is wanted, as `kubectl apply` does.
     pub(super) fn apply(&mut self, mut wanted: Object) -> Result<Applied, Status> {
-        annotate_applied(&mut wanted);
+        merge::remember(&mut wanted.value);
         let Some(old) = self.find(&wanted.reference()) else { return self.create(wanted) };
-        let applied = old.annotation(LAST_APPLIED).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let applied = merge::remembered(&old.value);
         self.modify(&old, Part::Object, |live| Ok(merge::three_way(applied.as_ref(), &wanted.value, live)))
     }
 
@@ -451,19 +451,4 @@ fn read_again(value: Value, old: &Object) -> Result<Object, Status> {
         ));
     }
     Ok(object)
-}
-
-/// Keeps what is applied in an annotation, as kubectl writes it, so that both may be used in turns.
-fn annotate_applied(wanted: &mut Object) {
-    let metadata = &mut wanted.value["metadata"];
-    if !metadata["annotations"].is_object() {
-        metadata["annotations"] = json!({});
-    }
-    let mut applied = wanted.value.clone();
-    if let Some(annotations) = applied["metadata"].get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.remove(LAST_APPLIED);
-        // Somebody who applies the same file with kubectl does not know where it lay, and would take this away.
-        annotations.remove(BASE_DIRECTORY);
-    }
-    wanted.value["metadata"]["annotations"][LAST_APPLIED] = json!(format!("{applied}\n"));
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use manifest::{BASE_DIRECTORY, CODES, Finding, Object, Severity};
+use manifest::{CODES, Finding, Object, Severity};
 use net::Method;
 use serde_json::{Value, json};
 
-use control::store::LAST_APPLIED;
+use control::store::{remember, remembered};
 
 use super::End;
 use crate::client::{self, Ask, Client, JSON, MERGE_PATCH, Written, collection, path_of, with_query};
@@ -133,7 +133,8 @@ fn in_namespace(mut object: Object, asked: Option<&str>) -> anyhow::Result<Objec
 
 async fn try_to_apply(client: &Client, object: &Object, dry_run: DryRun) -> anyhow::Result<Applied> {
     let path = path_of(object);
-    let wanted = wanted(object);
+    let mut wanted = object.value.clone();
+    remember(&mut wanted);
     let Some(live) = client.find_object(&path).await? else {
         let written = match dry_run {
             DryRun::Client => None,
@@ -144,8 +145,7 @@ async fn try_to_apply(client: &Client, object: &Object, dry_run: DryRun) -> anyh
         };
         return Ok(Applied { word: "created", written });
     };
-    let applied = live["metadata"]["annotations"][LAST_APPLIED].as_str();
-    let applied = applied.and_then(|applied| serde_json::from_str::<Value>(applied).ok());
+    let applied = remembered(&live);
     let merged = control::api::three_way(object.kind, applied.as_ref(), &wanted, &live);
     let is_same = merged == live;
     if dry_run == DryRun::Client {
@@ -159,22 +159,6 @@ async fn try_to_apply(client: &Client, object: &Object, dry_run: DryRun) -> anyh
         written.object == live
     };
     Ok(Applied { word: if stays { "unchanged" } else { "configured" }, written: Some(written) })
-}
-
-/// What is applied, with the memory of it that kubectl keeps, so that both may be used in turns.
-fn wanted(object: &Object) -> Value {
-    let mut wanted = object.value.clone();
-    if !wanted["metadata"]["annotations"].is_object() {
-        wanted["metadata"]["annotations"] = json!({});
-    }
-    let mut remembered = wanted.clone();
-    if let Some(annotations) = remembered["metadata"]["annotations"].as_object_mut() {
-        annotations.remove(LAST_APPLIED);
-        // Somebody who applies the same file with kubectl does not know where it lay, and would take this away.
-        annotations.remove(BASE_DIRECTORY);
-    }
-    wanted["metadata"]["annotations"][LAST_APPLIED] = json!(format!("{remembered}\n"));
-    wanted
 }
 
 fn ask<'a>(method: Method, path: &str, dry_run: DryRun, body: &Value) -> Ask<'a> {

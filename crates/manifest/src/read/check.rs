@@ -12,7 +12,7 @@ use crate::{Finding, Location, Object, Source, codes};
 /// The longest name of an object (DNS subdomain, RFC 1123).
 const MAX_NAME: usize = 253;
 /// The most text in the annotations of one object, in bytes (`TotalAnnotationSizeLimitB` of Kubernetes).
-const MAX_ANNOTATIONS: usize = 256 << 10;
+pub const MAX_ANNOTATIONS: usize = 256 << 10;
 /// The longest name of a namespace (DNS label, RFC 1123).
 const MAX_LABEL: usize = 63;
 
