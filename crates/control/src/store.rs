@@ -57,7 +57,7 @@ pub use boundary::DatabaseFailure;
 pub use depth::DEPTH;
 pub(crate) use depth::is_deeper_than;
 pub use disk::{Damage, OpenError};
-pub use history::{HISTORY_LENGTH, Watch, WatchEvent};
+pub use history::{HISTORY_BYTES, HISTORY_LENGTH, Watch, WatchEvent};
 pub use merge::{LAST_APPLIED, merge_patch, remember, remembered, three_way};
 pub use metadata::{Part, generated_name};
 pub use restore::{RestoreError, Restored, back_up, restore};

@@ -5,12 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use manifest::Object;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{Query, Status, Store, metadata};
 
 /// How many changes are remembered. Who is further behind lists again.
 pub const HISTORY_LENGTH: usize = 512;
+
+/// About how many bytes the changes that are remembered may take. Of a table of 10 000 rules that changes again and again it
+/// is the last version or two; the latest change is always remembered.
+pub const HISTORY_BYTES: usize = 32 << 20;
 
 /// One change of one object: created without `before`, deleted without `after`.
 #[derive(Debug, Clone)]
@@ -23,9 +28,17 @@ pub(super) struct Change {
 /// The latest changes, oldest first.
 #[derive(Debug)]
 pub(super) struct History {
-    changes: VecDeque<Change>,
+    changes: VecDeque<Remembered>,
+    /// Of all of them.
+    n_bytes: usize,
     /// All changes after this revision are remembered.
     complete_after: u64,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    change: Change,
+    n_bytes: usize,
 }
 
 /// What a watch tells.
@@ -53,16 +66,19 @@ pub struct Watch {
 
 impl History {
     pub(super) fn new(revision: u64) -> Self {
-        Self { changes: VecDeque::new(), complete_after: revision }
+        Self { changes: VecDeque::new(), n_bytes: 0, complete_after: revision }
     }
 
     pub(super) fn record(&mut self, change: Change) {
-        if self.changes.len() == HISTORY_LENGTH
-            && let Some(forgotten) = self.changes.pop_front()
+        let n_bytes = change.n_bytes();
+        self.n_bytes += n_bytes;
+        self.changes.push_back(Remembered { change, n_bytes });
+        while self.changes.len() > 1 && (self.changes.len() > HISTORY_LENGTH || self.n_bytes > HISTORY_BYTES)
         {
-            self.complete_after = forgotten.revision;
+            let Some(forgotten) = self.changes.pop_front() else { break };
+            self.n_bytes -= forgotten.n_bytes;
+            self.complete_after = forgotten.change.revision;
         }
-        self.changes.push_back(change);
     }
 
     /// The changes after a revision, oldest first.
@@ -73,14 +89,19 @@ impl History {
         if revision < self.complete_after {
             return Err(Status::expired(revision, self.complete_after));
         }
-        let first = self.changes.partition_point(|change| change.revision <= revision);
-        Ok(self.changes.range(first..))
+        let first = self.changes.partition_point(|remembered| remembered.change.revision <= revision);
+        Ok(self.changes.range(first..).map(|remembered| &remembered.change))
     }
 }
 
 // === impl Change ===
 
 impl Change {
+    /// About how many bytes it takes. What was before is what came after an earlier one.
+    fn n_bytes(&self) -> usize {
+        self.after.as_ref().or(self.before.as_ref()).map_or(0, |object| bytes_of(&object.value))
+    }
+
     /// What the change means to somebody who asked for `query`.
     fn event(&self, query: &Query) -> Option<WatchEvent> {
         let before = self.before.as_ref().filter(|object| query.matches(object));
@@ -92,6 +113,21 @@ impl Change {
             (Some(before), None) => WatchEvent::Deleted(metadata::at_revision(before, self.revision)),
         })
     }
+}
+
+/// About how many bytes a value takes: its texts, itself, and the node of a tree that each object with fields is.
+fn bytes_of(value: &Value) -> usize {
+    const ITSELF: usize = size_of::<Value>();
+    const NODE: usize = 11 * (size_of::<String>() + ITSELF);
+    let more = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(bytes_of).sum(),
+        Value::Object(fields) => {
+            NODE + fields.iter().map(|(name, value)| name.len() + bytes_of(value)).sum::<usize>()
+        }
+    };
+    ITSELF + more
 }
 
 // === impl Watch ===

@@ -344,6 +344,24 @@ async fn a_watch_from_too_far_back_is_refused() {
     assert!(store.watch(Query::of("ConfigMap"), Some(start + 1)).is_ok());
 }
 
+#[tokio::test]
+async fn large_objects_that_change_again_and_again_are_not_all_kept() {
+    let store = store();
+    let large = |n: usize| config("a", &format!("{n}{}", "x".repeat(HISTORY_BYTES / 4)));
+    let versions: Vec<_> = (0..10).map(|n| Arc::downgrade(&apply(&store, large(n)).object)).collect();
+    let n_kept = versions.iter().filter(|version| version.strong_count() > 0).count();
+    // A fourth would be too much, and the last is told with what was before it.
+    assert_eq!(n_kept, 4);
+
+    let start = store.revision();
+    apply(&store, config("a", &"x".repeat(HISTORY_BYTES)));
+    let mut watch = store.watch(Query::of("ConfigMap"), Some(start)).unwrap();
+    assert_eq!(told(&mut watch).await, "modified a");
+    apply(&store, config("b", "small"));
+    assert_eq!(store.watch(Query::of("ConfigMap"), Some(start)).unwrap_err().reason, Reason::Expired);
+    assert_eq!(told(&mut watch).await, "added b");
+}
+
 #[test]
 fn what_is_too_large_to_remember_is_applied_again_all_the_same() {
     let store = store();

@@ -35,7 +35,7 @@ use crate::output::Output;
 use crate::platform::{Platform, write_private};
 use crate::progress::Written;
 use crate::signals::{Signals, Wish};
-use crate::{bundle, certificate, findings, reread, runtime};
+use crate::{bundle, certificate, findings, memory, reread, runtime};
 
 /// Run the whole platform on these manifests; without any, on what was applied before, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -185,6 +185,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         limits: admin.limits,
         gate: options.limits.gate(),
     };
+    tokio::task::spawn_local(memory::give_back(store.revisions()));
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         key_ring,
