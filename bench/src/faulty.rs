@@ -4,7 +4,7 @@
 //! - `fail`: it gives every request an answer of 500
 //! - `hang`: it takes requests and says nothing. They are never answered: their connections end with the next word
 //!
-//! usage: `faulty BODY ADDRESS`
+//! usage: `faulty BODY ADDRESS…`
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -25,16 +25,16 @@ enum Word {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(body), Some(address)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: faulty BODY ADDRESS".into());
-    };
-    let listener = TcpListener::bind(address)?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let body = body.clone();
-            thread::spawn(move || serve(&stream, &body));
-        }
-    });
+    let body = arguments.next().ok_or("usage: faulty BODY ADDRESS…")?;
+    for address in arguments {
+        let (listener, body) = (TcpListener::bind(address)?, body.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let body = body.clone();
+                thread::spawn(move || serve(&stream, &body));
+            }
+        });
+    }
     for line in io::stdin().lines() {
         let line = line?;
         let word = match line.as_str() {

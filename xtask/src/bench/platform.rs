@@ -106,6 +106,14 @@ impl Platform {
         replicas
     }
 
+    /// Whether health checks of a target succeed.
+    pub(super) fn is_healthy(&self, target: SocketAddr) -> Result<bool, String> {
+        let text = get(self.admin, "/targets").map_err(|error| format!("no targets: {error}"))?;
+        let targets: Value = serde_json::from_str(&text).map_err(|error| format!("targets: {error}"))?;
+        let is_it = |it: &Value| it["target"] == target.to_string() && it["state"] == "healthy";
+        Ok(targets.as_array().is_some_and(|targets| targets.iter().any(is_it)))
+    }
+
     /// The sum over all series of a metric.
     pub(super) fn metric(&self, name: &str) -> Result<f64, String> {
         let text = get(self.admin, "/metrics").map_err(|error| format!("no metrics: {error}"))?;

@@ -1,11 +1,13 @@
 //! How long it takes after a fault until requests are answered as before.
 
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::super::engine::Engine;
 use super::super::figures::{Row, Table, count, part};
 use super::super::http::Request;
+use super::super::manifest::service;
 use super::super::platform::Platform;
 use super::super::proxy::ANSWER;
 use super::super::server::{free_address, pinned, signal};
@@ -28,8 +30,8 @@ const CALM: Duration = Duration::from_secs(5);
 const LASTS: Duration = Duration::from_secs(2);
 const RESTS: Duration = Duration::from_secs(2);
 
-/// How long replicas may take to be complete again.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long replicas and targets may take to be complete again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer is slow that takes more times than this the time within which 99 of 100 come while nothing happens.
 const TIMES_P99: u32 = 5;
@@ -52,7 +54,7 @@ enum Act {
     Signal(&'static str),
     /// A signal to the replica that got the last one.
     SignalAgain(&'static str),
-    /// A word to one of two targets of others.
+    /// A word to one of two targets of others. It is a new one each time: one that has failed rests longer when it fails again.
     Word(&'static str),
 }
 
@@ -91,6 +93,9 @@ struct Victims {
     platform: Platform,
     target: Engine,
     replica: String,
+    sound: SocketAddr,
+    /// Targets that have not failed yet, of the one that does what it is told.
+    fresh: Vec<SocketAddr>,
 }
 
 /// When something was done, and until when what followed from it is looked at.
@@ -98,6 +103,8 @@ struct Victims {
 struct Window {
     start: Duration,
     end: Duration,
+    /// Whether requests count that were under way at the start. Those of a fault are not those of its end.
+    counts_under_way: bool,
 }
 
 /// What followed.
@@ -112,18 +119,21 @@ struct Outcome {
 }
 
 pub(super) fn measure(forebay: &Forebay) -> Result<Table, String> {
-    let targets = [free_address()?, free_address()?];
-    let target = |index: usize| {
+    let addresses = |n: u32| (0..n).map(|_| free_address()).collect::<Result<Vec<SocketAddr>, String>>();
+    let target = |name: &str, addresses: &[SocketAddr]| {
         let mut command = pinned(LOAD_CORE, &program("faulty"));
-        command.arg(ANSWER).arg(targets[index].to_string());
-        Engine::start(&format!("target {index}"), command)
+        command.arg(ANSWER).args(addresses.iter().map(SocketAddr::to_string));
+        Engine::start(name, command)
     };
-    let _sound = target(0)?;
+    let (sound, fresh) = (addresses(1)?, addresses(TIMES * 2)?);
+    let _sound = target("sound target", &sound)?;
+    let world = World { port: free_address()?.port(), targets: &[sound[0], fresh[0]], rules: String::new() };
     let mut victims = Victims {
-        target: target(1)?,
-        platform: World { port: free_address()?.port(), targets: &targets, rules: String::new() }
-            .start(forebay, "recovery")?,
+        target: target("faulty target", &fresh)?,
+        platform: world.start(forebay, "recovery")?,
         replica: String::new(),
+        sound: sound[0],
+        fresh,
     };
     let mut rows = Vec::new();
     for fault in FAULTS {
@@ -159,16 +169,21 @@ impl Fault {
         let (mut faults, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..TIMES {
             victims.must_be_whole()?;
+            if let Act::Word(_) = self.act {
+                victims.get_fresh_target()?;
+            }
             let start = now();
             victims.suffer(self.act)?;
             sleep(LASTS);
-            let end = now();
-            faults.push(Window { start, end });
+            let middle = now();
             if let Some((_, act)) = self.end {
                 victims.suffer(act)?;
             }
             sleep(RESTS);
-            ends.push(Window { start: end, end: now() });
+            let end = now();
+            let fault_end = if self.end.is_some() { middle } else { end };
+            faults.push(Window { start, end: fault_end, counts_under_way: true });
+            ends.push(Window { start: middle, end, counts_under_way: false });
         }
         asking.stop();
         let asked = asking.finish()?;
@@ -223,22 +238,37 @@ impl Victims {
 
     /// Waits until all replicas run.
     fn must_be_whole(&self) -> Result<(), String> {
-        let start = Instant::now();
-        while self.platform.replicas().len() != N_REPLICAS {
-            if start.elapsed() > PATIENCE {
-                return Err("a replica does not come back".to_owned());
-            }
-            sleep(Duration::from_millis(10));
-        }
+        wait_until("a replica does not come back", || Ok(self.platform.replicas().len() == N_REPLICAS))
+    }
+
+    /// Puts a target that has not failed yet in the place of the one that has, and waits until it is asked.
+    fn get_fresh_target(&mut self) -> Result<(), String> {
+        let fresh = self.fresh.pop().ok_or("there is no target left")?;
+        self.platform.apply(&service(&[self.sound, fresh]))?;
+        wait_until("a target does not become healthy", || self.platform.is_healthy(fresh))?;
+        sleep(RESTS);
         Ok(())
     }
+}
+
+fn wait_until(problem: &str, mut is_true: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
+    let start = Instant::now();
+    while !is_true()? {
+        if start.elapsed() > PATIENCE {
+            return Err(problem.to_owned());
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 // === impl Window ===
 
 impl Window {
     fn outcome(self, asked: &[Asked], bar: Duration) -> Outcome {
-        let is_in = |asked: &&Asked| asked.sent() < self.end && asked.sent() + asked.took > self.start;
+        let is_under_way = |asked: &Asked| self.counts_under_way && asked.sent() + asked.took > self.start;
+        let is_in =
+            |asked: &&Asked| asked.sent() < self.end && (asked.sent() >= self.start || is_under_way(asked));
         let inside: Vec<&Asked> = asked.iter().filter(is_in).collect();
         let is_slow = |asked: &Asked| asked.is_success && asked.took > bar;
         let bad = inside.iter().filter(|asked| !asked.is_success || is_slow(asked));
@@ -268,11 +298,14 @@ mod tests {
             asked(1300, 10, true),
             asked(2100, 500, false),
         ];
-        let window = Window { start: ms(1000), end: ms(2000) };
+        let window = Window { start: ms(1000), end: ms(2000), counts_under_way: true };
         let (well, longest) = (ms(200), ms(300));
         let outcome = Outcome { well, longest, n_slow: 2, n_failed: 1, n_requests: 4 };
         assert_eq!(window.outcome(&all, ms(10)), outcome);
         assert_eq!(window.outcome(&all[..1], ms(10)).well, ms(0));
+        let window = Window { counts_under_way: false, ..window };
+        let outcome = Outcome { well, longest: ms(40), n_slow: 1, n_failed: 1, n_requests: 3 };
+        assert_eq!(window.outcome(&all, ms(10)), outcome);
         assert_eq!(bar(&all, ms(1000)), Some(ms(10)));
         assert_eq!(bar(&all, ms(50)), None);
     }
