@@ -10,8 +10,8 @@ use net::Target;
 use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
-    Action, Decision, Handling, Listener, LoadBalancer, Observed, PathError, Plan, RequestHead, RequestPath,
-    RuleTrial, TargetKey, Transform, Transformed, Verdict,
+    Action, Decision, Handling, Listener, LoadBalancer, Observed, PathError, Plan, Preflight, RequestHead,
+    RequestPath, Rule, RuleTrial, TargetKey, Transform, Transformed, Verdict,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,12 @@ enum Act {
     },
     /// Nothing is configured for it.
     NoRoute,
+    /// A browser asks whether it may send a request, and is told.
+    Preflight {
+        status: u16,
+        /// Why it may not.
+        problem: Option<String>,
+    },
     /// It does not get as far as the rules.
     Refused {
         status: u16,
@@ -213,7 +219,8 @@ impl Question {
             peer: self.from,
         };
         let is_admitted = listener.source_ranges.as_ref().is_none_or(|ranges| ranges.admit(self.from));
-        let decision = plan::route(listener, &head);
+        let preflight = plan::route_preflight(listener, &head);
+        let decision = preflight.unwrap_or_else(|| plan::route(listener, &head));
         let refused = match &read {
             _ if self.method == "TRACE" => Some((405, "method-not-allowed")),
             Err(PathError::Long) => Some((400, "ambiguous-path")),
@@ -223,9 +230,19 @@ impl Question {
         };
         let action = match refused.filter(|_| listener.protocol.is_http()) {
             Some((status, reason)) => Act::Refused { status, reason: reason.to_owned() },
-            None => act(balancer, listener, &decision, &head, observed),
+            None => match preflight_act(listener, &decision, &head) {
+                Some(act) => act,
+                None => act(balancer, listener, &decision, &head, observed),
+            },
         };
-        let rules = if matches!(action, Act::Refused { .. }) { Vec::new() } else { tried(listener, &head) };
+        let rules = match (&action, decision.rule) {
+            (Act::Refused { .. }, _) => Vec::new(),
+            // It went by what it announces, which is another request.
+            (Act::Preflight { .. }, rule) => {
+                rule.map(|(place, rule)| tried_rule(place, rule, None)).into_iter().collect()
+            }
+            _ => tried(listener, &head),
+        };
         let mut explanation = Explanation {
             method: self.method.clone(),
             path: head.path.to_owned(),
@@ -313,6 +330,14 @@ fn act(
     }
 }
 
+/// What a browser is told that asks before a request, where the load balancer tells it.
+fn preflight_act(listener: &Listener, decision: &Decision<'_>, head: &RequestHead<'_>) -> Option<Act> {
+    let cors = decision.handling(listener)?.cors.as_ref()?;
+    let granted = cors.grant(&Preflight::of(head)?).map(|_| ());
+    let status = if granted.is_ok() { 204 } else { 403 };
+    Some(Act::Preflight { status, problem: granted.err().map(|refused| refused.as_str().to_owned()) })
+}
+
 fn rewritten(decision: &Decision<'_>, head: &RequestHead<'_>) -> Option<Rewritten> {
     let (_, rule) = decision.rule.filter(|(_, rule)| !rule.transforms.is_empty())?;
     match Transform::all(&rule.transforms, head) {
@@ -350,15 +375,21 @@ fn speaks(listener: &Listener, wants_tls: bool) -> bool {
 
 fn tried(listener: &Listener, head: &RequestHead<'_>) -> Vec<TriedRule> {
     let rule = |(index, trial): (usize, RuleTrial<'_>)| {
-        let conditions: Vec<String> = trial.rule.conditions.iter().map(ToString::to_string).collect();
         let fails = match trial.verdict {
             Verdict::Matches => None,
-            Verdict::Fails(condition) => conditions.get(condition).cloned(),
+            Verdict::Fails(condition) => Some(condition),
         };
-        let source = trial.rule.source.as_ref().map(|source| source.object.to_string());
-        TriedRule { priority: index + 1, source, conditions, fails }
+        tried_rule(index, trial.rule, fails)
     };
     plan::tried(listener, head).into_iter().enumerate().map(rule).collect()
+}
+
+/// A rule at its place, with the condition that does not hold.
+fn tried_rule(place: usize, rule: &Rule, fails: Option<usize>) -> TriedRule {
+    let conditions: Vec<String> = rule.conditions.iter().map(ToString::to_string).collect();
+    let fails = fails.and_then(|condition| conditions.get(condition).cloned());
+    let source = rule.source.as_ref().map(|source| source.object.to_string());
+    TriedRule { priority: place + 1, source, conditions, fails }
 }
 
 fn targets(balancer: &LoadBalancer, key: &str, observed: Option<&Observed>) -> Vec<GroupTarget> {

@@ -215,8 +215,8 @@ pub(crate) fn of_service(object: &Object, strict_aws: bool, findings: &mut Vec<F
     settings
 }
 
-/// What annotations of ours say that is done to requests of an object's routes and to their answers; `None` where they say nothing.
-/// What a load balancer of AWS does nothing of is told, and not done where AWS is followed exactly.
+/// What annotations of ours say that is done to requests of an object's routes and to their answers; `None` where
+/// they say nothing. What a load balancer of AWS does nothing of is told, and not done where AWS is followed exactly.
 pub(crate) fn handling(
     object: &Object,
     strict_aws: bool,

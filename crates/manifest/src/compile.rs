@@ -21,6 +21,8 @@ pub(crate) mod names;
 pub(crate) mod network;
 mod optimise;
 mod own_certificates;
+mod redirects;
+mod revisions;
 mod rules;
 mod secret_certificates;
 pub(crate) mod serving_options;

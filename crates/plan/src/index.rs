@@ -70,6 +70,22 @@ impl RuleIndex {
     /// The place of the first of these rules that holds, which are those that the index was made of.
     #[must_use]
     pub fn first(&self, rules: &[Rule], head: &RequestHead<'_>) -> Option<usize> {
+        self.first_that(rules, head, |rule| rule.holds(head))
+    }
+
+    /// The place of the first of these rules with which a preflight ends its search; see [`Rule::decides_preflight`].
+    #[must_use]
+    pub fn first_for_preflight(&self, rules: &[Rule], head: &RequestHead<'_>) -> Option<usize> {
+        self.first_that(rules, head, |rule| rule.decides_preflight(head))
+    }
+
+    /// The place of the first rule for which this is so, of those whose host and path may be the request's.
+    fn first_that(
+        &self,
+        rules: &[Rule],
+        head: &RequestHead<'_>,
+        is_it: impl Fn(&Rule) -> bool,
+    ) -> Option<usize> {
         let mut found = Candidates::default();
         self.anywhere.find(head.path, &mut found);
         if let Some(paths) = self.hosts.get(head.host) {
@@ -84,7 +100,7 @@ impl RuleIndex {
                 }
             }
         }
-        found.first(|place| rules.get(place).is_some_and(|rule| rule.holds(head)))
+        found.first(|place| rules.get(place).is_some_and(&is_it))
     }
 }
 

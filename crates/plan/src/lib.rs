@@ -48,7 +48,9 @@ pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, 
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
 pub use condition::{Condition, QueryPair, SUBJECTS, Shape, Subject, SubjectRow, Values};
-pub use handling::{FieldEditError, FieldEdits, FieldSide, Handling};
+pub use handling::{
+    Cors, CorsError, CorsWish, FieldEditError, FieldEdits, FieldSide, Handling, Hedging, Preflight, Refused,
+};
 pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
@@ -59,7 +61,7 @@ pub use path::{PathError, RequestPath};
 pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use redirect::{Redirect, RedirectPart, UrlPart};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
-pub use route::{Decision, RuleTrial, Verdict, is_ambiguous, route, tried};
+pub use route::{Decision, RuleTrial, Verdict, is_ambiguous, route, route_preflight, tried};
 pub use settings::{
     ApplicationSettings, CrossZone, ForwardedFor, NetworkSettings, Stickiness, TargetGroupSettings,
 };

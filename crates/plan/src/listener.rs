@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::attributes::{Attributes, Scope};
-use crate::{Action, ClientAuthentication, Condition, Handling, Pattern, Subject, Tags, Transform};
+use crate::{Action, ClientAuthentication, Condition, Cors, Handling, Pattern, Subject, Tags, Transform};
 
 /// A port of a load balancer, and what happens to what arrives there.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +135,15 @@ impl Listener {
         }
     }
 
+    /// Which pages of other origins may send requests to the rule at a place, or to where none holds, if any may.
+    #[must_use]
+    pub fn cors_at(&self, rule: Option<usize>) -> Option<&Cors> {
+        match rule {
+            Some(place) => self.rules.get(place)?.cors(),
+            None => self.default_handling.as_ref()?.cors.as_ref(),
+        }
+    }
+
     /// What an Application Load Balancer does when no rule matches: it always has a default action.
     #[must_use]
     pub fn default_action_or_not_found(&self) -> &Action {
@@ -202,6 +211,23 @@ impl Rule {
     pub fn names_path(&self, path: &str) -> bool {
         let mut paths = self.patterns(&Subject::PATH_PATTERN);
         paths.any(|pattern| pattern.is_literal() && pattern.matches(path.as_bytes()))
+    }
+
+    /// Whether a preflight ends its search here: the request that it announces, whose method the head has, may come
+    /// to this rule, and the rule has CORS, or it comes to no later one. A preflight does not carry the fields that
+    /// conditions may ask for.
+    #[must_use]
+    pub fn decides_preflight(&self, head: &crate::RequestHead<'_>) -> bool {
+        let is_about_field = |condition: &&Condition| condition.subject.name().is_some();
+        let mut others = self.conditions.iter().filter(|condition| !is_about_field(condition));
+        let is_certain = !self.conditions.iter().any(|condition| is_about_field(&condition));
+        (is_certain || self.cors().is_some()) && others.all(|condition| condition.holds(head))
+    }
+
+    /// Which pages of other origins may send it requests, if any may.
+    #[must_use]
+    pub fn cors(&self) -> Option<&Cors> {
+        self.handling.as_ref()?.cors.as_ref()
     }
 
     /// Whether the request meets all conditions.

@@ -15,7 +15,7 @@ pub struct Redirect {
     pub path: RedirectPart,
     /// Query without `?`.
     pub query: RedirectPart,
-    /// 301 or 302.
+    /// 301 or 302, or what [`crate::Handling::redirect_status`] says.
     pub status: u16,
 }
 

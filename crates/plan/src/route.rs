@@ -1,6 +1,6 @@
 //! The routing decision: which rule of a listener applies to a request.
 
-use crate::{Action, Handling, Listener, RequestHead, Rule, Transform};
+use crate::{Action, Handling, Listener, Preflight, RequestHead, Rule, Transform};
 
 /// What a listener does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +32,21 @@ pub fn route<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Decision<'a>
         Some((index, rule)) => Decision { rule: Some((index, rule)), action: Some(&rule.action) },
         None => Decision { rule: None, action: listener.default_action.as_ref() },
     }
+}
+
+/// Finds whose CORS a preflight is answered by: that of the first rule to which the request that it announces may
+/// come. That request has another method, and header fields that the preflight has not: conditions about fields are
+/// passed over. `None` where the request is no preflight, or certainly comes to where no page of another origin is
+/// allowed anything: then it is a request as others are.
+#[must_use]
+pub fn route_preflight<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Option<Decision<'a>> {
+    let preflight = Preflight::of(head)?;
+    let head = RequestHead { method: &preflight.method, ..*head };
+    let place = listener.rules.iter().position(|rule| rule.decides_preflight(&head));
+    listener.cors_at(place)?;
+    let rule = place.map(|place| (place, &listener.rules[place]));
+    let action = rule.map_or(listener.default_action.as_ref(), |(_, rule)| Some(&rule.action));
+    Some(Decision { rule, action })
 }
 
 /// Whether the rules say something else of another reading of a path, in which a target may make its own choice ([`crate::RequestPath`]).
@@ -99,9 +114,11 @@ pub fn tried<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Vec<RuleTria
 mod tests {
     use super::*;
     use crate::{
-        Condition, Forward, Pattern, Protocol, QueryPair, Subject, TargetGroupId, TargetGroupRef, Values,
+        Condition, Cors, CorsWish, Forward, Pattern, Protocol, QueryPair, RuleIndex, Subject, TargetGroupId,
+        TargetGroupRef, Values,
     };
     use expect_test::{Expect, expect};
+    use std::sync::Arc;
 
     /// The keys of target groups.
     const GROUPS: [&str; 5] = ["a", "b", "api", "health", "rest"];
@@ -205,6 +222,53 @@ mod tests {
         ] {
             assert_eq!(route(&listener, &bad).priority(), 0);
         }
+    }
+
+    #[test]
+    fn a_preflight_finds_the_rule_of_the_request_that_it_announces() {
+        let cors = || {
+            let origins = vec!["https://a.example".to_owned()];
+            let cors = Cors::new(CorsWish { origins, ..CorsWish::default() }).unwrap();
+            Some(Arc::new(Handling { cors: Some(cors), ..Handling::default() }))
+        };
+        let texts = |subject, text: &str| Condition { subject, values: Values::Texts(vec![text.to_owned()]) };
+        let post = || texts(Subject::HTTP_REQUEST_METHOD, "POST");
+        let gate = || Condition::wildcards(Subject::http_header("x-api-key"), &["token1"]);
+        let rule = |conditions: Vec<Condition>, handling| Rule {
+            handling,
+            ..Rule::new(conditions, Action::not_found().clone())
+        };
+        let mut listener = Listener::new(80, Protocol::Http);
+        listener.rules = vec![
+            rule(vec![Condition::paths(&["/a"]), post(), gate()], cors()),
+            rule(vec![Condition::paths(&["/a"])], None),
+            rule(vec![Condition::paths(&["/b"]), gate()], None),
+            rule(vec![Condition::paths(&["/b"])], cors()),
+            rule(vec![Condition::paths(&["/c"])], None),
+            rule(vec![Condition::paths(&["/*"]), gate()], cors()),
+        ];
+        let index = RuleIndex::new(&listener.rules);
+        let found = |url: &str, asked: &str| {
+            let fields = vec![
+                ("Origin".to_owned(), "https://a.example".to_owned()),
+                ("Access-Control-Request-Method".to_owned(), asked.to_owned()),
+            ];
+            let head = RequestHead { method: "OPTIONS", headers: &fields, ..RequestHead::get(url) };
+            let walked = route_preflight(&listener, &head).map(|decision| decision.priority());
+            let place = index.first_for_preflight(&listener.rules, &RequestHead { method: asked, ..head });
+            let looked_up = listener.cors_at(place).map(|_| place.map_or(0, |place| place + 1));
+            assert_eq!(looked_up, walked, "{url} {asked}");
+            walked
+        };
+        // The gate of the request's own rule does not keep it out.
+        assert_eq!(found("http://x/a", "POST"), Some(1));
+        // Another method comes to a rule that allows nobody anything.
+        assert_eq!(found("http://x/a", "DELETE"), None);
+        // Behind a gate that it may not pass, it comes to the next rule.
+        assert_eq!(found("http://x/b", "POST"), Some(4));
+        assert_eq!(found("http://x/c", "POST"), None);
+        assert_eq!(found("http://x/d", "POST"), Some(6));
+        assert_eq!(route_preflight(&listener, &RequestHead::get("http://x/d")), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Target groups: who may answer, and how their health is found out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -41,6 +42,8 @@ pub struct TargetGroup {
     pub attributes: Attributes,
     /// Sorted by address and port.
     pub targets: Vec<Target>,
+    /// Which revision of its workload a target is of, where that is known and told.
+    pub revisions: BTreeMap<IpAddr, String>,
     /// Whose servers the targets are.
     pub origin: Origin,
     /// Which requests may be sent to a second target after the first one failed.
@@ -221,6 +224,7 @@ impl TargetGroup {
             health_check,
             attributes: Attributes::new(scope),
             targets: Vec::new(),
+            revisions: BTreeMap::new(),
             origin: Origin::Others,
             replay: Origin::Others.replay(),
             tags: Tags::new(),

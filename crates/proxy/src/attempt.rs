@@ -7,7 +7,7 @@ use net::{
     Body, BodyError, ConnectError, Fields, LOADING, Method, Outgoing, Request, Response, SendError, Switch,
     Upgraded,
 };
-use plan::{Origin, Replay};
+use plan::{Handling, Origin, Replay};
 
 use crate::group::WorkerGroup;
 use crate::headers;
@@ -32,6 +32,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) request: &'a Request,
     pub(crate) body: &'a Replayable,
     pub(crate) listener: &'a WorkerListener,
+    /// What annotations of ours ask for.
+    pub(crate) asked: Option<&'a Handling>,
 }
 
 /// What came of it. There is no failure when the body is gone.
@@ -55,6 +57,8 @@ pub(crate) enum Failure {
     Lost(ConnectError),
     /// The request, or a part of it, left.
     Sent(SendError),
+    /// It did not begin its answer in the time that a target has.
+    TooSlow,
     /// A replica of ours answered that it is still loading its model.
     NotReady(Response),
 }
@@ -62,10 +66,24 @@ pub(crate) enum Failure {
 // === impl Attempt ===
 
 impl Attempt<'_> {
+    /// Asks the target, for as long as it may take to begin its answer where somebody says how long that is.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep what it is given twice")]
+    pub(crate) fn ask_in_time(&self) -> impl Future<Output = Outcome> {
+        async move {
+            match self.asked.and_then(|asked| asked.try_timeout) {
+                None => self.ask().await,
+                Some(time) => {
+                    let asking = Box::pin(tokio::time::timeout(time, self.ask()));
+                    asking.await.unwrap_or(Err(Some(Failure::TooSlow)))
+                }
+            }
+        }
+    }
+
     /// Asks the target. A target may close a connection that is kept at the very moment at which it is used again, which says
     /// nothing about the target: what may be repeated goes to it over a new one.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep what it is given twice")]
-    pub(crate) fn ask(&self) -> impl Future<Output = Outcome> {
+    fn ask(&self) -> impl Future<Output = Outcome> {
         async move {
             let mut has_left = false;
             if let Some(kept) = self.target.take_kept() {
@@ -73,7 +91,9 @@ impl Attempt<'_> {
                 let is_stale =
                     matches!(answer, Err(Some(Failure::Sent(SendError::Closed { was_used: true }))));
                 let replay = self.group.group.replay;
-                if !is_stale || !self.body.is_kept() || !is_repeatable(replay, &self.request.method) {
+                let is_told_not_to = self.asked.is_some_and(|asked| asked.retries == Some(0));
+                let may_be_repeated = !is_told_not_to && is_repeatable(replay, &self.request.method);
+                if !is_stale || !self.body.is_kept() || !may_be_repeated {
                     return answer;
                 }
                 self.group.group.metrics.retries.inc();
@@ -178,11 +198,18 @@ impl Failure {
             Self::NotSent(_) | Self::Lost(_) | Self::NotReady(_) | Self::Sent(SendError::NotProcessed) => {
                 true
             }
-            Self::Sent(SendError::Closed { .. } | SendError::Truncated) => is_repeatable(replay, method),
+            Self::Sent(SendError::Closed { .. } | SendError::Truncated) | Self::TooSlow => {
+                is_repeatable(replay, method)
+            }
             Self::Sent(
                 SendError::TimedOut | SendError::Malformed(_) | SendError::Unsayable | SendError::Body(_),
             ) => false,
         }
+    }
+
+    /// Whether a target may have begun to do what it was asked.
+    pub(crate) fn may_have_been_seen(&self) -> bool {
+        !matches!(self, Self::NotSent(_) | Self::NotReady(_) | Self::Sent(SendError::NotProcessed))
     }
 
     /// Whether it says nothing of the target.
@@ -224,7 +251,7 @@ impl Failure {
                 Reason::TARGET_CLOSED
             }
             Self::Sent(SendError::Unsayable) => Reason::TARGET_VERSION,
-            Self::Sent(SendError::TimedOut) => Reason::TARGET_TIMEOUT,
+            Self::Sent(SendError::TimedOut) | Self::TooSlow => Reason::TARGET_TIMEOUT,
             Self::Sent(SendError::Malformed(_)) => Reason::TARGET_MALFORMED,
             Self::Sent(SendError::Body(error)) => Reason::of_client_body(&error),
         })

@@ -14,6 +14,8 @@ use plan::{Asked, HeaderFields, NoHeaders, PathError, RequestHead, RequestPath, 
 use crate::door::Door;
 use crate::filters::Passing;
 use crate::forward::Led;
+use crate::handled::Handled;
+use crate::headers::FieldsOf;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::logs::{ConnectionLine, Handshake};
 use crate::record::{Act, ConnectionId, Ended, Record, Text};
@@ -176,6 +178,11 @@ impl Exchange {
         }
     }
 
+    /// What is done to the request beside the action of its rule, if anything is.
+    pub(crate) fn handled(&self) -> Option<&Rc<Handled>> {
+        self.record.as_ref()?.handled.as_ref()
+    }
+
     /// Takes in which rule is followed, by its priority, and to do what.
     fn follows(&mut self, priority: usize, act: Option<Act>) {
         self.note(|record| (record.rule, record.act) = (Some(priority), act));
@@ -313,7 +320,7 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Led, OwnAnswe
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
     let (matched, readings) = read_path(&mut request.target)?;
     let host = normalise_host(request.authority());
-    let fields = Headers(&request.fields);
+    let fields = FieldsOf(&request.fields);
     let head = head_of(request, &host, &fields);
     let head = RequestHead { path: matched.as_deref().unwrap_or(head.path), ..head };
     let rule = listener.rule(&head, &readings).map_err(|_| respond::to(Reason::AMBIGUOUS_PATH))?;
@@ -415,13 +422,4 @@ fn known_hosts(listener: &plan::Listener) -> Vec<String> {
     hosts.dedup();
     hosts.truncate(SHOWN);
     hosts
-}
-
-/// Header fields as rules look at them.
-struct Headers<'a>(&'a Fields);
-
-impl HeaderFields for Headers<'_> {
-    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.all(name).any(test)
-    }
 }

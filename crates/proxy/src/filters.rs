@@ -1,18 +1,21 @@
 //! What is looked at, refused or changed between routing and acting: one file, and one line of [`REGISTRY`], for each filter.
 //!
-//! A request whose rule is found passes the filters in their order before anything is done with it: each lets it go on, as it
-//! is or changed, or answers it. An answer passes them on its way out, whoever gave it. A listener keeps the sides of those
-//! that it has a use for, and so does a rule that is handled as annotations of ours ask for ([`plan::Handling`]), so a filter that
-//! does nothing there costs nothing, and passing one is a call.
+//! A request whose rule is found passes the filters in their order before anything is done with it: each lets it go
+//! on, as it is or changed, or answers it. An answer passes them on its way out, whoever gave it. A listener keeps
+//! the sides of those that it has a use for, and so does a rule that is handled as annotations of ours ask for
+//! ([`plan::Handling`]), so a filter that does nothing there costs nothing, and passing one is a call.
 //!
-//! A filter decides at once, from the request, its rule, the handling of that and the listener's settings. What it decides by may have to be fetched:
-//! then a task beside it fetches that and puts it where the filter finds it, and no request waits for it.
+//! A filter decides at once, from the request, its rule, the handling of that and the listener's settings. What it
+//! decides by may have to be fetched: then a task beside it fetches that and puts it where the filter finds it, and
+//! no request waits for it.
 
 mod answer_fields;
 mod client_certificate;
+mod cors;
 mod field_edits;
 mod forwarded_for;
 mod forwarding;
+mod served_by;
 mod trace;
 mod transforms;
 
@@ -22,6 +25,7 @@ use plan::Handling;
 use crate::exchange::Exchange;
 use crate::handled::Handled;
 use crate::listener::{WorkerAction, WorkerListener};
+use crate::record::Record;
 use crate::respond::OwnAnswer;
 use crate::snapshot::ListenerSettings;
 
@@ -36,15 +40,17 @@ struct Filter {
 type RequestSide = fn(&mut Passing<'_>, &mut Request) -> Verdict;
 type AnswerSide = fn(&Leaving<'_>, &mut Response);
 
-/// Every filter, in the order in which requests pass them. What makes the client's request the target's comes behind all that look
-/// at what the client said; what targets get whatever a client said is put in last.
+/// Every filter, in the order in which requests pass them. What makes the client's request the target's comes behind
+/// all that look at what the client said; what targets get whatever a client said is put in last.
 const REGISTRY: &[Filter] = &[
     trace::FILTER,
     forwarded_for::FILTER,
     client_certificate::FILTER,
     answer_fields::FILTER,
+    cors::FILTER,
     transforms::FILTER,
     forwarding::FILTER,
+    served_by::FILTER,
     field_edits::FILTER,
 ];
 
@@ -64,6 +70,8 @@ pub(crate) struct Leaving<'a> {
     pub(crate) settings: &'a ListenerSettings,
     /// The handling of the rule of its request, if that has one, and came as far.
     pub(crate) handled: Option<&'a Handled>,
+    /// What is known of its request; `None` where what came was none.
+    pub(crate) record: Option<&'a Record>,
 }
 
 /// What becomes of a request at a filter.

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use net::{Fields, Method, Request, Response};
-use plan::{Origin, Replay};
+use plan::{Handling, Hedging, Origin, Replay};
 use tokio::time::Instant;
 
 use crate::attempt::{Answered, Attempt, Failure, is_repeatable};
 use crate::exchange::Exchange;
 use crate::group::{Taken, Wish, WorkerGroup};
+use crate::handled::Handled;
 use crate::hedge::hedged;
 use crate::line::Place;
 use crate::listener::ListenerSlot;
@@ -57,12 +58,20 @@ pub(crate) fn forward(
         true => Buffering::AsItComes,
         false => Buffering::Whole { may_be_sent_again: is_repeatable },
     };
-    let hedges = group.replay == Replay::Everything && !request.fields.contains("upgrade");
+    let handled = exchange.handled().cloned();
+    let asked = handled.as_deref().map(Handled::asked);
+    let hedges = match asked.and_then(|asked| asked.hedging) {
+        // Who wants nothing sent twice wants it at no other target either.
+        None => group.replay == Replay::Everything && asked.is_none_or(|asked| asked.retries != Some(0)),
+        Some(Hedging::Off) => false,
+        Some(Hedging::After(_)) => is_repeatable,
+    };
+    let hedges = hedges && !request.fields.contains("upgrade");
     let belongs_to = stickiness::target_of(&listener.worker.seal, group, &request.fields);
     let past = belongs_to.map(|target| Box::new(Past { belongs_to: Some(target), ..Past::default() }));
     led.group.earned.earn();
     let mut choice =
-        Choice { slot, led, worker: Rc::clone(&listener.worker), started: net::recently(), past };
+        Choice { slot, led, worker: Rc::clone(&listener.worker), started: net::recently(), handled, past };
     async move {
         let told = listener.snapshot.settings.client_fields.as_ref();
         let prepared = Replayable::prepare(&mut request.body, buffering, &choice.worker.keeping, told).await;
@@ -80,10 +89,11 @@ pub(crate) fn forward(
                 request,
                 body: &body,
                 listener: &listener,
+                asked: choice.asked(),
             };
             // What came of it is not kept where it would take room for as long as the request lasts.
             let failure = {
-                let (outcome, other) = hedged(pin!(attempt.ask()), hedges, &attempt).await;
+                let (outcome, other) = hedged(pin!(attempt.ask_in_time()), hedges, &attempt).await;
                 match outcome {
                     Ok(answered) => {
                         let Answered { mut response, took, switched } = answered;
@@ -117,6 +127,8 @@ struct Choice<'a> {
     led: Led,
     worker: Rc<Worker>,
     started: Instant,
+    /// What annotations of ours ask for.
+    handled: Option<Rc<Handled>>,
     /// What few requests have.
     past: Option<Box<Past>>,
 }
@@ -127,6 +139,8 @@ struct Past {
     /// The target that its client belongs to.
     belongs_to: Option<SocketAddr>,
     tried: Vec<SocketAddr>,
+    /// How often it was sent to a target that may have seen it, and failed.
+    n_seen: u8,
     /// Targets that went down with it.
     n_lost: u8,
     /// Whether all that could be asked have as many requests as they take.
@@ -190,7 +204,7 @@ impl Choice<'_> {
             && failure.may_be_replayed(self.led.group.group.replay, method);
         let has_gone = match &*failure {
             Failure::NotSent(_) | Failure::Lost(_) | Failure::NotReady(_) => true,
-            Failure::Sent(_) => {
+            Failure::Sent(_) | Failure::TooSlow => {
                 if failure.is_break() {
                     target.broke_off();
                 }
@@ -204,8 +218,12 @@ impl Choice<'_> {
         // What nobody has seen, or was lost with its target, costs nothing. A target that has not looked at a request may do so
         // over another connection.
         let is_unseen = failure.is_unseen();
+        let most_retries = self.asked().and_then(|asked| asked.retries);
+        let was_seen = failure.may_have_been_seen();
         let past = self.past();
         past.n_lost += u8::from(went_with_it);
+        past.n_seen += u8::from(was_seen);
+        let may_go_on = may_go_on && !(was_seen && most_retries.is_some_and(|most| past.n_seen > most));
         if !is_unseen {
             past.tried.push(target.shared.address());
         }
@@ -222,6 +240,10 @@ impl Choice<'_> {
         let Past { refusal, is_busy, .. } = self.past.map(|past| *past).unwrap_or_default();
         let reason = if is_busy { Reason::TARGETS_BUSY } else { Reason::NO_TARGETS };
         refusal.unwrap_or_else(|| respond::to(reason))
+    }
+
+    fn asked(&self) -> Option<&Handling> {
+        self.handled.as_deref().map(Handled::asked)
     }
 
     fn past(&mut self) -> &mut Past {

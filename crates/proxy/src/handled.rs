@@ -9,13 +9,15 @@ use plan::Handling;
 use crate::filters::Filters;
 use crate::snapshot::ListenerSettings;
 
-/// One handling, as all cores share it. Rules of one plan that share it in the plan share it here, on whichever listener they are.
+/// One handling, as all cores share it. Rules of one plan that share it in the plan share it here, on whichever
+/// listener they are.
 #[derive(Debug)]
 pub(crate) struct SharedHandling {
     pub(crate) asked: Arc<Handling>,
 }
 
-/// The same for one core and one listener: with the filters that requests and answers pass in the place of the listener's.
+/// The same for one core and one listener: with the filters that requests and answers pass in the place of the
+/// listener's.
 #[derive(Debug)]
 pub(crate) struct Handled {
     pub(crate) shared: Arc<SharedHandling>,
@@ -44,6 +46,10 @@ impl<T> ByRule<T> {
             Some(place) => self.rules.get(place)?.as_ref(),
             None => self.default.as_ref(),
         }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.rules.iter().chain([&self.default]).flatten()
     }
 
     /// The same with something else in the place of each.

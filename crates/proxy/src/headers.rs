@@ -5,13 +5,22 @@ use std::ops::Range;
 
 use net::{Body, Connection, Fields, Method, Request, Version};
 use plan::header_modification::CLIENT_FIELD_FAMILIES;
-use plan::{ForwardedFor, end_of_host};
+use plan::{ForwardedFor, HeaderFields, end_of_host};
 
 use crate::header_modification::ClientFields;
 use crate::random::Random;
 use crate::respond;
 use crate::snapshot::ListenerSettings;
 use crate::text;
+
+/// Header fields as rules look at them.
+pub(crate) struct FieldsOf<'a>(pub(crate) &'a Fields);
+
+impl HeaderFields for FieldsOf<'_> {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.all(name).any(test)
+    }
+}
 
 /// Gives a request without `Host`, which HTTP/1.0 allows, the address it came to: rules, redirects and the target see it.
 pub(crate) fn ensure_host(fields: &mut Fields, connection: &Connection, listener_port: &str) {

@@ -3,7 +3,10 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
+
+use plan::Hedging;
+use tokio::time::Sleep;
 
 use crate::attempt::{Attempt, Outcome};
 use crate::group::{Taken, Wish};
@@ -20,6 +23,7 @@ pub(crate) fn hedged<'a>(
 ) -> impl Future<Output = (Outcome, Option<Taken>)> {
     let mut wait: Option<Wait<'a>> = None;
     let mut beside: Option<Box<Beside<'a>>> = None;
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
     poll_fn(move |cx| {
         let has_failed = beside.as_ref().is_some_and(|beside| beside.failed.is_some());
         if !has_failed && let Poll::Ready(outcome) = first.as_mut().poll(cx) {
@@ -33,10 +37,10 @@ pub(crate) fn hedged<'a>(
             wait = Some(Wait::begin(attempt.target));
         }
         let Some(wait) = wait.as_ref().filter(|_| hedges) else { return Poll::Pending };
-        if beside.is_none() && wait.is_woken(cx) {
+        if beside.is_none() && is_time(attempt, wait, &mut timer, cx) {
             beside = another(attempt);
             // Where there is none, it is to be woken again.
-            let _ = beside.is_some() || wait.is_woken(cx);
+            let _ = beside.is_some() || is_time(attempt, wait, &mut timer, cx);
         }
         let Some(second) = &mut beside else { return Poll::Pending };
         let Poll::Ready((outcome, other)) = second.asking.as_mut().poll(cx) else { return Poll::Pending };
@@ -47,11 +51,31 @@ pub(crate) fn hedged<'a>(
             Some(outcome) => Poll::Ready((outcome, None)),
             // It may still be the first one that answers.
             None => {
-                let _ = wait.is_woken(cx);
+                let _ = is_time(attempt, wait, &mut timer, cx);
                 Poll::Pending
             }
         }
     })
+}
+
+/// Whether it is time to ask another target: when the first is silent for longer than it usually is, or after the
+/// time that somebody says, which begins when this is asked first, and anew each time that it is over. If it is not,
+/// whoever asks is woken when it is.
+fn is_time(
+    attempt: &Attempt<'_>,
+    wait: &Wait<'_>,
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let Some(Hedging::After(time)) = attempt.asked.and_then(|asked| asked.hedging) else {
+        return wait.is_woken(cx);
+    };
+    let sleeping = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+    let is_over = sleeping.as_mut().poll(cx).is_ready();
+    if is_over {
+        *timer = None;
+    }
+    is_over
 }
 
 /// A request to another target, beside the first.
@@ -72,7 +96,7 @@ fn another<'a>(attempt: &'a Attempt<'a>) -> Option<Box<Beside<'a>>> {
     }
     attempt.group.group.metrics.hedges.inc();
     let asking = Box::pin(async move {
-        let outcome = Attempt { target: &other.target, ..*attempt }.ask().await;
+        let outcome = Attempt { target: &other.target, ..*attempt }.ask_in_time().await;
         (outcome, other)
     });
     Some(Box::new(Beside { asking, failed: None }))

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use net::{Limits, LiveLimits, LiveTls, Response};
 use plan::balance::affinity::name_of_group;
 use plan::{
-    Action, FixedResponse, Forward, Handling, Redirect, RequestHead, TargetGroupRef, TargetKey, Transform,
+    Action, FixedResponse, Forward, Handling, Preflight, Redirect, RequestHead, TargetGroupRef, TargetKey,
+    Transform,
 };
 
 use crate::filters::{Filters, Leaving};
@@ -42,6 +43,8 @@ pub(crate) struct WorkerListener {
     /// What requests and answers pass that are not handled otherwise.
     pub(crate) filters: Filters,
     pub(crate) handled: ByRule<Rc<Handled>>,
+    /// Whether browsers that ask before a request are answered for any rule.
+    answers_preflights: bool,
     pub(crate) metrics: ListenerMetrics,
     /// How logs call it.
     pub(crate) names: Rc<ListenerNames>,
@@ -128,6 +131,7 @@ impl WorkerListener {
             groups,
             filters: Filters::of(&snapshot.settings, &Handling::default()),
             handled: Handled::of(&snapshot.handled, &snapshot.settings),
+            answers_preflights: snapshot.handled.all().any(|handled| handled.asked.cors.is_some()),
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             names: Rc::new(snapshot.names.clone()),
             snapshot: Arc::clone(snapshot),
@@ -143,11 +147,34 @@ impl WorkerListener {
         readings: &[String],
     ) -> Result<Option<usize>, Ambiguous> {
         let listener = &self.snapshot.listener;
+        if self.answers_preflights
+            && let Some(found) = self.rule_of_preflight(head, readings)?
+        {
+            return Ok(found);
+        }
         let first = |head: &RequestHead<'_>| self.snapshot.rules.first(&listener.rules, head);
         let found = first(head);
         match plan::is_ambiguous(listener, head, found, readings, first) {
             true => Err(Ambiguous),
             false => Ok(found),
+        }
+    }
+
+    /// The same for a preflight that is answered here, as [`plan::route_preflight`] finds it.
+    fn rule_of_preflight(
+        &self,
+        head: &RequestHead<'_>,
+        readings: &[String],
+    ) -> Result<Option<Option<usize>>, Ambiguous> {
+        let listener = &self.snapshot.listener;
+        let Some(preflight) = Preflight::of(head) else { return Ok(None) };
+        let head = &RequestHead { method: &preflight.method, ..*head };
+        let first = |head: &RequestHead<'_>| self.snapshot.rules.first_for_preflight(&listener.rules, head);
+        let found = first(head);
+        match listener.cors_at(found) {
+            None => Ok(None),
+            Some(_) if plan::is_ambiguous(listener, head, found, readings, first) => Err(Ambiguous),
+            Some(_) => Ok(Some(found)),
         }
     }
 
@@ -173,7 +200,7 @@ impl WorkerListener {
     pub(crate) fn modify_answer(&self, record: Option<&Record>, answer: &mut Response) {
         let handled = record.and_then(|record| record.handled.as_deref());
         let filters = handled.map_or(&self.filters, |handled| &handled.filters);
-        filters.pass_answer(&Leaving { settings: &self.snapshot.settings, handled }, answer);
+        filters.pass_answer(&Leaving { settings: &self.snapshot.settings, handled, record }, answer);
     }
 
     pub(crate) fn limits(&self) -> Limits {

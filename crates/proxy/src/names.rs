@@ -1,6 +1,8 @@
 //! How listeners and target groups are called in what is written of requests, apart from them: who keeps a record keeps no
 //! plan. Each core has names of its own, so that no request has it count in memory of all.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use plan::attributes::{self, Attributes};
@@ -37,6 +39,9 @@ pub(crate) struct GroupNames {
     pub(crate) name: String,
     /// For example `targetgroup/k8s-mlops-api/73e2d6bc24d8a067`.
     pub(crate) resource: String,
+    /// The Service behind it, and the revisions of its targets, where they are told.
+    pub(crate) service: String,
+    pub(crate) revisions: BTreeMap<IpAddr, String>,
     /// Where a line is written for every check of its targets, if its manifest wants that.
     pub(crate) health_check_log: Option<Arc<LogName>>,
 }
@@ -108,6 +113,8 @@ impl GroupNames {
             key: group.key.clone(),
             name: group.name.clone(),
             resource: resource::of_target_group(load_balancer, group),
+            service: group.service.name.clone(),
+            revisions: group.revisions.clone(),
             health_check_log: log.map(Arc::new),
         }
     }

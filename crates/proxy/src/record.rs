@@ -109,9 +109,11 @@ pub(crate) enum Text {
     Host,
     /// What they made of path and query.
     Url,
+    /// The origin of the page that sent it, where that may read the answer.
+    Origin,
 }
 
-const N_TEXTS: usize = 8;
+const N_TEXTS: usize = 9;
 
 /// Bytes of texts that a record that is kept has room for.
 const KEPT_BYTES: usize = 1024;
@@ -269,6 +271,7 @@ impl Texts {
             Text::Location,
             Text::Host,
             Text::Url,
+            Text::Origin,
         ];
         let mut short = Self { bytes: Vec::with_capacity(KEPT_BYTES), ..Self::default() };
         for text in all {
@@ -312,6 +315,8 @@ pub(crate) mod tests {
             key: "mlops/api:80".into(),
             name: "k8s-mlops-api".into(),
             resource: "targetgroup/k8s-mlops-api/73e2d6bc24d8a067".into(),
+            service: "api".into(),
+            revisions: Default::default(),
             health_check_log: None,
         }));
         record.target = Some("127.78.0.2:8080".parse().unwrap());

@@ -51,6 +51,10 @@ reasons! {
         "The client closed its connection before it had its answer. Only in the access log.";
     COSTLY_REQUEST = 502 "costly-request"
         "Two targets went down with the request on them, so it was sent to no third.";
+    CORS_PREFLIGHT = 204 "cors-preflight"
+        "A browser asked whether it may send a request of a page of another origin, and `forebay.dev/cors` of the rule allows it.";
+    CORS_REFUSED = 403 "cors-refused"
+        "The same, and `forebay.dev/cors` does not allow the origin, the method or a header field; the body says which.";
     FIXED_RESPONSE = 0 "fixed-response"
         "A rule's action is this answer.";
     INCOMPLETE_BODY = 400 "incomplete-body" closes
@@ -193,6 +197,17 @@ pub(crate) fn fixed(response: &plan::FixedResponse) -> OwnAnswer {
         answer = answer.with_field("www-authenticate", CHALLENGE);
     }
     signed(answer, Reason::FIXED_RESPONSE)
+}
+
+/// The answer to a browser that asks whether it may send a request, and may.
+pub(crate) fn preflight() -> OwnAnswer {
+    signed(Response::new(Reason::CORS_PREFLIGHT.status()), Reason::CORS_PREFLIGHT)
+}
+
+/// The same when it may not.
+pub(crate) fn preflight_refused(problem: &'static str) -> OwnAnswer {
+    let status = Reason::CORS_REFUSED.status();
+    signed(Response::with_body(status, "text/plain", format!("{problem}\n")), Reason::CORS_REFUSED)
 }
 
 /// A redirect of a rule.

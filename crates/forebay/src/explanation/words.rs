@@ -15,6 +15,10 @@ pub(super) fn verdict(explanation: &Explanation, knows_health: bool) -> String {
     }
     match &explanation.action {
         Act::Refused { status, reason } => format!("{status}, {reason}"),
+        Act::Preflight { status, problem: None } => {
+            format!("{status}, cors-preflight: the browser may send its request")
+        }
+        Act::Preflight { status, problem: Some(problem) } => format!("{status}, cors-refused: {problem}"),
         Act::NoRoute => "404, no-route: no rule matches, and nothing is configured for that".to_owned(),
         Act::FixedResponse { status } => format!("{status}, a fixed response"),
         Act::Redirect { status, location } => format!("{status} to {location}"),

@@ -13,6 +13,7 @@ mod edge;
 mod failures;
 mod first_words;
 mod grpc;
+mod handling;
 mod limits;
 mod manifests;
 mod model;

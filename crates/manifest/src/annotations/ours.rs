@@ -1,5 +1,5 @@
-//! Annotations and labels of our own that are not about what is done to requests ([`super::handling`]). Each is read where it is
-//! followed.
+//! Annotations and labels of our own that are not about what is done to requests ([`super::handling`]). Each is read
+//! where it is followed.
 
 use super::{Annotation, Apply, On};
 
@@ -39,7 +39,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         key: "backend-name",
         on: On::Ours("Ingress, Service"),
         example: "api.mlops.svc",
-        doc: "Beside `backend-ca-secret`: the name that targets have to prove, `<service>.<namespace>.svc` where nothing is said.",
+        doc: "Beside `backend-ca-secret`: the name that targets have to prove, `<service>.<namespace>.svc` where \
+              nothing is said.",
         apply: Apply::Elsewhere,
     },
     Annotation {
@@ -60,8 +61,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         key: "replay",
         on: On::Ours("Service"),
         example: "everything",
-        doc: "Which requests may be sent to a second target after the first one failed: `everything`, because doing it twice is \
-              doing it once, or `idempotent` ones.",
+        doc: "Which requests may be sent to a second target after the first one failed: `everything`, because \
+              doing it twice is doing it once, or `idempotent` ones.",
         apply: Apply::Elsewhere,
     },
     Annotation {

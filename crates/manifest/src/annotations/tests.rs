@@ -711,12 +711,13 @@ fn what_only_we_do_is_not_done_where_aws_is_followed_exactly() {
 #[test]
 fn every_annotation_of_ours_is_on_its_page() {
     let mut page = String::from(
-        "# Annotations of Forebay\n\nWhat the AWS Load Balancer Controller's annotations do here, `forebay check` says of each. These are \
-         our own: a load\nbalancer of AWS does nothing of them, and a note says so of each that stands on an Ingress \
-         (`ours-only`). Under\n`--strict-aws` those that can stand on an InferenceService too are not followed on an Ingress.\n\n\
-         One on an Ingress is for all its rules and its default backend; one on an InferenceService for its hosts and its path\n\
-         `/serving/<namespace>/<name>`. Behind an Ingress that leads to all InferenceServices, the Ingress's are followed, and those of\n\
-         the InferenceService where the Ingress has none. `forebay explain URL` shows them.\n\n\
+        "# Annotations of Forebay\n\nWhat the AWS Load Balancer Controller's annotations do here, `forebay check` \
+         says of each. These are our own: a load\nbalancer of AWS does nothing of them, and a note says so of each that \
+         stands on an Ingress (`ours-only`). Under\n`--strict-aws` those that can stand on an InferenceService too are not \
+         followed on an Ingress.\n\n\
+         One on an Ingress is for all its rules and its default backend; one on an InferenceService for its hosts and its \
+         path\n`/serving/<namespace>/<name>`. Behind an Ingress that leads to all InferenceServices, the Ingress's are \
+         followed, and those of\nthe InferenceService where the Ingress has none. `forebay explain URL` shows them.\n\n\
          | annotation | on | does | example |\n|---|---|---|---|\n",
     );
     let mut all: Vec<&Annotation> = ours().collect();
@@ -730,4 +731,49 @@ fn every_annotation_of_ours_is_on_its_page() {
         page.push_str(&format!("| `{key}` | {on} | {doc} | `{}` |\n", annotation.example));
     }
     expect_test::expect_file!["../../../../docs/annotations.md"].assert_eq(&page);
+}
+
+#[test]
+fn pages_of_other_origins_are_allowed_in_lines_or_by_their_origins_alone() {
+    let said = |text: &str| {
+        let mut objects = Objects::default();
+        for mut object in read("f.yaml", MANIFESTS).objects {
+            if object.name == "web" {
+                let annotations = &mut object.value["metadata"]["annotations"];
+                annotations["alb.ingress.kubernetes.io/listen-ports"] = r#"[{"HTTP":80}]"#.into();
+                annotations["forebay.dev/cors"] = text.into();
+            }
+            objects.insert(object);
+        }
+        let compiled = compile(&objects, &Defaults::default());
+        let about = compiled.findings.iter().find(|finding| finding.message.starts_with("cors"));
+        let rule = compiled.plan.load_balancers.first().and_then(|it| it.listeners[0].rules.first().cloned());
+        (rule.and_then(|rule| rule.cors().cloned()), about.map(|it| it.message.clone()).unwrap_or_default())
+    };
+    let app = "https://app.example.com";
+    for good in [
+        "https://app.example.com, https://*.example.com",
+        "[https://app.example.com]",
+        "allowOrigins: [https://app.example.com]\nallowMethods: [GET]\nallowCredentials: true\nmaxAge: 600",
+        r#"{"AllowOrigins": ["https://app.example.com"], "allowHeaders": ["x-api-key"]}"#,
+        "*",
+        "allowOrigins: ['*']",
+    ] {
+        let (cors, about) = said(good);
+        assert!(cors.is_some_and(|cors| cors.allows_origin(app)), "{good}: {about}");
+        assert_eq!(about, "cors: a load balancer of AWS does nothing of it");
+    }
+    for (wrong, message) in [
+        ("", "cors: it is nothing"),
+        ("app.example.com", "cors: `app.example.com` is not an origin"),
+        (
+            "allowOrigins: ['*']\nallowCredentials: true",
+            "cors: `*` in allowOrigins does not go with credentials",
+        ),
+        ("allowOrigins: [https://a.example]\nmaxAge: 86401", "cors: maxAge 86401 is more than a day"),
+        ("allowMethods: [GET]", "cors: it allows no origin"),
+    ] {
+        let (cors, about) = said(wrong);
+        assert!(cors.is_none() && about.starts_with(message), "{wrong}: {about}");
+    }
 }

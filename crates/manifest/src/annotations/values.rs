@@ -122,11 +122,20 @@ pub(crate) fn json<T: DeserializeOwned>(input: &mut Input<'_>) -> Result<T, Prob
 
 /// The same as YAML, of which JSON is a part.
 pub(crate) fn yaml<T: DeserializeOwned>(input: &mut Input<'_>) -> Result<T, Problem> {
-    let value = parse_yaml(input.text).map_err(|error| Problem::from(format!("not YAML: {error}")))?;
+    let value = yaml_value(input)?;
     typed(&value, input)
 }
 
-fn typed<T: DeserializeOwned>(value: &serde_json::Value, input: &mut Input<'_>) -> Result<T, Problem> {
+/// The same, whatever it is.
+pub(crate) fn yaml_value(input: &Input<'_>) -> Result<serde_json::Value, Problem> {
+    parse_yaml(input.text).map_err(|error| format!("not YAML: {error}").into())
+}
+
+/// A value as JSON has it, as Go's decoder reads it.
+pub(crate) fn typed<T: DeserializeOwned>(
+    value: &serde_json::Value,
+    input: &mut Input<'_>,
+) -> Result<T, Problem> {
     let (result, notes) = wire::from_value(value, "", Case::Any);
     for note in notes {
         if let Note::Unknown { path, nearest } = note {

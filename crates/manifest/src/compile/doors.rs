@@ -112,7 +112,8 @@ fn behind(gateway: Option<&LoadBalancer>, kept: &mut TargetGroups) -> Vec<Behind
 }
 
 impl Behind {
-    /// The part of a rule that is for one InferenceService. What the rule says of requests goes before what the service says.
+    /// The part of a rule that is for one InferenceService. What the rule says of requests goes before what the
+    /// service says.
     fn behind(&self, rule: &Rule) -> Rule {
         let mut conditions = rule.conditions.clone();
         conditions.push(self.hosts.clone());

@@ -6,7 +6,9 @@ use ipnet::Ipv6Net;
 use plan::{HealthCheck, IpAddressType, LoadBalancer};
 
 use super::world::World;
-use super::{Route, doors, gateway, own_certificates, tokens, trust_stores, unauthorized};
+use super::{
+    Route, doors, gateway, own_certificates, redirects, revisions, tokens, trust_stores, unauthorized,
+};
 use crate::Finding;
 
 /// What passes go by.
@@ -29,6 +31,8 @@ const PASSES: &[Pass] = &[
     doors::open,
     tokens::guard,
     unauthorized::answer,
+    redirects::set_status,
+    |load_balancer, here, _| revisions::put_in(load_balancer, here),
     |load_balancer, here, _| gateway::add_paths(load_balancer, here.routes),
     |load_balancer, here, _| gateway::add_tls(load_balancer, here.routes, here.world),
     |load_balancer, here, findings| own_certificates::replace(load_balancer, here.world, findings),

@@ -2,7 +2,8 @@
 
 use crate::header_modification::{NAME_LIMIT, VALUE_LIMIT, is_field_value, is_name};
 
-/// Header fields that are set, over those of the same name, and removed. Names are in lower case, and none is there twice.
+/// Header fields that are set, over those of the same name, and removed. Names are in lower case, and none is there
+/// twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldEdits {
     set: Vec<(String, String)>,
@@ -57,7 +58,8 @@ pub enum FieldEditError {
     },
 }
 
-/// Fields that say how messages are framed, which connection they are on, where they go, or what a load balancer says of them.
+/// Fields that say how messages are framed, which connection they are on, where they go, or what a load balancer says
+/// of them.
 const TAKEN: &[(&str, &[FieldSide], &str)] = {
     const CONNECTION: &str = "it is about one connection (RFC 9110 §7.6.1)";
     const FRAMING: &str = "it says where a body ends";

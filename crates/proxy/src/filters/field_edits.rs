@@ -1,4 +1,5 @@
-//! Header fields that targets and clients get with another value, or not, as `request-headers` and `response-headers` say of a rule.
+//! Header fields that targets and clients get with another value, or not, as `request-headers` and `response-headers`
+//! say of a rule.
 
 use net::{Fields, Request, Response};
 use plan::FieldEdits;

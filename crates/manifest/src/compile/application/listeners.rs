@@ -47,7 +47,13 @@ impl Group<'_> {
                 listener.client_authentication = self.client_authentication(port, &members);
             }
             match ssl_redirect.filter(|_| protocol == Protocol::Http) {
-                Some(port) => listener.default_action = Some(redirect_to_https(port)),
+                Some(port) => {
+                    listener.default_action = Some(redirect_to_https(port));
+                    let asks = |member: &&&Member| {
+                        member.settings.ssl_redirect.is_some() && member.handling.is_some()
+                    };
+                    listener.default_handling = members.iter().find(asks).and_then(|it| it.handling.clone());
+                }
                 None => self.route(&mut listener, &members),
             }
             listener
