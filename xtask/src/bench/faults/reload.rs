@@ -28,7 +28,7 @@ const RESTS: Duration = Duration::from_millis(1500);
 const BEFORE: Duration = Duration::from_millis(100);
 
 /// How long a change may take, and how often it is looked whether it is there.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Hosts of one Ingress, with ten rules each.
