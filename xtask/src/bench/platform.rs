@@ -101,7 +101,7 @@ impl Platform {
             let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             words.split('\0').nth(1) == Some("serve")
         };
-        let mut replicas: Vec<String> = self.server.process_ids().into_iter().filter(is_replica).collect();
+        let mut replicas: Vec<String> = self.server.children().into_iter().filter(is_replica).collect();
         replicas.sort_by_key(|pid| pid.parse::<u32>().unwrap_or(u32::MAX));
         replicas
     }
