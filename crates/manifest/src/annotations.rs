@@ -253,7 +253,9 @@ pub(crate) fn handling(
             findings.push(finding.with_severity(Severity::Info));
         }
     }
-    (handling != Handling::default()).then(|| Arc::new(handling))
+    let is_any = handling != Handling::default();
+    handling.object = Some(object.reference());
+    is_any.then(|| Arc::new(handling))
 }
 
 /// The text of an annotation as it is shown where many are.

@@ -96,6 +96,12 @@ impl Gate {
         self.0.open.load(Ordering::Relaxed)
     }
 
+    /// Whether from there comes a proxy that is trusted in what it says of requests.
+    #[must_use]
+    pub fn is_proxy(&self, client: IpAddr) -> bool {
+        self.neighbour(client) == Neighbour::Proxy
+    }
+
     /// Lets a client in, or not. `told` hears what that took.
     pub(crate) fn admit(
         &self,
@@ -198,7 +204,8 @@ pub(crate) const UNANNOUNCED: &str = "unannounced";
 pub(crate) const NOT_ALLOWED: &str = "not-allowed";
 
 /// The addresses that count as one client: one of IPv4, and the /64 that one subscriber of IPv6 has at least (RFC 6177).
-fn network_of(client: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
         ip @ IpAddr::V4(_) => ip,

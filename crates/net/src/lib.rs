@@ -42,7 +42,7 @@ pub use connect::{ConnectError, connect, connect_saying};
 pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
-pub use gate::{Crowding, Gate, Neighbour};
+pub use gate::{Crowding, Gate, Neighbour, network_of};
 pub use h1::client::ClientConnection;
 pub use h1::client::upgrade::Switch;
 pub use h2::Http2Failure;

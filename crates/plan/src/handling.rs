@@ -11,11 +11,15 @@ use std::time::Duration;
 pub use cors::{Cors, CorsError, CorsWish, Preflight, Refused};
 pub use field_edits::{FieldEditError, FieldEdits, FieldSide};
 
+use crate::{Compression, ObjectRef, RateLimit};
+
 /// What is done to requests of a rule and to their answers. By itself it is nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Handling {
     /// What asks for it: the names of annotations with what they say, for people.
     pub asked: Vec<(String, String)>,
+    /// The object that asks for it: what is counted or kept is so for all routes of one object together.
+    pub object: Option<ObjectRef>,
     /// What is changed in the header fields that targets get.
     pub request_fields: Option<FieldEdits>,
     /// What is changed in the header fields of answers, whoever gives them.
@@ -34,6 +38,10 @@ pub struct Handling {
     /// When another target is asked beside one that says nothing, where it is not when that is silent for unusually
     /// long.
     pub hedging: Option<Hedging>,
+    /// How often one client may ask.
+    pub rate_limit: Option<RateLimit>,
+    /// How answers are compressed.
+    pub compression: Option<Compression>,
 }
 
 /// When another target is asked beside one that says nothing yet; the first to answer is heard.

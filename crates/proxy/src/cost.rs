@@ -160,6 +160,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
         gate: Gate::default(),
         keeping: metrics.keeping(&limits),
         seal: Seal::new(),
+        rates: metrics.rates(),
     });
     let listener = WorkerListener::new(&snapshot.listeners[0], &targets, &metrics, &worker);
     let slots = Rc::from([Rc::new(ListenerSlot::new(listener))]);

@@ -11,10 +11,12 @@
 
 mod answer_fields;
 mod client_certificate;
+mod compression;
 mod cors;
 mod field_edits;
 mod forwarded_for;
 mod forwarding;
+mod rate_limit;
 mod served_by;
 mod trace;
 mod transforms;
@@ -46,12 +48,15 @@ const REGISTRY: &[Filter] = &[
     trace::FILTER,
     forwarded_for::FILTER,
     client_certificate::FILTER,
+    rate_limit::FILTER,
+    compression::WISH,
     answer_fields::FILTER,
     cors::FILTER,
     transforms::FILTER,
     forwarding::FILTER,
     served_by::FILTER,
     field_edits::FILTER,
+    compression::FILTER,
 ];
 
 /// Where a request is, besides what it says itself.

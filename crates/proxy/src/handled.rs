@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::Handling;
+use plan::{Handling, RateLimit};
 
 use crate::filters::Filters;
-use crate::snapshot::ListenerSettings;
+use crate::metrics::{HandledMetrics, Metrics};
+use crate::rates::Scope;
+use crate::snapshot::ListenerSnapshot;
+use crate::worker::Worker;
 
 /// One handling, as all cores share it. Rules of one plan that share it in the plan share it here, on whichever
 /// listener they are.
@@ -22,6 +25,9 @@ pub(crate) struct SharedHandling {
 pub(crate) struct Handled {
     pub(crate) shared: Arc<SharedHandling>,
     pub(crate) filters: Filters,
+    /// Whose clients are counted together, where they may ask only so often.
+    limited: Option<Scope>,
+    pub(crate) metrics: HandledMetrics,
 }
 
 /// Who is handled how, of the rules of a listener. Empty where nobody is.
@@ -80,15 +86,19 @@ impl Sharing {
 
 impl Handled {
     /// The handlings of a listener for one core.
-    pub(crate) fn of(
-        listener: &ByRule<Arc<SharedHandling>>,
-        settings: &ListenerSettings,
-    ) -> ByRule<Rc<Self>> {
+    pub(crate) fn of(listener: &ListenerSnapshot, metrics: &Metrics, worker: &Worker) -> ByRule<Rc<Self>> {
         let mut known: HashMap<*const SharedHandling, Rc<Self>> = HashMap::new();
-        listener.map(|shared| {
+        listener.handled.map(|shared| {
             let made = || {
-                let filters = Filters::of(settings, &shared.asked);
-                Rc::new(Self { shared: Arc::clone(shared), filters })
+                let asked = &shared.asked;
+                let limited = asked.rate_limit.as_ref();
+                Rc::new(Self {
+                    shared: Arc::clone(shared),
+                    filters: Filters::of(&listener.settings, asked),
+                    // The object that asks for it counts, through whatever load balancer its requests come.
+                    limited: limited.map(|limit| worker.rates.scope(&asked.object, limit)),
+                    metrics: metrics.handled(listener, asked),
+                })
             };
             Rc::clone(known.entry(Arc::as_ptr(shared)).or_insert_with(made))
         })
@@ -96,5 +106,10 @@ impl Handled {
 
     pub(crate) fn asked(&self) -> &Handling {
         &self.shared.asked
+    }
+
+    /// How often one client may ask, and whose are counted together.
+    pub(crate) fn limit(&self) -> Option<(&RateLimit, Scope)> {
+        self.shared.asked.rate_limit.as_ref().zip(self.limited)
     }
 }

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod check;
+mod compression;
 #[cfg(test)]
 mod cost;
 mod director;
@@ -30,6 +31,7 @@ mod names;
 mod pace;
 mod pool;
 mod random;
+mod rates;
 mod recall;
 mod record;
 mod relay;
@@ -114,13 +116,14 @@ pub async fn run(
 ) -> std::io::Result<()> {
     let (cores_drain, first_watch) = Drain::new();
     let wake = Arc::new(tokio::sync::Notify::new());
-    let (seal, mut commands) = (stickiness::Seal::new(), Vec::new());
+    let shared = worker::Shared { seal: stickiness::Seal::new(), rates: metrics.rates() };
+    let mut commands = Vec::new();
     for index in 0..settings.n_cores {
         let (sender, receiver) = mpsc::channel(COMMAND_QUEUE);
         let (metrics, settings, watch) = (metrics.clone(), settings.clone(), cores_drain.watch());
-        let seal = seal.clone();
+        let shared = shared.clone();
         net::spawn_core(&format!("core-{index}"), move || {
-            worker::run(index, receiver, metrics, settings, seal, watch)
+            worker::run(index, receiver, metrics, settings, shared, watch)
         })?;
         commands.push(sender);
     }

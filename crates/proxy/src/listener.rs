@@ -130,7 +130,7 @@ impl WorkerListener {
             default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
             groups,
             filters: Filters::of(&snapshot.settings, &Handling::default()),
-            handled: Handled::of(&snapshot.handled, &snapshot.settings),
+            handled: Handled::of(snapshot, metrics, worker),
             answers_preflights: snapshot.handled.all().any(|handled| handled.asked.cors.is_some()),
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             names: Rc::new(snapshot.names.clone()),

@@ -1,5 +1,6 @@
 //! What the data plane counts. Counters are found once per plan, and only added to on the way of a request.
 
+mod handling;
 mod labels;
 mod latency;
 mod listener;
@@ -11,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use net::{Budget, Crowding, Http2Failure, Limits};
+use plan::Handling;
 use plan::health::TargetState;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -18,6 +20,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub(crate) use handling::HandledMetrics;
+use handling::HandlingSeries;
 use labels::{
     DatagramLabels, GroupLabels, ListenerLabels, OwnAnswerLabels, PassedOverLabels, ReasonLabels,
     RequestLabels, TargetLabels,
@@ -27,9 +31,10 @@ pub(crate) use listener::{ListenerMetrics, OpenConnection};
 use series::AllSeries;
 
 use crate::logs::Counters;
+use crate::rates::Rates;
 use crate::replay::Keeping;
 use crate::respond::Reason;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ListenerSnapshot, Snapshot};
 
 /// The counters of the data plane. Clones share them.
 #[derive(Debug, Clone)]
@@ -58,6 +63,7 @@ pub struct Metrics {
     http2_failures: AllSeries<ReasonLabels, Counter>,
     targets: Family<TargetLabels, Gauge>,
     health_changes: AllSeries<TargetLabels, Counter>,
+    handling: HandlingSeries,
     /// What is counted of logs.
     pub(crate) logs: Counters,
     unkept_bodies: Counter,
@@ -197,6 +203,8 @@ impl Default for Metrics {
             "Changes of the health of targets, by the state that they came to",
             health_changes.family(),
         );
+        let handling = HandlingSeries::default();
+        handling.register(&mut registry);
         let logs = Counters::default();
         registry.register(
             "access_log_dropped_lines",
@@ -257,6 +265,7 @@ impl Default for Metrics {
             http2_failures,
             targets,
             health_changes,
+            handling,
             logs,
             datagrams,
             dropped_datagrams,
@@ -350,6 +359,16 @@ impl Metrics {
         }
     }
 
+    /// What is counted of requests of a listener that are handled so.
+    pub(crate) fn handled(&self, listener: &ListenerSnapshot, handling: &Handling) -> HandledMetrics {
+        self.handling.of(&listener.names.load_balancer, listener.key.port, handling)
+    }
+
+    /// How often clients have asked lately, of all rules that ask for that.
+    pub(crate) fn rates(&self) -> Rates {
+        Rates::new(self.handling.forgotten.clone())
+    }
+
     /// Forgets what was counted of load balancers, listeners and target groups that are gone.
     pub(crate) fn forget_gone(&self, snapshot: &Snapshot) {
         let listeners = snapshot.listeners.iter().map(|it| (it.names.load_balancer.as_str(), it.key.port));
@@ -368,6 +387,7 @@ impl Metrics {
         self.health_changes.retain(is_there);
         self.passed_over.retain(is_there);
         self.queued.retain(is_there);
+        self.handling.retain(is_there);
         let of_groups = [
             &self.routed,
             &self.retries,

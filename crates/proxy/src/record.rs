@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::{Connection, Request, TlsSession, Version};
+use net::{Connection, Method, Request, TlsSession, Version};
+use plan::Wanted;
 use tokio::time::Instant;
 
 use crate::handled::Handled;
@@ -63,12 +64,15 @@ pub(crate) struct Record {
     /// The version that the client speaks; `None` when what came was no request.
     pub(crate) version: Option<Version>,
     pub(crate) is_grpc: bool,
+    pub(crate) is_head: bool,
     texts: Texts,
     /// The priority of the rule, from 1; 0 for the default action; `None` when no rule was looked at.
     pub(crate) rule: Option<usize>,
     pub(crate) act: Option<Act>,
     /// What is done to it and its answer beside that, if anything is.
     pub(crate) handled: Option<Rc<Handled>>,
+    /// What the client wants of an answer that could be compressed.
+    pub(crate) wanted: Option<Wanted>,
     /// What became of the transforms of the rule, in the words of access logs.
     pub(crate) transform: Option<&'static str>,
     pub(crate) group: Option<Rc<GroupNames>>,
@@ -142,10 +146,12 @@ impl Record {
             started: net::recently(),
             version: None,
             is_grpc: false,
+            is_head: false,
             texts,
             rule: None,
             act: None,
             handled: None,
+            wanted: None,
             transform: None,
             group: None,
             target: None,
@@ -162,6 +168,7 @@ impl Record {
     pub(crate) fn asked(&mut self, request: &Request) {
         self.version = Some(request.version);
         self.is_grpc = request.is_grpc();
+        self.is_head = request.method == Method::HEAD;
         self.set(Text::Method, request.method.as_str().as_bytes());
         self.set(Text::Authority, request.authority().as_bytes());
         self.set(Text::Target, request.target.as_str().as_bytes());

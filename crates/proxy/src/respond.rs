@@ -77,6 +77,8 @@ reasons! {
         "The target group has no registered target, or none that could be asked.";
     NO_WEIGHT = 503 "no-weight"
         "All target groups of the rule have weight 0.";
+    RATE_LIMITED = 429 "rate-limited"
+        "The client asks more often than the rule lets one client ask (`forebay.dev/rate-limit`); `retry-after` says in how many seconds it may ask again.";
     REDIRECT = 0 "redirect"
         "A rule's action is a redirect.";
     TARGETS_BUSY = 503 "targets-busy"
@@ -149,6 +151,7 @@ pub(crate) fn in_grpc(own: OwnAnswer) -> OwnAnswer {
         403 => "7",
         404 | 405 | 464 => "12",
         408 | 504 => "4",
+        429 => "8",
         _ => "14",
     };
     let OwnAnswer { mut response, reason } = own;

@@ -19,6 +19,7 @@ use crate::logs::Lines;
 use crate::metrics::Metrics;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
+use crate::rates::Rates;
 use crate::record::Records;
 use crate::replay::Keeping;
 use crate::snapshot::Snapshot;
@@ -31,7 +32,7 @@ pub(crate) async fn run(
     mut commands: mpsc::Receiver<Command>,
     metrics: Metrics,
     settings: Settings,
-    seal: Seal,
+    Shared { seal, rates }: Shared,
     drain: DrainWatch,
 ) {
     let Settings { logs, limits, gate, .. } = settings;
@@ -46,6 +47,7 @@ pub(crate) async fn run(
         gate,
         keeping: metrics.keeping(&limits),
         seal,
+        rates,
     });
     let mut listeners = Listeners {
         worker,
@@ -79,6 +81,13 @@ pub(crate) async fn run(
 /// How often connections to targets that have been idle for too long are closed.
 const POOL_SWEEP: Duration = Duration::from_secs(5);
 
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) seal: Seal,
+    pub(crate) rates: Rates,
+}
+
 /// What all listeners of a worker share.
 pub(crate) struct Worker {
     pub(crate) index: usize,
@@ -97,6 +106,8 @@ pub(crate) struct Worker {
     pub(crate) keeping: Keeping,
     /// What sticky cookies are sealed with.
     pub(crate) seal: Seal,
+    /// How often clients have asked lately.
+    pub(crate) rates: Rates,
 }
 
 /// The listeners of a worker.

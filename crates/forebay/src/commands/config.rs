@@ -141,7 +141,10 @@ mod tests {
         page.push_str(
             "\n`forebay serve` takes bodies of 10 MB (`--body-limit`), and of all bodies at a time a fifth of the memory that it may use \
              (its cgroup, the limit\nof its container, or the machine): a further one waits for two seconds and is then answered with 503, and \
-             one that is longer than that alone with\n413. A compressed body may become a hundred times as long as it came, and 1 MiB always.\n",
+             one that is longer than that alone with\n413. A compressed body may become a hundred times as long as it came, and 1 MiB always.\n\n\
+             Of rules with `forebay.dev/rate-limit` 65 536 clients are known that have asked lately, in 1.1 MB for all cores and rules together; \
+             beyond that\nthose go first whose burst is next to whole (forebay_rate_limit_forgotten_clients_total). An answer that is compressed \
+             on its way holds 64 KiB, and\neach core 2 MB for all of them.\n",
         );
         expect_file!["../../../../docs/limits.md"].assert_eq(&page);
     }

@@ -6,7 +6,7 @@ mod cors;
 mod field_edits;
 mod policy;
 
-use plan::FieldSide;
+use plan::{Compression, FieldSide, RateLimit};
 
 use super::values::boolean;
 use super::{Annotation, Apply, On, Problem};
@@ -105,6 +105,30 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
               of its answers take.",
         apply: Apply::Handling(|handling, input| {
             handling.hedging = Some(policy::hedging(input.text)?);
+            Ok(())
+        }),
+    },
+    Annotation {
+        key: "rate-limit",
+        on: On::Route,
+        example: "10/s, burst=20, by=address",
+        doc: "How often one client may ask: so many requests a second, minute or hour (`s`, `m`, `h`), and `burst` at once (the same \
+              number where nothing is said). One client is one address, or one /64 of IPv6, or with `by=header:NAME` one value of a \
+              header field; of requests that come over a `--trusted-proxy` the address counts that it names in `X-Forwarded-For`. What comes \
+              beyond it is answered with 429 and `retry-after`. All cores and all routes of an object count together.",
+        apply: Apply::Handling(|handling, input| {
+            handling.rate_limit = Some(RateLimit::parse(input.text).map_err(|error| error.to_string())?);
+            Ok(())
+        }),
+    },
+    Annotation {
+        key: "compression",
+        on: On::Route,
+        example: "gzip, zstd",
+        doc: "How answers of targets are compressed for clients that take that, the best liked first: texts of 1 KiB or more that are \
+              not compressed already. What says `cache-control: no-transform` stays as it is, and so do event streams and gRPC.",
+        apply: Apply::Handling(|handling, input| {
+            handling.compression = Some(Compression::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())
         }),
     },

@@ -1,0 +1,96 @@
+//! How often one client may ask, as `rate-limit` says of a rule.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use net::{Fields, Gate, Request};
+use plan::LimitedBy;
+
+use super::{Filter, Passing, Verdict};
+use crate::respond::{self, OwnAnswer, Reason};
+
+pub(super) const FILTER: Filter =
+    Filter { is_wanted: |_, handling| handling.rate_limit.is_some(), request: Some(look), answer: None };
+
+/// Who counts as one client.
+#[derive(Hash)]
+enum Client<'a> {
+    Network(IpAddr),
+    /// By what it sends.
+    Named(&'a [u8]),
+}
+
+fn look(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
+    let limit = passing.handled.and_then(|handled| handled.limit());
+    let Some((limit, scope)) = limit else { return Verdict::Continue };
+    let worker = &passing.listener.worker;
+    let named = match &limit.by {
+        LimitedBy::Address => None,
+        LimitedBy::Header(name) => request.fields.get(name),
+    };
+    let client = named
+        .map_or_else(|| Client::Network(net::network_of(address_of(request, &worker.gate))), Client::Named);
+    match worker.rates.take(scope, client, limit, net::recently()) {
+        Ok(()) => Verdict::Continue,
+        Err(wait) => Verdict::Respond(refusal(wait)),
+    }
+}
+
+fn refusal(wait: Duration) -> OwnAnswer {
+    let mut own = respond::to(Reason::RATE_LIMITED);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    own.response.fields.set("retry-after", seconds.max(1).to_string());
+    own
+}
+
+/// Where a request comes from: for proxies that are trusted, where they say it does.
+fn address_of(request: &Request, gate: &Gate) -> IpAddr {
+    let peer = request.connection.peer.ip();
+    if !gate.is_proxy(peer) {
+        return peer;
+    }
+    told_client(&request.fields, |address| gate.is_proxy(address)).unwrap_or(peer)
+}
+
+/// The last address of `X-Forwarded-For` that is not of a trusted proxy: those before it may be anybody's invention.
+fn told_client(fields: &Fields, is_proxy: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let parts = fields.all("x-forwarded-for").flat_map(|value| value.split(|byte| *byte == b','));
+    let addresses = parts.filter_map(|part| {
+        let text = std::str::from_utf8(part.trim_ascii()).ok()?;
+        text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+    });
+    addresses.filter(|address| !is_proxy(*address)).last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_who_the_last_trusted_proxy_says() {
+        let told = |values: &[&str]| {
+            let mut fields = Fields::new();
+            values.iter().for_each(|value| fields.push("x-forwarded-for", value));
+            let is_proxy = |address: IpAddr| address.to_string().starts_with("10.");
+            told_client(&fields, is_proxy).map(|address| address.to_string())
+        };
+        assert_eq!(told(&["203.0.113.7"]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(told(&["198.51.100.1, 203.0.113.7", "10.0.0.1"]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(told(&["203.0.113.7:4711"]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(told(&["[2001:db8::1]:4711, nobody, "]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(told(&["10.0.0.1", ""]), None);
+        assert_eq!(told(&[]), None);
+    }
+
+    #[test]
+    fn who_asks_too_often_is_told_when_to_ask_again() {
+        for (wait, told) in [(1, "1"), (999_999_999, "1"), (1_000_000_001, "2"), (60_000_000_000, "60")] {
+            let own = refusal(Duration::from_nanos(wait));
+            assert_eq!((own.response.status.as_u16(), own.reason), (429, "rate-limited"));
+            assert_eq!(own.response.fields.text("retry-after"), Some(told));
+            let own = respond::in_grpc(own);
+            assert_eq!(own.response.fields.text("retry-after"), Some(told));
+            assert_eq!(own.response.fields.text("grpc-status"), Some("8"));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The counters of what annotations of ours ask for: those of a rule are there once a plan has one that asks.
+
+use plan::Handling;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+use super::labels::ListenerLabels;
+use super::series::AllSeries;
+
+/// The series of all of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HandlingSeries {
+    compressed: AllSeries<ListenerLabels, Counter>,
+    /// Clients that made room for others before they could ask as often as they like again.
+    pub(super) forgotten: Counter,
+}
+
+/// What is counted of requests of one listener that are handled in one way. What nobody asks for is counted nowhere.
+#[derive(Debug, Default)]
+pub(crate) struct HandledMetrics {
+    /// Answers that are compressed.
+    pub(crate) compressed: Counter,
+}
+
+// === impl HandlingSeries ===
+
+impl HandlingSeries {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "compressed_answers",
+            "Answers of targets that were compressed on their way, as an annotation asks",
+            self.compressed.family(),
+        );
+        registry.register(
+            "rate_limit_forgotten_clients",
+            "Clients whose rate was forgotten to make room for others, before their burst was whole again",
+            Counter::clone(&self.forgotten),
+        );
+    }
+
+    pub(super) fn of(&self, load_balancer: &str, port: u16, handling: &Handling) -> HandledMetrics {
+        let labels = || ListenerLabels { load_balancer: load_balancer.to_owned(), port };
+        let compressed = handling.compression.as_ref().map(|_| self.compressed.get(&labels()));
+        HandledMetrics { compressed: compressed.unwrap_or_default() }
+    }
+
+    /// Forgets those of what is not there any more.
+    pub(super) fn retain(&self, is_there: impl Fn(&str, Option<u16>, Option<&str>) -> bool) {
+        self.compressed.retain(&is_there);
+    }
+}
