@@ -17,6 +17,7 @@ mod health_check;
 mod here;
 mod inference;
 pub(crate) mod ingress;
+mod mirror;
 pub(crate) mod names;
 pub(crate) mod network;
 mod optimise;

@@ -19,6 +19,7 @@ use crate::headers::FieldsOf;
 use crate::listener::{ListenerSlot, WorkerAction, WorkerListener};
 use crate::logs::{ConnectionLine, Handshake};
 use crate::record::{Act, ConnectionId, Ended, Record, Text};
+use crate::replay::Replayable;
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
@@ -210,6 +211,15 @@ impl Exchange {
         });
     }
 
+    /// Sends a copy of the request to another target group, if it is one that is copied, and was not yet.
+    pub(crate) fn send_copy(&mut self, request: &Request, body: &Replayable) {
+        let Some(record) = self.record.as_mut().filter(|record| record.is_copied) else { return };
+        record.is_copied = false;
+        if let Some(mirror) = record.handled.as_ref().and_then(|handled| handled.mirror.as_ref()) {
+            mirror.send(&self.listener, request, body);
+        }
+    }
+
     /// Takes the request as it is counted at the target, until its answer is out.
     pub(crate) fn holds(&mut self, in_flight: InFlight) {
         self.in_flight = Some(in_flight);
@@ -329,11 +339,14 @@ fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Led, OwnAnswe
         exchange.note(|record| record.handled = Some(Rc::clone(handled)));
     }
     let filters = handled.map_or(&listener.filters, |handled| &handled.filters);
-    let handled = handled.map(Rc::as_ref);
-    filters.pass(&mut Passing { listener: &listener, rule, handled, exchange }, request)?;
+    let passing = &mut Passing { listener: &listener, rule, handled: handled.map(Rc::as_ref), exchange };
+    filters.pass(passing, request)?;
     let action = listener.action(rule);
     // The first rule has priority 1, and what is done where none holds has 0.
     exchange.follows(rule.map_or(0, |place| place + 1), action.act());
+    if handled.and_then(|handled| handled.mirror.as_ref()).is_some_and(|mirror| mirror.takes(request)) {
+        exchange.note(|record| record.is_copied = true);
+    }
     act(action, exchange, request)
 }
 

@@ -77,6 +77,10 @@ pub(crate) fn forward(
         let prepared = Replayable::prepare(&mut request.body, buffering, &choice.worker.keeping, told).await;
         let body = prepared.map_err(|error| respond::to(Reason::of_client_body(&error)))?;
         choice.started = net::recently();
+        // A copy leaves at once where the body is there, so that it hangs on nothing that becomes of the request.
+        if body.is_there() {
+            exchange.send_copy(request, &body);
+        }
         for n_attempts in 1_u8.. {
             let Some(taken) = choice.next().await else { break };
             if n_attempts == 1 {
@@ -105,6 +109,7 @@ pub(crate) fn forward(
                         exchange.answered_after(took, response.status);
                         exchange.went_over(switched);
                         choice.tell(&target, &mut response.fields);
+                        exchange.send_copy(request, &body);
                         body.settle();
                         return Ok(response);
                     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use plan::{Handling, RateLimit};
 
 use crate::filters::Filters;
+use crate::group::WorkerGroup;
 use crate::metrics::{HandledMetrics, Metrics};
+use crate::mirror::Mirror;
 use crate::rates::Scope;
 use crate::snapshot::ListenerSnapshot;
 use crate::worker::Worker;
@@ -27,6 +29,8 @@ pub(crate) struct Handled {
     pub(crate) filters: Filters,
     /// Whose clients are counted together, where they may ask only so often.
     limited: Option<Scope>,
+    /// Where some requests go too.
+    pub(crate) mirror: Option<Rc<Mirror>>,
     pub(crate) metrics: HandledMetrics,
 }
 
@@ -86,17 +90,24 @@ impl Sharing {
 
 impl Handled {
     /// The handlings of a listener for one core.
-    pub(crate) fn of(listener: &ListenerSnapshot, metrics: &Metrics, worker: &Worker) -> ByRule<Rc<Self>> {
+    pub(crate) fn of(
+        listener: &ListenerSnapshot,
+        groups: &[Rc<WorkerGroup>],
+        metrics: &Metrics,
+        worker: &Worker,
+    ) -> ByRule<Rc<Self>> {
         let mut known: HashMap<*const SharedHandling, Rc<Self>> = HashMap::new();
         listener.handled.map(|shared| {
             let made = || {
                 let asked = &shared.asked;
                 let limited = asked.rate_limit.as_ref();
+                let mirror = asked.mirror.as_ref().and_then(|asked| Mirror::of(asked, groups, metrics));
                 Rc::new(Self {
                     shared: Arc::clone(shared),
                     filters: Filters::of(&listener.settings, asked),
                     // The object that asks for it counts, through whatever load balancer its requests come.
                     limited: limited.map(|limit| worker.rates.scope(&asked.object, limit)),
+                    mirror: mirror.map(Rc::new),
                     metrics: metrics.handled(listener, asked),
                 })
             };

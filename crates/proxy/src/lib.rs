@@ -26,6 +26,7 @@ mod line;
 mod listener;
 mod logs;
 mod metrics;
+mod mirror;
 mod multiplexed;
 mod names;
 mod pace;

@@ -128,9 +128,9 @@ impl WorkerListener {
         Self {
             actions: rules.map(|rule| action(&rule.action, &rule.transforms)).collect(),
             default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
+            handled: Handled::of(snapshot, &groups, metrics, worker),
             groups,
             filters: Filters::of(&snapshot.settings, &Handling::default()),
-            handled: Handled::of(snapshot, metrics, worker),
             answers_preflights: snapshot.handled.all().any(|handled| handled.asked.cors.is_some()),
             metrics: metrics.listener(&snapshot.names.load_balancer, snapshot.key.port),
             names: Rc::new(snapshot.names.clone()),

@@ -20,8 +20,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-pub(crate) use handling::HandledMetrics;
 use handling::HandlingSeries;
+pub(crate) use handling::{HandledMetrics, MirrorMetrics};
 use labels::{
     DatagramLabels, GroupLabels, ListenerLabels, OwnAnswerLabels, PassedOverLabels, ReasonLabels,
     RequestLabels, TargetLabels,
@@ -362,6 +362,11 @@ impl Metrics {
     /// What is counted of requests of a listener that are handled so.
     pub(crate) fn handled(&self, listener: &ListenerSnapshot, handling: &Handling) -> HandledMetrics {
         self.handling.of(&listener.names.load_balancer, listener.key.port, handling)
+    }
+
+    /// What is counted of requests that are copied for a target group.
+    pub(crate) fn mirror(&self, load_balancer: &str, target_group: &str) -> MirrorMetrics {
+        self.handling.mirror(load_balancer, target_group)
     }
 
     /// How often clients have asked lately, of all rules that ask for that.

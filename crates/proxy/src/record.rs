@@ -71,6 +71,8 @@ pub(crate) struct Record {
     pub(crate) act: Option<Act>,
     /// What is done to it and its answer beside that, if anything is.
     pub(crate) handled: Option<Rc<Handled>>,
+    /// Whether a copy of it is still to be sent to another target group.
+    pub(crate) is_copied: bool,
     /// What the client wants of an answer that could be compressed.
     pub(crate) wanted: Option<Wanted>,
     /// What became of the transforms of the rule, in the words of access logs.
@@ -151,6 +153,7 @@ impl Record {
             rule: None,
             act: None,
             handled: None,
+            is_copied: false,
             wanted: None,
             transform: None,
             group: None,

@@ -129,6 +129,17 @@ impl Replayable {
         }
     }
 
+    /// The same once more, in memory that is asked for anew; `None` where not all of it is there, or there is no memory left.
+    pub(crate) fn copy(&self, keeping: &Keeping) -> Option<Self> {
+        let bytes = match self {
+            Self::Kept(bytes, _) => bytes.clone(),
+            Self::Recorded(recording) => recording.borrow().whole()?,
+            Self::Once(_) => return None,
+        };
+        let grant = if bytes.len() > SMALL { Some(keeping.room(bytes.len())?) } else { None };
+        Some(Self::Kept(bytes, grant))
+    }
+
     /// Forgets what was kept: there will be no other attempt.
     pub(crate) fn settle(self) {
         if let Self::Recorded(recording) = self {
@@ -221,6 +232,15 @@ impl Recording {
         let has_room = grant.is_some();
         self.grants.extend(grant);
         has_room
+    }
+
+    /// All of the body, once it is there.
+    fn whole(&self) -> Option<Bytes> {
+        let kept = self.kept.as_ref().filter(|_| self.has_ended)?;
+        Some(match kept.as_slice() {
+            [all] => all.clone(),
+            pieces => pieces.concat().into(),
+        })
     }
 
     fn forget(&mut self) {
@@ -334,6 +354,26 @@ mod tests {
             assert_eq!(all, b"onetwothree");
             assert_eq!(again.take_trailers().unwrap().text("x-sum"), Some("1"));
         }
+    }
+
+    #[test]
+    fn a_copy_is_whole_and_has_memory_of_its_own() {
+        let budget = Budget::new(300 << 10);
+        let keeping = Keeping { most: 1 << 20, budget: budget.clone(), unkept: Counter::default() };
+        let body = recorded_in(&budget, &[&[b'x'; 1 << 16], b"y"]);
+        let mut reading = body.next().unwrap();
+        assert!(now(poll_fn(|cx| reading.poll_chunk(cx))).is_some());
+        assert!(body.copy(&keeping).is_none(), "the rest is still to come");
+        while now(poll_fn(|cx| reading.poll_chunk(cx))).is_some() {}
+        let used = budget.used();
+        let copy = body.copy(&keeping).unwrap();
+        assert_eq!(budget.used(), used + (65 << 10));
+        body.settle();
+        let mut copied = copy.next().unwrap();
+        let bytes = now(poll_fn(|cx| copied.poll_chunk(cx))).unwrap().unwrap();
+        assert_eq!((bytes.len(), bytes[65_536]), ((1 << 16) + 1, b'y'));
+        let poor = Keeping { budget: Budget::new(1 << 10), ..keeping };
+        assert!(copy.copy(&poor).is_none(), "no memory is left");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod cors;
 mod field_edits;
+mod mirror;
 mod policy;
 
 use plan::{Compression, FieldSide, RateLimit};
@@ -129,6 +130,18 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
               not compressed already. What says `cache-control: no-transform` stays as it is, and so do event streams and gRPC.",
         apply: Apply::Handling(|handling, input| {
             handling.compression = Some(Compression::parse(input.text).map_err(|error| error.to_string())?);
+            Ok(())
+        }),
+    },
+    Annotation {
+        key: "mirror",
+        on: On::Route,
+        example: r#"{"serviceName": "shadow", "servicePort": 80, "percent": 10}"#,
+        doc: "So many of a hundred requests (all, where nothing is said) go to another Service of the namespace too, or of an \
+              InferenceService to another one. Its answers are thrown away, and neither its failures nor its slowness touch the \
+              request. A copy has the field `x-forebay-mirrored: 1`. What has a body that is not kept for retries is not copied.",
+        apply: Apply::Handling(|handling, input| {
+            handling.mirror = Some(mirror::read(input)?);
             Ok(())
         }),
     },

@@ -4,13 +4,18 @@ mod backends;
 mod clients;
 mod listeners;
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use plan::attributes::Scope;
-use plan::{Attributes, IpAddressType, LoadBalancer, LoadBalancerId, LoadBalancerKind, SourceRanges, Tags};
+use plan::{
+    Attributes, Handling, IpAddressType, LoadBalancer, LoadBalancerId, LoadBalancerKind, SourceRanges, Tags,
+};
 
 use super::attributes::{self, Written};
 use super::draft::{Built, Draft};
 use super::ingress::Member;
+use super::mirror;
 use super::world::World;
 use crate::annotations::WebAcl;
 use crate::{Finding, codes};
@@ -22,12 +27,15 @@ pub(super) struct Group<'a> {
     pub(super) draft: Draft<'a>,
     members: &'a [Member],
     is_dualstack: bool,
+    /// What is done to requests of each member.
+    handlings: Vec<Option<Arc<Handling>>>,
 }
 
 /// Builds the load balancer of a group. `members` are in the order of the group, and not none.
 pub(super) fn build<'a>(id: LoadBalancerId, members: &'a [Member], world: &'a World<'a>) -> Built {
     let findings = members.iter().flat_map(|member| member.findings.clone()).collect();
-    let mut group = Group { draft: Draft::new(id, world, findings), members, is_dualstack: false };
+    let mut group =
+        Group { draft: Draft::new(id, world, findings), members, is_dualstack: false, handlings: Vec::new() };
     let load_balancer = group.load_balancer();
     group.draft.finish(load_balancer)
 }
@@ -48,6 +56,7 @@ impl<'a> Group<'a> {
         let security_groups = security_groups.unwrap_or_default();
         let name_generated = name.is_none();
         let tags = self.group_tags();
+        self.handlings = members.iter().map(|member| mirror::of_member(self, member)).collect();
         let listeners = self.listeners(!security_groups.is_empty(), &tags);
         let attributes = self.attributes();
         self.check_renamed_fields(&listeners, &attributes);
@@ -171,6 +180,12 @@ impl<'a> Group<'a> {
             }
         }
         super::merged_tags(&[&tags, &self.draft.world.defaults.tags])
+    }
+
+    /// What is done to requests of a member.
+    pub(super) fn handling_of(&self, member: &Member) -> Option<Arc<Handling>> {
+        let place = self.members.iter().position(|other| std::ptr::eq(other, member))?;
+        self.handlings.get(place)?.clone()
     }
 
     /// The tags of what is made from one member.

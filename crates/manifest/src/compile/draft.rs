@@ -85,6 +85,11 @@ impl<'a> Draft<'a> {
         self.by_key.get(key).copied()
     }
 
+    /// The key of a target group that was made.
+    pub(super) fn key_of(&self, id: TargetGroupId) -> Option<String> {
+        self.target_groups.get(id).map(|group| group.key.clone())
+    }
+
     /// Makes a target group.
     pub(super) fn make(&mut self, wanted: Wanted<'_>) -> TargetGroupId {
         let Wanted { key, backend, port, target_type, protocol, protocol_version, checks, .. } = wanted;

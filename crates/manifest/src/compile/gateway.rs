@@ -20,6 +20,7 @@ use super::domains::{CLUSTER_LOCAL, Domains};
 use super::draft::{Built, Draft, Wanted};
 use super::health_check::Checks;
 use super::inference::Inference;
+use super::mirror;
 use super::world::World;
 use crate::annotations::{self, SYNTHETIC};
 use crate::kinds::kind_of;
@@ -74,7 +75,10 @@ pub(super) fn build(
     for (inference, route) in inferences.iter().zip(&routes) {
         let Some(target_group) = target_group(inference, &mut draft) else { continue };
         // There is no load balancer of AWS to be like.
-        let handling = annotations::handling(&inference.object, false, findings);
+        let handling = annotations::handling(&inference.object, false, findings).map(|handling| {
+            let key = |service: &str| key_of(inferences, &inference.object.namespace, service);
+            mirror::of_inference(&inference.object, handling, key, world, findings)
+        });
         listener.rules.push(Rule {
             tags: world.defaults.tags.clone(),
             handling,
@@ -203,6 +207,21 @@ impl Hosts {
     }
 }
 
+/// The key of the target group of an InferenceService.
+fn key(inference: &Inference) -> String {
+    let (namespace, name) = (&inference.object.namespace, &inference.object.name);
+    format!("{namespace}/{name}/{}:{PORT}", predictor_name(name))
+}
+
+/// The same of the one that has this name, or a Service of this name.
+fn key_of(inferences: &[Inference], namespace: &str, service: &str) -> Option<String> {
+    let is_it = |inference: &&Inference| {
+        let name = &inference.object.name;
+        inference.object.namespace == namespace && (name == service || predictor_name(name) == service)
+    };
+    inferences.iter().find(is_it).map(key)
+}
+
 fn target_group(inference: &Inference, draft: &mut Draft<'_>) -> Option<TargetGroupId> {
     let (namespace, name) = (&inference.object.namespace, &inference.object.name);
     let service = predictor_name(name);
@@ -212,7 +231,7 @@ fn target_group(inference: &Inference, draft: &mut Draft<'_>) -> Option<TargetGr
     // Predictions differ in length, so the one with the least to do comes next, as in Knative's own gateway.
     attributes.set_default(ALGORITHM, "least_outstanding_requests");
     Some(draft.make(Wanted {
-        key: format!("{namespace}/{name}/{service}:{PORT}"),
+        key: key(inference),
         backend,
         port,
         port_name: ServicePortName::Number(PORT),

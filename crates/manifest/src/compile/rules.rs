@@ -31,7 +31,7 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
                 let service = block.http.paths[path_index].backend.service.as_ref();
                 let transforms = service.and_then(|service| member.settings.transforms.get(&service.name));
                 let transforms = transforms.cloned().unwrap_or_default();
-                let handling = member.handling.clone();
+                let handling = group.handling_of(member);
                 rules.push(Rule { conditions, transforms, action, handling, source: Some(source), tags });
             }
         }

@@ -4,13 +4,14 @@ use plan::Handling;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
-use super::labels::ListenerLabels;
+use super::labels::{ListenerLabels, PassedOverLabels};
 use super::series::AllSeries;
 
 /// The series of all of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HandlingSeries {
     compressed: AllSeries<ListenerLabels, Counter>,
+    uncopied: AllSeries<PassedOverLabels, Counter>,
     /// Clients that made room for others before they could ask as often as they like again.
     pub(super) forgotten: Counter,
 }
@@ -22,6 +23,15 @@ pub(crate) struct HandledMetrics {
     pub(crate) compressed: Counter,
 }
 
+/// What is counted of requests that are copied for a target group, by why a copy came to nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct MirrorMetrics {
+    pub(crate) unkept: Counter,
+    pub(crate) too_many: Counter,
+    pub(crate) no_targets: Counter,
+    pub(crate) failed: Counter,
+}
+
 // === impl HandlingSeries ===
 
 impl HandlingSeries {
@@ -30,6 +40,11 @@ impl HandlingSeries {
             "compressed_answers",
             "Answers of targets that were compressed on their way, as an annotation asks",
             self.compressed.family(),
+        );
+        registry.register(
+            "uncopied_requests",
+            "Requests whose copy for another target group came to nothing, by why: unkept, too-many, no-targets or failed",
+            self.uncopied.family(),
         );
         registry.register(
             "rate_limit_forgotten_clients",
@@ -44,8 +59,22 @@ impl HandlingSeries {
         HandledMetrics { compressed: compressed.unwrap_or_default() }
     }
 
+    pub(super) fn mirror(&self, load_balancer: &str, target_group: &str) -> MirrorMetrics {
+        let uncopied = |reason| {
+            let (load_balancer, target_group) = (load_balancer.to_owned(), target_group.to_owned());
+            self.uncopied.get(&PassedOverLabels { load_balancer, target_group, reason })
+        };
+        MirrorMetrics {
+            unkept: uncopied("unkept"),
+            too_many: uncopied("too-many"),
+            no_targets: uncopied("no-targets"),
+            failed: uncopied("failed"),
+        }
+    }
+
     /// Forgets those of what is not there any more.
     pub(super) fn retain(&self, is_there: impl Fn(&str, Option<u16>, Option<&str>) -> bool) {
         self.compressed.retain(&is_there);
+        self.uncopied.retain(&is_there);
     }
 }

@@ -18,6 +18,7 @@ mod http2_failing;
 mod http2_targets;
 mod limits;
 mod logs;
+mod mirror;
 mod network;
 mod plans;
 mod rate_limit;

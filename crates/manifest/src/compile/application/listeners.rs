@@ -160,7 +160,7 @@ impl Group<'_> {
             }
             let action = action(self, member, backend, "spec.defaultBackend", listener.protocol);
             listener.default_action = action;
-            listener.default_handling.clone_from(&member.handling);
+            listener.default_handling = self.handling_of(member);
         }
         for member in members {
             listener.rules.extend(rules::of_member(self, member, listener.protocol));
