@@ -63,3 +63,40 @@ pub(crate) fn with_http_date<T>(f: impl FnOnce(&str) -> T) -> T {
         f(date)
     })
 }
+
+/// A time since the beginning of 1970 as fields have it (RFC 9110 §5.6.7).
+#[must_use]
+pub fn http_date(since_epoch: Duration) -> String {
+    // What lies beyond the year 9999 cannot be said.
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since_epoch.min(Duration::from_secs(LAST_SECOND)))
+}
+
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// The time that a field says, since the beginning of 1970, in any of the three ways (RFC 9110 §5.6.7); `None` for what is none,
+/// and for what was before.
+#[must_use]
+pub fn read_http_date(value: &[u8]) -> Option<Duration> {
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    date.duration_since(SystemTime::UNIX_EPOCH).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_in_all_ways_and_written_in_one() {
+        let at = Duration::from_secs(784_111_777);
+        for date in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+        {
+            assert_eq!(read_http_date(date.as_bytes()), Some(at), "{date}");
+        }
+        assert_eq!(http_date(at), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert!(http_date(Duration::MAX).starts_with("Fri, 31 Dec 9999"));
+        for none in ["", "0", "-1", "Sun, 06 Nov 1994", "tomorrow", "\u{e9}"] {
+            assert_eq!(read_http_date(none.as_bytes()), None, "{none}");
+        }
+    }
+}

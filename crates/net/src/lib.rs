@@ -37,7 +37,7 @@ mod upgrade;
 pub use body::{Body, BodyError, BodyStream, CollectError};
 pub use budget::{Budget, Grant, Hoard, NoRoom};
 pub use bytes::{Bytes, BytesMut};
-pub use clock::{recently, since_epoch};
+pub use clock::{http_date, read_http_date, recently, since_epoch};
 pub use connect::{ConnectError, connect, connect_saying};
 pub use cores::{n_cores, runtime, spawn_core};
 pub use drain::{Drain, DrainWatch};

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use cors::{Cors, CorsError, CorsWish, Preflight, Refused};
 pub use field_edits::{FieldEditError, FieldEdits, FieldSide};
 
-use crate::{Compression, Mirror, ObjectRef, RateLimit};
+use crate::{Compression, Mirror, ObjectRef, RateLimit, ResponseCache};
 
 /// What is done to requests of a rule and to their answers. By itself it is nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +44,8 @@ pub struct Handling {
     pub compression: Option<Compression>,
     /// Which requests go to another target group too.
     pub mirror: Option<Mirror>,
+    /// How much of answers is kept for those who ask the same again.
+    pub cache: Option<ResponseCache>,
 }
 
 /// When another target is asked beside one that says nothing yet; the first to answer is heard.

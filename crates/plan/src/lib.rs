@@ -37,6 +37,7 @@ mod rate_limit;
 mod redirect;
 mod request_head;
 pub mod resource;
+mod response_cache;
 mod route;
 mod settings;
 pub mod sharing;
@@ -67,6 +68,7 @@ pub use pattern::{Pattern, SearchPattern, SearchPatternError};
 pub use rate_limit::{LimitedBy, RateLimit, RateLimitError};
 pub use redirect::{Redirect, RedirectPart, UrlPart};
 pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normalise_host};
+pub use response_cache::{ResponseCache, ResponseCacheError};
 pub use route::{Decision, RuleTrial, Verdict, is_ambiguous, route, route_preflight, tried};
 pub use settings::{
     ApplicationSettings, CrossZone, ForwardedFor, NetworkSettings, Stickiness, TargetGroupSettings,

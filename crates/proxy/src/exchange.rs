@@ -11,6 +11,7 @@ use net::{
 };
 use plan::{Asked, HeaderFields, NoHeaders, PathError, RequestHead, RequestPath, Subject, normalise_host};
 
+use crate::cache::{self, OfRule};
 use crate::door::Door;
 use crate::filters::Passing;
 use crate::forward::Led;
@@ -211,6 +212,13 @@ impl Exchange {
         });
     }
 
+    /// The cache in which its answer may be kept, or found.
+    fn cache(&self) -> Option<Box<OfRule>> {
+        let record = self.record.as_ref()?;
+        let rule = record.rule?.checked_sub(1);
+        record.handled.as_ref()?.cache(self.listener.snapshot.identity(rule))
+    }
+
     /// Sends a copy of the request to another target group, if it is one that is copied, and was not yet.
     pub(crate) fn send_copy(&mut self, request: &Request, body: &Replayable) {
         let Some(record) = self.record.as_mut().filter(|record| record.is_copied) else { return };
@@ -320,6 +328,9 @@ fn follow_rules(
 ) -> impl Future<Output = Result<Response, OwnAnswer>> {
     async move {
         let led = route(exchange, request)?;
+        if let Some(of_rule) = exchange.cache() {
+            return Box::pin(cache::answer(of_rule, slot, exchange, led, request)).await;
+        }
         forward::forward(slot, exchange, led, request).await
     }
 }

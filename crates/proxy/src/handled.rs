@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::{Handling, RateLimit};
+use plan::{Handling, ObjectRef, RateLimit, ResponseCache};
 
+use crate::cache::{Cache, OfRule};
 use crate::filters::Filters;
 use crate::group::WorkerGroup;
 use crate::metrics::{HandledMetrics, Metrics};
 use crate::mirror::Mirror;
 use crate::rates::Scope;
-use crate::snapshot::ListenerSnapshot;
+use crate::snapshot::{ListenerSnapshot, Snapshot};
 use crate::worker::Worker;
 
 /// One handling, as all cores share it. Rules of one plan that share it in the plan share it here, on whichever
@@ -19,6 +20,8 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) struct SharedHandling {
     pub(crate) asked: Arc<Handling>,
+    /// Where answers are kept.
+    cache: Option<Arc<Cache>>,
 }
 
 /// The same for one core and one listener: with the filters that requests and answers pass in the place of the
@@ -44,8 +47,12 @@ pub(crate) struct ByRule<T> {
 }
 
 /// What is shared already of the handlings of a plan.
-#[derive(Default)]
-pub(crate) struct Sharing(HashMap<*const Handling, Arc<SharedHandling>>);
+pub(crate) struct Sharing<'a> {
+    known: HashMap<*const Handling, Arc<SharedHandling>>,
+    /// The caches of this plan and of the one before, by the object that asks for one and what it asks.
+    caches: HashMap<(Option<ObjectRef>, ResponseCache), Arc<Cache>>,
+    metrics: &'a Metrics,
+}
 
 // === impl ByRule ===
 
@@ -71,7 +78,17 @@ impl<T> ByRule<T> {
 
 // === impl Sharing ===
 
-impl Sharing {
+impl<'a> Sharing<'a> {
+    /// Nothing yet but the caches that there were.
+    pub(crate) fn after(before: &Snapshot, metrics: &'a Metrics) -> Self {
+        let handlings = before.listeners.iter().flat_map(|listener| listener.handled.all());
+        let caches = handlings.filter_map(|shared| {
+            let key = (shared.asked.object.clone(), shared.asked.cache.clone()?);
+            Some((key, shared.cache.clone()?))
+        });
+        Self { known: HashMap::new(), caches: caches.collect(), metrics }
+    }
+
     /// The handlings of a listener.
     pub(crate) fn of(&mut self, listener: &plan::Listener) -> ByRule<Arc<SharedHandling>> {
         let mut shared = |asked: &Option<Arc<Handling>>| asked.as_ref().map(|asked| self.share(asked));
@@ -81,8 +98,15 @@ impl Sharing {
     }
 
     fn share(&mut self, asked: &Arc<Handling>) -> Arc<SharedHandling> {
-        let made = || Arc::new(SharedHandling { asked: Arc::clone(asked) });
-        Arc::clone(self.0.entry(Arc::as_ptr(asked)).or_insert_with(made))
+        let (caches, metrics) = (&mut self.caches, self.metrics);
+        let made = || {
+            let cache = asked.cache.as_ref().map(|settings| {
+                let cache = caches.entry((asked.object.clone(), settings.clone()));
+                Arc::clone(cache.or_insert_with(|| Arc::new(Cache::new(settings, metrics.caches()))))
+            });
+            Arc::new(SharedHandling { asked: Arc::clone(asked), cache })
+        };
+        Arc::clone(self.known.entry(Arc::as_ptr(asked)).or_insert_with(made))
     }
 }
 
@@ -117,6 +141,12 @@ impl Handled {
 
     pub(crate) fn asked(&self) -> &Handling {
         &self.shared.asked
+    }
+
+    /// The cache of a rule, which another value tells from others.
+    pub(crate) fn cache(self: &Rc<Self>, rule: u64) -> Option<Box<OfRule>> {
+        let cache = Arc::clone(self.shared.cache.as_ref()?);
+        Some(Box::new(OfRule { cache, handled: Rc::clone(self), rule }))
     }
 
     /// How often one client may ask, and whose are counted together.

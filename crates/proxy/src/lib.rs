@@ -7,6 +7,7 @@
 //! [`exchange`] reads like the way of one request; [`respond`] alone knows which cause has which status.
 
 mod attempt;
+mod cache;
 mod check;
 mod compression;
 #[cfg(test)]

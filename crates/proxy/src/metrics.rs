@@ -21,7 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use handling::HandlingSeries;
-pub(crate) use handling::{HandledMetrics, MirrorMetrics};
+pub(crate) use handling::{CacheMetrics, HandledMetrics, Lookup, MirrorMetrics};
 use labels::{
     DatagramLabels, GroupLabels, ListenerLabels, OwnAnswerLabels, PassedOverLabels, ReasonLabels,
     RequestLabels, TargetLabels,
@@ -367,6 +367,11 @@ impl Metrics {
     /// What is counted of requests that are copied for a target group.
     pub(crate) fn mirror(&self, load_balancer: &str, target_group: &str) -> MirrorMetrics {
         self.handling.mirror(load_balancer, target_group)
+    }
+
+    /// What all caches of answers count.
+    pub(crate) fn caches(&self) -> CacheMetrics {
+        self.handling.caches.clone()
     }
 
     /// How often clients have asked lately, of all rules that ask for that.

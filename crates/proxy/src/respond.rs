@@ -69,6 +69,8 @@ reasons! {
         "The path has a control character (`%0A`, `%00`), a character in more bytes of UTF-8 than it needs, or `%` without two hexadecimal digits.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed"
         "TRACE is not forwarded.";
+    NOT_CACHED = 504 "not-cached"
+        "The client wants only what is kept of earlier answers (`cache-control: only-if-cached`), and nothing that is fresh enough is (`forebay.dev/cache`).";
     NO_DESCRIPTORS = 503 "no-descriptors"
         "The load balancer has no descriptor left to reach a target with; the limit of open files is too low for so many clients.";
     NO_ROUTE = 404 "no-route"

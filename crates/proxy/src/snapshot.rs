@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -45,6 +46,8 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) settings: ListenerSettings,
     /// What is done to requests of its rules beside their actions.
     pub(crate) handled: ByRule<Arc<SharedHandling>>,
+    /// What tells its rules from others in a cache of answers; none where there is no cache.
+    identities: Vec<u64>,
     /// The hosts that it answers for, where others share its address.
     pub(crate) claims: HostClaims,
     /// What it speaks TLS with, if it ends TLS.
@@ -129,7 +132,7 @@ impl Snapshot {
         let groups_before: HashMap<(&LoadBalancerId, &str), &Arc<Group>> =
             before.groups.iter().map(|group| ((&group.load_balancer, group.key.as_str()), group)).collect();
         let mut snapshot = Self::default();
-        let mut sharing = Sharing::default();
+        let mut sharing = Sharing::after(before, metrics);
         for load_balancer in &plan.load_balancers {
             let groups: Vec<Arc<Group>> = load_balancer
                 .target_groups
@@ -157,6 +160,7 @@ impl Snapshot {
                     groups: groups.clone(),
                     settings: ListenerSettings::new(load_balancer, listener),
                     handled: sharing.of(listener),
+                    identities: identities(load_balancer, listener),
                     claims: HostClaims::of(load_balancer, listener),
                 }));
             }
@@ -164,6 +168,35 @@ impl Snapshot {
         }
         snapshot
     }
+}
+
+impl ListenerSnapshot {
+    /// What tells a rule from others in a cache of answers.
+    pub(crate) fn identity(&self, rule: Option<usize>) -> u64 {
+        rule.and_then(|place| self.identities.get(place)).copied().unwrap_or_default()
+    }
+}
+
+/// A number for what each rule looks at and does, whatever its place is: requests of the same URL may come to several.
+fn identities(load_balancer: &LoadBalancer, listener: &plan::Listener) -> Vec<u64> {
+    let has_cache =
+        |rule: &plan::Rule| rule.handling.as_ref().is_some_and(|handling| handling.cache.is_some());
+    if !listener.rules.iter().any(has_cache) {
+        return Vec::new();
+    }
+    let identity = |rule: &plan::Rule| {
+        let leads_to: Vec<&str> = match &rule.action {
+            plan::Action::Forward(forward) => {
+                forward.targets.iter().map(|target| load_balancer.name_of(&target.target_group)).collect()
+            }
+            plan::Action::Redirect(_) | plan::Action::FixedResponse(_) => Vec::new(),
+        };
+        let mut hasher = DefaultHasher::new();
+        format!("{:?} {:?} {:?} {leads_to:?}", load_balancer.id, rule.conditions, rule.transforms)
+            .hash(&mut hasher);
+        hasher.finish()
+    };
+    listener.rules.iter().map(|rule| if has_cache(rule) { identity(rule) } else { 0 }).collect()
 }
 
 impl Group {

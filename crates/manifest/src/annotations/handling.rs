@@ -7,7 +7,7 @@ mod field_edits;
 mod mirror;
 mod policy;
 
-use plan::{Compression, FieldSide, RateLimit};
+use plan::{Compression, FieldSide, RateLimit, ResponseCache};
 
 use super::values::boolean;
 use super::{Annotation, Apply, On, Problem};
@@ -142,6 +142,19 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
               request. A copy has the field `x-forebay-mirrored: 1`. What has a body that is not kept for retries is not copied.",
         apply: Apply::Handling(|handling, input| {
             handling.mirror = Some(mirror::read(input)?);
+            Ok(())
+        }),
+    },
+    Annotation {
+        key: "cache",
+        on: On::Route,
+        example: "64MB, ttl=60s",
+        doc: "So many bytes of answers to GET are kept for those who ask the same again, as RFC 9111 lets a shared cache do that: as \
+              long as `cache-control` or `expires` says that they are fresh, and `ttl` where they say nothing; `object` is the most \
+              for one answer. What has `set-cookie`, and what is for one client only, is not kept. `cache-status` says what became \
+              of a request. Predictions are POST, and are not kept.",
+        apply: Apply::Handling(|handling, input| {
+            handling.cache = Some(ResponseCache::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())
         }),
     },

@@ -2,9 +2,10 @@
 
 use plan::Handling;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{ListenerLabels, PassedOverLabels};
+use super::labels::{ListenerLabels, PassedOverLabels, ResultLabels};
 use super::series::AllSeries;
 
 /// The series of all of them.
@@ -12,6 +13,9 @@ use super::series::AllSeries;
 pub(super) struct HandlingSeries {
     compressed: AllSeries<ListenerLabels, Counter>,
     uncopied: AllSeries<PassedOverLabels, Counter>,
+    lookups: AllSeries<ResultLabels, Counter>,
+    /// What all caches have together.
+    pub(super) caches: CacheMetrics,
     /// Clients that made room for others before they could ask as often as they like again.
     pub(super) forgotten: Counter,
 }
@@ -21,6 +25,34 @@ pub(super) struct HandlingSeries {
 pub(crate) struct HandledMetrics {
     /// Answers that are compressed.
     pub(crate) compressed: Counter,
+    /// What became of requests at their cache, in the order of [`Lookup`].
+    pub(crate) lookups: [Counter; Lookup::ALL.len()],
+}
+
+/// What becomes of a request where answers are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lookup {
+    /// It is answered with what is kept.
+    Hit,
+    /// A target answers it.
+    Miss,
+    /// It is answered with what is kept, which its target says is good still.
+    Revalidated,
+    /// It is answered with what is not fresh any more, for its target failed.
+    Stale,
+    /// It has nothing to do with what is kept.
+    Bypass,
+}
+
+impl Lookup {
+    const ALL: [&str; 5] = ["hit", "miss", "revalidated", "stale", "bypass"];
+}
+
+/// What answers take that are kept, and how many questions had to make room. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CacheMetrics {
+    pub(crate) bytes: Gauge,
+    pub(crate) evicted: Counter,
 }
 
 /// What is counted of requests that are copied for a target group, by why a copy came to nothing.
@@ -47,6 +79,25 @@ impl HandlingSeries {
             self.uncopied.family(),
         );
         registry.register(
+            "response_cache_lookups",
+            format!(
+                "Requests of rules that keep answers, by what became of them: {}",
+                Lookup::ALL.join(", ")
+            ),
+            self.lookups.family(),
+        );
+        registry.register_with_unit(
+            "response_cache",
+            "Bytes of answers that are kept for those who ask the same again",
+            Unit::Bytes,
+            Gauge::clone(&self.caches.bytes),
+        );
+        registry.register(
+            "response_cache_evictions",
+            "Questions whose answers were forgotten to make room for others",
+            Counter::clone(&self.caches.evicted),
+        );
+        registry.register(
             "rate_limit_forgotten_clients",
             "Clients whose rate was forgotten to make room for others, before their burst was whole again",
             Counter::clone(&self.forgotten),
@@ -56,7 +107,13 @@ impl HandlingSeries {
     pub(super) fn of(&self, load_balancer: &str, port: u16, handling: &Handling) -> HandledMetrics {
         let labels = || ListenerLabels { load_balancer: load_balancer.to_owned(), port };
         let compressed = handling.compression.as_ref().map(|_| self.compressed.get(&labels()));
-        HandledMetrics { compressed: compressed.unwrap_or_default() }
+        let lookups = Lookup::ALL.map(|result| match &handling.cache {
+            Some(_) => {
+                self.lookups.get(&ResultLabels { load_balancer: load_balancer.to_owned(), port, result })
+            }
+            None => Counter::default(),
+        });
+        HandledMetrics { compressed: compressed.unwrap_or_default(), lookups }
     }
 
     pub(super) fn mirror(&self, load_balancer: &str, target_group: &str) -> MirrorMetrics {
@@ -76,5 +133,6 @@ impl HandlingSeries {
     pub(super) fn retain(&self, is_there: impl Fn(&str, Option<u16>, Option<&str>) -> bool) {
         self.compressed.retain(&is_there);
         self.uncopied.retain(&is_there);
+        self.lookups.retain(&is_there);
     }
 }

@@ -53,6 +53,13 @@ pub(super) struct ReasonLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ResultLabels {
+    pub(super) load_balancer: String,
+    pub(super) port: u16,
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct TargetLabels {
     pub(super) load_balancer: String,
     pub(super) target_group: String,
@@ -84,4 +91,5 @@ of_balancers! {
     OwnAnswerLabels: port;
     DatagramLabels: port;
     ReasonLabels: port;
+    ResultLabels: port;
 }

@@ -4,6 +4,7 @@
 mod algorithms;
 mod balancing;
 mod broken;
+mod cache;
 mod client_certificates;
 mod compression;
 mod concurrency;

@@ -1,0 +1,299 @@
+//! Answers that are kept for those who ask the same again, as far as RFC 9111 lets a shared cache do that.
+//!
+//! Answers to GET are kept, and GET and HEAD answered with them; predictions are POST, and pass by. What a client is told of it is
+//! `Cache-Status` (RFC 9211). A request that comes while the same is being asked for asks too. The key is what the target is
+//! asked, and which rule leads there: rules that tell requests apart by more than their URL have answers of their own.
+
+mod directives;
+mod filling;
+mod policy;
+mod store;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use net::{Body, Bytes, Fields, Request, Response, StatusCode, http_date, since_epoch};
+
+use crate::exchange::Exchange;
+use crate::forward::{self, Led};
+use crate::handled::Handled;
+use crate::listener::ListenerSlot;
+use crate::metrics::Lookup;
+use crate::respond::{self, OwnAnswer, Reason};
+use filling::Filling;
+use policy::{Freshness, Question, Reuse, Times, Use, Why, is_known_to_client};
+pub(crate) use store::Cache;
+use store::{Found, Key, Stored, Variant};
+
+/// The cache that a rule has, and what tells the rule from others that have the same.
+pub(crate) struct OfRule {
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) handled: Rc<Handled>,
+    pub(crate) rule: u64,
+}
+
+/// How `Cache-Status` calls this cache.
+const NAME: &str = "forebay";
+
+/// Answers a request with what is kept, or asks a target and keeps what it says. The error is an answer of our own.
+pub(crate) async fn answer(
+    of_rule: Box<OfRule>,
+    slot: &ListenerSlot,
+    exchange: &mut Exchange,
+    led: Led,
+    request: &mut Request,
+) -> Result<Response, OwnAnswer> {
+    let cache = &of_rule.cache;
+    let question = Question::of(&request.method, &request.fields, !matches!(request.body, Body::Empty));
+    let key = of_rule.key(request);
+    let may_be_kept = match question.use_of {
+        Use::Get => true,
+        Use::Head => false,
+        Use::Changes | Use::Passes => {
+            return of_rule.pass(&question, &key, slot, exchange, led, request).await;
+        }
+    };
+    let now = since_epoch();
+    let (stored, why) = match cache.find(&key, &request.fields) {
+        Found::Nothing => (None, "uri-miss"),
+        Found::OtherVariants => (None, "vary-miss"),
+        Found::Answer(stored) => match stored.freshness.reuse(&question, now) {
+            Reuse::Serve => {
+                of_rule.count(Lookup::Hit);
+                let told = format!("{NAME}; hit; ttl={}", stored.freshness.time_left(now));
+                return Ok(stored.answer(&request.fields, now, &told));
+            }
+            Reuse::Ask(Why::Stale) => (Some(stored), "stale"),
+            Reuse::Ask(Why::Request) => (Some(stored), "request"),
+        },
+    };
+    if question.directives.only_if_cached {
+        return Err(respond::to(Reason::NOT_CACHED));
+    }
+    // What the client has is compared with what is kept once that is known to be good.
+    let client =
+        stored.as_ref().filter(|_| may_be_kept).and_then(|stored| stored.ask_whether_modified(request));
+    let outcome = forward::forward(slot, exchange, led, request).await;
+    let times = Times { asked: now, answered: since_epoch() };
+    if let Some(stored) = &stored {
+        if let (Ok(news), Some(client)) = (&outcome, &client)
+            && news.status == StatusCode::NOT_MODIFIED
+        {
+            of_rule.count(Lookup::Revalidated);
+            let fresh = of_rule.freshen(&key, stored, &news.fields, &question, times);
+            let left = fresh.freshness.time_left(times.answered);
+            let told = format!("{NAME}; fwd={why}; fwd-status=304; ttl={left}");
+            return Ok(fresh.answer(client, times.answered, &told));
+        }
+        if is_failure(&outcome) && stored.freshness.is_better_than_an_error(&question, times.answered) {
+            of_rule.count(Lookup::Stale);
+            let status = outcome.map_or_else(|own| own.response.status, |answer| answer.status);
+            let left = stored.freshness.time_left(times.answered);
+            let told = format!(
+                "{NAME}; fwd={why}; fwd-status={}; ttl={left}; detail=stale-if-error",
+                status.as_u16()
+            );
+            return Ok(stored.answer(client.as_ref().unwrap_or(&request.fields), times.answered, &told));
+        }
+    }
+    let mut answer = outcome?;
+    of_rule.count(Lookup::Miss);
+    let kept =
+        if may_be_kept { of_rule.keep(&key, &question, request, times, exchange, &mut answer) } else { None };
+    let kept = kept.map(|left| format!("; stored; ttl={left}")).unwrap_or_default();
+    let told = format!("{NAME}; fwd={why}; fwd-status={}{kept}", answer.status.as_u16());
+    answer.fields.push("cache-status", told);
+    Ok(answer)
+}
+
+/// Whether it is better to answer with something old (RFC 5861 §4).
+fn is_failure(outcome: &Result<Response, OwnAnswer>) -> bool {
+    let status = outcome.as_ref().map_or_else(|own| own.response.status, |answer| answer.status);
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+// === impl OfRule ===
+
+impl OfRule {
+    /// What the target is asked, and by which rule.
+    fn key(&self, request: &Request) -> Key {
+        let scheme = if request.connection.is_tls() { "https" } else { "http" };
+        let (host, target) = (request.authority(), request.target.as_str());
+        let mut key = Vec::with_capacity(16 + host.len() + target.len());
+        key.extend_from_slice(&self.rule.to_le_bytes());
+        key.extend_from_slice(scheme.as_bytes());
+        key.push(0);
+        key.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+        key.push(0);
+        key.extend_from_slice(target.as_bytes());
+        key.into()
+    }
+
+    fn count(&self, lookup: Lookup) {
+        self.handled.metrics.lookups[lookup as usize].inc();
+    }
+
+    /// Has a request pass by the cache. What it may have changed is forgotten (RFC 9111 §4.4).
+    async fn pass(
+        &self,
+        question: &Question,
+        key: &Key,
+        slot: &ListenerSlot,
+        exchange: &mut Exchange,
+        led: Led,
+        request: &mut Request,
+    ) -> Result<Response, OwnAnswer> {
+        self.count(Lookup::Bypass);
+        let mut answer = forward::forward(slot, exchange, led, request).await?;
+        let changes = question.use_of == Use::Changes;
+        if changes && (answer.status.is_success() || answer.status.is_redirection()) {
+            self.cache.invalidate(key);
+        }
+        let why = if changes { "method" } else { "bypass" };
+        answer
+            .fields
+            .push("cache-status", format!("{NAME}; fwd={why}; fwd-status={}", answer.status.as_u16()));
+        Ok(answer)
+    }
+
+    /// Keeps an answer, if it may be. Returns for how many seconds it is fresh.
+    fn keep(
+        &self,
+        key: &Key,
+        question: &Question,
+        request: &Request,
+        times: Times,
+        exchange: &Exchange,
+        answer: &mut Response,
+    ) -> Option<i64> {
+        let most = self.cache.settings.object;
+        if answer.upgrade.is_some() || answer.body.remaining().is_some_and(|length| length > most as u64) {
+            return None;
+        }
+        let ttl = self.cache.settings.ttl;
+        let freshness = Freshness::of(question, answer.status, &answer.fields, ttl, times)?;
+        let variant = Variant::of(&answer.fields, &request.fields)?;
+        if !answer.fields.contains("date") {
+            answer.fields.push("date", http_date(times.answered));
+        }
+        let left = freshness.time_left(times.answered);
+        let (status, fields, body) = (answer.status, answer.fields.clone(), Bytes::new());
+        let stored = Stored { status, fields, body, freshness, variant };
+        let body = match std::mem::take(&mut answer.body) {
+            Body::Stream(stream) => {
+                let budget = exchange.listener.worker.keeping.budget.clone();
+                let filling =
+                    Filling::new(Body::Stream(stream), Arc::clone(&self.cache), key, stored, budget);
+                Body::Stream(Box::new(filling))
+            }
+            whole => {
+                // What came may stand in memory that is much larger.
+                let body =
+                    if let Body::Full(bytes) = &whole { Bytes::copy_from_slice(bytes) } else { Bytes::new() };
+                let is_kept = self.cache.insert(key, Stored { body, ..stored });
+                answer.body = whole;
+                return is_kept.then_some(left);
+            }
+        };
+        answer.body = body;
+        Some(left)
+    }
+
+    /// Takes in that an answer is still good, and what is said of it now (RFC 9111 §3.2, §4.3.4).
+    fn freshen(
+        &self,
+        key: &Key,
+        stored: &Stored,
+        news: &Fields,
+        question: &Question,
+        times: Times,
+    ) -> Stored {
+        let mut fields = stored.fields.clone();
+        let is_new = |name: &[u8]| !KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()));
+        let named = |name: &[u8]| std::str::from_utf8(name).unwrap_or_default().to_owned();
+        for (name, _) in news.iter().filter(|(name, _)| is_new(name)) {
+            fields.remove(&named(name));
+        }
+        for (name, value) in news.iter().filter(|(name, _)| is_new(name)) {
+            fields.push(&named(name), value);
+        }
+        if !news.contains("date") {
+            fields.set("date", http_date(times.answered));
+        }
+        fields.remove("age");
+        news.all("age").for_each(|age| fields.push("age", age));
+        let fresh = |freshness, fields| Stored {
+            status: stored.status,
+            fields,
+            body: stored.body.clone(),
+            freshness,
+            variant: stored.variant.clone(),
+        };
+        match Freshness::of(question, stored.status, &fields, self.cache.settings.ttl, times) {
+            Some(freshness) => {
+                self.cache.insert(key, fresh(freshness.clone(), fields.clone()));
+                fresh(freshness, fields)
+            }
+            None => {
+                self.cache.invalidate(key);
+                fresh(stored.freshness.clone(), fields)
+            }
+        }
+    }
+}
+
+/// Fields of an answer that stay when it is said to be good still: those of what it is, and of who was asked.
+const KEPT: [&str; 7] = [
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "set-cookie",
+    "transfer-encoding",
+    "x-amzn-trace-id",
+];
+
+// === impl Stored ===
+
+impl Stored {
+    /// Makes a request ask only whether the answer is still good (RFC 9111 §4.3.1), if that can be asked. Returns the fields of the
+    /// client.
+    fn ask_whether_modified(&self, request: &mut Request) -> Option<Fields> {
+        let tag = self.fields.get("etag");
+        let modified = self.fields.get("last-modified");
+        if tag.is_none() && modified.is_none() {
+            return None;
+        }
+        let client = request.fields.clone();
+        request.fields.remove("if-none-match");
+        request.fields.remove("if-modified-since");
+        if let Some(tag) = tag {
+            request.fields.push("if-none-match", tag);
+        }
+        if let Some(modified) = modified {
+            request.fields.push("if-modified-since", modified);
+        }
+        Some(client)
+    }
+
+    /// The answer for a client that sent these fields: that it has it already, or all of it.
+    fn answer(&self, client: &Fields, now: std::time::Duration, told: &str) -> Response {
+        let is_known = self.status == StatusCode::OK && is_known_to_client(client, &self.fields);
+        let mut answer = Response::new(if is_known { StatusCode::NOT_MODIFIED } else { self.status });
+        answer.fields = self.fields.clone();
+        if is_known {
+            // It is about what the client has, of which that is known.
+            answer
+                .fields
+                .retain(|name, _| !OF_CONTENT.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes())));
+        } else {
+            answer.body = self.body.clone().into();
+        }
+        answer.fields.set("age", self.freshness.age(now).as_secs().to_string());
+        answer.fields.push("cache-status", told);
+        answer
+    }
+}
+
+/// Fields of content, which an answer without any has not.
+const OF_CONTENT: [&str; 4] = ["content-encoding", "content-language", "content-length", "content-type"];

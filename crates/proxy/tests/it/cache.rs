@@ -1,0 +1,297 @@
+//! Answers that are kept, where a rule says so.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use net::{Body, Drain, Limits, Method, Request, Response, StatusCode};
+use plan::{Condition, Handling, LoadBalancer, LoadBalancerKind, ResponseCache, Rule, Subject};
+
+use crate::world::{Answer, Client, World, forward_to, free_address, group, load_balancer, plan_of, run};
+
+/// A target that answers each path as it is told, and counts what it is asked.
+struct Origin {
+    address: SocketAddr,
+    n_requests: Rc<Cell<usize>>,
+    /// Status, fields and body of each path; a path that has none is answered with its name.
+    answers: Rc<RefCell<HashMap<&'static str, Said>>>,
+    _drain: Drain,
+}
+
+type Said = (u16, Vec<(&'static str, String)>, String);
+
+impl Origin {
+    fn start() -> Self {
+        let (address, n_requests) = (free_address(), Rc::new(Cell::new(0)));
+        let answers: Rc<RefCell<HashMap<&'static str, Said>>> = Rc::default();
+        let (count, told) = (Rc::clone(&n_requests), Rc::clone(&answers));
+        let handler = move |request: Request| {
+            let (count, told) = (Rc::clone(&count), Rc::clone(&told));
+            async move {
+                if request.target.path() == "/health" {
+                    return Response::new(StatusCode::OK);
+                }
+                count.set(count.get() + 1);
+                let path = request.target.path().to_owned();
+                let said = told.borrow().get(path.as_str()).cloned();
+                let (status, fields, body) = said.unwrap_or((200, Vec::new(), path));
+                let tag = fields.iter().find(|(name, _)| *name == "etag").map(|(_, tag)| tag.as_str());
+                let is_known = tag.is_some() && request.fields.text("if-none-match") == tag;
+                let status =
+                    if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::from_u16(status).unwrap() };
+                let body: Body = if is_known { Body::Empty } else { body.into() };
+                let mut answer = Response::with_body(status, "text/plain", body);
+                fields.iter().for_each(|(name, value)| answer.fields.push(name, value));
+                answer
+            }
+        };
+        let listener = net::bind(address, 1).unwrap().remove(0);
+        let (drain, watch) = Drain::new();
+        tokio::task::spawn_local(net::serve(listener, handler, Limits::default(), watch));
+        Self { address, n_requests, answers, _drain: drain }
+    }
+
+    fn says(&self, path: &'static str, fields: &[(&'static str, &str)], body: &str) {
+        self.says_with(path, 200, fields, body);
+    }
+
+    fn says_with(&self, path: &'static str, status: u16, fields: &[(&'static str, &str)], body: &str) {
+        let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.answers.borrow_mut().insert(path, (status, fields, body.to_owned()));
+    }
+}
+
+fn caching(origin: &Origin, cache: &str) -> LoadBalancer {
+    let mut balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[origin.address])]);
+    let cache = Some(ResponseCache::parse(cache).unwrap());
+    balancer.listeners[0].default_handling = Some(Arc::new(Handling { cache, ..Handling::default() }));
+    balancer
+}
+
+/// Asks over a connection of its own, which either core may get.
+async fn ask(balancer: &LoadBalancer, method: Method, target: &str, more: &[(&str, &str)]) -> Answer {
+    let client = Client::new(balancer.listeners[0].addresses[0]);
+    client.send(method, "a.example.com", target, Body::Empty, more).await.unwrap()
+}
+
+async fn get(balancer: &LoadBalancer, target: &str, more: &[(&str, &str)]) -> Answer {
+    ask(balancer, Method::GET, target, more).await
+}
+
+/// What an answer says of the cache, without its times.
+fn status(answer: &Answer) -> String {
+    let told = answer.fields.text("cache-status").unwrap_or("none");
+    let parts = told.split("; ").filter(|part| !part.starts_with("ttl="));
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn what_is_fresh_is_not_asked_for_again_on_any_core() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB");
+        let world = World::start(plan_of(&balancer)).await;
+        origin.says("/a", &[("cache-control", "max-age=60"), ("etag", "\"1\"")], "hello");
+        let first = get(&balancer, "/a", &[]).await;
+        assert_eq!(
+            (first.text.as_str(), status(&first).as_str()),
+            ("hello", "forebay; fwd=uri-miss; fwd-status=200; stored")
+        );
+        for _ in 0..20 {
+            let again = get(&balancer, "/a", &[]).await;
+            assert_eq!(
+                (again.status, again.text.as_str(), status(&again).as_str()),
+                (200, "hello", "forebay; hit")
+            );
+            assert_eq!(again.fields.text("content-type"), Some("text/plain"));
+            let age: u64 = again.fields.text("age").unwrap().parse().unwrap();
+            assert!(age < 30, "{age}");
+        }
+        let head = ask(&balancer, Method::HEAD, "/a", &[]).await;
+        assert_eq!((head.status, head.text.as_str(), status(&head).as_str()), (200, "", "forebay; hit"));
+        assert_eq!(head.fields.text("content-length"), Some("5"));
+        let known = get(&balancer, "/a", &[("if-none-match", "\"0\", W/\"1\"")]).await;
+        assert_eq!((known.status, known.text.as_str(), known.fields.text("etag")), (304, "", Some("\"1\"")));
+        assert_eq!(origin.n_requests.get(), 1);
+        // What differs is another thing.
+        for (target, host) in [("/a?b", "a.example.com"), ("/a", "b.example.com")] {
+            let client = Client::new(balancer.listeners[0].addresses[0]);
+            let other = client.send(Method::GET, host, target, Body::Empty, &[]).await.unwrap();
+            assert!(status(&other).contains("uri-miss"), "{target} {host}");
+        }
+        let metrics = world.metrics.encode();
+        for (result, n_lookups) in [("hit", 22), ("miss", 3)] {
+            let line = format!(
+                "forebay_response_cache_lookups_total{{load_balancer=\"lb\",port=\"80\",result=\"{result}\"}} {n_lookups}"
+            );
+            assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_for_others_is_not_kept() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB");
+        let _world = World::start(plan_of(&balancer)).await;
+        const CC: &str = "cache-control";
+        type Fields<'a> = &'a [(&'static str, &'a str)];
+        let rows: [(Fields<'_>, Fields<'_>); 8] = [
+            (&[], &[]),
+            (&[(CC, "no-store, max-age=60")], &[]),
+            (&[(CC, "private, max-age=60")], &[]),
+            (&[(CC, "max-age=60"), ("set-cookie", "a=b")], &[]),
+            (&[(CC, "max-age=60"), ("vary", "*")], &[]),
+            (&[(CC, "max-age=60")], &[("authorization", "Basic YTpi")]),
+            (&[(CC, "max-age=60")], &[(CC, "no-store")]),
+            (&[(CC, "max-age=60")], &[("range", "bytes=0-1")]),
+        ];
+        for (fields, more) in rows {
+            origin.says("/a", fields, "private");
+            let before = origin.n_requests.get();
+            for _ in 0..2 {
+                let answer = get(&balancer, "/a", more).await;
+                assert!(
+                    !status(&answer).contains("stored") && !status(&answer).contains("hit"),
+                    "{fields:?} {more:?}"
+                );
+            }
+            assert_eq!(origin.n_requests.get(), before + 2, "{fields:?} {more:?}");
+        }
+        // Predictions are POST: each is asked for.
+        origin.says("/a", &[(CC, "max-age=60")], "prediction");
+        for _ in 0..2 {
+            let answer = ask(&balancer, Method::POST, "/a", &[]).await;
+            assert_eq!(status(&answer), "forebay; fwd=method; fwd-status=200");
+        }
+    });
+}
+
+#[test]
+fn what_is_stale_is_asked_for_in_short_and_what_changed_is_new() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB");
+        let _world = World::start(plan_of(&balancer)).await;
+        let fields = |tag: &'static str| {
+            [("cache-control", "max-age=0, stale-if-error=60"), ("etag", tag), ("x-a", tag)]
+        };
+        origin.says("/a", &fields("\"1\""), "one");
+        assert_eq!(get(&balancer, "/a", &[]).await.text, "one");
+        let still = get(&balancer, "/a", &[]).await;
+        assert_eq!(
+            (still.status, still.text.as_str(), status(&still).as_str()),
+            (200, "one", "forebay; fwd=stale; fwd-status=304")
+        );
+        // A client that has it is told so, whatever else it has.
+        let known = get(&balancer, "/a", &[("if-none-match", "\"0\", \"1\"")]).await;
+        assert_eq!((known.status, known.text.as_str()), (304, ""));
+        let unknown = get(&balancer, "/a", &[("if-none-match", "\"0\"")]).await;
+        assert_eq!((unknown.status, unknown.text.as_str()), (200, "one"));
+        origin.says("/a", &fields("\"2\""), "two");
+        let news = get(&balancer, "/a", &[]).await;
+        assert_eq!(
+            (news.text.as_str(), status(&news).as_str()),
+            ("two", "forebay; fwd=stale; fwd-status=200; stored")
+        );
+        // Something old is better than an error, where its origin says so.
+        origin.says_with("/a", 503, &[], "down");
+        let old = get(&balancer, "/a", &[]).await;
+        assert_eq!(
+            (old.status, old.text.as_str(), status(&old).as_str()),
+            (200, "two", "forebay; fwd=stale; fwd-status=503; detail=stale-if-error")
+        );
+        assert_eq!(get(&balancer, "/other", &[]).await.text, "/other");
+    });
+}
+
+#[test]
+fn requests_say_how_fresh_it_has_to_be_and_changes_take_it_out() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB, ttl=60s");
+        let _world = World::start(plan_of(&balancer)).await;
+        let only = [("cache-control", "only-if-cached")];
+        let absent = get(&balancer, "/a", &only).await;
+        assert_eq!((absent.status, absent.fields.text("x-forebay-reason")), (504, Some("not-cached")));
+        assert_eq!(origin.n_requests.get(), 0);
+        // It says nothing of how long it is fresh, so the rule does.
+        assert!(status(&get(&balancer, "/a", &[]).await).contains("stored"));
+        assert_eq!(status(&get(&balancer, "/a", &only).await), "forebay; hit");
+        let asked = get(&balancer, "/a", &[("cache-control", "no-cache")]).await;
+        assert_eq!(status(&asked), "forebay; fwd=request; fwd-status=200; stored");
+        assert_eq!(status(&get(&balancer, "/a", &[]).await), "forebay; hit");
+        // What may have changed is asked for anew, by whatever core; what failed to change is not.
+        origin.says_with("/a", 500, &[], "failed");
+        assert_eq!(ask(&balancer, Method::PUT, "/a", &[]).await.status, 500);
+        assert_eq!(status(&get(&balancer, "/a", &[]).await), "forebay; hit");
+        origin.says("/a", &[], "changed");
+        assert_eq!(ask(&balancer, Method::PUT, "/a", &[]).await.status, 200);
+        for _ in 0..4 {
+            assert_eq!(get(&balancer, "/a", &[]).await.text, "changed");
+        }
+    });
+}
+
+#[test]
+fn answers_differ_by_what_they_vary_with_and_by_their_rule() {
+    run(async {
+        let origin = Origin::start();
+        let mut balancer = caching(&origin, "1MB");
+        let handling = balancer.listeners[0].default_handling.clone();
+        let canary = Condition::wildcards(Subject::http_header("x-canary"), &["1"]);
+        let rule = Rule::new(vec![canary], forward_to(&balancer, "g"));
+        balancer.listeners[0].rules = vec![Rule { handling, ..rule }];
+        let mut world = World::start(plan_of(&balancer)).await;
+        origin.says("/a", &[("cache-control", "max-age=60"), ("vary", "accept-language")], "text");
+        let (german, english) = ([("accept-language", "de")], [("accept-language", "en")]);
+        assert!(status(&get(&balancer, "/a", &german).await).contains("uri-miss"));
+        assert!(status(&get(&balancer, "/a", &english).await).contains("vary-miss"));
+        assert_eq!(status(&get(&balancer, "/a", &german).await), "forebay; hit");
+        assert_eq!(status(&get(&balancer, "/a", &english).await), "forebay; hit");
+        let other_rule = [("accept-language", "de"), ("x-canary", "1")];
+        assert!(status(&get(&balancer, "/a", &other_rule).await).contains("uri-miss"));
+        // Another plan goes on with what is kept.
+        let path = Rule::new(vec![Condition::paths(&["/none"])], forward_to(&balancer, "g"));
+        balancer.listeners[0].rules.insert(0, path);
+        world.change(plan_of(&balancer)).await;
+        for more in [&german[..], &english, &other_rule] {
+            assert_eq!(status(&get(&balancer, "/a", more).await), "forebay; hit", "{more:?}");
+        }
+        assert_eq!(origin.n_requests.get(), 3);
+    });
+}
+
+#[test]
+fn long_answers_are_kept_while_they_pass_and_too_long_ones_are_not() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "4MB, object=1MB");
+        let world = World::start(plan_of(&balancer)).await;
+        let fields = [("cache-control", "max-age=60")];
+        origin.says("/long", &fields, &"x".repeat(900_000));
+        origin.says("/longer", &fields, &"x".repeat(1_100_000));
+        assert_eq!(get(&balancer, "/long", &[]).await.text.len(), 900_000);
+        let again = get(&balancer, "/long", &[]).await;
+        assert_eq!((again.text.len(), status(&again).as_str()), (900_000, "forebay; hit"));
+        for _ in 0..2 {
+            let longer = get(&balancer, "/longer", &[]).await;
+            assert_eq!(
+                (longer.text.len(), status(&longer).as_str()),
+                (1_100_000, "forebay; fwd=uri-miss; fwd-status=200")
+            );
+        }
+        // The bound holds, whatever comes.
+        for number in 0..20 {
+            assert_eq!(get(&balancer, &format!("/long?{number}"), &[]).await.text.len(), 900_000);
+        }
+        assert_eq!(status(&get(&balancer, "/long?19", &[]).await), "forebay; hit");
+        let metrics = world.metrics.encode();
+        let kept = metrics.lines().find_map(|line| line.strip_prefix("forebay_response_cache_bytes "));
+        let kept: usize = kept.unwrap().parse().unwrap();
+        assert!((900_000..=4_000_000).contains(&kept), "{kept}");
+    });
+}
