@@ -180,6 +180,12 @@ pub(crate) fn is_repeatable(replay: Replay, method: &Method) -> bool {
     replay == Replay::Everything || method.is_idempotent()
 }
 
+/// Whether two targets may be at it at the same time: our own predict, and of others is asked what changes nothing there
+/// (RFC 9110 §9.2.1). What a PUT makes depends on which of two comes last.
+pub(crate) fn may_be_asked_twice(replay: Replay, method: &Method) -> bool {
+    replay == Replay::Everything || method.is_safe()
+}
+
 // === impl Failure ===
 
 impl Failure {

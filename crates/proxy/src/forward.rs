@@ -9,7 +9,7 @@ use net::{Fields, Method, Request, Response};
 use plan::{Handling, Hedging, Origin, Replay};
 use tokio::time::Instant;
 
-use crate::attempt::{Answered, Attempt, Failure, is_repeatable};
+use crate::attempt::{Answered, Attempt, Failure, is_repeatable, may_be_asked_twice};
 use crate::exchange::Exchange;
 use crate::group::{Taken, Wish, WorkerGroup};
 use crate::handled::Handled;
@@ -62,7 +62,10 @@ pub(crate) fn forward(
     let asked = handled.as_deref().map(Handled::asked);
     let hedges = match asked.and_then(|asked| asked.hedging) {
         // Who wants nothing sent twice wants it at no other target either.
-        None => group.replay == Replay::Everything && asked.is_none_or(|asked| asked.retries != Some(0)),
+        None => {
+            may_be_asked_twice(group.replay, &request.method)
+                && asked.is_none_or(|asked| asked.retries != Some(0))
+        }
         Some(Hedging::Off) => false,
         Some(Hedging::After(_)) => is_repeatable,
     };

@@ -151,6 +151,32 @@ fn where_nothing_may_be_sent_twice_new_requests_go_elsewhere_all_the_same() {
 }
 
 #[test]
+fn what_only_asks_goes_to_another_target_of_others_beside_one_that_hangs() {
+    use net::Method;
+    run(async {
+        let targets = ["a", "b"].map(Target::start);
+        let mut group = ours(&targets.each_ref().map(|target| target.address));
+        group.replay = Replay::Idempotent;
+        let balancer = balancer_of(group);
+        let world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            targets[0].hang(true);
+            let n_before = metric(&world, "hedges_total");
+            for _ in 0..4 {
+                let began = Instant::now();
+                let answer = client.send(method.clone(), "a.example.com", "/x", net::Body::Empty, &[]).await;
+                assert_eq!(answer.unwrap().status, 200, "{method}");
+                assert!(began.elapsed() < SOON, "{method}");
+            }
+            assert!(metric(&world, "hedges_total") > n_before, "{method}");
+            targets[0].hang(false);
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+    });
+}
+
+#[test]
 fn a_slow_target_is_not_silent_once_it_is_known() {
     run(async {
         let targets = ["a", "b"].map(Target::start);
