@@ -21,7 +21,7 @@ mod nlb_plaintext;
 mod nlb_scheme;
 mod open_to_everybody;
 mod rate_limit_comment;
-mod rule_shadowed;
+pub(crate) mod rule_shadowed;
 mod selector;
 mod separate_load_balancers;
 mod ssl_redirect;

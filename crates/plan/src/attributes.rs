@@ -423,7 +423,9 @@ impl Value {
             Self::FrameOption => "`DENY`, `SAMEORIGIN` or `ALLOW-FROM ` and a URI".to_owned(),
             Self::Bucket => "the name of a bucket: lower-case letters, digits, `.` and `-`".to_owned(),
             Self::KeyPrefix => {
-                "a prefix of keys: words with `/` between them, none of them `AWSLogs`".to_owned()
+                format!(
+                    "a prefix of keys: words of {LONGEST_WORD} characters at most with `/` between them, none of them `AWSLogs`"
+                )
             }
             Self::Text => "a text".to_owned(),
         }
@@ -439,11 +441,16 @@ fn is_bucket(name: &str) -> bool {
         && !name.contains("..")
 }
 
+/// A word of a key may be the name of a folder, which has so many bytes at most on any system (`NAME_MAX`, POSIX).
+const LONGEST_WORD: usize = 255;
+
 /// Text that can stand in a key as it is, and in the path of a file ("Access logs for your Application Load Balancer").
 fn is_key_prefix(prefix: &str) -> bool {
     let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!*'()=+@,:".contains(&byte);
     let is_word = |word: &str| {
-        !word.is_empty() && word.bytes().all(is_of_word) && !matches!(word, "." | ".." | "AWSLogs")
+        (1..=LONGEST_WORD).contains(&word.len())
+            && word.bytes().all(is_of_word)
+            && !matches!(word, "." | ".." | "AWSLogs")
     };
     prefix.len() <= 512 && (prefix.is_empty() || prefix.split('/').all(is_word))
 }

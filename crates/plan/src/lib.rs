@@ -58,7 +58,7 @@ pub use handling::{
 };
 pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
-pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges};
+pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges, has_everybody};
 pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
 pub use load_balancer_id::LoadBalancerId;
 pub use mirror::{Mirror, Percent, PercentError};

@@ -246,3 +246,9 @@ impl SourceRanges {
         self.cidrs.iter().any(|range| range.contains(&peer))
     }
 }
+
+/// Whether a range has every address of its family in it.
+#[must_use]
+pub fn has_everybody(range: &ipnet::IpNet) -> bool {
+    range.prefix_len() == 0
+}

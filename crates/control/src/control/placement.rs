@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use plan::{
     Action, HostClaims, IpAddressType, Listener, LoadBalancer, LoadBalancerId, Origin, Plan, Protocol,
-    RedirectPart, SourceRanges,
+    RedirectPart, SourceRanges, has_everybody,
 };
 
 use super::load_balancer::shown_by;
@@ -120,7 +120,7 @@ impl Sharer {
     fn admitted(&self, is_ipv4: bool) -> Option<Vec<String>> {
         let cidrs = &self.source_ranges.as_ref()?.cidrs;
         let of_family = cidrs.iter().filter(|range| range.addr().is_ipv4() == is_ipv4);
-        if of_family.clone().any(|range| range.prefix_len() == 0) {
+        if of_family.clone().any(has_everybody) {
             return None;
         }
         let mut ranges: Vec<String> = of_family.map(ToString::to_string).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::Ipv6Net;
-use plan::{HealthCheck, IpAddressType, LoadBalancer};
+use plan::{HealthCheck, IpAddressType, LoadBalancer, has_everybody};
 
 use super::world::World;
 use super::{
@@ -66,7 +66,7 @@ fn let_in(load_balancer: &mut LoadBalancer, here: &Here<'_>, _: &mut Vec<Finding
     for ranges in load_balancer.listeners.iter_mut().filter_map(|listener| listener.source_ranges.as_mut()) {
         let lists = ranges.prefix_lists.iter().filter_map(|id| prefix_lists.get(id));
         ranges.cidrs.extend(lists.flatten());
-        let is_open = ranges.cidrs.iter().any(|range| range.addr().is_ipv4() && range.prefix_len() == 0);
+        let is_open = ranges.cidrs.iter().any(|range| range.addr().is_ipv4() && has_everybody(range));
         if is_open && load_balancer.ip_address_type == IpAddressType::Ipv4 {
             ranges.cidrs.push(Ipv6Net::default().into());
         }

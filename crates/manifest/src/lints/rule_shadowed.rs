@@ -31,7 +31,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 /// Whether every request that the later rule matches is matched by the earlier one. It looks at wildcards of hosts and
 /// paths and is cautious: what it cannot tell it does not claim.
-fn covers(earlier: &Rule, later: &Rule) -> bool {
+pub(crate) fn covers(earlier: &Rule, later: &Rule) -> bool {
     let compared = [Subject::HOST_HEADER, Subject::PATH_PATTERN];
     earlier.conditions.iter().all(|condition| {
         let subject = compared.iter().find(|subject| condition.subject == **subject);

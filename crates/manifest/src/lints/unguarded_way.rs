@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::mem::Discriminant;
 
-use plan::{Action, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, Subject, Values};
+use plan::{
+    Action, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, Subject, Values, has_everybody,
+};
 
 use super::Context;
 use crate::{Finding, Object, Severity, codes};
@@ -152,7 +154,7 @@ fn guards(
 ) -> BTreeSet<Guard> {
     let conditions = rule.into_iter().flat_map(|rule| &rule.conditions);
     let of_rule = conditions.filter_map(|condition| match (condition.subject.name(), &condition.values) {
-        (_, Values::Ranges(ranges)) => (!has_everybody(ranges)).then_some(Guard::SourceRanges),
+        (_, Values::Ranges(ranges)) => (!ranges.iter().any(has_everybody)).then_some(Guard::SourceRanges),
         (Some(name), values) if !takes_anything(values) => Some(Guard::Header(name.to_ascii_lowercase())),
         _ => None,
     });
@@ -160,7 +162,7 @@ fn guards(
     let verifies = listener.client_authentication.as_ref().is_some_and(|it| it.verification().is_some());
     let signs_in = object.annotation("alb.ingress.kubernetes.io/auth-type").is_some_and(|it| it != "none");
     let of_listener = [
-        (ranges.is_some_and(|ranges| !has_everybody(&ranges.cidrs)), Guard::SourceRanges),
+        (ranges.is_some_and(|ranges| !ranges.cidrs.iter().any(has_everybody)), Guard::SourceRanges),
         (verifies, Guard::ClientCertificate),
         (load_balancer.web_acl.is_some(), Guard::WebAcl),
         (signs_in && load_balancer.kind == LoadBalancerKind::Application, Guard::Authentication),
@@ -170,10 +172,6 @@ fn guards(
 
 fn takes_anything(values: &Values) -> bool {
     matches!(values, Values::Wildcards(patterns) if patterns.iter().any(|pattern| pattern.as_str() == "*"))
-}
-
-fn has_everybody(ranges: &[ipnet::IpNet]) -> bool {
-    ranges.iter().any(|range| range.prefix_len() == 0)
 }
 
 fn names_its_paths(rule: &Rule) -> bool {

@@ -78,4 +78,8 @@ fn acc_s3_27_acc_s3_28_buckets_and_prefixes_never_lead_out_of_a_folder() {
     ] {
         assert_eq!(takes(CONNECTION_LOGS_PREFIX, prefix), is_good, "{prefix}");
     }
+    // A folder of such a name can be on no disk.
+    for (length, is_good) in [(255, true), (256, false)] {
+        assert_eq!(takes(ACCESS_LOGS_PREFIX, &format!("a/{}", "b".repeat(length))), is_good, "{length}");
+    }
 }
