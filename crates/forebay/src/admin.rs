@@ -7,15 +7,18 @@ pub(crate) mod exposition;
 mod tags;
 mod why;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use control::store::Store;
 use control::{Challenges, LiveDefaults};
 use jiff::Timestamp;
 use manifest::{CertificateFacts, Objects};
 use net::{Handler, Limits, Method, Request, Response, StatusCode};
+use plan::balance::zones::{self, ZoneStanding};
 use plan::{ObjectRef, Observed, Plan, normalise_host};
 use serde::Serialize;
 use serde_json::json;
@@ -140,18 +143,29 @@ impl Admin {
     fn targets_json(&self) -> serde_json::Value {
         let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
         let mut targets = Vec::with_capacity(observed.targets.len());
+        let mut standings = HashMap::new();
         for (key, health) in &observed.targets {
             let balancer = plan.load_balancer(&key.load_balancer);
             let group = balancer.and_then(|it| it.target_groups.iter().find(|it| it.key == key.target_group));
+            let zone = group.and_then(|group| {
+                let target = group.targets.iter().find(|target| target.socket() == key.address);
+                target?.availability_zone.as_deref()
+            });
+            let zone_state = balancer.zip(group).zip(zone).and_then(|((balancer, group), zone)| {
+                let of_group = (&key.load_balancer, &key.target_group);
+                let standings = standings
+                    .entry(of_group)
+                    .or_insert_with(|| zones::standings(balancer, group, &observed, SystemTime::now()));
+                standings.get(zone).copied()
+            });
             targets.push(Target {
                 namespace: group.map(|group| group.service.namespace.as_str()).unwrap_or_default(),
                 load_balancer: balancer
                     .map_or_else(|| key.load_balancer.to_string(), |found| found.name.clone()),
                 target_group: &key.target_group,
-                zone: group.and_then(|group| {
-                    let target = group.targets.iter().find(|target| target.socket() == key.address);
-                    target?.availability_zone.as_deref()
-                }),
+                zone,
+                zone_state: zone_state.map(ZoneStanding::as_str),
+                zone_description: zone_state.and_then(ZoneStanding::words),
                 target: key.address.to_string(),
                 state: health.state.as_str(),
                 reason: health.reason.map(plan::health::Reason::as_str),
@@ -193,6 +207,8 @@ struct Target<'a> {
     target_group: &'a str,
     target: String,
     zone: Option<&'a str>,
+    zone_state: Option<&'static str>,
+    zone_description: Option<&'static str>,
     state: &'static str,
     reason: Option<&'static str>,
     description: &'a str,

@@ -4,9 +4,11 @@
 mod words;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use net::Target;
+use plan::balance::zones;
 use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
@@ -132,6 +134,8 @@ struct Group {
 struct GroupTarget {
     address: String,
     zone: Option<String>,
+    /// Why its zone gets nothing that is new, if so.
+    zone_description: Option<String>,
     /// `None` where nobody asks it.
     state: Option<String>,
     reason: Option<String>,
@@ -394,6 +398,7 @@ fn tried_rule(place: usize, rule: &Rule, fails: Option<usize>) -> TriedRule {
 
 fn targets(balancer: &LoadBalancer, key: &str, observed: Option<&Observed>) -> Vec<GroupTarget> {
     let Some(group) = balancer.target_group(key) else { return Vec::new() };
+    let standings = observed.map(|observed| zones::standings(balancer, group, observed, SystemTime::now()));
     let target = |target: &plan::Target| {
         let key = TargetKey {
             load_balancer: balancer.id.clone(),
@@ -404,6 +409,10 @@ fn targets(balancer: &LoadBalancer, key: &str, observed: Option<&Observed>) -> V
         GroupTarget {
             address: target.socket().to_string(),
             zone: target.availability_zone.clone(),
+            zone_description: target.availability_zone.as_ref().and_then(|zone| {
+                let standing = standings.as_ref()?.get(zone)?;
+                standing.words().map(str::to_owned)
+            }),
             state: health.map(|health| health.state.as_str().to_owned()),
             reason: health.and_then(|health| health.reason).map(|reason| reason.as_str().to_owned()),
             description: health.map(|health| health.description.clone()).unwrap_or_default(),

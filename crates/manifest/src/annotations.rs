@@ -34,7 +34,10 @@ use crate::{Finding, Object, Severity, codes};
 
 pub(crate) use ingress_load_balancer::{group_name, load_balancer_name};
 pub use ours::BASE_DIRECTORY;
-pub(crate) use ours::{BACKEND_CA_SECRET, BACKEND_NAME, MAX_CONCURRENCY, REPLAY, SYNTHETIC, UNAUTHORIZED};
+pub(crate) use ours::{
+    BACKEND_CA_SECRET, BACKEND_NAME, MAX_CONCURRENCY, REPLAY, SYNTHETIC, UNAUTHORIZED, ZONAL_SHIFT,
+    ZONAL_SHIFT_UNTIL, ZONES,
+};
 pub(crate) use settings::{
     HealthCheckPortSetting, HealthCheckSettings, IngressSettings, Map, ServiceSettings, TargetGroupSettings,
     WebAcl,

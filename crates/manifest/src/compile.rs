@@ -35,6 +35,7 @@ mod trust_stores;
 mod unauthorized;
 mod uncovered;
 pub(crate) mod world;
+mod zonal_shift;
 
 use std::collections::{BTreeMap, BTreeSet};
 

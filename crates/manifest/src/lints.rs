@@ -29,6 +29,7 @@ mod target_port;
 mod tls_unused;
 mod token_weak;
 mod unguarded_way;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,6 +71,7 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     nlb_scheme::check,
     open_to_everybody::check,
     unguarded_way::check,
+    zones::check,
     selector::check,
     target_port::check,
     auto_mode::check,

@@ -32,6 +32,8 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     /// Annotations of each replica.
     pub annotations: BTreeMap<String, String>,
+    /// The zones that replicas are spread over; none where nobody says so.
+    pub zones: Vec<String>,
     /// Stable hash of everything that makes a replica what it is; another hash means new replicas.
     pub template_hash: String,
     /// How replicas of an old template give way to those of a new one.

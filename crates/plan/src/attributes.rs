@@ -138,6 +138,12 @@ keys! {
     TCP_IDLE_TIMEOUT = "tcp.idle_timeout.seconds";
     /// Whether targets of all zones are used.
     CROSS_ZONE = "load_balancing.cross_zone.enabled";
+    /// Whether deleting the load balancer is refused.
+    DELETION_PROTECTION = "deletion_protection.enabled";
+    /// Whether HTTPS listeners offer HTTP/2.
+    HTTP2 = "routing.http2.enabled";
+    /// Whether traffic may be shifted away from a zone.
+    ZONAL_SHIFT = "zonal_shift.config.enabled";
     /// Seconds a deregistered target may finish what it has.
     DEREGISTRATION_DELAY = "deregistration_delay.timeout_seconds";
     /// How a target is chosen.
@@ -209,7 +215,7 @@ pub const TABLE: &[Attribute] = {
         row(Alb, HEALTH_CHECK_LOGS_PREFIX, None, KeyPrefix, true, "Prefix of the health check log's objects."),
         row(Alb, IDLE_TIMEOUT, Some("60"), Integer(1..=4000), true, "Seconds until an idle connection is closed."),
         row(Alb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
-        row(Alb, CROSS_ZONE, ON, Bool, false, "Whether targets of all zones are used."),
+        row(Alb, CROSS_ZONE, ON, OneOf(&["true"]), true, "Whether targets of all zones are used, which only a target group may turn off."),
         row(Alb, "routing.http.desync_mitigation_mode", Some("defensive"), OneOf(&["monitor", "defensive", "strictest"]), false, "What happens to requests with unclear framing; Forebay is always strictest."),
         row(Alb, DROP_INVALID_HEADER_FIELDS, OFF, Bool, true, "Whether header fields whose names are not letters, digits and hyphens are dropped."),
         row(Alb, PRESERVE_HOST_HEADER, OFF, Bool, true, "Whether Host reaches the target exactly as sent."),
@@ -219,7 +225,7 @@ pub const TABLE: &[Attribute] = {
         row(Alb, XFF_MODE, Some("append"), OneOf(&["append", "preserve", "remove"]), true, "How X-Forwarded-For is treated."),
         row(Alb, "routing.http2.enabled", ON, Bool, false, "Whether HTTPS listeners offer HTTP/2."),
         row(Alb, "waf.fail_open.enabled", OFF, Bool, false, "Whether requests pass when the web ACL cannot be asked."),
-        row(Alb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
+        row(Alb, ZONAL_SHIFT, OFF, Bool, true, "Whether traffic may be shifted away from a zone."),
 
         row(Nlb, ACCESS_LOGS_BUCKET, None, Bucket, true, "Bucket of the access log."),
         row(Nlb, ACCESS_LOGS, OFF, Bool, true, "Whether an access log is written."),
@@ -227,9 +233,9 @@ pub const TABLE: &[Attribute] = {
         row(Nlb, "deletion_protection.enabled", OFF, Bool, false, "Whether deleting the load balancer is refused."),
         row(Nlb, "dns_record.client_routing_policy", Some("any_availability_zone"), OneOf(&["any_availability_zone", "partial_availability_zone_affinity", "availability_zone_affinity"]), false, "Which zones a client is sent to."),
         row(Nlb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
-        row(Nlb, CROSS_ZONE, OFF, Bool, false, "Whether targets of all zones are used."),
+        row(Nlb, CROSS_ZONE, OFF, Bool, true, "Whether targets of all zones are used."),
         row(Nlb, "secondary_ips.auto_assigned.per_subnet", None, Integer(0..=7), false, "Further addresses per subnet."),
-        row(Nlb, "zonal_shift.config.enabled", OFF, Bool, false, "Whether traffic may be moved out of a zone."),
+        row(Nlb, ZONAL_SHIFT, OFF, Bool, true, "Whether traffic may be shifted away from a zone."),
 
         row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert.header_name", None, FieldName, true, "Name of the client certificate header."),
         row(AlbListener, "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name", None, FieldName, true, "Name of the client certificate issuer header."),
@@ -255,28 +261,28 @@ pub const TABLE: &[Attribute] = {
         row(AlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target may finish what it has."),
         row(AlbTargets, ANOMALY_MITIGATION, Some("off"), OneOf(&["on", "off"]), true, "Whether targets that fail more than their peers get less."),
         row(AlbTargets, ALGORITHM, Some("round_robin"), OneOf(&["round_robin", "least_outstanding_requests", "weighted_random", "p2c_ewma"]), true, "How a target is chosen."),
-        row(AlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
+        row(AlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), true, "Whether targets of all zones are used."),
         row(AlbTargets, SLOW_START, Some("0"), ZeroOr(30..=900), true, "Seconds in which a new target's share grows to a full one."),
         row(AlbTargets, STICKINESS_COOKIE, None, Text, true, "The application's cookie that stickiness follows."),
         row(AlbTargets, STICKINESS_COOKIE_DURATION, Some("86400"), Integer(1..=604_800), true, "How long application stickiness lasts."),
         row(AlbTargets, STICKINESS, OFF, Bool, true, "Whether a client stays with its target."),
         row(AlbTargets, STICKINESS_DURATION, Some("86400"), Integer(1..=604_800), true, "How long stickiness lasts."),
         row(AlbTargets, STICKINESS_TYPE, Some("lb_cookie"), OneOf(&["lb_cookie", "app_cookie"]), true, "How a client is recognised."),
-        row(AlbTargets, DNS_FAILOVER_COUNT, Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
-        row(AlbTargets, DNS_FAILOVER_PERCENTAGE, Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
+        row(AlbTargets, DNS_FAILOVER_COUNT, Some("1"), OffOr(1..=1000), true, "Below this number of healthy targets, DNS leaves the zone out."),
+        row(AlbTargets, DNS_FAILOVER_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, DNS leaves the zone out."),
         row(AlbTargets, MINIMUM_HEALTHY_COUNT, Some("1"), Integer(1..=1000), true, "Below this number of healthy targets, all targets are used."),
         row(AlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
         row(AlbTargets, "lambda.multi_value_headers.enabled", None, Bool, false, "For Lambda targets only."),
 
         row(NlbTargets, CONNECTION_TERMINATION, OFF, Bool, false, "Whether flows of a deregistered target are cut when the delay ends."),
         row(NlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target keeps its flows."),
-        row(NlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), false, "Whether targets of all zones are used."),
+        row(NlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), true, "Whether targets of all zones are used."),
         row(NlbTargets, PRESERVE_CLIENT_IP, ON, Bool, false, "Whether targets see the client's address."),
         row(NlbTargets, PROXY_PROTOCOL_V2, OFF, Bool, true, "Whether a PROXY protocol v2 header precedes each connection."),
         row(NlbTargets, STICKINESS, OFF, Bool, true, "Whether a client stays with its target."),
         row(NlbTargets, STICKINESS_TYPE, Some("source_ip"), OneOf(&["source_ip"]), true, "How a client is recognised."),
-        row(NlbTargets, DNS_FAILOVER_COUNT, Some("1"), OffOr(1..=1000), false, "Below this number of healthy targets, DNS leaves the zone out."),
-        row(NlbTargets, DNS_FAILOVER_PERCENTAGE, Some("off"), OffOr(1..=100), false, "Below this percentage of healthy targets, DNS leaves the zone out."),
+        row(NlbTargets, DNS_FAILOVER_COUNT, Some("1"), OffOr(1..=1000), true, "Below this number of healthy targets, DNS leaves the zone out."),
+        row(NlbTargets, DNS_FAILOVER_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, DNS leaves the zone out."),
         row(NlbTargets, MINIMUM_HEALTHY_COUNT, Some("1"), Integer(1..=1000), true, "Below this number of healthy targets, all targets are used."),
         row(NlbTargets, MINIMUM_HEALTHY_PERCENTAGE, Some("off"), OffOr(1..=100), true, "Below this percentage of healthy targets, all targets are used."),
         row(NlbTargets, UNHEALTHY_TERMINATION, ON, Bool, false, "Whether flows of a target that turns unhealthy are cut."),

@@ -12,6 +12,7 @@ mod routable;
 pub mod slow_start;
 mod weighted_random;
 mod weights;
+pub mod zones;
 
 use std::time::Duration;
 

@@ -48,7 +48,9 @@ mod target_groups;
 mod tls_policy;
 mod transform;
 
-pub use action::{Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError};
+pub use action::{
+    Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError,
+};
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};
 pub use compression::{Coding, Compression, CompressionError, Wanted};
@@ -59,7 +61,9 @@ pub use handling::{
 pub use index::RuleIndex;
 pub use keys::{KeyPair, Keys};
 pub use listener::{Certificate, Listener, Protocol, Rule, RuleSource, SourceRanges, has_everybody};
-pub use load_balancer::{IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags};
+pub use load_balancer::{
+    Frontend, IpAddressType, LoadBalancer, LoadBalancerKind, ObjectRef, Scheme, Tags, ZonalShift,
+};
 pub use load_balancer_id::LoadBalancerId;
 pub use mirror::{Mirror, Percent, PercentError};
 pub use observed::{ListenerKey, ListenerState, Observed, TargetKey};

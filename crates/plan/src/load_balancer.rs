@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
+use std::time::SystemTime;
 
-use crate::attributes::{Attributes, Scope};
-use crate::{Listener, LoadBalancerId, TargetGroup, TargetGroupRef, TargetGroups};
+use crate::attributes::{self, Attributes, Scope};
+use crate::{Listener, LoadBalancerId, TargetGroup, TargetGroupRef, TargetGroupSettings, TargetGroups};
 
 /// Tags of a load balancer, listener, rule or target group.
 pub type Tags = BTreeMap<String, String>;
@@ -46,6 +48,29 @@ pub struct LoadBalancer {
     pub listeners: Vec<Listener>,
     /// What its forward actions lead to.
     pub target_groups: TargetGroups,
+    /// Where traffic is not to go for now.
+    pub zonal_shift: Option<ZonalShift>,
+    /// The Network Load Balancer in front of it, if it has one.
+    pub frontend: Option<Frontend>,
+}
+
+/// A Network Load Balancer that leads to an Application Load Balancer ("Use Application Load Balancers as targets of a Network
+/// Load Balancer", NLB user guide).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frontend {
+    /// Its ports, and the port of the listener that each leads to.
+    pub ports: BTreeMap<u16, u16>,
+    /// Where it is, once it is somewhere.
+    pub address: Option<IpAddr>,
+}
+
+/// Traffic is shifted away from a zone ("Zonal shift", Application Recovery Controller developer guide).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZonalShift {
+    /// The zone.
+    pub away_from: String,
+    /// Until when; until somebody ends it where nobody says so.
+    pub until: Option<SystemTime>,
 }
 
 /// Which kind of load balancer.
@@ -115,6 +140,8 @@ impl LoadBalancer {
             tags: Tags::new(),
             listeners: Vec::new(),
             target_groups: TargetGroups::default(),
+            zonal_shift: None,
+            frontend: None,
         }
     }
 
@@ -127,10 +154,26 @@ impl LoadBalancer {
         }
     }
 
+    /// Whether the targets of a group are used from all zones.
+    #[must_use]
+    pub fn crosses_zones(&self, settings: &TargetGroupSettings) -> bool {
+        settings.cross_zone.is_on(self.attributes.is_on(attributes::CROSS_ZONE))
+    }
+
     /// The target group with this key.
     #[must_use]
     pub fn target_group(&self, key: &str) -> Option<&TargetGroup> {
         self.target_groups.iter().find(|target_group| target_group.key == key)
+    }
+}
+
+// === impl ZonalShift ===
+
+impl ZonalShift {
+    /// The zone, while the shift lasts.
+    #[must_use]
+    pub fn at(&self, now: SystemTime) -> Option<&str> {
+        self.until.is_none_or(|until| now < until).then_some(self.away_from.as_str())
     }
 }
 

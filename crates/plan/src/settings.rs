@@ -93,8 +93,8 @@ pub struct ApplicationSettings {
     pub preserves_host: bool,
     /// Whether fields with unusual names are dropped.
     pub drops_invalid_fields: bool,
-    /// Whether targets of all zones are used.
-    pub cross_zone: bool,
+    /// Whether clients that speak TLS are offered HTTP/2.
+    pub offers_http2: bool,
 }
 
 /// What happens to `X-Forwarded-For`.
@@ -116,8 +116,6 @@ pub enum ForwardedFor {
 pub struct NetworkSettings {
     /// How long a flow may be silent.
     pub idle_timeout: Duration,
-    /// Whether targets of all zones are used.
-    pub cross_zone: bool,
 }
 
 // === impl TargetGroupSettings ===
@@ -207,7 +205,7 @@ impl ApplicationSettings {
             },
             preserves_host: attributes.is_on(attributes::PRESERVE_HOST_HEADER),
             drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
-            cross_zone: attributes.is_on(attributes::CROSS_ZONE),
+            offers_http2: attributes.is_on(attributes::HTTP2),
         }
     }
 }
@@ -222,11 +220,8 @@ impl Default for ApplicationSettings {
 impl NetworkSettings {
     /// Reads the attributes of a load balancer and of one of its listeners.
     #[must_use]
-    pub fn of(load_balancer: &Attributes, listener: &Attributes) -> Self {
-        Self {
-            idle_timeout: seconds(listener, attributes::TCP_IDLE_TIMEOUT),
-            cross_zone: load_balancer.is_on(attributes::CROSS_ZONE),
-        }
+    pub fn of(listener: &Attributes) -> Self {
+        Self { idle_timeout: seconds(listener, attributes::TCP_IDLE_TIMEOUT) }
     }
 }
 
@@ -280,10 +275,9 @@ mod tests {
         let load_balancer = ApplicationSettings::default();
         assert_eq!(load_balancer.idle_timeout, Duration::from_secs(60));
         assert_eq!(load_balancer.forwarded_for, ForwardedFor::Append { with_port: false });
-        assert!(load_balancer.cross_zone);
-        let [load_balancer, listener] = [Scope::Network, Scope::NetworkListener].map(Attributes::new);
-        let expected = NetworkSettings { idle_timeout: Duration::from_secs(350), cross_zone: false };
-        assert_eq!(NetworkSettings::of(&load_balancer, &listener), expected);
+        assert!(load_balancer.offers_http2);
+        let expected = NetworkSettings { idle_timeout: Duration::from_secs(350) };
+        assert_eq!(NetworkSettings::of(&Attributes::new(Scope::NetworkListener)), expected);
     }
 
     #[test]

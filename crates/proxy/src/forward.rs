@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::attempt::{Answered, Attempt, Failure, is_repeatable, may_be_asked_twice};
 use crate::exchange::Exchange;
-use crate::group::{Taken, Wish, WorkerGroup};
+use crate::group::{Taken, WhenFew, Wish, WorkerGroup};
 use crate::handled::Handled;
 use crate::hedge::hedged;
 use crate::line::Place;
@@ -166,16 +166,17 @@ impl Choice<'_> {
         let mut place = None;
         loop {
             // A replica that is starting is no better than none, as long as there is time.
-            let taken = self.led.group.take(&self.wish(false), &self.worker);
+            let taken = self.led.group.take(&self.wish(WhenFew::Nobody), &self.worker);
             if taken.is_some() {
                 return taken;
             }
             let may_wait = self.may_wait();
-            let taken = if may_wait { None } else { self.led.group.take(&self.wish(true), &self.worker) };
+            let when_few = if may_wait { WhenFew::Healthy } else { WhenFew::All };
+            let taken = self.led.group.take(&self.wish(when_few), &self.worker);
             if taken.is_some() {
                 return taken;
             }
-            if self.led.group.is_busy(&self.wish(!may_wait)) {
+            if self.led.group.is_busy(&self.wish(when_few)) {
                 self.past().is_busy = true;
                 if !Box::pin(self.wait_in_line(&mut place)).await {
                     return None;
@@ -279,11 +280,11 @@ impl Choice<'_> {
         }
     }
 
-    fn wish(&self, fails_open: bool) -> Wish<'_> {
+    fn wish(&self, when_few: WhenFew) -> Wish<'_> {
         let past = self.past.as_deref();
         Wish {
             tried: past.map_or(&[], |past| &past.tried),
-            fails_open,
+            when_few,
             belongs_to: past.and_then(|past| past.belongs_to),
             client: None,
         }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use plan::balance::zones::{ZoneSet, Zones};
 use plan::balance::{self, Candidate, Candidates, Draw, FULL_WEIGHT, Routable, affinity};
 use plan::health::TargetState;
 use plan::{Concurrency, Stickiness, TargetGroupSettings};
@@ -17,6 +18,7 @@ use crate::retry_budget::Earned;
 use crate::snapshot::Group;
 use crate::target::{InFlight, Standing, milliseconds_since_start};
 use crate::worker::Worker;
+use crate::zonal::Zonal;
 
 /// A target group with this worker's view of its targets.
 pub(crate) struct WorkerGroup {
@@ -34,12 +36,24 @@ pub(crate) struct WorkerGroup {
 pub(crate) struct Wish<'a> {
     /// Those that it was sent to before, which are not asked again.
     pub(crate) tried: &'a [SocketAddr],
-    /// Whether unhealthy ones are taken where too few are healthy to go by it.
-    pub(crate) fails_open: bool,
+    /// Who is taken where too few are healthy to go by it.
+    pub(crate) when_few: WhenFew,
     /// The one that it belongs to, if there is one.
     pub(crate) belongs_to: Option<SocketAddr>,
     /// Whom it comes from, where that may decide.
     pub(crate) client: Option<IpAddr>,
+}
+
+/// Who is taken where fewer targets are healthy than "unhealthy state routing" asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum WhenFew {
+    /// Nobody yet: it is to be thought about first.
+    Nobody,
+    /// Those that are healthy.
+    #[default]
+    Healthy,
+    /// All, as a load balancer of AWS does.
+    All,
 }
 
 /// A target that was chosen, and the request that is counted there.
@@ -52,14 +66,25 @@ pub(crate) struct Taken {
 struct Seen<'a> {
     targets: &'a [Rc<WorkerTarget>],
     tried: &'a [SocketAddr],
-    /// Whether the unhealthy ones are taken too.
-    takes_all: bool,
+    /// The zones of which they are taken, where that matters.
+    within: Option<Within<'a>>,
+    /// Whether too few are healthy to go by it.
+    is_short: bool,
+    /// Who is taken.
+    takes: WhenFew,
     /// How those stand at worst that are taken.
     worst: Standing,
     now: Instant,
     settings: &'a TargetGroupSettings,
     /// How many requests a target takes at a time, if that is bounded.
     most: Option<u32>,
+}
+
+/// Some zones of a group.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    zones: &'a Zones,
+    those: ZoneSet,
 }
 
 // === impl WorkerGroup ===
@@ -74,12 +99,11 @@ impl WorkerGroup {
 
     /// The target that a request belongs to, or else one whose turn it is; `None` when there is none left.
     pub(crate) fn choose(&self, wish: &Wish<'_>, random: &Random) -> Option<Rc<WorkerTarget>> {
-        let seen = self.seen(wish)?;
-        let place = match self.place_of_its_own(&seen, wish) {
-            Some(place) => place,
-            None => self.place_in_turn(&seen, random)?,
+        let place = match &self.group.zonal {
+            None => self.place_for(&self.seen(wish, None), wish, self.turn.get(), random),
+            Some(zonal) => self.place_in_zones(zonal, wish, random),
         };
-        Some(Rc::clone(&self.targets[place]))
+        Some(Rc::clone(&self.targets[place?]))
     }
 
     /// Whether one more may be asked of the group than clients ask, which is paid for then.
@@ -110,31 +134,76 @@ impl WorkerGroup {
 
     /// Whether a target would be chosen if it had room.
     pub(crate) fn is_busy(&self, wish: &Wish<'_>) -> bool {
-        let limited = self.group.concurrency.is_some();
-        limited
-            && self.seen(wish).is_some_and(|seen| self.targets.iter().any(|target| seen.may_be_asked(target)))
+        let would_be_chosen = || {
+            let seen = self.seen(wish, self.group.zonal.as_ref().map(Within::all_allowed));
+            (0..self.targets.len()).any(|place| seen.may_be_asked(place))
+        };
+        self.group.concurrency.is_some() && would_be_chosen()
     }
 
-    fn seen<'a>(&'a self, wish: &Wish<'a>) -> Option<Seen<'a>> {
+    fn seen<'a>(&'a self, wish: &Wish<'a>, within: Option<Within<'a>>) -> Seen<'a> {
         let settings = &self.group.settings;
-        let states = self.targets.iter().map(|target| target.shared.state());
-        let takes_all = match balance::routable(states, settings.minimum_healthy) {
-            Routable::Nothing => return None,
-            Routable::All => wish.fails_open,
-            Routable::Healthy => false,
-        };
-        let now = net::recently();
+        let is_within = |(place, _): &(usize, _)| within.is_none_or(|within| within.has(*place));
+        let targets = self.targets.iter().enumerate().filter(is_within);
+        let states = targets.map(|(_, target)| target.shared.state());
+        let routable = balance::routable(states, settings.minimum_healthy);
         let mut seen = Seen {
             targets: &self.targets,
             tried: wish.tried,
-            takes_all,
+            within,
+            is_short: routable == Routable::All,
+            takes: if routable == Routable::All { wish.when_few } else { WhenFew::Healthy },
             worst: Standing::Silent,
-            now,
+            now: net::recently(),
             settings,
             most: self.group.concurrency.map(|concurrency| concurrency.most.get()),
         };
         seen.worst = seen.worst_taken();
-        Some(seen)
+        seen
+    }
+
+    /// A place in a zone whose turn it is, or in which its client belongs; the next one takes the turn of a zone in which nobody
+    /// is left who could be asked.
+    fn place_in_zones(&self, zonal: &Zonal, wish: &Wish<'_>, random: &Random) -> Option<usize> {
+        let all = Within::all_allowed(zonal);
+        let (zones, turn) = (all.zones, self.turn.get());
+        let everywhere = self.seen(wish, Some(all));
+        let own = wish.belongs_to.and_then(|_| self.place_of_its_own(&everywhere, wish));
+        if own.is_some() {
+            return own;
+        }
+        if zonal.crosses || all.those.is_empty() {
+            return self.place_for(&everywhere, wish, turn, random);
+        }
+        let states = self.targets.iter().map(|target| target.shared.state());
+        let mut left = zones.open(all.those, states, self.group.settings.dns_failover);
+        let n_open = left.len().max(1);
+        let of_client = wish.client.filter(|_| self.keeps_addresses());
+        while let Some(zone) = match of_client {
+            Some(client) => zones.of_address(left, client),
+            None => left.in_turn(turn),
+        } {
+            let seen = self.seen(wish, Some(Within { zones, those: ZoneSet::only(zone) }));
+            if seen.is_short && wish.when_few == WhenFew::Nobody {
+                return None;
+            }
+            let place = self.place_for(&seen, wish, turn / n_open, random);
+            if place.is_some() {
+                return place;
+            }
+            left = left.without(zone);
+        }
+        None
+    }
+
+    /// Whether clients stay with a target by their addresses.
+    fn keeps_addresses(&self) -> bool {
+        self.group.settings.stickiness == Stickiness::SourceIp
+    }
+
+    /// The place of the target that a request belongs to, or else of one whose turn it is.
+    fn place_for(&self, seen: &Seen<'_>, wish: &Wish<'_>, turn: usize, random: &Random) -> Option<usize> {
+        self.place_of_its_own(seen, wish).or_else(|| self.place_in_turn(seen, turn, random))
     }
 
     /// The place of the target that a request belongs to, where it belongs to one that can be asked.
@@ -143,17 +212,29 @@ impl WorkerGroup {
             let place = self.targets.iter().position(|target| target.shared.address() == address);
             return place.filter(|place| seen.is_candidate(*place));
         }
-        let client = wish.client.filter(|_| self.group.settings.stickiness == Stickiness::SourceIp)?;
+        let client = wish.client.filter(|_| self.keeps_addresses())?;
         let candidates = self.targets.iter().enumerate().filter(|(place, _)| seen.is_candidate(*place));
         affinity::of_address(client, candidates.map(|(place, target)| (place, target.shared.address())))
     }
 
-    fn place_in_turn(&self, seen: &Seen<'_>, random: &Random) -> Option<usize> {
+    fn place_in_turn(&self, seen: &Seen<'_>, turn: usize, random: &Random) -> Option<usize> {
         let TargetGroupSettings { algorithm, slow_start, .. } = *seen.settings;
-        let turn = self.turn.get();
         let place = balance::pick(algorithm, seen, Draw { turn, random: random.next(), slow_start })?;
-        self.turn.set(turn.wrapping_add(1));
+        self.turn.set(self.turn.get().wrapping_add(1));
         Some(place)
+    }
+}
+
+// === impl Within ===
+
+impl<'a> Within<'a> {
+    /// All zones that traffic is not shifted away from.
+    fn all_allowed(zonal: &'a Zonal) -> Self {
+        Self { zones: &zonal.zones, those: zonal.allowed(net::recently()) }
+    }
+
+    fn has(self, place: usize) -> bool {
+        self.zones.has(self.those, place)
     }
 }
 
@@ -164,8 +245,8 @@ impl Seen<'_> {
     /// requests that are bad, and those that say nothing are asked where nobody else is left.
     fn worst_taken(&self) -> Standing {
         let (mut n_good, mut n_failing, mut n_silent) = (0, 0, 0);
-        for target in self.targets.iter().filter(|target| self.may_be_asked(target)) {
-            match target.standing(self.now) {
+        for place in (0..self.targets.len()).filter(|place| self.may_be_asked(*place)) {
+            match self.targets[place].standing(self.now) {
                 Standing::Good => n_good += 1,
                 Standing::Failing => n_failing += 1,
                 Standing::Silent => n_silent += 1,
@@ -178,13 +259,16 @@ impl Seen<'_> {
         }
     }
 
-    fn may_be_asked(&self, target: &WorkerTarget) -> bool {
-        let is_routable = match target.shared.state() {
-            TargetState::Healthy => true,
+    fn may_be_asked(&self, place: usize) -> bool {
+        let target = &self.targets[place].shared;
+        let is_routable = match target.state() {
+            TargetState::Healthy => self.takes != WhenFew::Nobody,
             TargetState::Draining => false,
-            _ => self.takes_all,
+            _ => self.takes == WhenFew::All,
         };
-        is_routable && !self.tried.contains(&target.shared.address())
+        is_routable
+            && !self.tried.contains(&target.address())
+            && self.within.is_none_or(|within| within.has(place))
     }
 }
 
@@ -195,7 +279,7 @@ impl Candidates for Seen<'_> {
 
     fn is_candidate(&self, place: usize) -> bool {
         let target = &self.targets[place];
-        self.may_be_asked(target)
+        self.may_be_asked(place)
             && (self.worst == Standing::Silent || target.standing(self.now) <= self.worst)
             && self.most.is_none_or(|most| target.shared.has_room(most))
     }

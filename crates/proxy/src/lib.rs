@@ -52,6 +52,7 @@ mod udp;
 mod websocket;
 mod weigh;
 mod worker;
+mod zonal;
 
 use std::sync::Arc;
 

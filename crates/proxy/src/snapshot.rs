@@ -25,6 +25,7 @@ use crate::retry_budget::Floor;
 use crate::speech::Speech;
 use crate::target::SharedTarget;
 use crate::tls::{self, ListenerTls};
+use crate::zonal::Zonal;
 
 /// Everything the cores need to know of a plan.
 #[derive(Debug, Default)]
@@ -94,6 +95,8 @@ pub(crate) struct Group {
     /// What is spoken with them to find out how they are.
     pub(crate) check_speech: Speech,
     pub(crate) targets: Vec<Arc<SharedTarget>>,
+    /// Their zones, where these make a difference.
+    pub(crate) zonal: Option<Zonal>,
     /// How many requests a target takes at a time, if that is bounded, and those who wait for it.
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) line: Arc<Line>,
@@ -228,6 +231,7 @@ impl Group {
             key: target_group.key.clone(),
             names: GroupNames::of(load_balancer, target_group),
             health_check: target_group.health_check.clone(),
+            zonal: Zonal::of(load_balancer, target_group, &settings),
             settings,
             origin: target_group.origin,
             replay: target_group.replay,
@@ -264,7 +268,7 @@ impl ListenerSettings {
                 (application, idle_timeout)
             }
             LoadBalancerKind::Network => {
-                let network = NetworkSettings::of(&load_balancer.attributes, &listener.attributes);
+                let network = NetworkSettings::of(&listener.attributes);
                 (ApplicationSettings::default(), network.idle_timeout)
             }
         };

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::attempt::CONNECT_TIMEOUT;
-use crate::group::Wish;
+use crate::group::{WhenFew, Wish};
 use crate::listener::ListenerSlot;
 use crate::logs::{Lines, TlsFlow};
 use crate::names::ListenerNames;
@@ -65,7 +65,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     let mut tried = Vec::new();
     let (server, target) = loop {
         let from = Some(connection.peer.ip());
-        let wish = Wish { tried: &tried, fails_open: true, client: from, ..Wish::default() };
+        let wish = Wish { tried: &tried, when_few: WhenFew::All, client: from, ..Wish::default() };
         let Some(target) = group.choose(&wish, &listener.worker.random) else {
             debug!(peer = %connection.peer, "no target takes a connection");
             return;

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::group::Wish;
+use crate::group::{WhenFew, Wish};
 use crate::listener::{ListenerSlot, WorkerListener};
 use crate::metrics::OpenConnection;
 use crate::pool::WorkerTarget;
@@ -138,7 +138,7 @@ impl Flows {
     ) -> Result<(), &'static str> {
         let group = listener.default_group().ok_or(NO_TARGETS)?;
         let random = &listener.worker.random;
-        let any = Wish { fails_open: true, client: Some(client.ip()), ..Wish::default() };
+        let any = Wish { when_few: WhenFew::All, client: Some(client.ip()), ..Wish::default() };
         let another = group.choose(&Wish { tried, ..any }, random);
         let target = another.or_else(|| group.choose(&any, random));
         let target = target.ok_or(NO_TARGETS)?;

@@ -511,6 +511,7 @@ mod tests {
             replicas: 3,
             labels: std::collections::BTreeMap::new(),
             annotations: std::collections::BTreeMap::new(),
+            zones: Vec::new(),
             template_hash: "0123456789abcdef".to_owned(),
             rollout: Rollout::RollingUpdate { max_surge: 1, max_unavailable: 0 },
             min_ready: Duration::ZERO,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use manifest::{Object, Objects};
 use serde_json::{Value, json};
 
+use super::pod::ZONE;
 use crate::conditions;
 use crate::store::{LabelSelector, metadata};
 
@@ -85,12 +86,16 @@ fn readiness(service: &Object, pod: &Object) -> Readiness {
 fn slice(service: &Object, n: usize, ports: &Value, pods: &[&Arc<Object>]) -> Option<Object> {
     let endpoints = pods.iter().map(|pod| {
         let Readiness { ready, serving, terminating } = readiness(service, pod);
-        json!({
+        let mut endpoint = json!({
             "addresses": [pod.value["status"]["podIP"]],
             "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
             "nodeName": pod.value["spec"]["nodeName"],
             "targetRef": target(pod),
-        })
+        });
+        if let Some(zone) = pod.labels().get(ZONE) {
+            endpoint["zone"] = json!(zone);
+        }
+        endpoint
     });
     object(json!({
         "apiVersion": "discovery.k8s.io/v1",
@@ -182,7 +187,9 @@ mod tests {
                 let letter =
                     |key: &'static str| if endpoint["conditions"][key] == true { &key[..1] } else { "-" };
                 let conditions: String = ["ready", "serving", "terminating"].map(letter).concat();
-                lines.push(format!("  {} {conditions} {}", endpoint["addresses"][0], value["ports"]));
+                let zone = endpoint["zone"].as_str().map(|zone| format!(" {zone}")).unwrap_or_default();
+                let address = &endpoint["addresses"][0];
+                lines.push(format!("  {address} {conditions} {}{zone}", value["ports"]));
             }
             for subset in value["subsets"].as_array().into_iter().flatten() {
                 let addresses = |key: &str| {
@@ -219,6 +226,21 @@ mod tests {
                   "127.78.0.3" -st [{"name":"","port":8080,"protocol":"TCP"}]
                 Endpoints api
                   ["127.78.0.1"] not ["127.78.0.2"]"#]],
+        );
+    }
+
+    #[test]
+    fn endpoints_are_in_the_zones_of_their_pods() {
+        let in_zone = json!({"metadata": {"labels": {"topology.kubernetes.io/zone": "eu-west-1b"}}});
+        check(
+            &json!({"selector": {"app": "api"}, "ports": [{"port": 80}]}),
+            vec![pod("a", &in_zone), pod("bb", &json!({}))],
+            &expect![[r#"
+                EndpointSlice api-0
+                  "127.78.0.1" rs- [{"name":"","port":80,"protocol":"TCP"}] eu-west-1b
+                  "127.78.0.2" rs- [{"name":"","port":80,"protocol":"TCP"}]
+                Endpoints api
+                  ["127.78.0.1","127.78.0.2"] not []"#]],
         );
     }
 

@@ -307,7 +307,8 @@ impl Local {
         let Some(set) = objects.get("ReplicaSet", &owner.namespace, &set_name).cloned() else { return };
         drop(objects);
         let name = generated_name(&format!("{set_name}-"));
-        let Some(pod) = pod::new(&name, workload, &set, &self.settings.node_name) else { return };
+        let zone = self.zone_of_next(workload);
+        let Some(pod) = pod::new(&name, workload, &set, &self.settings.node_name, zone) else { return };
         let reference = pod.reference();
         self.store.derive(pod);
         let message = format!("Created pod: {name}");
@@ -320,6 +321,16 @@ impl Local {
                 self.store.take_away(&reference);
             }
         }
+    }
+
+    /// The zone that has the fewest replicas of a workload, where these are spread over some.
+    fn zone_of_next<'a>(&self, workload: &'a Workload) -> Option<&'a str> {
+        let objects = self.store.objects();
+        let staying = self.staying(&workload.owner, &workload.template_hash);
+        let pods = staying.filter_map(|(pod, _)| objects.get("Pod", &pod.namespace, &pod.name));
+        let zones: Vec<&str> = pods.filter_map(|pod| pod.labels().get(pod::ZONE).copied()).collect();
+        let n_in = |zone: &&str| zones.iter().filter(|other| *other == zone).count();
+        workload.zones.iter().map(String::as_str).min_by_key(n_in)
     }
 
     // --- starting ---

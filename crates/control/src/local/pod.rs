@@ -11,12 +11,24 @@ use crate::store::metadata;
 /// The label that tells replicas of different templates apart.
 pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
 
-/// A pod of a set. `None`: the template cannot be read as one.
-pub(super) fn new(name: &str, workload: &Workload, set: &Object, node: &str) -> Option<Object> {
+/// The label that says in which zone a pod is, as clusters have it since Kubernetes 1.35 (KEP-4742).
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// A pod of a set, in a zone where it has one. `None`: the template cannot be read as one.
+pub(super) fn new(
+    name: &str,
+    workload: &Workload,
+    set: &Object,
+    node: &str,
+    zone: Option<&str>,
+) -> Option<Object> {
     let template = &set.value["spec"]["template"];
     let mut labels: Map<String, Value> =
         workload.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     labels.insert(TEMPLATE_HASH.to_owned(), json!(short_hash(&workload.template_hash)));
+    if let Some(zone) = zone {
+        labels.insert(ZONE.to_owned(), json!(zone));
+    }
     let mut spec = template["spec"].clone();
     spec.as_object_mut()?.insert("nodeName".to_owned(), json!(node));
     let value = json!({

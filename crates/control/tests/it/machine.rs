@@ -134,6 +134,7 @@ pub(crate) fn workload(name: &str, replicas: u32, template_hash: &str) -> Worklo
         replicas,
         labels: BTreeMap::from([("app".to_owned(), name.to_owned())]),
         annotations: BTreeMap::new(),
+        zones: Vec::new(),
         template_hash: template_hash.to_owned(),
         rollout: Rollout::RollingUpdate { max_surge: 1, max_unavailable: 0 },
         min_ready: Duration::ZERO,

@@ -46,6 +46,7 @@ struct Target {
     target_group: String,
     target: String,
     zone: Option<String>,
+    zone_description: Option<String>,
     state: String,
     reason: Option<String>,
     description: String,
@@ -135,6 +136,7 @@ fn table(targets: &[Target]) -> String {
         ["LOAD BALANCER", "TARGET GROUP", "TARGET", "ZONE", "STATE", "IN FLIGHT", "REASON"];
     let row = |target: &Target| {
         let reason = target.reason.as_deref().map(|code| format!("{code}: {}", target.description));
+        let reasons: Vec<String> = reason.into_iter().chain(target.zone_description.clone()).collect();
         vec![
             target.load_balancer.clone(),
             target.target_group.clone(),
@@ -142,7 +144,7 @@ fn table(targets: &[Target]) -> String {
             target.zone.clone().unwrap_or_else(|| "-".to_owned()),
             target.state.clone(),
             target.in_flight.to_string(),
-            reason.unwrap_or_default(),
+            reasons.join("; "),
         ]
     };
     let header = HEADER.map(str::to_owned).to_vec();

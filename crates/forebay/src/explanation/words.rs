@@ -88,7 +88,9 @@ pub(super) fn text(explanation: &Explanation) -> String {
                 let reason = target.reason.as_ref();
                 let reason =
                     reason.map(|reason| format!(" {reason}: {}", target.description)).unwrap_or_default();
-                lines.push(format!("               {}{zone}  {state}{reason}", target.address));
+                let of_zone = target.zone_description.as_ref();
+                let of_zone = of_zone.map(|words| format!("; {words}")).unwrap_or_default();
+                lines.push(format!("               {}{zone}  {state}{reason}{of_zone}", target.address));
             }
         }
     }

@@ -30,6 +30,7 @@ mod stories;
 mod swaps;
 mod three_am;
 mod what_comes_out;
+mod zones;
 
 use std::path::PathBuf;
 

@@ -13,6 +13,12 @@ pub(crate) const BACKEND_NAME: &str = "forebay.dev/backend-name";
 pub(crate) const MAX_CONCURRENCY: &str = "forebay.dev/max-concurrency";
 /// On an Ingress: `401` for whoever has no secret that a rule asks for in a header, in place of `404`.
 pub(crate) const UNAUTHORIZED: &str = "forebay.dev/unauthorized";
+/// On an Ingress, or a Service that is a load balancer: the zone that traffic is shifted away from.
+pub(crate) const ZONAL_SHIFT: &str = "forebay.dev/zonal-shift";
+/// Beside it: until when.
+pub(crate) const ZONAL_SHIFT_UNTIL: &str = "forebay.dev/zonal-shift-until";
+/// On the template of pods: the zones that they are spread over.
+pub(crate) const ZONES: &str = "forebay.dev/zones";
 /// On whatever starts replicas: the folder of the file it was read from, where relative paths start. It stands on the
 /// object itself, never in its template: where a file lay makes no other replica of it.
 pub const BASE_DIRECTORY: &str = "forebay.dev/base-directory";
@@ -70,6 +76,27 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Ours("Ingress"),
         example: "401",
         doc: "What they get who lack a secret that a rule asks for in a header: `401`, or `404` as an ALB says.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "zonal-shift",
+        on: On::Ours("Ingress, Service"),
+        example: "eu-west-1a",
+        doc: "The zone that traffic is shifted away from, where `zonal_shift.config.enabled` allows it.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "zonal-shift-until",
+        on: On::Ours("Ingress, Service"),
+        example: "2026-12-01T18:00:00Z",
+        doc: "Beside `zonal-shift`: when it ends by itself.",
+        apply: Apply::Elsewhere,
+    },
+    Annotation {
+        key: "zones",
+        on: On::Ours("template of pods"),
+        example: "eu-west-1a,eu-west-1b",
+        doc: "The zones that new pods are spread over; each carries its own in the label `topology.kubernetes.io/zone`.",
         apply: Apply::Elsewhere,
     },
 ];

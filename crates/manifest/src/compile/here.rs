@@ -8,6 +8,7 @@ use plan::{HealthCheck, IpAddressType, LoadBalancer, has_everybody};
 use super::world::World;
 use super::{
     Route, doors, gateway, own_certificates, redirects, revisions, tokens, trust_stores, unauthorized,
+    zonal_shift,
 };
 use crate::Finding;
 
@@ -31,6 +32,7 @@ const PASSES: &[Pass] = &[
     doors::open,
     tokens::guard,
     unauthorized::answer,
+    zonal_shift::shift,
     redirects::set_status,
     |load_balancer, here, _| revisions::put_in(load_balancer, here),
     |load_balancer, here, _| gateway::add_paths(load_balancer, here.routes),

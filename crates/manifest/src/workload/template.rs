@@ -8,6 +8,7 @@ use super::{
     Container, ContainerPort, Ports, Program, Rollout, Workload, arguments, environment, program, quantity,
     relative_path, rollout,
 };
+use crate::annotations::ZONES;
 use crate::compile::names::hash;
 use crate::kinds::metadata::Metadata;
 use crate::kinds::pod::{self, Deployment, Pod, PodSpec, RestartPolicy};
@@ -91,6 +92,7 @@ impl Template<'_> {
             owner: self.object.reference(),
             replicas: 1,
             template_hash: self.hash(&containers),
+            zones: self.zones(findings),
             labels: self.metadata.labels,
             annotations: self.metadata.annotations,
             rollout: Rollout::Recreate,
@@ -99,6 +101,28 @@ impl Template<'_> {
             containers,
             working_directory,
         })
+    }
+
+    /// The zones that replicas are spread over. There is one machine, which stands for all of them.
+    fn zones(&self, findings: &mut Vec<Finding>) -> Vec<String> {
+        let Some(text) = self.metadata.annotations.get(ZONES) else { return Vec::new() };
+        let mut zones: Vec<String> = Vec::new();
+        for zone in text.split(',').map(str::trim).filter(|zone| !zone.is_empty()) {
+            let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if zone.len() > 63 || !zone.bytes().all(is_of_name) {
+                let message = format!("zones: `{zone}` is not the name of a zone");
+                let finding =
+                    Finding::new(&codes::ANNOTATION_INVALID, message).suggest("eu-west-1a,eu-west-1b");
+                let path = match self.path {
+                    "" => "metadata.annotations".to_owned(),
+                    path => format!("{path}.metadata.annotations"),
+                };
+                findings.push(finding.at(self.object, &path));
+            } else if !zones.iter().any(|known| known == zone) {
+                zones.push(zone.to_owned());
+            }
+        }
+        zones
     }
 
     /// What was written, and what ConfigMaps and Secrets made of it; and where it starts, when that makes a difference.

@@ -96,6 +96,25 @@ pub fn of_address(client: IpAddr, targets: impl Iterator<Item = (usize, SocketAd
     targets.max_by_key(|(_, target)| affinity(*target)).map(|(place, _)| place)
 }
 
+/// The name that a client's address leads to, by its place among those given, as [`of_address`] finds a target.
+#[must_use]
+pub fn of_names<'a>(client: IpAddr, names: impl Iterator<Item = (usize, &'a str)>) -> Option<usize> {
+    let client = mixed_with(0, client);
+    names.max_by_key(|(_, name)| mixed(client ^ name_of_group(name))).map(|(place, _)| place)
+}
+
+/// The weight that a client's address leads to, by its place: of many clients each weight gets its share. `None` when all are zero.
+#[must_use]
+pub fn of_weights(client: IpAddr, weights: &[u16]) -> Option<usize> {
+    let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+    let mut left = mixed(mixed_with(0, client)).checked_rem(total)?;
+    weights.iter().position(|weight| {
+        let is_it = left < u64::from(*weight);
+        left = left.saturating_sub((*weight).into());
+        is_it
+    })
+}
+
 /// The values of a cookie in the `Cookie` fields of a request (RFC 6265 §4.2.1).
 pub fn cookies<'a>(fields: impl Iterator<Item = &'a [u8]>, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let pairs = fields.flat_map(|field| field.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
@@ -162,6 +181,16 @@ mod tests {
         assert!(counts.iter().all(|count| (2300..2700).contains(count)), "{counts:?}");
         assert_eq!(n_moved, n_of_third);
         assert_eq!(of_address(IpAddr::from([1, 2, 3, 4]), targets(0)), None);
+    }
+
+    #[test]
+    fn addresses_spread_by_weight() {
+        let clients =
+            || (0..10_000_u32).map(|number| IpAddr::from(Ipv4Addr::from_bits(0x0a01_0000 + number)));
+        let mut counts = [0; 3];
+        clients().for_each(|client| counts[of_weights(client, &[90, 0, 10]).unwrap()] += 1);
+        assert!(counts[1] == 0 && (900..1100).contains(&counts[2]), "{counts:?}");
+        assert_eq!(of_weights(IpAddr::from([1, 2, 3, 4]), &[0, 0]), None);
     }
 
     #[test]

@@ -22,6 +22,15 @@ pub struct MinimumHealthy {
     pub percentage: Option<usize>,
 }
 
+impl MinimumHealthy {
+    /// Whether so many healthy ones of so many registered ones are too few.
+    #[must_use]
+    pub fn is_missed(self, n_healthy: usize, n_registered: usize) -> bool {
+        let is_below = |percent| n_healthy * 100 < percent * n_registered;
+        n_healthy < self.count || self.percentage.is_some_and(is_below)
+    }
+}
+
 /// Decides which of the registered targets may be used; draining ones are not registered any more.
 ///
 /// Either threshold being missed opens the group to all, and a target in `initial` counts as not healthy.
@@ -32,11 +41,9 @@ pub fn routable(states: impl Iterator<Item = TargetState>, minimum: MinimumHealt
         n_registered += 1;
         n_healthy += usize::from(state == TargetState::Healthy);
     }
-    let below_count = n_healthy < minimum.count;
-    let below_percentage = minimum.percentage.is_some_and(|percent| n_healthy * 100 < percent * n_registered);
     match n_registered {
         0 => Routable::Nothing,
-        _ if below_count || below_percentage => Routable::All,
+        _ if minimum.is_missed(n_healthy, n_registered) => Routable::All,
         _ => Routable::Healthy,
     }
 }

@@ -36,3 +36,4 @@ mod trailers;
 mod udp;
 mod websocket;
 mod world;
+mod zones;
