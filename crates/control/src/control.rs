@@ -25,7 +25,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use manifest::{Compiled, Objects};
 use plan::health::TargetState;
-use plan::{Keys, ListenerKey, ListenerState, LoadBalancerId, ObjectRef, Observed, Plan, TargetKey};
+use plan::{Keys, ListenerKey, ListenerState, ObjectRef, Observed, Plan, TargetKey};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info};
@@ -245,11 +245,13 @@ impl<C: Cluster> Control<C> {
 
     /// Gives the plan its addresses, and hands on the keys that it names before anybody needs them.
     fn place(&mut self, plan: Plan, objects: &Objects) -> Plan {
-        let ids: BTreeSet<String> =
-            plan.load_balancers.iter().map(|balancer| balancer.id.to_string()).collect();
+        let balancers = plan.load_balancers.iter();
+        let ids: BTreeSet<String> = balancers
+            .flat_map(|balancer| [balancer.id.to_string(), placement::name_of_frontend(&balancer.id)])
+            .collect();
         let is_in_use = |id: &str| ids.contains(id);
         let cluster = &mut self.cluster;
-        let address_of = |id: &LoadBalancerId| cluster.load_balancer_address(&id.to_string(), &is_in_use);
+        let address_of = |id: &str| cluster.load_balancer_address(id, &is_in_use);
         let (plan, mut problems) = placement::place(plan, self.settings.binding, address_of);
         let folder = self.settings.defaults.kept();
         let mut resolved = self.keyring.resolve(&plan, objects, &folder, Timestamp::now());

@@ -426,7 +426,7 @@ fn progress_of(balancer: &LoadBalancer, observed: &Observed, kind: &str) -> Prog
         None if balancer.target_groups.is_empty() && is_open(balancer, observed) => Progress::Ready,
         None if balancer.target_groups.is_empty() => Progress::Starting("opening its ports".to_owned()),
         None => Progress::Starting("waiting for targets".to_owned()),
-        Some(first) if health.iter().all(|health| health.state == TargetState::Unhealthy) => {
+        Some(first) if health.iter().all(|health| health.state.is_unhealthy()) => {
             cannot(format!("no target is healthy: {}", first.description))
         }
         Some(first) => Progress::Starting(first.description.clone()),

@@ -138,6 +138,14 @@ const ALIASES: &[(&str, &str, &str)] = &[
     ("aws-load-balancer-target-type", "aws-load-balancer-nlb-target-type", "FB013"),
 ];
 
+/// Names in documents and tests of the AWS controller that nothing there reads, with what does what they seem to.
+const MISNAMED: &[(&str, &str)] = &[
+    ("manage-security-group-rules", "alb.ingress.kubernetes.io/manage-backend-security-group-rules"),
+    ("load-balancer-capacity-reservation", "alb.ingress.kubernetes.io/minimum-load-balancer-capacity"),
+    ("target-control-port", "alb.ingress.kubernetes.io/target-control-port.<Service>.<Port>"),
+    ("use-regex-path-match", "alb.ingress.kubernetes.io/use-regex-path-match, on the Ingress"),
+];
+
 /// Every annotation, in the order of the documentation.
 pub fn annotations() -> impl Iterator<Item = &'static Annotation> {
     TABLES.iter().copied().flatten()
@@ -318,7 +326,9 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
             }
             (None, _) => {
                 let known = annotations().filter(fits).map(|annotation| annotation.key);
-                let near = nearest(name, known).map(|near| format!("{prefix}{near}"));
+                let misnamed = MISNAMED.iter().find(|(wrong, _)| *wrong == name);
+                let near = misnamed.map(|(_, right)| (*right).to_owned());
+                let near = near.or_else(|| nearest(name, known).map(|near| format!("{prefix}{near}")));
                 let message = format!("{name} is not a name that anybody here knows: it is ignored");
                 let finding = Finding::new(&codes::ANNOTATION_UNKNOWN, message).at_annotation(object, key);
                 findings.push(finding.maybe_suggest(near));
@@ -338,6 +348,25 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
         }
     }
     survey_ours(object, findings);
+}
+
+/// The annotation that keeps the load balancer of an Ingress or a Service from being deleted, if one does
+/// ("Deletion protection", Application and Network Load Balancer user guides).
+#[must_use]
+pub fn deletion_protection(object: &Object) -> Option<&'static str> {
+    const KEYS: [(&str, &str); 3] = [
+        ("Ingress", "alb.ingress.kubernetes.io/load-balancer-attributes"),
+        ("Service", "service.beta.kubernetes.io/aws-load-balancer-attributes"),
+        ("Service", "service.kubernetes.io/aws-load-balancer-attributes"),
+    ];
+    let is_on = |text: &str| {
+        let attributes = values::string_map(text).unwrap_or_default();
+        attributes.get(plan::attributes::DELETION_PROTECTION).is_some_and(|value| value == "true")
+    };
+    let is_one = object.kind.kind == "Ingress" || object.value["spec"]["type"] == "LoadBalancer";
+    let mut keys =
+        KEYS.into_iter().filter(|(kind, _)| is_one && object.kind.kind == *kind).map(|(_, key)| key);
+    keys.find(|key| object.annotation(key).is_some_and(is_on))
 }
 
 /// The first annotation of an object that only a Service of type LoadBalancer has use for.

@@ -43,7 +43,7 @@ mod unmet;
 mod wire;
 mod workload;
 
-pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations};
+pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations, deletion_protection};
 pub use certificate::{
     CertificateFacts, EVENT_DAYS, FINDING_DAYS, Fault, Holds, Part, ReadPair, TEXT_LIMIT, covers,
     facts_of_der, is_trust_store, read_facts, read_pair,

@@ -21,8 +21,17 @@ pub enum Action {
 pub struct Forward {
     /// Never empty.
     pub targets: Vec<ForwardTarget>,
-    /// How long one client stays with the target group it got, if at all.
-    pub stickiness: Option<Duration>,
+    /// How a client stays with the target group it got, if at all.
+    pub stickiness: Option<GroupStickiness>,
+}
+
+/// How a client stays with the target group it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupStickiness {
+    /// By a cookie, `AWSALBTG`, for so long.
+    Cookie(Duration),
+    /// By its address, at a Network Load Balancer.
+    SourceIp,
 }
 
 /// One weighted target group of a forward action.

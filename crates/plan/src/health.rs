@@ -26,6 +26,8 @@ pub enum TargetState {
     Healthy,
     /// Gets none, unless too few are healthy.
     Unhealthy,
+    /// The same, and keeps the flows that it has for a while yet.
+    UnhealthyDraining,
     /// Known, but no rule leads to its group.
     Unused,
     /// Deregistered; finishes what it has.
@@ -146,6 +148,18 @@ impl Tracker {
 }
 
 impl TargetState {
+    /// The state where it makes no difference that flows are kept for a while.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        if self == Self::UnhealthyDraining { Self::Unhealthy } else { self }
+    }
+
+    /// Whether checks failed.
+    #[must_use]
+    pub fn is_unhealthy(self) -> bool {
+        self.settled() == Self::Unhealthy
+    }
+
     /// The name in the ELB API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -153,6 +167,7 @@ impl TargetState {
             Self::Initial => "initial",
             Self::Healthy => "healthy",
             Self::Unhealthy => "unhealthy",
+            Self::UnhealthyDraining => "unhealthy.draining",
             Self::Unused => "unused",
             Self::Draining => "draining",
         }

@@ -49,7 +49,7 @@ mod tls_policy;
 mod transform;
 
 pub use action::{
-    Action, FixedResponse, Forward, ForwardTarget, TargetGroupRef, Weight, WeightError,
+    Action, FixedResponse, Forward, ForwardTarget, GroupStickiness, TargetGroupRef, Weight, WeightError,
 };
 pub use attributes::Attributes;
 pub use client_authentication::{ClientAuthentication, ClientVerification, TrustStore};

@@ -111,7 +111,7 @@ pub enum ForwardedFor {
     Remove,
 }
 
-/// What the attributes of a Network Load Balancer and of one of its listeners mean for flows.
+/// What the attributes of a listener of a Network Load Balancer mean for flows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSettings {
     /// How long a flow may be silent.
@@ -218,7 +218,7 @@ impl Default for ApplicationSettings {
 }
 
 impl NetworkSettings {
-    /// Reads the attributes of a load balancer and of one of its listeners.
+    /// Reads the attributes of a listener.
     #[must_use]
     pub fn of(listener: &Attributes) -> Self {
         Self { idle_timeout: seconds(listener, attributes::TCP_IDLE_TIMEOUT) }

@@ -90,6 +90,8 @@ impl OpenAs {
 struct Draining {
     target: Arc<SharedTarget>,
     until: Instant,
+    /// Whether its flows are cut then.
+    is_cut: bool,
 }
 
 /// How often it is looked whether targets that drain are done, while there are any.
@@ -290,24 +292,30 @@ impl Director {
         let now: HashSet<&TargetKey> = now.iter().map(|target| &target.key).collect();
         for target in targets(before).into_iter().filter(|target| !now.contains(&target.key)) {
             target.set_state(TargetState::Draining);
-            let until = Instant::now() + self.delay_of(&target.key);
-            self.draining.push(Draining { until, target });
+            let (delay, is_cut) = self.end_of(&target.key);
+            self.draining.push(Draining { until: Instant::now() + delay, is_cut, target });
         }
     }
 
-    /// How long targets of a group may take to finish. A group that is gone gives them the default.
-    fn delay_of(&self, key: &TargetKey) -> Duration {
+    /// How long targets of a group may take to finish, and whether their flows are cut then. A group that is gone gives them the
+    /// default.
+    fn end_of(&self, key: &TargetKey) -> (Duration, bool) {
         let same_group = |group: &&Arc<crate::snapshot::Group>| {
             group.load_balancer == key.load_balancer && group.key == key.target_group
         };
         let group = self.snapshot.groups.iter().find(same_group);
-        group.map_or(DEFAULT_DELAY, |group| group.settings.deregistration_delay)
+        group.map_or((DEFAULT_DELAY, false), |group| {
+            (group.settings.deregistration_delay, group.settings.cuts_deregistered)
+        })
     }
 
-    /// Forgets targets that are done. Returns whether anything is other than it was told.
+    /// Forgets targets that are done, or whose time is over. Returns whether anything is other than it was told.
     fn look_at_draining(&mut self) -> bool {
         let (now, before) = (Instant::now(), self.draining.len());
-        self.draining.retain(|draining| draining.target.in_flight() > 0 && now < draining.until);
+        let ends = |draining: &mut Draining| draining.target.in_flight() == 0 || now >= draining.until;
+        for ended in self.draining.extract_if(.., ends).filter(|ended| ended.is_cut) {
+            ended.target.cut_flows();
+        }
         self.draining.len() != before
             || self.draining.iter().any(|draining| self.has_other_load(&draining.target))
     }
@@ -357,15 +365,17 @@ impl Director {
             .collect();
         let name = |key: &TargetKey| names.get(&key.load_balancer).copied();
         for (key, health) in &now.targets {
-            let before = self.told.targets.get(key).map(|told| told.state);
-            let is_change = before != Some(health.state) && health.state != TargetState::Initial;
+            let before = self.told.targets.get(key).map(|told| told.state.settled());
+            let state = health.state.settled();
+            let is_change = before != Some(state) && state != TargetState::Initial;
             if let (true, Some(load_balancer)) = (is_change, name(key)) {
-                self.metrics.health_changed(load_balancer, &key.target_group, health.state);
+                self.metrics.health_changed(load_balancer, &key.target_group, state);
             }
         }
         let targets = now.targets.iter();
-        let counted =
-            targets.filter_map(|(key, health)| Some((name(key)?, key.target_group.as_str(), health.state)));
+        let counted = targets.filter_map(|(key, health)| {
+            Some((name(key)?, key.target_group.as_str(), health.state.settled()))
+        });
         self.metrics.set_targets(counted, &mut self.counted);
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use net::{Fields, Method, Request, Response};
-use plan::{Handling, Hedging, Origin, Replay};
+use plan::{Handling, Hedging, Origin};
 use tokio::time::Instant;
 
 use crate::attempt::{Answered, Attempt, Failure, is_repeatable, may_be_asked_twice};

@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plan::balance::{MinimumHealthy, Routable, routable};
 use plan::health::{CheckResult, TargetHealth, TargetState, Tracker};
-use plan::{HealthCheck, Matcher, TargetKey};
+use plan::{HealthCheck, Matcher, TargetGroupSettings, TargetKey};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
@@ -72,9 +73,25 @@ struct Watched {
     /// Until when a good check is no proof that it answers.
     suspected_until: Instant,
     slow_start: Option<Duration>,
+    when_unhealthy: WhenUnhealthy,
+    /// Since when it is unhealthy, if it is.
+    unhealthy_since: Option<Instant>,
+    /// Whether its flows are kept for a while yet.
+    is_draining: bool,
+    /// Whether its flows were cut for that.
+    is_cut: bool,
     /// Whether others had their full share when it came, or it has been healthy before. Those that come to an empty group begin
     /// with all of theirs ("Slow start mode", ALB user guide).
     comes_to_others: bool,
+}
+
+/// What becomes of the flows of a target that turns unhealthy ("Target group attributes", NLB user guide).
+#[derive(Debug, Clone, Copy)]
+struct WhenUnhealthy {
+    /// After which time they are cut, if they are.
+    cut_after: Option<Duration>,
+    /// When all targets are asked for want of healthy ones. Then none is cut.
+    minimum_healthy: MinimumHealthy,
 }
 
 /// Watches the targets of one snapshot after the other until nobody hands them on. Must run on a
@@ -139,12 +156,14 @@ impl Watcher {
                 let slow_start = group.settings.slow_start;
                 let watched = match before.remove(&target.key) {
                     Some(kept) if kept.check == group.health_check && kept.speech == group.check_speech => {
-                        Watched { slow_start, group: group.names.clone(), ..kept }
+                        let when_unhealthy = WhenUnhealthy::of(&group.settings);
+                        Watched { slow_start, when_unhealthy, group: group.names.clone(), ..kept }
                     }
                     Some(kept) => {
                         kept.checking.abort();
                         let begun = self.begin(target, group, kept.tracker);
-                        Watched { comes_to_others: kept.comes_to_others, ..begun }
+                        let Watched { comes_to_others, unhealthy_since, is_draining, is_cut, .. } = kept;
+                        Watched { comes_to_others, unhealthy_since, is_draining, is_cut, ..begun }
                     }
                     None => Watched { comes_to_others, ..self.begin(target, group, Tracker::default()) },
                 };
@@ -170,6 +189,10 @@ impl Watcher {
             is_ejected: false,
             suspected_until: due,
             slow_start: group.settings.slow_start,
+            when_unhealthy: WhenUnhealthy::of(&group.settings),
+            unhealthy_since: None,
+            is_draining: false,
+            is_cut: false,
             comes_to_others: false,
         }
     }
@@ -188,7 +211,7 @@ impl Watcher {
         if checked.result == CheckResult::Success && watched.suspected_until <= Instant::now() {
             watched.target.speaks();
         }
-        let before = watched.tracker.health(0);
+        let before = watched.health();
         let changed = watched.tracker.record(&watched.check, checked.result);
         let state = watched.tracker.state();
         if changed && state == TargetState::Healthy {
@@ -196,6 +219,7 @@ impl Watcher {
             watched.comes_to_others = true;
         }
         watched.target.set_state(state);
+        watched.took_in(state);
         if changed {
             info!(target = %watched.target.address(), state = state.as_str(), "target health changed");
         }
@@ -205,7 +229,27 @@ impl Watcher {
         let next = watched.due + watched.check.interval;
         watched.check_at(if is_urgent { next.min(now + SOON) } else { next.max(now) }, &mut self.checks);
         // The reason may be another although the state is not.
-        watched.tracker.health(0) != before
+        let is_news = watched.health() != before;
+        self.cut_unhealthy(key);
+        is_news
+    }
+
+    /// Ends the flows of a target that has been unhealthy for long enough.
+    fn cut_unhealthy(&mut self, key: &TargetKey) {
+        let Some(watched) = self.watched.get(key).filter(|watched| watched.is_to_be_cut()) else { return };
+        let minimum_healthy = watched.when_unhealthy.minimum_healthy;
+        let of_group = |other: &&TargetKey| {
+            other.target_group == key.target_group && other.load_balancer == key.load_balancer
+        };
+        let of_group = self.watched.iter().filter(|(other, _)| of_group(other));
+        let states = of_group.map(|(_, watched)| watched.tracker.state());
+        if routable(states, minimum_healthy) == Routable::All {
+            return;
+        }
+        if let Some(watched) = self.watched.get_mut(key) {
+            watched.is_cut = true;
+            watched.target.cut_flows();
+        }
     }
 
     /// Asks those soon how they are who say nothing to traffic.
@@ -230,6 +274,7 @@ impl Watcher {
                 warn!(target = %watched.target.address(), "target ejected: it takes no connections, or no requests yet");
             }
             watched.target.set_state(watched.tracker.state());
+            watched.took_in(watched.tracker.state());
             watched.is_ejected = true;
             let now = Instant::now();
             let is_under_way = watched.due <= now;
@@ -251,13 +296,55 @@ impl Watcher {
     }
 
     fn healths(&self) -> Healths {
-        self.watched.iter().map(|(key, watched)| (key.clone(), watched.tracker.health(0))).collect()
+        self.watched.iter().map(|(key, watched)| (key.clone(), watched.health())).collect()
+    }
+}
+
+// === impl WhenUnhealthy ===
+
+impl WhenUnhealthy {
+    fn of(settings: &TargetGroupSettings) -> Self {
+        let later = (!settings.unhealthy_draining.is_zero()).then_some(settings.unhealthy_draining);
+        let cut_after = if settings.cuts_unhealthy { Some(Duration::ZERO) } else { later };
+        Self { cut_after, minimum_healthy: settings.minimum_healthy }
     }
 }
 
 // === impl Watched ===
 
 impl Watched {
+    /// Takes in how it is.
+    fn took_in(&mut self, state: TargetState) {
+        if state != TargetState::Unhealthy {
+            (self.unhealthy_since, self.is_cut) = (None, false);
+        } else if self.unhealthy_since.is_none() {
+            self.unhealthy_since = Some(Instant::now());
+        }
+        let is_unhealthy = state == TargetState::Unhealthy;
+        self.is_draining = is_unhealthy && self.when_unhealthy.cut_after.is_some() && !self.is_over();
+    }
+
+    /// Whether it has been unhealthy for as long as its flows may stay.
+    fn is_over(&self) -> bool {
+        let since = self.unhealthy_since.zip(self.when_unhealthy.cut_after);
+        since.is_some_and(|(since, time)| since.elapsed() >= time)
+    }
+
+    fn is_to_be_cut(&self) -> bool {
+        !self.is_cut && self.is_over()
+    }
+
+    /// What is told of it.
+    fn health(&self) -> TargetHealth {
+        let health = self.tracker.health(0);
+        match health.state {
+            TargetState::Unhealthy if self.is_draining => {
+                TargetHealth { state: TargetState::UnhealthyDraining, ..health }
+            }
+            _ => health,
+        }
+    }
+
     /// Whether it is healthy and has its full share.
     fn is_grown(&self) -> bool {
         let is_healthy = self.tracker.state() == TargetState::Healthy;

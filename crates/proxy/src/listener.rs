@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use net::{Limits, LiveLimits, LiveTls, Response};
-use plan::balance::affinity::name_of_group;
+use plan::balance::affinity::{self, name_of_group};
 use plan::{
-    Action, FixedResponse, Forward, Handling, Preflight, Redirect, RequestHead, TargetGroupRef, TargetKey,
-    Transform,
+    Action, FixedResponse, Forward, GroupStickiness, Handling, Preflight, Redirect, RequestHead,
+    TargetGroupRef, TargetKey, Transform,
 };
 
 use crate::filters::{Filters, Leaving};
@@ -64,8 +64,10 @@ pub(crate) enum WorkerAction {
 pub(crate) struct WorkerForward {
     weights: Vec<u16>,
     groups: Vec<Option<Rc<WorkerGroup>>>,
-    /// For how many seconds a client stays with its target group, if it does.
+    /// For how many seconds a client stays with its target group by a cookie, if it does.
     pub(crate) stickiness: Option<u32>,
+    /// Whether it stays with it by its address.
+    keeps_addresses: bool,
     /// The state of smooth weighted round robin.
     current: RefCell<Vec<i32>>,
     /// What is rewritten before a target is asked.
@@ -188,9 +190,10 @@ impl WorkerListener {
         self.groups.iter().find(|group| group.group.key == key).cloned()
     }
 
-    /// The target group whose turn it is for what no rule looks at.
-    pub(crate) fn default_group(&self) -> Option<Rc<WorkerGroup>> {
+    /// The target group whose turn it is for what no rule looks at, or that a client stays with.
+    pub(crate) fn default_group(&self, client: IpAddr) -> Option<Rc<WorkerGroup>> {
         match &self.default_action {
+            WorkerAction::Forward(forward) if forward.keeps_addresses => forward.of_address(client),
             WorkerAction::Forward(forward) => forward.choose(),
             _ => None,
         }
@@ -246,7 +249,11 @@ impl WorkerForward {
         Self {
             weights: forward.targets.iter().map(|target| target.weight.get()).collect(),
             groups: forward.targets.iter().map(|target| group(&target.target_group)).collect(),
-            stickiness: forward.stickiness.and_then(|time| u32::try_from(time.as_secs()).ok()),
+            stickiness: match forward.stickiness {
+                Some(GroupStickiness::Cookie(time)) => u32::try_from(time.as_secs()).ok(),
+                Some(GroupStickiness::SourceIp) | None => None,
+            },
+            keeps_addresses: forward.stickiness == Some(GroupStickiness::SourceIp),
             current: RefCell::new(vec![0; forward.targets.len()]),
             transforms: transforms.to_vec(),
         }
@@ -259,6 +266,11 @@ impl WorkerForward {
             _ => plan::balance::pick_weighted(&self.weights, &mut self.current.borrow_mut())?,
         };
         self.groups[index].clone()
+    }
+
+    /// The target group that a client's address leads to.
+    fn of_address(&self, client: IpAddr) -> Option<Rc<WorkerGroup>> {
+        self.groups[affinity::of_weights(client, &self.weights)?].clone()
     }
 
     /// The target group of this name in cookies, while it has any weight.

@@ -148,7 +148,11 @@ impl Snapshot {
             for listener in &load_balancer.listeners {
                 let key = ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port };
                 let earlier = before.listeners.iter().find(|earlier| earlier.key == key);
-                let tls = ListenerTls::of(listener, earlier.and_then(|earlier| earlier.tls.as_ref()));
+                let tls = ListenerTls::of(
+                    load_balancer,
+                    listener,
+                    earlier.and_then(|earlier| earlier.tls.as_ref()),
+                );
                 let (tls, problem) = match tls {
                     Ok(tls) => (tls, None),
                     Err(problem) => (None, Some(problem.to_string())),

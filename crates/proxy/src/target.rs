@@ -9,7 +9,7 @@ use plan::TargetKey;
 use plan::balance::FULL_WEIGHT;
 use plan::balance::anomaly::Record;
 use plan::health::TargetState;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::line::Line;
 
@@ -41,6 +41,8 @@ pub(crate) struct SharedTarget {
     /// Whether a core could not connect since the director last looked.
     unreachable: AtomicBool,
     wake: Arc<Notify>,
+    /// How often its flows were cut; whoever carries one watches.
+    cuts: watch::Sender<u32>,
 }
 
 /// What one core asks of a target, on a cache line of its own, so that cores do not fight over it.
@@ -83,7 +85,18 @@ impl SharedTarget {
             ejected_at: AtomicU64::new(0),
             unreachable: AtomicBool::new(false),
             wake,
+            cuts: watch::Sender::default(),
         }
+    }
+
+    /// Ends the flows that it has. Whoever carries one hears of it.
+    pub(crate) fn cut_flows(&self) {
+        self.cuts.send_modify(|n_cuts| *n_cuts = n_cuts.wrapping_add(1));
+    }
+
+    /// Tells when flows that begin now are cut.
+    pub(crate) fn cuts(&self) -> watch::Receiver<u32> {
+        self.cuts.subscribe()
     }
 
     /// How many requests it works on of those that are bounded, whichever group they came by.

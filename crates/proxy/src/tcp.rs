@@ -7,6 +7,7 @@ use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream, Tl
 use plan::Replay;
 use tokio::io::split;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -61,7 +62,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     // From here on a target is sought.
     stay.place.busy();
     let listener = slot.current();
-    let Some(group) = listener.default_group() else { return };
+    let Some(group) = listener.default_group(connection.peer.ip()) else { return };
     let mut tried = Vec::new();
     let (server, target) = loop {
         let from = Some(connection.peer.ip());
@@ -86,6 +87,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     };
     let bytes = listener.metrics.bytes();
     let in_flight = InFlight::begin(&target.shared, listener.worker.index);
+    let cuts = target.shared.cuts();
     let idle_timeout = listener.snapshot.settings.idle_timeout;
     // Of others nobody knows what is spoken with them.
     let answers_what_it_is_asked = group.group.replay == Replay::Everything;
@@ -104,20 +106,44 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     // The two halves of a plain socket are there without more.
     match (client, server) {
         (Stream::Plain(mut client), Stream::Plain(mut server)) => {
-            relay(client.split(), server.split(), &carried, idle_timeout, stay).await;
+            if is_cut(relay(client.split(), server.split(), &carried, idle_timeout, stay), cuts).await {
+                reset(&client);
+                reset(&server);
+            }
         }
         (client, Stream::Plain(mut server)) => {
-            relay(split(client), server.split(), &carried, idle_timeout, stay).await;
+            if is_cut(relay(split(client), server.split(), &carried, idle_timeout, stay), cuts).await {
+                reset(&server);
+            }
         }
         (Stream::Plain(mut client), server) => {
-            relay(client.split(), split(server), &carried, idle_timeout, stay).await;
+            if is_cut(relay(client.split(), split(server), &carried, idle_timeout, stay), cuts).await {
+                reset(&client);
+            }
         }
-        (client, server) => relay(split(client), split(server), &carried, idle_timeout, stay).await,
+        (client, server) => {
+            is_cut(relay(split(client), split(server), &carried, idle_timeout, stay), cuts).await;
+        }
     }
     drop((in_flight, open));
     bytes.inc_by(carried.up.get() + carried.down.get());
     if let Some(told) = told {
         told.tell(&carried);
+    }
+}
+
+/// Whether a flow was cut, because its target is not to have it any more, before it ended by itself.
+async fn is_cut(flow: impl Future<Output = ()>, mut cuts: watch::Receiver<u32>) -> bool {
+    tokio::select! {
+        () = flow => false,
+        Ok(()) = cuts.changed() => true,
+    }
+}
+
+/// Has a connection end with a reset, as of one that has gone.
+fn reset(stream: &TcpStream) {
+    if let Err(error) = stream.set_zero_linger() {
+        debug!(%error, "a connection ends as others do");
     }
 }
 

@@ -4,7 +4,7 @@ use net::{
     Certificates, ClientAuthentication, ClientTrust, Identity, KeyRing, ServerTls, TlsError, TlsSettings,
     TlsVersion,
 };
-use plan::{Listener, TlsPolicy};
+use plan::{ApplicationSettings, Listener, LoadBalancer, TlsPolicy};
 
 /// TLS of one listener, the same on all cores.
 #[derive(Debug)]
@@ -23,8 +23,12 @@ impl ListenerTls {
     ///
     /// # Errors
     /// When none can be spoken: then nothing is, because whoever is to be kept out would be let in.
-    pub(crate) fn of(listener: &Listener, before: Option<&Self>) -> Result<Option<Self>, TlsError> {
-        let Some(settings) = settings_of(listener) else { return Ok(None) };
+    pub(crate) fn of(
+        load_balancer: &LoadBalancer,
+        listener: &Listener,
+        before: Option<&Self>,
+    ) -> Result<Option<Self>, TlsError> {
+        let Some(settings) = settings_of(load_balancer, listener) else { return Ok(None) };
         let names = listener.certificates.iter().map(|certificate| certificate.arn.clone()).collect();
         if let Some(before) = before.filter(|before| before.settings == settings) {
             let (certificates, server) = (before.certificates.clone(), before.server.clone());
@@ -43,16 +47,18 @@ impl ListenerTls {
     }
 }
 
-fn settings_of(listener: &Listener) -> Option<TlsSettings> {
+fn settings_of(load_balancer: &LoadBalancer, listener: &Listener) -> Option<TlsSettings> {
     if !listener.protocol.is_tls() {
         return None;
     }
     let policy = listener.ssl_policy.as_deref().and_then(TlsPolicy::named).unwrap_or(DEFAULT_POLICY);
     let tls12 = policy.tls12.then_some(TlsVersion::Tls12);
     let tls13 = policy.tls13.then_some(TlsVersion::Tls13);
+    let offers_http2 = || ApplicationSettings::of(&load_balancer.attributes).offers_http2;
     let protocols = match listener.protocol.is_http() {
         // The last is for authorities that look whether a host is ours.
-        true => vec!["h2", "http/1.1", net::ACME_TLS],
+        true if offers_http2() => vec!["h2", "http/1.1", net::ACME_TLS],
+        true => vec!["http/1.1", net::ACME_TLS],
         false => alpn(listener),
     };
     Some(TlsSettings {

@@ -136,7 +136,7 @@ impl Flows {
         tried: &[SocketAddr],
         datagram: &[u8],
     ) -> Result<(), &'static str> {
-        let group = listener.default_group().ok_or(NO_TARGETS)?;
+        let group = listener.default_group(client.ip()).ok_or(NO_TARGETS)?;
         let random = &listener.worker.random;
         let any = Wish { when_few: WhenFew::All, client: Some(client.ip()), ..Wish::default() };
         let another = group.choose(&Wish { tried, ..any }, random);
@@ -203,7 +203,7 @@ impl Drop for Flows {
 /// Whether a client stays with its target: it is well, or no other is.
 fn stays(flow: &Flow, listener: &WorkerListener) -> bool {
     let is_another_well = || {
-        let group = listener.default_group();
+        let group = listener.default_group(flow.client.ip());
         group.is_some_and(|group| group.choose(&Wish::default(), &listener.worker.random).is_some())
     };
     match flow.target.shared.state() {

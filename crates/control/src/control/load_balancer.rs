@@ -1,6 +1,7 @@
 //! What Ingresses and Services say of their load balancer. Pure.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use manifest::Objects;
 use plan::{ListenerKey, ListenerState, LoadBalancer, LoadBalancerId, ObjectRef, Observed, Plan, Protocol};
@@ -39,7 +40,7 @@ pub(super) fn statuses(objects: &Objects, plan: &Plan, observed: &Observed) -> V
     let shown =
         reachable.flat_map(|balancer| shown_by(balancer).into_iter().map(move |object| (object, balancer)));
     let mut statuses: Vec<(ObjectRef, Value)> = shown
-        .map(|(object, balancer)| (object, json!({"loadBalancer": {"ingress": [address(balancer)]}})))
+        .map(|(object, balancer)| (object, json!({"loadBalancer": {"ingress": addresses(balancer)}})))
         .collect();
     let has_address: BTreeSet<ObjectRef> = statuses.iter().map(|(object, _)| object.clone()).collect();
     let others = objects.of_kind("Ingress").chain(objects.of_kind("Service"));
@@ -49,15 +50,28 @@ pub(super) fn statuses(objects: &Objects, plan: &Plan, observed: &Observed) -> V
     statuses
 }
 
+/// The address of a load balancer, and that of the one in front of it.
+fn addresses(balancer: &LoadBalancer) -> Value {
+    let own = balancer.listeners.iter().filter_map(|listener| Some((listener, listener.addresses.first()?)));
+    let front = balancer.frontend.as_ref().and_then(|frontend| frontend.address);
+    let in_front = front.map(|front| {
+        let at_front = |listener: &'_ plan::Listener| {
+            listener.addresses.iter().find(|address| address.ip() == front).copied()
+        };
+        let bound = balancer.listeners.iter().filter_map(|listener| Some((listener, at_front(listener)?)));
+        address(bound)
+    });
+    let own = address(own.map(|(listener, address)| (listener, *address)));
+    std::iter::once(own).chain(in_front).collect()
+}
+
 /// `hostname` is the literal address, too: names under `localhost` do not resolve everywhere, addresses do.
-fn address(balancer: &LoadBalancer) -> Value {
-    let bound =
-        balancer.listeners.iter().filter_map(|listener| Some((listener, listener.addresses.first()?)));
+fn address<'a>(bound: impl Iterator<Item = (&'a plan::Listener, SocketAddr)> + Clone) -> Value {
     let ports = bound.clone().map(|(listener, address)| {
         let protocol = if listener.protocol == Protocol::Udp { "UDP" } else { "TCP" };
         json!({"port": address.port(), "protocol": protocol})
     });
-    let ip = bound.map(|(_, address)| address.ip().to_string()).next();
+    let ip = bound.clone().map(|(_, address)| address.ip().to_string()).next();
     json!({"ip": ip, "hostname": ip, "ports": ports.collect::<Value>()})
 }
 

@@ -33,20 +33,21 @@ pub(super) type Problem = (LoadBalancerId, String);
 pub(super) fn place(
     mut plan: Plan,
     binding: Binding,
-    mut address_of: impl FnMut(&LoadBalancerId) -> Result<IpAddr, String>,
+    mut address_of: impl FnMut(&str) -> Result<IpAddr, String>,
 ) -> (Plan, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut public_ports: BTreeMap<u16, Vec<Sharer>> = BTreeMap::new();
     let unshared = if binding.is_public { unshared_ports(&plan) } else { BTreeSet::new() };
     for balancer in &mut plan.load_balancers {
-        let address = match address_of(&balancer.id) {
+        let address = match address_of(&balancer.id.to_string()) {
             Ok(address) => address,
             Err(problem) => {
                 problems.push((balancer.id.clone(), problem));
                 continue;
             }
         };
-        for (n, port) in ports(balancer, binding).into_iter().enumerate() {
+        let written: Vec<u16> = balancer.listeners.iter().map(|listener| listener.port).collect();
+        for (n, port) in bound_ports(&written, binding).into_iter().enumerate() {
             let mut addresses = vec![SocketAddr::new(address, port)];
             if binding.is_public {
                 let sharer = Sharer::of(balancer, &balancer.listeners[n]);
@@ -72,8 +73,43 @@ pub(super) fn place(
             balancer.listeners[n].addresses = addresses;
         }
         redirect_to_bound_ports(balancer);
+        if let Err(problem) = place_frontend(balancer, binding, &mut address_of) {
+            problems.push((balancer.id.clone(), problem));
+        }
     }
     (plan, problems)
+}
+
+/// Opens listeners at the address of the load balancer in front, too. The error says where that is not what was asked for.
+fn place_frontend(
+    balancer: &mut LoadBalancer,
+    binding: Binding,
+    address_of: &mut impl FnMut(&str) -> Result<IpAddr, String>,
+) -> Result<(), String> {
+    let Some(frontend) = &mut balancer.frontend else { return Ok(()) };
+    let address = address_of(&name_of_frontend(&balancer.id))?;
+    frontend.address = Some(address);
+    let mut only_here = Vec::new();
+    let written: Vec<u16> = frontend.ports.keys().copied().collect();
+    for ((from, to), bound) in frontend.ports.iter().zip(bound_ports(&written, binding)) {
+        let Some(listener) = balancer.listeners.iter_mut().find(|it| it.port == *to) else { continue };
+        listener.addresses.push(SocketAddr::new(address, bound));
+        if binding.is_public && from != to {
+            only_here.push(from.to_string());
+        }
+    }
+    match only_here.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "port {} of the load balancer in front is only at {address}: all interfaces have the ports of the Ingress itself",
+            only_here.join(", ")
+        )),
+    }
+}
+
+/// What the address of the load balancer in front is known by.
+pub(super) fn name_of_frontend(id: &LoadBalancerId) -> String {
+    format!("frontend-nlb:{id}")
 }
 
 /// A listener that is open on all interfaces, perhaps together with others.
@@ -171,13 +207,13 @@ fn shown(balancer: &LoadBalancer) -> String {
     shown_by(balancer).first().map_or_else(|| balancer.id.to_string(), ToString::to_string)
 }
 
-/// The port that each listener is bound to.
-fn ports(balancer: &LoadBalancer, binding: Binding) -> Vec<u16> {
+/// The ports that those of one address are bound to.
+fn bound_ports(written: &[u16], binding: Binding) -> Vec<u16> {
     let is_low = |port: u16| binding.shifts_low_ports && port < 1024;
-    let written = balancer.listeners.iter().map(|listener| listener.port);
-    let mut taken: BTreeSet<u16> = written.clone().filter(|port| !is_low(*port)).collect();
+    let mut taken: BTreeSet<u16> = written.iter().copied().filter(|port| !is_low(*port)).collect();
     written
-        .map(|port| {
+        .iter()
+        .map(|&port| {
             let shifted = (port.saturating_add(SHIFT)..=u16::MAX).step_by(usize::from(STEP));
             let free =
                 if is_low(port) { shifted.into_iter().find(|port| !taken.contains(port)) } else { None };
@@ -199,8 +235,7 @@ mod tests {
             .map(|(n, ports)| balancer(&LoadBalancerId::service("a", &n.to_string()), ports))
             .collect();
         let (plan, problems) = place(Plan { load_balancers }, binding, |id| {
-            let LoadBalancerId::Service { name, .. } = id else { panic!("{id}") };
-            let n: u8 = name.parse().unwrap();
+            let n: u8 = id.rsplit('/').next().unwrap().parse().unwrap();
             if n < 9 { Ok(Ipv4Addr::new(127, 77, 0, n + 1).into()) } else { Err("full".to_owned()) }
         });
         let listeners = plan.load_balancers.iter().flat_map(|balancer| &balancer.listeners);
@@ -216,6 +251,31 @@ mod tests {
         let (listeners, problems) = placed(&[&[80, 443], &[80]], Binding::default());
         assert_eq!(listeners, ["80: 127.77.0.1:80", "443: 127.77.0.1:443", "80: 127.77.0.2:80"]);
         assert_eq!(problems, 0);
+    }
+
+    #[test]
+    fn a_load_balancer_in_front_has_an_address_of_its_own() {
+        let of = |binding| {
+            let mut behind = balancer(&LoadBalancerId::service("a", "0"), &[80, 8443]);
+            let ports = BTreeMap::from([(80, 80), (443, 8443), (90, 9090)]);
+            behind.frontend = Some(plan::Frontend { ports, address: None });
+            let plan = Plan { load_balancers: vec![behind] };
+            let (plan, problems) = place(plan, binding, |id| {
+                let is_front = id == "frontend-nlb:service:a/0";
+                Ok(Ipv4Addr::new(127, 77, 0, if is_front { 2 } else { 1 }).into())
+            });
+            let balancer = &plan.load_balancers[0];
+            let addresses = balancer.listeners.iter().flat_map(|listener| &listener.addresses);
+            let addresses: Vec<String> = addresses.map(ToString::to_string).collect();
+            let at = balancer.frontend.as_ref().unwrap().address.unwrap();
+            (addresses.join(" "), at.to_string(), problems.len())
+        };
+        let here = "127.77.0.1:80 127.77.0.2:80 127.77.0.1:8443 127.77.0.2:443".to_owned();
+        assert_eq!(of(Binding::default()), (here, "127.77.0.2".to_owned(), 0));
+        let shifted = Binding { shifts_low_ports: true, ..Binding::default() };
+        assert_eq!(of(shifted).0, "127.77.0.1:8080 127.77.0.2:8080 127.77.0.1:8443 127.77.0.2:8443");
+        let public = Binding { is_public: true, ..Binding::default() };
+        assert_eq!(of(public).2, 1);
     }
 
     #[test]

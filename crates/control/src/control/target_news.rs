@@ -39,7 +39,7 @@ impl TargetNews {
 /// What there is to say of a target. That a new one is healthy is as it should be, and told by its pod.
 fn event(key: &TargetKey, before: Option<TargetState>, health: &TargetHealth) -> Option<Event> {
     let TargetKey { target_group, address, .. } = key;
-    match (before, health.state) {
+    match (before.map(TargetState::settled), health.state.settled()) {
         (Some(TargetState::Unhealthy), TargetState::Healthy) => {
             Some(Event::normal("Healthy", format!("target {address} of {target_group} is healthy again")))
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use manifest::{Object, Workload};
+use plan::LoadBalancerId;
 use plan::health::TargetHealth;
 use serde_json::Value;
 use tokio::sync::Notify;

@@ -111,6 +111,10 @@ impl<'a> Transaction<'a> {
         if old.kind.kind == "Namespace" {
             return self.delete_namespace(old, options);
         }
+        if let Some(key) = manifest::deletion_protection(old) {
+            let why = format!("{key} says deletion_protection.enabled=true: set it to false first");
+            return Err(Status::forbidden(old.kind, &old.name, &why));
+        }
         let ends_gracefully = old.kind.kind == "Pod" && options.grace_period_seconds != Some(0);
         if !ends_gracefully && !has_finalizers(old) {
             return Ok(self.take_away(old));

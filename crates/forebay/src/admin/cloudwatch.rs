@@ -199,7 +199,7 @@ fn push_hosts(text: &mut String, plan: &Plan, observed: &Observed) {
     for kind in [LoadBalancerKind::Application, LoadBalancerKind::Network] {
         for (cloud_name, is_counted) in [
             ("HealthyHostCount", (|state| state == TargetState::Healthy) as fn(TargetState) -> bool),
-            ("UnHealthyHostCount", |state| state == TargetState::Unhealthy),
+            ("UnHealthyHostCount", TargetState::is_unhealthy),
         ] {
             let mut counts: BTreeMap<Dimensions, u64> = BTreeMap::new();
             for balancer in plan.load_balancers.iter().filter(|balancer| balancer.kind == kind) {

@@ -1,13 +1,34 @@
-//! A Network Load Balancer in front of an Ingress's load balancer: understood, not made here.
+//! A Network Load Balancer in front of an Ingress's load balancer: its listeners are open at another address, too.
 
+use super::values::{boolean, port, string_map};
 use super::{Annotation, Apply, On};
 
 pub(super) const ANNOTATIONS: &[Annotation] = &[
-    row("enable-frontend-nlb", "true"),
+    Annotation {
+        key: "enable-frontend-nlb",
+        on: On::Ingress,
+        example: "true",
+        doc: "Whether a Network Load Balancer with an address of its own leads to the load balancer.",
+        apply: Apply::Ingress(|settings, input| {
+            settings.has_frontend_nlb = Some(boolean(input.text)?);
+            Ok(())
+        }),
+    },
+    Annotation {
+        key: "frontend-nlb-listener-port-mapping",
+        on: On::Ingress,
+        example: "80=443",
+        doc: "Ports of the Network Load Balancer in front, and the port of the listener that each leads to.",
+        apply: Apply::Ingress(|settings, input| {
+            for (from, to) in string_map(input.text)? {
+                settings.frontend_ports.insert(port(&from)?, port(&to)?);
+            }
+            Ok(())
+        }),
+    },
     row("frontend-nlb-scheme", "internal"),
     row("frontend-nlb-subnets", "subnet-a"),
     row("frontend-nlb-security-groups", "sg-a"),
-    row("frontend-nlb-listener-port-mapping", "80=443"),
     row("frontend-nlb-eip-allocations", "eipalloc-a"),
     row("frontend-nlb-attributes", "deletion_protection.enabled=false"),
     row("frontend-nlb-tags", "a=b"),
@@ -22,6 +43,6 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
 ];
 
 const fn row(key: &'static str, example: &'static str) -> Annotation {
-    let doc = "no Network Load Balancer is put in front of another load balancer.";
+    let doc = "the load balancer itself answers at the address of the one in front of it, and nothing is between them.";
     Annotation { key, on: On::Ingress, example, doc, apply: Apply::Nothing }
 }

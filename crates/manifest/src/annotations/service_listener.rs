@@ -139,15 +139,13 @@ fn shares(input: &mut Input<'_>) -> Result<ForwardShares, Problem> {
         return Err(invalid(format!("type `{}` is not forward", wire.action_type)));
     }
     let config = wire.forward_config;
-    if config.target_group_stickiness_config.is_some_and(|stickiness| stickiness.enabled) {
-        let message = "connections of one client are not kept together in this build";
-        input.warnings.push(Problem::new(&codes::ANNOTATION_NO_EFFECT, message));
-    }
+    let is_sticky = config.target_group_stickiness_config.is_some_and(|stickiness| stickiness.enabled);
     let weight = |weight: i64| Weight::new(weight).map_err(|error| invalid(error.to_string()));
     let others = config
         .target_groups
         .into_iter()
         .map(|target| Ok((target.service_name, target.service_port.to_string(), weight(target.weight)?)));
     let others = others.collect::<Result<_, Problem>>()?;
-    Ok(ForwardShares { own_weight: config.base_service_weight.map_or(Ok(Weight::ONE), weight)?, others })
+    let own_weight = config.base_service_weight.map_or(Ok(Weight::ONE), weight)?;
+    Ok(ForwardShares { own_weight, others, is_sticky })
 }

@@ -31,6 +31,9 @@ pub(crate) struct IngressSettings {
     pub(crate) capacity_units: Option<u32>,
     pub(crate) shield: Option<bool>,
     pub(crate) web_acl: Option<WebAcl>,
+    pub(crate) has_frontend_nlb: Option<bool>,
+    /// Ports of the load balancer in front, and those that they lead to.
+    pub(crate) frontend_ports: BTreeMap<u16, u16>,
     pub(crate) listen_ports: Option<Vec<(u16, Protocol)>>,
     pub(crate) ssl_redirect: Option<u16>,
     pub(crate) certificates: Vec<String>,
@@ -128,4 +131,6 @@ pub(crate) struct ForwardShares {
     pub(crate) own_weight: Weight,
     /// Service name, port by name or number, weight.
     pub(crate) others: Vec<(String, String, Weight)>,
+    /// Whether clients stay with the target group that their address leads to.
+    pub(crate) is_sticky: bool,
 }

@@ -307,11 +307,13 @@ fn attributes_that_do_nothing_here_say_so_and_those_that_do_something_do_not() {
         (
             "aws-load-balancer-target-group-attributes",
             "deregistration_delay.connection_termination.enabled=true",
-            false,
+            true,
         ),
         ("aws-load-balancer-target-group-attributes", "preserve_client_ip.enabled=false", false),
         ("load-balancer-attributes", "routing.http.x_amzn_tls_version_and_cipher_suite.enabled=true", true),
-        ("load-balancer-attributes", "routing.http2.enabled=false", false),
+        ("load-balancer-attributes", "routing.http2.enabled=false", true),
+        ("load-balancer-attributes", "ipv6.deny_all_igw_traffic=true", false),
+        ("target-group-attributes", "routing.http2.rst_stream_error_forwarding.enabled=true", false),
         ("listener-attributes.HTTP-80", "routing.http.response.server.enabled=false", true),
         ("target-group-attributes", "load_balancing.algorithm.type=weighted_random", true),
         ("target-group-attributes", "slow_start.duration_seconds=60", true),
@@ -775,5 +777,15 @@ fn pages_of_other_origins_are_allowed_in_lines_or_by_their_origins_alone() {
     ] {
         let (cors, about) = said(wrong);
         assert!(cors.is_none() && about.starts_with(message), "{wrong}: {about}");
+    }
+}
+
+#[test]
+fn names_that_the_documents_of_the_controller_get_wrong_lead_to_the_right_ones() {
+    for (wrong, right) in MISNAMED {
+        let prefix = if *wrong == "use-regex-path-match" { SERVICE_PREFIX } else { INGRESS_PREFIX };
+        let (_, findings) = plan_with(&[(&format!("{prefix}{wrong}"), "true")]);
+        let told = findings.iter().find(|it| it.code == "annotation-unknown" && it.message.contains(wrong));
+        assert_eq!(told.and_then(|it| it.suggestion.as_deref()), Some(*right), "{wrong}: {findings:?}");
     }
 }

@@ -1,8 +1,8 @@
 //! What a backend of an Ingress does: forward to its Service, or what an annotation says.
 
 use plan::{
-    Action, FixedResponse, Forward, ForwardTarget, Protocol, RedirectPart, ServicePortName, TargetGroupId,
-    TargetGroupRef,
+    Action, FixedResponse, Forward, ForwardTarget, GroupStickiness, Protocol, RedirectPart, ServicePortName,
+    TargetGroupId, TargetGroupRef,
 };
 
 use super::application::Group;
@@ -115,7 +115,10 @@ fn annotated(
                     Err(_) => None,
                 })
                 .collect();
-            let forward = |targets| Action::Forward(Forward { targets, stickiness: *stickiness });
+            let forward = |targets| {
+                let stickiness = stickiness.map(GroupStickiness::Cookie);
+                Action::Forward(Forward { targets, stickiness })
+            };
             Some(resolved.map_or_else(|| unavailable(NO_SERVICE), forward))
         }
         None => {

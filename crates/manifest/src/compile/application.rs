@@ -2,6 +2,7 @@
 
 mod backends;
 mod clients;
+mod frontend;
 mod listeners;
 
 use std::sync::Arc;
@@ -81,6 +82,7 @@ impl<'a> Group<'a> {
             security_groups,
             tags,
             listeners,
+            frontend: self.frontend(),
             ..LoadBalancer::new(self.draft.id.clone(), LoadBalancerKind::Application, &name)
         }
     }

@@ -1,6 +1,8 @@
 //! Actions in JSON.
 
-use plan::{Action, FixedResponse, Forward, LoadBalancer, Redirect, TargetGroupRef, UrlPart};
+use plan::{
+    Action, FixedResponse, Forward, GroupStickiness, LoadBalancer, Redirect, TargetGroupRef, UrlPart,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -88,7 +90,10 @@ impl<'a> ForwardJson<'a> {
             target_groups: targets.collect(),
             target_group_stickiness_config: StickinessJson {
                 enabled: stickiness.is_some(),
-                duration_seconds: stickiness.map(|duration| duration.as_secs()),
+                duration_seconds: match stickiness {
+                    Some(GroupStickiness::Cookie(duration)) => Some(duration.as_secs()),
+                    Some(GroupStickiness::SourceIp) | None => None,
+                },
             },
         }
     }

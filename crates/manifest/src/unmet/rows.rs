@@ -311,18 +311,18 @@ pub(super) const ROWS: &[Unmet] = &[
     ),
     protects(CLASS, Place::Field("spec.wafv2AclArn", is_said), NO_ACL, OWN_FILTER),
     protects(CLASS, Place::Field("spec.wafv2AclName", is_said), NO_ACL, OWN_FILTER),
+    lacks(
+        CLASS,
+        Place::Field("spec.loadBalancerAttributes", protects_from_deletion),
+        "what a class says of deletion_protection.enabled keeps no Ingress from being deleted",
+        "say it in alb.ingress.kubernetes.io/load-balancer-attributes of the Ingress",
+    ),
     nginx("nginx.ingress.kubernetes.io/auth-type"),
     nginx("nginx.ingress.kubernetes.io/auth-url"),
     nginx("nginx.ingress.kubernetes.io/auth-tls-secret"),
     nginx("nginx.ingress.kubernetes.io/whitelist-source-range"),
     nginx("nginx.ingress.kubernetes.io/limit-rps"),
     nginx("nginx.ingress.kubernetes.io/enable-modsecurity"),
-    lacks(
-        INGRESS,
-        Place::Annotation("alb.ingress.kubernetes.io/load-balancer-attributes", protects_from_deletion),
-        "nothing keeps the load balancer from being deleted",
-        "keep the manifest, and the backups of the state folder",
-    ),
     notes(
         CLASS,
         Place::Field("spec.ipAddressType", |value| {
@@ -336,12 +336,6 @@ pub(super) const ROWS: &[Unmet] = &[
         Place::Annotation("alb.ingress.kubernetes.io/ip-address-type", is_dualstack),
         IPV4_ON_LOOPBACK,
         PUBLIC,
-    ),
-    lacks(
-        SERVICE,
-        Place::Annotation("service.beta.kubernetes.io/actions.", has_sticky_groups),
-        "connections of one client are not kept at one target group in this build: each is sent by the weights",
-        "expect connections of one client at all target groups",
     ),
 ];
 
@@ -397,14 +391,11 @@ fn is_dualstack(_: &Object, text: &str) -> bool {
     text.trim().starts_with("dualstack")
 }
 
-fn protects_from_deletion(_: &Object, text: &str) -> bool {
-    is_on("deletion_protection.enabled", text)
-}
-
-/// Whether an attribute is switched on in a list of them.
-fn is_on(attribute: &str, text: &str) -> bool {
-    let mut pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    pairs.any(|(key, value)| (key.trim(), value.trim()) == (attribute, "true"))
+fn protects_from_deletion(attributes: &Value) -> bool {
+    let is_it = |attribute: &Value| {
+        attribute["key"] == plan::attributes::DELETION_PROTECTION && attribute["value"] == "true"
+    };
+    attributes.as_array().is_some_and(|attributes| attributes.iter().any(is_it))
 }
 
 fn is_not_of_nginx(object: &Object, text: &str) -> bool {
@@ -422,16 +413,4 @@ fn wants_other_nodes(selector: &Value) -> bool {
 fn limits_something_else(limits: &Value) -> bool {
     let names = limits.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     names.into_iter().any(|name| !matches!(name, "cpu" | "memory"))
-}
-
-fn has_sticky_groups(_: &Object, text: &str) -> bool {
-    let action = serde_json::from_str::<Value>(text).unwrap_or_default();
-    let stickiness = field(&action, "forwardConfig").and_then(|it| field(it, "targetGroupStickinessConfig"));
-    stickiness.and_then(|it| field(it, "enabled")) == Some(&Value::Bool(true))
-}
-
-/// A field in any case, as these annotations are read.
-fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    let mut fields = value.as_object()?.iter();
-    fields.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }

@@ -111,22 +111,21 @@ const ASKING: &[(&str, &str)] = &[
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {wafv2AclName: a}",
         "spec.wafv2AclName",
     ),
+    (
+        "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {loadBalancerAttributes: [{key: deletion_protection.enabled, value: 'true'}]}",
+        "spec.loadBalancerAttributes",
+    ),
     ("nginx.ingress.kubernetes.io/auth-type: basic", "Ingress"),
     ("nginx.ingress.kubernetes.io/auth-url: http://a", "Ingress"),
     ("nginx.ingress.kubernetes.io/auth-tls-secret: a/b", "Ingress"),
     ("nginx.ingress.kubernetes.io/whitelist-source-range: 10.0.0.0/8", "Ingress"),
     ("nginx.ingress.kubernetes.io/limit-rps: '5'", "Ingress"),
     ("nginx.ingress.kubernetes.io/enable-modsecurity: 'true'", "Ingress"),
-    ("alb.ingress.kubernetes.io/load-balancer-attributes: deletion_protection.enabled=true", "Ingress"),
     (
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {ipAddressType: dualstack}",
         "spec.ipAddressType",
     ),
     ("alb.ingress.kubernetes.io/ip-address-type: dualstack", "Ingress"),
-    (
-        "service.beta.kubernetes.io/actions.TCP-80: '{\"forwardConfig\":{\"targetGroupStickinessConfig\":{\"Enabled\":true}}}'",
-        "Service",
-    ),
 ];
 
 /// The manifest of a row, and the field it asks at.

@@ -10,6 +10,7 @@ mod compression;
 mod concurrency;
 mod downgrade;
 mod ejection;
+mod flow_ends;
 mod grpc_targets;
 mod handling;
 mod header_modification;

@@ -77,6 +77,40 @@ fn acc_s1_07_connections_spread_evenly_and_pass_over_a_target_that_refuses() {
 }
 
 #[test]
+fn connections_of_one_client_stay_at_one_target_group_where_that_is_wanted() {
+    use plan::{Action, Forward, ForwardTarget, GroupStickiness, TargetGroupRef, Weight};
+    run(async {
+        let names = ["a", "b"];
+        let mut groups = Vec::new();
+        for name in names {
+            groups.push(TargetGroup { key: name.into(), ..tcp_group(&[greeter(name).await]) });
+        }
+        let mut balancer = load_balancer(LoadBalancerKind::Network, groups);
+        let target = |name: &&str| ForwardTarget {
+            target_group: TargetGroupRef::Group(balancer.target_groups.find(name).unwrap()),
+            weight: Weight::new(if *name == "a" { 3 } else { 1 }).unwrap(),
+        };
+        let targets = names.iter().map(target).collect();
+        let stickiness = Some(GroupStickiness::SourceIp);
+        balancer.listeners[0].default_action = Some(Action::Forward(Forward { targets, stickiness }));
+        let _world = World::start(plan_of(&balancer)).await;
+        let mut n_at_a = 0;
+        for number in 1..=200_u8 {
+            let mut of_client = String::new();
+            for _ in 0..2 {
+                let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                socket.bind(([127, 8, 8, number], 0).into()).unwrap();
+                let mut stream = socket.connect(balancer.listeners[0].addresses[0]).await.unwrap();
+                of_client.push_str(&greeting(&mut stream).await);
+            }
+            assert!(of_client == "aa" || of_client == "bb", "{number} {of_client}");
+            n_at_a += usize::from(of_client == "aa");
+        }
+        assert!((125..=175).contains(&n_at_a), "{n_at_a} of 200");
+    });
+}
+
+#[test]
 fn flows_outlive_a_change_of_plan_and_a_quiet_one_ends_with_its_listener() {
     run(async {
         let targets = [greeter("a").await, greeter("b").await];

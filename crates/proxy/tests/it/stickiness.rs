@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use net::{Body, Method};
 use plan::{
-    Action, Forward, ForwardTarget, LoadBalancer, LoadBalancerKind, TargetGroup, TargetGroupRef, Weight,
+    Action, Forward, ForwardTarget, GroupStickiness, LoadBalancer, LoadBalancerKind, TargetGroup,
+    TargetGroupRef, Weight,
 };
 
 use crate::targets::Target;
@@ -203,6 +204,7 @@ fn a_client_stays_with_its_target_group_until_it_has_no_weight() {
         let groups = vec![sticky_group("blue", &blue, &[]), sticky_group("green", &green, &[])];
         let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
         let [blue_id, green_id] = ["blue", "green"].map(|key| balancer.target_groups.find(key).unwrap());
+        let minute = Some(GroupStickiness::Cookie(Duration::from_secs(60)));
         let forward = |weights: [i64; 2], stickiness| {
             let target = |(id, weight)| ForwardTarget {
                 target_group: TargetGroupRef::Group(id),
@@ -211,7 +213,7 @@ fn a_client_stays_with_its_target_group_until_it_has_no_weight() {
             let targets = [blue_id, green_id].into_iter().zip(weights).map(target).collect();
             Some(Action::Forward(Forward { targets, stickiness }))
         };
-        balancer.listeners[0].default_action = forward([1, 1], Some(Duration::from_secs(60)));
+        balancer.listeners[0].default_action = forward([1, 1], minute);
         let mut world = World::start(plan_of(&balancer)).await;
         let mut n_blue = 0;
         let mut last = Browser::new(&balancer);
@@ -229,7 +231,7 @@ fn a_client_stays_with_its_target_group_until_it_has_no_weight() {
         assert!((8..=12).contains(&n_blue), "{n_blue} of 20");
         let before = last.get().await.text;
         let weights = if before == "blue" { [0, 1] } else { [1, 0] };
-        balancer.listeners[0].default_action = forward(weights, Some(Duration::from_secs(60)));
+        balancer.listeners[0].default_action = forward(weights, minute);
         world.change(plan_of(&balancer)).await;
         while last.get().await.text == before {
             tokio::time::sleep(Duration::from_millis(5)).await;

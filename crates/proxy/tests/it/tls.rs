@@ -69,6 +69,32 @@ fn each_name_has_its_certificate_and_others_get_the_first() {
 }
 
 #[test]
+fn http_2_is_offered_until_an_attribute_says_otherwise() {
+    run(async {
+        let server = Server::start("one");
+        let (identity, authority) = identity("a.example");
+        let mut balancer =
+            secure(LoadBalancerKind::Application, Protocol::Https, server.address, &["local:a"]);
+        let mut world = World::start(plan_of(&balancer)).await;
+        world.keys.send_replace(ring(&[("local:a", &identity)]));
+        let address = balancer.listeners[0].addresses[0];
+        while ask(address, "a.example", &authority).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let authorities = Authorities::from_pem(&authority).unwrap();
+        let tls = net::ClientTls::verifying("a.example", &authorities).unwrap();
+        let http2 = async || net::Http2Connection::open(address, Some(&tls), Duration::from_secs(5)).await;
+        assert!(http2().await.is_ok());
+        balancer.attributes.set("routing.http2.enabled", "false").unwrap();
+        world.change(plan_of(&balancer)).await;
+        while http2().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(ask(address, "a.example", &authority).await.unwrap(), "200 one");
+    });
+}
+
+#[test]
 fn certificates_are_swapped_without_a_failed_handshake() {
     run(async {
         let server = Server::start("one");

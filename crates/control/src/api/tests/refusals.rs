@@ -15,6 +15,35 @@ fn levels(n: usize) -> Value {
 }
 
 #[test]
+fn a_load_balancer_that_is_protected_from_deletion_stays() {
+    let api = api();
+    let (services, ingresses) =
+        ("/api/v1/namespaces/default/services", "/apis/networking.k8s.io/v1/namespaces/default/ingresses");
+    let protected =
+        |key: &str| json!({key: "idle_timeout.timeout_seconds=60,deletion_protection.enabled=true"});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web",
+        "annotations": protected("service.beta.kubernetes.io/aws-load-balancer-attributes")},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web",
+        "annotations": protected("alb.ingress.kubernetes.io/load-balancer-attributes")},
+        "spec": {"ingressClassName": "alb", "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}});
+    for (path, object) in [(services, service), (ingresses, ingress)] {
+        assert_eq!(write(&api, &format!("POST {path}"), JSON, &object).0, 201);
+        let refused = write(&api, &format!("DELETE {path}/web"), JSON, &json!({}));
+        let text = message(&refused);
+        assert!(
+            text.starts_with("403 Forbidden") && text.contains("load-balancer-attributes says"),
+            "{text}"
+        );
+        assert!(text.contains("deletion_protection.enabled=true: set it to false first"), "{text}");
+        assert_eq!(get(&api, &format!("{path}/web"))["metadata"]["name"], "web");
+        let off = json!({"metadata": {"annotations": null}});
+        assert_eq!(write(&api, &format!("PATCH {path}/web"), MERGE, &off).0, 200);
+        assert_eq!(write(&api, &format!("DELETE {path}/web"), JSON, &json!({})).0, 200);
+    }
+}
+
+#[test]
 fn a_part_that_a_kind_needs_cannot_be_patched_away() {
     let api = api();
     write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use plan::attributes::{self as keys, Scope};
 use plan::{
-    Action, Attributes, Forward, ForwardTarget, Protocol, ServicePortName, Tags, TargetGroupId,
-    TargetGroupRef, TargetType,
+    Action, Attributes, Forward, ForwardTarget, GroupStickiness, Protocol, ServicePortName, Tags,
+    TargetGroupId, TargetGroupRef, TargetType,
 };
 
 use super::{Network, PREFIX, is_named};
@@ -51,7 +51,8 @@ impl Network<'_> {
             let target_group = TargetGroupRef::Group(target_group);
             ForwardTarget { target_group, weight }
         });
-        Action::Forward(Forward { targets: targets.collect(), stickiness: None })
+        let stickiness = shares.is_sticky.then_some(GroupStickiness::SourceIp);
+        Action::Forward(Forward { targets: targets.collect(), stickiness })
     }
 
     /// The target group of a Service's port, made when it is not there yet.
