@@ -24,6 +24,7 @@ mod options;
 mod own_certificates;
 mod public;
 mod rows;
+mod rows_with_traffic;
 mod secrets;
 mod serve;
 mod stories;
