@@ -9,11 +9,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("net", &[]),
     ("models", &[]),
+    ("traces", &[]),
     ("manifest", &["plan"]),
-    ("proxy", &["net", "plan"]),
-    ("serving", &["models", "net"]),
+    ("proxy", &["net", "plan", "traces"]),
+    ("serving", &["models", "net", "traces"]),
     ("control", &["manifest", "plan"]),
-    ("forebay", &["control", "manifest", "models", "net", "plan", "proxy", "serving"]),
+    ("forebay", &["control", "manifest", "models", "net", "plan", "proxy", "serving", "traces"]),
     ("testkit", &[]),
 ];
 
@@ -23,7 +24,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("clap", &["forebay"]),
     ("object_store", &["forebay"]),
     ("redb", &["control"]),
-    ("tokio", &["control", "forebay", "net", "proxy", "serving"]),
+    ("tokio", &["control", "forebay", "net", "proxy", "serving", "traces"]),
 ];
 
 /// The dependencies of each crate; those of tests only are left out.

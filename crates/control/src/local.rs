@@ -67,6 +67,8 @@ pub struct LocalSettings {
     pub program: PathBuf,
     /// What pods say they run on.
     pub node_name: String,
+    /// What our own model server gets of an environment besides that of this process.
+    pub environment: Vec<(String, String)>,
 }
 
 /// One machine as a cluster. Must be used on a [`tokio::task::LocalSet`].

@@ -36,6 +36,7 @@ mod shown;
 mod signals;
 mod storage;
 mod tls_files;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use crate::listener::WorkerListener;
 use crate::pool::WorkerTarget;
 use crate::replay::Replayable;
 use crate::respond::{self, OwnAnswer, Reason};
+use crate::spans::AskedSpan;
 use crate::speech::Link;
 use crate::websocket::{self, Switched};
 
@@ -25,7 +26,6 @@ const HELD_ANSWER_BYTES: u64 = 64 * 1024;
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request on its way to one target.
-#[derive(Clone, Copy)]
 pub(crate) struct Attempt<'a> {
     pub(crate) target: &'a Rc<WorkerTarget>,
     pub(crate) group: &'a WorkerGroup,
@@ -34,6 +34,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) listener: &'a WorkerListener,
     /// What annotations of ours ask for.
     pub(crate) asked: Option<&'a Handling>,
+    /// What its trace has of it, if it has one.
+    pub(crate) span: Option<Box<AskedSpan>>,
 }
 
 /// What came of it. There is no failure when the body is gone.
@@ -74,7 +76,9 @@ impl Attempt<'_> {
                 None => self.ask().await,
                 Some(time) => {
                     let asking = Box::pin(tokio::time::timeout(time, self.ask()));
-                    asking.await.unwrap_or(Err(Some(Failure::TooSlow)))
+                    let outcome = asking.await.unwrap_or(Err(Some(Failure::TooSlow)));
+                    self.tell(&outcome);
+                    outcome
                 }
             }
         }
@@ -94,17 +98,33 @@ impl Attempt<'_> {
                 let is_told_not_to = self.asked.is_some_and(|asked| asked.retries == Some(0));
                 let may_be_repeated = !is_told_not_to && is_repeatable(replay, &self.request.method);
                 if !is_stale || !self.body.is_kept() || !may_be_repeated {
+                    self.tell(&answer);
                     return answer;
                 }
                 self.group.group.metrics.retries.inc();
                 has_left = true;
             }
-            let opened = Box::pin(self.target.open(CONNECT_TIMEOUT)).await;
-            let connection = opened.map_err(|error| {
-                self.group.group.metrics.count_unopened(&error);
-                if has_left { Failure::Lost(error) } else { Failure::NotSent(error) }
-            })?;
-            self.ask_over(connection).await
+            let outcome = match Box::pin(self.target.open(CONNECT_TIMEOUT)).await {
+                Ok(connection) => self.ask_over(connection).await,
+                Err(error) => {
+                    self.group.group.metrics.count_unopened(&error);
+                    Err(Some(if has_left { Failure::Lost(error) } else { Failure::NotSent(error) }))
+                }
+            };
+            self.tell(&outcome);
+            outcome
+        }
+    }
+
+    /// The fields of the request, as this target gets them.
+    pub(crate) fn fields(&self) -> &Fields {
+        self.span.as_ref().and_then(|span| span.fields.as_ref()).unwrap_or(&self.request.fields)
+    }
+
+    /// Has its trace know what came of it.
+    fn tell(&self, outcome: &Outcome) {
+        if let Some(span) = &self.span {
+            span.came_to(outcome);
         }
     }
 
@@ -114,7 +134,7 @@ impl Attempt<'_> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep what it is given twice")]
     fn ask_over(&self, connection: Link) -> impl Future<Output = Outcome> {
         async move {
-            let Request { method, target, fields, .. } = self.request;
+            let (Request { method, target, .. }, fields) = (self.request, self.fields());
             let (body, timeout) =
                 (self.body.next().ok_or(None)?, self.listener.snapshot.settings.idle_timeout);
             let outgoing = Outgoing { method, target: target.as_str(), fields, body, timeout };
@@ -244,8 +264,16 @@ impl Failure {
 
     /// The answer to the client, if nobody else has a better one.
     pub(crate) fn into_answer(self) -> OwnAnswer {
-        respond::to(match self {
-            Self::NotReady(response) => return respond::loading(response),
+        match self {
+            Self::NotReady(response) => respond::loading(response),
+            other => respond::to(other.reason()),
+        }
+    }
+
+    /// Why there is no answer.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::NotReady(_) => Reason::LOADING,
             Self::NotSent(error) | Self::Lost(error) => match error {
                 _ if error.is_ours() => Reason::NO_DESCRIPTORS,
                 ConnectError::Refused { .. } => Reason::TARGET_UNREACHABLE,
@@ -259,7 +287,7 @@ impl Failure {
             Self::Sent(SendError::Unsayable) => Reason::TARGET_VERSION,
             Self::Sent(SendError::TimedOut) | Self::TooSlow => Reason::TARGET_TIMEOUT,
             Self::Sent(SendError::Malformed(_)) => Reason::TARGET_MALFORMED,
-            Self::Sent(SendError::Body(error)) => Reason::of_client_body(&error),
-        })
+            Self::Sent(SendError::Body(error)) => Reason::of_client_body(error),
+        }
     }
 }

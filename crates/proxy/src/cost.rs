@@ -155,6 +155,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
         random: Random::default(),
         scratch: Default::default(),
         lines: logs.map(|logs| Rc::new(Lines::new(logs))),
+        traces: None,
         records: Records::default(),
         limits,
         gate: Gate::default(),

@@ -22,6 +22,7 @@ use crate::logs::{ConnectionLine, Handshake};
 use crate::record::{Act, ConnectionId, Ended, Record, Text};
 use crate::replay::Replayable;
 use crate::respond::{self, OwnAnswer, Reason};
+use crate::spans::{self, RequestTrace};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
 use crate::{forward, headers, stickiness};
@@ -45,6 +46,8 @@ pub(crate) struct Exchange {
     record: Option<Box<Record>>,
     /// Whether a line is written of it.
     is_logged: bool,
+    /// Whether that, or a span, says when it ended.
+    is_told: bool,
     /// Counts at the target for as long as it works on the request.
     in_flight: Option<InFlight>,
     /// The target's side, once it has gone over to another protocol.
@@ -155,9 +158,15 @@ impl Exchange {
         let (worker, names) = (&listener.worker, &listener.names);
         let is_logged = worker.lines.as_ref().is_some_and(|lines| lines.are_of_requests(names));
         let mut record = worker.records.begin(names, connection);
+        let mut is_told = is_logged;
         if let Some(request) = request {
             record.asked(request);
-            if let Some(agent) = request.fields.get("user-agent").filter(|_| is_logged) {
+            if let Some(tracer) = &worker.traces {
+                let trace = RequestTrace::begin(tracer, request, &worker.random);
+                is_told |= trace.is_sampled();
+                record.trace = Some(Rc::new(trace));
+            }
+            if let Some(agent) = request.fields.get("user-agent").filter(|_| is_told) {
                 record.set(Text::UserAgent, agent);
             }
         }
@@ -165,6 +174,7 @@ impl Exchange {
             listener,
             record: Some(record),
             is_logged,
+            is_told,
             in_flight: None,
             switched: None,
             status: None,
@@ -193,6 +203,11 @@ impl Exchange {
     /// Takes in the request's fields as the target gets them.
     pub(crate) fn forwarded(&mut self, fields: &Fields) {
         self.note(|record| record.set(Text::TraceId, fields.get("x-amzn-trace-id").unwrap_or_default()));
+    }
+
+    /// Where the request stands in its trace, if traces are recorded.
+    pub(crate) fn trace(&self) -> Option<Rc<RequestTrace>> {
+        self.record.as_ref()?.trace.clone()
     }
 
     /// Takes in that a target is asked.
@@ -263,7 +278,7 @@ impl Exchange {
             response.upgrade = Some(switched.joined_by_client(self));
             return response;
         }
-        if self.is_logged || matches!(response.body, Body::Stream(_)) {
+        if self.is_told || matches!(response.body, Body::Stream(_)) {
             response.when_sent = Some(Box::new(move |sent| self.end(sent)));
         } else {
             self.sent.end = End::Whole;
@@ -314,6 +329,11 @@ impl Drop for Exchange {
         let worker = &self.listener.worker;
         if let Some(lines) = worker.lines.as_ref().filter(|_| self.is_logged) {
             lines.add_request(&record);
+        }
+        if let Some(trace) = record.trace.take().filter(|trace| trace.is_sampled())
+            && let Some(tracer) = &worker.traces
+        {
+            tracer.enter(spans::of(&record, &trace));
         }
         worker.records.keep(record);
     }

@@ -90,6 +90,9 @@ pub(crate) fn forward(
                 choice.led.group.group.metrics.routed.inc();
             }
             exchange.asks(&taken.target.shared);
+            let span = exchange.trace().map(|trace| {
+                trace.ask(taken.target.shared.address(), &listener.worker.random, &mut request.fields)
+            });
             let attempt = Attempt {
                 target: &taken.target,
                 group: &choice.led.group,
@@ -97,6 +100,7 @@ pub(crate) fn forward(
                 body: &body,
                 listener: &listener,
                 asked: choice.asked(),
+                span,
             };
             // What came of it is not kept where it would take room for as long as the request lasts.
             let failure = {

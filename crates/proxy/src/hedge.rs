@@ -96,7 +96,13 @@ fn another<'a>(attempt: &'a Attempt<'a>) -> Option<Box<Beside<'a>>> {
     }
     attempt.group.group.metrics.hedges.inc();
     let asking = Box::pin(async move {
-        let outcome = Attempt { target: &other.target, ..*attempt }.ask_in_time().await;
+        // The other target is asked in a span of its own, so it is told another one.
+        let Attempt { group, request, body, listener, asked, .. } = *attempt;
+        let address = other.target.shared.address();
+        let random = &listener.worker.random;
+        let span = attempt.span.as_ref().map(|span| span.beside(address, random, &request.fields));
+        let outcome = Attempt { target: &other.target, group, request, body, listener, asked, span };
+        let outcome = outcome.ask_in_time().await;
         (outcome, other)
     });
     Some(Box::new(Beside { asking, failed: None }))

@@ -42,6 +42,7 @@ mod respond;
 mod retry_budget;
 mod silence;
 mod snapshot;
+mod spans;
 mod speech;
 mod stickiness;
 mod target;
@@ -59,6 +60,7 @@ use std::sync::Arc;
 use net::{Drain, DrainWatch, Gate, KeyRing, Limits};
 use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
+use traces::Tracer;
 
 pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink, is_non_compliant};
 pub use metrics::Metrics;
@@ -71,6 +73,8 @@ pub struct Settings {
     pub n_cores: usize,
     /// What is written of requests and connections, if anything is.
     pub logs: Option<Logs>,
+    /// Who records the traces of requests, if anybody does.
+    pub traces: Option<Tracer>,
     /// Who asks what became of requests.
     pub recall: Recall,
     /// What clients may ask.
@@ -84,6 +88,7 @@ impl Default for Settings {
         Self {
             n_cores: net::n_cores(),
             logs: None,
+            traces: None,
             recall: Recall::default(),
             limits: Limits::default(),
             gate: Gate::default(),

@@ -66,6 +66,8 @@ pub struct Metrics {
     handling: HandlingSeries,
     /// What is counted of logs.
     pub(crate) logs: Counters,
+    /// What became of spans.
+    traces: traces::Counts,
     unkept_bodies: Counter,
     buffered_bytes: Gauge,
     /// What bodies are kept in, once there is a data plane.
@@ -222,6 +224,17 @@ impl Default for Metrics {
             Unit::Bytes,
             Gauge::clone(&logs.waiting),
         );
+        let traces = traces::Counts::default();
+        registry.register(
+            "trace_spans_exported",
+            "Spans of traces that their collector took",
+            Counter::clone(&traces.exported),
+        );
+        registry.register(
+            "trace_spans_dropped",
+            "Spans of traces that no collector took, or that would have waited among too many",
+            Counter::clone(&traces.dropped),
+        );
         let (datagrams, dropped_datagrams) = (AllSeries::default(), AllSeries::default());
         registry.register("datagrams", "Datagrams that were passed on, by direction", datagrams.family());
         registry.register(
@@ -267,6 +280,7 @@ impl Default for Metrics {
             health_changes,
             handling,
             logs,
+            traces,
             datagrams,
             dropped_datagrams,
             unkept_bodies,
@@ -294,6 +308,12 @@ impl Metrics {
         out.push_str(others);
         text::encode_eof(&mut out).expect("writing to a String does not fail");
         out
+    }
+
+    /// What is counted of traces: for who starts a tracer.
+    #[must_use]
+    pub fn traces(&self) -> &traces::Counts {
+        &self.traces
     }
 
     /// What all cores keep bodies in.

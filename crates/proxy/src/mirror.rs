@@ -116,7 +116,7 @@ async fn ask(
         return;
     };
     group.group.metrics.routed.inc();
-    let attempt = Attempt { target: &taken.target, group, request, body, listener, asked: None };
+    let attempt = Attempt { target: &taken.target, group, request, body, listener, asked: None, span: None };
     let mut answer = match attempt.ask_in_time().await {
         Ok(answered) => answered.response.body,
         Err(failure) => {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::handled::Handled;
 use crate::names::{GroupNames, ListenerNames};
 use crate::recall::{MOST, Past};
+use crate::spans::RequestTrace;
 
 /// A number that one connection has, and no other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub(crate) struct Record {
     /// When the answer to the client was there.
     pub(crate) answered_at: Option<Instant>,
     pub(crate) ended: Ended,
+    /// Where it stands in its trace, while it is at work and traces are recorded.
+    pub(crate) trace: Option<Rc<RequestTrace>>,
 }
 
 /// The texts of a record, in one piece of memory.
@@ -164,6 +167,7 @@ impl Record {
             target_status: None,
             answered_at: None,
             ended: Ended::default(),
+            trace: None,
         }
     }
 
@@ -195,6 +199,7 @@ impl Record {
     pub(crate) fn retire(&mut self) {
         self.tls = None;
         self.handled = None;
+        self.trace = None;
         self.texts.shorten();
     }
 }

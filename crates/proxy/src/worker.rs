@@ -9,6 +9,7 @@ use std::time::Duration;
 use net::{Drain, DrainWatch, Gate, Limits};
 use plan::{ListenerKey, TargetKey};
 use tokio::sync::mpsc;
+use traces::Tracer;
 
 use crate::Settings;
 use crate::director::{Command, Endpoint, Socket, endpoints_of};
@@ -36,13 +37,14 @@ pub(crate) async fn run(
     Shared { seal, rates }: Shared,
     drain: DrainWatch,
 ) {
-    let Settings { logs, limits, gate, .. } = settings;
+    let Settings { logs, traces, limits, gate, .. } = settings;
     let lines = logs.map(Lines::new).map(Rc::new);
     let worker = Rc::new(Worker {
         index,
         random: Random::default(),
         scratch: RefCell::default(),
         lines: lines.clone(),
+        traces,
         records: Records::default(),
         limits,
         gate,
@@ -98,6 +100,8 @@ pub(crate) struct Worker {
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// Lines of logs, if there are any.
     pub(crate) lines: Option<Rc<Lines>>,
+    /// Who records traces, if anybody does.
+    pub(crate) traces: Option<Tracer>,
     /// What is known of the last requests.
     pub(crate) records: Records,
     /// What clients may ask, unless a load balancer says otherwise.

@@ -61,6 +61,9 @@ fn open(request: Request) -> Result<Opened, Fault> {
 /// Makes a call: reads its one message, and answers it.
 async fn call(handler: &ServerHandler, opened: Opened) -> Result<Reply, Fault> {
     let Opened { method, encoding, body } = opened;
+    if let Some(trace) = &handler.trace {
+        trace.routed(method.path);
+    }
     let limit = handler.body_limit();
     // Held until there is an answer.
     let mut hoard = handler.hoard();

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Body, BodyError, Bytes, CollectError, Hoard, NoRoom};
+use net::{Body, BodyError, Bytes, CollectError, Hoard, NoRoom, Request};
 
 use crate::admin;
 use crate::cache::Cache;
@@ -19,6 +19,7 @@ use crate::prediction::{self, INLINE_BODY, Inquiry};
 use crate::reply::Reply;
 use crate::repository::{self, Change};
 use crate::shared::Shared;
+use crate::spans::RequestTrace;
 use crate::view::View;
 
 /// The server on one core.
@@ -27,6 +28,8 @@ pub struct ServerHandler {
     core: Rc<Core>,
     /// Whether its clients may change the models.
     is_admin: bool,
+    /// The trace of the request that is at work, if it is recorded.
+    pub(crate) trace: Option<Rc<RequestTrace>>,
 }
 
 #[derive(Debug)]
@@ -42,12 +45,18 @@ impl ServerHandler {
         let view = RefCell::new(Rc::new(View::new(shared, None)));
         let size = shared.settings.cache_bytes_per_core;
         let cache = (size > 0).then(|| RefCell::new(Cache::new(size)));
-        Self { core: Rc::new(Core { shared: Arc::clone(shared), view, cache }), is_admin: false }
+        Self { core: Rc::new(Core { shared: Arc::clone(shared), view, cache }), is_admin: false, trace: None }
     }
 
     /// The same for clients who may change the models.
     pub(crate) fn into_admin(self) -> Self {
         Self { is_admin: true, ..self }
+    }
+
+    /// Who answers a request that is recorded.
+    pub(crate) fn traced(&self, request: &Request) -> Option<Self> {
+        let trace = RequestTrace::begin(self.core.shared.traces.get()?, request)?;
+        Some(Self { trace: Some(Rc::new(trace)), ..self.clone() })
     }
 
     /// What is served at the moment.
@@ -101,7 +110,12 @@ impl ServerHandler {
         model: usize,
         inquiry: Inquiry,
     ) -> Result<Reply, Fault> {
-        prediction::predict(&self.core.shared, self.core.cache.as_ref(), view, model, inquiry).await
+        let (shared, cache) = (&self.core.shared, self.core.cache.as_ref());
+        if let Some(trace) = &self.trace {
+            let prediction = prediction::predict(shared, cache, view, model, inquiry);
+            return Box::pin(trace.predict(&view.models.entries()[model], prediction)).await;
+        }
+        prediction::predict(shared, cache, view, model, inquiry).await
     }
 
     /// Loads or unloads the model of the path.

@@ -43,6 +43,7 @@ mod row_file;
 mod server;
 mod settings;
 mod shared;
+mod spans;
 mod told;
 mod unrouted;
 mod view;

@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     protocols: Arc<[&'static str]>,
     counts: Mutex<Vec<(Counted, Arc<Counts>)>>,
     log: OnceLock<Arc<LogCounts>>,
+    spans: OnceLock<traces::Counts>,
     pub(crate) tls: TlsCounts,
 }
 
@@ -117,6 +118,7 @@ impl Metrics {
             protocols: protocols.collect(),
             counts: Mutex::default(),
             log: OnceLock::new(),
+            spans: OnceLock::new(),
             tls: TlsCounts::default(),
         }
     }
@@ -143,6 +145,16 @@ impl Metrics {
     /// Tells what is counted of a log from now on.
     pub(crate) fn count_log(&self, log: Arc<LogCounts>) {
         let _ = self.log.set(log);
+    }
+
+    /// Tells what is counted of spans from now on.
+    pub(crate) fn count_spans(&self, counts: traces::Counts) {
+        let _ = self.spans.set(counts);
+    }
+
+    /// Spans that a collector took, and those that none took; `None` without traces.
+    pub(crate) fn spans(&self) -> Option<[u64; 2]> {
+        self.spans.get().map(|counts| [counts.exported.get(), counts.dropped.get()])
     }
 
     /// Predictions that were logged, and those that were to be and were not; `None` without a log.

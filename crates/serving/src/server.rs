@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use net::{Connection, Handler, HandshakeFailure, LOADING, Request, Response, StatusCode};
+use traces::Tracer;
 
 use crate::Settings;
 use crate::admin::AdminAddress;
@@ -81,6 +82,12 @@ impl Server {
         let _ = self.shared.log.set(log);
     }
 
+    /// Records the traces of requests from now on, unless they are recorded already.
+    pub fn trace(&self, tracer: Tracer) {
+        self.shared.metrics.count_spans(tracer.counts().clone());
+        let _ = self.shared.traces.set(tracer);
+    }
+
     /// Says which certificate clients are shown from now on, for who reads the metrics.
     pub fn show_certificate(&self, certificate: ShownCertificate) {
         self.shared.metrics.tls.show(certificate);
@@ -121,11 +128,16 @@ impl Handler for ServerHandler {
 
     async fn handle(&self, request: Request) -> Response {
         let told = Told::of(&request);
+        let traced = self.traced(&request);
+        let handler = traced.as_ref().unwrap_or(self);
         let response = if request.is_grpc() {
-            grpc::answer(self, request).await
+            grpc::answer(handler, request).await
         } else {
-            answer_of_http(self, request).await
+            answer_of_http(handler, request).await
         };
+        if let Some(trace) = &handler.trace {
+            trace.answered(response.status);
+        }
         if let Some(told) = told {
             told.tell(response.status);
         }
@@ -161,6 +173,9 @@ async fn answer(handler: &ServerHandler, view: &Rc<View>, request: Request) -> A
             return Answered { protocol: FALLBACK, model: None, reply };
         }
     };
+    if let Some(trace) = &handler.trace {
+        trace.routed(route.pattern);
+    }
     let call = Call { models, metrics, target: &target, fields: &fields, captures };
     let (model, reply) = match &route.answer {
         Answer::Page(page) => (None, page(&call)),

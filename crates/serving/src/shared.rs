@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use net::Budget;
+use traces::Tracer;
 
 use crate::Settings;
 use crate::admin::AdminAddress;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     /// What bodies are collected in.
     pub(crate) bodies: Budget,
     pub(crate) log: OnceLock<PredictionLog>,
+    pub(crate) traces: OnceLock<Tracer>,
     models: RwLock<Arc<ModelSet>>,
     /// Where clients may load models from, if they may.
     loader: Option<Loader>,
@@ -42,6 +44,7 @@ impl Shared {
             metrics: Metrics::new(PROTOCOLS.iter().map(|protocol| protocol.name)),
             bodies: Budget::new(settings.bodies_limit),
             log: OnceLock::new(),
+            traces: OnceLock::new(),
             models: RwLock::new(Arc::new(models)),
             generation: AtomicU64::new(0),
             loader,

@@ -56,6 +56,9 @@ const OF_SERVE: &[&str] = &[
     "https_proxy",
     "no_proxy",
 ];
+/// The beginnings of further names of these: where it sends the traces of requests, and which. What it is called there is its
+/// own.
+const OF_SERVE_PREFIXES: &[&str] = &["OTEL_EXPORTER_OTLP_", "OTEL_SDK_", "OTEL_TRACES_"];
 /// Schemes of storages, and how the names of the variables begin that say how they are reached and with which keys. Only a
 /// model server that is given a model there gets them.
 const OF_STORAGE: &[(&str, &str)] = &[("s3://", "AWS_"), ("gs://", "GOOGLE_"), ("az://", "AZURE_")];
@@ -134,7 +137,9 @@ fn is_inherited(name: &str, program: &Program) -> bool {
     };
     let is_of_its_storage =
         || OF_STORAGE.iter().any(|(scheme, prefix)| name.starts_with(prefix) && is_kept_at(scheme));
-    is_for_all || OF_SERVE.contains(&name) || is_of_its_storage()
+    let is_of_serve =
+        OF_SERVE.contains(&name) || OF_SERVE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    is_for_all || is_of_serve || is_of_its_storage()
 }
 
 impl Identity {
@@ -210,6 +215,8 @@ mod tests {
             ("AZURE_CLIENT_SECRET", "k"),
             ("DATABASE_URL", "postgres://u:p@h"),
             ("HTTPS_PROXY", "http://u:p@h"),
+            ("OTEL_SERVICE_NAME", "edge"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k"),
         ];
         let inherited = inherited.map(|(name, value)| (name.to_owned(), value.to_owned()));
         launch(
@@ -248,18 +255,25 @@ mod tests {
             names.filter(|name| !ours.contains(&name.as_str())).collect()
         };
         const CACHE: &str = "FOREBAY_MODEL_CACHE";
+        const TRACES: &str = "OTEL_EXPORTER_OTLP_HEADERS";
         let serve =
             |model: &str| names(Program::Forebay { arguments: vec!["serve".to_owned(), model.to_owned()] });
         let command = vec!["sh".to_owned(), "-c".to_owned(), "aws s3 cp s3://a/b .".to_owned()];
         assert_eq!(names(Program::Command { command }), ["PATH", "LC_ALL"]);
-        assert_eq!(serve("iris=models/s3://x"), ["PATH", "LC_ALL", CACHE, "HTTPS_PROXY"]);
-        assert_eq!(serve("iris=https://a/b"), ["PATH", "LC_ALL", CACHE, "HTTPS_PROXY"]);
-        assert_eq!(serve("iris=s3://a/b"), ["PATH", "LC_ALL", CACHE, "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"]);
+        assert_eq!(serve("iris=models/s3://x"), ["PATH", "LC_ALL", CACHE, "HTTPS_PROXY", TRACES]);
+        assert_eq!(serve("iris=https://a/b"), ["PATH", "LC_ALL", CACHE, "HTTPS_PROXY", TRACES]);
+        assert_eq!(
+            serve("iris=s3://a/b"),
+            ["PATH", "LC_ALL", CACHE, "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY", TRACES]
+        );
         assert_eq!(
             serve("gs://a/b"),
-            ["PATH", "LC_ALL", CACHE, "GOOGLE_APPLICATION_CREDENTIALS", "HTTPS_PROXY"]
+            ["PATH", "LC_ALL", CACHE, "GOOGLE_APPLICATION_CREDENTIALS", "HTTPS_PROXY", TRACES]
         );
-        assert_eq!(serve("iris=az://a/b"), ["PATH", "LC_ALL", CACHE, "AZURE_CLIENT_SECRET", "HTTPS_PROXY"]);
+        assert_eq!(
+            serve("iris=az://a/b"),
+            ["PATH", "LC_ALL", CACHE, "AZURE_CLIENT_SECRET", "HTTPS_PROXY", TRACES]
+        );
     }
 
     #[test]

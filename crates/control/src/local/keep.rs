@@ -379,6 +379,7 @@ impl Local {
         // What is no text is for nobody here.
         let inherited = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let inherited = inherited.chain(self.settings.environment.iter().cloned());
         let mut launch = launch(container, identity, folder, inherited, &self.settings.program);
         let mark = format!("{}{}/{}", self.platform.mark, identity.uid, container.name);
         launch.environment.push((MARK.to_owned(), mark.clone()));

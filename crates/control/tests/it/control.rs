@@ -36,6 +36,7 @@ impl Platform {
             state_folder: folder.join("state"),
             program: forebay(folder),
             node_name: "here".to_owned(),
+            environment: Vec::new(),
         };
         let local = Local::open(local).await.unwrap();
         let store = local.store();

@@ -27,6 +27,7 @@ impl Machine {
             state_folder: folder.join("state"),
             program: folder.join("forebay"),
             node_name: "here".to_owned(),
+            environment: Vec::new(),
         };
         Self { local: Local::open(settings).await.unwrap(), observed: Observed::default() }
     }

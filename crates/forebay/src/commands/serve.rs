@@ -26,6 +26,7 @@ use crate::runtime;
 use crate::signals::Signals;
 use crate::storage::Storage;
 use crate::tls_files::TlsFiles;
+use crate::traces::TraceOptions;
 
 /// Serve models over HTTP: MLflow, KServe V1, Open Inference Protocol V2 (gRPC too), and plain /predict with /docs
 #[derive(Debug, clap::Args)]
@@ -115,6 +116,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "log_predictions", value_parser = share)]
     log_sample: f64,
 
+    #[command(flatten)]
+    traces: TraceOptions,
+
     /// How it is told that models are served: as json, one line on standard output
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     output: Output,
@@ -174,6 +178,8 @@ fn share(text: &str) -> Result<f64, String> {
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take then to write what is still to be logged.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take then to send the last spans of traces.
+const TRACE_PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(serve(options, globals))
@@ -205,6 +211,10 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let log = log.transpose().context("cannot open the log of predictions")?;
     if let Some(log) = &log {
         server.log_predictions(log.clone());
+    }
+    let tracer = options.traces.open("forebay-serve", &traces::Counts::default())?;
+    if let Some(tracer) = &tracer {
+        server.trace(tracer.clone());
     }
     let tls = options.tls.open()?;
     let listening = listen(options, &server, tls.as_ref().map(|tls| &tls.tls))?;
@@ -246,6 +256,9 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     listening.drain.finish(DRAIN_PATIENCE).await;
     if let Some(log) = log {
         log.flush(LOG_PATIENCE).await;
+    }
+    if let Some(tracer) = tracer {
+        tracer.finish(TRACE_PATIENCE).await;
     }
     Ok(end)
 }

@@ -35,6 +35,7 @@ use crate::output::Output;
 use crate::platform::{Platform, write_private};
 use crate::progress::Written;
 use crate::signals::{Signals, Wish};
+use crate::traces::TraceOptions;
 use crate::{bundle, certificate, findings, memory, reread, runtime};
 
 /// Run the whole platform on these manifests; without any, on what was applied before, or on the bundled examples
@@ -92,6 +93,9 @@ pub(crate) struct Options {
     logs: LogOptions,
 
     #[command(flatten)]
+    traces: TraceOptions,
+
+    #[command(flatten)]
     limits: LimitOptions,
 
     /// What is printed when it is ready
@@ -114,6 +118,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take then to write what is still to be logged.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it may take then to send the last spans of traces.
+const TRACE_PATIENCE: Duration = Duration::from_secs(3);
+
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(up(options, globals))
 }
@@ -129,6 +136,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         state_folder: state_dir.clone(),
         program: std::env::current_exe().context("cannot tell where this program is")?,
         node_name: node_name(),
+        environment: options.traces.of_replicas(),
     };
     let local =
         Local::open(settings).await.map_err(|error| restore::explained(error, &state_dir, globals))?;
@@ -178,9 +186,11 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let n_cores = options.cores.map_or_else(net::n_cores, usize::from);
     let region = defaults.now().region.clone();
     let (logs, log_writer) = options.logs.open(options.output, &state_dir, region, &admin.metrics)?;
+    let tracer = options.traces.open("forebay", admin.metrics.traces())?;
     let proxy_settings = proxy::Settings {
         n_cores,
         logs: Some(logs),
+        traces: tracer.clone(),
         recall: admin.recall.clone(),
         limits: admin.limits,
         gate: options.limits.gate(),
@@ -252,6 +262,9 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     proxy_drain.finish(DRAIN_PATIENCE).await;
     if !tokio::task::spawn_blocking(|| log_writer.finish(LOG_PATIENCE)).await? {
         tracing::warn!("the last lines of logs could not be written");
+    }
+    if let Some(tracer) = tracer {
+        tracer.finish(TRACE_PATIENCE).await;
     }
     control_drain.begin();
     if !control.is_finished() {

@@ -30,6 +30,7 @@ mod serve;
 mod stories;
 mod swaps;
 mod three_am;
+mod traces;
 mod what_comes_out;
 mod zones;
 

@@ -44,6 +44,7 @@ const OPTIONS: &[ServeOption] = &[
     option(LOG_MODE),
     option(LOG_PREDICTIONS),
     option("--log-sample"),
+    option("--otlp-endpoint"),
     switch("--strict-content-type"),
     option(THREADS),
 ];

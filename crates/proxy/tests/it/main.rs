@@ -33,6 +33,7 @@ mod tls;
 mod tls_client;
 mod tls_policies;
 mod tokens;
+mod traces;
 mod trailers;
 mod udp;
 mod websocket;

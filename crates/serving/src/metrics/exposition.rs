@@ -26,6 +26,7 @@ struct Scrape {
     protocols: Arc<[&'static str]>,
     sums: Vec<(Counted, Sums)>,
     logged: Option<[u64; 2]>,
+    spans: Option<[u64; 2]>,
     models: Vec<ModelInfo>,
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn text(metrics: &Metrics, models: &ModelSet, exposition: Exposition)
         protocols: Arc::clone(&metrics.protocols),
         sums: metrics.sums(),
         logged: metrics.logged(),
+        spans: metrics.spans(),
         models: models.collect(),
     };
     registry.register_collector(Box::new(metrics.tls.scrape()));
@@ -133,6 +135,11 @@ impl Collector for Scrape {
             logged
                 .encode_family(&[("result", *result)])?
                 .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+        let help = "Spans of traces, and whether a collector took them";
+        let mut spans = describe(&mut encoder, "trace_spans", help, None, MetricType::Counter)?;
+        for (result, count) in ["exported", "dropped"].iter().zip(self.spans.iter().flatten()) {
+            spans.encode_family(&[("result", *result)])?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
         self.models(describe(&mut encoder, "info", "The models served", None, MetricType::Gauge)?)?;
         let help = "Time that the first prediction took, of the example and before the model was ready";
