@@ -73,7 +73,8 @@ pub enum Crowding {
 
 impl Crowding {
     /// Why connections are not let in.
-    pub const REFUSALS: [&str; 5] = [TOO_MANY, TOO_MANY_OF_CLIENT, NO_DESCRIPTORS, UNANNOUNCED, NOT_ALLOWED];
+    pub const REFUSALS: [&str; 5] =
+        [TOO_MANY, TOO_MANY_CONNECTIONS_OF_CLIENT, NO_DESCRIPTORS, UNANNOUNCED, NOT_ALLOWED];
 }
 
 /// Connections that are asked to leave at a time.
@@ -163,7 +164,7 @@ impl Permit {
         let mut of_clients = self.gate.0.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
         let of_client = of_clients.entry(network).or_default();
         if of_client.n_connections >= limits.client_connections {
-            told(Crowding::Refused(TOO_MANY_OF_CLIENT));
+            told(Crowding::Refused(TOO_MANY_CONNECTIONS_OF_CLIENT));
             return false;
         }
         of_client.n_connections += 1;
@@ -181,7 +182,7 @@ impl Permit {
         if n_requests.fetch_add(1, Ordering::Relaxed) < most {
             Ok(asking)
         } else {
-            Err(Rejection::TOO_MANY_OF_CLIENT)
+            Err(Rejection::TOO_MANY_REQUESTS_OF_CLIENT)
         }
     }
 }
@@ -198,7 +199,7 @@ impl Drop for Asking {
 const REQUESTS_PART: u64 = 4;
 
 const TOO_MANY: &str = "too-many";
-const TOO_MANY_OF_CLIENT: &str = "too-many-of-client";
+const TOO_MANY_CONNECTIONS_OF_CLIENT: &str = "too-many-connections-of-client";
 const NO_DESCRIPTORS: &str = "no-descriptors";
 pub(crate) const UNANNOUNCED: &str = "unannounced";
 pub(crate) const NOT_ALLOWED: &str = "not-allowed";

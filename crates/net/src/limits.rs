@@ -132,10 +132,10 @@ limits! {
         "forebay_connections_refused_total, reason too-many; forebay_connections_shed_total";
     client_connections: Count = 1000 (1 to 1_000_000)
         "Connections of one client address, or of one /64 of IPv6. Loopback and trusted proxies may have more.",
-        "forebay_connections_refused_total, reason too-many-of-client";
+        "forebay_connections_refused_total, reason too-many-connections-of-client";
     client_requests: Count = 500 (1 to 1_000_000)
         "Requests of one client address, or of one /64 of IPv6, that are not done with, or a quarter of all descriptors where that is less. Loopback and trusted proxies may have more.",
-        "forebay_load_balancer_answers_total, reason too-many-of-client";
+        "forebay_load_balancer_answers_total, reason too-many-requests-of-client";
     reserved_descriptors: Count = 256 (16 to 100_000)
         "Descriptors that connections of clients leave to targets, health checks, administrators and logs, or a quarter of all where that is less.",
         "forebay_connections_refused_total, reason no-descriptors; forebay_connections_shed_total";

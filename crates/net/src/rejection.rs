@@ -88,7 +88,7 @@ rejections! {
         "`Host` stands there more than once.";
     TOO_MANY_FIELDS = REQUEST_HEADER_FIELDS_TOO_LARGE "too-many-fields"
         "There are more than 100 header fields.";
-    TOO_MANY_OF_CLIENT = SERVICE_UNAVAILABLE "too-many-of-client"
+    TOO_MANY_REQUESTS_OF_CLIENT = SERVICE_UNAVAILABLE "too-many-requests-of-client"
         "So many requests of the client's address are not done with that it may have no more at a time.";
     UNKNOWN_EXPECTATION = EXPECTATION_FAILED "unknown-expectation"
         "`Expect` asks for something other than `100-continue`.";

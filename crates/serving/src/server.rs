@@ -220,7 +220,7 @@ mod tests {
         let handler = Server::new(Vec::new(), Settings::default()).unwrap().handler();
         let local: SocketAddr = "127.0.0.1:8080".parse().unwrap();
         let connection = Connection { peer: local, local, tls: None };
-        for (reason, again) in [("too-many-of-client", Some("1")), ("malformed-head", None)] {
+        for (reason, again) in [("too-many-requests-of-client", Some("1")), ("malformed-head", None)] {
             let rejection = *Rejection::ALL.iter().find(|known| known.reason == reason).unwrap();
             let refused = Refused { rejection, request: None, is_grpc: false };
             assert_eq!(handler.reject(&refused, &connection).fields.text("retry-after"), again, "{reason}");

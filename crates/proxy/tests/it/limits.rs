@@ -251,14 +251,14 @@ fn requests_of_one_client_over_its_limit_are_refused_and_those_of_others_are_not
             .collect();
         http2::wait_until(|| server.n_requests.get() == 3).await;
         let refused = http2::get(&one, "/").await.unwrap();
-        assert_eq!((refused.status, refused.field("x-forebay-reason")), (503, "too-many-of-client"));
+        assert_eq!((refused.status, refused.field("x-forebay-reason")), (503, "too-many-requests-of-client"));
         assert_eq!(refused.field("retry-after"), "1");
         let call = http2::call(&one, "/a.B/C", b"").await.unwrap();
         assert_eq!((call.status, call.field("grpc-status")), (200, "14"));
         let refused = ask("192.0.2.7", "/").await;
-        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too-many-of-client"), "{refused}");
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too-many-requests-of-client"), "{refused}");
         assert!(ask("192.0.2.8", "/").await.ends_with("one"));
-        let told = r#"forebay_load_balancer_answers_total{load_balancer="lb",port="80",code="503",reason="too-many-of-client"}"#;
+        let told = r#"forebay_load_balancer_answers_total{load_balancer="lb",port="80",code="503",reason="too-many-requests-of-client"}"#;
         assert_eq!(count(&world, told), Some(2), "{}", world.metrics.encode());
         server.release();
         for one in slow {

@@ -256,7 +256,7 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
             r#"forebay_connections_refused_total{load_balancer="narrow",port="80",reason="not-allowed"} 2"#;
         assert!(world.metrics.encode().contains(told), "{}", world.metrics.encode());
         let help = "forebay_connections_refused Connections that were not let in, by why: too-many, \
-                    too-many-of-client, no-descriptors, unannounced, not-allowed.";
+                    too-many-connections-of-client, no-descriptors, unannounced, not-allowed.";
         assert!(world.metrics.encode().contains(help), "{}", world.metrics.encode());
         // And so do counts.
         let mut open = Vec::new();
