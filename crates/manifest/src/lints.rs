@@ -7,6 +7,7 @@ mod action_unused;
 mod auto_mode;
 mod aws_limits;
 mod class_params;
+mod desync_mode;
 mod health_check_port_instance;
 mod health_check_timeout;
 mod http2_in_clear;
@@ -66,6 +67,7 @@ const LINTS: &[fn(&Context<'_>, &mut Vec<Finding>)] = &[
     nlb_backend_protocol::check,
     nlb_plaintext::check,
     log_without_bucket::check,
+    desync_mode::check,
     nlb_access_log::check,
     nlb_controller::check,
     nlb_scheme::check,

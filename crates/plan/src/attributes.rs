@@ -124,6 +124,8 @@ keys! {
     XFF_CLIENT_PORT = "routing.http.xff_client_port.enabled";
     /// Whether `Host` reaches the target as sent.
     PRESERVE_HOST_HEADER = "routing.http.preserve_host_header.enabled";
+    /// What an ALB does with requests that two servers may read in two ways.
+    DESYNC_MITIGATION_MODE = "routing.http.desync_mitigation_mode";
     /// Whether header fields with unusual names are dropped.
     DROP_INVALID_HEADER_FIELDS = "routing.http.drop_invalid_header_fields.enabled";
     /// Whether targets are told the TLS version and cipher.
@@ -216,7 +218,7 @@ pub const TABLE: &[Attribute] = {
         row(Alb, IDLE_TIMEOUT, Some("60"), Integer(1..=4000), true, "Seconds until an idle connection is closed."),
         row(Alb, "ipv6.deny_all_igw_traffic", None, Bool, false, "Whether the internet gateway's IPv6 traffic is refused."),
         row(Alb, CROSS_ZONE, ON, OneOf(&["true"]), true, "Whether targets of all zones are used, which only a target group may turn off."),
-        row(Alb, "routing.http.desync_mitigation_mode", Some("defensive"), OneOf(&["monitor", "defensive", "strictest"]), false, "What happens to requests with unclear framing; Forebay is always strictest."),
+        row(Alb, DESYNC_MITIGATION_MODE, Some("defensive"), OneOf(&["monitor", "defensive", "strictest"]), true, "What an ALB does with requests that two servers may read in two ways. All are refused here; those that it would let through are counted."),
         row(Alb, DROP_INVALID_HEADER_FIELDS, OFF, Bool, true, "Whether header fields whose names are not letters, digits and hyphens are dropped."),
         row(Alb, PRESERVE_HOST_HEADER, OFF, Bool, true, "Whether Host reaches the target exactly as sent."),
         row(Alb, TLS_KEY_EXCHANGE_FIELD, None, Bool, true, "Whether targets are told the group of the key exchange."),

@@ -75,7 +75,8 @@ pub use request_head::{HeaderFields, NoHeaders, RequestHead, end_of_host, normal
 pub use response_cache::{ResponseCache, ResponseCacheError};
 pub use route::{Decision, RuleTrial, Verdict, is_ambiguous, route, route_preflight, tried};
 pub use settings::{
-    ApplicationSettings, CrossZone, ForwardedFor, NetworkSettings, Stickiness, TargetGroupSettings,
+    ApplicationSettings, CrossZone, DesyncMode, ForwardedFor, NetworkSettings, Stickiness,
+    TargetGroupSettings,
 };
 pub use sharing::HostClaims;
 pub use spoken::{Asked, Spoken, TargetTls, TargetTrust};

@@ -95,6 +95,20 @@ pub struct ApplicationSettings {
     pub drops_invalid_fields: bool,
     /// Whether clients that speak TLS are offered HTTP/2.
     pub offers_http2: bool,
+    /// What an ALB would do with requests that two servers may read in two ways.
+    pub desync_mode: DesyncMode,
+}
+
+/// What an ALB does with requests that two servers may read in two ways ("Desync mitigation mode", ALB user guide). All of them
+/// are refused here; it says which of these an ALB would let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DesyncMode {
+    /// It lets all of them through, and counts them.
+    Monitor,
+    /// It refuses those of which it is sure that somebody means harm.
+    Defensive,
+    /// It refuses all that are not as the RFCs have them.
+    Strictest,
 }
 
 /// What happens to `X-Forwarded-For`.
@@ -206,6 +220,11 @@ impl ApplicationSettings {
             preserves_host: attributes.is_on(attributes::PRESERVE_HOST_HEADER),
             drops_invalid_fields: attributes.is_on(attributes::DROP_INVALID_HEADER_FIELDS),
             offers_http2: attributes.is_on(attributes::HTTP2),
+            desync_mode: match attributes.known(attributes::DESYNC_MITIGATION_MODE) {
+                Some("monitor") => DesyncMode::Monitor,
+                Some("strictest") => DesyncMode::Strictest,
+                _ => DesyncMode::Defensive,
+            },
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::respond::{self, OwnAnswer, Reason};
 use crate::spans::{self, RequestTrace};
 use crate::target::{InFlight, SharedTarget};
 use crate::websocket::Switched;
-use crate::{forward, headers, stickiness};
+use crate::{desync, forward, headers, stickiness};
 
 /// Answers the requests that come to one address.
 #[derive(Clone)]
@@ -311,6 +311,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let (Some(status), Some(reason)) = (self.status, self.reason) {
             self.listener.metrics.count_own_answer(status, reason);
+            if desync::lets_through(self.listener.snapshot.settings.desync_mode, reason) {
+                self.listener.metrics.count_beyond_alb(reason);
+            }
         }
         let unfinished = self.unfinished();
         match unfinished {

@@ -275,6 +275,7 @@ mod tests {
             forwarded_for: ForwardedFor::Append { with_port: false },
             preserves_host: false,
             drops_invalid_fields: false,
+            desync_mode: plan::DesyncMode::Defensive,
             answer_fields: None,
             client_fields: None,
             client_authentication: net::ClientAuthentication::Off,

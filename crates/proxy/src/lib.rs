@@ -12,6 +12,7 @@ mod check;
 mod compression;
 #[cfg(test)]
 mod cost;
+mod desync;
 mod director;
 mod door;
 mod exchange;
@@ -62,7 +63,8 @@ use plan::{Observed, Plan};
 use tokio::sync::{mpsc, watch};
 use traces::Tracer;
 
-pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink, is_non_compliant};
+pub use desync::is_non_compliant;
+pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink};
 pub use metrics::Metrics;
 pub use recall::{Past, Recall};
 

@@ -27,7 +27,6 @@ use plan::resource::Account;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-pub use alb::is_non_compliant;
 pub(crate) use connection::{ConnectionLine, Handshake};
 pub use form::Form;
 pub(crate) use health_check::CheckLine;

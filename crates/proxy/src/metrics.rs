@@ -51,6 +51,7 @@ pub struct Metrics {
     target_tls_failures: AllSeries<GroupLabels, Counter>,
     response_time: AllSeries<GroupLabels, Latency>,
     own_answers: AllSeries<OwnAnswerLabels, Counter>,
+    beyond_alb: AllSeries<ReasonLabels, Counter>,
     unfinished: AllSeries<ReasonLabels, Counter>,
     connections: AllSeries<ListenerLabels, Counter>,
     open_connections: AllSeries<ListenerLabels, Gauge>,
@@ -101,6 +102,7 @@ impl Default for Metrics {
         let (requests, retries, response_time) =
             (AllSeries::default(), AllSeries::default(), AllSeries::default());
         let (own_answers, unfinished) = (AllSeries::default(), AllSeries::default());
+        let beyond_alb = AllSeries::default();
         let (connections, open_connections) = (AllSeries::default(), AllSeries::default());
         let mut registry = Registry::with_prefix("forebay");
         registry.register("requests", "Requests that a target answered", requests.family());
@@ -159,6 +161,11 @@ impl Default for Metrics {
             "load_balancer_answers",
             "Requests that the load balancer answered itself, by status code and x-forebay-reason",
             own_answers.family(),
+        );
+        registry.register(
+            "refused_beyond_alb",
+            "Requests that were refused, and that an ALB in the load balancer's desync mitigation mode would let through, by why",
+            beyond_alb.family(),
         );
         registry.register(
             "unfinished_answers",
@@ -268,6 +275,7 @@ impl Default for Metrics {
             target_tls_failures,
             response_time,
             own_answers,
+            beyond_alb,
             unfinished,
             connections,
             open_connections,
@@ -370,6 +378,7 @@ impl Metrics {
             datagrams_down: self.datagrams.get(&datagrams("down")),
             dropped_datagrams: AllSeries::clone(&self.dropped_datagrams),
             own_answers: AllSeries::clone(&self.own_answers),
+            beyond_alb: AllSeries::clone(&self.beyond_alb),
             handshake_failures: AllSeries::clone(&self.handshake_failures),
             http2_failures: AllSeries::clone(&self.http2_failures),
             client_left: unfinished(Reason::CLIENT_LEFT),

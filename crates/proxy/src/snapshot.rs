@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use net::ClientAuthentication;
 use plan::{
-    ApplicationSettings, Concurrency, ForwardedFor, HealthCheck, HostClaims, ListenerKey, LoadBalancer,
-    LoadBalancerId, LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, RuleIndex, TargetGroup,
-    TargetGroupSettings, TargetKey,
+    ApplicationSettings, Concurrency, DesyncMode, ForwardedFor, HealthCheck, HostClaims, ListenerKey,
+    LoadBalancer, LoadBalancerId, LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, RuleIndex,
+    TargetGroup, TargetGroupSettings, TargetKey,
 };
 use tokio::sync::Notify;
 
@@ -69,6 +69,8 @@ pub(crate) struct ListenerSettings {
     pub(crate) forwarded_for: ForwardedFor,
     pub(crate) preserves_host: bool,
     pub(crate) drops_invalid_fields: bool,
+    /// What an ALB would let through of what is refused here.
+    pub(crate) desync_mode: DesyncMode,
     /// What is done to every answer, if anything is.
     pub(crate) answer_fields: Option<AnswerFields>,
     /// What targets are told of clients, if they are told anything.
@@ -283,6 +285,7 @@ impl ListenerSettings {
             forwarded_for: application.forwarded_for,
             preserves_host: application.preserves_host,
             drops_invalid_fields: application.drops_invalid_fields,
+            desync_mode: application.desync_mode,
             answer_fields: AnswerFields::of(listener),
             client_fields: ClientFields::of(load_balancer, listener).map(Arc::new),
             client_authentication: tls::client_authentication(listener),

@@ -131,6 +131,7 @@ table! {
     ANNOTATION_NO_EFFECT = Info "annotation-no-effect": "An annotation that is understood and has no effect here yet.";
     CERTIFICATE_MENDED = Info "certificate-mended": "A file with a certificate in another order than it is sent in.";
     CERTIFICATE_ISSUED = Info "certificate-issued": "A certificate that the local authority is to issue.";
+    DESYNC_MODE = Info "desync-mode": "A desync mitigation mode that lets requests through which are refused here.";
     FIELD_NO_EFFECT = Info "field-no-effect": "A field that is understood and has no effect here yet.";
     HEALTHCHECK_TIMEOUT_FIXED = Info "healthcheck-timeout-fixed" "FB010": "A health check timeout that older AWS controllers ignore.";
     HTTP2_IN_CLEAR = Info "http2-in-clear": "Targets of HTTP/2 behind a listener without TLS, which speaks HTTP/1.1 only on AWS.";

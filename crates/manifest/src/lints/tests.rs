@@ -347,6 +347,22 @@ fn acc_s3_26_access_logs_hold_tls_connections() {
 }
 
 #[test]
+fn what_a_mode_would_let_through_is_refused_and_counted() {
+    let mode = |mode: &str| {
+        let key = "alb.ingress.kubernetes.io/load-balancer-attributes";
+        ingress(&[&format!("{key}: routing.http.desync_mitigation_mode={mode}")])
+    };
+    check(
+        "desync-mode",
+        &mode("monitor"),
+        &expect![[r#"
+            info [4:3]: `routing.http.desync_mitigation_mode=monitor` has an ALB let requests through that two servers may read in two ways; they are refused here, and `forebay_refused_beyond_alb_total` counts them
+        "#]],
+    );
+    check("desync-mode", &mode("strictest"), &expect![[""]]);
+}
+
+#[test]
 fn a_log_that_is_turned_on_needs_a_bucket() {
     let log = "alb.ingress.kubernetes.io/load-balancer-attributes: connection_logs.s3.enabled=true";
     check(

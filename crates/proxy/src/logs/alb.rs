@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{label, push_milliseconds, push_quoted, push_url, push_word, version};
 use crate::record::{Act, Record, Text};
-use crate::text;
+use crate::{desync, text};
 
 /// Writes a line.
 pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record, arn_prefix: &str) {
@@ -60,7 +60,7 @@ pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record, arn_pre
         Some(status) => text::push_number(out, u64::from(status)),
         None => out.push(b'-'),
     }
-    let (classification, reason) = classified(ended.reason.unwrap_or_default());
+    let (classification, reason) = desync::classified(ended.reason.unwrap_or_default());
     push_quoted(label(out, "\" "), classification.as_bytes());
     push_quoted(out, reason.as_bytes());
     text::push_trace(label(out, "TID_"), record.connection.0);
@@ -113,26 +113,4 @@ fn push_request(out: &mut Vec<u8>, record: &Record) {
         label(out, "- -");
     }
     out.extend_from_slice(b"\" ");
-}
-
-/// Whether a request that was refused for this reason is one that an ALB has a classification for.
-#[must_use]
-pub fn is_non_compliant(reason: &str) -> bool {
-    classified(reason).0 != "-"
-}
-
-/// What an ALB says of requests that two servers may read in two ways ("Classification reasons", ALB user guide), by why they
-/// were refused here.
-fn classified(reason: &str) -> (&'static str, &'static str) {
-    match reason {
-        "content-length-and-transfer-encoding" => ("Ambiguous", "BothTeClPresent"),
-        "several-hosts" => ("Ambiguous", "SuspiciousHeader"),
-        "malformed-content-length" => ("Severe", "BadContentLength"),
-        "malformed-transfer-encoding" | "unknown-transfer-encoding" => ("Severe", "BadTransferEncoding"),
-        "malformed-head" | "malformed-host" | "bare-line-feed" => ("Severe", "BadHeader"),
-        "malformed-target" => ("Severe", "BadUri"),
-        "malformed-method" => ("Severe", "BadMethod"),
-        "unknown-version" => ("Severe", "BadVersion"),
-        _ => ("-", "-"),
-    }
 }

@@ -22,6 +22,7 @@ pub(crate) struct ListenerMetrics {
     pub(super) datagrams_down: Counter,
     pub(super) dropped_datagrams: AllSeries<ReasonLabels, Counter>,
     pub(super) own_answers: AllSeries<OwnAnswerLabels, Counter>,
+    pub(super) beyond_alb: AllSeries<ReasonLabels, Counter>,
     pub(super) handshake_failures: AllSeries<ReasonLabels, Counter>,
     pub(super) http2_failures: AllSeries<ReasonLabels, Counter>,
     /// Requests whose client left, and those whose target's answer broke off.
@@ -100,6 +101,12 @@ impl ListenerMetrics {
         let ListenerLabels { load_balancer, port } = self.labels.clone();
         let labels = ReasonLabels { load_balancer, port, reason: failure.as_str() };
         self.http2_failures.get(&labels).inc();
+    }
+
+    /// Counts a request that was refused, and that an ALB would let through.
+    pub(crate) fn count_beyond_alb(&self, reason: &'static str) {
+        let ListenerLabels { load_balancer, port } = self.labels.clone();
+        self.beyond_alb.get(&ReasonLabels { load_balancer, port, reason }).inc();
     }
 
     /// Counts an answer that the load balancer gave itself.

@@ -256,7 +256,10 @@ fn requests_of_one_client_over_its_limit_are_refused_and_those_of_others_are_not
         let call = http2::call(&one, "/a.B/C", b"").await.unwrap();
         assert_eq!((call.status, call.field("grpc-status")), (200, "14"));
         let refused = ask("192.0.2.7", "/").await;
-        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("too-many-requests-of-client"), "{refused}");
+        assert!(
+            refused.starts_with("HTTP/1.1 503 ") && refused.contains("too-many-requests-of-client"),
+            "{refused}"
+        );
         assert!(ask("192.0.2.8", "/").await.ends_with("one"));
         let told = r#"forebay_load_balancer_answers_total{load_balancer="lb",port="80",code="503",reason="too-many-requests-of-client"}"#;
         assert_eq!(count(&world, told), Some(2), "{}", world.metrics.encode());
@@ -267,5 +270,36 @@ fn requests_of_one_client_over_its_limit_are_refused_and_those_of_others_are_not
         http2::wait_until(|| server.n_requests.get() == 4).await;
         assert_eq!(http2::get(&one, "/").await.unwrap().text, "one");
         assert!(ask("192.0.2.7", "/").await.ends_with("one"));
+    });
+}
+
+#[test]
+fn what_an_alb_would_let_through_is_refused_and_counted_by_its_mode() {
+    run(async {
+        let server = Server::start("one");
+        for (mode, expected) in [("monitor", [1, 1]), ("defensive", [1, 0]), ("strictest", [0, 0])] {
+            let mut balancer =
+                load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
+            balancer.attributes.set(plan::attributes::DESYNC_MITIGATION_MODE, mode).unwrap();
+            let address = balancer.listeners[0].addresses[0];
+            let world = World::start(plan_of(&balancer)).await;
+            for fields in ["content-length: 1\r\ntransfer-encoding: chunked", "content-length: +1"] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{fields}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+            }
+            let metrics = world.metrics.encode();
+            let reasons = ["content-length-and-transfer-encoding", "malformed-content-length"];
+            for (reason, expected) in reasons.into_iter().zip(expected) {
+                let counted = format!(
+                    "forebay_refused_beyond_alb_total{{load_balancer=\"lb\",port=\"80\",reason=\"{reason}\"}} 1"
+                );
+                assert_eq!(metrics.matches(&counted).count(), expected, "{mode} {reason}: {metrics}");
+            }
+        }
+        assert_eq!(server.n_requests.get(), 0);
     });
 }
