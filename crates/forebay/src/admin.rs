@@ -118,8 +118,8 @@ impl Admin {
     /// What becomes of the request of a query, or why that cannot be said.
     fn explanation_json(&self, query: &str) -> serde_json::Value {
         let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
-        let explanation =
-            Question::of_query(query).and_then(|question| question.explain(&plan, Some(&observed)));
+        let explanation = Question::of_query(query)
+            .and_then(|question| question.explain(&plan, Some(&observed), &self.limits));
         match explanation {
             Ok(explanation) => json!(explanation),
             Err(error) => json!({"problem": format!("{error:#}")}),

@@ -3,18 +3,19 @@
 
 mod words;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use net::Target;
+use net::{Limits, Target};
 use plan::balance::zones;
 use plan::health::TargetState;
 use plan::sharing::{self, HostClaims};
 use plan::{
-    Action, Decision, Handling, Listener, LoadBalancer, Observed, PathError, Plan, Preflight, RequestHead,
-    RequestPath, Rule, RuleTrial, TargetKey, Transform, Transformed, Verdict,
+    Action, Decision, Handling, Listener, LoadBalancer, Observed, Plan, Preflight, RequestHead, RequestPath,
+    Rule, RuleTrial, TargetKey, Transform, Transformed, Verdict,
 };
+use proxy::Refusal;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -112,10 +113,11 @@ enum Act {
         /// Why it may not.
         problem: Option<String>,
     },
-    /// It does not get as far as the rules.
+    /// It goes no further than to the load balancer, whatever the rules say.
     Refused {
         status: u16,
         reason: String,
+        meaning: String,
     },
 }
 
@@ -159,8 +161,8 @@ impl Question {
             bail!("`{url}` is no http or https URL");
         }
         let field = |field: &String| {
-            let (name, value) =
-                field.split_once(':').with_context(|| format!("`{field}` is not `name: value`"))?;
+            let split = field.split_once(':').filter(|_| !field.contains(['\r', '\n']));
+            let (name, value) = split.with_context(|| format!("`{field}` is not `name: value`"))?;
             anyhow::Ok((name.trim().to_owned(), value.trim().to_owned()))
         };
         let fields = fields.iter().map(field).collect::<anyhow::Result<_>>()?;
@@ -200,6 +202,19 @@ impl Question {
         )
     }
 
+    /// The head of the request as it is sent in HTTP/1.1.
+    fn head(&self) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target.as_str());
+        if !self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            head += &format!("host: {}{port}\r\n", self.url.host_str().unwrap_or_default());
+        }
+        for (name, value) in &self.fields {
+            head += &format!("{name}: {value}\r\n");
+        }
+        (head + "\r\n").into_bytes()
+    }
+
     /// The host that rules look at.
     fn host(&self) -> String {
         let field = self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
@@ -207,8 +222,13 @@ impl Question {
         plan::normalise_host(authority).into_owned()
     }
 
-    /// Explains what becomes of it. Without `observed`, nobody knows how targets are.
-    pub(crate) fn explain(&self, plan: &Plan, observed: Option<&Observed>) -> anyhow::Result<Explanation> {
+    /// Explains what becomes of it where clients may ask so much. Without `observed`, nobody knows how targets are.
+    pub(crate) fn explain(
+        &self,
+        plan: &Plan,
+        observed: Option<&Observed>,
+        limits: &Limits,
+    ) -> anyhow::Result<Explanation> {
         let host = self.host();
         let (balancer, listener, others) = self.listener(plan, &host)?;
         // As it goes to rules and targets; what is no path goes to neither.
@@ -225,15 +245,20 @@ impl Question {
         let is_admitted = listener.source_ranges.as_ref().is_none_or(|ranges| ranges.admit(self.from));
         let preflight = plan::route_preflight(listener, &head);
         let decision = preflight.unwrap_or_else(|| plan::route(listener, &head));
-        let refused = match &read {
-            _ if self.method == "TRACE" => Some((405, "method-not-allowed")),
-            Err(PathError::Long) => Some((400, "ambiguous-path")),
-            Err(_) => Some((400, "malformed-path")),
-            Ok(read) if is_ambiguous(listener, &head, &decision, read) => Some((400, "ambiguous-path")),
-            Ok(_) => None,
+        // In the order in which a request that comes is looked at.
+        let refused = match (proxy::read_request(&self.head(), limits, SocketAddr::new(self.from, 0)), &read)
+        {
+            (Err(refusal), _) => Some(refusal),
+            (Ok(_), Err(error)) => Some(Refusal::of_path(error)),
+            (Ok(_), Ok(read)) if is_ambiguous(listener, &head, &decision, read) => {
+                Some(Refusal::ambiguous_path())
+            }
+            (Ok(request), Ok(_)) => Refusal::of_filters(&request),
         };
         let action = match refused.filter(|_| listener.protocol.is_http()) {
-            Some((status, reason)) => Act::Refused { status, reason: reason.to_owned() },
+            Some(Refusal { status, reason, meaning }) => {
+                Act::Refused { status, reason: reason.to_owned(), meaning: meaning.to_owned() }
+            }
             None => match preflight_act(listener, &decision, &head) {
                 Some(act) => act,
                 None => act(balancer, listener, &decision, &head, observed),

@@ -45,6 +45,7 @@ pub use fields::Fields;
 pub use gate::{Crowding, Gate, Neighbour, network_of};
 pub use h1::client::ClientConnection;
 pub use h1::client::upgrade::Switch;
+pub use h1::server::read_request;
 pub use h2::Http2Failure;
 pub use h2::client::Http2Connection;
 pub use handler::Handler;

@@ -9,7 +9,7 @@ use net::{
     Body, Connection, Crowding, End, Fields, Handler, HandshakeFailure, Http2Failure, Refused, Request,
     Response, Sent, StatusCode, Target, Version,
 };
-use plan::{Asked, HeaderFields, NoHeaders, PathError, RequestHead, RequestPath, Subject, normalise_host};
+use plan::{Asked, HeaderFields, NoHeaders, RequestHead, RequestPath, Subject, normalise_host};
 
 use crate::cache::{self, OfRule};
 use crate::door::Door;
@@ -432,12 +432,7 @@ fn read_path(target: &mut Target) -> Result<(Option<String>, Vec<String>), OwnAn
     if target.path() == "*" {
         return Ok((None, Vec::new()));
     }
-    let read = RequestPath::read(target.path()).map_err(|error| {
-        respond::to(match error {
-            PathError::Long => Reason::AMBIGUOUS_PATH,
-            PathError::Percent | PathError::Control | PathError::Overlong => Reason::MALFORMED_PATH,
-        })
-    })?;
+    let read = RequestPath::read(target.path()).map_err(|error| respond::to(Reason::of_path(&error)))?;
     let (path, matched, readings) = read.into_parts();
     if let Some(mut path) = path {
         if let Some(query) = target.query() {

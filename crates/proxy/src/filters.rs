@@ -28,7 +28,7 @@ use crate::exchange::Exchange;
 use crate::handled::Handled;
 use crate::listener::{WorkerAction, WorkerListener};
 use crate::record::Record;
-use crate::respond::OwnAnswer;
+use crate::respond::{self, OwnAnswer, Reason};
 use crate::snapshot::ListenerSettings;
 
 /// One filter.
@@ -58,6 +58,12 @@ const REGISTRY: &[Filter] = &[
     field_edits::FILTER,
     compression::FILTER,
 ];
+
+/// Why the filters refuse a request, of those that look at nothing but the request itself: for who asks what would become of it.
+pub(crate) fn refusal(request: &Request) -> Option<Reason> {
+    let filters: [fn(&Request) -> Option<Reason>; 2] = [trace::refusal, forwarded_for::refusal];
+    filters.into_iter().find_map(|refusal| refusal(request))
+}
 
 /// Where a request is, besides what it says itself.
 pub(crate) struct Passing<'a> {
@@ -141,6 +147,15 @@ impl Filters {
     /// Has an answer pass.
     pub(crate) fn pass_answer(&self, leaving: &Leaving<'_>, answer: &mut Response) {
         self.answer.iter().for_each(|filter| filter(leaving, answer));
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// What becomes of a request that is refused for this reason, if for any.
+    fn of(refusal: Option<Reason>) -> Self {
+        refusal.map_or(Self::Continue, |reason| Self::Respond(respond::to(reason)))
     }
 }
 

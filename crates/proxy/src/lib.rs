@@ -37,6 +37,7 @@ mod random;
 mod rates;
 mod recall;
 mod record;
+mod refusal;
 mod relay;
 mod replay;
 mod respond;
@@ -67,6 +68,7 @@ pub use desync::is_non_compliant;
 pub use logs::{Form, LogSettings, LogStore, LogWriter, Logs, Sink};
 pub use metrics::Metrics;
 pub use recall::{Past, Recall};
+pub use refusal::{Refusal, read_request};
 
 /// How the data plane runs.
 #[derive(Debug, Clone)]

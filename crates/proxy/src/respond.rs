@@ -1,6 +1,7 @@
 //! The answers a load balancer gives itself: the one place that knows which cause has which status.
 
 use net::{Body, BodyError, Rejection, Response, StatusCode};
+use plan::PathError;
 
 /// The field that tells the reason of an answer that a load balancer gave itself.
 pub(crate) const REASON_FIELD: &str = net::LOADING.0;
@@ -15,7 +16,7 @@ pub(crate) struct Reason {
     /// Whether the client's connection ends with it.
     closes: bool,
     /// A sentence for people.
-    meaning: &'static str,
+    pub(crate) meaning: &'static str,
 }
 
 macro_rules! reasons {
@@ -120,6 +121,14 @@ impl Reason {
             BodyError::Closed => Self::INCOMPLETE_BODY,
             BodyError::Malformed(_) => Self::MALFORMED_BODY,
             BodyError::TimedOut => Self::BODY_TIMEOUT,
+        }
+    }
+
+    /// What is wrong with a path.
+    pub(crate) fn of_path(error: &PathError) -> Self {
+        match error {
+            PathError::Long => Self::AMBIGUOUS_PATH,
+            PathError::Percent | PathError::Control | PathError::Overlong => Self::MALFORMED_PATH,
         }
     }
 

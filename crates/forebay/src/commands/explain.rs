@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use manifest::Objects;
+use net::Limits;
 
 use super::End;
 use super::check::Environment;
@@ -64,7 +65,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         let manifests = manifests::read(&paths)?;
         let (defaults, _) = options.environment.defaults(globals)?;
         let objects: Objects = manifests.objects.into_iter().collect();
-        question.explain(&manifest::compile(&objects, &defaults).plan, None)?
+        question.explain(&manifest::compile(&objects, &defaults).plan, None, &Limits::default())?
     };
     output::say(&match options.output {
         Output::Json => serde_json::to_string_pretty(&explanation)? + "\n",

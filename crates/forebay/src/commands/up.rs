@@ -418,7 +418,9 @@ impl Ports {
             Limits::default(),
             watch.clone(),
         ));
-        tokio::task::spawn_local(net::serve(admin_socket, admin.clone(), Limits::default(), watch));
+        // `explain` asks about requests that are too long themselves.
+        let long = Limits { request_line_bytes: 65_536, head_bytes: 65_536, ..Limits::default() };
+        tokio::task::spawn_local(net::serve(admin_socket, admin.clone(), long, watch));
         let kubeconfig = state_dir.join("kubeconfig");
         let written =
             write_private(&kubeconfig, &api::kubeconfig(api_address, authority.certificate(), &token));

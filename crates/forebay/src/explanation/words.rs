@@ -14,7 +14,7 @@ pub(super) fn verdict(explanation: &Explanation, knows_health: bool) -> String {
         return format!("500: {problem}");
     }
     match &explanation.action {
-        Act::Refused { status, reason } => format!("{status}, {reason}"),
+        Act::Refused { status, reason, meaning } => format!("{status}, {reason}: {meaning}"),
         Act::Preflight { status, problem: None } => {
             format!("{status}, cors-preflight: the browser may send its request")
         }

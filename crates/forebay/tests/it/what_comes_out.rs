@@ -242,6 +242,86 @@ fn a_request_is_explained_by_the_rules_that_were_tried_and_the_targets_that_it_l
     assert!(text.contains("verdict        to one of 1 targets, which nobody asks how they are"), "{text}");
 }
 
+/// Status and reason of the answer to what is sent exactly so.
+fn refused(address: SocketAddr, head: &str) -> (u16, String) {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
+        let n_bytes = stream.read(&mut piece).unwrap();
+        assert!(n_bytes > 0, "{}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&piece[..n_bytes]);
+    }
+    let answer = String::from_utf8_lossy(&bytes).into_owned();
+    let reason = answer.split("x-forebay-reason: ").nth(1).unwrap_or_default();
+    (answer[9..12].parse().unwrap(), reason.lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn what_is_refused_before_or_behind_the_rules_is_explained_as_it_is_served() {
+    let (platform, address) = start(&[]);
+    let (long_line, long_field) = (format!("/predict?{}", "x".repeat(8200)), "y".repeat(8200));
+    let half = "z".repeat(7000);
+    let addresses = vec!["10.0.0.1"; 31].join(", ");
+    for (method, target, fields, expected) in [
+        ("CONNECT", "/predict", vec![], "connect-not-served"),
+        ("TRACE", "/predict", vec![], "method-not-allowed"),
+        ("GET", "/predict", vec![("expect", "200-ok")], "unknown-expectation"),
+        ("GET", "/predict", vec![("x-forwarded-for", addresses.as_str())], "too-many-forwarded-for"),
+        ("GET", "/predict", vec![("host", "a b")], "malformed-host"),
+        ("GET", "/predict", vec![("host", "")], "malformed-host"),
+        ("GET", "/predict", vec![("host", "a"), ("host", "b")], "several-hosts"),
+        ("GET", long_line.as_str(), vec![], "request-line-too-long"),
+        ("GET", "/predict", vec![("x", long_field.as_str())], "field-too-long"),
+        ("GET", "/predict", vec![("x", &half), ("y", &half), ("z", &half)], "head-too-long"),
+        (
+            "POST",
+            "/predict",
+            vec![("content-length", "1"), ("transfer-encoding", "chunked")],
+            "content-length-and-transfer-encoding",
+        ),
+        ("GET", "/predict", vec![("a b", "c")], "malformed-head"),
+        ("GET", "/a%zz", vec![], "malformed-path"),
+        ("GET", "//predict", vec![], "ambiguous-path"),
+    ] {
+        let mut head = format!("{method} {target} HTTP/1.1\r\n");
+        let mut arguments = vec!["explain", "-o", "json", "-X", method];
+        let url = format!("http://{address}{target}");
+        let mut fields = fields;
+        if !fields.iter().any(|(name, _)| *name == "host") {
+            fields.insert(0, ("host", "api.example.com"));
+        }
+        let options: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        for option in &options {
+            head += &format!("{option}\r\n");
+            arguments.extend(["-H", option]);
+        }
+        let (status, reason) = refused(address, &(head + "\r\n"));
+        assert_eq!(reason, expected, "{method} {target:.40} {fields:.40?}");
+        arguments.push(&url);
+        let printed = platform.ok(&arguments);
+        let told: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        let action = &told["action"];
+        assert_eq!(
+            (&action["status"], &action["reason"]),
+            (&status.into(), &reason.as_str().into()),
+            "{printed:.900}"
+        );
+        let verdict = told["verdict"].as_str().unwrap();
+        assert!(verdict.starts_with(&format!("{status}, {reason}: ")), "{verdict}");
+    }
+    // What is in order goes on.
+    let text = platform.ok(&[
+        "explain",
+        "-H",
+        "expect: 100-continue",
+        "-H",
+        "host: api.example.com",
+        &format!("http://{address}/predict"),
+    ]);
+    assert!(text.contains("verdict        to its one target"), "{text}");
+}
+
 #[test]
 fn what_became_of_a_request_is_known_by_its_trace_id() {
     let (platform, address) = start(&[]);

@@ -242,7 +242,17 @@ fn skip_empty_lines(io: &Io) {
 /// Takes a head out of the buffer, once all of it is there.
 fn take_head(io: &Io, scan: &mut HeadScan, limits: &Limits) -> Result<Option<RequestHead>, Rejection> {
     let mut buffer = io.buffer.borrow_mut();
-    let bytes = buffer.unread();
+    let Some((head, end)) = read_head(buffer.unread(), scan, limits)? else { return Ok(None) };
+    buffer.consume(end);
+    Ok(Some(head))
+}
+
+/// Reads a head that comes over a connection, and says where it ends, once all of it is there.
+fn read_head(
+    bytes: &[u8],
+    scan: &mut HeadScan,
+    limits: &Limits,
+) -> Result<Option<(RequestHead, usize)>, Rejection> {
     let end = scan.find_end(bytes)?;
     if scan.request_line() > limits.request_line_bytes {
         return Err(Rejection::REQUEST_LINE_TOO_LONG);
@@ -251,9 +261,18 @@ fn take_head(io: &Io, scan: &mut HeadScan, limits: &Limits) -> Result<Option<Req
         return Err(Rejection::HEAD_TOO_LONG);
     }
     let Some(end) = end else { return Ok(None) };
-    let head = head::parse_request(&bytes[..end], limits)?;
-    buffer.consume(end);
-    Ok(Some(head))
+    Ok(Some((head::parse_request(&bytes[..end], limits)?, end)))
+}
+
+/// Reads the head of a request as one that comes over this connection is read, and without its body: for who asks what would
+/// become of it.
+///
+/// # Errors
+/// Why it would be refused before anybody looks at it.
+pub fn read_request(head: &[u8], limits: &Limits, connection: Connection) -> Result<Request, Rejection> {
+    let read = read_head(head, &mut HeadScan::default(), limits)?;
+    let (RequestHead { method, target, version, fields, .. }, _) = read.ok_or(Rejection::MALFORMED_HEAD)?;
+    Ok(Request { method, target, version, fields, body: Body::Empty, connection })
 }
 
 /// Makes the request, with its body from the buffer when all of it is there already.

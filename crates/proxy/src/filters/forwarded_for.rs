@@ -3,7 +3,7 @@
 use net::{Fields, Request};
 
 use super::{Filter, Passing, Verdict, always};
-use crate::respond::{self, Reason};
+use crate::respond::Reason;
 
 pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(look), answer: None };
 
@@ -11,10 +11,11 @@ pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(look
 const MOST_ADDRESSES: usize = 30;
 
 fn look(_: &mut Passing<'_>, request: &mut Request) -> Verdict {
-    match names_too_many(&request.fields) {
-        true => Verdict::Respond(respond::to(Reason::TOO_MANY_FORWARDED_FOR)),
-        false => Verdict::Continue,
-    }
+    Verdict::of(refusal(request))
+}
+
+pub(super) fn refusal(request: &Request) -> Option<Reason> {
+    names_too_many(&request.fields).then_some(Reason::TOO_MANY_FORWARDED_FOR)
 }
 
 fn names_too_many(fields: &Fields) -> bool {

@@ -3,13 +3,14 @@
 use net::{Method, Request};
 
 use super::{Filter, Passing, Verdict, always};
-use crate::respond::{self, Reason};
+use crate::respond::Reason;
 
 pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(look), answer: None };
 
 fn look(_: &mut Passing<'_>, request: &mut Request) -> Verdict {
-    match request.method {
-        Method::TRACE => Verdict::Respond(respond::to(Reason::METHOD_NOT_ALLOWED)),
-        _ => Verdict::Continue,
-    }
+    Verdict::of(refusal(request))
+}
+
+pub(super) fn refusal(request: &Request) -> Option<Reason> {
+    (request.method == Method::TRACE).then_some(Reason::METHOD_NOT_ALLOWED)
 }
