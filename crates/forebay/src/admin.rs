@@ -33,7 +33,7 @@ use crate::commands::config;
 use crate::endpoints::Showable;
 use crate::explanation::Question;
 use crate::progress::{World, Written};
-use crate::{applied, endpoints};
+use crate::{applied, endpoints, rest};
 
 /// What the admin port tells of.
 #[derive(Clone)]
@@ -171,6 +171,10 @@ impl Admin {
                 reason: health.reason.map(plan::health::Reason::as_str),
                 description: &health.description,
                 in_flight: health.in_flight,
+                rest: health.rest.map(|rest| {
+                    let until = rest::until(rest).map(|until| until.to_string());
+                    json!({"because": rest.because.as_str(), "until": until, "description": rest::words(rest)})
+                }),
             });
         }
         json!(targets)
@@ -213,6 +217,8 @@ struct Target<'a> {
     reason: Option<&'static str>,
     description: &'a str,
     in_flight: u32,
+    /// That it rests, and why, whatever its health.
+    rest: Option<serde_json::Value>,
 }
 
 impl Handler for Admin {

@@ -19,6 +19,8 @@ use proxy::Refusal;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use crate::rest;
+
 /// A request that somebody asks about.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
@@ -142,6 +144,8 @@ struct GroupTarget {
     state: Option<String>,
     reason: Option<String>,
     description: String,
+    /// That others are asked in its place, and why.
+    rest: Option<String>,
 }
 
 // === impl Question ===
@@ -441,6 +445,7 @@ fn targets(balancer: &LoadBalancer, key: &str, observed: Option<&Observed>) -> V
             state: health.map(|health| health.state.as_str().to_owned()),
             reason: health.and_then(|health| health.reason).map(|reason| reason.as_str().to_owned()),
             description: health.map(|health| health.description.clone()).unwrap_or_default(),
+            rest: health.and_then(|health| health.rest).map(rest::words),
         }
     };
     group.targets.iter().map(target).collect()

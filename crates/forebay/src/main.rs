@@ -29,6 +29,7 @@ mod progress;
 mod reach;
 mod reread;
 mod resource;
+mod rest;
 mod rows;
 mod runtime;
 mod sample;

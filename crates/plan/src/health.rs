@@ -2,6 +2,8 @@
 //!
 //! See "Health checks for your target groups" in the Application Load Balancer guide.
 
+use std::time::Duration;
+
 use crate::HealthCheck;
 
 /// The state of a target and why it is in it.
@@ -15,6 +17,28 @@ pub struct TargetHealth {
     pub description: String,
     /// Requests or connections the target is working on.
     pub in_flight: u32,
+    /// That requests go to others for now, whatever health checks say.
+    pub rest: Option<Rest>,
+}
+
+/// That others are asked in the place of a target, as requests themselves found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// Why.
+    pub because: RestReason,
+    /// Until when, since the beginning of 1970; `None`: until it says something.
+    pub until: Option<Duration>,
+}
+
+/// Why a target rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestReason {
+    /// It answered one request after the other with a status of the server's fault.
+    BadAnswers,
+    /// It ended connections instead of answering.
+    BrokenConnections,
+    /// It says nothing to requests that wait for it.
+    Silence,
 }
 
 /// States of a target.
@@ -137,6 +161,7 @@ impl Tracker {
             reason: self.reason,
             description: self.description.clone(),
             in_flight,
+            rest: None,
         }
     }
 
@@ -170,6 +195,28 @@ impl TargetState {
             Self::UnhealthyDraining => "unhealthy.draining",
             Self::Unused => "unused",
             Self::Draining => "draining",
+        }
+    }
+}
+
+impl RestReason {
+    /// Stable, kebab-case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadAnswers => "bad-answers",
+            Self::BrokenConnections => "broken-connections",
+            Self::Silence => "silence",
+        }
+    }
+
+    /// A half sentence for people, as after "because".
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::BadAnswers => "it answered one request after the other with 500, 502, 503 or 504",
+            Self::BrokenConnections => "it ended connections instead of answering",
+            Self::Silence => "it says nothing to requests that wait for it",
         }
     }
 }

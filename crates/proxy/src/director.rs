@@ -320,14 +320,16 @@ impl Director {
             || self.draining.iter().any(|draining| self.has_other_load(&draining.target))
     }
 
-    /// Whether the load of any target is other than it was told.
+    /// Whether the load of any target is other than it was told, or whether it rests.
     fn has_other_loads(&self) -> bool {
         let mut targets = self.snapshot.groups.iter().flat_map(|group| &group.targets);
         targets.any(|target| self.has_other_load(target))
     }
 
     fn has_other_load(&self, target: &SharedTarget) -> bool {
-        self.told.targets.get(&target.key).is_none_or(|told| told.in_flight != target.in_flight())
+        let is_same =
+            |told: &TargetHealth| told.in_flight == target.in_flight() && told.rest == target.rest();
+        !self.told.targets.get(&target.key).is_some_and(is_same)
     }
 
     /// What is to be told now.
@@ -335,7 +337,8 @@ impl Director {
         let targets = self.snapshot.groups.iter().flat_map(|group| &group.targets).map(|target| {
             let known = healths.get(&target.key).cloned();
             let health = known.unwrap_or_else(|| Tracker::default().health(0));
-            (target.key.clone(), TargetHealth { in_flight: target.in_flight(), ..health })
+            let (in_flight, rest) = (target.in_flight(), target.rest());
+            (target.key.clone(), TargetHealth { in_flight, rest, ..health })
         });
         let draining = self.draining.iter().map(|draining| {
             let health = TargetHealth {
@@ -343,6 +346,7 @@ impl Director {
                 reason: Some(Reason::DeregistrationInProgress),
                 description: "Target deregistration is in progress".to_owned(),
                 in_flight: draining.target.in_flight(),
+                rest: None,
             };
             (draining.target.key.clone(), health)
         });

@@ -89,7 +89,7 @@ impl WorkerTarget {
         }
         self.streak.set(self.streak.get() + 1);
         if self.streak.get() >= LONGEST_STREAK {
-            self.rest();
+            self.rest(false);
         }
     }
 
@@ -98,14 +98,14 @@ impl WorkerTarget {
     pub(crate) fn broke_off(&self) {
         self.broken.set(self.broken.get() + BREAK);
         if self.broken.get() >= MOST_BROKEN {
-            self.rest();
+            self.rest(true);
         }
     }
 
-    fn rest(&self) {
+    fn rest(&self, has_broken_off: bool) {
         self.streak.set(0);
         self.broken.set(0);
-        self.shared.fails();
+        self.shared.fails(has_broken_off);
         self.metrics.failing.inc();
         debug!(target = %self.shared.address(), "target answers badly, and others are asked in its place");
     }

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use plan::TargetKey;
 use plan::balance::FULL_WEIGHT;
 use plan::balance::anomaly::Record;
-use plan::health::TargetState;
+use plan::health::{Rest, RestReason, TargetState};
 use tokio::sync::{Notify, watch};
 
 use crate::line::Line;
@@ -30,6 +30,8 @@ pub(crate) struct SharedTarget {
     n_bounded: Arc<AtomicU32>,
     /// Until when others are asked in its place, in milliseconds since [`START`]: [`UNTIL_IT_ANSWERS`], or 0 for now.
     passed_over_until: AtomicU64,
+    /// Why it was passed over last because of what it answers: whether it ended connections.
+    has_broken_off: AtomicBool,
     /// How often in a row it was passed over because of what it answers.
     n_passed_over: AtomicU32,
     /// Whether it fell silent since its health was last looked at.
@@ -79,6 +81,7 @@ impl SharedTarget {
             weight: AtomicU32::new(FULL_WEIGHT),
             n_bounded,
             passed_over_until: AtomicU64::new(0),
+            has_broken_off: AtomicBool::new(false),
             n_passed_over: AtomicU32::new(0),
             is_suspect: AtomicBool::new(false),
             growing_since: AtomicU64::new(0),
@@ -226,8 +229,26 @@ impl SharedTarget {
         }
     }
 
-    /// Has others be asked in its place for a time, each time in a row for twice as long.
-    pub(crate) fn fails(&self) {
+    /// What is told of it while others are asked in its place.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        match self.passed_over_until.load(Ordering::Relaxed) {
+            0 => None,
+            UNTIL_IT_ANSWERS => Some(Rest { because: RestReason::Silence, until: None }),
+            until if until <= milliseconds_since_start() => None,
+            until => {
+                let because = match self.has_broken_off.load(Ordering::Relaxed) {
+                    true => RestReason::BrokenConnections,
+                    false => RestReason::BadAnswers,
+                };
+                Some(Rest { because, until: Some(*START_SINCE_EPOCH + Duration::from_millis(until)) })
+            }
+        }
+    }
+
+    /// Has others be asked in its place for a time, each time in a row for twice as long; because it ended connections, or
+    /// because of what it answered.
+    pub(crate) fn fails(&self, has_broken_off: bool) {
+        self.has_broken_off.store(has_broken_off, Ordering::Relaxed);
         let n_before = self.n_passed_over.fetch_add(1, Ordering::Relaxed);
         let time = FIRST_REST.saturating_mul(1 << n_before.min(8)).min(LONGEST_REST);
         let until = milliseconds_since_start() + u64::try_from(time.as_millis()).unwrap_or_default();
@@ -306,6 +327,10 @@ impl Drop for InFlight {
 
 /// The moment that [`SharedTarget::ejected_at`] counts from: a little in the past, so that no moment is 0.
 static START: LazyLock<Instant> = LazyLock::new(|| Instant::now() - Duration::from_millis(1));
+
+/// The same moment, since the beginning of 1970.
+static START_SINCE_EPOCH: LazyLock<Duration> =
+    LazyLock::new(|| UNIX_EPOCH.elapsed().unwrap_or_default().saturating_sub(START.elapsed()));
 
 pub(crate) fn milliseconds_since_start() -> u64 {
     u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)

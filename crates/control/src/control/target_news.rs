@@ -86,6 +86,7 @@ mod tests {
                 reason: Some(Reason::Timeout),
                 description: "Request timed out".to_owned(),
                 in_flight: 0,
+                rest: None,
             };
             let targets = [(key.clone(), health)].into_iter().collect();
             let events = news.news(&plan, &Observed { targets, ..Observed::default() });

@@ -97,7 +97,7 @@ impl Case {
             target_group: "a/b:80".to_owned(),
             address: "127.78.0.1:80".parse().unwrap(),
         };
-        let health = TargetHealth { state, reason: None, description: String::new(), in_flight };
+        let health = TargetHealth { state, reason: None, description: String::new(), in_flight, rest: None };
         let observed = Observed { targets: [(key, health)].into(), ..Observed::default() };
         self.observed.send_replace(Arc::new(observed));
     }

@@ -48,6 +48,7 @@ mod tests {
                 reason: None,
                 description: String::new(),
                 in_flight: *in_flight,
+                rest: None,
             };
             (key, health)
         });

@@ -147,6 +147,7 @@ async fn data_plane(
                         reason: None,
                         description: String::new(),
                         in_flight: 0,
+                        rest: None,
                     };
                     seen.targets.insert(key, health);
                 }

@@ -255,6 +255,7 @@ async fn a_replica_that_leaves_finishes_what_it_has() {
             reason: None,
             description: String::new(),
             in_flight,
+            rest: None,
         };
         machine.observed.targets.insert(target.clone(), busy(1));
 

@@ -51,6 +51,13 @@ struct Target {
     reason: Option<String>,
     description: String,
     in_flight: u32,
+    rest: Option<Rest>,
+}
+
+/// That others are asked in its place.
+#[derive(Debug, Deserialize)]
+struct Rest {
+    description: String,
 }
 
 /// A way in as the admin port tells of it.
@@ -136,7 +143,9 @@ fn table(targets: &[Target]) -> String {
         ["LOAD BALANCER", "TARGET GROUP", "TARGET", "ZONE", "STATE", "IN FLIGHT", "REASON"];
     let row = |target: &Target| {
         let reason = target.reason.as_deref().map(|code| format!("{code}: {}", target.description));
-        let reasons: Vec<String> = reason.into_iter().chain(target.zone_description.clone()).collect();
+        let rest = target.rest.as_ref().map(|rest| rest.description.clone());
+        let reasons: Vec<String> =
+            reason.into_iter().chain(rest).chain(target.zone_description.clone()).collect();
         vec![
             target.load_balancer.clone(),
             target.target_group.clone(),

@@ -88,9 +88,11 @@ pub(super) fn text(explanation: &Explanation) -> String {
                 let reason = target.reason.as_ref();
                 let reason =
                     reason.map(|reason| format!(" {reason}: {}", target.description)).unwrap_or_default();
+                let rest = target.rest.as_ref().map(|rest| format!(", {rest}")).unwrap_or_default();
                 let of_zone = target.zone_description.as_ref();
                 let of_zone = of_zone.map(|words| format!("; {words}")).unwrap_or_default();
-                lines.push(format!("               {}{zone}  {state}{reason}{of_zone}", target.address));
+                lines
+                    .push(format!("               {}{zone}  {state}{reason}{rest}{of_zone}", target.address));
             }
         }
     }

@@ -149,8 +149,13 @@ fn what_answers_is_ready_whatever_was_found() {
         target_group: balancer.target_groups[0].key.clone(),
         address: "127.0.0.1:9000".parse().unwrap(),
     };
-    let health =
-        TargetHealth { state: TargetState::Healthy, reason: None, description: String::new(), in_flight: 0 };
+    let health = TargetHealth {
+        state: TargetState::Healthy,
+        reason: None,
+        description: String::new(),
+        in_flight: 0,
+        rest: None,
+    };
     observed.targets.insert(key, health);
     let listener = ListenerKey { load_balancer: balancer.id.clone(), port: 80 };
     observed.listeners.insert(listener, ListenerState::Open);

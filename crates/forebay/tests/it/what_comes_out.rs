@@ -323,6 +323,38 @@ fn what_is_refused_before_or_behind_the_rules_is_explained_as_it_is_served() {
 }
 
 #[test]
+fn targets_show_who_rests_until_when_and_why() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(n_bytes @ 1..) = stream.read(&mut bytes) {
+                    let is_check = bytes[..n_bytes].starts_with(b"GET / ");
+                    let status = if is_check { "200 OK" } else { "500 Internal Server Error" };
+                    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+                }
+            });
+        }
+    });
+    let folder = folder(&[("api.yaml", &manifest(server))]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string(), "--cores", "1"]);
+    let (address, _) = platform.endpoint("api");
+    platform.wait_for("the target is healthy", &["targets"], |text| text.contains("healthy"));
+    assert!((0..5).all(|_| ask(address, "/predict") == 500));
+    let because = ", because it answered one request after the other with 500, 502, 503 or 504";
+    platform.wait_for("the target rests", &["targets"], |text| {
+        text.contains(" healthy ") && text.contains(" rests until 20") && text.contains(because)
+    });
+    let told: serde_json::Value = serde_json::from_str(&platform.ok(&["targets", "-o", "json"])).unwrap();
+    assert_eq!(told[0]["rest"]["because"], "bad-answers");
+    let explained =
+        platform.ok(&["explain", "-H", "host: api.example.com", &format!("http://{address}/predict")]);
+    assert!(explained.contains(because), "{explained}");
+}
+
+#[test]
 fn what_became_of_a_request_is_known_by_its_trace_id() {
     let (platform, address) = start(&[]);
     let ask = |target: &str, trace: &str| {

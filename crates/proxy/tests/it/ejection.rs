@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use plan::health::{Rest, RestReason};
 use plan::{LoadBalancer, LoadBalancerKind, Replay, TargetGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -204,7 +206,7 @@ fn a_target_that_answers_one_request_after_the_other_badly_rests_for_a_while() {
     run(async {
         let targets = ["a", "b", "c"].map(Target::start);
         let balancer = balancer_of(ours(&targets.each_ref().map(|target| target.address)));
-        let _world = World::start(plan_of(&balancer)).await;
+        let mut world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         targets[0].behaviour.one_fails_of.set(1);
         let mut n_bad = 0;
@@ -212,6 +214,21 @@ fn a_target_that_answers_one_request_after_the_other_badly_rests_for_a_while() {
             n_bad += usize::from(client.get("/").await.status == 500);
         }
         assert_eq!(n_bad, 5);
+        // Who asks how targets are hears of that.
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        let is_told = |observed: &Arc<plan::Observed>| {
+            let rest = |target: &Target| {
+                let found = observed.targets.iter().find(|(key, _)| key.address == target.address);
+                found.and_then(|(_, health)| health.rest)
+            };
+            let soon = now..now + Duration::from_secs(10);
+            let is_so = |rest: Rest| {
+                rest.because == RestReason::BadAnswers
+                    && rest.until.is_some_and(|until| soon.contains(&until))
+            };
+            rest(&targets[0]).is_some_and(is_so) && targets[1..].iter().all(|target| rest(target).is_none())
+        };
+        world.wait_until(is_told).await;
         // When all do it, the requests may be what is bad.
         targets.iter().for_each(|target| target.behaviour.one_fails_of.set(1));
         let before = targets.each_ref().map(Target::n_requests);
