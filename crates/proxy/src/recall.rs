@@ -74,7 +74,7 @@ impl Recall {
         *self.lock() = cores.iter().map(mpsc::Sender::downgrade).collect();
     }
 
-    /// The last requests whose trace id has this text in it, the newest last.
+    /// The last requests whose trace id has this text in it, the newest last; of all where it is empty.
     pub async fn about(&self, trace: &str) -> Vec<Past> {
         let cores: Vec<_> = self.lock().iter().filter_map(mpsc::WeakSender::upgrade).collect();
         let (answer, mut answers) = mpsc::channel(cores.len().max(1));

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::Admin;
 
-/// The requests of a query (`trace=1-6530a1b2-…`), the newest last.
+/// Requests that are told where no trace id is asked for.
+const LAST: usize = 20;
+
+/// The requests of a query (`trace=1-6530a1b2-…`), the newest last; without one the last of all.
 pub(super) async fn json(admin: &Admin, query: &str) -> Value {
     let parsed = Url::parse(&format!("http://localhost/?{query}"));
     let trace = parsed.ok().and_then(|url| {
@@ -14,10 +17,13 @@ pub(super) async fn json(admin: &Admin, query: &str) -> Value {
     });
     // A short text would be found in ids of others.
     const SHORTEST: usize = 8;
-    let Some(trace) = trace.filter(|trace| trace.len() >= SHORTEST) else {
+    if trace.as_ref().is_some_and(|trace| trace.len() < SHORTEST) {
         return json!({"problem": format!("a trace id has {SHORTEST} characters or more")});
-    };
-    let all = admin.recall.about(&trace).await;
+    }
+    let mut all = admin.recall.about(trace.as_deref().unwrap_or_default()).await;
+    if trace.is_none() {
+        all.drain(..all.len().saturating_sub(LAST));
+    }
     json!({"requests": all.iter().map(|past| of(admin, past)).collect::<Value>()})
 }
 

@@ -1,5 +1,6 @@
 //! `forebay targets`: the health of every target.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -81,6 +82,8 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(async {
         let platform = Platform::find(&globals.state_dir())?;
         let mut shown = String::new();
+        // On a terminal the table stands where the one before stood.
+        let clear = if options.watch && std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
         loop {
             let told = options.of_namespace(platform.admin("/targets").await?);
             let endpoints = options.of_namespace(platform.admin("/endpoints").await?);
@@ -91,6 +94,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             let targets: Vec<Target> = serde_json::from_value(told)?;
             let table = table(&targets);
             if options.output == Output::Text && table != shown {
+                let _ = write!(std::io::stdout(), "{clear}");
                 output::say(&table)?;
             }
             shown = table;

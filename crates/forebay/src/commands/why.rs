@@ -6,23 +6,25 @@ use serde_json::Value;
 use super::End;
 use crate::client::with_query;
 use crate::globals::Globals;
+use crate::output::table::Printer;
 use crate::output::{self, Output};
 use crate::platform::Platform;
 use crate::runtime;
 
-/// Say what became of a request: one of the last 1 000 of each core, by its trace id
+/// Say what became of a request: one of the last 1 000 of each core, by its trace id; without one, list the last
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  forebay why                  the last requests, with their trace ids
   forebay why 1-692cdeb0-5a1f0c2b4d6e8f9a0b1c2d3e
   forebay why 'Root=1-692cdeb0-5a1f0c2b4d6e8f9a0b1c2d3e' -o json
 
 The trace id is what targets get as X-Amzn-Trace-Id, and what the access log has as `trace`. A client may send its own:
 curl -H 'X-Amzn-Trace-Id: Root=1-00000000-my-request' …")]
 pub(crate) struct Options {
-    /// The id, or a part of it
+    /// The id, or a part of it [default: the last requests are listed]
     #[arg(value_name = "TRACE-ID")]
-    trace: String,
+    trace: Option<String>,
 
     /// How it is printed
     #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
@@ -60,21 +62,50 @@ struct Request {
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let told = runtime::block_on(async {
         let platform = Platform::find(&globals.state_dir())?;
-        platform.admin(&with_query("/why", &[("trace", &options.trace)])).await
+        let asked: Vec<(&str, &str)> = options.trace.iter().map(|trace| ("trace", trace.as_str())).collect();
+        platform.admin(&with_query("/why", &asked)).await
     })?;
     if let Some(problem) = told["problem"].as_str() {
         anyhow::bail!("{problem}");
     }
     let requests: Vec<Request> = serde_json::from_value(told["requests"].clone())?;
     if requests.is_empty() {
-        eprintln!("none of the last requests has the trace id `{}`", options.trace);
+        match &options.trace {
+            Some(trace) => eprintln!(
+                "none of the last requests has the trace id `{trace}`; `forebay why` without one lists the last"
+            ),
+            None => eprintln!("no load balancer has had a request yet"),
+        }
         return Ok(End::Failed);
     }
     output::say(&match options.output {
         Output::Json => serde_json::to_string_pretty::<Value>(&told["requests"])? + "\n",
+        Output::Text if options.trace.is_none() => list(&requests),
         Output::Text => requests.iter().map(text).collect::<Vec<_>>().join("\n"),
     })?;
     Ok(End::Done)
+}
+
+/// A line for each, the newest last.
+fn list(requests: &[Request]) -> String {
+    const HEADER: [&str; 6] = ["TIME", "STATUS", "TOOK", "REQUEST", "TARGET OR REASON", "TRACE ID"];
+    let row = |request: &Request| {
+        let Request { time, status, method, host, target, reason, trace_id, .. } = request;
+        // To the second; the date is that of today for nearly all.
+        let time = time.split_once('.').map_or(time.as_str(), |(seconds, _)| seconds);
+        let target = target.split('?').next().unwrap_or_default();
+        let whom = reason.as_ref().or(request.target_address.as_ref());
+        vec![
+            time.trim_end_matches('Z').to_owned(),
+            status.to_string(),
+            shown(request.seconds),
+            if method.is_empty() { "-".to_owned() } else { format!("{method} {host}{target}") },
+            whom.cloned().unwrap_or_else(|| "-".to_owned()),
+            if trace_id.is_empty() { "-".to_owned() } else { trace_id.clone() },
+        ]
+    };
+    let header = HEADER.map(str::to_owned).to_vec();
+    Printer::default().print(&std::iter::once(header).chain(requests.iter().map(row)).collect::<Vec<_>>())
 }
 
 fn text(request: &Request) -> String {

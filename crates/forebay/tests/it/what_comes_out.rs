@@ -363,6 +363,13 @@ fn what_became_of_a_request_is_known_by_its_trace_id() {
     };
     assert_eq!(ask("/v2/x", "Root=1-00000001-0000000000000000000000aa"), 200);
     assert_eq!(ask("/nowhere", "Root=1-00000001-0000000000000000000000bb"), 404);
+    // Who has no id finds it among the last.
+    let list = platform.ok(&["why"]);
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    let line =
+        |id: &str| lines.iter().find(|line| line.last().is_some_and(|last| last.ends_with(id))).unwrap();
+    assert_eq!(line("aa")[4..6], ["GET", "api.example.com/v2/x"], "{list}");
+    assert_eq!((line("bb")[1], line("bb")[6]), ("404", "no-route"), "{list}");
     let text = platform.ok(&["why", "1-00000001-0000000000000000000000aa"]);
     for part in [
         "request        GET /v2/x for host api.example.com from 127.0.0.1:",
