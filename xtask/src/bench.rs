@@ -34,7 +34,8 @@ use crate::tools::{self, Tool};
 const HELP: &str = "\
 usage: cargo xtask bench <what> [options]
 
-  proxy      CPU per proxied request, beside HAProxy
+  proxy      CPU per proxied request, beside HAProxy and nginx; the cases whose names have one of the given texts in
+             them (HTTP/2, log), or else all of them
   rules      CPU per proxied request under one rule and under 10 000 of them, beside HAProxy with a map
   faults     what faults and changes cost those who ask meanwhile: how soon all is well again, what fails, and memory;
              of `recovery`, `changes`, `reload` and `idle` those that are named, or else all of them
@@ -90,7 +91,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let (what, options) = arguments.split_first().ok_or(HELP)?;
     let options = Options::parse(options)?;
     let findings: Box<dyn Findings> = match what.as_str() {
-        "proxy" if options.cases.is_empty() => Box::new(proxy::bench(&servers(&options)?)?),
+        "proxy" => Box::new(proxy::bench(&servers(&options)?, &options.cases)?),
         "rules" if options.cases.is_empty() => Box::new(rules::bench(&servers(&options)?)?),
         "serving" if options.cases.is_empty() => Box::new(serving::bench(&servers(&options)?)?),
         "faults" => Box::new(faults::bench(&servers(&options)?, &options.cases)?),

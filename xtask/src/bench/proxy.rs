@@ -58,7 +58,15 @@ const SERVICE: &str = "/inference.GRPCInferenceService/";
 /// What the targets answer: about 200 bytes of predictions.
 pub(super) const ANSWER: &str = r#"{"predictions": [6.033512345678901, 5.123456789012345, 6.987654321098765, 5.456789012345678, 6.234567890123456, 5.345678901234567, 6.567890123456789, 5.678901234567890, 6.789012345678901, 5.890123456789]}"#;
 
-pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
+/// Measures the cases whose names have one of these texts in them, or all.
+pub(super) fn bench(forebays: &[Forebay], wanted: &[String]) -> Result<Report, String> {
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
+    let cases = CASES.into_iter().filter(|(name, ..)| is_wanted(name));
+    let cases: Vec<_> = cases.collect();
+    if cases.is_empty() {
+        let names = CASES.map(|(name, ..)| name).join("; ");
+        return Err(format!("there is no such case; there are: {names}"));
+    }
     tools::ensure(TOOLS)?;
     let mut report = Report::new("proxy");
     let targets = [free_address()?, free_address()?];
@@ -87,9 +95,10 @@ pub(super) fn bench(forebays: &[Forebay]) -> Result<Report, String> {
     report.tell_version(version("nginx", "-v")?);
 
     for logs in [Logs::No, Logs::Yes] {
-        let contenders = start(logs)?;
+        let mut cases = cases.iter().filter(|case| case.3 == logs).peekable();
+        let contenders = if cases.peek().is_some() { start(logs)? } else { Vec::new() };
         let contenders: Vec<&Contender> = contenders.iter().collect();
-        for (name, over, connections, _) in CASES.into_iter().filter(|case| case.3 == logs) {
+        for &(name, over, connections, _) in cases {
             let path = if matches!(over, Over::Grpc { .. }) { METHOD } else { request.path };
             let request = Request { path, ..request.clone() };
             let load = Load { over, request, connections, seconds: SECONDS };
