@@ -41,6 +41,13 @@ mod traces;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// Of a request that is passed on, the system's allocator takes a sixth of the CPU time: futures are longer than what glibc
+/// keeps at hand for each thread.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     commands::run()
 }

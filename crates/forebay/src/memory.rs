@@ -1,38 +1,9 @@
-//! Memory: what is needed at the start only or for a moment, and how much may be used for bodies.
+//! Memory: what is needed at the start only, and how much may be used for bodies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::mm::{Advice, madvise};
-use tokio::sync::watch;
-
-/// How long after a change memory is given back: others follow at once.
-const SETTLED: Duration = Duration::from_secs(10);
-
-/// Gives memory back that it took to understand objects, each time after one of them changed. Of a table of 10 000 rules it is
-/// nearly as much again as what stays.
-pub(crate) async fn give_back(mut revisions: watch::Receiver<u64>) {
-    while revisions.changed().await.is_ok() {
-        tokio::time::sleep(SETTLED).await;
-        revisions.mark_unchanged();
-        give_back_now();
-    }
-}
-
-/// Has the allocator return what is free between what is in use, which it does not do by itself.
-fn give_back_now() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        // SAFETY: that is how the GNU C library has it, which is linked already. It may be called at any time: it takes the
-        // locks of the allocator itself, and touches only what is free (`malloc_trim(3)`).
-        #[expect(unsafe_code, reason = "there is no other way to tell the allocator")]
-        unsafe extern "C" {
-            safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
-        }
-        malloc_trim(0);
-    }
-}
 
 /// Gives the pages of the program back that reading arguments, files and models took, most of which are not needed again.
 /// They are read-only pages of the program's file in the page cache, and those that are needed come back one by one. Of
@@ -129,24 +100,6 @@ mod tests {
     fn the_program_goes_on_without_its_start() {
         forget_the_start();
         assert_eq!(code_of("", ""), []);
-    }
-
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[test]
-    fn memory_that_is_free_is_given_back() {
-        let resident = || {
-            let status = fs::read_to_string("/proc/self/status").unwrap();
-            let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-            line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
-        };
-        // Small pieces, of which the last stays: what is free is between what is in use.
-        let mut pieces: Vec<Vec<u8>> = (0..100_000).map(|_| vec![1; 1000]).collect();
-        let last = pieces.pop();
-        drop(pieces);
-        let before = resident();
-        give_back_now();
-        assert!(resident() + (50 << 20) < before, "{before} bytes, and then {}", resident());
-        drop(last);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::platform::{Platform, write_private};
 use crate::progress::Written;
 use crate::signals::{Signals, Wish};
 use crate::traces::TraceOptions;
-use crate::{bundle, certificate, findings, memory, reread, runtime};
+use crate::{bundle, certificate, findings, reread, runtime};
 
 /// Run the whole platform on these manifests; without any, on what was applied before, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -195,7 +195,6 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         limits: admin.limits,
         gate: options.limits.gate(),
     };
-    tokio::task::spawn_local(memory::give_back(store.revisions()));
     let mut data_plane = tokio::task::spawn_local(proxy::run(
         plan,
         key_ring,
