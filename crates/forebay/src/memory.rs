@@ -1,9 +1,27 @@
 //! Memory: what is needed at the start only, and how much may be used for bodies.
 
+use std::ffi::{c_int, c_long};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::mm::{Advice, madvise};
+
+// SAFETY: that is how mimalloc.h has them, which `main.rs` chose for the allocator. Both look at nothing but the option's number.
+#[expect(unsafe_code, reason = "there is no other way to tell the allocator")]
+unsafe extern "C" {
+    safe fn mi_option_set(option: c_int, value: c_long);
+    #[cfg(test)]
+    safe fn mi_option_get(option: c_int) -> c_long;
+}
+
+/// `mi_option_purge_delay`: for how many milliseconds memory that is free is kept before it is given back.
+const PURGE_DELAY: c_int = 15;
+
+/// Has memory go back to the system as soon as it is free. The allocator keeps it for a second by itself, which is long where
+/// large bodies come one after the other to a model server that has little.
+pub(crate) fn give_back_at_once() {
+    mi_option_set(PURGE_DELAY, 0);
+}
 
 /// Gives the pages of the program back that reading arguments, files and models took, most of which are not needed again.
 /// They are read-only pages of the program's file in the page cache, and those that are needed come back one by one. Of
@@ -83,6 +101,13 @@ fn total_of(machine: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_option_of_the_allocator_is_the_one_that_is_meant() {
+        assert_eq!(mi_option_get(PURGE_DELAY), 1000, "what mimalloc 3 does by itself");
+        give_back_at_once();
+        assert_eq!(mi_option_get(PURGE_DELAY), 0);
+    }
 
     #[test]
     fn only_the_programs_own_code_is_meant() {

@@ -59,19 +59,19 @@ fn addresses(balancer: &LoadBalancer) -> Value {
             listener.addresses.iter().find(|address| address.ip() == front).copied()
         };
         let bound = balancer.listeners.iter().filter_map(|listener| Some((listener, at_front(listener)?)));
-        address(bound)
+        address(&bound.collect::<Vec<_>>())
     });
-    let own = address(own.map(|(listener, address)| (listener, *address)));
+    let own = address(&own.map(|(listener, address)| (listener, *address)).collect::<Vec<_>>());
     std::iter::once(own).chain(in_front).collect()
 }
 
 /// `hostname` is the literal address, too: names under `localhost` do not resolve everywhere, addresses do.
-fn address<'a>(bound: impl Iterator<Item = (&'a plan::Listener, SocketAddr)> + Clone) -> Value {
-    let ports = bound.clone().map(|(listener, address)| {
+fn address(bound: &[(&plan::Listener, SocketAddr)]) -> Value {
+    let ports = bound.iter().map(|(listener, address)| {
         let protocol = if listener.protocol == Protocol::Udp { "UDP" } else { "TCP" };
         json!({"port": address.port(), "protocol": protocol})
     });
-    let ip = bound.clone().map(|(_, address)| address.ip().to_string()).next();
+    let ip = bound.first().map(|(_, address)| address.ip().to_string());
     json!({"ip": ip, "hostname": ip, "ports": ports.collect::<Value>()})
 }
 

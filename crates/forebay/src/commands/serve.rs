@@ -222,6 +222,7 @@ async fn serve(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         tokio::task::spawn_local(tls.follow(server.clone()));
     }
 
+    memory::give_back_at_once();
     let storage = Storage {
         cache: options.model_cache.clone().unwrap_or_else(|| globals.cache_dir().join("models")),
         s3_endpoint: std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok(),
