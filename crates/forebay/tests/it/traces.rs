@@ -60,7 +60,9 @@ impl Collector {
     fn spans(&self, trace: &str, n_spans: usize) -> Vec<Sent> {
         let mut spans = Vec::new();
         while spans.len() < n_spans {
-            let (head, body) = self.requests.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{spans:?}"));
+            let came = self.requests.recv_timeout(PATIENCE);
+            assert!(came.is_ok(), "{spans:?}");
+            let (head, body) = came.unwrap();
             assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
             let resource = &body["resourceSpans"][0];
             let service = text(&resource["resource"], "service.name").to_owned();
