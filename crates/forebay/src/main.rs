@@ -43,8 +43,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Of a request that is passed on, the system's allocator takes a sixth of the CPU time: futures are longer than what glibc
-/// keeps at hand for each thread.
+/// Futures of requests are longer than what the system's allocator keeps at hand for each thread (decision 18).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
