@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, NamedGroup};
 
-use crate::world::{Server, World, free_address, group, load_balancer, run};
+use crate::world::{Server, World, free_address, group, load_balancer, run_within};
 
 /// Every policy: which of the versions that are spoken here it has, which algorithms, and whether it has the group
 /// X25519MLKEM768 ("Security policies for your Application Load Balancer", "Security policies for your Network Load Balancer").
@@ -283,7 +283,8 @@ fn openssl_sees_of_each_policy_its_versions_its_ciphers_and_its_groups_and_nothi
     let mut names: Vec<String> = TlsPolicy::names().collect();
     names.sort_unstable_by_key(|name| rows.iter().position(|row| row.name == *name));
     assert_eq!(names, rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>(), "each policy is tried");
-    run(async {
+    // Some 700 handshakes of programs that are started for them.
+    run_within(Duration::from_secs(300), async {
         let server = Server::start("one");
         let application = with_each_policy(LoadBalancerKind::Application, Protocol::Https, server.address);
         let network = with_each_policy(LoadBalancerKind::Network, Protocol::Tls, server.address);
