@@ -91,9 +91,12 @@ const END_OF_TRANSMISSION: &[u8] = &[4];
 // === impl Command ===
 
 impl Command {
-    pub(super) fn start(launch: &Launch, wanted: Wanted, place: &Place) -> io::Result<Self> {
-        let (process, input, output, errors) =
-            if wanted.terminal { in_terminal(launch, wanted)? } else { on_pipes(launch, wanted)? };
+    pub(super) async fn start(launch: &Launch, wanted: Wanted, place: &Place) -> io::Result<Self> {
+        let (process, input, output, errors) = if wanted.terminal {
+            in_terminal(launch, wanted).await?
+        } else {
+            on_pipes(launch, wanted).await?
+        };
         place.leftovers.remember(process.pid());
         Ok(Self {
             process,
@@ -152,7 +155,7 @@ impl Command {
 
 type Descriptors = (Process, Option<Rc<Descriptor>>, Option<Rc<Descriptor>>, Option<Rc<Descriptor>>);
 
-fn on_pipes(launch: &Launch, wanted: Wanted) -> io::Result<Descriptors> {
+async fn on_pipes(launch: &Launch, wanted: Wanted) -> io::Result<Descriptors> {
     let pipe = |is_wanted: bool| is_wanted.then(io::pipe).transpose();
     let (input, output, errors) = (pipe(wanted.stdin)?, pipe(wanted.stdout)?, pipe(wanted.stderr)?);
     let (theirs, our_input) =
@@ -161,7 +164,8 @@ fn on_pipes(launch: &Launch, wanted: Wanted) -> io::Result<Descriptors> {
         pipe.map_or((Stdio::null(), None), |(reader, writer)| (Stdio::from(writer), Some(reader)))
     };
     let ((output, our_output), (errors, our_errors)) = (theirs_of(output), theirs_of(errors));
-    let process = Process::start_with(launch, Ends { input: theirs, output, errors, in_terminal: false })?;
+    let process =
+        Process::start_with(launch, Ends { input: theirs, output, errors, in_terminal: false }).await?;
     Ok((
         process,
         our_input.map(|end| Descriptor::new(end.into())).transpose()?,
@@ -170,11 +174,11 @@ fn on_pipes(launch: &Launch, wanted: Wanted) -> io::Result<Descriptors> {
     ))
 }
 
-fn in_terminal(launch: &Launch, wanted: Wanted) -> io::Result<Descriptors> {
+async fn in_terminal(launch: &Launch, wanted: Wanted) -> io::Result<Descriptors> {
     let Terminal { ours, theirs } = terminal::open()?;
     let end = || theirs.try_clone().map(Stdio::from);
     let ends = Ends { input: end()?, output: end()?, errors: end()?, in_terminal: true };
-    let process = Process::start_with(launch, ends)?;
+    let process = Process::start_with(launch, ends).await?;
     drop(theirs);
     let ours = Descriptor::new(ours)?;
     // Without a reader the terminal would fill up: what nobody wants is read and dropped.

@@ -198,7 +198,7 @@ impl Runner {
         stopping: &mut watch::Receiver<bool>,
     ) -> Run {
         let (begin, started) = (Instant::now(), Timestamp::now());
-        let (mut process, last_lines) = match self.start(start) {
+        let (mut process, last_lines) = match self.start(start).await {
             Ok(running) => running,
             Err(message) => {
                 self.record(&Event::warning("Failed", format!("Error: {message}")));
@@ -216,7 +216,7 @@ impl Runner {
         self.platform.leftovers.forget(pid);
         if let Some(mark) = &self.mark {
             // Its group has ended with it; this is for what left the group.
-            descendants::kill(mark);
+            descendants::kill_beside(mark.clone()).await;
         }
         let last_lines =
             timeout(LOG_PATIENCE, last_lines).await.ok().and_then(Result::ok).unwrap_or_default();
@@ -235,10 +235,10 @@ impl Runner {
         self.platform.running.enter(name, &self.launch, self.address, self.container.memory_limit)
     }
 
-    fn start(&self, start: u32) -> Result<(Process, oneshot::Receiver<String>), String> {
+    async fn start(&self, start: u32) -> Result<(Process, oneshot::Receiver<String>), String> {
         let program = self.launch.program.display();
         let (process, output) =
-            Process::start(&self.launch).map_err(|error| format!("cannot run `{program}`: {error}"))?;
+            Process::start(&self.launch).await.map_err(|error| format!("cannot run `{program}`: {error}"))?;
         self.platform.leftovers.remember(process.pid());
         let log = (self.pod.namespace.as_str(), self.pod.name.as_str(), self.container.name.as_str());
         let last_lines = self.platform.logs.keep(log, start, output);

@@ -26,6 +26,12 @@ struct Held {
     process: OwnedFd,
 }
 
+/// Kills every process whose mark begins so, on a thread of its own: the kernel holds up whoever looks at a process that is
+/// busy with its memory.
+pub(super) async fn kill_beside(mark: String) {
+    let _ = tokio::task::spawn_blocking(move || kill(&mark)).await;
+}
+
 /// Kills every process whose mark begins so.
 pub(super) fn kill(mark: &str) {
     let mut seen_none = false;

@@ -107,6 +107,7 @@ async fn run(command: &[String], subject: &Subject) -> Result<(), String> {
         ..subject.launch.clone()
     };
     let mut process = Process::start_silently(&launch)
+        .await
         .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
     match process.ended().await {
         Exit::Code(0) => Ok(()),

@@ -1,12 +1,20 @@
 //! One child process: started in a process group of its own, signalled without races, and gone with all its children.
+//!
+//! Nobody who has one is ever held up by it. A program that is slow to be opened is started on a thread of its own, and what
+//! has ended is taken off the kernel's list by another one: for a process whose threads many look at in `/proc`, Linux may
+//! need seconds for that, and one that somebody traces (`ptrace`) stays for as long as they like.
 
 use std::io::{self, PipeReader, Write as _};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpgid, kill_process, kill_process_group, waitid,
+};
 use tokio::signal::unix::{self, SignalKind};
+use tokio::task::spawn_blocking;
 
 use super::terminal;
 
@@ -48,8 +56,10 @@ pub(super) enum Exit {
 /// A process that runs. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
-    group: Pid,
+    /// There until the process has ended.
+    child: Option<Child>,
+    /// Its number, which is also its group's.
+    pid: Pid,
     /// Tells that some child has ended, from before this one was started.
     child_ended: unix::Signal,
     /// Open as long as this is: our own replicas end when it closes, however this process ends.
@@ -59,23 +69,30 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a process; gives the end of the pipe that its output and its errors go to.
-    pub(super) fn start(launch: &Launch) -> io::Result<(Self, PipeReader)> {
+    pub(super) async fn start(launch: &Launch) -> io::Result<(Self, PipeReader)> {
         let (output, writer) = io::pipe()?;
         let errors = writer.try_clone()?.into();
         let ends = Ends { input: Stdio::piped(), output: writer.into(), errors, in_terminal: false };
-        Ok((Self::start_with(launch, ends)?, output))
+        Ok((Self::start_with(launch, ends).await?, output))
     }
 
     /// Starts a process whose output nobody wants.
-    pub(super) fn start_silently(launch: &Launch) -> io::Result<Self> {
+    pub(super) async fn start_silently(launch: &Launch) -> io::Result<Self> {
         let ends =
             Ends { input: Stdio::piped(), output: Stdio::null(), errors: Stdio::null(), in_terminal: false };
-        Self::start_with(launch, ends)
+        Self::start_with(launch, ends).await
     }
 
-    /// Starts a process on these ends. Its process group is its own, in a terminal its session, too.
-    pub(super) fn start_with(launch: &Launch, ends: Ends) -> io::Result<Self> {
+    /// Starts a process on these ends. Its process group is its own, in a terminal its session, too. When nobody waits for
+    /// the start any more, the process ends as soon as it has started.
+    pub(super) async fn start_with(launch: &Launch, ends: Ends) -> io::Result<Self> {
         let child_ended = unix::signal(SignalKind::child())?;
+        let launch = launch.clone();
+        // Whoever forks waits until the program was opened, which takes as long as the disk that it is on.
+        spawn_blocking(move || Self::spawn(&launch, ends, child_ended)).await?
+    }
+
+    fn spawn(launch: &Launch, ends: Ends, child_ended: unix::Signal) -> io::Result<Self> {
         let mut command = Command::new(&launch.program);
         command
             .args(&launch.arguments)
@@ -102,19 +119,24 @@ impl Process {
             // A process that has ended already is told of elsewhere.
             let _ = stdin.write_all(input.as_bytes());
         }
-        let group = Pid::from_child(&child);
-        Ok(Self { child, group, child_ended, _stdin: stdin, exit: None })
+        let pid = Pid::from_child(&child);
+        Ok(Self { child: Some(child), pid, child_ended, _stdin: stdin, exit: None })
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid.as_raw_pid().unsigned_abs()
     }
 
     /// Sends a signal to the process and its children, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) {
-        if self.exit.is_none() {
-            // Nobody reaped it, so the number is still its own.
-            let _ = kill_process_group(self.group, signal);
+        if self.exit.is_some() {
+            return;
+        }
+        // Nobody reaped it, so the number is still its own.
+        let _ = kill_process_group(self.pid, signal);
+        let has_left_its_group = getpgid(Some(self.pid)).is_ok_and(|group| group != self.pid);
+        if has_left_its_group {
+            let _ = kill_process(self.pid, signal);
         }
     }
 
@@ -123,41 +145,55 @@ impl Process {
         if let Some(exit) = self.exit {
             return exit;
         }
-        while !self.is_zombie() {
+        let exit = loop {
+            if let Some(exit) = self.exit_so_far() {
+                break exit;
+            }
             if self.child_ended.recv().await.is_none() {
                 // The runtime is going away: the rest of the process's life is not waited for.
-                break;
+                break Exit::Signal(Signal::KILL.as_raw());
             }
-        }
-        self.reap()
-    }
-
-    /// Whether the process has ended and only waits to be told of.
-    fn is_zombie(&self) -> bool {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        matches!(waitid(WaitId::Pid(self.group), options), Ok(Some(_)))
-    }
-
-    fn reap(&mut self) -> Exit {
-        // The process is a zombie: it holds its number, which is also its group's, until it is waited for.
-        let _ = kill_process_group(self.group, Signal::KILL);
-        let exit = self.child.wait().map_or(Exit::Code(-1), Exit::from);
+        };
+        self.end();
         self.exit = Some(exit);
         exit
     }
+
+    /// How the process has ended, if it has. It only waits to be told of then, and keeps its number.
+    fn exit_so_far(&self) -> Option<Exit> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(self.pid), options) {
+            Ok(status) => status.map(Exit::from),
+            Err(Errno::CHILD) => Some(Exit::Code(-1)),
+            Err(_) => None,
+        }
+    }
+
+    /// Ends the process, if it has not ended, and its group.
+    fn end(&mut self) {
+        self.signal(Signal::KILL);
+        if let Some(child) = self.child.take() {
+            reap(child);
+        }
+    }
+}
+
+/// Takes a process that has ended, or is about to, off the kernel's list. Where there is no thread for it, it stays there for
+/// as long as this process runs.
+fn reap(mut child: Child) {
+    let reaping = std::thread::Builder::new().name("reaper".to_owned()).stack_size(128 * 1024);
+    let _ = reaping.spawn(move || child.wait());
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.exit.is_none() {
-            self.reap();
-        }
+        self.end();
     }
 }
 
-impl From<ExitStatus> for Exit {
-    fn from(status: ExitStatus) -> Self {
-        match (status.code(), status.signal()) {
+impl From<WaitIdStatus> for Exit {
+    fn from(status: WaitIdStatus) -> Self {
+        match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Self::Code(code),
             (None, signal) => Self::Signal(signal.unwrap_or_default()),
         }
@@ -167,7 +203,9 @@ impl From<ExitStatus> for Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::time::Duration;
+    use tokio::time::timeout;
 
     fn shell(script: &str) -> Launch {
         Launch {
@@ -182,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_reads_first_what_it_is_started_with() {
         let launch = Launch { input: Some("a secret\n".to_owned()), ..shell("read line; echo \"$line\"") };
-        let (mut process, mut output) = Process::start(&launch).unwrap();
+        let (mut process, mut output) = Process::start(&launch).await.unwrap();
         assert_eq!(process.ended().await, Exit::Code(0));
         let mut text = String::new();
         output.read_to_string(&mut text).unwrap();
@@ -192,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_has_only_the_environment_it_is_given() {
         let (mut process, mut output) =
-            Process::start(&shell("echo $NAME $CARGO $(pwd); echo oops >&2; exit 3")).unwrap();
+            Process::start(&shell("echo $NAME $CARGO $(pwd); echo oops >&2; exit 3")).await.unwrap();
         assert_eq!(process.ended().await, Exit::Code(3));
         let mut text = String::new();
         output.read_to_string(&mut text).unwrap();
@@ -201,7 +239,8 @@ mod tests {
 
     #[tokio::test]
     async fn signals_reach_children_and_nothing_is_left_behind() {
-        let (mut process, mut output) = Process::start(&shell("sleep 1000 & echo started; wait")).unwrap();
+        let (mut process, mut output) =
+            Process::start(&shell("sleep 1000 & echo started; wait")).await.unwrap();
         output.read_exact(&mut [0; 8]).unwrap();
         process.signal(Signal::TERM);
         assert_eq!(process.ended().await, Exit::Signal(15));
@@ -211,21 +250,92 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_that_outlives_its_parent_is_ended() {
-        let (mut process, mut output) = Process::start(&shell("sleep 1000 & exit 0")).unwrap();
+        let (mut process, mut output) = Process::start(&shell("sleep 1000 & exit 0")).await.unwrap();
         assert_eq!(process.ended().await, Exit::Code(0));
         assert_eq!(output.read(&mut [0; 8]).unwrap(), 0);
     }
 
     #[tokio::test]
     async fn a_dropped_process_is_gone() {
-        let (process, mut output) = Process::start(&shell("exec sleep 1000")).unwrap();
+        let (process, mut output) = Process::start(&shell("exec sleep 1000")).await.unwrap();
         drop(process);
         assert_eq!(output.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    /// A process of Perl, which makes system calls as they come, and the first line that it says.
+    async fn perl(script: &str) -> (Process, String) {
+        let launch = Launch {
+            program: "/usr/bin/perl".into(),
+            arguments: ["-MPOSIX", "-e", script].map(str::to_owned).to_vec(),
+            ..shell("")
+        };
+        let (process, output) = Process::start(&launch).await.unwrap();
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        (process, line.trim().to_owned())
+    }
+
+    fn runs(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    }
+
+    /// Who traces a process (gdb, strace) hears of its end first, and its parent not before the tracer lets it go.
+    #[tokio::test]
+    async fn a_process_that_is_traced_holds_up_nobody() {
+        let (prctl, ptrace) = if cfg!(target_arch = "x86_64") { (157, 101) } else { (167, 117) };
+        let (process, tracer) = perl(&format!(
+            "$| = 1; $traced = $$; syscall({prctl}, 0x59616d61, -1, 0, 0, 0);
+             if (fork) {{ sleep 1000 }}
+             setsid;
+             print syscall({ptrace}, 0x4206, $traced, 0, 0) == 0 ? $$ : '', \"\n\";
+             sleep 20"
+        ))
+        .await;
+        if tracer.is_empty() {
+            eprintln!("skipped: processes may not be traced here");
+            return;
+        }
+        drop(process);
+        assert!(runs(&tracer), "whoever dropped the process had to wait for its tracer");
+        kill_process(Pid::from_raw(tracer.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    }
+
+    /// A lease (fcntl(2)) keeps whoever opens a file waiting, as a disk does that is far away.
+    #[tokio::test]
+    async fn a_program_that_takes_long_to_be_opened_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        Command::new("cp").arg("/bin/true").arg(&program).status().unwrap();
+        let (holder, held) = perl(&format!(
+            "$| = 1; $SIG{{IO}} = 'IGNORE'; open(F, '<', '{}');
+             print fcntl(F, 1024, 1) ? 'held' : '', \"\n\";
+             sleep 20",
+            program.display()
+        ))
+        .await;
+        if held.is_empty() {
+            eprintln!("skipped: there are no leases of files here");
+            return;
+        }
+        let launch = Launch { program, ..shell("") };
+        let mut starting = std::pin::pin!(Process::start_silently(&launch));
+        let early = timeout(Duration::from_millis(50), &mut starting).await;
+        assert!(early.is_err(), "whoever started the program had to wait until it was opened");
+        drop(holder);
+        assert_eq!(starting.await.unwrap().ended().await, Exit::Code(0));
+    }
+
+    #[tokio::test]
+    async fn a_process_that_left_its_group_is_ended_all_the_same() {
+        let (mut process, _) = perl("$| = 1; setpgrp(0, getpgrp(getppid)); print \"left\n\"; sleep 20").await;
+        process.signal(Signal::TERM);
+        assert_eq!(process.ended().await, Exit::Signal(15));
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_an_error() {
         let launch = Launch { program: "/does/not/exist".into(), ..shell("") };
-        assert_eq!(Process::start(&launch).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(Process::start(&launch).await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

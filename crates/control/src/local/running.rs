@@ -112,7 +112,7 @@ impl Place {
     ///
     /// # Errors
     /// When the system cannot start it.
-    pub fn start(&self, command: &[String], wanted: Wanted) -> std::io::Result<Command> {
+    pub async fn start(&self, command: &[String], wanted: Wanted) -> std::io::Result<Command> {
         let mut words = command.iter().cloned();
         let launch = Launch {
             program: PathBuf::from(words.next().unwrap_or_default()),
@@ -120,7 +120,7 @@ impl Place {
             input: None,
             ..self.launch.clone()
         };
-        Command::start(&launch, wanted, self)
+        Command::start(&launch, wanted, self).await
     }
 }
 

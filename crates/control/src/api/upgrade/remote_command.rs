@@ -188,7 +188,7 @@ impl Session {
         voice: &Voice,
     ) -> Value {
         match self.subject {
-            Subject::Command { place, command } => match place.start(&command, self.wanted) {
+            Subject::Command { place, command } => match place.start(&command, self.wanted).await {
                 Ok(running) => told(running.run(input, output).await),
                 Err(error) => {
                     let program = command.first().map_or("", String::as_str);

@@ -31,7 +31,7 @@ fn shell(script: &str) -> Vec<String> {
 /// Runs a script with this input; gives its output, its errors and its end.
 async fn run(script: &str, wanted: Wanted, told: Vec<Input>) -> (String, String, CommandEnd) {
     let (running, name, _stay) = running(None);
-    let command = running.find(&name).unwrap().start(&shell(script), wanted).unwrap();
+    let command = running.find(&name).unwrap().start(&shell(script), wanted).await.unwrap();
     let (tell, input) = mpsc::channel(8);
     let (output, mut said) = mpsc::channel(8);
     let telling = async move {
@@ -83,7 +83,7 @@ async fn a_terminal_has_a_size_and_one_output() {
 async fn a_command_ends_with_its_container_and_its_children_with_it() {
     let (running, name, stay) = running(None);
     let script = shell("sleep 1000 & echo $!; wait");
-    let command = running.find(&name).unwrap().start(&script, ALL).unwrap();
+    let command = running.find(&name).unwrap().start(&script, ALL).await.unwrap();
     let (_tell, input) = mpsc::channel(8);
     let (output, mut said) = mpsc::channel(8);
     let listening = async move {
@@ -108,7 +108,7 @@ async fn a_command_ends_with_its_container_and_its_children_with_it() {
 #[tokio::test]
 async fn a_command_that_nobody_listens_to_is_ended() {
     let (running, name, _stay) = running(None);
-    let command = running.find(&name).unwrap().start(&shell("sleep 1000"), ALL).unwrap();
+    let command = running.find(&name).unwrap().start(&shell("sleep 1000"), ALL).await.unwrap();
     let ((_tell, input), (output, said)) = (mpsc::channel(8), mpsc::channel(8));
     drop(said);
     assert_eq!(command.run(input, output).await, CommandEnd::Unwanted);
@@ -117,7 +117,7 @@ async fn a_command_that_nobody_listens_to_is_ended() {
 #[tokio::test]
 async fn a_command_has_the_limit_of_its_container() {
     let (running, name, _stay) = running(Some(1));
-    let command = running.find(&name).unwrap().start(&shell("sleep 1000"), ALL).unwrap();
+    let command = running.find(&name).unwrap().start(&shell("sleep 1000"), ALL).await.unwrap();
     let ((_tell, input), (output, _said)) = (mpsc::channel(8), mpsc::channel(8));
     assert_eq!(command.run(input, output).await, CommandEnd::OutOfMemory);
 }
@@ -125,6 +125,6 @@ async fn a_command_has_the_limit_of_its_container() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_told() {
     let (running, name, _stay) = running(None);
-    let error = running.find(&name).unwrap().start(&["/does/not/exist".to_owned()], ALL).unwrap_err();
+    let error = running.find(&name).unwrap().start(&["/does/not/exist".to_owned()], ALL).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
