@@ -48,6 +48,7 @@ const REGISTRY: &[Filter] = &[
     trace::FILTER,
     forwarded_for::FILTER,
     client_certificate::FILTER,
+    cors::QUESTION,
     rate_limit::FILTER,
     compression::WISH,
     answer_fields::FILTER,

@@ -3,15 +3,23 @@
 //! that themselves goes.
 
 use net::{Method, Request, Response};
-use plan::{Cors, Preflight};
+use plan::{Cors, Handling, Preflight};
 
 use super::{Filter, Leaving, Passing, Verdict};
 use crate::headers::{FieldsOf, is};
 use crate::record::Text;
 use crate::respond;
+use crate::snapshot::ListenerSettings;
 
-pub(super) const FILTER: Filter =
-    Filter { is_wanted: |_, handling| handling.cors.is_some(), request: Some(look), answer: Some(share) };
+/// Takes in whose page asks, and answers its browser, before anything refuses the request: a page may read why.
+pub(super) const QUESTION: Filter = Filter { is_wanted, request: Some(look), answer: None };
+
+/// Says whose pages may read an answer, over what a listener says of that.
+pub(super) const FILTER: Filter = Filter { is_wanted, request: None, answer: Some(share) };
+
+fn is_wanted(_: &ListenerSettings, handling: &Handling) -> bool {
+    handling.cors.is_some()
+}
 
 /// What says whose pages may read an answer, and is said here.
 const SHARED: [&str; 3] =
@@ -54,17 +62,17 @@ fn share(leaving: &Leaving<'_>, answer: &mut Response) {
     let Some(cors) = leaving.asked().and_then(|asked| asked.cors.as_ref()) else { return };
     let fields = &mut answer.fields;
     fields.retain(|name, _| !SHARED.iter().any(|shared| is(name, shared)));
-    if !cors.is_for_all() {
+    let origin = leaving.record.map(|record| record.text(Text::Origin)).unwrap_or_default();
+    if cors.is_for_all() {
+        // Whoever keeps what came without an origin may give it to a page ("CORS protocol and HTTP caches").
+        fields.push("access-control-allow-origin", "*");
+    } else {
         // What is kept for one origin is not for another.
         fields.push("vary", "origin");
-    }
-    let origin = leaving.record.map(|record| record.text(Text::Origin)).unwrap_or_default();
-    if origin.is_empty() {
-        return;
-    }
-    match cors.is_for_all() {
-        true => fields.push("access-control-allow-origin", "*"),
-        false => fields.push("access-control-allow-origin", origin),
+        if origin.is_empty() {
+            return;
+        }
+        fields.push("access-control-allow-origin", origin);
     }
     if cors.credentials() {
         fields.push("access-control-allow-credentials", "true");

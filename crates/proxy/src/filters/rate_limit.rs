@@ -20,17 +20,28 @@ enum Client<'a> {
     Named(&'a [u8]),
 }
 
+/// So many values of the field in one request are counted each by itself; who sends more is counted by its address.
+const MOST_VALUES: usize = 8;
+
 fn look(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
     let limit = passing.handled.and_then(|handled| handled.limit());
     let Some((limit, scope)) = limit else { return Verdict::Continue };
     let worker = &passing.listener.worker;
-    let named = match &limit.by {
-        LimitedBy::Address => None,
-        LimitedBy::Header(name) => request.fields.get(name),
-    };
-    let client = named
-        .map_or_else(|| Client::Network(net::network_of(address_of(request, &worker.gate))), Client::Named);
-    match worker.rates.take(scope, client, limit, net::recently()) {
+    let (now, mut n_values) = (net::recently(), 0);
+    if let LimitedBy::Header(name) = &limit.by {
+        n_values = request.fields.all(name).count();
+        // Any of several may be the one that lets the request in, so each is as good as spent.
+        for value in request.fields.all(name).filter(|_| n_values <= MOST_VALUES) {
+            if let Err(wait) = worker.rates.take(scope, Client::Named(value), limit, now) {
+                return Verdict::Respond(refusal(wait));
+            }
+        }
+    }
+    if (1..=MOST_VALUES).contains(&n_values) {
+        return Verdict::Continue;
+    }
+    let client = Client::Network(net::network_of(address_of(request, &worker.gate)));
+    match worker.rates.take(scope, client, limit, now) {
         Ok(()) => Verdict::Continue,
         Err(wait) => Verdict::Respond(refusal(wait)),
     }
@@ -52,14 +63,23 @@ fn address_of(request: &Request, gate: &Gate) -> IpAddr {
     told_client(&request.fields, |address| gate.is_proxy(address)).unwrap_or(peer)
 }
 
-/// The last address of `X-Forwarded-For` that is not of a trusted proxy: those before it may be anybody's invention.
+/// The last address of `X-Forwarded-For` that is not of a trusted proxy; `None` where something else stands there, for what is before
+/// it may be anybody's invention.
 fn told_client(fields: &Fields, is_proxy: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let parts = fields.all("x-forwarded-for").flat_map(|value| value.split(|byte| *byte == b','));
-    let addresses = parts.filter_map(|part| {
-        let text = std::str::from_utf8(part.trim_ascii()).ok()?;
-        text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
-    });
-    addresses.filter(|address| !is_proxy(*address)).last()
+    let parts = parts.map(<[u8]>::trim_ascii).filter(|part| !part.is_empty());
+    parts.map(read_address).filter(|address| !address.is_some_and(&is_proxy)).last().flatten()
+}
+
+/// An address, with or without a port and the brackets of IPv6.
+fn read_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let socket = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    match inside {
+        Some(inside) => inside.parse().map(IpAddr::V6).ok(),
+        None => text.parse().ok().or_else(socket),
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +97,12 @@ mod tests {
         assert_eq!(told(&["203.0.113.7"]).as_deref(), Some("203.0.113.7"));
         assert_eq!(told(&["198.51.100.1, 203.0.113.7", "10.0.0.1"]).as_deref(), Some("203.0.113.7"));
         assert_eq!(told(&["203.0.113.7:4711"]).as_deref(), Some("203.0.113.7"));
-        assert_eq!(told(&["[2001:db8::1]:4711, nobody, "]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(told(&["[2001:db8::1]:4711, "]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(told(&["198.51.100.1, [2001:db8::1]", "10.0.0.1"]).as_deref(), Some("2001:db8::1"));
+        // What stands before something that nobody can read may be anybody's invention.
+        for unreadable in ["unknown", "fe80::1%eth0", "\"203.0.113.7\"", "203.0.113.07"] {
+            assert_eq!(told(&["198.51.100.1", unreadable]), None, "{unreadable}");
+        }
         assert_eq!(told(&["10.0.0.1", ""]), None);
         assert_eq!(told(&[]), None);
     }

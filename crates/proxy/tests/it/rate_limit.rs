@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use net::{Body, Method};
-use plan::{Condition, Handling, LoadBalancer, LoadBalancerKind, RateLimit, Rule};
+use plan::{Condition, Cors, CorsWish, Handling, LoadBalancer, LoadBalancerKind, RateLimit, Rule};
 
 use crate::world::{Answer, Client, Server, World, forward_to, group, load_balancer, plan_of, run};
 
@@ -96,9 +96,38 @@ fn clients_are_told_apart_by_a_field_or_else_by_their_address() {
         let refused = ask(&client, "/limited", &[("x-api-key", "a")]).await;
         let wait: u64 = refused.fields.text("retry-after").unwrap().parse().unwrap();
         assert!((1790..=1800).contains(&wait), "{wait}");
+        // Several are several clients, whichever of them lets the request in.
+        for (number, expected) in [(0, 200), (1, 200), (2, 429)] {
+            let other = format!("other-{number}");
+            let both = [("x-api-key", other.as_str()), ("x-api-key", "c")];
+            assert_eq!(ask(&client, "/limited", &both).await.status, expected);
+        }
         // What another rule takes has no limit.
         for _ in 0..10 {
             assert_eq!(ask(&client, "/", &[]).await.status, 200);
+        }
+    });
+}
+
+#[test]
+fn a_page_of_another_origin_may_read_that_it_asks_too_often_and_its_browser_may_ask_first() {
+    run(async {
+        let server = Server::start("one");
+        let mut balancer = limited(&server, "1/h");
+        let wish = CorsWish { origins: vec!["https://app.example.com".to_owned()], ..CorsWish::default() };
+        let handling = balancer.listeners[0].rules[0].handling.as_deref().unwrap().clone();
+        let cors = Some(Cors::new(wish).unwrap());
+        balancer.listeners[0].rules[0].handling = Some(Arc::new(Handling { cors, ..handling }));
+        let _world = World::start(plan_of(&balancer)).await;
+        let client = Client::new(balancer.listeners[0].addresses[0]);
+        let origin = ("origin", "https://app.example.com");
+        let asks_first = [origin, ("access-control-request-method", "PUT")];
+        for expected in [200, 429] {
+            let first = client.send(Method::OPTIONS, "a.example.com", "/limited", Body::Empty, &asks_first);
+            assert_eq!(first.await.unwrap().status, 204);
+            let answer = ask(&client, "/limited", &[origin]).await;
+            let told = answer.fields.text("access-control-allow-origin");
+            assert_eq!((answer.status, told), (expected, Some(origin.1)));
         }
     });
 }
