@@ -57,6 +57,7 @@ pub(crate) async fn answer(
     let (stored, why) = match cache.find(&key, &request.fields) {
         Found::Nothing => (None, "uri-miss"),
         Found::OtherVariants => (None, "vary-miss"),
+        Found::Answer(stored) if !stored.freshness.is_for(&question) => (None, "request"),
         Found::Answer(stored) => match stored.freshness.reuse(&question, now) {
             Reuse::Serve => {
                 of_rule.count(Lookup::Hit);

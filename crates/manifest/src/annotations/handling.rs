@@ -115,8 +115,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         example: "10/s, burst=20, by=address",
         doc: "How often one client may ask: so many requests a second, minute or hour (`s`, `m`, `h`), and `burst` at once (the same \
               number where nothing is said). One client is one address, or one /64 of IPv6, or with `by=header:NAME` one value of a \
-              header field; of requests that come over a `--trusted-proxy` the address counts that it names in `X-Forwarded-For`. What comes \
-              beyond it is answered with 429 and `retry-after`. All cores and all routes of an object count together.",
+              header field (of several each counts); of requests that come over a `--trusted-proxy` the address counts that it names in \
+              `X-Forwarded-For`. What comes beyond it is answered with 429 and `retry-after`. All cores and all routes of an object count together.",
         apply: Apply::Handling(|handling, input| {
             handling.rate_limit = Some(RateLimit::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())
@@ -151,8 +151,9 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         example: "64MB, ttl=60s",
         doc: "So many bytes of answers to GET are kept for those who ask the same again, as RFC 9111 lets a shared cache do that: as \
               long as `cache-control` or `expires` says that they are fresh, and `ttl` where they say nothing; `object` is the most \
-              for one answer. What has `set-cookie`, and what is for one client only, is not kept. `cache-status` says what became \
-              of a request. Predictions are POST, and are not kept.",
+              for one answer. What has `set-cookie`, and what is for one client only, is not kept, and requests with cookies are \
+              answered with nothing that does not say how long it is fresh, or `public`. `cache-status` says what became of a \
+              request. Predictions are POST, and are not kept.",
         apply: Apply::Handling(|handling, input| {
             handling.cache = Some(ResponseCache::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())

@@ -52,6 +52,8 @@ pub(super) struct Freshness {
     stale_if_error: Option<Duration>,
     /// Whether requests with credentials may be answered with it.
     is_for_authorized: bool,
+    /// Whether requests with cookies may.
+    is_for_known: bool,
 }
 
 /// What may be done with an answer that is kept.
@@ -120,7 +122,14 @@ impl Freshness {
             return None;
         }
         let explicit = explicit_lifetime(&said, fields, times.answered);
-        let says_nothing = explicit.is_none() && !said.no_cache && !question.has_cookies;
+        // Who sends cookies is known to most servers, which forget to say that what they answer is for nobody else. Also where they are
+        // asked again they may only say that their template has not changed.
+        let is_for_known =
+            said.public || said.s_maxage.is_some() || explicit.is_some_and(|time| time > Duration::ZERO);
+        if question.has_cookies && !is_for_known {
+            return None;
+        }
+        let says_nothing = explicit.is_none() && !said.no_cache;
         let by_default = ttl.filter(|_| says_nothing && PLAIN.contains(&status.as_u16()));
         let lifetime = explicit.or(by_default).unwrap_or(Duration::ZERO);
         let is_known_again = fields.contains("etag") || fields.contains("last-modified");
@@ -138,7 +147,13 @@ impl Freshness {
             must_revalidate: said.must_revalidate || said.s_maxage.is_some(),
             stale_if_error: said.stale_if_error.map(seconds).filter(|_| !said.no_cache),
             is_for_authorized,
+            is_for_known,
         })
+    }
+
+    /// Whether it is for a client that sends cookies, if this one does.
+    pub(super) fn is_for(&self, question: &Question) -> bool {
+        self.is_for_known || !question.has_cookies
     }
 
     /// How old the answer is (§4.2.3).
@@ -285,6 +300,11 @@ mod tests {
             (none, 500, &[(CC, "max-age=5")], None, Some(5)),
             (cookie, 200, &[], Some(60), None),
             (cookie, 200, &[(CC, "max-age=5")], Some(60), Some(5)),
+            (cookie, 200, &[("etag", "\"a\"")], None, None),
+            (cookie, 200, &[("etag", "\"a\"")], Some(60), None),
+            (cookie, 200, &[(CC, "no-cache"), ("etag", "\"a\"")], None, None),
+            (cookie, 200, &[(CC, "max-age=0"), ("etag", "\"a\"")], None, None),
+            (cookie, 200, &[(CC, "public, no-cache"), ("etag", "\"a\"")], None, Some(0)),
             (none, 200, &[(CC, "no-store, max-age=60")], Some(60), None),
             (none, 200, &[(CC, "private, max-age=60")], Some(60), None),
             (none, 200, &[(CC, "private=\"x-a\", max-age=60")], Some(60), None),

@@ -171,6 +171,32 @@ fn what_is_not_for_others_is_not_kept() {
 }
 
 #[test]
+fn what_says_nothing_of_others_is_neither_kept_of_nor_given_to_who_sends_cookies() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB, ttl=60s");
+        let _world = World::start(plan_of(&balancer)).await;
+        let (alice, bob) = ([("cookie", "user=alice")], [("cookie", "user=bob")]);
+        // The tag is that of a template, so the target says of any page that it has not changed.
+        let tag = ("etag", "\"1\"");
+        for fields in [&[tag][..], &[tag, ("cache-control", "no-cache")]] {
+            origin.says("/a", fields, "for alice");
+            let first = get(&balancer, "/a", &alice).await;
+            assert!(first.text == "for alice" && !status(&first).contains("stored"), "{}", status(&first));
+            origin.says("/a", fields, "for others");
+            assert_eq!(get(&balancer, "/a", &bob).await.text, "for others");
+            assert_eq!(get(&balancer, "/a", &[]).await.text, "for others");
+            // What nobody in particular gets is not for alice.
+            origin.says("/a", fields, "for alice");
+            assert_eq!(get(&balancer, "/a", &alice).await.text, "for alice", "{fields:?}");
+        }
+        origin.says("/b", &[("cache-control", "max-age=60")], "for all");
+        assert!(status(&get(&balancer, "/b", &alice).await).contains("stored"));
+        assert_eq!(status(&get(&balancer, "/b", &bob).await), "forebay; hit");
+    });
+}
+
+#[test]
 fn what_is_stale_is_asked_for_in_short_and_what_changed_is_new() {
     run(async {
         let origin = Origin::start();
