@@ -95,7 +95,7 @@ fn a_client_stays_with_its_target_and_clients_spread() {
         let balancer = balancer_of(udp_group(&[a.address, b.address], port));
         let world = world_with(&balancer, Limits::default()).await;
         let address = balancer.listeners[0].addresses[0];
-        let mut names = String::new();
+        let (mut names, mut sockets) = (String::new(), Vec::new());
         for _ in 0..20 {
             let socket = client().await;
             let first = ask(&socket, address, "0").await;
@@ -103,6 +103,8 @@ fn a_client_stays_with_its_target_and_clients_spread() {
                 assert_eq!(ask(&socket, address, &n.to_string()).await[..1], first[..1]);
             }
             names.push_str(&first[..1]);
+            // Kept open: the next one must not get its port, and be the same client.
+            sockets.push(socket);
         }
         assert!(names.contains('a') && names.contains('b'), "{names}");
         let large = "x".repeat(60_000);
