@@ -31,7 +31,7 @@ use crate::record::Record;
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::snapshot::ListenerSettings;
 
-/// One filter.
+/// One filter. What it has is written over [`Filter::IDLE`].
 struct Filter {
     /// Whether it does anything at a listener with these settings, to what is handled so.
     is_wanted: fn(&ListenerSettings, &Handling) -> bool,
@@ -39,7 +39,15 @@ struct Filter {
     answer: Option<AnswerSide>,
 }
 
-type RequestSide = fn(&mut Passing<'_>, &mut Request) -> Verdict;
+/// What a filter does with a request.
+#[derive(Debug, Clone, Copy)]
+enum RequestSide {
+    /// It refuses it, or not, by nothing but what it says itself, and at every listener: so it can be told of one that never came.
+    Refuses(fn(&Request) -> Option<Reason>),
+    /// Whatever else.
+    Decides(fn(&mut Passing<'_>, &mut Request) -> Verdict),
+}
+
 type AnswerSide = fn(&Leaving<'_>, &mut Response);
 
 /// Every filter, in the order in which requests pass them. What makes the client's request the target's comes behind
@@ -62,8 +70,10 @@ const REGISTRY: &[Filter] = &[
 
 /// Why the filters refuse a request, of those that look at nothing but the request itself: for who asks what would become of it.
 pub(crate) fn refusal(request: &Request) -> Option<Reason> {
-    let filters: [fn(&Request) -> Option<Reason>; 2] = [trace::refusal, forwarded_for::refusal];
-    filters.into_iter().find_map(|refusal| refusal(request))
+    REGISTRY.iter().find_map(|filter| match filter.request {
+        Some(RequestSide::Refuses(refusal)) => refusal(request),
+        _ => None,
+    })
 }
 
 /// Where a request is, besides what it says itself.
@@ -99,6 +109,13 @@ pub(crate) enum Verdict {
 pub(crate) struct Filters {
     request: Box<[RequestSide]>,
     answer: Box<[AnswerSide]>,
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// Stands at every listener and does nothing there.
+    const IDLE: Self = Self { is_wanted: |_, _| true, request: None, answer: None };
 }
 
 // === impl Passing ===
@@ -137,8 +154,12 @@ impl Filters {
 
     /// Has a request pass. The error is the answer of the filter at which it ends.
     pub(crate) fn pass(&self, passing: &mut Passing<'_>, request: &mut Request) -> Result<(), OwnAnswer> {
-        for filter in &self.request {
-            if let Verdict::Respond(answer) = filter(passing, request) {
+        for side in &self.request {
+            let verdict = match side {
+                RequestSide::Refuses(refusal) => refusal(request).map_or(Verdict::Continue, Verdict::refused),
+                RequestSide::Decides(decide) => decide(passing, request),
+            };
+            if let Verdict::Respond(answer) = verdict {
                 return Err(answer);
             }
         }
@@ -154,13 +175,7 @@ impl Filters {
 // === impl Verdict ===
 
 impl Verdict {
-    /// What becomes of a request that is refused for this reason, if for any.
-    fn of(refusal: Option<Reason>) -> Self {
-        refusal.map_or(Self::Continue, |reason| Self::Respond(respond::to(reason)))
+    fn refused(reason: Reason) -> Self {
+        Self::Respond(respond::to(reason))
     }
-}
-
-/// For filters that every listener has a use for.
-fn always(_: &ListenerSettings, _: &Handling) -> bool {
-    true
 }

@@ -4,8 +4,11 @@ use net::Response;
 
 use super::{Filter, Leaving};
 
-pub(super) const FILTER: Filter =
-    Filter { is_wanted: |settings, _| settings.answer_fields.is_some(), request: None, answer: Some(modify) };
+pub(super) const FILTER: Filter = Filter {
+    is_wanted: |settings, _| settings.answer_fields.is_some(),
+    answer: Some(modify),
+    ..Filter::IDLE
+};
 
 fn modify(leaving: &Leaving<'_>, answer: &mut Response) {
     if let Some(modified) = &leaving.settings.answer_fields {

@@ -3,10 +3,10 @@
 
 use net::{ClientAuthentication, Request};
 
-use super::{Filter, Passing, Verdict, always};
-use crate::respond::{self, Reason};
+use super::{Filter, Passing, RequestSide, Verdict};
+use crate::respond::Reason;
 
-pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(look), answer: None };
+pub(super) const FILTER: Filter = Filter { request: Some(RequestSide::Decides(look)), ..Filter::IDLE };
 
 fn look(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
     let wanted = &passing.listener.snapshot.settings.client_authentication;
@@ -16,6 +16,6 @@ fn look(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
     };
     match is_vouched_for {
         true => Verdict::Continue,
-        false => Verdict::Respond(respond::to(Reason::MISDIRECTED)),
+        false => Verdict::refused(Reason::MISDIRECTED),
     }
 }

@@ -3,15 +3,16 @@
 use net::{Request, Response};
 use plan::Handling;
 
-use super::{Filter, Leaving, Passing, Verdict};
+use super::{Filter, Leaving, Passing, RequestSide, Verdict};
 use crate::compression;
 use crate::snapshot::ListenerSettings;
 
 /// Takes in what the client wants, before a request to a target is made of what it said.
-pub(super) const WISH: Filter = Filter { is_wanted, request: Some(take_in), answer: None };
+pub(super) const WISH: Filter =
+    Filter { is_wanted, request: Some(RequestSide::Decides(take_in)), ..Filter::IDLE };
 
 /// Compresses what is left when all others have changed it.
-pub(super) const FILTER: Filter = Filter { is_wanted, request: None, answer: Some(compress) };
+pub(super) const FILTER: Filter = Filter { is_wanted, answer: Some(compress), ..Filter::IDLE };
 
 fn is_wanted(_: &ListenerSettings, handling: &Handling) -> bool {
     handling.compression.is_some()

@@ -5,17 +5,18 @@
 use net::{Method, Request, Response};
 use plan::{Cors, Handling, Preflight};
 
-use super::{Filter, Leaving, Passing, Verdict};
+use super::{Filter, Leaving, Passing, RequestSide, Verdict};
 use crate::headers::{FieldsOf, is};
 use crate::record::Text;
 use crate::respond;
 use crate::snapshot::ListenerSettings;
 
 /// Takes in whose page asks, and answers its browser, before anything refuses the request: a page may read why.
-pub(super) const QUESTION: Filter = Filter { is_wanted, request: Some(look), answer: None };
+pub(super) const QUESTION: Filter =
+    Filter { is_wanted, request: Some(RequestSide::Decides(look)), ..Filter::IDLE };
 
 /// Says whose pages may read an answer, over what a listener says of that.
-pub(super) const FILTER: Filter = Filter { is_wanted, request: None, answer: Some(share) };
+pub(super) const FILTER: Filter = Filter { is_wanted, answer: Some(share), ..Filter::IDLE };
 
 fn is_wanted(_: &ListenerSettings, handling: &Handling) -> bool {
     handling.cors.is_some()

@@ -4,13 +4,13 @@
 use net::{Fields, Request, Response};
 use plan::FieldEdits;
 
-use super::{Filter, Leaving, Passing, Verdict};
+use super::{Filter, Leaving, Passing, RequestSide, Verdict};
 use crate::headers::is;
 use crate::listener::WorkerAction;
 
 pub(super) const FILTER: Filter = Filter {
     is_wanted: |_, handling| handling.request_fields.is_some() || handling.answer_fields.is_some(),
-    request: Some(edit_request),
+    request: Some(RequestSide::Decides(edit_request)),
     answer: Some(edit_answer),
 };
 

@@ -2,19 +2,15 @@
 
 use net::{Fields, Request};
 
-use super::{Filter, Passing, Verdict, always};
+use super::{Filter, RequestSide};
 use crate::respond::Reason;
 
-pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(look), answer: None };
+pub(super) const FILTER: Filter = Filter { request: Some(RequestSide::Refuses(refusal)), ..Filter::IDLE };
 
 /// More addresses are refused.
 const MOST_ADDRESSES: usize = 30;
 
-fn look(_: &mut Passing<'_>, request: &mut Request) -> Verdict {
-    Verdict::of(refusal(request))
-}
-
-pub(super) fn refusal(request: &Request) -> Option<Reason> {
+fn refusal(request: &Request) -> Option<Reason> {
     names_too_many(&request.fields).then_some(Reason::TOO_MANY_FORWARDED_FOR)
 }
 

@@ -3,11 +3,11 @@
 
 use net::Request;
 
-use super::{Filter, Passing, Verdict, always};
+use super::{Filter, Passing, RequestSide, Verdict};
 use crate::headers;
 use crate::listener::WorkerAction;
 
-pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(rewrite), answer: None };
+pub(super) const FILTER: Filter = Filter { request: Some(RequestSide::Decides(rewrite)), ..Filter::IDLE };
 
 fn rewrite(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
     if !matches!(passing.action(), WorkerAction::Forward(_)) {

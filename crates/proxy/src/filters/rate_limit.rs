@@ -6,11 +6,14 @@ use std::time::Duration;
 use net::{Fields, Gate, Request};
 use plan::LimitedBy;
 
-use super::{Filter, Passing, Verdict};
+use super::{Filter, Passing, RequestSide, Verdict};
 use crate::respond::{self, OwnAnswer, Reason};
 
-pub(super) const FILTER: Filter =
-    Filter { is_wanted: |_, handling| handling.rate_limit.is_some(), request: Some(look), answer: None };
+pub(super) const FILTER: Filter = Filter {
+    is_wanted: |_, handling| handling.rate_limit.is_some(),
+    request: Some(RequestSide::Decides(look)),
+    ..Filter::IDLE
+};
 
 /// Who counts as one client.
 #[derive(Hash)]

@@ -6,7 +6,7 @@ use net::Response;
 use super::{Filter, Leaving};
 
 pub(super) const FILTER: Filter =
-    Filter { is_wanted: |_, handling| handling.tells_target, request: None, answer: Some(tell) };
+    Filter { is_wanted: |_, handling| handling.tells_target, answer: Some(tell), ..Filter::IDLE };
 
 const FIELD: &str = "x-served-by";
 

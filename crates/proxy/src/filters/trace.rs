@@ -2,15 +2,11 @@
 
 use net::{Method, Request};
 
-use super::{Filter, Passing, Verdict, always};
+use super::{Filter, RequestSide};
 use crate::respond::Reason;
 
-pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(look), answer: None };
+pub(super) const FILTER: Filter = Filter { request: Some(RequestSide::Refuses(refusal)), ..Filter::IDLE };
 
-fn look(_: &mut Passing<'_>, request: &mut Request) -> Verdict {
-    Verdict::of(refusal(request))
-}
-
-pub(super) fn refusal(request: &Request) -> Option<Reason> {
+fn refusal(request: &Request) -> Option<Reason> {
     (request.method == Method::TRACE).then_some(Reason::METHOD_NOT_ALLOWED)
 }

@@ -5,12 +5,12 @@ use net::{Request, Target};
 use plan::{NoHeaders, RequestHead, RequestPath, Transform, TransformError, TransformPart, Transformed};
 use plan::{end_of_host, normalise_host};
 
-use super::{Filter, Passing, Verdict, always};
+use super::{Filter, Passing, RequestSide, Verdict};
 use crate::listener::WorkerAction;
 use crate::record::Text;
 use crate::respond::{self, Reason};
 
-pub(super) const FILTER: Filter = Filter { is_wanted: always, request: Some(transform), answer: None };
+pub(super) const FILTER: Filter = Filter { request: Some(RequestSide::Decides(transform)), ..Filter::IDLE };
 
 fn transform(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
     match passing.action() {
