@@ -17,8 +17,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::json::push_text;
 use crate::settings::Settings;
-use crate::span::{Spans, push_text};
+use crate::span::Spans;
 
 /// What became of spans. Clones share the counts.
 #[derive(Debug, Clone, Default)]

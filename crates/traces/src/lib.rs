@@ -10,6 +10,7 @@
 
 mod context;
 mod export;
+mod json;
 mod sampler;
 mod settings;
 mod span;
@@ -17,6 +18,7 @@ mod tracer;
 
 pub use context::{SpanId, TraceId, TraceParent, trace_state};
 pub use export::Counts;
+pub use json::push_text;
 pub use sampler::Sampler;
 pub use settings::{Endpoint, NotAnEndpoint, Settings};
 pub use span::{Attributes, Kind, Span, Spans};

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::context::SpanId;
+use crate::json::push_text;
 use crate::tracer::Trace;
 
 /// Spans that end together, those of one request.
@@ -128,22 +129,4 @@ impl Attributes<'_> {
 fn label<'a>(out: &'a mut Vec<u8>, label: &str) -> &'a mut Vec<u8> {
     out.extend_from_slice(label.as_bytes());
     out
-}
-
-/// A string (RFC 8259 §7). What is no UTF-8 is shown as such (U+FFFD).
-pub(crate) fn push_text(out: &mut Vec<u8>, value: &[u8]) {
-    out.push(b'"');
-    for chunk in value.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
-                _ if character.is_control() => _ = write!(out, "\\u{:04x}", u32::from(character)),
-                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-    out.push(b'"');
 }

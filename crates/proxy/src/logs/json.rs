@@ -1,9 +1,8 @@
 //! Lines for collectors of logs: one object of JSON each (RFC 8259), with names that do not change.
 
-use std::io::Write as _;
-
 use jiff::Timestamp;
 use plan::Tags;
+use traces::push_text;
 
 use super::words::{label, version};
 use crate::record::{Record, Text};
@@ -73,23 +72,4 @@ pub(crate) fn tags(tags: &Tags) -> String {
         out.push(b'}');
     }
     String::from_utf8(out).unwrap_or_default()
-}
-
-/// A string. What is no UTF-8 is shown as such (U+FFFD), and what could move a terminal's cursor is escaped.
-fn push_text(out: &mut Vec<u8>, value: &[u8]) {
-    out.push(b'"');
-    for chunk in value.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
-                // Writing to a vector does not fail.
-                _ if character.is_control() => _ = write!(out, "\\u{:04x}", u32::from(character)),
-                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-    out.push(b'"');
 }
