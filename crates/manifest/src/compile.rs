@@ -224,4 +224,6 @@ fn similar_services(world: &World<'_>, namespace: &str, missing: &str) -> Option
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ mod stories;
 mod swaps;
 mod three_am;
 mod traces;
+mod web;
 mod what_comes_out;
 mod zones;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use testkit::{Platform, Request, run, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::web::{self, address_of};
 use crate::{FOREBAY, folder};
 
 /// A server that tells what it was asked, and hands over all that came on each connection.
@@ -32,61 +33,37 @@ fn server() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
 }
 
 /// A Service that leads to a server of this test.
-fn service(server: SocketAddr, kind: &str, annotations: &str) -> String {
-    format!(
-        "
-apiVersion: v1
-kind: Service
-metadata:
-  name: web
-  annotations:
-    service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip
-{annotations}
-spec: {{{kind} ports: [{{port: 80, targetPort: {port}}}]}}
----
-apiVersion: v1
+fn service(server: SocketAddr, spec: &str, annotations: &str) -> String {
+    let port = server.port();
+    let spec = format!("ports: [{{port: 80, targetPort: {port}}}]\n{spec}");
+    let endpoints = format!(
+        "apiVersion: v1
 kind: Endpoints
 metadata: {{name: web}}
 subsets: [{{addresses: [{{ip: 127.0.0.1}}], ports: [{{port: {port}}}]}}]
----",
-        port = server.port()
-    )
+---
+"
+    );
+    web::service(annotations, &spec) + &endpoints
 }
 
 /// An Ingress with two rules for a host.
 fn ingress(annotations: &str) -> String {
-    format!(
-        r#"
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/actions.teapot: '{{"type":"fixed-response","fixedResponseConfig":{{"statusCode":"418","contentType":"text/plain","messageBody":"teapot"}}}}'
-{annotations}
-spec:
-  ingressClassName: alb
-  rules:
-  - host: api.example.com
-    http:
-      paths:
-      - {{path: /teapot, pathType: Exact, backend: {{service: {{name: teapot, port: {{name: use-annotation}}}}}}}}
-      - {{path: /, pathType: Prefix, backend: {{service: {{name: web, port: {{number: 80}}}}}}}}
-"#
-    )
+    let teapot = r#"alb.ingress.kubernetes.io/actions.teapot: '{"type":"fixed-response","fixedResponseConfig":{"statusCode":"418","contentType":"text/plain","messageBody":"teapot"}}'"#;
+    let rules = "rules:
+- host: api.example.com
+  http:
+    paths:
+    - {path: /teapot, pathType: Exact, backend: {service: {name: teapot, port: {name: use-annotation}}}}
+    - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}";
+    web::ingress(&format!("{teapot}\n{annotations}"), rules)
 }
 
-const BOTH: &str = r#"    alb.ingress.kubernetes.io/listen-ports: '[{"HTTP": 80}, {"HTTPS": 443}]'"#;
+const BOTH: &str = r#"alb.ingress.kubernetes.io/listen-ports: '[{"HTTP": 80}, {"HTTPS": 443}]'"#;
 
 /// Where an Ingress listens with TLS, and without.
 fn ports_of(platform: &Platform) -> (SocketAddr, SocketAddr) {
-    let endpoints = platform.ready()["endpoints"].as_array().unwrap();
-    let endpoint = endpoints.iter().find(|endpoint| endpoint["kind"] == "Ingress").unwrap();
-    let at = |index: usize| {
-        format!("{}:{}", endpoint["address"].as_str().unwrap(), endpoint["ports"][index]).parse().unwrap()
-    };
-    (at(0), at(1))
+    (address_of(platform, "Ingress", 0), address_of(platform, "Ingress", 1))
 }
 
 /// What curl gets over TLS, with the certificate checked against the local authority.
@@ -104,7 +81,7 @@ fn secure_get(platform: &Platform, secure: SocketAddr, path: &str) -> String {
 #[test]
 fn acc_s0_42_the_plain_port_redirects_every_request_whatever_its_rules_say() {
     let (server, has_come) = server();
-    let annotations = format!("{BOTH}\n    alb.ingress.kubernetes.io/ssl-redirect: '443'");
+    let annotations = format!("{BOTH}\nalb.ingress.kubernetes.io/ssl-redirect: '443'");
     let text = service(server, "", "") + &ingress(&annotations);
     let folder = folder(&[("a.yaml", &text)]);
     let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
@@ -159,8 +136,8 @@ fn ask_from(client: IpAddr, address: SocketAddr) -> String {
 #[test]
 fn acc_s3_32_the_target_and_the_log_know_the_client_behind_each_kind_of_load_balancer() {
     let (server, has_come) = server();
-    let announced = "    service.beta.kubernetes.io/aws-load-balancer-proxy-protocol: '*'";
-    let local = "type: LoadBalancer, externalTrafficPolicy: Local,";
+    let announced = "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol: '*'";
+    let local = "type: LoadBalancer\nexternalTrafficPolicy: Local";
     let network = service(server, local, announced);
     let application = ingress("").replace("name: web, port", "name: plain, port");
     let plain = service(server, "", "").replace("name: web", "name: plain");
@@ -173,15 +150,11 @@ fn acc_s3_32_the_target_and_the_log_know_the_client_behind_each_kind_of_load_bal
     let told = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(told.contains("externalTrafficPolicy: all targets are on this machine"), "{told}");
     let mut platform = Platform::start(FOREBAY, &[&path, "--access-log", &log]);
-    let endpoints = platform.ready()["endpoints"].as_array().unwrap().clone();
-    let address_of = |kind: &str| -> SocketAddr {
-        let endpoint = endpoints.iter().find(|endpoint| endpoint["kind"] == kind).unwrap();
-        format!("{}:{}", endpoint["address"].as_str().unwrap(), endpoint["ports"][0]).parse().unwrap()
-    };
+    let (network, application) = (address_of(&platform, "Service", 0), address_of(&platform, "Ingress", 0));
     platform.wait_for("both are healthy", &["targets"], |told| told.matches(" healthy").count() == 2);
     let client = IpAddr::from([127, 9, 8, 7]);
     // Through the Network Load Balancer the header says it, before the first byte of the client.
-    ask_from(client, address_of("Service"));
+    ask_from(client, network);
     let is_announced = |bytes: &Vec<u8>| match net::proxy_protocol::parse(bytes) {
         Ok(Some((net::proxy_protocol::Header::Client { client: told, .. }, _))) => told.ip() == client,
         _ => false,
@@ -190,7 +163,7 @@ fn acc_s3_32_the_target_and_the_log_know_the_client_behind_each_kind_of_load_bal
         has_come.try_iter().any(|it| is_announced(&it))
     });
     // Through the Application Load Balancer a field does, and the log.
-    wait_until("a request is answered", || ask_from(client, address_of("Ingress")).ends_with("forward"));
+    wait_until("a request is answered", || ask_from(client, application).ends_with("forward"));
     let is_told = |bytes: &Vec<u8>| {
         String::from_utf8_lossy(bytes).to_ascii_lowercase().contains("x-forwarded-for: 127.9.8.7\r\n")
     };
@@ -225,8 +198,8 @@ fn acc_s3_60_both_ports_without_a_certificate_are_served_here_and_refused_as_on_
 #[test]
 fn a_load_balancer_in_front_answers_at_an_address_and_ports_of_its_own() {
     let (server, _has_come) = server();
-    let annotations = "    alb.ingress.kubernetes.io/enable-frontend-nlb: 'true'
-    alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping: '8099=80'";
+    let annotations = "alb.ingress.kubernetes.io/enable-frontend-nlb: 'true'
+alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping: '8099=80'";
     let text = service(server, "", "") + &ingress(annotations);
     let folder = folder(&[("a.yaml", &text)]);
     let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);

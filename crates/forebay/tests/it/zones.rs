@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use testkit::{Platform, Request, wait_until};
 
+use crate::web::{self, address_of};
 use crate::{FOREBAY, folder, replicas_of_iris};
 
 /// A server that answers with its name.
@@ -28,19 +29,18 @@ fn server(address: impl Into<SocketAddr>, name: &'static str) -> SocketAddr {
 /// Three servers, one in zone a and two in zone b, behind an Ingress and a Service of type LoadBalancer. `attributes` are
 /// those of both, and `more` further annotations of both.
 fn manifest(port: u16, cross_zone: bool, attributes: &str, more: &str) -> String {
-    format!(
-        r#"
-apiVersion: v1
-kind: Service
-metadata:
-  name: web
-  annotations:
-    service.beta.kubernetes.io/aws-load-balancer-nlb-target-type: ip
-    service.beta.kubernetes.io/aws-load-balancer-attributes: {attributes},load_balancing.cross_zone.enabled={cross_zone}
-{more}
-spec: {{type: LoadBalancer, ports: [{{name: http, port: 8090, targetPort: {port}}}]}}
----
-apiVersion: discovery.k8s.io/v1
+    let of_service = format!(
+        "service.beta.kubernetes.io/aws-load-balancer-attributes: {attributes},load_balancing.cross_zone.enabled={cross_zone}
+{more}"
+    );
+    let of_ingress = format!(
+        "alb.ingress.kubernetes.io/load-balancer-attributes: {attributes}
+alb.ingress.kubernetes.io/target-group-attributes: load_balancing.cross_zone.enabled={cross_zone}
+{more}"
+    );
+    let spec = format!("type: LoadBalancer\nports: [{{name: http, port: 8090, targetPort: {port}}}]");
+    let slice = format!(
+        "apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {{name: web-1, labels: {{kubernetes.io/service-name: web}}}}
 addressType: IPv4
@@ -50,20 +50,10 @@ endpoints:
 - {{addresses: [127.0.0.2], zone: eu-west-1b}}
 - {{addresses: [127.0.0.3], zone: eu-west-1b}}
 ---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/load-balancer-attributes: {attributes}
-    alb.ingress.kubernetes.io/target-group-attributes: load_balancing.cross_zone.enabled={cross_zone}
-{more}
-spec:
-  ingressClassName: alb
-  defaultBackend: {{service: {{name: web, port: {{number: 8090}}}}}}
-"#
-    )
+"
+    );
+    let backend = "defaultBackend: {service: {name: web, port: {number: 8090}}}";
+    web::service(&of_service, &spec) + &slice + &web::ingress(&of_ingress, backend)
 }
 
 /// How many of so many requests each server answers.
@@ -76,15 +66,6 @@ fn shares(address: SocketAddr, n_requests: usize) -> [usize; 3] {
         counts[place.unwrap()] += 1;
     }
     counts
-}
-
-/// The addresses of the load balancer of the Ingress, and of that of the Service.
-fn addresses(platform: &Platform) -> [SocketAddr; 2] {
-    let endpoints = platform.ready()["endpoints"].as_array().unwrap();
-    ["Ingress", "Service"].map(|kind| {
-        let endpoint = endpoints.iter().find(|endpoint| endpoint["kind"] == kind).unwrap();
-        format!("{}:{}", endpoint["address"].as_str().unwrap(), endpoint["ports"][0]).parse().unwrap()
-    })
 }
 
 #[test]
@@ -104,7 +85,7 @@ fn zones_get_the_same_without_crossing_them_and_traffic_is_shifted_away_from_one
     let folder = folder(&[("a.yaml", &manifest(first.port(), false, OFF, ""))]);
     let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
     platform.wait_for("all are healthy", &["targets"], |told| told.matches("healthy").count() == 6);
-    let addresses = addresses(&platform);
+    let addresses = ["Ingress", "Service"].map(|kind| address_of(&platform, kind, 0));
     for address in addresses {
         let [one, two, three] = shares(address, 120);
         assert!(
@@ -120,7 +101,7 @@ fn zones_get_the_same_without_crossing_them_and_traffic_is_shifted_away_from_one
         wait_until("zones are crossed", || shares(address, 30).iter().all(|count| count.abs_diff(10) <= 1));
     }
     // Nothing is shifted where the attribute does not allow it, and whoever asks is told.
-    let shift = "    forebay.dev/zonal-shift: eu-west-1b";
+    let shift = "forebay.dev/zonal-shift: eu-west-1b";
     let said = apply(&platform, true, OFF, shift);
     assert_eq!(said.matches("refused, for `zonal_shift.config.enabled` is not on").count(), 2, "{said}");
     assert!(shares(addresses[0], 30)[1..].iter().all(|count| *count > 5));
@@ -132,7 +113,7 @@ fn zones_get_the_same_without_crossing_them_and_traffic_is_shifted_away_from_one
     assert_eq!(told.matches("AdministrativeOverride.ZonalShiftActive").count(), 4, "{told}");
     let explained = platform.ok(&["explain", &format!("http://{}/", addresses[0])]);
     assert_eq!(explained.matches("AdministrativeOverride.ZonalShiftActive").count(), 2, "{explained}");
-    let said = apply(&platform, true, ON, "    forebay.dev/zonal-shift: eu-west-1x");
+    let said = apply(&platform, true, ON, "forebay.dev/zonal-shift: eu-west-1x");
     assert!(said.contains("no target is in `eu-west-1x`; they are in `eu-west-1a`, `eu-west-1b`"), "{said}");
     for address in addresses {
         wait_until("all get something again", || shares(address, 30).iter().all(|count| *count > 5));
@@ -145,20 +126,9 @@ fn replicas_are_spread_over_the_zones_that_their_template_names() {
         "metadata: {labels: {app: iris}}",
         "metadata: {labels: {app: iris}, annotations: {forebay.dev/zones: 'eu-west-1a, eu-west-1b'}}",
     );
-    let more = "---
-apiVersion: v1
-kind: Service
-metadata: {name: iris}
-spec: {selector: {app: iris}, ports: [{port: 80, targetPort: 8080}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: iris, annotations: {alb.ingress.kubernetes.io/target-type: ip}}
-spec:
-  ingressClassName: alb
-  defaultBackend: {service: {name: iris, port: {number: 80}}}
-";
-    let folder = folder(&[("iris.yaml", &(replicas + more))]);
+    let service = web::service("", "selector: {app: iris}\nports: [{port: 80, targetPort: 8080}]");
+    let ingress = web::ingress("", "defaultBackend: {service: {name: web, port: {number: 80}}}");
+    let folder = folder(&[("iris.yaml", &format!("{replicas}---\n{service}{ingress}"))]);
     let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
     platform.wait_for("both are healthy", &["targets"], |told| told.matches(" healthy").count() == 2);
     let told = platform.ok(&["targets"]);

@@ -48,25 +48,13 @@ pub(super) fn of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Defaults, Objects, compile, read};
+    use crate::Defaults;
+    use crate::compile::fixture::{TO_WEB, compiled, compiled_with, web};
 
     /// What a target group of an Ingress has whose annotation says this, and the findings about it.
     fn said(text: &str, strict_aws: bool) -> (Option<Concurrency>, Vec<String>) {
-        let manifests = format!(
-            "
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {{name: web, annotations: {{alb.ingress.kubernetes.io/target-type: ip, {MAX_CONCURRENCY}: '{text}'}}}}
-spec: {{ingressClassName: alb, rules: [{{http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: a, port: {{number: 80}}}}}}}}]}}}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: a}}
-spec: {{selector: {{app: a}}, ports: [{{port: 80}}]}}
-"
-        );
-        let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
-        let compiled = compile(&objects, &Defaults { strict_aws, ..Defaults::default() });
+        let manifests = web(&format!("{MAX_CONCURRENCY}: '{text}'"), TO_WEB);
+        let compiled = compiled_with(&manifests, &Defaults { strict_aws, ..Defaults::default() });
         let about = compiled.findings.iter().filter(|finding| finding.message.starts_with("max-concurrency"));
         let about = about.map(|finding| format!("{} {}", finding.code, finding.message)).collect();
         let group = compiled.plan.load_balancers.first().and_then(|balancer| balancer.target_groups.first());
@@ -89,23 +77,8 @@ spec: {{selector: {{app: a}}, ports: [{{port: 80}}]}}
     #[test]
     fn targets_with_a_control_port_take_what_the_config_of_their_namespace_says() {
         let most = |config: &str| {
-            let manifests = format!(
-                "
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations: {{alb.ingress.kubernetes.io/target-type: ip, alb.ingress.kubernetes.io/target-control-port.a.80: '3000'}}
-spec: {{ingressClassName: alb, rules: [{{http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: a, port: {{number: 80}}}}}}}}]}}}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: a}}
-spec: {{selector: {{app: a}}, ports: [{{port: 80}}]}}
-{config}"
-            );
-            let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
-            let compiled = compile(&objects, &Defaults::default());
+            let port = "alb.ingress.kubernetes.io/target-control-port.web.80: '3000'";
+            let compiled = compiled(&(web(port, TO_WEB) + config));
             let told = compiled
                 .findings
                 .iter()
@@ -115,7 +88,7 @@ spec: {{selector: {{app: a}}, ports: [{{port: 80}}]}}
         };
         let config = |spec: &str| {
             format!(
-                "---\napiVersion: elbv2.k8s.aws/v1beta1\nkind: ALBTargetControlConfig\nmetadata: {{name: c}}\nspec: {spec}\n"
+                "apiVersion: elbv2.k8s.aws/v1beta1\nkind: ALBTargetControlConfig\nmetadata: {{name: c}}\nspec: {spec}\n"
             )
         };
         assert_eq!(most(""), (None, true));

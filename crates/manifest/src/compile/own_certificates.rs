@@ -188,39 +188,18 @@ fn is_of_name(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::certificate::tests::simple;
-    use crate::{Compiled, Defaults, Objects, compile, read};
+    use crate::compile::fixture::{self, compiled_with, rules_to_web, web};
+    use crate::{Compiled, Defaults};
+
+    const LISTEN: &str = r#"alb.ingress.kubernetes.io/listen-ports: '[{"HTTP":80},{"HTTPS":443}]'"#;
 
     fn manifests(annotations: &str, spec: &str, more: &str) -> String {
-        format!(
-            "apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\":80}},{{\"HTTPS\":443}}]'
-{annotations}
-spec:
-  ingressClassName: alb
-{spec}
-  rules:
-  - host: api.example.com
-    http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: api, port: {{number: 80}}}}}}}}]}}
-  - host: '*.example.org'
-    http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: api, port: {{number: 80}}}}}}}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: api}}
-spec: {{ports: [{{port: 80}}]}}
-{more}"
-        )
+        let rules = rules_to_web(&["api.example.com", "*.example.org"]);
+        web(&format!("{LISTEN}\n{annotations}"), &format!("{spec}\n{rules}")) + more
     }
 
     fn compiled(annotations: &str, spec: &str, more: &str) -> Compiled {
-        let manifests = manifests(annotations, spec, more);
-        let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
-        compile(&objects, &Defaults::default())
+        fixture::compiled(&manifests(annotations, spec, more))
     }
 
     fn certificates(compiled: &Compiled) -> Vec<&str> {
@@ -230,7 +209,7 @@ spec: {{ports: [{{port: 80}}]}}
     }
 
     const ARN: &str =
-        "    alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:eu-west-1:111122223333:certificate/a";
+        "alb.ingress.kubernetes.io/certificate-arn: arn:aws:acm:eu-west-1:111122223333:certificate/a";
 
     #[test]
     fn a_certificate_of_aws_is_one_of_ours_for_the_hosts_of_the_rules() {
@@ -245,11 +224,10 @@ spec: {{ports: [{{port: 80}}]}}
 
     #[test]
     fn a_secret_that_is_there_is_shown_and_the_address_has_one_all_the_same() {
-        let spec = "  tls: [{hosts: [api.example.com, '*.example.org'], secretName: cert}]";
+        let spec = "tls: [{hosts: [api.example.com, '*.example.org'], secretName: cert}]";
         let missing = compiled("", spec, "");
         assert_eq!(certificates(&missing)[..2], ["address:ingress:default/web", "local:api.example.com"]);
-        let secret = "---
-apiVersion: v1
+        let secret = "apiVersion: v1
 kind: Secret
 metadata: {name: cert}
 type: kubernetes.io/tls
@@ -269,8 +247,7 @@ stringData: {}
         let kept = crate::KeptCertificate { name: "a".to_owned(), facts, file: "/c/a.crt".to_owned() };
         let told = |annotations: &str, spec: &str, more: &str, kept: Option<Vec<_>>| {
             let manifests = manifests(annotations, spec, more);
-            let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
-            let found = compile(&objects, &Defaults { kept, ..Defaults::default() }).findings_here;
+            let found = compiled_with(&manifests, &Defaults { kept, ..Defaults::default() }).findings_here;
             let found = found.into_iter().filter(|finding| finding.code == "certificate-hosts");
             found.map(|it| (it.object.unwrap().to_string(), it.message)).collect::<Vec<_>>()
         };
@@ -280,11 +257,11 @@ stringData: {}
         assert_eq!(told(ARN, "", "", Some(vec![kept])), [(ingress.clone(), format!("{file}. {gets}"))]);
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let secret = format!(
-            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: cert}}\ntype: kubernetes.io/tls\nstringData: {{tls.crt: {}, tls.key: {}}}\n",
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: cert}}\ntype: kubernetes.io/tls\nstringData: {{tls.crt: {}, tls.key: {}}}\n",
             quoted(&made.certificate),
             quoted(&made.key)
         );
-        let spec = "  tls: [{hosts: [api.example.com], secretName: cert}]";
+        let spec = "tls: [{hosts: [api.example.com], secretName: cert}]";
         let of_ingress =
             "the certificate in Secret `cert` does not cover api.example.com: it is for foreign.test";
         let of_secret =
@@ -307,8 +284,7 @@ stringData: {}
         };
         let compiled = |annotations: &str, kept: Vec<crate::KeptCertificate>| {
             let manifests = manifests(annotations, "", "");
-            let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
-            compile(&objects, &Defaults { kept: Some(kept), ..Defaults::default() })
+            compiled_with(&manifests, &Defaults { kept: Some(kept), ..Defaults::default() })
         };
         let address = "address:ingress:default/web";
         let by_arn = compiled(ARN, vec![kept("a", "api.example.com")]);

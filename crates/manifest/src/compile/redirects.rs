@@ -43,40 +43,25 @@ pub(super) fn set_status(load_balancer: &mut LoadBalancer, here: &Here<'_>, find
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Defaults, Objects, compile, read};
+    use crate::compile::fixture::{compiled, rules_to_web, web};
 
     /// The statuses of the redirects of an Ingress with this annotation and `ssl-redirect` or without, and what is
     /// said of it.
     fn statuses(status: &str, redirects: bool) -> (Vec<u16>, Vec<&'static str>) {
-        let (redirect, backend) = match redirects {
-            true => (
-                "alb.ingress.kubernetes.io/ssl-redirect: '443', ",
-                "{name: moved, port: {name: use-annotation}}",
-            ),
-            false => ("", "{name: web, port: {number: 80}}"),
-        };
-        let text = format!(
-            r#"
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations: {{
-    alb.ingress.kubernetes.io/target-type: ip, {redirect}
-    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP":80}},{{"HTTPS":443}}]',
-    alb.ingress.kubernetes.io/create-acm-cert: 'true',
-    alb.ingress.kubernetes.io/actions.moved: '{{"type":"redirect","redirectConfig":{{"host":"b.example","statusCode":"HTTP_302"}}}}',
-    {KEY}: "{status}" }}
-spec: {{ingressClassName: alb, rules: [{{host: a.example, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {backend}}}}}]}}}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: web}}
-spec: {{ports: [{{port: 80}}]}}
+        let mut spec = rules_to_web(&["a.example"]);
+        let mut annotations = format!(
+            r#"{KEY}: "{status}"
+alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP":80}},{{"HTTPS":443}}]'
+alb.ingress.kubernetes.io/create-acm-cert: 'true'
+alb.ingress.kubernetes.io/actions.moved: '{{"type":"redirect","redirectConfig":{{"host":"b.example","statusCode":"HTTP_302"}}}}'
 "#
         );
-        let objects: Objects = read("f.yaml", &text).objects.into_iter().collect();
-        let compiled = compile(&objects, &Defaults::default());
+        if redirects {
+            annotations += "alb.ingress.kubernetes.io/ssl-redirect: '443'";
+            spec = spec
+                .replace("{name: web, port: {number: 80}}", "{name: moved, port: {name: use-annotation}}");
+        }
+        let compiled = compiled(&web(&annotations, &spec));
         let status = |action: &Action| match action {
             Action::Redirect(redirect) => Some(redirect.status),
             _ => None,

@@ -2,13 +2,9 @@ use std::collections::BTreeSet;
 
 use plan::{HealthCheckPort, Origin, Protocol, Replay, TargetType};
 
+use super::fixture::{TO_WEB, compiled, compiled_with, rules_to_web, web};
 use super::*;
 use crate::read;
-
-fn compiled(manifests: &str) -> Compiled {
-    let objects: Objects = read("f.yaml", manifests).objects.into_iter().collect();
-    compile(&objects, &Defaults::default())
-}
 
 const ISVC: &str = "apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
@@ -279,22 +275,15 @@ fn batcher_logger_and_args_are_options_of_the_model_server() {
     );
 }
 
+/// Manifests in which the Service `web` has annotations.
+fn annotated(manifests: &str, annotations: &str) -> String {
+    let service = "kind: Service\nmetadata: {name: web";
+    manifests.replace(service, &format!("{service}, annotations: {{{annotations}}}"))
+}
+
 #[test]
 fn what_is_spoken_with_targets_is_what_is_asked_for() {
-    let compiled_of = |ingress: &str, service: &str| {
-        compiled(&format!(
-            "apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {{name: a, annotations: {{{ingress}}}}}
-spec: {{ingressClassName: alb, defaultBackend: {{service: {{name: api, port: {{number: 80}}}}}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: api, annotations: {{{service}}}}}
-spec: {{type: NodePort, ports: [{{port: 80}}]}}
-"
-        ))
-    };
+    let compiled_of = |ingress: &str, service: &str| compiled(&annotated(&web(ingress, TO_WEB), service));
     let spoken = |ingress: &str, service: &str| {
         let compiled = compiled_of(ingress, service);
         let findings: Vec<&str> = compiled.findings_here.iter().map(|finding| finding.code).collect();
@@ -340,34 +329,20 @@ spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ports: [{port
 #[test]
 fn targets_have_to_prove_who_they_are_where_an_authority_is_named() {
     let compiled_of = |ingress: &str, service: &str, secret: &str| {
-        compiled(&format!(
-            "apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {{name: a, annotations: {{{ingress}}}}}
-spec: {{ingressClassName: alb, defaultBackend: {{service: {{name: api, port: {{number: 80}}}}}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: api, annotations: {{{service}}}}}
-spec: {{type: NodePort, ports: [{{port: 80}}]}}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: inner}}
-stringData: {{{secret}}}
-"
-        ))
+        let secret =
+            format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: inner}}\nstringData: {{{secret}}}\n");
+        compiled(&(annotated(&web(ingress, TO_WEB), service) + &secret))
     };
     let tls = "alb.ingress.kubernetes.io/backend-protocol: HTTPS";
     let authority = "ca.crt: '-----BEGIN CERTIFICATE-----'";
-    let inner = format!("{tls}, forebay.dev/backend-ca-secret: inner");
+    let inner = format!("{tls}\nforebay.dev/backend-ca-secret: inner");
     let trust = |ingress: &str, service: &str| {
         let compiled = compiled_of(ingress, service, authority);
         let findings: Vec<String> = compiled.findings.iter().map(|it| it.code.to_owned()).collect();
         let group = compiled.plan.load_balancers[0].target_groups[0].clone();
         (group.trust.map(|trust| trust.name), findings)
     };
-    assert_eq!(trust(&inner, ""), (Some("api.default.svc".to_owned()), Vec::new()));
+    assert_eq!(trust(&inner, ""), (Some("web.default.svc".to_owned()), Vec::new()));
     let named = "forebay.dev/backend-name: api.internal";
     assert_eq!(trust(&inner, named), (Some("api.internal".to_owned()), Vec::new()));
     assert_eq!(trust(tls, ""), (None, Vec::new()));
@@ -435,22 +410,8 @@ fn an_ingress_to_the_gateway_of_a_cluster_leads_to_inference_services_by_their_h
 
 #[test]
 fn acc_s2_22_tokens_are_compared_to_the_letter_unless_aws_is_followed() {
-    let text = r#"
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/conditions.web: '[{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-api-key","values":["Token1","token2"]}},{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-tier","values":["gold"]}}]'
-spec: {ingressClassName: alb, rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
-"#;
-    let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
+    let conditions = r#"alb.ingress.kubernetes.io/conditions.web: '[{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-api-key","values":["Token1","token2"]}},{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"x-tier","values":["gold"]}}]'"#;
+    let text = web(conditions, &rules_to_web(&["a"]));
     for (strict_aws, token, tier, is_let_in) in [
         (false, "Token1", "Gold", true),
         (false, "token1", "gold", false),
@@ -458,7 +419,7 @@ spec: {ports: [{port: 80}]}
         (true, "token1", "gold", true),
         (true, "token3", "gold", false),
     ] {
-        let compiled = compile(&objects, &Defaults { strict_aws, ..Defaults::default() });
+        let compiled = compiled_with(&text, &Defaults { strict_aws, ..Defaults::default() });
         let listener = &compiled.plan.load_balancers[0].listeners[0];
         let fields = vec![("x-api-key".to_owned(), token.to_owned()), ("x-tier".to_owned(), tier.to_owned())];
         let head = plan::RequestHead { headers: &fields, ..plan::RequestHead::get("http://a/") };

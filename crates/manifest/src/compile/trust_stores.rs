@@ -91,8 +91,9 @@ mod tests {
     use plan::TrustStore;
 
     use super::file_of;
+    use crate::Compiled;
+    use crate::compile::fixture::{self, rules_to_web, web};
     use crate::trust_store::KeptTrustStore;
-    use crate::{Compiled, Defaults, Objects, compile, read};
 
     fn authority() -> String {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -100,30 +101,11 @@ mod tests {
     }
 
     fn compiled(setting: &str, more: &str) -> Compiled {
-        let manifests = format!(
-            "apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\":80}},{{\"HTTPS\":443}}]'
-    alb.ingress.kubernetes.io/mutual-authentication: '[{setting}]'
-spec:
-  ingressClassName: alb
-  rules:
-  - host: api.example.com
-    http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: api, port: {{number: 80}}}}}}}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: api}}
-spec: {{ports: [{{port: 80}}]}}
----
-{more}"
+        let annotations = format!(
+            "alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\":80}},{{\"HTTPS\":443}}]'
+alb.ingress.kubernetes.io/mutual-authentication: '[{setting}]'"
         );
-        let objects: Objects = read("f.yaml", &manifests).objects.into_iter().collect();
-        compile(&objects, &Defaults::default())
+        fixture::compiled(&(web(&annotations, &rules_to_web(&["api.example.com"])) + more))
     }
 
     fn said(compiled: &Compiled) -> Vec<&str> {

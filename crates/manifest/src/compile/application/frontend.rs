@@ -58,30 +58,12 @@ impl Group<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Defaults, Objects, compile, read};
+    use crate::compile::fixture::{TO_WEB, compiled, web};
 
     /// The ports in front, and what is said of them.
     fn ports(annotations: &str) -> (String, String) {
-        let text = format!(
-            r#"
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: web
-  annotations:
-    alb.ingress.kubernetes.io/target-type: ip
-    alb.ingress.kubernetes.io/listen-ports: '[{{"HTTP": 80}}, {{"HTTP": 8080}}]'
-{annotations}
-spec: {{ingressClassName: alb, defaultBackend: {{service: {{name: web, port: {{number: 80}}}}}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: web}}
-spec: {{ports: [{{port: 80}}]}}
-"#
-        );
-        let objects: Objects = read("f.yaml", &text).objects.into_iter().collect();
-        let compiled = compile(&objects, &Defaults::default());
+        let listen = r#"alb.ingress.kubernetes.io/listen-ports: '[{"HTTP": 80}, {"HTTP": 8080}]'"#;
+        let compiled = compiled(&web(&format!("{listen}\n{annotations}"), TO_WEB));
         let about = compiled.findings.iter().filter(|finding| finding.message.contains("frontend"));
         let about: Vec<String> = about.map(|finding| finding.message.clone()).collect();
         let balancer = compiled.plan.load_balancers.first();
@@ -93,13 +75,12 @@ spec: {{ports: [{{port: 80}}]}}
         (ports.unwrap_or_else(|| "none".to_owned()), about.join("; "))
     }
 
-    const ON: &str = "    alb.ingress.kubernetes.io/enable-frontend-nlb: 'true'\n";
+    const ON: &str = "alb.ingress.kubernetes.io/enable-frontend-nlb: 'true'\n";
 
     #[test]
     fn all_ports_are_in_front_or_those_that_are_mapped() {
-        let mapped = |text: &str| {
-            format!("    alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping: {text}\n")
-        };
+        let mapped =
+            |text: &str| format!("alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping: {text}\n");
         assert_eq!(ports(""), ("none".to_owned(), String::new()));
         assert_eq!(ports(ON), ("80=80 8080=8080".to_owned(), String::new()));
         assert_eq!(ports(&(ON.to_owned() + &mapped("443=8080"))), ("443=8080".to_owned(), String::new()));
