@@ -53,19 +53,21 @@ const METRICS: &[Metric] = {
     use LoadBalancerKind::{Application as Alb, Network as Nlb};
     const OWN: &str = "forebay_load_balancer_answers_total";
     const REQUESTS: &str = "forebay_requests_total";
+    const OF_TARGETS: &str = "Answers of targets, by their status";
+    const OF_US: &str = "Answers of the load balancer itself, by their status";
     &[
         sum(Alb, "RequestCount", "forebay_requests_routed_total", all, "Requests for which a target was chosen"),
-        sum(Alb, "HTTPCode_Target_2XX_Count", REQUESTS, |it| has(it, "code_class", "2xx"), "Answers of targets, by their status"),
-        sum(Alb, "HTTPCode_Target_3XX_Count", REQUESTS, |it| has(it, "code_class", "3xx"), "Answers of targets, by their status"),
-        sum(Alb, "HTTPCode_Target_4XX_Count", REQUESTS, |it| has(it, "code_class", "4xx"), "Answers of targets, by their status"),
-        sum(Alb, "HTTPCode_Target_5XX_Count", REQUESTS, |it| has(it, "code_class", "5xx"), "Answers of targets, by their status"),
-        sum(Alb, "HTTPCode_ELB_3XX_Count", OWN, |it| code_is(it, '3'), "Answers of the load balancer itself, by their status"),
-        sum(Alb, "HTTPCode_ELB_4XX_Count", OWN, |it| code_is(it, '4'), "Answers of the load balancer itself, by their status"),
-        sum(Alb, "HTTPCode_ELB_5XX_Count", OWN, |it| code_is(it, '5'), "Answers of the load balancer itself, by their status"),
-        sum(Alb, "HTTPCode_ELB_500_Count", OWN, |it| has(it, "code", "500"), "Answers of the load balancer itself, by their status"),
-        sum(Alb, "HTTPCode_ELB_502_Count", OWN, |it| has(it, "code", "502"), "Answers of the load balancer itself, by their status"),
-        sum(Alb, "HTTPCode_ELB_503_Count", OWN, |it| has(it, "code", "503"), "Answers of the load balancer itself, by their status"),
-        sum(Alb, "HTTPCode_ELB_504_Count", OWN, |it| has(it, "code", "504"), "Answers of the load balancer itself, by their status"),
+        sum(Alb, "HTTPCode_Target_2XX_Count", REQUESTS, |it| has(it, "code_class", "2xx"), OF_TARGETS),
+        sum(Alb, "HTTPCode_Target_3XX_Count", REQUESTS, |it| has(it, "code_class", "3xx"), OF_TARGETS),
+        sum(Alb, "HTTPCode_Target_4XX_Count", REQUESTS, |it| has(it, "code_class", "4xx"), OF_TARGETS),
+        sum(Alb, "HTTPCode_Target_5XX_Count", REQUESTS, |it| has(it, "code_class", "5xx"), OF_TARGETS),
+        sum(Alb, "HTTPCode_ELB_3XX_Count", OWN, |it| code_is(it, '3'), OF_US),
+        sum(Alb, "HTTPCode_ELB_4XX_Count", OWN, |it| code_is(it, '4'), OF_US),
+        sum(Alb, "HTTPCode_ELB_5XX_Count", OWN, |it| code_is(it, '5'), OF_US),
+        sum(Alb, "HTTPCode_ELB_500_Count", OWN, |it| has(it, "code", "500"), OF_US),
+        sum(Alb, "HTTPCode_ELB_502_Count", OWN, |it| has(it, "code", "502"), OF_US),
+        sum(Alb, "HTTPCode_ELB_503_Count", OWN, |it| has(it, "code", "503"), OF_US),
+        sum(Alb, "HTTPCode_ELB_504_Count", OWN, |it| has(it, "code", "504"), OF_US),
         sum(Alb, "HTTP_Redirect_Count", OWN, |it| has(it, "reason", "redirect"), "Redirects of rules"),
         sum(Alb, "HTTP_Fixed_Response_Count", OWN, |it| has(it, "reason", "fixed-response"), "Fixed responses of rules"),
         sum(Alb, "DesyncMitigationMode_NonCompliant_Request_Count", OWN, |it| it.labels.get("reason").is_some_and(|reason| proxy::is_non_compliant(reason)), "Requests that two servers may read in two ways, all of which are refused"),
