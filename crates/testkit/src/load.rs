@@ -1,9 +1,11 @@
 //! Load: many keep-alive connections that ask the same, and what they got.
 
+use std::convert::Infallible;
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -25,19 +27,23 @@ pub struct Report {
 }
 
 impl Load {
-    /// Starts asking over this many connections.
+    /// Starts asking over this many connections. Returns once something has come of the first request of each.
     #[must_use]
     pub fn start(request: &Request, n_connections: usize) -> Self {
-        Self::spawn(request, n_connections, usize::MAX)
+        let (load, first) = Self::spawn(request, n_connections, usize::MAX);
+        // The end is that all have let go of it.
+        let _ = first.recv();
+        load
     }
 
-    fn spawn(request: &Request, n_connections: usize, n_each: usize) -> Self {
+    fn spawn(request: &Request, n_connections: usize, n_each: usize) -> (Self, Receiver<Infallible>) {
         let stop = Arc::new(AtomicBool::new(false));
+        let (waits, first) = mpsc::channel();
         let client = |_| {
-            let (request, stop) = (request.clone(), Arc::clone(&stop));
-            std::thread::spawn(move || ask(&request, &stop, n_each))
+            let (request, stop, waits) = (request.clone(), Arc::clone(&stop), waits.clone());
+            std::thread::spawn(move || ask(&request, &stop, n_each, waits))
         };
-        Self { clients: (0..n_connections).map(client).collect(), stop }
+        (Self { clients: (0..n_connections).map(client).collect(), stop }, first)
     }
 
     /// Asks this often over each of this many connections, and tells what came of it.
@@ -46,7 +52,7 @@ impl Load {
     /// When a client has panicked.
     #[must_use]
     pub fn run(request: &Request, n_connections: usize, n_each: usize) -> Report {
-        let load = Self::spawn(request, n_connections, n_each);
+        let (load, _) = Self::spawn(request, n_connections, n_each);
         collect(load.clients)
     }
 
@@ -70,9 +76,10 @@ fn collect(clients: Vec<JoinHandle<Report>>) -> Report {
     })
 }
 
-fn ask(request: &Request, stop: &AtomicBool, n_times: usize) -> Report {
+/// Asks until it is to stop. `waits` is let go of after the first time.
+fn ask(request: &Request, stop: &AtomicBool, n_times: usize, waits: Sender<Infallible>) -> Report {
     let bytes = request.bytes(true);
-    let mut report = Report::default();
+    let (mut report, mut waits) = (Report::default(), Some(waits));
     let mut connection = None;
     for _ in 0..n_times {
         if stop.load(Ordering::Relaxed) || report.failures.len() >= 10 {
@@ -86,6 +93,7 @@ fn ask(request: &Request, stop: &AtomicBool, n_times: usize) -> Report {
                 report.failures.push(error.to_string());
             }
         }
+        drop(waits.take());
     }
     report
 }
