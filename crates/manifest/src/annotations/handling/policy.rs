@@ -26,6 +26,7 @@ pub(super) fn time(text: &str) -> Result<Duration, Problem> {
         "ms" => Some(1),
         "s" => Some(1000),
         "m" => Some(60_000),
+        "h" => Some(3_600_000),
         _ => None,
     };
     let time = milliseconds.zip(number.parse::<u32>().ok());
@@ -49,10 +50,12 @@ mod tests {
     #[test]
     fn times_have_a_unit_and_a_bound() {
         let milliseconds = |text: &str| time(text).ok().map(|time| time.as_millis());
-        for (text, expected) in [("1ms", 1), ("200ms", 200), (" 2s ", 2000), ("60m", 3_600_000)] {
+        for (text, expected) in
+            [("1ms", 1), ("200ms", 200), (" 2s ", 2000), ("60m", 3_600_000), ("1h", 3_600_000)]
+        {
             assert_eq!(milliseconds(text), Some(expected), "{text}");
         }
-        for wrong in ["", "2", "0ms", "1.5s", "-1s", "61m", "1h", "2 s", "4294967296ms", "s"] {
+        for wrong in ["", "2", "0ms", "1.5s", "-1s", "61m", "2h", "2 s", "4294967296ms", "s"] {
             assert_eq!(milliseconds(wrong), None, "{wrong}");
         }
         assert_eq!(hedging("off").unwrap(), Hedging::Off);
