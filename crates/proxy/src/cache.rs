@@ -2,7 +2,8 @@
 //!
 //! Answers to GET are kept, and GET and HEAD answered with them; predictions are POST, and pass by. What a client is told of it is
 //! `Cache-Status` (RFC 9211). A request that comes while the same is being asked for asks too. The key is what the target is
-//! asked, and which rule leads there: rules that tell requests apart by more than their URL have answers of their own.
+//! asked. Rules that tell requests apart by more than their URL have answers of their own, and so have requests with fields by which
+//! servers make URLs, or read another method or path in a request, that are not there for caches to see.
 
 mod directives;
 mod filling;
@@ -12,18 +13,19 @@ mod store;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Body, Bytes, Fields, Request, Response, StatusCode, http_date, since_epoch};
+use net::{Body, Budget, Bytes, Fields, Request, Response, StatusCode, http_date, since_epoch};
 
 use crate::exchange::Exchange;
 use crate::forward::{self, Led};
 use crate::handled::Handled;
+use crate::headers::Names;
 use crate::listener::ListenerSlot;
 use crate::metrics::Lookup;
 use crate::respond::{self, OwnAnswer, Reason};
 use filling::Filling;
 use policy::{Freshness, Question, Reuse, Times, Use, Why, is_known_to_client};
 pub(crate) use store::Cache;
-use store::{Found, Key, Stored, Variant};
+use store::{Asking, Found, Key, Stored, Variant};
 
 /// The cache that a rule has, and what tells the rule from others that have the same.
 pub(crate) struct OfRule {
@@ -44,8 +46,10 @@ pub(crate) async fn answer(
     request: &mut Request,
 ) -> Result<Response, OwnAnswer> {
     let cache = &of_rule.cache;
+    // Also what no target sees has its id.
+    exchange.forwarded(&request.fields);
     let question = Question::of(&request.method, &request.fields, !matches!(request.body, Body::Empty));
-    let key = of_rule.key(request);
+    let (key, way) = (key(request), of_rule.way(&request.fields));
     let may_be_kept = match question.use_of {
         Use::Get => true,
         Use::Head => false,
@@ -54,13 +58,13 @@ pub(crate) async fn answer(
         }
     };
     let now = since_epoch();
-    let (stored, why) = match cache.find(&key, &request.fields) {
+    let (stored, why) = match cache.find(&key, way, &request.fields) {
         Found::Nothing => (None, "uri-miss"),
         Found::OtherVariants => (None, "vary-miss"),
         Found::Answer(stored) if !stored.freshness.is_for(&question) => (None, "request"),
         Found::Answer(stored) => match stored.freshness.reuse(&question, now) {
             Reuse::Serve => {
-                of_rule.count(Lookup::Hit);
+                of_rule.count(Lookup::Hit, exchange);
                 let told = format!("{NAME}; hit; ttl={}", stored.freshness.time_left(now));
                 return Ok(stored.answer(&request.fields, now, &told));
             }
@@ -74,20 +78,21 @@ pub(crate) async fn answer(
     // What the client has is compared with what is kept once that is known to be good.
     let client =
         stored.as_ref().filter(|_| may_be_kept).and_then(|stored| stored.ask_whether_modified(request));
+    let asking = may_be_kept.then(|| cache.ask(&key, way));
     let outcome = forward::forward(slot, exchange, led, request).await;
     let times = Times { asked: now, answered: since_epoch() };
     if let Some(stored) = &stored {
-        if let (Ok(news), Some(client)) = (&outcome, &client)
+        if let (Ok(news), Some(client), Some(asking)) = (&outcome, &client, &asking)
             && news.status == StatusCode::NOT_MODIFIED
         {
-            of_rule.count(Lookup::Revalidated);
-            let fresh = of_rule.freshen(&key, stored, &news.fields, &question, times);
+            of_rule.count(Lookup::Revalidated, exchange);
+            let fresh = of_rule.freshen(asking, stored, &news.fields, &question, times);
             let left = fresh.freshness.time_left(times.answered);
             let told = format!("{NAME}; fwd={why}; fwd-status=304; ttl={left}");
             return Ok(fresh.answer(client, times.answered, &told));
         }
         if is_failure(&outcome) && stored.freshness.is_better_than_an_error(&question, times.answered) {
-            of_rule.count(Lookup::Stale);
+            of_rule.count(Lookup::Stale, exchange);
             let status = outcome.map_or_else(|own| own.response.status, |answer| answer.status);
             let left = stored.freshness.time_left(times.answered);
             let told = format!(
@@ -98,9 +103,11 @@ pub(crate) async fn answer(
         }
     }
     let mut answer = outcome?;
-    of_rule.count(Lookup::Miss);
-    let kept =
-        if may_be_kept { of_rule.keep(&key, &question, request, times, exchange, &mut answer) } else { None };
+    of_rule.count(Lookup::Miss, exchange);
+    let kept = asking.and_then(|asking| {
+        let budget = &exchange.listener.worker.keeping.budget;
+        of_rule.keep(asking, &question, request, times, budget, &mut answer)
+    });
     let kept = kept.map(|left| format!("; stored; ttl={left}")).unwrap_or_default();
     let told = format!("{NAME}; fwd={why}; fwd-status={}{kept}", answer.status.as_u16());
     answer.fields.push("cache-status", told);
@@ -113,24 +120,57 @@ fn is_failure(outcome: &Result<Response, OwnAnswer>) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
+/// What the target is asked.
+fn key(request: &Request) -> Key {
+    let scheme = if request.connection.is_tls() { "https" } else { "http" };
+    let (host, target) = (request.authority(), request.target.as_str());
+    let mut key = Vec::with_capacity(8 + host.len() + target.len());
+    key.extend_from_slice(scheme.as_bytes());
+    key.push(0);
+    key.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+    key.push(0);
+    key.extend_from_slice(target.as_bytes());
+    key.into()
+}
+
+/// Fields by which servers make URLs, or read another method, host or path in a request, and of which hardly one tells in `Vary`. Who
+/// sends them must not choose what others get ("Practical Web Cache Poisoning", Kettle 2018).
+static LEADING: Names<17> = Names::new([
+    "forwarded",
+    "front-end-https",
+    "x-forwarded-host",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-url-scheme",
+]);
+
 // === impl OfRule ===
 
 impl OfRule {
-    /// What the target is asked, and by which rule.
-    fn key(&self, request: &Request) -> Key {
-        let scheme = if request.connection.is_tls() { "https" } else { "http" };
-        let (host, target) = (request.authority(), request.target.as_str());
-        let mut key = Vec::with_capacity(16 + host.len() + target.len());
-        key.extend_from_slice(&self.rule.to_le_bytes());
-        key.extend_from_slice(scheme.as_bytes());
-        key.push(0);
-        key.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
-        key.push(0);
-        key.extend_from_slice(target.as_bytes());
-        key.into()
+    /// What else leads to an answer than what the target is asked: the rule, and fields by which the target may take it for something else.
+    fn way(&self, fields: &Fields) -> u64 {
+        let leading = fields.iter().filter(|(name, _)| LEADING.have(name));
+        // Servers take `_` for `-` in them.
+        let plain = |name: &[u8]| {
+            name.to_ascii_lowercase().iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect()
+        };
+        let leading: Vec<(Vec<u8>, &[u8])> = leading.map(|(name, value)| (plain(name), value)).collect();
+        self.cache.number_of((self.rule, leading))
     }
 
-    fn count(&self, lookup: Lookup) {
+    fn count(&self, lookup: Lookup, exchange: &mut Exchange) {
+        exchange.note(|record| record.lookup = Some(lookup));
         self.handled.metrics.lookups[lookup as usize].inc();
     }
 
@@ -144,12 +184,16 @@ impl OfRule {
         led: Led,
         request: &mut Request,
     ) -> Result<Response, OwnAnswer> {
-        self.count(Lookup::Bypass);
-        let mut answer = forward::forward(slot, exchange, led, request).await?;
+        self.count(Lookup::Bypass, exchange);
+        let outcome = forward::forward(slot, exchange, led, request).await;
         let changes = question.use_of == Use::Changes;
-        if changes && (answer.status.is_success() || answer.status.is_redirection()) {
+        // Where no answer came it may have been done all the same.
+        let may_be_done =
+            outcome.as_ref().map_or(true, |it| it.status.is_success() || it.status.is_redirection());
+        if changes && may_be_done {
             self.cache.invalidate(key);
         }
+        let mut answer = outcome?;
         let why = if changes { "method" } else { "bypass" };
         answer
             .fields
@@ -160,11 +204,11 @@ impl OfRule {
     /// Keeps an answer, if it may be. Returns for how many seconds it is fresh.
     fn keep(
         &self,
-        key: &Key,
+        asking: Asking,
         question: &Question,
         request: &Request,
         times: Times,
-        exchange: &Exchange,
+        budget: &Budget,
         answer: &mut Response,
     ) -> Option<i64> {
         let most = self.cache.settings.object;
@@ -179,19 +223,17 @@ impl OfRule {
         }
         let left = freshness.time_left(times.answered);
         let (status, fields, body) = (answer.status, answer.fields.clone(), Bytes::new());
-        let stored = Stored { status, fields, body, freshness, variant };
+        let stored = Stored { way: asking.way(), status, fields, body, freshness, variant };
         let body = match std::mem::take(&mut answer.body) {
             Body::Stream(stream) => {
-                let budget = exchange.listener.worker.keeping.budget.clone();
-                let filling =
-                    Filling::new(Body::Stream(stream), Arc::clone(&self.cache), key, stored, budget);
+                let filling = Filling::new(Body::Stream(stream), asking, stored, budget.clone());
                 Body::Stream(Box::new(filling))
             }
             whole => {
                 // What came may stand in memory that is much larger.
                 let body =
                     if let Body::Full(bytes) = &whole { Bytes::copy_from_slice(bytes) } else { Bytes::new() };
-                let is_kept = self.cache.insert(key, Stored { body, ..stored });
+                let is_kept = asking.keep(Stored { body, ..stored });
                 answer.body = whole;
                 return is_kept.then_some(left);
             }
@@ -203,7 +245,7 @@ impl OfRule {
     /// Takes in that an answer is still good, and what is said of it now (RFC 9111 §3.2, §4.3.4).
     fn freshen(
         &self,
-        key: &Key,
+        asking: &Asking,
         stored: &Stored,
         news: &Fields,
         question: &Question,
@@ -224,6 +266,7 @@ impl OfRule {
         fields.remove("age");
         news.all("age").for_each(|age| fields.push("age", age));
         let fresh = |freshness, fields| Stored {
+            way: stored.way,
             status: stored.status,
             fields,
             body: stored.body.clone(),
@@ -232,11 +275,11 @@ impl OfRule {
         };
         match Freshness::of(question, stored.status, &fields, self.cache.settings.ttl, times) {
             Some(freshness) => {
-                self.cache.insert(key, fresh(freshness.clone(), fields.clone()));
+                asking.keep(fresh(freshness.clone(), fields.clone()));
                 fresh(freshness, fields)
             }
             None => {
-                self.cache.invalidate(key);
+                asking.forget();
                 fresh(stored.freshness.clone(), fields)
             }
         }

@@ -132,14 +132,14 @@ fn means_the_same(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// Names that every field is compared with. Nearly all fields differ from all of them in length.
-struct Names<const N: usize> {
+pub(crate) struct Names<const N: usize> {
     names: [&'static str; N],
     /// A bit for each length that one of them has.
     lengths: u32,
 }
 
 impl<const N: usize> Names<N> {
-    const fn new(names: [&'static str; N]) -> Self {
+    pub(crate) const fn new(names: [&'static str; N]) -> Self {
         let (mut lengths, mut index) = (0, 0);
         while index < N {
             lengths |= 1 << names[index].len();
@@ -149,7 +149,7 @@ impl<const N: usize> Names<N> {
     }
 
     /// Whether one of them is meant.
-    fn have(&self, name: &[u8]) -> bool {
+    pub(crate) fn have(&self, name: &[u8]) -> bool {
         let is_as_long = name.len() < 32 && self.lengths >> name.len() & 1 == 1;
         is_as_long && self.names.iter().any(|known| is(name, known))
     }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::director::Command;
+use crate::metrics::Lookup;
 use crate::record::{Act, Record, Text};
 
 /// Whom to ask about requests that have ended. Clones ask the same.
@@ -56,6 +57,8 @@ pub struct Past {
     pub status: u16,
     /// Why the answer is the load balancer's own, or not whole.
     pub reason: Option<&'static str>,
+    /// What became of it where answers are kept: `hit`, `miss`, `revalidated`, `stale` or `bypass`.
+    pub cache: Option<&'static str>,
     /// From the head of the request to the end of the answer, or to when it was handed on.
     pub took: Duration,
 }
@@ -124,6 +127,7 @@ impl Past {
             target_status: record.target_status,
             status: ended.status,
             reason: ended.reason,
+            cache: record.lookup.map(Lookup::as_str),
             took: ended.took,
         }
     }

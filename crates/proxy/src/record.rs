@@ -14,6 +14,7 @@ use plan::Wanted;
 use tokio::time::Instant;
 
 use crate::handled::Handled;
+use crate::metrics::Lookup;
 use crate::names::{GroupNames, ListenerNames};
 use crate::recall::{MOST, Past};
 use crate::spans::RequestTrace;
@@ -74,6 +75,8 @@ pub(crate) struct Record {
     pub(crate) handled: Option<Rc<Handled>>,
     /// Whether a copy of it is still to be sent to another target group.
     pub(crate) is_copied: bool,
+    /// What became of it where answers are kept.
+    pub(crate) lookup: Option<Lookup>,
     /// What the client wants of an answer that could be compressed.
     pub(crate) wanted: Option<Wanted>,
     /// What became of the transforms of the rule, in the words of access logs.
@@ -157,6 +160,7 @@ impl Record {
             act: None,
             handled: None,
             is_copied: false,
+            lookup: None,
             wanted: None,
             transform: None,
             group: None,

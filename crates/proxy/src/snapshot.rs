@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use net::ClientAuthentication;
 use plan::{
-    ApplicationSettings, Concurrency, DesyncMode, ForwardedFor, HealthCheck, HostClaims, ListenerKey,
-    LoadBalancer, LoadBalancerId, LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, RuleIndex,
-    TargetGroup, TargetGroupSettings, TargetKey,
+    Action, ApplicationSettings, Concurrency, DesyncMode, ForwardedFor, Handling, HealthCheck, HostClaims,
+    ListenerKey, LoadBalancer, LoadBalancerId, LoadBalancerKind, NetworkSettings, Origin, Plan, Replay, Rule,
+    RuleIndex, TargetGroup, TargetGroupSettings, TargetKey,
 };
 use tokio::sync::Notify;
 
@@ -47,7 +47,7 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) settings: ListenerSettings,
     /// What is done to requests of its rules beside their actions.
     pub(crate) handled: ByRule<Arc<SharedHandling>>,
-    /// What tells its rules from others in a cache of answers; none where there is no cache.
+    /// What tells its rules from others in a cache of answers, and last what is done where none holds; none where there is no cache.
     identities: Vec<u64>,
     /// The hosts that it answers for, where others share its address.
     pub(crate) claims: HostClaims,
@@ -182,30 +182,38 @@ impl Snapshot {
 impl ListenerSnapshot {
     /// What tells a rule from others in a cache of answers.
     pub(crate) fn identity(&self, rule: Option<usize>) -> u64 {
-        rule.and_then(|place| self.identities.get(place)).copied().unwrap_or_default()
+        let identity = rule.map_or_else(|| self.identities.last(), |place| self.identities.get(place));
+        identity.copied().unwrap_or_default()
     }
 }
 
-/// A number for what each rule looks at and does, whatever its place is: requests of the same URL may come to several.
+/// A number for what each rule looks at and does, and what it has targets told, whatever its place is: requests of the same URL may come
+/// to several.
 fn identities(load_balancer: &LoadBalancer, listener: &plan::Listener) -> Vec<u64> {
-    let has_cache =
-        |rule: &plan::Rule| rule.handling.as_ref().is_some_and(|handling| handling.cache.is_some());
-    if !listener.rules.iter().any(has_cache) {
+    let rules = listener.rules.iter().map(|rule| (Some(rule), &rule.action, rule.handling.as_deref()));
+    let default = (None, listener.default_action_or_not_found(), listener.default_handling.as_deref());
+    let all = rules.chain([default]);
+    let has_cache = |handling: Option<&Handling>| handling.is_some_and(|handling| handling.cache.is_some());
+    if !all.clone().any(|(_, _, handling)| has_cache(handling)) {
         return Vec::new();
     }
-    let identity = |rule: &plan::Rule| {
-        let leads_to: Vec<&str> = match &rule.action {
-            plan::Action::Forward(forward) => {
+    let identity = |(rule, action, handling): (Option<&Rule>, &Action, Option<&Handling>)| {
+        if !has_cache(handling) {
+            return 0;
+        }
+        let leads_to: Vec<&str> = match action {
+            Action::Forward(forward) => {
                 forward.targets.iter().map(|target| load_balancer.name_of(&target.target_group)).collect()
             }
-            plan::Action::Redirect(_) | plan::Action::FixedResponse(_) => Vec::new(),
+            Action::Redirect(_) | Action::FixedResponse(_) => Vec::new(),
         };
+        let looks_at = rule.map(|rule| (&rule.conditions, &rule.transforms));
+        let told = handling.and_then(|handling| handling.request_fields.as_ref());
         let mut hasher = DefaultHasher::new();
-        format!("{:?} {:?} {:?} {leads_to:?}", load_balancer.id, rule.conditions, rule.transforms)
-            .hash(&mut hasher);
+        format!("{:?} {looks_at:?} {leads_to:?} {told:?}", load_balancer.id).hash(&mut hasher);
         hasher.finish()
     };
-    listener.rules.iter().map(|rule| if has_cache(rule) { identity(rule) } else { 0 }).collect()
+    all.map(identity).collect()
 }
 
 impl Group {

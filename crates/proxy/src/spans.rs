@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use traces::{Attributes, Kind, Span, SpanId, Spans, Trace, Tracer};
 
 use crate::attempt::Outcome;
+use crate::metrics::Lookup;
 use crate::random::Random;
 use crate::record::{Record, Text};
 use crate::text;
@@ -174,6 +175,7 @@ pub(crate) fn of(record: &Record, request: &RequestTrace) -> Spans {
         if let Some(target) = record.target {
             push_socket(attributes, "forebay.target", target);
         }
+        attributes.text("forebay.cache", record.lookup.map_or("", Lookup::as_str).as_bytes());
         attributes.text("forebay.reason", ended.reason.unwrap_or_default().as_bytes());
     });
     for (n_before, asked) in request.asked.borrow().iter().enumerate() {

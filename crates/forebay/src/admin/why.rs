@@ -54,6 +54,7 @@ fn of(admin: &Admin, past: &Past) -> Value {
         "targetStatus": past.target_status,
         "status": past.status,
         "reason": past.reason,
+        "cache": past.cache,
         "seconds": past.took.as_secs_f64(),
     })
 }

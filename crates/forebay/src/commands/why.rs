@@ -56,6 +56,7 @@ struct Request {
     target_status: Option<u16>,
     status: u16,
     reason: Option<String>,
+    cache: Option<String>,
     seconds: f64,
 }
 
@@ -94,13 +95,14 @@ fn list(requests: &[Request]) -> String {
         // To the second; the date is that of today for nearly all.
         let time = time.split_once('.').map_or(time.as_str(), |(seconds, _)| seconds);
         let target = target.split('?').next().unwrap_or_default();
-        let whom = reason.as_ref().or(request.target_address.as_ref());
+        let cached = || request.cache.as_ref().map(|cache| format!("cache: {cache}"));
+        let whom = reason.clone().or_else(|| request.target_address.clone()).or_else(cached);
         vec![
             time.trim_end_matches('Z').to_owned(),
             status.to_string(),
             shown(request.seconds),
             if method.is_empty() { "-".to_owned() } else { format!("{method} {host}{target}") },
-            whom.cloned().unwrap_or_else(|| "-".to_owned()),
+            whom.unwrap_or_else(|| "-".to_owned()),
             if trace_id.is_empty() { "-".to_owned() } else { trace_id.clone() },
         ]
     };
@@ -134,6 +136,9 @@ fn text(request: &Request) -> String {
     }
     if let Some(group) = &request.target_group {
         lines.push(format!("target group   {group}"));
+    }
+    if let Some(cache) = &request.cache {
+        lines.push(format!("cache          {cache}"));
     }
     if let Some(target) = &request.target_address {
         let before = match request.targets_asked {

@@ -152,8 +152,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         doc: "So many bytes of answers to GET are kept for those who ask the same again, as RFC 9111 lets a shared cache do that: as \
               long as `cache-control` or `expires` says that they are fresh, and `ttl` where they say nothing; `object` is the most \
               for one answer. What has `set-cookie`, and what is for one client only, is not kept, and requests with cookies are \
-              answered with nothing that does not say how long it is fresh, or `public`. `cache-status` says what became of a \
-              request. Predictions are POST, and are not kept.",
+              answered with nothing that does not say how long it is fresh, or `public`. Who sends `x-forwarded-host` or the like \
+              has answers of its own. `cache-status` says what became of a request. Predictions are POST, and are not kept.",
         apply: Apply::Handling(|handling, input| {
             handling.cache = Some(ResponseCache::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())

@@ -1,11 +1,10 @@
 //! A body that is kept while it goes out to the client.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use net::{Body, BodyError, BodyStream, Budget, Bytes, BytesMut, Fields, Grant};
 
-use super::store::{Cache, Key, Stored};
+use super::store::{Asking, Stored};
 
 /// Passes a body on, and keeps a copy. Only one that came to its end is kept.
 pub(super) struct Filling {
@@ -16,8 +15,7 @@ pub(super) struct Filling {
 
 /// What has come so far, and where it goes when all of it has.
 struct Filled {
-    cache: Arc<Cache>,
-    key: Key,
+    asking: Asking,
     stored: Stored,
     bytes: BytesMut,
     budget: Budget,
@@ -30,9 +28,9 @@ const FIRST_BYTES: usize = 64 * 1024;
 
 impl Filling {
     /// `stored` is the answer without its body.
-    pub(super) fn new(source: Body, cache: Arc<Cache>, key: &Key, stored: Stored, budget: Budget) -> Self {
-        let (key, bytes, grants) = (Arc::clone(key), BytesMut::new(), Vec::new());
-        let filled = Filled { cache, key, stored, bytes, budget, grants, n_granted: 0 };
+    pub(super) fn new(source: Body, asking: Asking, stored: Stored, budget: Budget) -> Self {
+        let (bytes, grants) = (BytesMut::new(), Vec::new());
+        let filled = Filled { asking, stored, bytes, budget, grants, n_granted: 0 };
         Self { source, filled: Some(Box::new(filled)), trailers: None }
     }
 
@@ -42,8 +40,8 @@ impl Filling {
         self.trailers = self.source.take_trailers();
         // What stands behind a body has no place in a cache.
         if self.trailers.is_none() {
-            let Filled { cache, key, stored, bytes, .. } = *filled;
-            cache.insert(&key, Stored { body: Bytes::copy_from_slice(&bytes), ..stored });
+            let Filled { asking, stored, bytes, .. } = *filled;
+            asking.keep(Stored { body: Bytes::copy_from_slice(&bytes), ..stored });
         }
     }
 }
@@ -52,7 +50,7 @@ impl Filled {
     /// Takes a piece in. Returns whether there is room for it.
     fn take_in(&mut self, piece: &Bytes) -> bool {
         let n_bytes = self.bytes.len() + piece.len();
-        if n_bytes > self.cache.settings.object {
+        if n_bytes > self.asking.cache().settings.object {
             return false;
         }
         if n_bytes > self.n_granted {

@@ -133,7 +133,8 @@ impl Freshness {
         let by_default = ttl.filter(|_| says_nothing && PLAIN.contains(&status.as_u16()));
         let lifetime = explicit.or(by_default).unwrap_or(Duration::ZERO);
         let is_known_again = fields.contains("etag") || fields.contains("last-modified");
-        let is_fresh_for_a_while = !said.no_cache && lifetime > Duration::ZERO;
+        let initial_age = initial_age(fields, times);
+        let is_fresh_for_a_while = !said.no_cache && lifetime > initial_age;
         // One that has to be asked for each time is of use where that can be answered in short.
         let is_any_use = is_fresh_for_a_while || (is_known_again && status == StatusCode::OK);
         if !is_any_use {
@@ -141,7 +142,7 @@ impl Freshness {
         }
         Some(Self {
             lifetime,
-            initial_age: initial_age(fields, times),
+            initial_age,
             answered: times.answered,
             is_always_asked: said.no_cache,
             must_revalidate: said.must_revalidate || said.s_maxage.is_some(),
@@ -154,6 +155,11 @@ impl Freshness {
     /// Whether it is for a client that sends cookies, if this one does.
     pub(super) fn is_for(&self, question: &Question) -> bool {
         self.is_for_known || !question.has_cookies
+    }
+
+    /// When the answer came, since the beginning of 1970.
+    pub(super) fn answered(&self) -> Duration {
+        self.answered
     }
 
     /// How old the answer is (§4.2.3).
@@ -298,6 +304,9 @@ mod tests {
             (none, 404, &[], Some(60), None),
             (none, 404, &[(CC, "max-age=5")], None, Some(5)),
             (none, 500, &[(CC, "max-age=5")], None, Some(5)),
+            // It is stale when it comes, and cannot be asked for in short.
+            (none, 200, &[(CC, "max-age=60"), ("age", "60")], None, None),
+            (none, 200, &[(CC, "max-age=60"), ("age", "60"), ("etag", "\"a\"")], None, Some(60)),
             (cookie, 200, &[], Some(60), None),
             (cookie, 200, &[(CC, "max-age=5")], Some(60), Some(5)),
             (cookie, 200, &[("etag", "\"a\"")], None, None),
@@ -342,7 +351,7 @@ mod tests {
         let age = |answer: &[(&str, &str)], took: u64, later: u64| {
             let times = Times { asked: NOW, answered: NOW + Duration::from_secs(took) };
             let freshness =
-                Freshness::of(&question(&[]), status, &fields(answer), Some(Duration::from_secs(60)), times);
+                Freshness::of(&question(&[]), status, &fields(answer), Some(Duration::from_secs(600)), times);
             freshness.unwrap().age(times.answered + Duration::from_secs(later)).as_secs()
         };
         assert_eq!(age(&[], 0, 7), 7);

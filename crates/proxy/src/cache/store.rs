@@ -5,7 +5,7 @@
 //! that have a cache.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use net::{Bytes, Fields, StatusCode};
@@ -17,8 +17,9 @@ use crate::metrics::CacheMetrics;
 /// What is asked for: whatever tells one answer from another but the fields that an answer names itself.
 pub(super) type Key = Arc<[u8]>;
 
-/// Answers to one question that differ by fields of the request, at most. The oldest goes first.
-const MOST_VARIANTS: usize = 8;
+/// Answers to one question that differ by the way to them or by fields of the request, at most. The one that was used least lately goes
+/// first.
+const MOST_VARIANTS: usize = 16;
 
 /// Fields by which answers may differ, at most.
 const MOST_NAMES: usize = 16;
@@ -42,6 +43,8 @@ pub(crate) struct Cache {
 #[derive(Debug, Default)]
 struct Part {
     entries: HashMap<Key, Entry>,
+    /// What targets are being asked.
+    asked: HashMap<Key, Asked>,
     /// Keys by when they were last used.
     order: BTreeMap<u64, Key>,
     n_uses: u64,
@@ -55,9 +58,27 @@ struct Entry {
     variants: Vec<Arc<Stored>>,
 }
 
+/// How many ask a target the same, and how often it changed while they did.
+#[derive(Debug, Default)]
+struct Asked {
+    n_asking: usize,
+    n_changes: u64,
+}
+
+/// Asking a target, whose answer may be kept if nothing changed meanwhile.
+#[derive(Debug)]
+pub(super) struct Asking {
+    cache: Arc<Cache>,
+    key: Key,
+    way: u64,
+    n_changes: u64,
+}
+
 /// An answer.
 #[derive(Debug)]
 pub(super) struct Stored {
+    /// What else leads to it than its question: the rule, and fields by which servers tell what is asked for.
+    pub(super) way: u64,
     pub(super) status: StatusCode,
     pub(super) fields: Fields,
     pub(super) body: Bytes,
@@ -91,25 +112,51 @@ impl Cache {
         Self { settings: settings.clone(), parts: parts.collect(), seed: RandomState::new(), metrics }
     }
 
-    /// What is kept for a request with these fields.
-    pub(super) fn find(&self, key: &Key, asked: &Fields) -> Found {
-        let mut part = self.part(key);
-        part.touch(key);
-        let Some(entry) = part.entries.get(key) else { return Found::Nothing };
-        // The last one that fits came last.
-        let found = entry.variants.iter().rev().find(|stored| stored.variant.is_of(asked));
-        found.cloned().map_or(Found::OtherVariants, Found::Answer)
+    /// A number that is another one for what differs.
+    pub(super) fn number_of(&self, what: impl Hash) -> u64 {
+        self.seed.hash_one(what)
     }
 
-    /// Keeps an answer in the place of the one that there was. Returns whether it is kept.
-    pub(super) fn insert(&self, key: &Key, stored: Stored) -> bool {
+    /// What is kept for a request with these fields that comes this way.
+    pub(super) fn find(&self, key: &Key, way: u64, asked: &Fields) -> Found {
+        let mut part = self.part(key);
+        part.touch(key);
+        let Some(entry) = part.entries.get_mut(key) else { return Found::Nothing };
+        // The last one that fits came last.
+        let found =
+            entry.variants.iter().rposition(|stored| stored.way == way && stored.variant.is_of(asked));
+        if let Some(place) = found {
+            // What is used stays longer, behind all that fit where it does.
+            entry.variants[place..].rotate_left(1);
+            return entry.variants.last().cloned().map_or(Found::Nothing, Found::Answer);
+        }
+        match entry.variants.iter().any(|stored| stored.way == way) {
+            true => Found::OtherVariants,
+            false => Found::Nothing,
+        }
+    }
+
+    /// Begins to ask a target what comes this way.
+    pub(super) fn ask(self: &Arc<Self>, key: &Key, way: u64) -> Asking {
+        let mut part = self.part(key);
+        let asked = part.asked.entry(Arc::clone(key)).or_default();
+        asked.n_asking += 1;
+        Asking { cache: Arc::clone(self), key: Arc::clone(key), way, n_changes: asked.n_changes }
+    }
+
+    /// Keeps an answer in the place of the one that there was, unless that came later. Returns whether it is kept.
+    fn insert(&self, key: &Key, stored: Stored, n_changes: u64) -> bool {
         if stored.n_bytes(key) > self.settings.object + BYTES_ANYWAY {
             return false;
         }
         let most = self.settings.bytes / self.parts.len();
         let mut part = self.part(key);
+        let has_changed = part.asked.get(key).is_none_or(|asked| asked.n_changes != n_changes);
+        if has_changed || part.has_newer(key, &stored) {
+            return false;
+        }
         let before = part.n_bytes;
-        part.remove_variant(key, &stored.variant);
+        part.remove_variant(key, &stored);
         part.insert(key, Arc::new(stored));
         let mut n_evicted = 0;
         while part.n_bytes > most && part.evict() {
@@ -120,9 +167,12 @@ impl Cache {
         true
     }
 
-    /// Lets go of all that is kept of a question.
+    /// Lets go of all that is kept of a question, and of what is on its way.
     pub(super) fn invalidate(&self, key: &Key) {
         let mut part = self.part(key);
+        if let Some(asked) = part.asked.get_mut(key) {
+            asked.n_changes += 1;
+        }
         let before = part.n_bytes;
         part.remove(key);
         self.tell(before, part.n_bytes);
@@ -145,6 +195,39 @@ impl Drop for Cache {
         for part in &self.parts {
             let n_bytes = part.lock().unwrap_or_else(PoisonError::into_inner).n_bytes;
             self.tell(n_bytes, 0);
+        }
+    }
+}
+
+// === impl Asking ===
+
+impl Asking {
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    pub(super) fn way(&self) -> u64 {
+        self.way
+    }
+
+    /// Keeps an answer. Returns whether it is kept.
+    pub(super) fn keep(&self, stored: Stored) -> bool {
+        self.cache.insert(&self.key, stored, self.n_changes)
+    }
+
+    /// Lets go of all that is kept.
+    pub(super) fn forget(&self) {
+        self.cache.invalidate(&self.key);
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut part = self.cache.part(&self.key);
+        let Some(asked) = part.asked.get_mut(&self.key) else { return };
+        asked.n_asking -= 1;
+        if asked.n_asking == 0 {
+            part.asked.remove(&self.key);
         }
     }
 }
@@ -174,10 +257,17 @@ impl Part {
         }
     }
 
+    /// Whether an answer that came later has the place of this one.
+    fn has_newer(&self, key: &Key, stored: &Stored) -> bool {
+        let came = stored.freshness.answered();
+        let is_newer = |other: &Arc<Stored>| other.has_place_of(stored) && other.freshness.answered() > came;
+        self.entries.get(key).is_some_and(|entry| entry.variants.iter().any(is_newer))
+    }
+
     /// Lets go of the answer for the same fields.
-    fn remove_variant(&mut self, key: &Key, variant: &Variant) {
+    fn remove_variant(&mut self, key: &Key, stored: &Stored) {
         let Some(entry) = self.entries.get_mut(key) else { return };
-        for gone in entry.variants.extract_if(.., |stored| stored.variant == *variant) {
+        for gone in entry.variants.extract_if(.., |other| other.has_place_of(stored)) {
             self.n_bytes -= gone.n_bytes(key);
         }
     }
@@ -199,6 +289,11 @@ impl Part {
 // === impl Stored ===
 
 impl Stored {
+    /// Whether requests that come the same way and say the same get one or the other.
+    fn has_place_of(&self, other: &Self) -> bool {
+        self.way == other.way && self.variant == other.variant
+    }
+
     /// Bytes that it takes.
     fn n_bytes(&self, key: &Key) -> usize {
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
@@ -252,125 +347,4 @@ fn said(asked: &Fields, name: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use net::Method;
-    use proptest::prelude::*;
-
-    use super::super::policy::{Question, Times};
-    use super::*;
-
-    fn fields(all: &[(&str, &str)]) -> Fields {
-        let mut fields = Fields::new();
-        all.iter().for_each(|(name, value)| fields.push(name, value));
-        fields
-    }
-
-    fn stored(n_bytes: usize, answer: &[(&str, &str)], asked: &[(&str, &str)]) -> Stored {
-        let mut answer = fields(answer);
-        answer.push("cache-control", "max-age=60");
-        let asked = fields(asked);
-        let times = Times { asked: Duration::ZERO, answered: Duration::ZERO };
-        let question = Question::of(&Method::GET, &asked, false);
-        let freshness = Freshness::of(&question, StatusCode::OK, &answer, None, times).unwrap();
-        let variant = Variant::of(&answer, &asked).unwrap();
-        Stored {
-            status: StatusCode::OK,
-            fields: answer,
-            body: vec![b'x'; n_bytes].into(),
-            freshness,
-            variant,
-        }
-    }
-
-    fn cache(bytes: usize, object: usize) -> Cache {
-        Cache::new(&ResponseCache { bytes, object, ttl: None }, CacheMetrics::default())
-    }
-
-    fn key(name: &str) -> Key {
-        name.as_bytes().into()
-    }
-
-    fn length(cache: &Cache, name: &str, asked: &[(&str, &str)]) -> Option<usize> {
-        match cache.find(&key(name), &fields(asked)) {
-            Found::Answer(stored) => Some(stored.body.len()),
-            Found::Nothing | Found::OtherVariants => None,
-        }
-    }
-
-    #[test]
-    fn what_is_used_stays_and_the_rest_goes() {
-        let cache = cache(40_000, 10_000);
-        for name in ["a", "b", "c"] {
-            assert!(cache.insert(&key(name), stored(10_000 - 200, &[], &[])));
-        }
-        assert!(length(&cache, "a", &[]).is_some());
-        assert!(cache.insert(&key("d"), stored(9_000, &[], &[])));
-        let there = ["a", "b", "c", "d"].map(|name| length(&cache, name, &[]).is_some());
-        assert_eq!(there, [true, false, true, true]);
-        assert_eq!(cache.metrics.evicted.get(), 1);
-        assert!(!cache.insert(&key("e"), stored(11_000, &[], &[])), "it is too large");
-        cache.invalidate(&key("a"));
-        assert_eq!(length(&cache, "a", &[]), None);
-        let metrics = cache.metrics.clone();
-        assert!(metrics.bytes.get() > 18_000);
-        drop(cache);
-        assert_eq!(metrics.bytes.get(), 0);
-    }
-
-    #[test]
-    fn answers_differ_by_the_fields_that_they_name() {
-        let cache = cache(1 << 20, 1 << 16);
-        let vary = &[("vary", "Accept, accept-language"), ("vary", "accept")];
-        let (json, xml) = (&[("accept", "application/json, */*")], &[("accept", "text/xml")]);
-        assert!(cache.insert(&key("a"), stored(1, vary, json)));
-        assert!(matches!(cache.find(&key("a"), &fields(xml)), Found::OtherVariants));
-        assert!(cache.insert(&key("a"), stored(2, vary, xml)));
-        assert_eq!(length(&cache, "a", json), Some(1));
-        assert_eq!(length(&cache, "a", &[("ACCEPT", "application/json"), ("accept", " */*")]), Some(1));
-        assert_eq!(length(&cache, "a", xml), Some(2));
-        assert_eq!(length(&cache, "a", &[("accept", "text/xml"), ("accept-language", "de")]), None);
-        assert_eq!(length(&cache, "a", &[]), None);
-        assert!(cache.insert(&key("a"), stored(3, vary, xml)), "in the place of the other");
-        assert_eq!(length(&cache, "a", xml), Some(3));
-        for number in 0..20 {
-            cache.insert(&key("a"), stored(number, vary, &[("accept", &number.to_string())]));
-        }
-        assert_eq!(length(&cache, "a", xml), None, "there are only so many");
-        assert_eq!(length(&cache, "a", &[("accept", "19")]), Some(19));
-        let many = (0..20).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
-        assert!(Variant::of(&fields(&[("vary", &many)]), &fields(&[])).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn it_keeps_its_bound_and_counts_what_it_has(
-            steps in prop::collection::vec((0..4u8, 0..12u8, 0..3u8, 0..9000usize), 0..300),
-        ) {
-            let cache = cache(64 << 10, 8 << 10);
-            for (step, name, accept, n_bytes) in steps {
-                let (name, accept) = (name.to_string(), accept.to_string());
-                let asked = &[("accept", accept.as_str())];
-                match step {
-                    0 | 1 => _ = cache.insert(&key(&name), stored(n_bytes, &[("vary", "accept")], asked)),
-                    2 => _ = length(&cache, &name, asked),
-                    _ => cache.invalidate(&key(&name)),
-                }
-                let mut n_bytes = 0;
-                for part in &cache.parts {
-                    let part = part.lock().unwrap();
-                    let of = |(key, entry): (&Key, &Entry)| {
-                        entry.variants.iter().map(|stored| stored.n_bytes(key)).sum::<usize>()
-                    };
-                    prop_assert_eq!(part.entries.iter().map(of).sum::<usize>(), part.n_bytes);
-                    prop_assert_eq!(part.entries.len(), part.order.len());
-                    prop_assert!(part.order.iter().all(|(used, key)| part.entries[key].used == *used));
-                    prop_assert!(part.n_bytes <= cache.settings.bytes / cache.parts.len());
-                    n_bytes += part.n_bytes;
-                }
-                prop_assert_eq!(cache.metrics.bytes.get(), i64::try_from(n_bytes).unwrap());
-            }
-        }
-    }
-}
+mod tests;

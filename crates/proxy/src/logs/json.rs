@@ -41,6 +41,9 @@ pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record) {
     if let Some(reason) = ended.reason {
         label(label(label(out, ",\"reason\":\""), reason), "\"");
     }
+    if let Some(lookup) = record.lookup {
+        label(label(label(out, ",\"cache\":\""), lookup.as_str()), "\"");
+    }
     if let Some(group) = &record.group {
         push_text(label(out, ",\"target_group\":"), group.key.as_bytes());
     }

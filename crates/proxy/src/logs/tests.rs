@@ -1,4 +1,5 @@
 use super::*;
+use crate::metrics::Lookup;
 use crate::record::tests::record;
 use crate::record::{Act, Ended, Record, Text};
 use expect_test::{Expect, expect};
@@ -44,6 +45,20 @@ fn a_line_tells_the_whole_exchange() {
             time=2026-11-30T00:53:20.000000Z load_balancer=k8s-mlops-api port=80 client=192.0.2.7:50000 method=- host="" path="" status=400 reason=content-length-and-transfer-encoding target=- received=120 sent=300 seconds=0.001500 target_seconds=- trace=""
         "#]],
     );
+}
+
+#[test]
+fn a_line_tells_what_became_of_it_at_a_cache() {
+    let mut record = record();
+    record.lookup = Some(Lookup::Hit);
+    (record.target, record.target_took, record.target_status) = (None, None, None);
+    let line = |form: Form| {
+        let mut out = Vec::new();
+        form.write(&mut out, Timestamp::from_second(1_796_000_000).unwrap(), &record, PREFIX);
+        String::from_utf8(out).unwrap()
+    };
+    assert!(line(Form::Text).ends_with(" trace=\"Root=1-a-b\" cache=hit\n"), "{}", line(Form::Text));
+    assert!(line(Form::Json).contains(",\"status\":200,\"cache\":\"hit\","), "{}", line(Form::Json));
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub(super) fn write(out: &mut Vec<u8>, time: Timestamp, record: &Record) {
         None => _ = label(out, " target_seconds=-"),
     }
     push_text(label(out, " "), "trace", record.text(Text::TraceId));
+    if let Some(lookup) = record.lookup {
+        push_word(out, "cache", lookup.as_str().as_bytes());
+    }
     // In the place of the space behind the last value.
     out.pop();
     out.push(b'\n');

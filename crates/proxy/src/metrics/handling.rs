@@ -30,7 +30,7 @@ pub(crate) struct HandledMetrics {
 }
 
 /// What becomes of a request where answers are kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookup {
     /// It is answered with what is kept.
     Hit,
@@ -46,6 +46,11 @@ pub(crate) enum Lookup {
 
 impl Lookup {
     const ALL: [&str; 5] = ["hit", "miss", "revalidated", "stale", "bypass"];
+
+    /// As logs and metrics have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::ALL[self as usize]
+    }
 }
 
 /// What answers take that are kept, and how many questions had to make room. Clones are the same.

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::{Body, Drain, Limits, Method, Request, Response, StatusCode};
-use plan::{Condition, Handling, LoadBalancer, LoadBalancerKind, ResponseCache, Rule, Subject};
+use plan::{Condition, FieldEdits, FieldSide, Handling, LoadBalancer, LoadBalancerKind, ResponseCache, Rule};
+use plan::{Subject, Values};
 
 use crate::world::{Answer, Client, World, forward_to, free_address, group, load_balancer, plan_of, run};
 
@@ -36,6 +38,9 @@ impl Origin {
                 count.set(count.get() + 1);
                 let path = request.target.path().to_owned();
                 let said = told.borrow().get(path.as_str()).cloned();
+                if path.starts_with("/slow") && request.method == Method::GET {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
                 let (status, fields, body) = said.unwrap_or((200, Vec::new(), path));
                 let tag = fields.iter().find(|(name, _)| *name == "etag").map(|(_, tag)| tag.as_str());
                 let is_known = tag.is_some() && request.fields.text("if-none-match") == tag;
@@ -171,6 +176,25 @@ fn what_is_not_for_others_is_not_kept() {
 }
 
 #[test]
+fn what_became_of_a_request_at_a_cache_is_known_afterwards() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB, ttl=60s");
+        let recall = proxy::Recall::default();
+        let settings = proxy::Settings { recall: recall.clone(), ..proxy::Settings::default() };
+        let _world = World::start_as(plan_of(&balancer), proxy::Metrics::default(), settings).await;
+        let asked = ["aa", "bb"].map(|id| format!("Root=1-00000001-0000000000000000000000{id}"));
+        for (trace, expected) in asked.iter().zip(["miss", "hit"]) {
+            assert_eq!(get(&balancer, "/a", &[("x-amzn-trace-id", trace)]).await.status, 200);
+            let past = recall.about(trace.trim_start_matches("Root=")).await;
+            let told: Vec<_> = past.iter().map(|past| (past.cache, past.trace.contains("Self="))).collect();
+            // It has the id that a target would have got.
+            assert_eq!(told, [(Some(expected), true)]);
+        }
+    });
+}
+
+#[test]
 fn what_says_nothing_of_others_is_neither_kept_of_nor_given_to_who_sends_cookies() {
     run(async {
         let origin = Origin::start();
@@ -288,6 +312,93 @@ fn answers_differ_by_what_they_vary_with_and_by_their_rule() {
             assert_eq!(status(&get(&balancer, "/a", more).await), "forebay; hit", "{more:?}");
         }
         assert_eq!(origin.n_requests.get(), 3);
+    });
+}
+
+/// A rule for requests with this method, which does and is handled as what is done where none holds.
+fn rule_of_method(balancer: &LoadBalancer, method: &str) -> Rule {
+    let values = Values::Texts(vec![method.to_owned()]);
+    let condition = Condition { subject: Subject::HTTP_REQUEST_METHOD, values };
+    let handling = balancer.listeners[0].default_handling.clone();
+    Rule { handling, ..Rule::new(vec![condition], forward_to(balancer, "g")) }
+}
+
+#[test]
+fn a_change_takes_out_what_was_asked_before_it_and_by_other_rules() {
+    run(async {
+        let origin = Origin::start();
+        let mut balancer = caching(&origin, "1MB");
+        let writes = rule_of_method(&balancer, "PUT");
+        balancer.listeners[0].rules = vec![writes];
+        let _world = World::start(plan_of(&balancer)).await;
+        let lasts = [("cache-control", "max-age=60")];
+        origin.says("/a", &lasts, "old");
+        assert!(status(&get(&balancer, "/a", &[]).await).contains("stored"));
+        origin.says("/a", &lasts, "new");
+        assert_eq!(ask(&balancer, Method::PUT, "/a", &[]).await.status, 200);
+        assert_eq!(get(&balancer, "/a", &[]).await.text, "new");
+        // What is on its way when it changes is what was there before.
+        origin.says("/slow", &lasts, "old");
+        let (slow, ()) = tokio::join!(get(&balancer, "/slow", &[]), async {
+            while origin.n_requests.get() < 4 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            origin.says("/slow", &lasts, "new");
+            assert_eq!(ask(&balancer, Method::PUT, "/slow", &[]).await.status, 200);
+        });
+        assert_eq!(
+            (slow.text.as_str(), status(&slow).as_str()),
+            ("old", "forebay; fwd=uri-miss; fwd-status=200")
+        );
+        assert_eq!(get(&balancer, "/slow", &[]).await.text, "new");
+    });
+}
+
+#[test]
+fn who_has_a_target_make_another_url_chooses_it_for_nobody_else() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB, ttl=60s");
+        let _world = World::start(plan_of(&balancer)).await;
+        for field in
+            ["x-forwarded-host", "X_Forwarded_Host", "forwarded", "x-original-url", "x-http-method-override"]
+        {
+            origin.says("/a", &[], "by evil.example");
+            let poisoned = get(&balancer, "/a", &[(field, "evil.example")]).await;
+            assert!(status(&poisoned).contains("stored"), "{field}");
+            assert_eq!(status(&get(&balancer, "/a", &[(field, "evil.example")]).await), "forebay; hit");
+            origin.says("/a", &[], "by us");
+            let plain = get(&balancer, "/a", &[]).await;
+            assert_eq!((plain.text.as_str(), status(&plain).contains("stored")), ("by us", true), "{field}");
+            assert_eq!(ask(&balancer, Method::PUT, "/a", &[]).await.status, 200);
+            assert!(status(&get(&balancer, "/a", &[(field, "evil.example")]).await).contains("uri-miss"));
+            assert_eq!(ask(&balancer, Method::PUT, "/a", &[]).await.status, 200);
+        }
+    });
+}
+
+#[test]
+fn what_another_target_would_say_or_who_is_told_something_else_is_asked_for_anew() {
+    run(async {
+        let [one, two] = [Origin::start(), Origin::start()];
+        let mut balancer = caching(&one, "1MB, ttl=60s");
+        let groups = vec![group("g", &[one.address]), group("h", &[two.address])];
+        balancer.target_groups = groups.into();
+        let mut world = World::start(plan_of(&balancer)).await;
+        one.says("/a", &[], "one");
+        two.says("/a", &[], "two");
+        assert_eq!(get(&balancer, "/a", &[]).await.text, "one");
+        balancer.listeners[0].default_action = Some(forward_to(&balancer, "h"));
+        world.change(plan_of(&balancer)).await;
+        assert_eq!(get(&balancer, "/a", &[]).await.text, "two");
+        two.says("/a", &[], "two for ml");
+        let fields = [("x-tenant".to_owned(), "ml".to_owned())];
+        let told = FieldEdits::new(FieldSide::Request, fields, []).unwrap();
+        let handling = balancer.listeners[0].default_handling.as_deref().unwrap().clone();
+        let handling = Handling { request_fields: Some(told), ..handling };
+        balancer.listeners[0].default_handling = Some(Arc::new(handling));
+        world.change(plan_of(&balancer)).await;
+        assert_eq!(get(&balancer, "/a", &[]).await.text, "two for ml");
     });
 }
 
