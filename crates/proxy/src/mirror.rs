@@ -24,13 +24,15 @@ pub(crate) struct Mirror {
     percent: Percent,
     /// What requests have earned of the next copy, in hundredths.
     earned: Cell<u8>,
+    under_way: UnderWay,
     metrics: MirrorMetrics,
 }
 
 /// The field that tells a copy from what a client asked.
 const MIRRORED: &str = "x-forebay-mirrored";
 
-/// Copies of all rules that a core has under way at a time; what comes beyond is not copied.
+/// Copies of one route that a core has under way at a time; what comes beyond is not copied. Each route has its own, so that a target
+/// that hangs takes no copies from others.
 const MOST_UNDER_WAY: usize = 64;
 
 /// How long one may take in all.
@@ -39,9 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read, so that its connection can be used again. A longer one is broken off.
 const MOST_READ: u64 = 1 << 20;
 
-/// The copies that a core has under way.
+/// The copies of a route that a core has under way.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UnderWay(Rc<Cell<usize>>);
+struct UnderWay(Rc<Cell<usize>>);
 
 /// One of them, for as long as this lives.
 struct Place(UnderWay);
@@ -57,6 +59,7 @@ impl Mirror {
             group: Rc::clone(group),
             percent: asked.percent,
             earned: Cell::new(0),
+            under_way: UnderWay::default(),
             metrics: metrics.mirror(&group.group.load_balancer_name, key),
         })
     }
@@ -79,7 +82,7 @@ impl Mirror {
             self.metrics.unkept.inc();
             return;
         }
-        let Some(place) = listener.worker.mirrored.take() else {
+        let Some(place) = self.under_way.take() else {
             self.metrics.too_many.inc();
             return;
         };

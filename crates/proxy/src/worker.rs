@@ -18,7 +18,6 @@ use crate::exchange::Exchanges;
 use crate::listener::{ListenerSlot, WorkerListener};
 use crate::logs::Lines;
 use crate::metrics::Metrics;
-use crate::mirror::UnderWay;
 use crate::pool::WorkerTarget;
 use crate::random::Random;
 use crate::rates::Rates;
@@ -51,7 +50,6 @@ pub(crate) async fn run(
         keeping: metrics.keeping(&limits),
         seal,
         rates,
-        mirrored: UnderWay::default(),
     });
     let mut listeners = Listeners {
         worker,
@@ -114,8 +112,6 @@ pub(crate) struct Worker {
     pub(crate) seal: Seal,
     /// How often clients have asked lately.
     pub(crate) rates: Rates,
-    /// Copies of requests for other target groups.
-    pub(crate) mirrored: UnderWay,
 }
 
 /// The listeners of a worker.

@@ -144,10 +144,10 @@ mod tests {
              one that is longer than that alone with\n413. A compressed body may become a hundred times as long as it came, and 1 MiB always.\n\n\
              Of rules with `forebay.dev/rate-limit` 65 536 clients are known that have asked lately, in 1.1 MB for all cores and rules together; \
              beyond that\nthose go first whose burst is next to whole (forebay_rate_limit_forgotten_clients_total). An answer that is compressed \
-             on its way holds 64 KiB, and\neach core 2 MB for all of them.\n\nEach core has 64 copies of requests under way at most (`forebay.dev/mirror`), each for 30 s, with bodies out of\n\
+             on its way holds 64 KiB, and\neach core 2 MB for all of them.\n\nEach core has 64 copies of the requests of a route under way at most (`forebay.dev/mirror`), each for 30 s, with bodies out of\n\
              `buffered-bytes`; what comes beyond is not copied (forebay_uncopied_requests_total).\n\n\
              A cache of answers (`forebay.dev/cache`) has the bytes that it is given, for all cores and with what stands around them; one answer \
-             has 1 MiB of\nthem at most or an eighth where that is less (`object=SIZE`), and there are 8 of one URL. Bodies on their way into it take \
+             has 1 MiB of\nthem at most or an eighth where that is less (`object=SIZE`), and there are 16 of one URL. Bodies on their way into it take \
              `buffered-bytes`.\n",
         );
         expect_file!["../../../../docs/limits.md"].assert_eq(&page);

@@ -7,24 +7,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use net::{Body, Drain, Limits, Method, Request, Response, StatusCode};
-use plan::{Handling, LoadBalancer, LoadBalancerKind, Mirror, Percent, ServicePortName};
+use plan::{Condition, Handling, LoadBalancer, LoadBalancerKind, Mirror, Percent, Rule, ServicePortName};
 
 use crate::targets::Target;
-use crate::world::{Client, Server, World, free_address, group, load_balancer, plan_of, run};
+use crate::world::{Client, Server, World, forward_to, free_address, group, load_balancer, plan_of, run};
 
 /// A load balancer whose requests go to `main`, and so many of them to `shadow` too.
 fn mirroring(main: SocketAddr, shadow: &[SocketAddr], percent: i64) -> LoadBalancer {
     let groups = vec![group("main", &[main]), group("shadow", shadow)];
     let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+    balancer.listeners[0].default_handling = Some(copied_to("shadow", percent));
+    balancer
+}
+
+/// So many requests go to this target group too.
+fn copied_to(name: &str, percent: i64) -> Arc<Handling> {
     let mirror = Mirror {
-        service: "shadow".into(),
+        service: name.into(),
         port: ServicePortName::Number(80),
         percent: Percent::new(percent).unwrap(),
-        target_group: Some("shadow".into()),
+        target_group: Some(name.into()),
     };
-    let handling = Handling { mirror: Some(mirror), ..Handling::default() };
-    balancer.listeners[0].default_handling = Some(Arc::new(handling));
-    balancer
+    Arc::new(Handling { mirror: Some(mirror), ..Handling::default() })
 }
 
 /// What a request was: its line, whether it says that it is a copy, and its body.
@@ -128,6 +132,32 @@ fn a_target_of_copies_that_hangs_or_fails_costs_clients_nothing() {
         until(|| world.state_of(shadow.address) == Some("healthy")).await;
         assert_eq!(Client::new(address).get("/").await.text, "main");
         until(|| shadow.n_requests() == 401 - n_dropped).await;
+    });
+}
+
+#[test]
+fn a_target_of_copies_that_hangs_takes_none_from_another_route() {
+    run(async {
+        let (main, hanging) = (Server::start("main"), Target::start("hanging"));
+        let (other, copied, _drain) = witness();
+        let mut balancer = mirroring(main.address, &[hanging.address], 100);
+        let groups = ["main", "shadow", "other"].into_iter().zip([main.address, hanging.address, other]);
+        balancer.target_groups = groups.map(|(name, at)| group(name, &[at])).collect::<Vec<_>>().into();
+        let rule = Rule::new(vec![Condition::paths(&["/other"])], forward_to(&balancer, "main"));
+        balancer.listeners[0].rules = vec![Rule { handling: Some(copied_to("other", 100)), ..rule }];
+        let _world = World::start(plan_of(&balancer)).await;
+        let address = balancer.listeners[0].addresses[0];
+        hanging.hang(true);
+        for _ in 0..10 {
+            let client = Client::new(address);
+            for _ in 0..40 {
+                assert_eq!(client.get("/").await.text, "main");
+            }
+        }
+        for number in 1..=10 {
+            assert_eq!(Client::new(address).get("/other").await.text, "main");
+            until(|| copied.borrow().len() == number).await;
+        }
     });
 }
 
