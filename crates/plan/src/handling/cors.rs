@@ -1,7 +1,7 @@
 //! Which pages of other origins may send requests and read their answers (WHATWG Fetch, "CORS protocol").
 
 use crate::header_modification::{VALUE_LIMIT, is_name};
-use crate::{HeaderFields, RequestHead};
+use crate::{HeaderFields, RequestHead, end_of_host};
 
 /// Which pages may do what with a route. Browsers hold to it; it keeps nobody else out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +119,8 @@ enum OriginPattern {
 /// So many origins, methods and names there may be of each.
 const MOST: usize = 64;
 const MOST_SECONDS: u32 = 86_400;
+/// Domains of one label that belong to nobody in the world (RFC 6761, RFC 6762, and `internal` by ICANN).
+const SPECIAL_DOMAINS: [&str; 6] = ["example", "internal", "invalid", "local", "localhost", "test"];
 /// Where nobody says which.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /// Those that every page may use.
@@ -282,6 +284,10 @@ impl OriginPattern {
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
         if rest.is_empty() || !rest.bytes().all(is_host) {
             return Err(wrong("its host is none, or has `*` for something else than its first label"));
+        }
+        let (host, _) = rest.split_at(end_of_host(rest));
+        if first.is_some() && !host.contains('.') && !SPECIAL_DOMAINS.contains(&host) {
+            return Err(wrong("`*` stands for every domain of the world there is below that"));
         }
         Ok(match first {
             Some(_) => Self::AnyLabel { scheme: format!("{scheme}://"), rest: format!(".{rest}") },
