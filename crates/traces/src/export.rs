@@ -15,7 +15,7 @@ use reqwest::{Client, StatusCode};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::json::push_text;
 use crate::settings::Settings;
@@ -185,7 +185,8 @@ impl Exporter {
                     self.counts.exported.inc_by(n_spans.saturating_sub(n_rejected));
                     self.counts.dropped.inc_by(n_rejected.min(n_spans));
                     if !std::mem::replace(&mut self.is_well, true) {
-                        info!(endpoint = %self.settings.endpoint, "the collector takes traces again");
+                        // Who was told that they are not sent is told this, too.
+                        warn!(endpoint = %self.settings.endpoint, "the collector takes traces again");
                     }
                     return;
                 }
