@@ -127,7 +127,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
         on: On::Route,
         example: "gzip, zstd",
         doc: "How answers of targets are compressed for clients that take that, the best liked first: texts of 1 KiB or more that are \
-              not compressed already. What says `cache-control: no-transform` stays as it is, and so do event streams and gRPC.",
+              not compressed already. What says `cache-control: no-transform` stays as it is, and so do event streams and gRPC. Leave it \
+              off where a page repeats what came with a request beside a secret: lengths would tell of it (BREACH).",
         apply: Apply::Handling(|handling, input| {
             handling.compression = Some(Compression::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())

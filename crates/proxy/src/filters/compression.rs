@@ -21,6 +21,8 @@ fn is_wanted(_: &ListenerSettings, handling: &Handling) -> bool {
 fn take_in(passing: &mut Passing<'_>, request: &mut Request) -> Verdict {
     if let Some(compression) = passing.asked().and_then(|asked| asked.compression.as_ref()) {
         let wanted = compression.wanted(request.fields.all("accept-encoding"));
+        // A client may want it as it is (RFC 9111 §5.2.1.6).
+        let wanted = wanted.filter(|_| !request.fields.lists("cache-control", "no-transform"));
         passing.exchange.note(|record| record.wanted = wanted);
     }
     Verdict::Continue

@@ -64,11 +64,15 @@ fn compressing(target: SocketAddr) -> LoadBalancer {
 }
 
 async fn ask(balancer: &LoadBalancer, method: Method, target: &str, accept: &str) -> Response {
+    ask_with(balancer, method, target, &[("accept-encoding", accept)]).await
+}
+
+async fn ask_with(balancer: &LoadBalancer, method: Method, target: &str, more: &[(&str, &str)]) -> Response {
     let address = balancer.listeners[0].addresses[0];
     let connection = ClientConnection::open(address, Duration::from_secs(5)).await.unwrap();
     let mut fields = Fields::new();
     fields.push("host", "a.example.com");
-    fields.push("accept-encoding", accept);
+    more.iter().for_each(|(name, value)| fields.push(name, value));
     let timeout = Duration::from_secs(10);
     let outgoing = Outgoing { method: &method, target, fields: &fields, body: Body::Empty, timeout };
     connection.send(outgoing, drop).await.unwrap()
@@ -112,8 +116,10 @@ fn a_client_gets_the_coding_that_it_takes_and_all_that_was_said() {
         let head = ask(&balancer, Method::HEAD, "/long", "gzip").await;
         assert_eq!(told(&head), coded("gzip"));
 
-        for accept in ["br", "", "identity;q=0"] {
-            let plain = ask(&balancer, Method::GET, "/long", accept).await;
+        let as_it_is = [("accept-encoding", "gzip"), ("cache-control", "no-transform")];
+        for more in [&[("accept-encoding", "br")][..], &[], &[("accept-encoding", "identity;q=0")], &as_it_is]
+        {
+            let plain = ask_with(&balancer, Method::GET, "/long", more).await;
             assert_eq!(told(&plain)[..4], [None, text("accept-encoding"), text("\"a\""), text("bytes")]);
             assert_eq!(plain.body.remaining(), Some(long().len() as u64));
             assert_eq!(plain.body.collect(2 << 20).await.unwrap(), long());
