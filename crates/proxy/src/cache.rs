@@ -22,6 +22,7 @@ use crate::headers::Names;
 use crate::listener::ListenerSlot;
 use crate::metrics::Lookup;
 use crate::respond::{self, OwnAnswer, Reason};
+use crate::stickiness;
 use filling::Filling;
 use policy::{Freshness, Question, Reuse, Times, Use, Why, is_known_to_client};
 pub(crate) use store::Cache;
@@ -215,14 +216,16 @@ impl OfRule {
         if answer.upgrade.is_some() || answer.body.remaining().is_some_and(|length| length > most as u64) {
             return None;
         }
-        let ttl = self.cache.settings.ttl;
-        let freshness = Freshness::of(question, answer.status, &answer.fields, ttl, times)?;
-        let variant = Variant::of(&answer.fields, &request.fields)?;
         if !answer.fields.contains("date") {
             answer.fields.push("date", http_date(times.answered));
         }
+        let (status, mut fields, body) = (answer.status, answer.fields.clone(), Bytes::new());
+        // Where this client belongs is nothing to others.
+        fields
+            .retain(|name, value| !(name.eq_ignore_ascii_case(b"set-cookie") && stickiness::is_told(value)));
+        let freshness = Freshness::of(question, status, &fields, self.cache.settings.ttl, times)?;
+        let variant = Variant::of(&fields, &request.fields)?;
         let left = freshness.time_left(times.answered);
-        let (status, fields, body) = (answer.status, answer.fields.clone(), Bytes::new());
         let stored = Stored { way: asking.way(), status, fields, body, freshness, variant };
         let body = match std::mem::take(&mut answer.body) {
             Body::Stream(stream) => {

@@ -114,9 +114,7 @@ pub(crate) fn tell_target(seal: &Seal, group: &Group, target: SocketAddr, answer
             }
         }
         Stickiness::ApplicationCookie { name, duration } => {
-            let is_set =
-                |field: &[u8]| field.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
-            if answer.all("set-cookie").any(is_set)
+            if answer.all("set-cookie").any(|field| is_named(field, name))
                 && let Some(value) = value(OF_APPLICATION, *duration)
             {
                 set(OF_APPLICATION, &value, COOKIE_AGE, "", answer);
@@ -166,6 +164,24 @@ fn set(name: &str, value: &str, age: Duration, more: &str, answer: &mut Fields) 
     let expires = expires.and_then(|at| DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
     let expires = expires.unwrap_or_default();
     answer.push("set-cookie", format!("{name}={value}; Expires={expires}; Path=/{more}"));
+}
+
+/// Whether an answer has this cookie from the load balancer: it says where the client belongs, and nothing of the answer.
+pub(crate) fn is_told(set_cookie: &[u8]) -> bool {
+    NAMES.iter().any(|name| is_named(set_cookie, name))
+}
+
+/// Whether a request has cookies that the load balancer did not give.
+pub(crate) fn has_others(fields: &Fields) -> bool {
+    let pairs = fields.all("cookie").flat_map(|field| field.split(|byte| *byte == b';'));
+    pairs.map(<[u8]>::trim_ascii).any(|pair| !pair.is_empty() && !is_told(pair))
+}
+
+const NAMES: [&str; 5] =
+    [OF_TARGET.plain, OF_TARGET.cross_origin, OF_GROUP.plain, OF_GROUP.cross_origin, OF_APPLICATION];
+
+fn is_named(cookie: &[u8], name: &str) -> bool {
+    cookie.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
 }
 
 fn now() -> u64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use net::{Fields, Method, StatusCode, read_http_date};
 
 use super::directives::Directives;
+use crate::stickiness;
 
 /// What of a request decides.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,7 @@ impl Question {
             Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE => Use::Passes,
             _ => Use::Changes,
         };
-        let (is_authorized, has_cookies) = (fields.contains("authorization"), fields.contains("cookie"));
+        let (is_authorized, has_cookies) = (fields.contains("authorization"), stickiness::has_others(fields));
         Self { use_of, directives, is_authorized, has_cookies }
     }
 }

@@ -176,6 +176,28 @@ fn what_is_not_for_others_is_not_kept() {
 }
 
 #[test]
+fn clients_that_stay_with_a_target_share_what_is_kept_and_not_where_they_belong() {
+    run(async {
+        let origin = Origin::start();
+        let mut balancer = caching(&origin, "1MB, ttl=60s");
+        let mut sticky = group("g", &[origin.address]);
+        sticky.attributes.set("stickiness.enabled", "true").unwrap();
+        balancer.target_groups = vec![sticky].into();
+        let _world = World::start(plan_of(&balancer)).await;
+        let first = get(&balancer, "/a", &[]).await;
+        let cookie = first.fields.text("set-cookie").and_then(|cookie| cookie.split(';').next()).unwrap();
+        assert!(cookie.starts_with("AWSALB=") && status(&first).contains("stored"), "{}", status(&first));
+        let own = get(&balancer, "/a", &[("cookie", cookie)]).await;
+        assert_eq!((status(&own).as_str(), own.fields.text("set-cookie")), ("forebay; hit", None));
+        let both = format!("{cookie}; user=alice");
+        assert!(!status(&get(&balancer, "/a", &[("cookie", &both)]).await).contains("hit"));
+        // What a target sets is for one client.
+        origin.says("/b", &[("set-cookie", "user=alice"), ("cache-control", "max-age=60")], "for alice");
+        assert!(!status(&get(&balancer, "/b", &[]).await).contains("stored"));
+    });
+}
+
+#[test]
 fn what_became_of_a_request_at_a_cache_is_known_afterwards() {
     run(async {
         let origin = Origin::start();
