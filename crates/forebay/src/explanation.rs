@@ -236,7 +236,8 @@ impl Question {
         let host = self.host();
         let (balancer, listener, others) = self.listener(plan, &host)?;
         // As it goes to rules and targets; what is no path goes to neither.
-        let read = RequestPath::read(self.target.path());
+        let read = if listener.looks_at_paths() { RequestPath::read } else { RequestPath::unmatched };
+        let read = read(self.target.path());
         let path = read.as_ref().map_or(self.target.path(), RequestPath::matched);
         let head = RequestHead {
             method: &self.method,

@@ -180,6 +180,13 @@ impl Condition {
         (self.subject.row.holds)(self, head)
     }
 
+    /// Whether it is about paths and some do not meet it. All begin with `/`.
+    pub(crate) fn tells_paths_apart(&self) -> bool {
+        let is_any = |pattern: &Pattern| matches!(pattern.as_str(), "*" | "/*");
+        let has_any = |patterns: &[Pattern]| patterns.iter().any(is_any);
+        self.subject == Subject::PATH_PATTERN && !self.patterns(&Subject::PATH_PATTERN).is_some_and(has_any)
+    }
+
     /// Its wildcards, if it is about this subject and has some.
     #[must_use]
     pub fn patterns(&self, subject: &Subject) -> Option<&[Pattern]> {

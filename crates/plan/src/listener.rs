@@ -144,6 +144,12 @@ impl Listener {
         }
     }
 
+    /// Whether there is a rule that asks for some paths and not for all.
+    #[must_use]
+    pub fn looks_at_paths(&self) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.conditions).any(Condition::tells_paths_apart)
+    }
+
     /// What an Application Load Balancer does when no rule matches: it always has a default action.
     #[must_use]
     pub fn default_action_or_not_found(&self) -> &Action {

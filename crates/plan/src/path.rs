@@ -42,19 +42,33 @@ const MOST_BYTES: usize = 4096;
 // === impl RequestPath ===
 
 impl<'a> RequestPath<'a> {
-    /// Reads a path as it was sent, which begins with `/`.
+    /// Reads a path as it was sent, which begins with `/`, where no rule asks for it ([`crate::Listener::looks_at_paths`]): what
+    /// else may be read in it leads to the same.
     ///
     /// # Errors
     /// When it means nothing, whoever reads it.
-    pub fn read(sent: &'a str) -> Result<Self, PathError> {
+    pub fn unmatched(sent: &'a str) -> Result<Self, PathError> {
+        let as_sent = Self { path: Cow::Borrowed(sent), matched: None, readings: Vec::new() };
         if is_plain(sent) {
-            return Ok(Self { path: Cow::Borrowed(sent), matched: None, readings: Vec::new() });
+            return Ok(as_sent);
         }
         check(sent)?;
+        let path = without_dots(&respelled(sent, is_unreserved));
+        Ok(if path == sent { as_sent } else { Self { path: Cow::Owned(path), ..as_sent } })
+    }
+
+    /// Reads a path as it was sent, which begins with `/`.
+    ///
+    /// # Errors
+    /// When it means nothing, whoever reads it, or too much.
+    pub fn read(sent: &'a str) -> Result<Self, PathError> {
+        let Self { path, .. } = Self::unmatched(sent)?;
+        if is_plain(sent) {
+            return Ok(Self { path, matched: None, readings: Vec::new() });
+        }
         if sent.len() > MOST_BYTES {
             return Err(PathError::Long);
         }
-        let path = without_dots(&respelled(sent, is_unreserved));
         let matched = Some(as_matched(&path)).filter(|matched| *matched != path);
         let own = matched.as_deref().unwrap_or(&path);
         let mut readings: Vec<String> = Vec::new();
@@ -64,7 +78,6 @@ impl<'a> RequestPath<'a> {
                 readings.push(read);
             }
         }
-        let path = if path == sent { Cow::Borrowed(sent) } else { Cow::Owned(path) };
         Ok(Self { path, matched, readings })
     }
 
@@ -281,6 +294,7 @@ pub(crate) fn fuzz(sent: &str) {
     assert!(once.path.is_ascii() || is_plain(sent));
     assert!(once.path.split('/').all(|segment| segment != "." && segment != "..") || is_plain(sent));
     assert!(once.readings.len() <= 60);
+    assert_eq!(RequestPath::unmatched(sent).map(|read| read.path), Ok(once.path));
 }
 
 #[cfg(test)]

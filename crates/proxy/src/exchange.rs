@@ -362,7 +362,7 @@ fn follow_rules(
 fn route(exchange: &mut Exchange, request: &mut Request) -> Result<Led, OwnAnswer> {
     let listener = Rc::clone(&exchange.listener);
     headers::ensure_host(&mut request.fields, &request.connection, &listener.snapshot.settings.port);
-    let (matched, readings) = read_path(&mut request.target)?;
+    let (matched, readings) = read_path(&mut request.target, listener.snapshot.looks_at_paths)?;
     let host = normalise_host(request.authority());
     let fields = FieldsOf(&request.fields);
     let head = head_of(request, &host, &fields);
@@ -426,13 +426,14 @@ fn act(action: &WorkerAction, exchange: &mut Exchange, request: &Request) -> Res
 }
 
 /// Has the path in the spelling that targets get. Returns the one that rules match, where that is another, and what else may be
-/// read in it.
-fn read_path(target: &mut Target) -> Result<(Option<String>, Vec<String>), OwnAnswer> {
+/// read in it, if there are rules that look.
+fn read_path(target: &mut Target, is_looked_at: bool) -> Result<(Option<String>, Vec<String>), OwnAnswer> {
     // All servers may be asked for, without a path (RFC 9110 §9.3.7).
     if target.path() == "*" {
         return Ok((None, Vec::new()));
     }
-    let read = RequestPath::read(target.path()).map_err(|error| respond::to(Reason::of_path(&error)))?;
+    let read = if is_looked_at { RequestPath::read } else { RequestPath::unmatched };
+    let read = read(target.path()).map_err(|error| respond::to(Reason::of_path(&error)))?;
     let (path, matched, readings) = read.into_parts();
     if let Some(mut path) = path {
         if let Some(query) = target.query() {

@@ -43,7 +43,7 @@ macro_rules! reasons {
 
 reasons! {
     AMBIGUOUS_PATH = 400 "ambiguous-path"
-        "The path can be read in several ways (`//`, `%2F`, `%5C`, a backslash, `;`, an escape of an escape), and the rules say something else of each; or it has escapes and is longer than the 4 KiB in which that is looked for.";
+        "The path can be read in several ways (`//`, `%2F`, `%5C`, a backslash, `;`, an escape of an escape), and the rules say something else of each; or it has escapes and is longer than the 4 KiB in which that is looked for. Where no rule asks for a path, none is.";
     ANSWER_BROKEN = 0 "answer-broken"
         "The target's answer broke off after its beginning had been passed on, so the client's connection was cut. Only in the access log.";
     BODY_TIMEOUT = 408 "body-timeout" closes

@@ -43,6 +43,8 @@ pub(crate) struct ListenerSnapshot {
     pub(crate) listener: plan::Listener,
     /// Where its rules are found.
     pub(crate) rules: RuleIndex,
+    /// Whether one of them asks for some paths.
+    pub(crate) looks_at_paths: bool,
     pub(crate) groups: Vec<Arc<Group>>,
     pub(crate) settings: ListenerSettings,
     /// What is done to requests of its rules beside their actions.
@@ -165,6 +167,7 @@ impl Snapshot {
                     key,
                     names: ListenerNames::of(load_balancer, listener),
                     rules: RuleIndex::new(&listener.rules),
+                    looks_at_paths: listener.looks_at_paths(),
                     listener: listener.clone(),
                     groups: groups.clone(),
                     settings: ListenerSettings::new(load_balancer, listener),

@@ -67,7 +67,7 @@ fn rewrite(transformed: Transformed, request: &mut Request) -> Result<Option<Rew
     if let Some(url) = &url {
         let target = Target::new(url.as_str());
         // It is in the one spelling, as what came is.
-        let read = RequestPath::read(target.path());
+        let read = RequestPath::unmatched(target.path());
         let path = read.map_err(|_| TransformError { part: TransformPart::Url })?.path;
         request.target = match target.query() {
             Some(query) => Target::new(format!("{path}?{query}")),

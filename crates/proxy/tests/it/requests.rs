@@ -257,6 +257,30 @@ fn reason(answer: &Answer) -> (u16, Option<&str>) {
 }
 
 #[test]
+fn a_path_may_be_read_as_anybody_likes_where_no_rule_asks_for_it() {
+    run(async {
+        let target = Server::start("target");
+        let long = format!("/{}", "a;/".repeat(2_000));
+        for (asked_for, refusal) in [("/*", None), ("/other/*", Some("ambiguous-path"))] {
+            let groups = vec![group("all", &[target.address])];
+            let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
+            let of_host = vec![Condition::hosts(&["other.example.com"]), path(asked_for)];
+            let not_found =
+                Action::FixedResponse(FixedResponse { status: 404, content_type: None, message_body: None });
+            let all = forward_to(&balancer, "all");
+            balancer.listeners[0].rules =
+                vec![Rule::new(of_host, not_found), Rule::new(vec![path("/*")], all)];
+            let _world = World::start(plan_of(&balancer)).await;
+            let client = Client::new(balancer.listeners[0].addresses[0]);
+            assert_eq!(reason(&client.get(&long).await).1, refusal, "{asked_for}");
+            // Targets get one spelling all the same.
+            let answer = client.get("/./fields/x/%2e%2e/../%66ields").await;
+            assert_eq!(answer.text.lines().next(), Some("GET /fields"), "{asked_for}");
+        }
+    });
+}
+
+#[test]
 fn no_spelling_of_a_path_gets_past_a_rule() {
     run(async {
         let (open, guarded) = (Server::start("open"), Server::start("guarded"));
