@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -69,9 +70,10 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// How long the platform may take to accept a connection, and then to begin an answer, whether it ever ends or not.
+/// How long the platform may take to accept a connection, and then to begin an answer, before it is said that it takes long. One
+/// that is stopped is not waited for any longer.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// How long an answer that has begun may be silent.
+/// How long it may take at most, say for its disk, and how long an answer that has begun may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long an answer that goes on may be silent.
 const STREAM_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -153,12 +155,12 @@ impl Client {
     /// Asks. A refusal is an error.
     async fn send(&self, ask: Ask<'_>, patience: Duration) -> anyhow::Result<Response> {
         let name = self.address.ip().to_string();
-        let opening = ClientConnection::open_tls(self.address, &name, &self.authorities, HEAD_PATIENCE);
-        let connection = match opening.await {
+        let opening = ClientConnection::open_tls(self.address, &name, &self.authorities, PATIENCE);
+        let connection = match self.while_busy(pin!(opening)).await? {
             Ok(connection) => connection,
-            Err(ConnectError::TimedOut { .. }) => return Err(self.is_silent()),
+            Err(ConnectError::TimedOut { .. }) => return Err(self.is_silent(PATIENCE)),
             Err(ConnectError::Handshake { problem, .. }) if problem.kind() == io::ErrorKind::TimedOut => {
-                return Err(self.is_silent());
+                return Err(self.is_silent(PATIENCE));
             }
             Err(error) => {
                 let address = self.address;
@@ -180,8 +182,7 @@ impl Client {
         let body = body.map_or(Body::Empty, Body::from);
         let outgoing =
             Outgoing { method: &ask.method, target: &ask.target, fields: &fields, body, timeout: patience };
-        let head = timeout(HEAD_PATIENCE, connection.send(outgoing, drop)).await;
-        let response = head.map_err(|_| self.is_silent())??;
+        let response = self.while_busy(pin!(connection.send(outgoing, drop))).await??;
         if response.status.is_success() {
             return Ok(response);
         }
@@ -195,9 +196,27 @@ impl Client {
 }
 
 impl Client {
+    /// Waits for the platform, which may be busy, and says so when that takes long.
+    ///
+    /// # Errors
+    /// When it is stopped, or takes too long.
+    async fn while_busy<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> anyhow::Result<T> {
+        if let Ok(done) = timeout(HEAD_PATIENCE, work.as_mut()).await {
+            return Ok(done);
+        }
+        if platform::is_stopped(self.pid) {
+            return Err(self.is_silent(HEAD_PATIENCE));
+        }
+        let (address, pid, seconds) = (self.address, self.pid, HEAD_PATIENCE.as_secs());
+        eprintln!(
+            "note: the platform at {address} has not answered for {seconds} s: its disk or its processors are busy (pid {pid}); waiting on"
+        );
+        timeout(PATIENCE - HEAD_PATIENCE, work).await.map_err(|_| self.is_silent(PATIENCE))
+    }
+
     /// That the platform neither refuses nor answers.
-    fn is_silent(&self) -> anyhow::Error {
-        platform::silent(self.address, HEAD_PATIENCE, self.pid)
+    fn is_silent(&self, patience: Duration) -> anyhow::Error {
+        platform::silent(self.address, patience, self.pid)
     }
 }
 
@@ -345,25 +364,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_platform_that_neither_refuses_nor_answers_is_not_waited_for_without_end() {
+    async fn a_platform_that_neither_refuses_nor_answers_is_waited_for_while_it_may_be_busy() {
         let folder = tempfile::tempdir().unwrap();
         let authority = control::Authority::open(folder.path(), jiff::Timestamp::now()).unwrap();
         // The system accepts connections for a process that is stopped.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut process = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let client = Client {
             address: listener.local_addr().unwrap(),
             authorities: Authorities::from_pem(authority.certificate()).unwrap(),
             token: "t".to_owned(),
-            pid: 42,
+            pid: process.id(),
             exposure: Exposure::Loopback,
         };
-        for error in [
-            client.get("/api/v1/pods", JSON).await.map(drop).unwrap_err(),
-            client.lines("/api/v1/pods?watch=true", JSON).await.map(drop).unwrap_err(),
-        ] {
-            let error = format!("{error:#}");
-            assert!(error.contains("has not answered for 10 s") && error.contains("pid 42"), "{error}");
-        }
+        let said = async |patience: &str| {
+            for error in [
+                client.get("/api/v1/pods", JSON).await.map(drop).unwrap_err(),
+                client.lines("/api/v1/pods?watch=true", JSON).await.map(drop).unwrap_err(),
+            ] {
+                let (error, pid) = (format!("{error:#}"), format!("pid {}", client.pid));
+                let silence = format!("has not answered for {patience} s");
+                assert!(error.contains(&silence) && error.contains(&pid), "{error}");
+            }
+        };
+        said("60").await;
+        let pid = rustix::process::Pid::from_child(&process);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        testkit::wait_until("it is stopped", || platform::is_stopped(client.pid));
+        said("10").await;
+        process.kill().unwrap();
+        process.wait().unwrap();
     }
 
     #[tokio::test]

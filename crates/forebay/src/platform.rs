@@ -58,7 +58,7 @@ impl Platform {
     /// for it, and nobody answers them.
     pub(crate) fn must_not_be_stopped(&self) -> anyhow::Result<()> {
         let pid = self.pid;
-        if state_of(pid) == Some(STOPPED) {
+        if is_stopped(pid) {
             bail!("the platform is stopped (pid {pid})\n  help: have it go on: kill -CONT {pid}");
         }
         Ok(())
@@ -118,6 +118,11 @@ fn file(state_dir: &Path) -> PathBuf {
 /// Whether a process is there and has not ended, even if nobody has asked yet how it ended.
 pub(crate) fn is_running(pid: u32) -> bool {
     state_of(pid).is_some_and(|state| state != ENDED)
+}
+
+/// Whether a signal holds a process.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    state_of(pid) == Some(STOPPED)
 }
 
 /// The states of processes that have ended, and that a signal holds (proc_pid_stat(5)).
