@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{Redirect, TargetGroupId};
 
 /// The routing action of a rule.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// To a target of one of these target groups.
     Forward(Forward),
@@ -17,7 +17,7 @@ pub enum Action {
 }
 
 /// Target groups with weights.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
     /// Never empty.
     pub targets: Vec<ForwardTarget>,
@@ -35,7 +35,7 @@ pub enum GroupStickiness {
 }
 
 /// One weighted target group of a forward action.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardTarget {
     /// Which target group.
     pub target_group: TargetGroupRef,

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::{Pattern, RequestHead, SearchPattern, SearchPatternError};
 
 /// One condition of a rule ("Listener rules for your Application Load Balancer", ELB guide).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// What it is about.
     pub subject: Subject,
@@ -26,7 +26,7 @@ pub struct Subject {
 }
 
 /// Alternatives of a condition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Values {
     /// `*` and `?`; the whole text must match.
     Wildcards(Vec<Pattern>),
@@ -43,7 +43,7 @@ pub enum Values {
 }
 
 /// A key and value pattern of a query string. `key: None` means any key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryPair {
     /// Pattern of the key.
     pub key: Option<Pattern>,

@@ -14,7 +14,7 @@ pub use field_edits::{FieldEditError, FieldEdits, FieldSide};
 use crate::{Compression, Mirror, ObjectRef, RateLimit, ResponseCache};
 
 /// What is done to requests of a rule and to their answers. By itself it is nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Handling {
     /// What asks for it: the names of annotations with what they say, for people.
     pub asked: Vec<(String, String)>,

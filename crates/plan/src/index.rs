@@ -5,6 +5,7 @@
 //! with, and what is printed when a decision is explained.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::{Pattern, RequestHead, Rule, Subject};
 
@@ -50,7 +51,7 @@ const LISTS: usize = 16;
 impl RuleIndex {
     /// An index of these rules.
     #[must_use]
-    pub fn new(rules: &[Rule]) -> Self {
+    pub fn new(rules: &[Arc<Rule>]) -> Self {
         let mut index = Self::default();
         for (place, rule) in (0..).zip(rules) {
             let hosts = keys(rule, &Subject::HOST_HEADER, Key::of_host);
@@ -69,38 +70,39 @@ impl RuleIndex {
 
     /// The place of the first of these rules that holds, which are those that the index was made of.
     #[must_use]
-    pub fn first(&self, rules: &[Rule], head: &RequestHead<'_>) -> Option<usize> {
-        self.first_that(rules, head, |rule| rule.holds(head))
+    pub fn first(&self, rules: &[Arc<Rule>], head: &RequestHead<'_>) -> Option<usize> {
+        self.first_that(rules, (head.host, head.path), |rule| rule.holds(head))
     }
 
     /// The place of the first of these rules with which a preflight ends its search; see [`Rule::decides_preflight`].
     #[must_use]
-    pub fn first_for_preflight(&self, rules: &[Rule], head: &RequestHead<'_>) -> Option<usize> {
-        self.first_that(rules, head, |rule| rule.decides_preflight(head))
+    pub fn first_for_preflight(&self, rules: &[Arc<Rule>], head: &RequestHead<'_>) -> Option<usize> {
+        self.first_that(rules, (head.host, head.path), |rule| rule.decides_preflight(head))
     }
 
-    /// The place of the first rule for which this is so, of those whose host and path may be the request's.
-    fn first_that(
+    /// The place of the first rule for which this is so, of those with a pattern that this host, in lower case, may match, and one
+    /// that this path may.
+    pub fn first_that(
         &self,
-        rules: &[Rule],
-        head: &RequestHead<'_>,
+        rules: &[Arc<Rule>],
+        (host, path): (&str, &str),
         is_it: impl Fn(&Rule) -> bool,
     ) -> Option<usize> {
         let mut found = Candidates::default();
-        self.anywhere.find(head.path, &mut found);
-        if let Some(paths) = self.hosts.get(head.host) {
-            paths.find(head.path, &mut found);
+        self.anywhere.find(path, &mut found);
+        if let Some(paths) = self.hosts.get(host) {
+            paths.find(path, &mut found);
         }
         if !self.domains.is_empty() {
             // What a `*` stands for may be nothing, and may have dots in it.
-            let dots = head.host.bytes().enumerate().filter(|(_, byte)| *byte == b'.');
-            for domain in dots.map(|(at, _)| &head.host[at..]) {
+            let dots = host.bytes().enumerate().filter(|(_, byte)| *byte == b'.');
+            for domain in dots.map(|(at, _)| &host[at..]) {
                 if let Some(paths) = self.domains.get(domain) {
-                    paths.find(head.path, &mut found);
+                    paths.find(path, &mut found);
                 }
             }
         }
-        found.first(|place| rules.get(place).is_some_and(&is_it))
+        found.first(|place| rules.get(place).is_some_and(|rule| is_it(rule)))
     }
 }
 
@@ -253,7 +255,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
         fn it_finds_what_walking_finds(
-            rules in prop::collection::vec(rule(), 0..30),
+            rules in prop::collection::vec(rule().prop_map(Arc::new), 0..30),
             url in "http://([ab]|[ab]\\.c|a\\.b\\.c|c|\\.c|abc)(/|/[xy]|/[xy]/|/[xy]/[xy]|/x/y/z|/xy)(\\?q)?",
         ) {
             let mut listener = Listener::new(80, Protocol::Http);
@@ -271,8 +273,8 @@ mod tests {
             let conditions = vec![Condition::hosts(&[host]), Condition::paths(&[path])];
             Rule::new(conditions, Action::not_found().clone())
         };
-        let rules: Vec<Rule> = (0..10_000)
-            .map(|n| of(&format!("h{}.example.com", n / 10), &format!("/p{}/*", n % 10)))
+        let rules: Vec<Arc<Rule>> = (0..10_000)
+            .map(|n| of(&format!("h{}.example.com", n / 10), &format!("/p{}/*", n % 10)).into())
             .collect();
         let index = RuleIndex::new(&rules);
         let mut found = Candidates::default();

@@ -4,13 +4,15 @@
 //! file or Kubernetes type: every function here takes values and returns values.
 //!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use plan::{Action, Condition, FixedResponse, Listener, Protocol, RequestHead, Rule, route};
 //!
 //! let mut listener = Listener::new(80, Protocol::Http);
-//! listener.rules.push(Rule::new(
+//! listener.rules.push(Arc::new(Rule::new(
 //!     vec![Condition::paths(&["/predict"])],
 //!     Action::FixedResponse(FixedResponse { status: 200, content_type: None, message_body: None }),
-//! ));
+//! )));
 //! let head = RequestHead::get("http://api.example.com/predict");
 //! assert_eq!(route(&listener, &head).priority(), 1);
 //! ```

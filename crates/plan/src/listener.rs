@@ -31,8 +31,9 @@ pub struct Listener {
     pub default_action: Option<Action>,
     /// What is done beside the default action.
     pub default_handling: Option<Arc<Handling>>,
-    /// In order of priority; the first that matches wins. Empty for a Network Load Balancer.
-    pub rules: Vec<Rule>,
+    /// In order of priority; the first that matches wins. Empty for a Network Load Balancer. Plans that follow each other
+    /// share the rules that stayed the same: there may be ten thousand.
+    pub rules: Vec<Arc<Rule>>,
     /// Tags of the listener.
     pub tags: Tags,
 }
@@ -84,7 +85,7 @@ pub struct SourceRanges {
 }
 
 /// A rule of an Application Load Balancer's listener. Its priority is its place in [`Listener::rules`], from 1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// All must hold. Never empty.
     pub conditions: Vec<Condition>,

@@ -216,6 +216,8 @@ impl PartialEq for SearchPattern {
     }
 }
 
+impl Eq for SearchPattern {}
+
 impl fmt::Debug for SearchPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{}/", self.as_str())

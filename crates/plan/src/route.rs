@@ -44,7 +44,7 @@ pub fn route_preflight<'a>(listener: &'a Listener, head: &RequestHead<'_>) -> Op
     let head = RequestHead { method: &preflight.method, ..*head };
     let place = listener.rules.iter().position(|rule| rule.decides_preflight(&head));
     listener.cors_at(place)?;
-    let rule = place.map(|place| (place, &listener.rules[place]));
+    let rule = place.map(|place| (place, &*listener.rules[place]));
     let action = rule.map_or(listener.default_action.as_ref(), |(_, rule)| Some(&rule.action));
     Some(Decision { rule, action })
 }
@@ -127,7 +127,7 @@ mod tests {
     #[track_caller]
     fn check(rules: &str, url: &str, expected: &Expect) {
         let mut listener = Listener::new(80, Protocol::Http);
-        listener.rules = rules.split(';').map(|rule| parse_rule(rule.trim())).collect();
+        listener.rules = rules.split(';').map(|rule| parse_rule(rule.trim()).into()).collect();
         expected.assert_eq(&describe(&route(&listener, &RequestHead::get(url))));
     }
 
@@ -209,7 +209,7 @@ mod tests {
                 values: Values::Ranges(vec!["127.0.0.0/8".parse().unwrap()]),
             },
         ];
-        listener.rules.push(Rule::new(conditions, Action::not_found().clone()));
+        listener.rules.push(Rule::new(conditions, Action::not_found().clone()).into());
         let fields = vec![("X-Api-Key".to_owned(), "token1".to_owned())];
         let good = RequestHead { headers: &fields, ..RequestHead::get("http://x/?a=1&V=2") };
         assert_eq!(route(&listener, &good).priority(), 1);
@@ -234,9 +234,8 @@ mod tests {
         let texts = |subject, text: &str| Condition { subject, values: Values::Texts(vec![text.to_owned()]) };
         let post = || texts(Subject::HTTP_REQUEST_METHOD, "POST");
         let gate = || Condition::wildcards(Subject::http_header("x-api-key"), &["token1"]);
-        let rule = |conditions: Vec<Condition>, handling| Rule {
-            handling,
-            ..Rule::new(conditions, Action::not_found().clone())
+        let rule = |conditions: Vec<Condition>, handling| {
+            Arc::new(Rule { handling, ..Rule::new(conditions, Action::not_found().clone()) })
         };
         let mut listener = Listener::new(80, Protocol::Http);
         listener.rules = vec![
@@ -274,7 +273,7 @@ mod tests {
     #[test]
     fn an_explanation_names_the_condition_that_failed() {
         let mut listener = Listener::new(80, Protocol::Http);
-        listener.rules = vec![parse_rule("a.example.com /x -> a"), parse_rule("- - -> b")];
+        listener.rules = vec![parse_rule("a.example.com /x -> a").into(), parse_rule("- - -> b").into()];
         let verdicts: Vec<Verdict> =
             tried(&listener, &RequestHead::get("http://a.example.com/y")).iter().map(|t| t.verdict).collect();
         assert_eq!(verdicts, [Verdict::Fails(1), Verdict::Matches]);

@@ -65,7 +65,14 @@ impl HostClaims {
             for condition in rule.conditions.iter().filter(is_of_hosts) {
                 names_hosts = true;
                 match &condition.values {
-                    Values::Wildcards(patterns) => self.patterns.extend(patterns.iter().cloned()),
+                    // Rules of one host follow each other, and need no more than one pattern.
+                    Values::Wildcards(patterns) => {
+                        for pattern in patterns {
+                            if self.patterns.last() != Some(pattern) {
+                                self.patterns.push(pattern.clone());
+                            }
+                        }
+                    }
                     Values::Regexes(searches) => self.searches.extend(searches.iter().cloned()),
                     Values::Texts(_) | Values::Secrets(_) | Values::Pairs(_) | Values::Ranges(_) => {}
                 }
@@ -147,7 +154,7 @@ mod tests {
                 "" => Condition::paths(&["/a"]),
                 host => Condition::hosts(&[host]),
             };
-            listener.rules.push(Rule::new(vec![condition], Action::not_found().clone()));
+            listener.rules.push(Rule::new(vec![condition], Action::not_found().clone()).into());
         }
         let mut claims = HostClaims::default();
         claims.add(&listener);

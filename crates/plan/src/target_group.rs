@@ -73,7 +73,7 @@ pub struct ServicePort {
 }
 
 /// A Service port by number or by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ServicePortName {
     /// By number.
     Number(u16),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::{RequestHead, SearchPattern};
 
 /// A transform of a rule.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transform {
     /// What is rewritten.
     pub part: TransformPart,
@@ -24,7 +24,7 @@ pub enum TransformPart {
 }
 
 /// One replacement: the first place that the expression finds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrite {
     /// What is replaced.
     pub regex: SearchPattern,

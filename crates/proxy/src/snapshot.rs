@@ -193,7 +193,7 @@ impl ListenerSnapshot {
 /// A number for what each rule looks at and does, and what it has targets told, whatever its place is: requests of the same URL may come
 /// to several.
 fn identities(load_balancer: &LoadBalancer, listener: &plan::Listener) -> Vec<u64> {
-    let rules = listener.rules.iter().map(|rule| (Some(rule), &rule.action, rule.handling.as_deref()));
+    let rules = listener.rules.iter().map(|rule| (Some(&**rule), &rule.action, rule.handling.as_deref()));
     let default = (None, listener.default_action_or_not_found(), listener.default_handling.as_deref());
     let all = rules.chain([default]);
     let has_cache = |handling: Option<&Handling>| handling.is_some_and(|handling| handling.cache.is_some());

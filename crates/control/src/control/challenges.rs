@@ -51,7 +51,7 @@ impl Challenges {
                 for listener in &mut balancer.listeners {
                     match answer {
                         ChallengeAnswer::Http { token, text } if listener.protocol == Protocol::Http => {
-                            listener.rules.insert(0, rule(host, token, text));
+                            listener.rules.insert(0, rule(host, token, text).into());
                         }
                         ChallengeAnswer::Tls(_) if listener.protocol.is_tls() => {
                             let arn = format!("{CHALLENGE_NAME}{host}");
@@ -101,7 +101,7 @@ fn is_for(balancer: &LoadBalancer, host: &str) -> bool {
             condition.subject == Subject::HOST_HEADER && condition.values.match_any(host.as_bytes())
         })
     };
-    let has_rule = |listener: &Listener| listener.rules.iter().any(is_met);
+    let has_rule = |listener: &Listener| listener.rules.iter().any(|rule| is_met(rule));
     balancer.listeners.iter().any(has_rule)
 }
 
@@ -129,7 +129,7 @@ mod tests {
             let host = Condition::hosts(&["*.example.com"]);
             let answer = FixedResponse { status: 418, content_type: None, message_body: None };
             let action = Action::FixedResponse(answer);
-            listener.rules = vec![Rule::new(vec![host], action)];
+            listener.rules = vec![Rule::new(vec![host], action).into()];
             balancer.listeners.push(listener);
         }
         Plan { load_balancers: vec![balancer] }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use plan::{
     Action, HostClaims, IpAddressType, Listener, LoadBalancer, LoadBalancerId, Origin, Plan, Protocol,
@@ -175,8 +176,12 @@ fn redirect_to_bound_ports(balancer: &mut LoadBalancer) {
         .filter(|(written, bound)| written != bound)
         .map(|(written, bound)| (written.to_string(), bound.to_string()))
         .collect();
+    if shifted.is_empty() {
+        return;
+    }
     for listener in &mut balancer.listeners {
-        let rules = listener.rules.iter_mut().map(|rule| &mut rule.action);
+        let rules = listener.rules.iter_mut().filter(|rule| matches!(rule.action, Action::Redirect(_)));
+        let rules = rules.map(|rule| &mut Arc::make_mut(rule).action);
         for action in rules.chain(&mut listener.default_action) {
             if let Action::Redirect(redirect) = action
                 && let RedirectPart::Set(port) = &mut redirect.port
@@ -314,8 +319,9 @@ mod tests {
             let load_balancers = all.iter().enumerate().map(|(n, (protocol, port, hosts))| {
                 let mut balancer = balancer(&LoadBalancerId::ingress("a", &n.to_string()), &[*port]);
                 let mut listener = Listener::new(*port, *protocol);
-                let rule =
-                    |host: &&str| Rule::new(vec![Condition::hosts(&[host])], Action::not_found().clone());
+                let rule = |host: &&str| {
+                    Rule::new(vec![Condition::hosts(&[host])], Action::not_found().clone()).into()
+                };
                 listener.rules = hosts.iter().map(rule).collect();
                 if hosts.is_empty() {
                     listener.default_action = Some(Action::not_found().clone());

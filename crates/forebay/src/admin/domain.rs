@@ -43,7 +43,7 @@ fn answers(balancer: &LoadBalancer, listener: &Listener, host: &str) -> Option<V
         .collect();
     // A load balancer without hosts answers for every one, and says nothing about this one.
     let is_of_host = listener.rules.iter().any(|rule| names_hosts(rule) && is_met(rule));
-    let has_hosts = listener.rules.iter().any(names_hosts);
+    let has_hosts = listener.rules.iter().any(|rule| names_hosts(rule));
     let redirects = listener.rules.is_empty() && matches!(listener.default_action, Some(Action::Redirect(_)));
     if !is_of_host && (has_hosts || rules.is_empty() || redirects) {
         return None;

@@ -60,15 +60,15 @@ pub(super) fn open(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings: 
     for listener in &mut load_balancer.listeners {
         let mut rules = Vec::with_capacity(listener.rules.len());
         for mut rule in std::mem::take(&mut listener.rules) {
-            match lead(&mut rule.action, &ids) {
+            match lead(&mut Arc::make_mut(&mut rule).action, &ids) {
                 Lead::Elsewhere => rules.push(rule),
                 Lead::Door => {
                     if rewrites_host(&rule) {
                         let message = "the gateway of InferenceServices goes by the host as it came, not as it is rewritten";
                         findings.extend(finding(&rule, here.world, message));
                     }
-                    rules.extend(behind.iter().map(|behind| behind.behind(&rule)));
-                    rules.push(Rule { action: Action::not_found().clone(), ..rule });
+                    rules.extend(behind.iter().map(|behind| Arc::new(behind.behind(&rule))));
+                    rules.push(Arc::new(Rule { action: Action::not_found().clone(), ..Rule::clone(&rule) }));
                 }
                 Lead::Partly => {
                     let message = "a share of its requests leads to the gateway of InferenceServices, which takes all or none";
@@ -82,7 +82,7 @@ pub(super) fn open(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings: 
         if default.is_some_and(|action| matches!(lead(action, &ids), Lead::Door)) {
             let handling = listener.default_handling.clone();
             let rule = Rule { handling, ..Rule::new(Vec::new(), Action::not_found().clone()) };
-            listener.rules.extend(behind.iter().map(|behind| behind.behind(&rule)));
+            listener.rules.extend(behind.iter().map(|behind| Arc::new(behind.behind(&rule))));
             listener.default_action = Some(Action::not_found().clone());
         }
     }

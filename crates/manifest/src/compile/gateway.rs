@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plan::attributes::{ALGORITHM, Scope};
@@ -79,12 +80,12 @@ pub(super) fn build(
             let key = |service: &str| key_of(inferences, &inference.object.namespace, service);
             mirror::of_inference(&inference.object, handling, key, world, findings)
         });
-        listener.rules.push(Rule {
+        listener.rules.push(Arc::new(Rule {
             tags: world.defaults.tags.clone(),
             handling,
             source: Some(plan::RuleSource { object: route.object.clone(), rule_index: 0, path_index: 0 }),
             ..Rule::new(vec![Condition::hosts(&route.hosts)], Action::forward_to(target_group))
-        });
+        }));
     }
     let shown = ObjectRef::new("Service", NAMESPACE, NAME);
     let sources = [shown].into_iter().chain(routes.iter().map(|route| route.object.clone()));
@@ -115,13 +116,13 @@ pub(super) fn add_paths(load_balancer: &mut LoadBalancer, routes: &[Route]) {
         // Names have letters, digits, hyphens and full stops.
         let regex = TransformPart::Url.search(&format!("^{}/?", path.replace('.', "\\."))).ok()?;
         let rewrites = vec![Rewrite { regex, replace: "/".to_owned() }];
-        Some(Rule {
+        Some(Arc::new(Rule {
             conditions: vec![addresses.clone(), Condition::paths(&[format!("{path}/*"), path])],
             transforms: vec![Transform { part: TransformPart::Url, rewrites }],
-            ..rule.clone()
-        })
+            ..Rule::clone(rule)
+        }))
     });
-    let by_path: Vec<Rule> = by_path.collect();
+    let by_path: Vec<Arc<Rule>> = by_path.collect();
     listener.rules.extend(by_path);
 }
 

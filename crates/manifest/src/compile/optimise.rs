@@ -1,17 +1,19 @@
 //! Rules that need not be there: redirects that would go round in circles, and rules behind a redirect that takes all
 //! they could get (`pkg/ingress/rule_optimizer.go` of the AWS controller).
 
+use std::sync::Arc;
+
 use plan::{Action, Listener, Redirect, RedirectPart, Rule, Subject};
 
 /// A rule that was taken out, and why.
 pub(super) struct Dropped {
-    pub(super) rule: Rule,
+    pub(super) rule: Arc<Rule>,
     pub(super) reason: String,
 }
 
 /// Takes needless rules out of a listener.
 pub(super) fn optimise(listener: &mut Listener) -> Vec<Dropped> {
-    let (mut kept, mut dropped): (Vec<Rule>, Vec<Dropped>) = (Vec::new(), Vec::new());
+    let (mut kept, mut dropped): (Vec<Arc<Rule>>, Vec<Dropped>) = (Vec::new(), Vec::new());
     // Nothing else takes anything from others, and of ten thousand rules few are redirects.
     let mut redirects: Vec<usize> = Vec::new();
     for rule in std::mem::take(&mut listener.rules) {
@@ -102,7 +104,7 @@ mod tests {
     fn check(rules: Vec<Rule>, n_kept: usize) {
         let mut listener = Listener::new(443, Protocol::Https);
         let n_rules = rules.len();
-        listener.rules = rules;
+        listener.rules = rules.into_iter().map(Arc::new).collect();
         let dropped = optimise(&mut listener);
         assert_eq!((listener.rules.len(), dropped.len()), (n_kept, n_rules - n_kept));
     }

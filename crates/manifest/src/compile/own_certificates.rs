@@ -1,6 +1,8 @@
 //! What this machine shows where a certificate is meant that only AWS has: one of the local authority, for the hosts of the
 //! listener's rules and for its address.
 
+use std::collections::HashSet;
+
 use plan::{Certificate, Listener, LoadBalancer, Subject};
 
 use super::certificates::{self, CERTIFICATE_ARN};
@@ -169,12 +171,12 @@ fn region(arn: &str) -> Option<&str> {
 /// The hosts that rules of a listener name, as far as a certificate can be for them.
 #[must_use]
 pub fn hosts_of(listener: &Listener) -> Vec<String> {
-    let mut hosts: Vec<String> = Vec::new();
+    let (mut hosts, mut known) = (Vec::new(), HashSet::new());
     for pattern in listener.rules.iter().flat_map(|rule| rule.patterns(&Subject::HOST_HEADER)) {
         let name = pattern.as_str().to_ascii_lowercase();
         let literal = name.strip_prefix("*.").unwrap_or(&name);
         let is_name = literal.contains('.') && literal.bytes().all(is_of_name);
-        if is_name && !hosts.contains(&name) {
+        if is_name && known.insert(name.clone()) {
             hosts.push(name);
         }
     }

@@ -15,12 +15,17 @@ pub(super) fn set_status(load_balancer: &mut LoadBalancer, here: &Here<'_>, find
     let mut used: BTreeSet<*const Handling> = BTreeSet::new();
     for listener in &mut load_balancer.listeners {
         let default = listener.default_action.as_mut().zip(listener.default_handling.as_ref());
-        let rules = listener.rules.iter_mut();
-        let rules = rules.filter_map(|rule| Some((&mut rule.action, rule.handling.as_ref()?)));
-        for (action, handling) in rules.chain(default) {
-            if let (Action::Redirect(redirect), Some(status)) = (action, handling.redirect_status) {
+        let status = |handling: &Arc<Handling>| Some((handling.redirect_status?, Arc::as_ptr(handling)));
+        let rules = listener.rules.iter_mut().filter(|rule| matches!(rule.action, Action::Redirect(_)));
+        let rules = rules.filter_map(|rule| {
+            let status = status(rule.handling.as_ref()?)?;
+            Some((&mut Arc::make_mut(rule).action, status))
+        });
+        let default = default.and_then(|(action, handling)| Some((action, status(handling)?)));
+        for (action, (status, handling)) in rules.chain(default) {
+            if let Action::Redirect(redirect) = action {
                 redirect.status = status;
-                used.insert(Arc::as_ptr(handling));
+                used.insert(handling);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The rules of one Ingress, in the order in which they are tried.
 
+use std::sync::Arc;
+
 use plan::{Condition, Protocol, Rule, RuleSource, Subject, Values};
 
 use super::actions::action;
@@ -12,7 +14,7 @@ use crate::{Finding, codes};
 const CONDITIONS: &str = "alb.ingress.kubernetes.io/conditions.";
 
 /// The rules of an Ingress on a listener of this protocol. What is wrong becomes findings, and its rule is left out.
-pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protocol) -> Vec<Rule> {
+pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protocol) -> Vec<Arc<Rule>> {
     let mut rules = Vec::new();
     for (rule_index, block) in member.spec.rules.iter().enumerate() {
         for path_index in order(block) {
@@ -32,7 +34,8 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
                 let transforms = service.and_then(|service| member.settings.transforms.get(&service.name));
                 let transforms = transforms.cloned().unwrap_or_default();
                 let handling = group.handling_of(member);
-                rules.push(Rule { conditions, transforms, action, handling, source: Some(source), tags });
+                let rule = Rule { conditions, transforms, action, handling, source: Some(source), tags };
+                rules.push(Arc::new(rule));
             }
         }
     }

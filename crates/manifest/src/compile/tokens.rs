@@ -2,6 +2,7 @@
 //! letter and in a time that tells nothing of them, unless AWS is to be followed exactly.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use plan::{Condition, LoadBalancer, Pattern, Values};
 
@@ -24,8 +25,10 @@ pub(super) fn guard(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings:
     }
     let mut told = BTreeSet::new();
     for rule in load_balancer.listeners.iter_mut().flat_map(|listener| &mut listener.rules) {
-        for condition in &mut rule.conditions {
-            let Some(texts) = secrets(condition) else { continue };
+        for place in 0..rule.conditions.len() {
+            let Some(texts) = secrets(&rule.conditions[place]) else { continue };
+            let rule = Arc::make_mut(rule);
+            let condition = &mut rule.conditions[place];
             let has_case = texts.iter().any(|text| text.bytes().any(|byte| byte.is_ascii_alphabetic()));
             condition.values = Values::Secrets(texts);
             let source = rule.source.as_ref().filter(|_| has_case);

@@ -2,6 +2,7 @@
 //! takes, is told so. An ALB has no rule for that, and says 404 or what its default action is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use plan::{Action, Condition, FixedResponse, LoadBalancer, ObjectRef, Rule};
 
@@ -21,7 +22,7 @@ pub(super) fn answer(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings
     }
     let mut used = BTreeSet::new();
     for listener in &mut load_balancer.listeners {
-        let mut behind: Vec<(usize, Rule)> = Vec::new();
+        let mut behind: Vec<(usize, Arc<Rule>)> = Vec::new();
         for (place, rule) in listener.rules.iter().enumerate() {
             let Some(source) = rule.source.as_ref().filter(|it| chosen.contains(&it.object)) else {
                 continue;
@@ -36,13 +37,13 @@ pub(super) fn answer(load_balancer: &mut LoadBalancer, here: &Here<'_>, findings
                 conditions.push(Condition::paths(&["/*"]));
             }
             let (action, transforms) = (unauthorized(), Vec::new());
-            let answer = Rule { conditions, action, transforms, ..rule.clone() };
+            let answer = Rule { conditions, action, transforms, ..Rule::clone(rule) };
             let later = listener.rules[place + 1..].iter();
             let place = place + 1 + later.take_while(|later| goes_before(later, &answer)).count();
             let is_there =
-                |(at, other): &(usize, Rule)| *at == place && other.conditions == answer.conditions;
+                |(at, other): &(usize, Arc<Rule>)| *at == place && other.conditions == answer.conditions;
             if !behind.iter().any(is_there) {
-                behind.push((place, answer));
+                behind.push((place, answer.into()));
             }
         }
         // Those behind come first, so that the places of the others stay what they are.

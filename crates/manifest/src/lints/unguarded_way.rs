@@ -43,7 +43,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let mut ways: BTreeMap<Behind, Vec<Way<'_>>> = BTreeMap::new();
     for load_balancer in &context.plan.load_balancers {
         for listener in &load_balancer.listeners {
-            let by_rule = listener.rules.iter().map(|rule| (Some(rule), &rule.action));
+            let by_rule = listener.rules.iter().map(|rule| (Some(&**rule), &rule.action));
             let by_default = listener.default_action.iter().map(|action| (None, action));
             for (rule, action) in by_rule.chain(by_default) {
                 let Some((object, field)) = opened_at(context, load_balancer, rule) else { continue };

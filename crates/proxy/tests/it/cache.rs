@@ -316,7 +316,7 @@ fn answers_differ_by_what_they_vary_with_and_by_their_rule() {
         let handling = balancer.listeners[0].default_handling.clone();
         let canary = Condition::wildcards(Subject::http_header("x-canary"), &["1"]);
         let rule = Rule::new(vec![canary], forward_to(&balancer, "g"));
-        balancer.listeners[0].rules = vec![Rule { handling, ..rule }];
+        balancer.listeners[0].rules = vec![Rule { handling, ..rule }.into()];
         let mut world = World::start(plan_of(&balancer)).await;
         origin.says("/a", &[("cache-control", "max-age=60"), ("vary", "accept-language")], "text");
         let (german, english) = ([("accept-language", "de")], [("accept-language", "en")]);
@@ -328,7 +328,7 @@ fn answers_differ_by_what_they_vary_with_and_by_their_rule() {
         assert!(status(&get(&balancer, "/a", &other_rule).await).contains("uri-miss"));
         // Another plan goes on with what is kept.
         let path = Rule::new(vec![Condition::paths(&["/none"])], forward_to(&balancer, "g"));
-        balancer.listeners[0].rules.insert(0, path);
+        balancer.listeners[0].rules.insert(0, path.into());
         world.change(plan_of(&balancer)).await;
         for more in [&german[..], &english, &other_rule] {
             assert_eq!(status(&get(&balancer, "/a", more).await), "forebay; hit", "{more:?}");
@@ -351,7 +351,7 @@ fn a_change_takes_out_what_was_asked_before_it_and_by_other_rules() {
         let origin = Origin::start();
         let mut balancer = caching(&origin, "1MB");
         let writes = rule_of_method(&balancer, "PUT");
-        balancer.listeners[0].rules = vec![writes];
+        balancer.listeners[0].rules = vec![writes.into()];
         let _world = World::start(plan_of(&balancer)).await;
         let lasts = [("cache-control", "max-age=60")];
         origin.says("/a", &lasts, "old");

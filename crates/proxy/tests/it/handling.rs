@@ -20,7 +20,7 @@ fn handled(server: &Server, handling: Handling) -> LoadBalancer {
     let mut balancer = load_balancer(LoadBalancerKind::Application, vec![group("g", &[server.address])]);
     let conditions = vec![Condition::paths(&["/fields", "/fields/*"])];
     let rule = Rule::new(conditions, forward_to(&balancer, "g"));
-    balancer.listeners[0].rules = vec![Rule { handling: Some(Arc::new(handling)), ..rule }];
+    balancer.listeners[0].rules = vec![Rule { handling: Some(Arc::new(handling)), ..rule }.into()];
     balancer
 }
 
@@ -82,7 +82,7 @@ fn answers_get_what_a_rule_sets_whoever_gives_them() {
         assert_eq!(about(&other), (200, None, Some("text/plain".to_owned()), None));
 
         // The same for what no rule takes, and with no rule any more.
-        balancer.listeners[0].default_handling = balancer.listeners[0].rules.remove(0).handling;
+        balancer.listeners[0].default_handling = balancer.listeners[0].rules.remove(0).handling.clone();
         world.plans.send_replace(Arc::new(plan_of(&balancer)));
         while about(&ask(&client, "/other", &[]).await) != changed(200) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -125,7 +125,7 @@ fn acc_s0_20_a_browser_that_asks_first_is_answered_past_the_gate_of_the_rule() {
         let mut balancer = handled(&server, Handling { cors, ..Handling::default() });
         let subject = Subject::http_header("x-api-key");
         let gate = Condition { subject, values: Values::Secrets(vec!["token1".to_owned()]) };
-        balancer.listeners[0].rules[0].conditions.push(gate);
+        Arc::make_mut(&mut balancer.listeners[0].rules[0]).conditions.push(gate);
         balancer.listeners[0].default_action = None;
         let _world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);

@@ -29,8 +29,8 @@ fn acc_s0_20_every_answer_has_the_fields_that_attributes_name_and_none_tells_its
         }
         let fixed = FixedResponse { status: 403, content_type: None, message_body: None };
         let redirect = Redirect { path: RedirectPart::set("/else"), ..Redirect::keeping_everything(302) };
-        listener.rules =
-            vec![at("/fixed", Action::FixedResponse(fixed)), at("/redirect", Action::Redirect(redirect))];
+        let rules = [at("/fixed", Action::FixedResponse(fixed)), at("/redirect", Action::Redirect(redirect))];
+        listener.rules = rules.map(Arc::new).into();
         let world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         let expected = |answer: &crate::world::Answer| {

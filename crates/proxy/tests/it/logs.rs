@@ -99,10 +99,12 @@ fn acc_s3_47_acc_s3_48_acc_s3_49_acc_s1_40_what_an_annotation_asks_for_is_logged
         log_into(&mut balancer, ACCESS_LOGS, ACCESS_LOGS_BUCKET);
         balancer.attributes.set(ACCESS_LOGS_PREFIX, "alb-access-logs").unwrap();
         let teapot = FixedResponse { status: 418, content_type: None, message_body: None };
-        balancer.listeners[0].rules = vec![
+        balancer.listeners[0].rules = [
             on_path("/old", Action::Redirect(Redirect::keeping_everything(301))),
             on_path("/teapot", Action::FixedResponse(teapot)),
-        ];
+        ]
+        .map(Arc::new)
+        .into();
         let address = balancer.listeners[0].addresses[0];
         let logging = Logging::start(&balancer).await;
         let client = Client::new(address);

@@ -144,7 +144,7 @@ fn a_target_of_copies_that_hangs_takes_none_from_another_route() {
         let groups = ["main", "shadow", "other"].into_iter().zip([main.address, hanging.address, other]);
         balancer.target_groups = groups.map(|(name, at)| group(name, &[at])).collect::<Vec<_>>().into();
         let rule = Rule::new(vec![Condition::paths(&["/other"])], forward_to(&balancer, "main"));
-        balancer.listeners[0].rules = vec![Rule { handling: Some(copied_to("other", 100)), ..rule }];
+        balancer.listeners[0].rules = vec![Rule { handling: Some(copied_to("other", 100)), ..rule }.into()];
         let _world = World::start(plan_of(&balancer)).await;
         let address = balancer.listeners[0].addresses[0];
         hanging.hang(true);

@@ -16,7 +16,7 @@ fn limited(server: &Server, limit: &str) -> LoadBalancer {
     let rate_limit = Some(RateLimit::parse(limit).unwrap());
     let handling = Some(Arc::new(Handling { rate_limit, ..Handling::default() }));
     let rule = Rule::new(vec![Condition::paths(&["/limited"])], forward_to(&balancer, "g"));
-    balancer.listeners[0].rules = vec![Rule { handling, ..rule }];
+    balancer.listeners[0].rules = vec![Rule { handling, ..rule }.into()];
     balancer
 }
 
@@ -57,7 +57,7 @@ fn over_seconds_and_cores_and_plans_no_more_and_no_fewer_pass_than_may() {
         tokio::time::sleep(Duration::from_secs(SECONDS / 2)).await;
         // Another plan has the same limit still.
         let other = Rule::new(vec![Condition::paths(&["/other"])], forward_to(&balancer, "g"));
-        balancer.listeners[0].rules.insert(0, other);
+        balancer.listeners[0].rules.insert(0, other.into());
         world.change(plan_of(&balancer)).await;
         for client in clients {
             client.await.unwrap();
@@ -117,7 +117,8 @@ fn a_page_of_another_origin_may_read_that_it_asks_too_often_and_its_browser_may_
         let wish = CorsWish { origins: vec!["https://app.example.com".to_owned()], ..CorsWish::default() };
         let handling = balancer.listeners[0].rules[0].handling.as_deref().unwrap().clone();
         let cors = Some(Cors::new(wish).unwrap());
-        balancer.listeners[0].rules[0].handling = Some(Arc::new(Handling { cors, ..handling }));
+        Arc::make_mut(&mut balancer.listeners[0].rules[0]).handling =
+            Some(Arc::new(Handling { cors, ..handling }));
         let _world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         let origin = ("origin", "https://app.example.com");

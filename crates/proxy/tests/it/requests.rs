@@ -1,5 +1,7 @@
 //! What one request gets.
 
+use std::sync::Arc;
+
 use net::{Body, Method};
 use plan::{
     Action, Condition, FixedResponse, Forward, ForwardTarget, LoadBalancerKind, Redirect, RedirectPart,
@@ -61,12 +63,14 @@ fn rules_lead_to_target_groups_redirects_and_fixed_responses() {
             ..Redirect::keeping_everything(301)
         };
         balancer.listeners[0].default_action = None;
-        balancer.listeners[0].rules = vec![
+        balancer.listeners[0].rules = [
             Rule::new(vec![host("one.example.com"), path("/api/*")], forward_to(&balancer, "g1")),
             Rule::new(vec![host("two.example.com")], forward_to(&balancer, "g2")),
             Rule::new(vec![path("/down")], Action::FixedResponse(maintenance)),
             Rule::new(vec![path("/old/*")], Action::Redirect(redirect)),
-        ];
+        ]
+        .map(Arc::new)
+        .into();
         let world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         let ask =
@@ -131,7 +135,8 @@ fn a_rule_rewrites_host_and_url_for_its_targets_and_says_where_it_cannot() {
             transforms,
             ..Rule::new(vec![Condition::paths(&[path])], action.clone())
         };
-        balancer.listeners[0].rules = vec![rule("/shop/*", transforms), rule("/broken*", broken)];
+        balancer.listeners[0].rules =
+            [rule("/shop/*", transforms), rule("/broken*", broken)].map(Arc::new).into();
         let _world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
 
@@ -169,11 +174,13 @@ fn a_load_balancer_says_why_it_has_no_answer() {
             }],
             stickiness: None,
         });
-        balancer.listeners[0].rules = vec![
+        balancer.listeners[0].rules = [
             Rule::new(vec![path("/refusing")], forward_to(&balancer, "refusing")),
             Rule::new(vec![path("/closing")], forward_to(&balancer, "closing")),
             Rule::new(vec![path("/weightless")], weightless),
-        ];
+        ]
+        .map(Arc::new)
+        .into();
         let _world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);
         for (target, status, reason) in [
@@ -268,8 +275,8 @@ fn a_path_may_be_read_as_anybody_likes_where_no_rule_asks_for_it() {
             let not_found =
                 Action::FixedResponse(FixedResponse { status: 404, content_type: None, message_body: None });
             let all = forward_to(&balancer, "all");
-            balancer.listeners[0].rules =
-                vec![Rule::new(of_host, not_found), Rule::new(vec![path("/*")], all)];
+            let rules = [Rule::new(of_host, not_found), Rule::new(vec![path("/*")], all)];
+            balancer.listeners[0].rules = rules.map(Arc::new).into();
             let _world = World::start(plan_of(&balancer)).await;
             let client = Client::new(balancer.listeners[0].addresses[0]);
             assert_eq!(reason(&client.get(&long).await).1, refusal, "{asked_for}");
@@ -286,7 +293,7 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
         let (open, guarded) = (Server::start("open"), Server::start("guarded"));
         let groups = vec![group("open", &[open.address]), group("guarded", &[guarded.address])];
         let mut balancer = load_balancer(LoadBalancerKind::Application, groups);
-        balancer.listeners[0].rules = vec![
+        balancer.listeners[0].rules = [
             Rule::new(vec![path("/c/*")], forward_to(&balancer, "open")),
             Rule::new(vec![path("/fields*")], forward_to(&balancer, "guarded")),
             Rule::new(
@@ -294,7 +301,9 @@ fn no_spelling_of_a_path_gets_past_a_rule() {
                 forward_to(&balancer, "guarded"),
             ),
             Rule::new(vec![path("/s;v=1")], forward_to(&balancer, "open")),
-        ];
+        ]
+        .map(Arc::new)
+        .into();
         balancer.listeners[0].default_action = Some(Action::FixedResponse(FixedResponse {
             status: 404,
             content_type: None,

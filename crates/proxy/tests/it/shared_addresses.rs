@@ -23,7 +23,7 @@ fn balancer(name: &str, host: &str, target: SocketAddr, shared: SocketAddr) -> L
     listener.addresses.push(shared);
     listener.default_action = None;
     let hosts = Condition::hosts(&[host]);
-    listener.rules = vec![Rule::new(vec![hosts], action)];
+    listener.rules = vec![Rule::new(vec![hosts], action).into()];
     balancer
 }
 

@@ -1,5 +1,7 @@
 //! Tokens in header fields that let requests in.
 
+use std::sync::Arc;
+
 use net::{Body, Method};
 use plan::{Action, Condition, FixedResponse, LoadBalancerKind, Rule, Subject, Values};
 
@@ -13,10 +15,12 @@ fn acc_s2_22_acc_s2_32_a_token_lets_in_to_the_letter_and_who_has_none_may_be_tol
         let values = Values::Secrets(vec!["token1".to_owned(), "Token2".to_owned()]);
         let gate = Condition { subject: Subject::http_header("x-api-key"), values };
         let told = FixedResponse { status: 401, content_type: None, message_body: None };
-        balancer.listeners[0].rules = vec![
+        balancer.listeners[0].rules = [
             Rule::new(vec![Condition::paths(&["/*"]), gate], forward_to(&balancer, "g")),
             Rule::new(vec![Condition::paths(&["/told/*"])], Action::FixedResponse(told)),
-        ];
+        ]
+        .map(Arc::new)
+        .into();
         balancer.listeners[0].default_action = None;
         let _world = World::start(plan_of(&balancer)).await;
         let client = Client::new(balancer.listeners[0].addresses[0]);

@@ -116,7 +116,7 @@ fn a_trace_goes_from_client_through_load_balancer_to_target() {
         let (mut balancer, address) = application(&[&server]);
         let old =
             Rule::new(vec![Condition::paths(&["/old"])], Action::Redirect(Redirect::keeping_everything(301)));
-        balancer.listeners[0].rules = vec![old];
+        balancer.listeners[0].rules = vec![old.into()];
         let tracing = Tracing::start(&balancer, collector.address, Sampler::default()).await;
         let client = Client::new(address);
         let fields = [

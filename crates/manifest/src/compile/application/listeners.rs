@@ -166,7 +166,7 @@ impl Group<'_> {
             listener.rules.extend(rules::of_member(self, member, listener.protocol));
         }
         for dropped in optimise(listener) {
-            let Some(source) = dropped.rule.source else { continue };
+            let Some(source) = &dropped.rule.source else { continue };
             let path = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
             let message = format!("the rule is left out: {}", dropped.reason);
             let member = members.iter().find(|member| member.object.reference() == source.object);
