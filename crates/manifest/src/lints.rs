@@ -115,7 +115,7 @@ impl<'a> Context<'a> {
     }
 
     fn object(&self, reference: &ObjectRef) -> Option<&'a Arc<Object>> {
-        self.world.objects.get(&reference.kind, &reference.namespace, &reference.name)
+        self.world.objects.find(reference)
     }
 }
 

@@ -151,6 +151,12 @@ impl Objects {
         self.objects.get(&ObjectRef::new(kind, namespace, name))
     }
 
+    /// The object of this name.
+    #[must_use]
+    pub fn find(&self, reference: &ObjectRef) -> Option<&Arc<Object>> {
+        self.objects.get(reference)
+    }
+
     /// All objects of a kind, by namespace and name.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
         let first = ObjectRef::new(kind, "", "");

@@ -28,12 +28,12 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         whole(load_balancer, object, findings);
         for rule in load_balancer.listeners.iter().flat_map(|listener| &listener.rules) {
             let Some(source) = &rule.source else { continue };
-            let Some(object) = context.object(&source.object) else { continue };
-            let path = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
-            findings.extend(of_rule(rule).map(|message| {
-                Finding::new(&codes::AWS_LIMIT_EXCEEDED, format!("AWS would refuse the rule: {message}"))
-                    .at(object, &path)
-            }));
+            for message in of_rule(rule) {
+                let Some(object) = context.object(&source.object) else { continue };
+                let path = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
+                let message = format!("AWS would refuse the rule: {message}");
+                findings.push(Finding::new(&codes::AWS_LIMIT_EXCEEDED, message).at(object, &path));
+            }
         }
     }
 }
@@ -60,11 +60,9 @@ fn whole(load_balancer: &LoadBalancer, object: &Object, findings: &mut Vec<Findi
 
 /// What is too much in a rule.
 fn of_rule(rule: &Rule) -> impl Iterator<Item = String> {
-    let texts: Vec<Vec<&str>> = rule.conditions.iter().map(values).collect();
-    let n_largest = texts.iter().map(Vec::len).max().unwrap_or_default();
-    let n_values: usize = texts.iter().map(Vec::len).sum();
-    let is_wildcard = |text: &&str| text.contains(['*', '?']);
-    let n_wildcards = texts.iter().flatten().copied().filter(is_wildcard).count();
+    let sizes = rule.conditions.iter().map(|condition| condition.values.len());
+    let (n_largest, n_values) = (sizes.clone().max().unwrap_or_default(), sizes.sum());
+    let n_wildcards = rule.conditions.iter().map(wildcards).sum();
     let limits = [
         (n_largest, VALUES_OF_CONDITION, "values in one condition"),
         (n_values, VALUES_OF_RULE, "values in its conditions"),
@@ -74,12 +72,17 @@ fn of_rule(rule: &Rule) -> impl Iterator<Item = String> {
     exceeded.map(|(n, limit, what)| format!("{n} {what} are more than {limit}"))
 }
 
-/// The values of a condition, with a placeholder where only their number matters.
-fn values(condition: &Condition) -> Vec<&str> {
+/// How many values of a condition have a wildcard.
+fn wildcards(condition: &Condition) -> usize {
+    let is_wildcard = |text: &str| text.contains(['*', '?']);
     match &condition.values {
-        Values::Wildcards(patterns) => patterns.iter().map(plan::Pattern::as_str).collect(),
-        Values::Texts(texts) | Values::Secrets(texts) => texts.iter().map(String::as_str).collect(),
-        Values::Pairs(pairs) => pairs.iter().map(|pair| pair.value.as_str()).collect(),
-        Values::Regexes(_) | Values::Ranges(_) => vec![""; condition.values.len()],
+        Values::Wildcards(patterns) => {
+            patterns.iter().filter(|pattern| is_wildcard(pattern.as_str())).count()
+        }
+        Values::Texts(texts) | Values::Secrets(texts) => {
+            texts.iter().filter(|text| is_wildcard(text)).count()
+        }
+        Values::Pairs(pairs) => pairs.iter().filter(|pair| is_wildcard(pair.value.as_str())).count(),
+        Values::Regexes(_) | Values::Ranges(_) => 0,
     }
 }

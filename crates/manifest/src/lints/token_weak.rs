@@ -12,14 +12,14 @@ const STRONG_BITS: f64 = 128.0;
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let listeners = context.plan.load_balancers.iter().flat_map(|it| &it.listeners);
     for rule in listeners.flat_map(|listener| &listener.rules) {
-        let Some((source, object)) =
-            rule.source.as_ref().and_then(|source| Some((source, context.object(&source.object)?)))
-        else {
-            continue;
-        };
-        let path = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
         for condition in &rule.conditions {
             let Some(name) = condition.subject.name() else { continue };
+            let Some((source, object)) =
+                rule.source.as_ref().and_then(|source| Some((source, context.object(&source.object)?)))
+            else {
+                continue;
+            };
+            let path = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
             let Values::Wildcards(values) = &condition.values else { continue };
             let weak = values
                 .iter()

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::mem::Discriminant;
+use std::rc::Rc;
 
 use plan::{
-    Action, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, Subject, Values, has_everybody,
+    Action, Listener, LoadBalancer, LoadBalancerKind, ObjectRef, Rule, RuleSource, Subject, TargetGroup,
+    Values, has_everybody,
 };
 
 use super::Context;
@@ -25,9 +27,9 @@ enum Guard {
 /// A way that requests take to a target.
 struct Way<'a> {
     object: &'a Object,
-    /// The field that opens it.
-    field: String,
-    listener: u16,
+    /// Where its rule stands; none for a default action.
+    source: Option<&'a RuleSource>,
+    listener: (LoadBalancerKind, u16),
     guards: BTreeSet<Guard>,
     /// Whether it is for paths that are named one by one, say that of a health check.
     is_narrow: bool,
@@ -37,21 +39,28 @@ struct Way<'a> {
 type Behind = (String, BTreeMap<String, String>, Option<String>);
 
 /// By object and what it leaves out: a way, one that does not leave it out, and the fields of the object that open ways.
-type Told<'w, 'o> = BTreeMap<(ObjectRef, Vec<&'w Guard>), (&'w Way<'o>, &'w Way<'o>, BTreeSet<&'w str>)>;
+type Told<'w, 'o> = BTreeMap<(ObjectRef, Vec<&'w Guard>), (&'w Way<'o>, &'w Way<'o>, BTreeSet<String>)>;
 
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
-    let mut ways: BTreeMap<Behind, Vec<Way<'_>>> = BTreeMap::new();
+    let mut ways: BTreeMap<Rc<Behind>, Vec<Way<'_>>> = BTreeMap::new();
     for load_balancer in &context.plan.load_balancers {
+        let groups = load_balancer.target_groups.iter();
+        let behind: Vec<_> = groups.map(|group| behind(context, group).map(Rc::new)).collect();
         for listener in &load_balancer.listeners {
             let by_rule = listener.rules.iter().map(|rule| (Some(&**rule), &rule.action));
             let by_default = listener.default_action.iter().map(|action| (None, action));
             for (rule, action) in by_rule.chain(by_default) {
-                let Some((object, field)) = opened_at(context, load_balancer, rule) else { continue };
-                for behind in reached(context, load_balancer, action) {
-                    let guards = guards(load_balancer, listener, rule, object);
-                    let (field, listener) = (field.clone(), listener.port);
-                    let is_narrow = rule.is_some_and(names_its_paths);
-                    ways.entry(behind).or_default().push(Way { object, field, listener, guards, is_narrow });
+                let reached = reached(action, &behind);
+                if reached.is_empty() {
+                    continue;
+                }
+                let Some((object, source)) = opened_at(context, load_balancer, rule) else { continue };
+                let guards = guards(load_balancer, listener, rule, object);
+                let listener = (load_balancer.kind, listener.port);
+                for behind in reached {
+                    let (guards, is_narrow) = (guards.clone(), rule.is_some_and(names_its_paths));
+                    let way = Way { object, source, listener, guards, is_narrow };
+                    ways.entry(behind).or_default().push(way);
                 }
             }
         }
@@ -67,13 +76,24 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 continue;
             };
             let key = (way.object.reference(), way.lacks(guarded).collect());
-            told.entry(key).or_insert((way, guarded, BTreeSet::new())).2.insert(&way.field);
+            told.entry(key).or_insert((way, guarded, BTreeSet::new())).2.insert(way.field());
         }
         findings.extend(told.values().map(|(way, guarded, fields)| finding(way, guarded, fields.len() - 1)));
     }
 }
 
 impl Way<'_> {
+    /// The field that opens it.
+    fn field(&self) -> String {
+        match (self.source, self.listener.0) {
+            (Some(RuleSource { rule_index, path_index, .. }), _) => {
+                format!("spec.rules[{rule_index}].http.paths[{path_index}]")
+            }
+            (None, LoadBalancerKind::Application) => DEFAULT_BACKEND.to_owned(),
+            (None, LoadBalancerKind::Network) => TYPE.to_owned(),
+        }
+    }
+
     fn sorts_of_guards(&self) -> Vec<Discriminant<Guard>> {
         let mut sorts: Vec<_> = self.guards.iter().map(std::mem::discriminant).collect();
         sorts.dedup();
@@ -96,7 +116,7 @@ impl Guard {
 fn finding(way: &Way<'_>, guarded: &Way<'_>, n_more: usize) -> Finding {
     let missing: Vec<String> = way.lacks(guarded).map(ToString::to_string).collect();
     // Not by its line: what is told of files and of what was applied is one list.
-    let place = format!("{} of {}", guarded.field, guarded.object.reference());
+    let place = format!("{} of {}", guarded.field(), guarded.object.reference());
     let more = match n_more {
         0 => String::new(),
         1 => " (and so does 1 more of its rules)".to_owned(),
@@ -104,46 +124,53 @@ fn finding(way: &Way<'_>, guarded: &Way<'_>, n_more: usize) -> Finding {
     };
     let message = format!(
         "on port {} this leads, without {}, to the same pods as {place}, which asks for it{more}",
-        way.listener,
+        way.listener.1,
         missing.join(" and ")
     );
     let severity = if way.is_narrow { Severity::Info } else { codes::WAY_UNGUARDED.severity };
-    Finding::new(&codes::WAY_UNGUARDED, message).with_severity(severity).at(way.object, &way.field)
+    Finding::new(&codes::WAY_UNGUARDED, message).with_severity(severity).at(way.object, &way.field())
 }
 
-/// The object and the field that have a rule, or a default action.
+const DEFAULT_BACKEND: &str = "spec.defaultBackend";
+const TYPE: &str = "spec.type";
+
+/// The object that has a rule, and where in it that stands, or a default action.
 fn opened_at<'a>(
     context: &Context<'a>,
     load_balancer: &LoadBalancer,
-    rule: Option<&Rule>,
-) -> Option<(&'a Object, String)> {
+    rule: Option<&'a Rule>,
+) -> Option<(&'a Object, Option<&'a RuleSource>)> {
     if let Some(rule) = rule {
         let source = rule.source.as_ref().filter(|source| source.object.kind == "Ingress")?;
-        let field = format!("spec.rules[{}].http.paths[{}]", source.rule_index, source.path_index);
-        return Some((context.object(&source.object)?, field));
+        return Some((context.object(&source.object)?, Some(source)));
     }
     let field = match load_balancer.kind {
-        LoadBalancerKind::Application => "spec.defaultBackend",
-        LoadBalancerKind::Network => "spec.type",
+        LoadBalancerKind::Application => DEFAULT_BACKEND,
+        LoadBalancerKind::Network => TYPE,
     };
     // Of several Ingresses the one that has it.
     let mut objects = load_balancer.sources.iter().filter_map(|source| context.object(source));
     let object = objects.find(|object| object.locate(field).is_some() || load_balancer.sources.len() == 1)?;
-    Some((object, field.to_owned()))
+    Some((object, None))
 }
 
-/// What an action forwards to.
-fn reached(context: &Context<'_>, load_balancer: &LoadBalancer, action: &Action) -> BTreeSet<Behind> {
+/// What is behind a target group.
+fn behind(context: &Context<'_>, target_group: &TargetGroup) -> Option<Behind> {
+    let service = &target_group.service;
+    let selector = context.world.service(&service.namespace, &service.name)?.spec.selector.clone();
+    let name = selector.is_empty().then(|| service.name.clone());
+    Some((service.namespace.clone(), selector, name))
+}
+
+/// What an action forwards to; `behind` is what is behind each target group.
+fn reached(action: &Action, behind: &[Option<Rc<Behind>>]) -> BTreeSet<Rc<Behind>> {
     let Action::Forward(forward) = action else { return BTreeSet::new() };
     let used = forward.targets.iter().filter(|target| target.weight.get() > 0);
-    let services = used.filter_map(|target| {
+    let reached = used.filter_map(|target| {
         let plan::TargetGroupRef::Group(id) = &target.target_group else { return None };
-        let service = &load_balancer.target_groups.get(*id)?.service;
-        let selector = context.world.service(&service.namespace, &service.name)?.spec.selector.clone();
-        let name = selector.is_empty().then(|| service.name.clone());
-        Some((service.namespace.clone(), selector, name))
+        behind.get(id.place())?.clone()
     });
-    services.collect()
+    reached.collect()
 }
 
 fn guards(
