@@ -47,6 +47,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
+use manifest::Compiler;
 
 use crate::live_defaults::LiveDefaults;
 use crate::local::Machine;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// What the environment sets, for findings about objects that are written.
     pub defaults: LiveDefaults,
+    /// What is known already of what objects mean.
+    pub compiler: Compiler,
 }
 
 /// The embedded Kubernetes API.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use manifest::{Compiled, Objects};
+use manifest::{Compiled, Compiler, Objects};
 use plan::health::TargetState;
 use plan::{Keys, ListenerKey, ListenerState, ObjectRef, Observed, Plan, TargetKey};
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub defaults: LiveDefaults,
     /// Where listeners listen.
     pub binding: Binding,
+    /// What is known already of what objects mean.
+    pub compiler: Compiler,
 }
 
 /// How long further changes are waited for, so that a burst of them is one pass.
@@ -188,7 +190,8 @@ impl<C: Cluster> Control<C> {
         self.cluster.keep_workloads(&workloads, &observed);
 
         let objects = self.cluster.objects();
-        let compiled = self.last_good.compile(&objects, &self.settings.defaults.now());
+        let compiled =
+            self.last_good.compile(&self.settings.compiler, &objects, &self.settings.defaults.now());
         self.cluster.settle(&|object| self.last_good.is_settled(object));
         self.cluster.remember_load_balancers(self.last_good.load_balancers());
         let earlier = self.last_good.all();

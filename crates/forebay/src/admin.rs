@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use control::store::Store;
 use control::{Challenges, LiveDefaults};
 use jiff::Timestamp;
+use manifest::Compiler;
 use manifest::{CertificateFacts, Objects};
 use net::{Handler, Limits, Method, Request, Response, StatusCode};
 use plan::balance::zones::{self, ZoneStanding};
@@ -45,6 +46,8 @@ pub(crate) struct Admin {
     /// Who knows what became of requests.
     pub(crate) recall: proxy::Recall,
     pub(crate) defaults: LiveDefaults,
+    /// What is known already of what objects mean.
+    pub(crate) compiler: Compiler,
     /// The certificates that can be shown.
     pub(crate) shown: watch::Receiver<Arc<Shown>>,
     pub(crate) limits: Limits,
@@ -92,7 +95,9 @@ impl Admin {
     }
 
     fn endpoints_json(&self) -> serde_json::Value {
-        let findings = manifest::findings(&self.store.objects(), &self.defaults.now(), Timestamp::now());
+        let objects = self.store.objects();
+        let compiled = self.compiler.compile(&objects, &self.defaults.now());
+        let findings = manifest::findings_of(&compiled, &objects, Timestamp::now());
         self.look(&Written { findings, ..Written::default() }, |world| {
             endpoints::json(&endpoints::endpoints(world))
         })

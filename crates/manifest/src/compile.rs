@@ -17,6 +17,7 @@ mod health_check;
 mod here;
 mod inference;
 pub(crate) mod ingress;
+pub(crate) mod memo;
 mod mirror;
 pub(crate) mod names;
 pub(crate) mod network;
@@ -49,6 +50,7 @@ pub use serving_options::{names as serving_option_names, serve_option_names};
 
 use draft::Built;
 use here::Here;
+use memo::Memo;
 use world::World;
 
 use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints, unmet};
@@ -89,11 +91,31 @@ pub struct Route {
 /// Compiles objects to a plan. What is wrong costs the load balancer it belongs to, and nothing else.
 #[must_use]
 pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
+    Compiler::default().compile(objects, defaults)
+}
+
+/// Compiles objects again and again: to the same as [`compile`], and the sooner, the more of them are the same `Arc`s as the
+/// last times. Clones know what the others do.
+#[derive(Debug, Clone, Default)]
+pub struct Compiler {
+    memo: Memo,
+}
+
+impl Compiler {
+    /// Compiles objects to a plan.
+    #[must_use]
+    pub fn compile(&self, objects: &Objects, defaults: &Defaults) -> Compiled {
+        self.memo.begin(defaults);
+        compile_with(&self.memo, objects, defaults)
+    }
+}
+
+fn compile_with(memo: &Memo, objects: &Objects, defaults: &Defaults) -> Compiled {
     let mut findings = Vec::new();
     say_what_has_no_effect(objects, &mut findings);
     say_what_is_no_text(objects, &mut findings);
     let domains = domains::of(objects, defaults, &mut findings);
-    let mut findings_here = unmet::all(objects, defaults);
+    let mut findings_here = unmet::all(objects, defaults, memo);
     let refused: BTreeSet<ObjectRef> = findings_here
         .iter()
         .filter(|finding| finding.is_error())
@@ -104,7 +126,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     let mut children: Vec<Object> = inferences.iter().flat_map(|it| it.children.clone()).collect();
     children.extend(gateway::synthetic_service(objects, &inferences));
 
-    let world = World::new(objects, &children, defaults, &mut findings);
+    let world = World::new(objects, &children, defaults, memo, &mut findings);
     let mut built: Vec<Built> = Vec::new();
     for (id, members) in ingress::groups(&world, &mut findings) {
         built.push(application::build(id, &members, &world));
@@ -143,7 +165,7 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
     findings.extend(lints::all(&world, &plan_on_aws));
     findings_here.extend(lints::here(&world));
     let certificates = secret_certificates::check(&world, &plan, &mut findings_here);
-    findings_here.extend(kinds::validation::doubts(objects));
+    findings_here.extend(kinds::validation::doubts(objects, memo));
     finding::sort(&mut findings);
     finding::sort(&mut findings_here);
     Compiled { plan, plan_on_aws, children, routes, certificates, findings, findings_here }

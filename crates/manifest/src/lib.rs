@@ -52,7 +52,7 @@ pub use certificate_folder::{
     CertificateFolder, KeptCertificate, KeptPair, MAPS, ReadFile, others_can_read, read_folder,
 };
 pub use compile::{
-    Compiled, PlacedCertificate, Route, compile, hosts_of, serve_option_names, serving_option_names,
+    Compiled, Compiler, PlacedCertificate, Route, compile, hosts_of, serve_option_names, serving_option_names,
 };
 pub use defaults::{Defaults, Dialect, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};

@@ -10,6 +10,7 @@ mod rows;
 
 use serde_json::Value;
 
+use crate::compile::memo::Memo;
 use crate::read::key_path;
 use crate::{Defaults, Finding, Object, Objects, Severity, codes};
 
@@ -42,9 +43,13 @@ enum Weight {
 
 /// A finding for everything that an object asks for and does not get. Objects that follow from others do not ask: those
 /// others do.
-pub(crate) fn all(objects: &Objects, defaults: &Defaults) -> Vec<Finding> {
-    objects.iter().filter(|object| !is_owned(object)).flat_map(|object| of(object, defaults)).collect()
+pub(crate) fn all(objects: &Objects, defaults: &Defaults, memo: &Memo) -> Vec<Finding> {
+    let asking = objects.iter().filter(|object| !is_owned(object));
+    asking.flat_map(|object| memo.about(object, || Asked(of(object, defaults))).0.clone()).collect()
 }
+
+/// What one object asks for and does not get.
+struct Asked(Vec<Finding>);
 
 /// What one object asks for and does not get.
 fn of(object: &Object, defaults: &Defaults) -> Vec<Finding> {

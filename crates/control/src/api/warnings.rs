@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use manifest::{Defaults, Finding, Object, Objects, Severity, codes};
 use serde_json::json;
 
+use super::Settings;
+
 /// A request with this field gets findings as JSON, one in each field of [`FINDING_FIELD`], and not as warnings.
 pub const FINDINGS_FIELD: &str = "x-forebay-findings";
 
@@ -23,10 +25,17 @@ const IGNORED: &[&str] =
     &[codes::ANNOTATION_NO_EFFECT.name, codes::FIELD_NO_EFFECT.name, codes::KIND_IGNORED.name];
 
 /// The findings about one object among all.
-pub(super) fn about(object: &Object, all: &Objects, defaults: &Defaults) -> Vec<Finding> {
-    let reference = object.reference();
-    let mut findings = manifest::findings(all, defaults, Timestamp::now());
-    findings.retain(|finding| finding.object.as_ref() == Some(&reference));
+pub(super) fn about(object: &Object, all: &Objects, settings: &Settings) -> Vec<Finding> {
+    let compiled = settings.compiler.compile(all, &settings.defaults.now());
+    let mut findings = manifest::findings_of(&compiled, all, Timestamp::now());
+    findings.retain(|finding| finding.object.as_ref() == Some(&object.reference()));
+    findings
+}
+
+/// The findings about an object by itself, as it is not stored.
+pub(super) fn alone(object: &Object, defaults: &Defaults) -> Vec<Finding> {
+    let mut findings = manifest::findings(&Objects::from_iter([object.clone()]), defaults, Timestamp::now());
+    findings.retain(|finding| finding.object.as_ref() == Some(&object.reference()));
     findings
 }
 

@@ -130,7 +130,7 @@ impl Call<'_> {
         let mut all = Objects::clone(&self.api.store.objects());
         // What was only tried is not in the store.
         all.insert(applied.object.clone());
-        let findings = warnings::about(&applied.object, &all, &self.api.settings.defaults.now());
+        let findings = warnings::about(&applied.object, &all, &self.api.settings);
         warnings::write(response.headers_mut(), &findings, &applied.warnings, self.headers);
     }
 
@@ -140,8 +140,7 @@ impl Call<'_> {
         if defaults.exposure != Exposure::Public {
             return Ok(());
         }
-        let alone = Objects::from_iter([object.clone()]);
-        let mut findings = warnings::about(object, &alone, &defaults).into_iter();
+        let mut findings = warnings::alone(object, &defaults).into_iter();
         match findings.find(|finding| finding.is_error() && manifest::is_about_protection(finding)) {
             None => Ok(()),
             Some(finding) => {
@@ -170,8 +169,7 @@ impl Call<'_> {
         if self.parameters.text("fieldValidation") != Some("Strict") {
             return Ok(());
         }
-        let alone = Objects::from_iter([object.clone()]);
-        let findings = warnings::about(object, &alone, &self.api.settings.defaults.now());
+        let findings = warnings::alone(object, &self.api.settings.defaults.now());
         let unknown = findings.iter().filter(|finding| finding.code == codes::FIELD_UNKNOWN.name);
         let unknown: Vec<String> = unknown
             .filter_map(|finding| Some(format!("unknown field \"{}\"", finding.field.as_ref()?)))

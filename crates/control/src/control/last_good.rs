@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use manifest::{Compiled, Defaults, Finding, Object, Objects, Workload, compile, workloads};
+use manifest::{Compiled, Compiler, Defaults, Finding, Object, Objects, Workload, workloads};
 use plan::{LoadBalancerId, ObjectRef};
 
 use super::findings;
@@ -45,12 +45,17 @@ impl LastGood {
 
     /// Compiles objects. The findings are those of the objects as they are; load balancers and children that were there
     /// before, and that a broken object would take away, are compiled from its last good version.
-    pub(super) fn compile(&mut self, objects: &Objects, defaults: &Defaults) -> Compiled {
-        let mut compiled = compile(objects, defaults);
+    pub(super) fn compile(
+        &mut self,
+        compiler: &Compiler,
+        objects: &Objects,
+        defaults: &Defaults,
+    ) -> Compiled {
+        let mut compiled = compiler.compile(objects, defaults);
         self.broken = culprits(&compiled.findings);
         self.broken.extend(culprits(&compiled.findings_here));
         if !self.broken.is_empty() {
-            let earlier = compile(&self.with_earlier(objects, &self.broken), defaults);
+            let earlier = compiler.compile(&self.with_earlier(objects, &self.broken), defaults);
             self.keep_what_was(&mut compiled, earlier, objects);
         }
         self.load_balancers =

@@ -15,7 +15,7 @@ use control::local::{Local, LocalSettings, Machine};
 use control::store::Store;
 use control::{Authority, Binding, Channels, Control, LiveDefaults};
 use jiff::Timestamp;
-use manifest::{Defaults, Exposure, Finding, Objects};
+use manifest::{Compiler, Defaults, Exposure, Finding, Objects};
 use net::{Drain, Limits};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -174,6 +174,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         metrics: proxy::Metrics::default(),
         recall: proxy::Recall::default(),
         defaults: defaults.clone(),
+        compiler: Compiler::default(),
         shown,
         limits: options.limits.limits(),
         log_place: options.logs.place(&state_dir),
@@ -215,7 +216,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let (control_drain, mut control_watch) = Drain::new();
     let mut control = tokio::task::spawn_local(Control::run(
         local,
-        control::Settings { defaults: defaults.clone(), binding },
+        control::Settings { defaults: defaults.clone(), binding, compiler: admin.compiler.clone() },
         Some(Rc::clone(&authority)),
         Channels { plan: plans, keys, observed, challenges },
         async move { control_watch.draining().await },
@@ -406,6 +407,7 @@ impl Ports {
         let settings = api::Settings {
             token: token.clone(),
             defaults: admin.defaults.clone(),
+            compiler: admin.compiler.clone(),
             ..api::Settings::default()
         };
         let handler =

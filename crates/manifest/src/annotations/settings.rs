@@ -14,7 +14,7 @@ use super::actions::ActionDraft;
 pub(crate) type Map = BTreeMap<String, String>;
 
 /// What an Ingress says about its load balancer, listeners and rules.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct IngressSettings {
     pub(crate) name: Option<String>,
     pub(crate) group: Option<String>,

@@ -5,12 +5,14 @@ mod clients;
 mod frontend;
 mod listeners;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use plan::attributes::Scope;
 use plan::{
-    Attributes, Handling, IpAddressType, LoadBalancer, LoadBalancerId, LoadBalancerKind, SourceRanges, Tags,
+    Attributes, Handling, IpAddressType, LoadBalancer, LoadBalancerId, LoadBalancerKind, ServicePortName,
+    SourceRanges, Tags, TargetGroupId,
 };
 
 use super::attributes::{self, Written};
@@ -30,14 +32,42 @@ pub(super) struct Group<'a> {
     is_dualstack: bool,
     /// What is done to requests of each member.
     handlings: Vec<Option<Arc<Handling>>>,
+    /// Where backends led since somebody asked.
+    pub(super) ways: Ways,
+    /// What there is to say of target groups, whoever led to them first.
+    of_target_groups: Vec<Finding>,
+}
+
+/// Where backends of a member lead.
+#[derive(Default)]
+pub(super) struct Ways {
+    /// The target groups, in the order in which they are wanted first.
+    pub(super) leads_to: Vec<LeadsTo>,
+    /// Whether there are some that lead nowhere, or outside.
+    pub(super) leads_nowhere: bool,
+}
+
+/// A backend that leads to a target group.
+#[derive(PartialEq, Eq)]
+pub(super) struct LeadsTo {
+    pub(super) service: String,
+    pub(super) port: ServicePortName,
+    pub(super) id: TargetGroupId,
 }
 
 /// Builds the load balancer of a group. `members` are in the order of the group, and not none.
 pub(super) fn build<'a>(id: LoadBalancerId, members: &'a [Member], world: &'a World<'a>) -> Built {
     let findings = members.iter().flat_map(|member| member.findings.clone()).collect();
-    let mut group =
-        Group { draft: Draft::new(id, world, findings), members, is_dualstack: false, handlings: Vec::new() };
+    let mut group = Group {
+        draft: Draft::new(id, world, findings),
+        members,
+        is_dualstack: false,
+        handlings: Vec::new(),
+        ways: Ways::default(),
+        of_target_groups: Vec::new(),
+    };
     let load_balancer = group.load_balancer();
+    group.draft.findings.append(&mut group.of_target_groups);
     group.draft.finish(load_balancer)
 }
 
@@ -57,7 +87,7 @@ impl<'a> Group<'a> {
         let security_groups = security_groups.unwrap_or_default();
         let name_generated = name.is_none();
         let tags = self.group_tags();
-        self.handlings = members.iter().map(|member| mirror::of_member(self, member)).collect();
+        self.handlings = members.iter().map(|member| self.handling(member)).collect();
         let listeners = self.listeners(!security_groups.is_empty(), &tags);
         let attributes = self.attributes();
         self.check_renamed_fields(&listeners, &attributes);
@@ -182,6 +212,19 @@ impl<'a> Group<'a> {
             }
         }
         super::merged_tags(&[&tags, &self.draft.world.defaults.tags])
+    }
+
+    /// What is done to requests of a member: the same as before, where it says the same.
+    fn handling(&mut self, member: &Member) -> Option<Arc<Handling>> {
+        #[derive(Default)]
+        struct Before(RefCell<Option<Arc<Handling>>>);
+        let handling = mirror::of_member(self, member);
+        let before = self.draft.world.memo.about(&member.object, Before::default);
+        let mut before = before.0.borrow_mut();
+        if *before != handling {
+            before.clone_from(&handling);
+        }
+        before.clone()
     }
 
     /// What is done to requests of a member.

@@ -1,6 +1,7 @@
 //! Which Ingresses are ours, and which of them share a load balancer.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use plan::{Handling, LoadBalancerId, Protocol, Tags, TargetType};
@@ -16,14 +17,26 @@ use crate::{Finding, Object, codes};
 /// An Ingress of ours, with what its annotations and its class say.
 pub(super) struct Member {
     pub(super) object: Arc<Object>,
-    pub(super) spec: IngressSpec,
+    pub(super) ingress: Rc<Ingress>,
+    /// The parameters of its class.
+    pub(super) params: Option<Arc<Object>>,
     /// The annotations, under what the class says.
-    pub(super) settings: IngressSettings,
+    pub(super) settings: Rc<IngressSettings>,
     pub(super) class: ClassSettings,
     /// What is done to requests of its rules, and of its default backend.
     pub(super) handling: Option<Arc<Handling>>,
     /// What is wrong with it; a member that could not be read at all takes its group out by this.
     pub(super) findings: Vec<Finding>,
+}
+
+/// What the annotations of an Ingress say, with what is to be said of them.
+#[derive(Default)]
+struct Written {
+    survey: Vec<Finding>,
+    settings: Rc<IngressSettings>,
+    of_settings: Vec<Finding>,
+    handling: Option<Arc<Handling>>,
+    of_handling: Vec<Finding>,
 }
 
 /// What a class says that does not go into the settings of the Ingress.
@@ -60,10 +73,11 @@ pub(super) fn groups(
     let mut groups: BTreeMap<LoadBalancerId, Vec<Member>> = BTreeMap::new();
     for object in world.objects.of_kind("Ingress") {
         let mut own = Vec::new();
-        let Some(ingress) = kinds::read::<Ingress>(object, &mut own) else {
+        let ingress = world.memo.read::<Ingress>(object, &mut own);
+        let written = world.memo.about(object, || Written::of(object, world.defaults.strict_aws));
+        let Some(ingress) = ingress else {
             // What its annotations say is not followed, and checked all the same.
-            annotations::survey(object, world.defaults.strict_aws, &mut own);
-            let _ = annotations::of_ingress(object, &mut own);
+            own.extend(written.survey.iter().chain(&written.of_settings).cloned());
             findings.extend(own);
             continue;
         };
@@ -77,16 +91,18 @@ pub(super) fn groups(
                 continue;
             }
         };
-        annotations::survey(object, world.defaults.strict_aws, findings);
+        findings.extend(written.survey.iter().cloned());
+        own.extend(written.of_settings.iter().chain(&written.of_handling).cloned());
         let mut member = Member {
             object: object.clone(),
-            spec: ingress.spec,
-            settings: annotations::of_ingress(object, &mut own),
-            handling: annotations::handling(object, world.defaults.strict_aws, &mut own),
+            ingress,
+            params,
+            settings: Rc::clone(&written.settings),
+            handling: written.handling.clone(),
             class: ClassSettings::default(),
             findings: own,
         };
-        if let Some(params) = params
+        if let Some(params) = member.params.clone()
             && !member.follow_class(&params, world)
         {
             let reason = format!("its class {} is not for this namespace", params.name);
@@ -171,9 +187,25 @@ fn owner(
     }
 }
 
+// === impl Written ===
+
+impl Written {
+    fn of(object: &Object, strict_aws: bool) -> Self {
+        let mut written = Self::default();
+        annotations::survey(object, strict_aws, &mut written.survey);
+        written.settings = annotations::of_ingress(object, &mut written.of_settings).into();
+        written.handling = annotations::handling(object, strict_aws, &mut written.of_handling);
+        written
+    }
+}
+
 // === impl Member ===
 
 impl Member {
+    pub(super) fn spec(&self) -> &IngressSpec {
+        &self.ingress.spec
+    }
+
     /// The ports it listens on: those it names, else 443 when it has certificates, else 80.
     pub(super) fn listen_ports(&self) -> Vec<(u16, Protocol)> {
         match &self.settings.listen_ports {
@@ -204,7 +236,7 @@ impl Member {
 
     fn take(&mut self, spec: IngressClassParamsSpec) -> Result<(), (String, Problem)> {
         let at = |path: &'static str| move |problem: Problem| (format!("spec.{path}"), problem);
-        let settings = &mut self.settings;
+        let settings = Rc::make_mut(&mut self.settings);
         if let Some(name) = spec.load_balancer_name {
             settings.name = Some(load_balancer_name(&name).map_err(at("loadBalancerName"))?);
         }

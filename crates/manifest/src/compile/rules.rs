@@ -1,22 +1,100 @@
 //! The rules of one Ingress, in the order in which they are tried.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::{Condition, Protocol, Rule, RuleSource, Subject, Values};
+use plan::{Condition, Handling, Protocol, Rule, RuleSource, Subject, Tags, Values};
 
-use super::actions::action;
-use super::application::Group;
+use super::actions::{At, Found, action};
+use super::application::{Group, LeadsTo, Ways};
 use super::ingress::Member;
 use crate::annotations::conditions::{regex, wildcard};
 use crate::kinds::ingress::{PathType, Rule as RuleBlock};
-use crate::{Finding, codes};
+use crate::{Finding, Object, codes};
 
 const CONDITIONS: &str = "alb.ingress.kubernetes.io/conditions.";
 
-/// The rules of an Ingress on a listener of this protocol. What is wrong becomes findings, and its rule is left out.
+/// The rules of an Ingress as they were made, and what besides the Ingress they go by.
+struct Made {
+    protocol: Protocol,
+    params: Option<Arc<Object>>,
+    handling: Option<Arc<Handling>>,
+    tags: Tags,
+    leads_to: Vec<LeadsTo>,
+    rules: Vec<Arc<Rule>>,
+    findings: Vec<Finding>,
+}
+
+/// Those that were made lately.
+#[derive(Default)]
+struct Lately(RefCell<Vec<Rc<Made>>>);
+
+/// As many are kept of one Ingress: for two protocols, each beside an Ingress of the group that is broken and beside its last good
+/// version.
+const LATELY: usize = 4;
+
+/// The rules of an Ingress on a listener of this protocol. What is wrong becomes findings, and its rule is left out. Rules that
+/// would come out as they did lately are the same ones.
 pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protocol) -> Vec<Arc<Rule>> {
+    let lately = group.draft.world.memo.about(&member.object, Lately::default);
+    let known = lately.0.borrow().iter().find(|made| made.holds(group, member, protocol)).map(Rc::clone);
+    let made = known.unwrap_or_else(|| {
+        let (made, is_lasting) = make(group, member, protocol);
+        let made = Rc::new(made);
+        if is_lasting {
+            let mut lately = lately.0.borrow_mut();
+            lately.truncate(LATELY - 1);
+            lately.insert(0, Rc::clone(&made));
+        }
+        made
+    });
+    group.draft.findings.extend(made.findings.iter().cloned());
+    made.rules.clone()
+}
+
+impl Made {
+    /// Whether the rules would be the same now. Has the target groups made that they lead to, which are those that would be made in
+    /// any case, in the same order.
+    fn holds(&self, group: &mut Group<'_>, member: &Member, protocol: Protocol) -> bool {
+        let is_same_class = match (&self.params, &member.params) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        is_same_class
+            && self.protocol == protocol
+            && self.handling == group.handling_of(member)
+            && self.tags == group.tags_of(member)
+            && self.leads_to.iter().all(|it| group.is_there(member, &it.service, &it.port))
+            && self.leads_to.iter().all(|it| {
+                let found = group.target_group(member, &it.service, &it.port, &At::Backend(""));
+                matches!(found, Found::Group(id) if id == it.id)
+            })
+    }
+}
+
+/// Makes the rules, and tells whether they follow from nothing else than what is kept with them.
+fn make(group: &mut Group<'_>, member: &Member, protocol: Protocol) -> (Made, bool) {
+    let others = std::mem::take(&mut group.draft.findings);
+    group.ways = Ways::default();
+    let rules = rules(group, member, protocol);
+    let Ways { leads_to, leads_nowhere } = std::mem::take(&mut group.ways);
+    let made = Made {
+        protocol,
+        params: member.params.clone(),
+        handling: group.handling_of(member),
+        tags: group.tags_of(member),
+        leads_to,
+        rules,
+        findings: std::mem::replace(&mut group.draft.findings, others),
+    };
+    (made, !leads_nowhere)
+}
+
+fn rules(group: &mut Group<'_>, member: &Member, protocol: Protocol) -> Vec<Arc<Rule>> {
+    let (handling, tags) = (group.handling_of(member), group.tags_of(member));
     let mut rules = Vec::new();
-    for (rule_index, block) in member.spec.rules.iter().enumerate() {
+    for (rule_index, block) in member.spec().rules.iter().enumerate() {
         for path_index in order(block) {
             let place = Place { member, block, rule_index, path_index };
             let conditions = place.conditions().map_err(|finding| group.draft.findings.push(*finding));
@@ -29,13 +107,11 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
             );
             if let (Ok(conditions), Some(action)) = (conditions, action) {
                 let source = RuleSource { object: member.object.reference(), rule_index, path_index };
-                let tags = group.tags_of(member);
                 let service = block.http.paths[path_index].backend.service.as_ref();
                 let transforms = service.and_then(|service| member.settings.transforms.get(&service.name));
                 let transforms = transforms.cloned().unwrap_or_default();
-                let handling = group.handling_of(member);
-                let rule = Rule { conditions, transforms, action, handling, source: Some(source), tags };
-                rules.push(Arc::new(rule));
+                let (source, handling, tags) = (Some(source), handling.clone(), tags.clone());
+                rules.push(Arc::new(Rule { conditions, transforms, action, handling, source, tags }));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Certificates in Secrets: what is wrong with them, and with the hosts that they are shown to.
 
+use std::rc::Rc;
+
 use plan::{ObjectRef, Plan};
 
 use super::uncovered;
@@ -7,7 +9,7 @@ use super::world::World;
 use crate::certificate::{CertificateFacts, covers};
 use crate::kinds::config::{SecretFault, fault_in};
 use crate::kinds::ingress::{Ingress, IngressSpec, Tls};
-use crate::{Finding, Location, Object, codes, kinds};
+use crate::{Finding, Location, Object, codes};
 
 /// A certificate of this machine, with where it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,17 +30,12 @@ const TLS_TYPE: &str = "kubernetes.io/tls";
 /// Looks at every Secret that is for a certificate, or is used for one.
 pub(super) fn check(world: &World<'_>, plan: &Plan, findings: &mut Vec<Finding>) -> Vec<PlacedCertificate> {
     let mut all = Vec::new();
-    let ingresses: Vec<(&Object, IngressSpec)> = world
-        .objects
-        .of_kind("Ingress")
-        .filter_map(|object| {
-            let ingress: Ingress = kinds::read_anyway(object, &mut Vec::new())?;
-            Some((object.as_ref(), ingress.spec))
-        })
-        .collect();
+    let ingresses = world.objects.of_kind("Ingress");
+    let ingresses: Vec<(&Object, Rc<Ingress>)> =
+        ingresses.filter_map(|object| Some((object.as_ref(), world.memo.read_anyway(object)?))).collect();
     let is_used = |secret: &Object| {
-        ingresses.iter().any(|(ingress, spec)| {
-            let mut names = spec.tls.iter().filter_map(|tls| tls.secret_name.as_deref());
+        ingresses.iter().any(|(ingress, read)| {
+            let mut names = read.spec.tls.iter().filter_map(|tls| tls.secret_name.as_deref());
             ingress.namespace == secret.namespace && names.any(|name| name == secret.name)
         })
     };
@@ -69,8 +66,8 @@ pub(super) fn check(world: &World<'_>, plan: &Plan, findings: &mut Vec<Finding>)
             }
         }
     }
-    for (object, spec) in &ingresses {
-        check_ingress(object, spec, world, plan, findings);
+    for (object, read) in &ingresses {
+        check_ingress(object, &read.spec, world, plan, findings);
     }
     for secret in world.objects.of_kind("Secret") {
         check_users(secret, &ingresses, world, plan, findings);
@@ -101,13 +98,14 @@ const CERTIFICATE_PLACE: crate::certificate::Fault = crate::certificate::Fault {
 /// Warns at a Secret that is for none of the hosts that use it: whoever applies it anew sees nothing of the Ingresses.
 fn check_users(
     secret: &Object,
-    ingresses: &[(&Object, IngressSpec)],
+    ingresses: &[(&Object, Rc<Ingress>)],
     world: &World<'_>,
     plan: &Plan,
     findings: &mut Vec<Finding>,
 ) {
     let mut hosts: Vec<(&Object, &String)> = Vec::new();
-    for (ingress, spec) in ingresses.iter().filter(|(ingress, _)| ingress.namespace == secret.namespace) {
+    for (ingress, read) in ingresses.iter().filter(|(ingress, _)| ingress.namespace == secret.namespace) {
+        let spec = &read.spec;
         let uses = |tls: &&Tls| tls.secret_name.as_ref() == Some(&secret.name);
         for tls in spec.tls.iter().filter(uses) {
             hosts.extend(hosts_of_entry(tls, spec).into_iter().map(|host| (*ingress, host)));

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plan::{ObjectRef, Origin, Replay, Target};
+use plan::{ObjectRef, Origin, Replay, ServicePortName, Target};
 
 use super::doors;
+use super::memo::Memo;
 use crate::annotations::{self, REPLAY, SYNTHETIC};
 use crate::certificate::ReadPair;
 use crate::kinds::config::{SecretFault, certificate_of};
@@ -27,6 +28,8 @@ pub(crate) type Name = (String, String);
 pub(crate) struct World<'a> {
     pub(crate) defaults: &'a Defaults,
     pub(crate) objects: &'a Objects,
+    /// What is known of the objects already.
+    pub(crate) memo: &'a Memo,
     pub(crate) services: BTreeMap<Name, Backend>,
     /// Those by which an Ingress leads to all InferenceServices, where there are some, and nobody else is behind them; with the
     /// Service where nobody has one.
@@ -77,11 +80,13 @@ impl<'a> World<'a> {
         objects: &'a Objects,
         children: &[Object],
         defaults: &'a Defaults,
+        memo: &'a Memo,
         findings: &mut Vec<Finding>,
     ) -> Self {
         let mut world = Self {
             defaults,
             objects,
+            memo,
             services: BTreeMap::new(),
             doors: BTreeMap::new(),
             targets: BTreeMap::new(),
@@ -326,6 +331,14 @@ struct Place<'a> {
 // === impl Backend ===
 
 impl Backend {
+    /// The port that a backend names.
+    pub(crate) fn port(&self, port: &ServicePortName) -> Option<&ServicePort> {
+        match port {
+            ServicePortName::Number(number) => self.port_number(*number),
+            ServicePortName::Name(name) => self.port_name(name),
+        }
+    }
+
     /// The port with this number.
     pub(crate) fn port_number(&self, number: u16) -> Option<&ServicePort> {
         self.spec.ports.iter().find(|port| port.port == number)

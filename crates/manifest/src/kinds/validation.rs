@@ -18,6 +18,7 @@ mod words;
 
 use serde_json::{Value, json};
 
+use crate::compile::memo::Memo;
 use crate::workload::relative_path;
 use crate::{Finding, Object, Objects, Severity, codes};
 
@@ -89,15 +90,20 @@ pub(crate) fn findings(object: &Object, told: &[Finding]) -> Vec<Finding> {
 
 /// What a cluster would refuse of objects of files and this build follows all the same; of kinds that are only kept,
 /// everything. Objects that follow from others are not anybody's mistake.
-pub(crate) fn doubts(objects: &Objects) -> Vec<Finding> {
+pub(crate) fn doubts(objects: &Objects, memo: &Memo) -> Vec<Finding> {
     let is_owned = |object: &Object| object.value["metadata"]["ownerReferences"].is_array();
     let written = objects.iter().filter(|object| !is_owned(object));
-    let doubts = written.flat_map(|object| {
-        let violations = besides_paths(object).into_iter();
-        let told_here = violations.filter(|violation| violation.is_bearable || !object.kind.has_effect);
-        told_here.map(|violation| violation.finding(object)).collect::<Vec<_>>()
-    });
+    let doubts = written.flat_map(|object| memo.about(object, || Doubts(doubts_about(object))).0.clone());
     doubts.collect()
+}
+
+/// What a cluster would refuse of one object.
+struct Doubts(Vec<Finding>);
+
+fn doubts_about(object: &Object) -> Vec<Finding> {
+    let violations = besides_paths(object).into_iter();
+    let told_here = violations.filter(|violation| violation.is_bearable || !object.kind.has_effect);
+    told_here.map(|violation| violation.finding(object)).collect()
 }
 
 fn besides_paths(object: &Object) -> Vec<Violation> {

@@ -1,20 +1,21 @@
 //! An action that no backend leads to: one has to have its name and the port `use-annotation`.
 
+use std::collections::HashSet;
+
 use super::Context;
 use crate::kinds::ingress::{Backend, Ingress};
-use crate::kinds::{self};
 use crate::{Finding, Object, codes};
 
 const PREFIX: &str = "alb.ingress.kubernetes.io/actions.";
 
 pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for (object, _) in context.ingresses() {
-        let Some(ingress) = kinds::read::<Ingress>(object, &mut Vec::new()) else { continue };
+        let Some(ingress) = context.world.memo.read::<Ingress>(object, &mut Vec::new()) else { continue };
         let paths = ingress.spec.rules.iter().flat_map(|rule| &rule.http.paths).map(|path| &path.backend);
-        let used: Vec<&str> = paths.chain(&ingress.spec.default_backend).filter_map(action).collect();
+        let used: HashSet<&str> = paths.chain(&ingress.spec.default_backend).filter_map(action).collect();
         for key in keys(object) {
             let name = &key[PREFIX.len()..];
-            if !used.contains(&name) {
+            if !used.contains(name) {
                 let message = format!("actions.{name} is never used: no backend leads to it");
                 let finding = Finding::new(&codes::ACTION_UNUSED, message).at_annotation(object, key);
                 let backend =

@@ -215,7 +215,7 @@ fn what_follows_from_another_object_does_not_ask_itself_and_nothing_is_nothing()
         let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata,
             "spec": {"securityContext": context, "containers": [{"securityContext": {}}]}});
         let objects: Objects = [Object::from_value(value).unwrap()].into_iter().collect();
-        all(&objects, &Defaults::default()).len()
+        all(&objects, &Defaults::default(), &Memo::default()).len()
     };
     assert_eq!(pod(json!({"name": "a"}), json!({"runAsNonRoot": true})), 1);
     assert_eq!(pod(json!({"name": "a"}), json!({})), 0);

@@ -2,7 +2,7 @@
 
 use plan::{ServicePortName, TargetGroupRef};
 
-use super::{Group, Member};
+use super::{Group, LeadsTo, Member};
 use crate::compile::actions::{At, Found};
 use crate::compile::similar_services;
 use crate::compile::target_group::Source;
@@ -20,6 +20,7 @@ impl Group<'_> {
         let world = self.draft.world;
         let namespace = &member.object.namespace;
         let Some(backend) = world.service(namespace, service) else {
+            self.ways.leads_nowhere = true;
             let tolerated = world.defaults.tolerate_missing_service;
             let severity = if tolerated { Severity::Warning } else { Severity::Error };
             let message =
@@ -30,11 +31,8 @@ impl Group<'_> {
             self.draft.findings.push(finding.maybe_suggest(similar).with_severity(severity));
             return Found::NoService;
         };
-        let found = match port {
-            ServicePortName::Number(number) => backend.port_number(*number),
-            ServicePortName::Name(name) => backend.port_name(name),
-        };
-        let Some(service_port) = found else {
+        let Some(service_port) = backend.port(port) else {
+            self.ways.leads_nowhere = true;
             let message = format!("Service {namespace}/{service} has no port `{port}`");
             let finding = at.put(Finding::new(&codes::BACKEND_PORT_MISSING, message), &member.object, "port");
             let ports = backend.spec.ports.iter().map(|port| port.port.to_string());
@@ -52,10 +50,30 @@ impl Group<'_> {
             is_dualstack: self.is_dualstack,
         };
         let key = source.key();
-        Found::Group(match self.draft.target_group(&key) {
-            Some(id) => id,
-            None => source.make(&mut self.draft),
-        })
+        let id = self.draft.target_group(&key).unwrap_or_else(|| {
+            let others = std::mem::take(&mut self.draft.findings);
+            let id = source.make(&mut self.draft);
+            self.of_target_groups.append(&mut self.draft.findings);
+            self.draft.findings = others;
+            id
+        });
+        let leads_to = LeadsTo { service: service.to_owned(), port: port.clone(), id };
+        // Paths of one Service follow each other.
+        if self.ways.leads_to.last() != Some(&leads_to) {
+            self.ways.leads_to.push(leads_to);
+        }
+        Found::Group(id)
+    }
+
+    /// Whether a backend leads to a Service that is there.
+    pub(in crate::compile) fn is_there(
+        &self,
+        member: &Member,
+        service: &str,
+        port: &ServicePortName,
+    ) -> bool {
+        let backend = self.draft.world.service(&member.object.namespace, service);
+        backend.is_some_and(|backend| backend.port(port).is_some())
     }
 
     /// A target group that no manifest makes.
@@ -66,6 +84,7 @@ impl Group<'_> {
         name: &str,
         unknown: fn(String) -> TargetGroupRef,
     ) -> TargetGroupRef {
+        self.ways.leads_nowhere = true;
         let known = self.draft.world.defaults.target_groups.as_deref();
         let is_it = |group: &&crate::Named| group.arn == name || group.name == name;
         let found = known.into_iter().flatten().find(is_it);

@@ -134,7 +134,7 @@ impl Group<'_> {
         for member in members {
             let source = certificates::Source {
                 object: &member.object,
-                spec: &member.spec,
+                spec: member.spec(),
                 arns: &member.settings.certificates,
                 arn_source: if member.class.names_certificates { "ingressClassParams" } else { "annotation" },
                 wants_issued: member.settings.issue_certificate,
@@ -148,9 +148,9 @@ impl Group<'_> {
     }
 
     fn route(&mut self, listener: &mut Listener, members: &[&Member]) {
-        let mut with_default = members.iter().filter(|member| member.spec.default_backend.is_some());
+        let mut with_default = members.iter().filter(|member| member.spec().default_backend.is_some());
         if let Some(member) = with_default.next()
-            && let Some(backend) = &member.spec.default_backend
+            && let Some(backend) = &member.spec().default_backend
         {
             for other in with_default {
                 let message =

@@ -1,4 +1,5 @@
 use super::*;
+use crate::compile::memo::Memo;
 use crate::kind_named;
 
 #[track_caller]
@@ -254,7 +255,7 @@ fn a_file_is_told_the_same_in_our_words() {
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
         "spec": {"ports": [{"name": "a", "port": 80, "nodePort": 80}, {"name": "a", "port": 81}, {"port": 82}]}});
     let objects: Objects = [Object::from_value(service).unwrap()].into_iter().collect();
-    let told: Vec<String> = doubts(&objects)
+    let told: Vec<String> = doubts(&objects, &Memo::default())
         .into_iter()
         .map(|finding| format!("{} {}", finding.severity.as_str(), finding.message))
         .collect();
