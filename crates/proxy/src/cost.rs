@@ -145,7 +145,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
     balancer.listeners = vec![listener];
     let (metrics, limits) = (Metrics::default(), Limits::default());
     let plan = Plan { load_balancers: vec![balancer] };
-    let snapshot = Snapshot::new(&plan, &Snapshot::default(), 1, &metrics, &std::sync::Arc::default());
+    let snapshot = Snapshot::new(&plan.into(), &Snapshot::default(), 1, &metrics, &std::sync::Arc::default());
     let group = &snapshot.groups[0];
     let target = &group.targets[0];
     target.set_state(TargetState::Healthy);

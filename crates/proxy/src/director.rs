@@ -177,7 +177,7 @@ impl Director {
     }
 
     /// Takes the step to another plan.
-    async fn follow(&mut self, plan: &Plan, keys: &watch::Receiver<Arc<KeyRing>>) {
+    async fn follow(&mut self, plan: &Arc<Plan>, keys: &watch::Receiver<Arc<KeyRing>>) {
         let snapshot = Snapshot::new(plan, &self.snapshot, self.cores.len(), &self.metrics, &self.wake);
         let snapshot = Arc::new(snapshot);
         show_keys(&snapshot, &keys.borrow());

@@ -1,6 +1,6 @@
 //! A listener as one worker sees it: its rules' actions, with target groups found.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -34,8 +34,9 @@ pub(crate) struct ListenerSlot {
 /// A listener with this worker's view of its target groups.
 pub(crate) struct WorkerListener {
     pub(crate) snapshot: Arc<ListenerSnapshot>,
-    /// What each rule does, by the rule's index.
-    actions: Vec<WorkerAction>,
+    /// What each rule does, by the rule's index; made ready when the first request comes to it, because of ten thousand rules most
+    /// may never get any.
+    actions: Vec<OnceCell<Box<WorkerAction>>>,
     /// What happens when no rule matches.
     default_action: WorkerAction,
     /// In the order of the load balancer.
@@ -123,13 +124,11 @@ impl WorkerListener {
             Rc::new(WorkerGroup::new(group, known.collect(), worker.index))
         });
         let groups: Vec<_> = groups.collect();
-        let action =
-            |action: &Action, transforms: &[Transform]| WorkerAction::new(action, transforms, &groups);
-        let rules = snapshot.listener.rules.iter();
         let default_action = snapshot.listener.default_action.as_ref();
+        let default_action = default_action.map(|default| WorkerAction::new(default, &[], &groups));
         Self {
-            actions: rules.map(|rule| action(&rule.action, &rule.transforms)).collect(),
-            default_action: default_action.map_or(WorkerAction::NoRoute, |default| action(default, &[])),
+            actions: snapshot.listener.rules.iter().map(|_| OnceCell::new()).collect(),
+            default_action: default_action.unwrap_or(WorkerAction::NoRoute),
             handled: Handled::of(snapshot, &groups, metrics, worker),
             groups,
             filters: Filters::of(&snapshot.settings, &Handling::default()),
@@ -182,7 +181,12 @@ impl WorkerListener {
 
     /// What the rule at a place says to do, or what is done where none holds.
     pub(crate) fn action(&self, rule: Option<usize>) -> &WorkerAction {
-        rule.and_then(|place| self.actions.get(place)).unwrap_or(&self.default_action)
+        let found = rule.and_then(|place| {
+            let (action, rule) = (self.actions.get(place)?, self.snapshot.listener.rules.get(place)?);
+            let make = || Box::new(WorkerAction::new(&rule.action, &rule.transforms, &self.groups));
+            Some(&**action.get_or_init(make))
+        });
+        found.unwrap_or(&self.default_action)
     }
 
     /// The target group with this key.

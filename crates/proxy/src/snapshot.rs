@@ -30,6 +30,8 @@ use crate::zonal::Zonal;
 /// Everything the cores need to know of a plan.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
+    /// What it was made of.
+    plan: Arc<Plan>,
     pub(crate) listeners: Vec<Arc<ListenerSnapshot>>,
     pub(crate) groups: Vec<Arc<Group>>,
 }
@@ -112,9 +114,10 @@ pub(crate) struct Group {
 }
 
 impl Snapshot {
-    /// Makes a plan ready. Targets of `before` that are still there keep their state.
+    /// Makes a plan ready. Load balancers of `before` that stay the same are the same ones, and targets that are still there keep
+    /// their state.
     pub(crate) fn new(
-        plan: &Plan,
+        plan: &Arc<Plan>,
         before: &Self,
         n_cores: usize,
         metrics: &Metrics,
@@ -136,22 +139,30 @@ impl Snapshot {
                 Arc::new(SharedTarget::new(key, n_cores, bounded, Arc::clone(line), Arc::clone(wake)))
             }
         };
-        let groups_before: HashMap<(&LoadBalancerId, &str), &Arc<Group>> =
-            before.groups.iter().map(|group| ((&group.load_balancer, group.key.as_str()), group)).collect();
-        let mut snapshot = Self::default();
+        let earlier = before.by_load_balancer();
+        let none = Earlier::default();
+        let mut snapshot = Self { plan: Arc::clone(plan), ..Self::default() };
         let mut sharing = Sharing::after(before, metrics);
         for load_balancer in &plan.load_balancers {
+            let earlier = earlier.get(&load_balancer.id).unwrap_or(&none);
+            if earlier.load_balancer == Some(load_balancer) {
+                snapshot.listeners.extend(earlier.listeners.iter().copied().cloned());
+                snapshot.groups.extend(earlier.groups.iter().copied().cloned());
+                continue;
+            }
+            let groups_before: HashMap<&str, &Arc<Group>> =
+                earlier.groups.iter().map(|group| (group.key.as_str(), *group)).collect();
             let groups: Vec<Arc<Group>> = load_balancer
                 .target_groups
                 .iter()
                 .map(|target_group| {
-                    let before = groups_before.get(&(&load_balancer.id, target_group.key.as_str()));
-                    Arc::new(Group::new(load_balancer, target_group, before.copied(), metrics, &target))
+                    let before = groups_before.get(target_group.key.as_str()).copied();
+                    Arc::new(Group::new(load_balancer, target_group, before, metrics, &target))
                 })
                 .collect();
             for listener in &load_balancer.listeners {
                 let key = ListenerKey { load_balancer: load_balancer.id.clone(), port: listener.port };
-                let earlier = before.listeners.iter().find(|earlier| earlier.key == key);
+                let earlier = earlier.listeners.iter().find(|earlier| earlier.key == key);
                 let tls = ListenerTls::of(
                     load_balancer,
                     listener,
@@ -180,6 +191,29 @@ impl Snapshot {
         }
         snapshot
     }
+
+    /// What was made of each load balancer.
+    fn by_load_balancer(&self) -> HashMap<&LoadBalancerId, Earlier<'_>> {
+        let mut all: HashMap<&LoadBalancerId, Earlier<'_>> = HashMap::new();
+        for balancer in &self.plan.load_balancers {
+            all.entry(&balancer.id).or_default().load_balancer = Some(balancer);
+        }
+        for listener in &self.listeners {
+            all.entry(&listener.key.load_balancer).or_default().listeners.push(listener);
+        }
+        for group in &self.groups {
+            all.entry(&group.load_balancer).or_default().groups.push(group);
+        }
+        all
+    }
+}
+
+/// What was made of a load balancer.
+#[derive(Default)]
+struct Earlier<'a> {
+    load_balancer: Option<&'a LoadBalancer>,
+    listeners: Vec<&'a Arc<ListenerSnapshot>>,
+    groups: Vec<&'a Arc<Group>>,
 }
 
 impl ListenerSnapshot {
@@ -301,5 +335,52 @@ impl ListenerSettings {
             client_fields: ClientFields::of(load_balancer, listener).map(Arc::new),
             client_authentication: tls::client_authentication(listener),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::{
+        Action, Condition, HealthCheckPort, Listener, Matcher, Protocol, Rule, ServicePort, ServicePortName,
+    };
+
+    fn balancer(name: &str, path: &str) -> LoadBalancer {
+        let id = LoadBalancerId::ingress("test", name);
+        let mut listener = Listener::new(80, Protocol::Http);
+        let rule = Rule::new(vec![Condition::paths(&[path])], Action::not_found().clone());
+        listener.rules.push(rule.into());
+        let mut balancer = LoadBalancer::new(id, LoadBalancerKind::Application, name);
+        balancer.listeners.push(listener);
+        let service = ServicePort::new("test", "s", ServicePortName::Number(80));
+        let check = HealthCheck {
+            protocol: Protocol::Tcp,
+            port: HealthCheckPort::TrafficPort,
+            path: None,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 3,
+            unhealthy_threshold: 3,
+            matcher: Matcher::Connection,
+        };
+        balancer.target_groups.add(TargetGroup::new("g", service, Protocol::Http, check));
+        balancer
+    }
+
+    #[test]
+    fn load_balancers_that_stay_the_same_are_not_made_ready_again() {
+        let (metrics, wake) = (Metrics::default(), Arc::default());
+        let snapshot = |path: &str, before: &Snapshot| {
+            let load_balancers = vec![balancer("a", "/a"), balancer("b", path)];
+            Snapshot::new(&Plan { load_balancers }.into(), before, 1, &metrics, &wake)
+        };
+        let before = snapshot("/b", &Snapshot::default());
+        let after = snapshot("/c", &before);
+        let is_same = |n: usize| {
+            let listeners = Arc::ptr_eq(&before.listeners[n], &after.listeners[n]);
+            assert_eq!(listeners, Arc::ptr_eq(&before.groups[n], &after.groups[n]));
+            listeners
+        };
+        assert!(is_same(0) && !is_same(1));
     }
 }

@@ -193,14 +193,15 @@ impl Listeners {
         let before = std::mem::take(&mut self.known);
         self.behind.clear();
         for snapshot in &snapshot.listeners {
-            let current = WorkerListener::new(snapshot, &self.targets, &self.metrics, &self.worker);
+            let current = || WorkerListener::new(snapshot, &self.targets, &self.metrics, &self.worker);
             let is_same_kind = |slot: &&Rc<ListenerSlot>| slot.tls.is_some() == snapshot.tls.is_some();
             let slot = match before.get(&snapshot.key).filter(is_same_kind) {
+                Some(slot) if Arc::ptr_eq(&slot.current().snapshot, snapshot) => Rc::clone(slot),
                 Some(slot) => {
-                    slot.set(current);
+                    slot.set(current());
                     Rc::clone(slot)
                 }
-                None => Rc::new(ListenerSlot::new(current)),
+                None => Rc::new(ListenerSlot::new(current())),
             };
             for endpoint in endpoints_of(snapshot) {
                 self.behind.entry(endpoint).or_default().push(Rc::clone(&slot));
