@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use control::store::{DeleteOptions, Mode, Store};
-use manifest::Object;
+use manifest::{Finding, Object};
 use plan::ObjectRef;
 
 use crate::globals::Globals;
@@ -110,9 +110,19 @@ pub(crate) fn remembered_as(path: &Path) -> String {
 impl Removal {
     /// What the paths no longer have of what came from them.
     pub(crate) fn of(store: &Store, manifests: &Manifests, paths: &[PathBuf]) -> Self {
+        let wanted = manifests.objects.iter().map(Object::reference).collect();
+        Self::beside(store, &wanted, &manifests.findings, paths)
+    }
+
+    /// The same beside the objects that the paths have, and what was found in reading them.
+    pub(crate) fn beside(
+        store: &Store,
+        wanted: &BTreeSet<ObjectRef>,
+        findings: &[Finding],
+        paths: &[PathBuf],
+    ) -> Self {
         let roots: Vec<Root> = paths.iter().filter_map(|path| Root::of(path)).collect();
-        let wanted: BTreeSet<ObjectRef> = manifests.objects.iter().map(Object::reference).collect();
-        let errors = manifests.findings.iter().filter(|finding| finding.is_error());
+        let errors = findings.iter().filter(|finding| finding.is_error());
         let broken: Vec<&str> =
             errors.filter_map(|finding| Some(finding.location.as_ref()?.file.as_str())).collect();
         let mut removal = Self::default();
@@ -135,7 +145,7 @@ impl Removal {
                 Some(_) => removal.objects.extend(missing),
             }
         }
-        removal.spare_inhabited_namespaces(store, &wanted);
+        removal.spare_inhabited_namespaces(store, wanted);
         removal.roots = roots;
         removal
     }
@@ -215,18 +225,27 @@ impl Removal {
 
 /// Applies the objects of files, takes away what is to go, and remembers what came from where.
 pub(crate) fn apply(store: &Store, objects: Vec<Object>, removal: &Removal) {
+    let file = |object: &Object| object.source.as_ref().map(|source| source.file.clone()).unwrap_or_default();
+    let all: Vec<(ObjectRef, String)> =
+        objects.iter().map(|object| (object.reference(), file(object))).collect();
+    apply_changed(store, objects, &all, removal);
+}
+
+/// The same where only some of all objects have to be applied. All are named with their files.
+pub(crate) fn apply_changed(
+    store: &Store,
+    objects: Vec<Object>,
+    all: &[(ObjectRef, String)],
+    removal: &Removal,
+) {
     let removed: Vec<ObjectRef> =
         removal.objects.iter().filter(|object| take_away(store, object)).map(|o| o.reference()).collect();
     if !removed.is_empty() {
         eprintln!("removed, because {} no longer has it: {}", removal.paths(), listed(&removed));
     }
-    let origins: Vec<(ObjectRef, Option<&Root>)> = objects
-        .iter()
-        .map(|object| {
-            let file = object.source.as_ref().map(|source| source.file.as_str()).unwrap_or_default();
-            (object.reference(), removal.roots.iter().rev().find(|root| root.holds(file)))
-        })
-        .collect();
+    let root = |file: &str| removal.roots.iter().rev().find(|root| root.holds(file));
+    let origins: Vec<(ObjectRef, Option<&Root>)> =
+        all.iter().map(|(object, file)| (object.clone(), root(file))).collect();
     // What the API would refuse has a finding that says so.
     let refused = manifests::refused(&objects);
     let objects: Vec<Object> =

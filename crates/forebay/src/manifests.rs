@@ -54,26 +54,39 @@ impl Paths {
 /// Reads manifests. A folder gives its own files in the order of their names, not those of folders in it.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
     let mut manifests = Manifests::default();
+    for (file, text) in texts(paths)? {
+        manifests.add_file(file, text);
+    }
+    manifests.findings.extend(manifest::replaced(&manifests.objects));
+    Ok(manifests)
+}
+
+/// The text of a file with the folder that its relative paths start in, or why it has none.
+pub(crate) type Text = Result<(String, PathBuf), NoText>;
+
+/// The names and the texts of all files.
+pub(crate) fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, Text)>> {
+    let mut texts = Vec::new();
+    let mut add = |path: &Path, text| texts.push((path.display().to_string(), text));
     for path in paths {
         if path.as_os_str() == "-" {
             let mut bytes = Vec::new();
             io::stdin().take(FILE_LIMIT).read_to_end(&mut bytes).context("cannot read standard input")?;
             let folder = std::env::current_dir().unwrap_or_default();
-            manifests.add_file(path, manifest::text_of(bytes).map(|text| (text, folder)));
+            add(path, manifest::text_of(bytes).map(|text| (text, folder)));
         } else if path.is_dir() {
             let files = manifests_in(path)?;
             if files.is_empty() {
                 bail!("`{}` holds no *.yaml, *.yml or *.json{}", path.display(), folders_that_do(path));
             }
-            files.iter().for_each(|file| manifests.add_file(file, plain_text_of(file)));
+            files.iter().for_each(|file| add(file, plain_text_of(file)));
         } else {
             fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
             // What is named may be a pipe, as shells make them of `<(kustomize build)`.
-            manifests.add_file(path, text_of(path));
+            add(path, text_of(path));
         }
     }
-    manifests.findings.extend(manifest::replaced(&manifests.objects));
-    Ok(manifests)
+    Ok(texts)
 }
 
 /// The objects that the API refuses and that nobody can make sense of here. They are not stored from files either: what was
@@ -86,7 +99,12 @@ pub(crate) fn refused(objects: &[Object]) -> BTreeSet<ObjectRef> {
 
 /// Adds to what is said of such objects the words in which the API refuses them.
 pub(crate) fn add_words_of_api(objects: &[Object], findings: &mut [Finding]) {
-    for object in objects {
+    let wrong: BTreeSet<ObjectRef> = findings
+        .iter()
+        .filter(|finding| finding.is_error())
+        .filter_map(|finding| finding.object.clone())
+        .collect();
+    for object in objects.iter().filter(|object| wrong.contains(&object.reference())) {
         let violations = manifest::violations(object).into_iter();
         for violation in violations.filter(|violation| !violation.is_bearable()) {
             let is_same = |finding: &&mut Finding| {
@@ -127,8 +145,7 @@ fn manifests_in(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
 
 impl Manifests {
     /// Adds a file with its text. One that has none costs only itself.
-    fn add_file(&mut self, path: &Path, text: Result<(String, PathBuf), NoText>) {
-        let file = path.display().to_string();
+    fn add_file(&mut self, file: String, text: Text) {
         match text {
             Ok((text, folder)) => self.add(&file, &text, &folder),
             Err(NoText { line, problem }) => {

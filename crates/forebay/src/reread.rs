@@ -1,7 +1,13 @@
-//! What became another when the manifests were read again, in words.
+//! Manifests that are read again: which documents are others, and what became of the objects, in words.
+
+mod documents;
+
+use std::sync::Arc;
 
 use manifest::{Object, Objects};
 use plan::ObjectRef;
+
+pub(crate) use documents::{Changed, Documents};
 
 /// How many objects a line names.
 const NAMED: usize = 8;
@@ -9,19 +15,20 @@ const NAMED: usize = 8;
 /// What changed between two moments: which objects are new, other than before, or gone. What Forebay itself writes, such
 /// as a status, is no change here.
 pub(crate) fn changes(before: &Objects, after: &Objects) -> String {
-    let find = |objects: &Objects, object: &Object| {
-        objects.get(object.kind.kind, &object.namespace, &object.name).map(|found| said(found))
+    let find = |objects: &Objects, object: &Object| objects.find(&object.reference()).cloned();
+    let is_told = |object: &&Arc<Object>| is_written(object);
+    let references = |objects: Vec<&Arc<Object>>| -> Vec<ObjectRef> {
+        objects.into_iter().map(|object| object.reference()).collect()
     };
-    let is_told = |object: &&_| is_written(object);
-    let references = |objects: Vec<&Object>| objects.into_iter().map(Object::reference).collect::<Vec<_>>();
-    let new = after.iter().map(AsRef::as_ref).filter(is_told).filter(|object| find(before, object).is_none());
+    let is_other = |earlier: &Arc<Object>, object: &Arc<Object>| {
+        !Arc::ptr_eq(earlier, object) && said(earlier) != said(object)
+    };
+    let new = after.iter().filter(is_told).filter(|object| find(before, object).is_none());
     let other = after
         .iter()
-        .map(AsRef::as_ref)
         .filter(is_told)
-        .filter(|object| find(before, object).is_some_and(|earlier| earlier != said(object)));
-    let gone =
-        before.iter().map(AsRef::as_ref).filter(is_told).filter(|object| find(after, object).is_none());
+        .filter(|object| find(before, object).is_some_and(|earlier| is_other(&earlier, object)));
+    let gone = before.iter().filter(is_told).filter(|object| find(after, object).is_none());
     let parts = [("changed", other.collect()), ("new", new.collect()), ("gone", gone.collect::<Vec<_>>())];
     let told = parts.into_iter().map(|(what, objects)| (what, references(objects)));
     let told: Vec<String> = told

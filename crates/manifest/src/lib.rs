@@ -63,7 +63,7 @@ pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
-pub use read::{MAX_ANNOTATIONS, NoText, Read, read, text_of};
+pub use read::{MAX_ANNOTATIONS, NoText, Read, documents, read, text_of};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{

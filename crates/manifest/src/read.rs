@@ -62,6 +62,11 @@ pub fn read(file: &str, text: &str) -> Read {
     read
 }
 
+/// The texts of the documents in a file, but for those in which nothing stands.
+pub fn documents(text: &str) -> impl Iterator<Item = &str> {
+    yaml::documents(text).map(|document| document.text)
+}
+
 /// The text without byte order marks at its beginning, and where another file with one was put behind it.
 fn without_marks(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -34,9 +34,10 @@ use crate::manifests::{self, Manifests, Paths};
 use crate::output::Output;
 use crate::platform::{Platform, write_private};
 use crate::progress::Written;
+use crate::reread::{self, Changed, Documents};
 use crate::signals::{Signals, Wish};
 use crate::traces::TraceOptions;
-use crate::{bundle, certificate, findings, reread, runtime};
+use crate::{bundle, certificate, findings, runtime};
 
 /// Run the whole platform on these manifests; without any, on what was applied before, or on the bundled examples
 #[derive(Debug, clap::Args)]
@@ -234,10 +235,12 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     }));
     let ports = Ports::open(options, &admin, machine, &state_dir, authority)?;
     applied::apply(&store, manifests.objects.clone(), &removal);
+    let mut documents = Documents::default();
+    documents.take_all(&manifests.objects, manifests.findings.is_empty(), &store);
     let refused = manifests::refused(&manifests.objects);
     let files: Objects = manifests.objects.iter().cloned().collect();
-    let found = all_findings(manifests, &store, &defaults);
-    print_findings(&found, &paths, options, globals);
+    let found = all_findings(manifests, &store.objects(), &defaults);
+    print_findings(&found, &paths, &options.words_of_check(), globals);
     let n_unprotected = findings::n_unprotected(&found);
     if n_unprotected > 0 {
         // The control loop has not had its turn: no load balancer is open.
@@ -250,7 +253,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let written = Written { findings: found, files, refused };
     let end = tokio::select! {
         end = report::report_and_wait(options.output, globals, &admin, &ports.platform, written, start, options.public) => end,
-        end = obey(&mut signals, &store, &defaults, options, globals) => Ok(end),
+        end = obey(&mut signals, &store, &mut documents, &defaults, options, globals) => Ok(end),
         failed = failure("the control loop", &mut control) => Err(failed),
         failed = failure("the data plane", &mut data_plane) => Err(failed),
     };
@@ -278,6 +281,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 async fn obey(
     signals: &mut Signals,
     store: &Store,
+    documents: &mut Documents,
     defaults: &LiveDefaults,
     options: &Options,
     globals: &Globals,
@@ -285,25 +289,44 @@ async fn obey(
     loop {
         match signals.next().await {
             Wish::End(end) => return end,
-            Wish::ReadAgain => read_again(store, defaults, options, globals),
+            Wish::ReadAgain => read_again(store, documents, defaults, options, globals),
         }
     }
 }
 
 /// Reads the manifests of the command line again and applies them. When one cannot be read, all stays as it is.
-fn read_again(store: &Store, defaults: &LiveDefaults, options: &Options, globals: &Globals) {
+fn read_again(
+    store: &Store,
+    documents: &mut Documents,
+    defaults: &LiveDefaults,
+    options: &Options,
+    globals: &Globals,
+) {
     let paths = options.paths.all();
     if paths.is_empty() {
         eprintln!("SIGHUP: no manifests were named at the start, so there are none to read again");
         return;
     }
+    // Where others could be let in by what is read, it is looked at as a whole first.
+    let changed = (defaults.now().exposure != Exposure::Public).then(|| documents.changes(&paths, store));
+    if let Some(Changed { objects, all, by_document }) = changed.flatten() {
+        let wanted = all.iter().map(|(object, _)| object.clone()).collect();
+        let removal = Removal::beside(store, &wanted, &[], &paths);
+        let removal = removal.confirm(options.prune, When::Running, globals);
+        let before = store.objects();
+        applied::apply_changed(store, objects, &all, &removal);
+        documents.take(by_document, store);
+        eprintln!("SIGHUP: read the manifests again: {}", reread::changes(&before, &store.objects()));
+        print_findings_later(paths, store, defaults, options, globals);
+        return;
+    }
     match manifests::read(&paths) {
         Err(error) => eprintln!("error: SIGHUP: the manifests cannot be read again: {error:#}"),
         Ok(manifests) => {
-            let objects = manifests.objects.clone();
+            let (objects, is_clean) = (manifests.objects.clone(), manifests.findings.is_empty());
             let removal = Removal::of(store, &manifests, &paths);
-            let found = all_findings(manifests, store, defaults);
-            print_findings(&found, &paths, options, globals);
+            let found = all_findings(manifests, &store.objects(), defaults);
+            print_findings(&found, &paths, &options.words_of_check(), globals);
             if findings::n_unprotected(&found) > 0 {
                 eprintln!(
                     "error: SIGHUP: all stays as it is, because what is above asks for protection that it would not get"
@@ -312,17 +335,40 @@ fn read_again(store: &Store, defaults: &LiveDefaults, options: &Options, globals
             }
             let before = store.objects();
             let removal = removal.confirm(options.prune, When::Running, globals);
-            applied::apply(store, objects, &removal);
+            applied::apply(store, objects.clone(), &removal);
+            documents.take_all(&objects, is_clean, store);
             eprintln!("SIGHUP: read the manifests again: {}", reread::changes(&before, &store.objects()));
         }
     }
 }
 
 /// Prints what there is to say, and how much more there would be.
-fn print_findings(found: &[Finding], paths: &[PathBuf], options: &Options, globals: &Globals) {
+fn print_findings(found: &[Finding], paths: &[PathBuf], words_of_check: &[String], globals: &Globals) {
     findings::print(found, globals);
-    if let Some(more) = findings::unprinted(found, paths, &options.words_of_check(), globals) {
+    if let Some(more) = findings::unprinted(found, paths, words_of_check, globals) {
         eprintln!("{more}");
+    }
+}
+
+/// Prints what there is to say of manifests that are applied already, beside what goes on. It may take longer than to apply them:
+/// all of them are read, because what is told of files names their lines.
+fn print_findings_later(
+    paths: Vec<PathBuf>,
+    store: &Store,
+    defaults: &LiveDefaults,
+    options: &Options,
+    globals: &Globals,
+) {
+    let (objects, defaults, globals) = (store.objects(), defaults.clone(), globals.clone());
+    let words = options.words_of_check();
+    let print = move || {
+        runtime::give_way();
+        let Ok(manifests) = manifests::read(&paths) else { return };
+        let found = all_findings(manifests, &objects, &defaults);
+        print_findings(&found, &paths, &words, &globals);
+    };
+    if let Err(error) = std::thread::Builder::new().name("findings".to_owned()).spawn(print) {
+        tracing::warn!(%error, "there may be something to say of the manifests: forebay check says it");
     }
 }
 
@@ -446,8 +492,8 @@ impl Ports {
 }
 
 /// What there is to say of the files, among all the objects that there are. Those of the files know their lines.
-fn all_findings(manifests: Manifests, store: &Store, defaults: &LiveDefaults) -> Vec<Finding> {
-    let mut objects = Objects::clone(&store.objects());
+fn all_findings(manifests: Manifests, stored: &Objects, defaults: &LiveDefaults) -> Vec<Finding> {
+    let mut objects = stored.clone();
     for object in &manifests.objects {
         objects.insert(object.clone());
     }
