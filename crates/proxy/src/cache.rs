@@ -1,12 +1,13 @@
 //! Answers that are kept for those who ask the same again, as far as RFC 9111 lets a shared cache do that.
 //!
 //! Answers to GET are kept, and GET and HEAD answered with them; predictions are POST, and pass by. What a client is told of it is
-//! `Cache-Status` (RFC 9211). A request that comes while the same is being asked for asks too. The key is what the target is
-//! asked. Rules that tell requests apart by more than their URL have answers of their own, and so have requests with fields by which
+//! `Cache-Status` (RFC 9211). A request that comes while another one of its core asks for the same waits for that (`flights`). The key is
+//! what the target is asked. Rules that tell requests apart by more than their URL have answers of their own, and so have requests with fields by which
 //! servers make URLs, or read another method or path in a request, that are not there for caches to see.
 
 mod directives;
 mod filling;
+mod flights;
 mod policy;
 mod store;
 
@@ -24,6 +25,8 @@ use crate::metrics::Lookup;
 use crate::respond::{self, OwnAnswer, Reason};
 use crate::stickiness;
 use filling::Filling;
+pub(crate) use flights::Flights;
+use flights::Joined;
 use policy::{Freshness, Question, Reuse, Times, Use, Why, is_known_to_client};
 pub(crate) use store::Cache;
 use store::{Asking, Found, Key, Stored, Variant};
@@ -58,29 +61,35 @@ pub(crate) async fn answer(
             return of_rule.pass(&question, &key, slot, exchange, led, request).await;
         }
     };
-    let now = since_epoch();
-    let (stored, why) = match cache.find(&key, way, &request.fields) {
-        Found::Nothing => (None, "uri-miss"),
-        Found::OtherVariants => (None, "vary-miss"),
-        Found::Answer(stored) if !stored.freshness.is_for(&question) => (None, "request"),
-        Found::Answer(stored) => match stored.freshness.reuse(&question, now) {
-            Reuse::Serve => {
-                of_rule.count(Lookup::Hit, exchange);
-                let told = format!("{NAME}; hit; ttl={}", stored.freshness.time_left(now));
-                return Ok(stored.answer(&request.fields, now, &told));
-            }
-            Reuse::Ask(Why::Stale) => (Some(stored), "stale"),
-            Reuse::Ask(Why::Request) => (Some(stored), "request"),
-        },
+    let mut looked = of_rule.look(&key, way, &question, request, None);
+    let mut lead = None;
+    if let Some(why) = looked.joins(&question) {
+        let number = cache.number_of((&key, way, liked(&request.fields)));
+        match exchange.listener.worker.flights.clone().join(number, net::recently()).await {
+            Joined::Leads(leads) => lead = Some(leads),
+            Joined::Waited => looked = of_rule.look(&key, way, &question, request, Some(why)),
+            Joined::Alone => {}
+        }
+    }
+    let (stored, why) = match looked {
+        Looked::Served(answer) => {
+            of_rule.count(Lookup::Hit, exchange);
+            return Ok(*answer);
+        }
+        Looked::Asks(stored, why) => (stored, why),
     };
     if question.directives.only_if_cached {
         return Err(respond::to(Reason::NOT_CACHED));
     }
+    let now = since_epoch();
     // What the client has is compared with what is kept once that is known to be good.
     let client =
         stored.as_ref().filter(|_| may_be_kept).and_then(|stored| stored.ask_whether_modified(request));
-    let asking = may_be_kept.then(|| cache.ask(&key, way));
+    let asking = may_be_kept.then(|| cache.ask(&key, way, lead));
     let outcome = forward::forward(slot, exchange, led, request).await;
+    if let Some(asking) = asking.as_ref().filter(|_| is_failure(&outcome)) {
+        asking.is_vain();
+    }
     let times = Times { asked: now, answered: since_epoch() };
     if let Some(stored) = &stored {
         if let (Ok(news), Some(client), Some(asking)) = (&outcome, &client, &asking)
@@ -119,6 +128,35 @@ pub(crate) async fn answer(
 fn is_failure(outcome: &Result<Response, OwnAnswer>) -> bool {
     let status = outcome.as_ref().map_or_else(|own| own.response.status, |answer| answer.status);
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+/// What a look at what is kept comes to.
+enum Looked {
+    /// It is the answer.
+    Served(Box<Response>),
+    /// A target has to be asked: whether what is kept is good still, if anything is, and why.
+    Asks(Option<Arc<Stored>>, &'static str),
+}
+
+impl Looked {
+    /// Why a target is asked, where its answer may be one for others that ask it too.
+    fn joins(&self, question: &Question) -> Option<&'static str> {
+        let Self::Asks(stored, why) = self else { return None };
+        let is_for_others = match stored {
+            Some(stored) => !stored.freshness.is_always_asked(),
+            None => question.is_anybodys(),
+        };
+        let may_wait = question.use_of == Use::Get && *why != REQUEST && question.takes_any_age();
+        (may_wait && is_for_others).then_some(*why)
+    }
+}
+
+/// Why a target is asked: the client wants that.
+const REQUEST: &str = "request";
+
+/// What of a request makes answers differ most often.
+fn liked(fields: &Fields) -> [Option<&[u8]>; 4] {
+    ["accept", "accept-encoding", "accept-language", "origin"].map(|name| fields.get(name))
 }
 
 /// What the target is asked.
@@ -170,6 +208,38 @@ impl OfRule {
         self.cache.number_of((self.rule, leading))
     }
 
+    /// Looks at what is kept; where that brought the answer for `collapsed` reasons, another request asked for it.
+    fn look(
+        &self,
+        key: &Key,
+        way: u64,
+        question: &Question,
+        request: &Request,
+        collapsed: Option<&'static str>,
+    ) -> Looked {
+        let stored = match self.cache.find(key, way, &request.fields) {
+            Found::Nothing => return Looked::Asks(None, "uri-miss"),
+            Found::OtherVariants => return Looked::Asks(None, "vary-miss"),
+            Found::Answer(stored) if !stored.freshness.is_for(question) => {
+                return Looked::Asks(None, REQUEST);
+            }
+            Found::Answer(stored) => stored,
+        };
+        let now = since_epoch();
+        match stored.freshness.reuse(question, now) {
+            Reuse::Serve => {
+                let left = stored.freshness.time_left(now);
+                let told = match collapsed {
+                    None => format!("{NAME}; hit; ttl={left}"),
+                    Some(why) => format!("{NAME}; fwd={why}; collapsed; ttl={left}"),
+                };
+                Looked::Served(Box::new(stored.answer(&request.fields, now, &told)))
+            }
+            Reuse::Ask(Why::Stale) => Looked::Asks(Some(stored), "stale"),
+            Reuse::Ask(Why::Request) => Looked::Asks(Some(stored), REQUEST),
+        }
+    }
+
     fn count(&self, lookup: Lookup, exchange: &mut Exchange) {
         exchange.note(|record| record.lookup = Some(lookup));
         self.handled.metrics.lookups[lookup as usize].inc();
@@ -214,6 +284,7 @@ impl OfRule {
     ) -> Option<i64> {
         let most = self.cache.settings.object;
         if answer.upgrade.is_some() || answer.body.remaining().is_some_and(|length| length > most as u64) {
+            asking.is_vain();
             return None;
         }
         if !answer.fields.contains("date") {
@@ -223,8 +294,11 @@ impl OfRule {
         // Where this client belongs is nothing to others.
         fields
             .retain(|name, value| !(name.eq_ignore_ascii_case(b"set-cookie") && stickiness::is_told(value)));
-        let freshness = Freshness::of(question, status, &fields, self.cache.settings.ttl, times)?;
-        let variant = Variant::of(&fields, &request.fields)?;
+        let freshness = Freshness::of(question, status, &fields, self.cache.settings.ttl, times);
+        let (Some(freshness), Some(variant)) = (freshness, Variant::of(&fields, &request.fields)) else {
+            asking.is_vain();
+            return None;
+        };
         let left = freshness.time_left(times.answered);
         let stored = Stored { way: asking.way(), status, fields, body, freshness, variant };
         let body = match std::mem::take(&mut answer.body) {
@@ -283,6 +357,7 @@ impl OfRule {
             }
             None => {
                 asking.forget();
+                asking.is_vain();
                 fresh(stored.freshness.clone(), fields)
             }
         }

@@ -162,6 +162,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
         keeping: metrics.keeping(&limits),
         seal: Seal::new(),
         rates: metrics.rates(),
+        flights: Default::default(),
     });
     let listener = WorkerListener::new(&snapshot.listeners[0], &targets, &metrics, &worker);
     let slots = Rc::from([Rc::new(ListenerSlot::new(listener))]);

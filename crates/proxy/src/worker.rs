@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use traces::Tracer;
 
 use crate::Settings;
+use crate::cache::Flights;
 use crate::director::{Command, Endpoint, Socket, endpoints_of};
 use crate::door::Door;
 use crate::exchange::Exchanges;
@@ -50,6 +51,7 @@ pub(crate) async fn run(
         keeping: metrics.keeping(&limits),
         seal,
         rates,
+        flights: Flights::default(),
     });
     let mut listeners = Listeners {
         worker,
@@ -112,6 +114,8 @@ pub(crate) struct Worker {
     pub(crate) seal: Seal,
     /// How often clients have asked lately.
     pub(crate) rates: Rates,
+    /// What is asked at the moment for those who wait for the same.
+    pub(crate) flights: Flights,
 }
 
 /// The listeners of a worker.

@@ -148,7 +148,7 @@ mod tests {
              `buffered-bytes`; what comes beyond is not copied (forebay_uncopied_requests_total).\n\n\
              A cache of answers (`forebay.dev/cache`) has the bytes that it is given, for all cores and with what stands around them; one answer \
              has 1 MiB of\nthem at most or an eighth where that is less (`object=SIZE`), and there are 16 of one URL. Bodies on their way into it take \
-             `buffered-bytes`.\n",
+             `buffered-bytes`.\nOf each core 4096 requests wait at most for what another one asks, for 5 s at most.\n",
         );
         expect_file!["../../../../docs/limits.md"].assert_eq(&page);
     }

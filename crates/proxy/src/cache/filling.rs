@@ -29,6 +29,7 @@ const FIRST_BYTES: usize = 64 * 1024;
 impl Filling {
     /// `stored` is the answer without its body.
     pub(super) fn new(source: Body, asking: Asking, stored: Stored, budget: Budget) -> Self {
+        asking.begins();
         let (bytes, grants) = (BytesMut::new(), Vec::new());
         let filled = Filled { asking, stored, bytes, budget, grants, n_granted: 0 };
         Self { source, filled: Some(Box::new(filled)), trailers: None }
@@ -38,10 +39,11 @@ impl Filling {
     fn finish(&mut self) {
         let Some(filled) = self.filled.take() else { return };
         self.trailers = self.source.take_trailers();
+        let Filled { asking, stored, bytes, .. } = *filled;
         // What stands behind a body has no place in a cache.
-        if self.trailers.is_none() {
-            let Filled { asking, stored, bytes, .. } = *filled;
-            asking.keep(Stored { body: Bytes::copy_from_slice(&bytes), ..stored });
+        match self.trailers {
+            None => _ = asking.keep(Stored { body: Bytes::copy_from_slice(&bytes), ..stored }),
+            Some(_) => asking.is_vain(),
         }
     }
 }
@@ -69,12 +71,18 @@ impl BodyStream for Filling {
         let piece = self.source.poll_chunk(cx);
         match &piece {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.filled.take_if(|filled| !filled.take_in(bytes));
+                if let Some(filled) = self.filled.take_if(|filled| !filled.take_in(bytes)) {
+                    filled.asking.is_vain();
+                }
                 if self.source.remaining() == Some(0) {
                     self.finish();
                 }
             }
-            Poll::Ready(Some(Err(_))) => self.filled = None,
+            Poll::Ready(Some(Err(_))) => {
+                if let Some(filled) = self.filled.take() {
+                    filled.asking.is_vain();
+                }
+            }
             Poll::Ready(None) => self.finish(),
             Poll::Pending => {}
         }

@@ -93,6 +93,17 @@ impl Question {
         let (is_authorized, has_cookies) = (fields.contains("authorization"), stickiness::has_others(fields));
         Self { use_of, directives, is_authorized, has_cookies }
     }
+
+    /// Whether it says nothing of how old the answer may be, and wants one in any case.
+    pub(super) fn takes_any_age(&self) -> bool {
+        let Directives { no_cache, only_if_cached, max_age, min_fresh, .. } = self.directives;
+        !no_cache && !only_if_cached && max_age.is_none() && min_fresh.is_none()
+    }
+
+    /// Whether it says nothing of who asks.
+    pub(super) fn is_anybodys(&self) -> bool {
+        !self.is_authorized && !self.has_cookies
+    }
 }
 
 // === impl Freshness ===
@@ -156,6 +167,11 @@ impl Freshness {
     /// Whether it is for a client that sends cookies, if this one does.
     pub(super) fn is_for(&self, question: &Question) -> bool {
         self.is_for_known || !question.has_cookies
+    }
+
+    /// Whether its origin is asked each time.
+    pub(super) fn is_always_asked(&self) -> bool {
+        self.is_always_asked
     }
 
     /// When the answer came, since the beginning of 1970.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use net::{Bytes, Fields, StatusCode};
 use plan::ResponseCache;
 
+use super::flights::Lead;
 use super::policy::Freshness;
 use crate::metrics::CacheMetrics;
 
@@ -72,6 +73,8 @@ pub(super) struct Asking {
     key: Key,
     way: u64,
     n_changes: u64,
+    /// Where others wait for it.
+    lead: Option<Lead>,
 }
 
 /// An answer.
@@ -136,12 +139,12 @@ impl Cache {
         }
     }
 
-    /// Begins to ask a target what comes this way.
-    pub(super) fn ask(self: &Arc<Self>, key: &Key, way: u64) -> Asking {
+    /// Begins to ask a target what comes this way, for others too where it leads them.
+    pub(super) fn ask(self: &Arc<Self>, key: &Key, way: u64, lead: Option<Lead>) -> Asking {
         let mut part = self.part(key);
         let asked = part.asked.entry(Arc::clone(key)).or_default();
         asked.n_asking += 1;
-        Asking { cache: Arc::clone(self), key: Arc::clone(key), way, n_changes: asked.n_changes }
+        Asking { cache: Arc::clone(self), key: Arc::clone(key), way, n_changes: asked.n_changes, lead }
     }
 
     /// Keeps an answer in the place of the one that there was, unless that came later. Returns whether it is kept.
@@ -210,9 +213,29 @@ impl Asking {
         self.way
     }
 
+    /// The answer has begun that may be kept.
+    pub(super) fn begins(&self) {
+        if let Some(lead) = &self.lead {
+            lead.begins();
+        }
+    }
+
     /// Keeps an answer. Returns whether it is kept.
     pub(super) fn keep(&self, stored: Stored) -> bool {
-        self.cache.insert(&self.key, stored, self.n_changes)
+        let is_fresh = stored.freshness.time_left(stored.freshness.answered()) > 0;
+        let is_kept = self.cache.insert(&self.key, stored, self.n_changes);
+        match &self.lead {
+            Some(lead) if is_kept && is_fresh => lead.is_kept(),
+            _ => self.is_vain(),
+        }
+        is_kept
+    }
+
+    /// There is no answer that others could have.
+    pub(super) fn is_vain(&self) {
+        if let Some(lead) = &self.lead {
+            lead.is_vain();
+        }
     }
 
     /// Lets go of all that is kept.

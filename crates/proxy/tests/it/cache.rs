@@ -17,6 +17,8 @@ use crate::world::{Answer, Client, World, forward_to, free_address, group, load_
 struct Origin {
     address: SocketAddr,
     n_requests: Rc<Cell<usize>>,
+    /// How many it is asked at once before it answers what is slow; where it is 0 that only takes a while.
+    waits_for: Rc<Cell<usize>>,
     /// Status, fields and body of each path; a path that has none is answered with its name.
     answers: Rc<RefCell<HashMap<&'static str, Said>>>,
     _drain: Drain,
@@ -29,8 +31,10 @@ impl Origin {
         let (address, n_requests) = (free_address(), Rc::new(Cell::new(0)));
         let answers: Rc<RefCell<HashMap<&'static str, Said>>> = Rc::default();
         let (count, told) = (Rc::clone(&n_requests), Rc::clone(&answers));
+        let waits_for = Rc::<Cell<usize>>::default();
+        let slow = Rc::new(Slow { waits_for: Rc::clone(&waits_for), n_now: Cell::new(0) });
         let handler = move |request: Request| {
-            let (count, told) = (Rc::clone(&count), Rc::clone(&told));
+            let (count, told, slow) = (Rc::clone(&count), Rc::clone(&told), Rc::clone(&slow));
             async move {
                 if request.target.path() == "/health" {
                     return Response::new(StatusCode::OK);
@@ -38,8 +42,8 @@ impl Origin {
                 count.set(count.get() + 1);
                 let path = request.target.path().to_owned();
                 let said = told.borrow().get(path.as_str()).cloned();
-                if path.starts_with("/slow") && request.method == Method::GET {
-                    tokio::time::sleep(Duration::from_millis(300)).await;
+                if path.starts_with("/slow") && request.method == Method::GET && !slow.take_time().await {
+                    return Response::new(StatusCode::GATEWAY_TIMEOUT);
                 }
                 let (status, fields, body) = said.unwrap_or((200, Vec::new(), path));
                 let tag = fields.iter().find(|(name, _)| *name == "etag").map(|(_, tag)| tag.as_str());
@@ -55,7 +59,7 @@ impl Origin {
         let listener = net::bind(address, 1).unwrap().remove(0);
         let (drain, watch) = Drain::new();
         tokio::task::spawn_local(net::serve(listener, handler, Limits::default(), watch));
-        Self { address, n_requests, answers, _drain: drain }
+        Self { address, n_requests, waits_for, answers, _drain: drain }
     }
 
     fn says(&self, path: &'static str, fields: &[(&'static str, &str)], body: &str) {
@@ -65,6 +69,33 @@ impl Origin {
     fn says_with(&self, path: &'static str, status: u16, fields: &[(&'static str, &str)], body: &str) {
         let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         self.answers.borrow_mut().insert(path, (status, fields, body.to_owned()));
+    }
+}
+
+/// What takes its time.
+struct Slow {
+    waits_for: Rc<Cell<usize>>,
+    n_now: Cell<usize>,
+}
+
+impl Slow {
+    /// Returns whether as many came as are waited for, in less time than a request waits for another.
+    async fn take_time(&self) -> bool {
+        let n_wanted = self.waits_for.get();
+        if n_wanted == 0 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            return true;
+        }
+        // All who come in this round.
+        self.n_now.set(self.n_now.get() + 1);
+        let round = self.n_now.get().div_ceil(n_wanted) * n_wanted;
+        for _ in 0..800 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if self.n_now.get() >= round {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -172,6 +203,54 @@ fn what_is_not_for_others_is_not_kept() {
             let answer = ask(&balancer, Method::POST, "/a", &[]).await;
             assert_eq!(status(&answer), "forebay; fwd=method; fwd-status=200");
         }
+    });
+}
+
+#[test]
+fn who_asks_the_same_at_the_same_time_waits_for_one_and_nobody_for_what_is_for_one_client() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "4MB, object=1MB");
+        let _world = World::start(plan_of(&balancer)).await;
+        let herd = async |target: &'static str, more: &'static [(&'static str, &'static str)]| {
+            let before = origin.n_requests.get();
+            let all = (0..20).map(|_| {
+                let balancer = balancer.clone();
+                tokio::task::spawn_local(async move { get(&balancer, target, more).await })
+            });
+            let mut answers = Vec::new();
+            for one in all.collect::<Vec<_>>() {
+                answers.push(one.await.unwrap());
+            }
+            (answers, origin.n_requests.get() - before)
+        };
+        // One of each of the two cores asks. How many wait for the rest of what is long hangs on how soon that comes.
+        for (target, length, most) in [("/slow", 100, 2), ("/slow-and-long", 900_000, 20)] {
+            origin.says(target, &[("cache-control", "max-age=60")], &"x".repeat(length));
+            let (answers, n_asked) = herd(target, &[]).await;
+            assert!((1..=most).contains(&n_asked), "{target}: {n_asked}");
+            assert!(answers.iter().all(|answer| answer.status == 200 && answer.text.len() == length));
+            let n_collapsed = answers.iter().filter(|answer| status(answer).contains("; collapsed")).count();
+            assert_eq!(n_collapsed, 20 - n_asked, "{target}");
+        }
+        // What nobody else can have is waited for once, and who has a name waits for nobody.
+        origin.says("/slow-and-private", &[("cache-control", "private")], "for one");
+        assert_eq!(herd("/slow-and-private", &[]).await.1, 20);
+        origin.waits_for.set(20);
+        for (target, more) in [
+            ("/slow-and-private", &[][..]),
+            ("/slow-1", &[("authorization", "Basic YTpi")]),
+            ("/slow-2", &[("cookie", "user=alice")]),
+            ("/slow-3", &[("cache-control", "no-cache")]),
+        ] {
+            let (answers, n_asked) = herd(target, more).await;
+            assert!(n_asked % 20 == 0 && answers.iter().all(|answer| answer.status == 200), "{target}");
+        }
+        origin.waits_for.set(0);
+        // What fails for one is asked for by each.
+        origin.says_with("/slow-and-broken", 500, &[], "no");
+        let (answers, n_asked) = herd("/slow-and-broken", &[]).await;
+        assert!(n_asked == 20 && answers.iter().all(|answer| answer.status == 500));
     });
 }
 

@@ -35,7 +35,7 @@ fn cache(bytes: usize, object: usize) -> Arc<Cache> {
 }
 
 fn keep(cache: &Arc<Cache>, name: &str, stored: Stored) -> bool {
-    cache.ask(&key(name), 0).keep(stored)
+    cache.ask(&key(name), 0, None).keep(stored)
 }
 
 fn key(name: &str) -> Key {
@@ -96,9 +96,9 @@ fn answers_differ_by_the_fields_that_they_name() {
 #[test]
 fn what_changed_meanwhile_and_what_came_before_is_not_kept() {
     let cache = cache(1 << 20, 1 << 16);
-    let slow = cache.ask(&key("a"), 0);
+    let slow = cache.ask(&key("a"), 0, None);
     cache.invalidate(&key("a"));
-    let later = cache.ask(&key("a"), 0);
+    let later = cache.ask(&key("a"), 0, None);
     assert!(!slow.keep(stored(1, &[], &[])), "it may be what there was before");
     assert!(later.keep(stored(2, &[], &[])));
     drop((slow, later));
