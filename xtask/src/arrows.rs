@@ -91,13 +91,19 @@ fn every_fuzzing_body_has_a_target() {
         assert_eq!(n_entries, 1, "fuzz/Cargo.toml names targets/{name} so many times");
         targets += &std::fs::read_to_string(path).unwrap();
     }
-    for name in ["control", "manifest", "models", "net", "plan", "serving"] {
-        let source = root().join("crates").join(name).join("src");
-        let file =
-            ["fuzzing.rs", "lib.rs"].map(|file| source.join(file)).into_iter().find(|file| file.is_file());
-        let text = std::fs::read_to_string(file.unwrap()).unwrap();
-        for body in text.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")) {
-            let Some((body, "data: &[u8]) {" | "bytes: &[u8]) {")) = body.split_once('(') else { continue };
+    for entry in std::fs::read_dir(root().join("crates")).unwrap() {
+        let source = entry.unwrap().path().join("src");
+        let name = source.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        let read = |file: &str| std::fs::read_to_string(source.join(file)).unwrap_or_default();
+        let library = read("lib.rs");
+        let bodies = match library.split_once("pub mod fuzzing") {
+            Some((_, rest)) if rest.starts_with(';') => read("fuzzing.rs"),
+            Some((_, rest)) => rest.split_once("\n}\n").unwrap().0.to_owned(),
+            None => continue,
+        };
+        for body in bodies.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")) {
+            let (body, rest) = body.split_once('(').unwrap();
+            assert!(rest.ends_with(": &[u8]) {"), "{name}::fuzzing::{body} does not take any bytes");
             assert!(
                 targets.contains(&format!(" {name}::fuzzing::{body}(")),
                 "fuzz/ has no target for {name}::fuzzing::{body}"

@@ -38,6 +38,21 @@ pub(crate) struct OfRule {
     pub(crate) rule: u64,
 }
 
+/// Takes lines for values of `Cache-Control` and of `If-None-Match`.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let lines = || bytes.split(|byte| *byte == b'\n');
+    let directives = directives::Directives::read(lines());
+    let numbers = [directives.max_age, directives.s_maxage, directives.min_fresh, directives.max_stale];
+    assert!(numbers.into_iter().flatten().all(|seconds| seconds <= directives::FOREVER));
+    let mut asked = Fields::new();
+    lines().for_each(|line| asked.push("if-none-match", line));
+    for tag in asked.all("if-none-match").flat_map(policy::tags) {
+        let mut kept = Fields::new();
+        kept.push("etag", tag);
+        assert!(is_known_to_client(&asked, &kept));
+    }
+}
+
 /// How `Cache-Status` calls this cache.
 const NAME: &str = "forebay";
 

@@ -70,6 +70,15 @@ pub use metrics::Metrics;
 pub use recall::{Past, Recall};
 pub use refusal::{Refusal, read_request};
 
+/// What the fuzz targets run, and the tests with them.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Any bytes are directives for caches, and what they say is bounded; they are tags of answers, and each is among its own.
+    pub fn cache_fields(bytes: &[u8]) {
+        crate::cache::fuzz(bytes);
+    }
+}
+
 /// How the data plane runs.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -266,7 +266,7 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// The tags of a list. A comma between quotes is a part of one.
-fn tags(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn tags(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut is_quoted = false;
     let parts = value.split(move |byte| {
         is_quoted ^= *byte == b'"';
