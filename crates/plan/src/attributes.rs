@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::balance::Algorithm;
 use crate::{header_modification, suggest};
 
 /// What an attribute belongs to.
@@ -263,7 +264,7 @@ pub const TABLE: &[Attribute] = {
 
         row(AlbTargets, DEREGISTRATION_DELAY, Some("300"), Integer(0..=3600), true, "Seconds a deregistered target may finish what it has."),
         row(AlbTargets, ANOMALY_MITIGATION, Some("off"), OneOf(&["on", "off"]), true, "Whether targets that fail more than their peers get less."),
-        row(AlbTargets, ALGORITHM, Some("round_robin"), OneOf(&["round_robin", "least_outstanding_requests", "weighted_random", "p2c_ewma"]), true, "How a target is chosen."),
+        row(AlbTargets, ALGORITHM, Some("round_robin"), OneOf(&Algorithm::NAMES), true, "How a target is chosen."),
         row(AlbTargets, CROSS_ZONE, Some("use_load_balancer_configuration"), OneOf(&["true", "false", "use_load_balancer_configuration"]), true, "Whether targets of all zones are used."),
         row(AlbTargets, SLOW_START, Some("0"), ZeroOr(30..=900), true, "Seconds in which a new target's share grows to a full one."),
         row(AlbTargets, STICKINESS_COOKIE, None, Text, true, "The application's cookie that stickiness follows."),

@@ -1,6 +1,6 @@
 //! Choosing: which targets may be used, which target group of several, and which target of a group.
 //!
-//! An algorithm is a file of this folder and a row of [`ROWS`]. It looks at candidates as they are at one moment, says a place,
+//! An algorithm is a file of this folder and a line of [`ROWS`]. It looks at candidates as they are at one moment, says a place,
 //! and keeps nothing.
 
 pub mod affinity;
@@ -14,6 +14,7 @@ mod weighted_random;
 mod weights;
 pub mod zones;
 
+use std::fmt;
 use std::time::Duration;
 
 pub use routable::{MinimumHealthy, Routable, routable};
@@ -57,62 +58,97 @@ pub struct Draw {
 }
 
 /// How a target is picked among those that may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Algorithm {
-    /// One after the other.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests in flight; ties go round.
-    LeastOutstandingRequests,
-    /// At random, by weight.
-    WeightedRandom,
-    /// Of two at random the one that would answer sooner.
-    PowerOfTwoChoices,
-}
+#[derive(Clone, Copy)]
+pub struct Algorithm(&'static Row);
 
 /// One algorithm.
 struct Row {
-    algorithm: Algorithm,
     /// As attributes name it.
     name: &'static str,
+    /// Whether a load balancer of AWS has it.
+    is_of_aws: bool,
+    /// Whether the ELB API lets the share of a new target grow with it.
+    takes_slow_start: bool,
+    /// Whether the ELB API lets targets that fail more than others get less with it.
+    takes_anomaly_mitigation: bool,
     pick: fn(&dyn Candidates, Draw) -> Option<usize>,
 }
 
-/// Every algorithm.
-const ROWS: &[Row] = {
-    use Algorithm::{LeastOutstandingRequests, PowerOfTwoChoices, RoundRobin, WeightedRandom};
-    &[
-        Row { algorithm: RoundRobin, name: "round_robin", pick: round_robin::pick },
-        Row {
-            algorithm: LeastOutstandingRequests,
-            name: "least_outstanding_requests",
-            pick: least_outstanding_requests::pick,
-        },
-        Row { algorithm: WeightedRandom, name: "weighted_random", pick: weighted_random::pick },
-        Row { algorithm: PowerOfTwoChoices, name: "p2c_ewma", pick: power_of_two_choices::pick },
-    ]
-};
+/// Every algorithm. The first is that of groups of which nothing is said.
+const ROWS: &[&Row] = &[
+    &round_robin::ALGORITHM,
+    &least_outstanding_requests::ALGORITHM,
+    &weighted_random::ALGORITHM,
+    &power_of_two_choices::ALGORITHM,
+];
 
 // === impl Algorithm ===
 
 impl Algorithm {
-    /// The one with this name in the ELB API.
+    /// The names of all in the ELB API, and of ours.
+    pub const NAMES: [&'static str; ROWS.len()] = {
+        let (mut names, mut place) = ([""; ROWS.len()], 0);
+        while place < ROWS.len() {
+            names[place] = ROWS[place].name;
+            place += 1;
+        }
+        names
+    };
+
+    /// The one with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        ROWS.iter().find(|row| row.name == name).map(|row| row.algorithm)
+        ROWS.iter().find(|row| row.name == name).map(|row| Self(row))
     }
 
-    /// The name in the ELB API.
+    /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        ROWS.iter().find(|row| row.algorithm == self).map_or("", |row| row.name)
+        self.0.name
+    }
+
+    /// Whether a load balancer of AWS has it.
+    #[must_use]
+    pub fn is_of_aws(self) -> bool {
+        self.0.is_of_aws
+    }
+
+    /// Whether the ELB API lets the share of a new target grow with it.
+    #[must_use]
+    pub fn takes_slow_start(self) -> bool {
+        self.0.takes_slow_start
+    }
+
+    /// Whether the ELB API lets targets that fail more than others get less with it.
+    #[must_use]
+    pub fn takes_anomaly_mitigation(self) -> bool {
+        self.0.takes_anomaly_mitigation
+    }
+}
+
+impl Default for Algorithm {
+    fn default() -> Self {
+        Self(ROWS[0])
+    }
+}
+
+impl PartialEq for Algorithm {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Algorithm {}
+
+impl fmt::Debug for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
     }
 }
 
 /// Picks one of the candidates and says its place. `None` when there is none.
 pub fn pick(algorithm: Algorithm, candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
-    let row = ROWS.iter().find(|row| row.algorithm == algorithm)?;
-    (row.pick)(candidates, draw)
+    (algorithm.0.pick)(candidates, draw)
 }
 
 /// The places of all candidates.
@@ -152,16 +188,17 @@ mod tests {
     #[test]
     fn who_cannot_be_picked_is_not_and_takes_no_turn() {
         let seen = Seen(vec![None, Some(EQUAL), None, Some(EQUAL)]);
-        for row in ROWS {
+        for name in Algorithm::NAMES {
+            let algorithm = Algorithm::named(name).unwrap();
             let mut picks = [0_usize; 4];
             for turn in 0..100 {
                 let random = (turn as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-                picks[pick(row.algorithm, &seen, Draw { turn, random, slow_start: None }).unwrap()] += 1;
+                picks[pick(algorithm, &seen, Draw { turn, random, slow_start: None }).unwrap()] += 1;
             }
-            assert_eq!((picks[0], picks[2]), (0, 0), "{}", row.name);
-            assert!(picks[1].abs_diff(50) < 15, "{} {picks:?}", row.name);
+            assert_eq!((picks[0], picks[2]), (0, 0), "{name}");
+            assert!(picks[1].abs_diff(50) < 15, "{name} {picks:?}");
             assert_eq!(
-                pick(row.algorithm, &Seen(vec![None]), Draw { turn: 1, random: 1, slow_start: None }),
+                pick(algorithm, &Seen(vec![None]), Draw { turn: 1, random: 1, slow_start: None }),
                 None
             );
         }

@@ -1,7 +1,6 @@
 //! Attributes as written to attributes as they are.
 
 use plan::attributes::{self, AttributeError};
-use plan::balance::Algorithm;
 use plan::{Attributes, CrossZone, TargetGroupSettings};
 
 use crate::annotations::Map;
@@ -55,16 +54,14 @@ pub(super) fn check_target_group(
 ) {
     let settings = TargetGroupSettings::of(attributes);
     let algorithm = settings.algorithm.as_str();
-    let goes_round = settings.algorithm == Algorithm::RoundRobin;
-    let is_random = settings.algorithm == Algorithm::WeightedRandom;
     let is_sticky = attributes.is_on(attributes::STICKINESS);
     let by_application = is_sticky && attributes.known(attributes::STICKINESS_TYPE) == Some("app_cookie");
     let cookie = attributes.known(attributes::STICKINESS_COOKIE);
     let problems = [
-        (settings.slow_start.is_some() && !goes_round).then(|| {
+        (settings.slow_start.is_some() && !settings.algorithm.takes_slow_start()).then(|| {
             format!("attribute `slow_start.duration_seconds` does not go with the algorithm `{algorithm}`")
         }),
-        (settings.mitigates_anomalies && !is_random).then(|| {
+        (settings.mitigates_anomalies && !settings.algorithm.takes_anomaly_mitigation()).then(|| {
             format!("attribute `load_balancing.algorithm.anomaly_mitigation` does not go with the algorithm `{algorithm}`")
         }),
         (by_application && cookie.is_none())
@@ -88,7 +85,7 @@ pub(super) fn check_of_ours(
     findings: &mut Vec<Finding>,
 ) {
     let algorithm = TargetGroupSettings::of(attributes).algorithm;
-    if algorithm == Algorithm::PowerOfTwoChoices {
+    if !algorithm.is_of_aws() {
         let name = algorithm.as_str();
         let message =
             format!("attribute `{}`: a load balancer of AWS does not know `{name}`", attributes::ALGORITHM);

@@ -1,9 +1,17 @@
 //! `least_outstanding_requests`: the one with the fewest requests in flight.
 
-use super::{Candidates, Draw, places};
+use super::{Candidates, Draw, Row, places};
+
+pub(super) const ALGORITHM: Row = Row {
+    name: "least_outstanding_requests",
+    is_of_aws: true,
+    takes_slow_start: false,
+    takes_anomaly_mitigation: false,
+    pick,
+};
 
 /// The one with the fewest requests in flight; ties go round.
-pub(super) fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
+fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
     let n_candidates = places(candidates).count();
     let next = draw.turn.checked_rem(n_candidates)?;
     let in_turn = places(candidates).cycle().skip(next).take(n_candidates);

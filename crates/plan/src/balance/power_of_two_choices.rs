@@ -1,10 +1,18 @@
 //! `p2c_ewma`, which is ours: of two at random the one that would answer sooner ("The Power of Two Choices in Randomized Load
 //! Balancing", Mitzenmacher 2001).
 
-use super::{Candidate, Candidates, Draw, places};
+use super::{Candidate, Candidates, Draw, Row, places};
+
+pub(super) const ALGORITHM: Row = Row {
+    name: "p2c_ewma",
+    is_of_aws: false,
+    takes_slow_start: false,
+    takes_anomaly_mitigation: false,
+    pick,
+};
 
 /// Of two at random, the one whose requests in flight, with this one, take less time.
-pub(super) fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
+fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
     let n_candidates = places(candidates).count();
     let (first, second) = two_of(n_candidates, draw.random)?;
     let place = |index| places(candidates).nth(index);

@@ -1,9 +1,17 @@
 //! `round_robin`: one after the other.
 
-use super::{Candidates, Draw, places, slow_start};
+use super::{Candidates, Draw, Row, places, slow_start};
+
+pub(super) const ALGORITHM: Row = Row {
+    name: "round_robin",
+    is_of_aws: true,
+    takes_slow_start: true,
+    takes_anomaly_mitigation: false,
+    pick,
+};
 
 /// The one whose turn it is, or another in its place while its share grows.
-pub(super) fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
+fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
     let n_candidates = places(candidates).count();
     let place = places(candidates).nth(draw.turn.checked_rem(n_candidates)?)?;
     Some(match draw.slow_start {

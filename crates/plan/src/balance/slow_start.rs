@@ -48,7 +48,7 @@ mod tests {
         for turn in 0..n_requests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let draw = Draw { turn, random: random >> 16, slow_start: Some(LASTS) };
-            n_picked += usize::from(pick(Algorithm::RoundRobin, &seen, draw) == Some(n_targets - 1));
+            n_picked += usize::from(pick(Algorithm::default(), &seen, draw) == Some(n_targets - 1));
         }
         n_picked as f64 / n_requests as f64
     }

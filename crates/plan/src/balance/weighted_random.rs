@@ -1,9 +1,17 @@
 //! `weighted_random`: at random, each as often as it has weight.
 
-use super::{Candidates, Draw, places};
+use super::{Candidates, Draw, Row, places};
+
+pub(super) const ALGORITHM: Row = Row {
+    name: "weighted_random",
+    is_of_aws: true,
+    takes_slow_start: false,
+    takes_anomaly_mitigation: true,
+    pick,
+};
 
 /// One at random.
-pub(super) fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
+fn pick(candidates: &dyn Candidates, draw: Draw) -> Option<usize> {
     let weight = |place: usize| u64::from(candidates.at(place).weight);
     let total: u64 = places(candidates).map(weight).sum();
     let mut left = draw.random.checked_rem(total)?;
