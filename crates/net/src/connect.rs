@@ -94,7 +94,8 @@ pub async fn connect_saying(
         return Err(ConnectError::Refused { address, problem });
     }
     let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };
-    let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.open(stream, address.ip(), protocol)).await;
+    let opened =
+        tokio::time::timeout(timeout.max(HANDSHAKE_TIMEOUT), tls.open(stream, address.ip(), protocol)).await;
     opened
         .unwrap_or_else(|late| Err(late.into()))
         .map_err(|problem| ConnectError::Handshake { address, problem })
