@@ -38,7 +38,9 @@ mod uncovered;
 pub(crate) mod world;
 mod zonal_shift;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use plan::{LoadBalancer, LoadBalancerId, ObjectRef, Plan, Tags};
 
@@ -91,7 +93,7 @@ pub struct Route {
 /// Compiles objects to a plan. What is wrong costs the load balancer it belongs to, and nothing else.
 #[must_use]
 pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
-    Compiler::default().compile(objects, defaults)
+    compile_with(&Memo::default(), objects, defaults)
 }
 
 /// Compiles objects again and again: to the same as [`compile`], and the sooner, the more of them are the same `Arc`s as the
@@ -99,14 +101,34 @@ pub fn compile(objects: &Objects, defaults: &Defaults) -> Compiled {
 #[derive(Debug, Clone, Default)]
 pub struct Compiler {
     memo: Memo,
+    /// What was compiled last, and of what.
+    last: Rc<RefCell<Option<Last>>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    objects: Objects,
+    defaults: Defaults,
+    compiled: Rc<Compiled>,
 }
 
 impl Compiler {
     /// Compiles objects to a plan.
     #[must_use]
-    pub fn compile(&self, objects: &Objects, defaults: &Defaults) -> Compiled {
+    pub fn compile(&self, objects: &Objects, defaults: &Defaults) -> Rc<Compiled> {
+        if let Some(last) = &*self.last.borrow()
+            && last.objects.are_the_same(objects)
+            && last.defaults == *defaults
+        {
+            return Rc::clone(&last.compiled);
+        }
         self.memo.begin(defaults);
-        compile_with(&self.memo, objects, defaults)
+        let compiled = Rc::new(compile_with(&self.memo, objects, defaults));
+        self.memo.end();
+        let last =
+            Last { objects: objects.clone(), defaults: defaults.clone(), compiled: Rc::clone(&compiled) };
+        self.last.replace(Some(last));
+        compiled
     }
 }
 

@@ -171,6 +171,12 @@ impl Objects {
         self.objects.values()
     }
 
+    /// Whether they are the same `Arc`s: so much is known at once.
+    pub(crate) fn are_the_same(&self, others: &Self) -> bool {
+        let mut pairs = self.objects.values().zip(others.objects.values());
+        self.objects.len() == others.objects.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -3,6 +3,7 @@
 //! So it is on AWS, too: a controller that cannot make sense of an object leaves the load balancer as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use manifest::{Compiled, Compiler, Defaults, Finding, Object, Objects, Workload, workloads};
@@ -50,13 +51,13 @@ impl LastGood {
         compiler: &Compiler,
         objects: &Objects,
         defaults: &Defaults,
-    ) -> Compiled {
+    ) -> Rc<Compiled> {
         let mut compiled = compiler.compile(objects, defaults);
         self.broken = culprits(&compiled.findings);
         self.broken.extend(culprits(&compiled.findings_here));
         if !self.broken.is_empty() {
             let earlier = compiler.compile(&self.with_earlier(objects, &self.broken), defaults);
-            self.keep_what_was(&mut compiled, earlier, objects);
+            self.keep_what_was(Rc::make_mut(&mut compiled), Rc::unwrap_or_clone(earlier), objects);
         }
         self.load_balancers =
             compiled.plan.load_balancers.iter().map(|balancer| balancer.id.to_string()).collect();

@@ -6,6 +6,7 @@ mod frontend;
 mod listeners;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -216,10 +217,11 @@ impl<'a> Group<'a> {
 
     /// What is done to requests of a member: the same as before, where it says the same.
     fn handling(&mut self, member: &Member) -> Option<Arc<Handling>> {
-        #[derive(Default)]
         struct Before(RefCell<Option<Arc<Handling>>>);
         let handling = mirror::of_member(self, member);
-        let before = self.draft.world.memo.about(&member.object, Before::default);
+        let before = self.draft.world.memo.about_version(&member.object, |before: Option<Rc<Before>>| {
+            Before(before.and_then(|before| before.0.borrow().clone()).into())
+        });
         let mut before = before.0.borrow_mut();
         if *before != handling {
             before.clone_from(&handling);

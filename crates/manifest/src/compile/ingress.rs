@@ -74,7 +74,10 @@ pub(super) fn groups(
     for object in world.objects.of_kind("Ingress") {
         let mut own = Vec::new();
         let ingress = world.memo.read::<Ingress>(object, &mut own);
-        let written = world.memo.about(object, || Written::of(object, world.defaults.strict_aws));
+        let written = world.memo.about_version(object, |before: Option<Rc<Written>>| {
+            let handling = before.and_then(|before| before.handling.clone());
+            Written::of(object, world.defaults.strict_aws, handling)
+        });
         let Some(ingress) = ingress else {
             // What its annotations say is not followed, and checked all the same.
             own.extend(written.survey.iter().chain(&written.of_settings).cloned());
@@ -190,11 +193,15 @@ fn owner(
 // === impl Written ===
 
 impl Written {
-    fn of(object: &Object, strict_aws: bool) -> Self {
+    /// `before` is the handling of an earlier version, which is kept where it is the same.
+    fn of(object: &Object, strict_aws: bool, before: Option<Arc<Handling>>) -> Self {
         let mut written = Self::default();
         annotations::survey(object, strict_aws, &mut written.survey);
         written.settings = annotations::of_ingress(object, &mut written.of_settings).into();
         written.handling = annotations::handling(object, strict_aws, &mut written.of_handling);
+        if written.handling == before {
+            written.handling = before;
+        }
         written
     }
 }

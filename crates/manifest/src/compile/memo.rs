@@ -12,6 +12,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use plan::ObjectRef;
 use serde::de::DeserializeOwned;
 
 use crate::{Defaults, Finding, Object, kinds};
@@ -20,6 +21,8 @@ use crate::{Defaults, Finding, Object, kinds};
 #[derive(Clone, Default)]
 pub(crate) struct Memo {
     answers: Rc<RefCell<HashMap<(*const Object, TypeId), Answer>>>,
+    /// The version of an object that somebody asked about last.
+    latest: Rc<RefCell<HashMap<(ObjectRef, TypeId), *const Object>>>,
     /// What all answers go by.
     defaults: Rc<RefCell<Defaults>>,
     round: Rc<Cell<u64>>,
@@ -39,40 +42,59 @@ struct Reading<T> {
     findings: Vec<Finding>,
 }
 
-/// Rounds after which an answer that nobody asks for is forgotten. Files and what is stored of them, or an object and its last
-/// good version, take turns.
-const ROUNDS: u64 = 4;
+/// In how many rounds an answer has to be asked for once. An object that is broken and its last good version take turns.
+const ROUNDS: u64 = 3;
 
 // === impl Memo ===
 
 impl Memo {
     /// Begins to compile once more.
     pub(super) fn begin(&self, defaults: &Defaults) {
-        let round = self.round.get() + 1;
-        self.round.set(round);
-        let mut answers = self.answers.borrow_mut();
-        if *self.defaults.borrow() == *defaults {
-            answers.retain(|_, answer| answer.asked + ROUNDS >= round);
-        } else {
-            answers.clear();
+        self.round.set(self.round.get() + 1);
+        if *self.defaults.borrow() != *defaults {
+            self.answers.borrow_mut().clear();
+            self.latest.borrow_mut().clear();
             self.defaults.borrow_mut().clone_from(defaults);
         }
     }
 
+    /// Forgets what nobody asks for any more.
+    pub(super) fn end(&self) {
+        let mut answers = self.answers.borrow_mut();
+        answers.retain(|_, answer| answer.asked + ROUNDS > self.round.get());
+        self.latest.borrow_mut().retain(|(_, answer), object| answers.contains_key(&(*object, *answer)));
+    }
+
     /// What is known of an object, found out where nobody has yet.
     pub(crate) fn about<T: 'static>(&self, object: &Arc<Object>, find_out: impl FnOnce() -> T) -> Rc<T> {
-        let key = (Arc::as_ptr(object), TypeId::of::<T>());
-        let asked = self.round.get();
-        let known = self.answers.borrow_mut().get_mut(&key).map(|known| {
-            known.asked = asked;
-            Rc::clone(&known.answer)
-        });
-        if let Some(known) = known.and_then(|known| known.downcast().ok()) {
-            return known;
-        }
-        let found = Rc::new(find_out());
-        let answer = Answer { _object: Arc::clone(object), answer: Rc::clone(&found) as Rc<dyn Any>, asked };
-        self.answers.borrow_mut().insert(key, answer);
+        self.known(Arc::as_ptr(object)).unwrap_or_else(|| self.keep(object, find_out()))
+    }
+
+    /// The same where what is known of the version before is of use.
+    pub(crate) fn about_version<T: 'static>(
+        &self,
+        object: &Arc<Object>,
+        find_out: impl FnOnce(Option<Rc<T>>) -> T,
+    ) -> Rc<T> {
+        self.known(Arc::as_ptr(object)).unwrap_or_else(|| {
+            let key = (object.reference(), TypeId::of::<T>());
+            let before = self.latest.borrow_mut().insert(key, Arc::as_ptr(object));
+            self.keep(object, find_out(before.and_then(|before| self.known(before))))
+        })
+    }
+
+    fn known<T: 'static>(&self, object: *const Object) -> Option<Rc<T>> {
+        let mut answers = self.answers.borrow_mut();
+        let known = answers.get_mut(&(object, TypeId::of::<T>()))?;
+        known.asked = self.round.get();
+        Rc::clone(&known.answer).downcast().ok()
+    }
+
+    fn keep<T: 'static>(&self, object: &Arc<Object>, found: T) -> Rc<T> {
+        let found = Rc::new(found);
+        let answer: Rc<dyn Any> = Rc::<T>::clone(&found);
+        let answer = Answer { _object: Arc::clone(object), answer, asked: self.round.get() };
+        self.answers.borrow_mut().insert((Arc::as_ptr(object), TypeId::of::<T>()), answer);
         found
     }
 

@@ -28,7 +28,11 @@ struct Made {
 
 /// Those that were made lately.
 #[derive(Default)]
-struct Lately(RefCell<Vec<Rc<Made>>>);
+struct Lately {
+    made: RefCell<Vec<Rc<Made>>>,
+    /// Those of the version of the Ingress before.
+    before: RefCell<Vec<Rc<Made>>>,
+}
 
 /// As many are kept of one Ingress: for two protocols, each beside an Ingress of the group that is broken and beside its last good
 /// version.
@@ -37,13 +41,17 @@ const LATELY: usize = 4;
 /// The rules of an Ingress on a listener of this protocol. What is wrong becomes findings, and its rule is left out. Rules that
 /// would come out as they did lately are the same ones.
 pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protocol) -> Vec<Arc<Rule>> {
-    let lately = group.draft.world.memo.about(&member.object, Lately::default);
-    let known = lately.0.borrow().iter().find(|made| made.holds(group, member, protocol)).map(Rc::clone);
+    let lately = group.draft.world.memo.about_version(&member.object, |before| Lately {
+        before: before.map(|before: Rc<Lately>| before.made.borrow().clone()).unwrap_or_default().into(),
+        ..Lately::default()
+    });
+    let known = lately.made.borrow().iter().find(|made| made.holds(group, member, protocol)).map(Rc::clone);
     let made = known.unwrap_or_else(|| {
-        let (made, is_lasting) = make(group, member, protocol);
+        let (mut made, is_lasting) = make(group, member, protocol);
+        made.go_on_with(&lately);
         let made = Rc::new(made);
         if is_lasting {
-            let mut lately = lately.0.borrow_mut();
+            let mut lately = lately.made.borrow_mut();
             lately.truncate(LATELY - 1);
             lately.insert(0, Rc::clone(&made));
         }
@@ -54,6 +62,19 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member, protocol: Protoc
 }
 
 impl Made {
+    /// Has rules that are the same as before be the same ones.
+    fn go_on_with(&mut self, lately: &Lately) {
+        let is_like = |made: &mut Rc<Self>| made.protocol == self.protocol;
+        let of_version: Vec<Rc<Self>> = lately.before.borrow_mut().extract_if(.., is_like).collect();
+        let made = lately.made.borrow();
+        let before = of_version.iter().chain(&*made).find(|made| made.protocol == self.protocol);
+        for (rule, before) in self.rules.iter_mut().zip(before.into_iter().flat_map(|before| &before.rules)) {
+            if rule == before {
+                rule.clone_from(before);
+            }
+        }
+    }
+
     /// Whether the rules would be the same now. Has the target groups made that they lead to, which are those that would be made in
     /// any case, in the same order.
     fn holds(&self, group: &mut Group<'_>, member: &Member, protocol: Protocol) -> bool {

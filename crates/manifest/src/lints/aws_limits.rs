@@ -62,7 +62,9 @@ fn whole(load_balancer: &LoadBalancer, object: &Object, findings: &mut Vec<Findi
 fn of_rule(rule: &Rule) -> impl Iterator<Item = String> {
     let sizes = rule.conditions.iter().map(|condition| condition.values.len());
     let (n_largest, n_values) = (sizes.clone().max().unwrap_or_default(), sizes.sum());
-    let n_wildcards = rule.conditions.iter().map(wildcards).sum();
+    // Most rules have fewer values than they may have wildcards.
+    let n_wildcards =
+        if n_values > WILDCARDS_OF_RULE { rule.conditions.iter().map(wildcards).sum() } else { 0 };
     let limits = [
         (n_largest, VALUES_OF_CONDITION, "values in one condition"),
         (n_values, VALUES_OF_RULE, "values in its conditions"),
