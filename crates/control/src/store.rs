@@ -57,7 +57,7 @@ pub use boundary::DatabaseFailure;
 pub use depth::DEPTH;
 pub(crate) use depth::is_deeper_than;
 pub use disk::{Damage, OpenError};
-pub use history::{HISTORY_BYTES, HISTORY_LENGTH, Watch, WatchEvent};
+pub use history::{HISTORY_BYTES, HISTORY_LENGTH, RESTING_BYTES, Watch, WatchEvent};
 pub use merge::{LAST_APPLIED, merge_patch, remember, remembered, three_way};
 pub use metadata::{Part, generated_name};
 pub use restore::{RestoreError, Restored, back_up, restore};
@@ -409,7 +409,7 @@ impl Store {
         Ok(())
     }
 
-    /// Does what is due: writes what nobody waits for, and backups. Tells when to look again.
+    /// Does what is due: writes what nobody waits for, backups, and forgets. Tells when to look again.
     pub(crate) fn look_after_file(&self, now: Instant) -> Option<Instant> {
         let state = &mut *self.state.borrow_mut();
         if state.unwritten.is_empty() {
@@ -429,7 +429,8 @@ impl Store {
                 state.back_up(now);
             }
         }
-        [state.write_at, state.back_up_at].into_iter().flatten().min()
+        let forget_at = state.history.forget_old(now);
+        [state.write_at, state.back_up_at, forget_at].into_iter().flatten().min()
     }
 
     /// Writes what nobody waited for, and a last backup.

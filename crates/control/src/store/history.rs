@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use manifest::Object;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{Query, Status, Store, metadata};
 
@@ -16,6 +18,12 @@ pub const HISTORY_LENGTH: usize = 512;
 /// About how many bytes the changes that are remembered may take. Of a table of 10 000 rules that changes again and again it
 /// is the last version or two; the latest change is always remembered.
 pub const HISTORY_BYTES: usize = 32 << 20;
+
+/// About how many bytes they may take after a while, when whoever watches has been told of them. It is for tables of thousands of
+/// rules, which would be in memory twice for as long as nothing else happens.
+pub const RESTING_BYTES: usize = 4 << 20;
+/// How long that is.
+const WHILE: Duration = Duration::from_secs(60);
 
 /// One change of one object: created without `before`, deleted without `after`.
 #[derive(Debug, Clone)]
@@ -39,6 +47,7 @@ pub(super) struct History {
 struct Remembered {
     change: Change,
     n_bytes: usize,
+    since: Instant,
 }
 
 /// What a watch tells.
@@ -72,13 +81,31 @@ impl History {
     pub(super) fn record(&mut self, change: Change) {
         let n_bytes = change.n_bytes();
         self.n_bytes += n_bytes;
-        self.changes.push_back(Remembered { change, n_bytes });
+        self.changes.push_back(Remembered { change, n_bytes, since: Instant::now() });
         while self.changes.len() > 1 && (self.changes.len() > HISTORY_LENGTH || self.n_bytes > HISTORY_BYTES)
         {
-            let Some(forgotten) = self.changes.pop_front() else { break };
-            self.n_bytes -= forgotten.n_bytes;
-            self.complete_after = forgotten.change.revision;
+            self.forget_one();
         }
+    }
+
+    /// Forgets changes of a while ago that take much. Tells when to look again.
+    pub(super) fn forget_old(&mut self, now: Instant) -> Option<Instant> {
+        while self.n_bytes > RESTING_BYTES
+            && let Some(oldest) = self.changes.front()
+        {
+            let until = oldest.since + WHILE;
+            if now < until {
+                return Some(until);
+            }
+            self.forget_one();
+        }
+        None
+    }
+
+    fn forget_one(&mut self) {
+        let Some(forgotten) = self.changes.pop_front() else { return };
+        self.n_bytes -= forgotten.n_bytes;
+        self.complete_after = forgotten.change.revision;
     }
 
     /// The changes after a revision, oldest first.

@@ -362,6 +362,24 @@ async fn large_objects_that_change_again_and_again_are_not_all_kept() {
     assert_eq!(told(&mut watch).await, "added b");
 }
 
+#[tokio::test(start_paused = true)]
+async fn large_objects_of_a_while_ago_are_forgotten() {
+    let store = store();
+    let look = || store.look_after_file(Instant::now());
+    let large = |n: usize| config("a", &format!("{n}{}", "x".repeat(RESTING_BYTES / 2)));
+    let first = Arc::downgrade(&apply(&store, large(0)).object);
+    let start = store.revision();
+    (1..3).for_each(|n| drop(apply(&store, large(n))));
+    look();
+    assert!(first.upgrade().is_some() && store.watch(Query::of("ConfigMap"), Some(start)).is_ok());
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    look();
+    assert!(first.upgrade().is_none());
+    // Whoever knows the last one misses nothing.
+    assert!(store.watch(Query::of("ConfigMap"), Some(store.revision())).is_ok());
+    assert_eq!(store.watch(Query::of("ConfigMap"), Some(start)).unwrap_err().reason, Reason::Expired);
+}
+
 #[test]
 fn what_is_too_large_to_remember_is_applied_again_all_the_same() {
     let store = store();
