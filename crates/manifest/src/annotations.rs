@@ -350,25 +350,6 @@ pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Findi
     survey_ours(object, findings);
 }
 
-/// The annotation that keeps the load balancer of an Ingress or a Service from being deleted, if one does
-/// ("Deletion protection", Application and Network Load Balancer user guides).
-#[must_use]
-pub fn deletion_protection(object: &Object) -> Option<&'static str> {
-    const KEYS: [(&str, &str); 3] = [
-        ("Ingress", "alb.ingress.kubernetes.io/load-balancer-attributes"),
-        ("Service", "service.beta.kubernetes.io/aws-load-balancer-attributes"),
-        ("Service", "service.kubernetes.io/aws-load-balancer-attributes"),
-    ];
-    let is_on = |text: &str| {
-        let attributes = values::string_map(text).unwrap_or_default();
-        attributes.get(plan::attributes::DELETION_PROTECTION).is_some_and(|value| value == "true")
-    };
-    let is_one = object.kind.kind == "Ingress" || object.value["spec"]["type"] == "LoadBalancer";
-    let mut keys =
-        KEYS.into_iter().filter(|(kind, _)| is_one && object.kind.kind == *kind).map(|(_, key)| key);
-    keys.find(|key| object.annotation(key).is_some_and(is_on))
-}
-
 /// The first annotation of an object that only a Service of type LoadBalancer has use for.
 pub(crate) fn first_for_load_balancers(object: &Object) -> Option<&str> {
     written(object, On::is_service, false).map(|written| written.key).next()

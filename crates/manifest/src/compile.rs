@@ -23,6 +23,7 @@ pub(crate) mod names;
 pub(crate) mod network;
 mod optimise;
 mod own_certificates;
+mod protection;
 mod redirects;
 mod revisions;
 mod rules;
@@ -46,6 +47,7 @@ use plan::{LoadBalancer, LoadBalancerId, ObjectRef, Plan, Tags};
 
 pub(crate) use inference::MODEL_KEYS;
 pub use own_certificates::hosts_of;
+pub use protection::deletion_protection;
 pub use secret_certificates::PlacedCertificate;
 pub(crate) use serving_options::is_switch as is_serving_switch;
 pub use serving_options::{names as serving_option_names, serve_option_names};

@@ -43,7 +43,7 @@ mod unmet;
 mod wire;
 mod workload;
 
-pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations, deletion_protection};
+pub use annotations::{Annotation, BASE_DIRECTORY, On, annotations};
 pub use certificate::{
     CertificateFacts, EVENT_DAYS, FINDING_DAYS, Fault, Holds, Part, ReadPair, TEXT_LIMIT, covers,
     facts_of_der, is_trust_store, read_facts, read_pair,
@@ -52,7 +52,8 @@ pub use certificate_folder::{
     CertificateFolder, KeptCertificate, KeptPair, MAPS, ReadFile, others_can_read, read_folder,
 };
 pub use compile::{
-    Compiled, Compiler, PlacedCertificate, Route, compile, hosts_of, serve_option_names, serving_option_names,
+    Compiled, Compiler, PlacedCertificate, Route, compile, deletion_protection, hosts_of, serve_option_names,
+    serving_option_names,
 };
 pub use defaults::{Defaults, Dialect, Exposure, KnownCertificate, Named, ServiceSelection};
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};

@@ -111,8 +111,8 @@ impl<'a> Transaction<'a> {
         if old.kind.kind == "Namespace" {
             return self.delete_namespace(old, options);
         }
-        if let Some(key) = manifest::deletion_protection(old) {
-            let why = format!("{key} says deletion_protection.enabled=true: set it to false first");
+        if let Some(who) = manifest::deletion_protection(old, &self.state.objects) {
+            let why = format!("{who} says deletion_protection.enabled=true: set it to false first");
             return Err(Status::forbidden(old.kind, &old.name, &why));
         }
         let ends_gracefully = old.kind.kind == "Pod" && options.grace_period_seconds != Some(0);

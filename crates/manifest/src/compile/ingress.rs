@@ -12,7 +12,7 @@ use crate::annotations::{self, IngressSettings, Problem, WebAcl, group_name, loa
 use crate::kinds::ingress::{Ingress, IngressSpec};
 use crate::kinds::ingress_class::{IngressClass, IngressClassParams, IngressClassParamsSpec};
 use crate::kinds::{self};
-use crate::{Finding, Object, codes};
+use crate::{Finding, Object, Objects, codes};
 
 /// An Ingress of ours, with what its annotations and its class say.
 pub(super) struct Member {
@@ -149,12 +149,10 @@ fn owner(
             let name = &object.name;
             return Owner::Other(format!("its class {name} belongs to the controller `{controller}`"));
         }
-        let parameters = class.spec.parameters.as_ref().filter(|it| it.kind == "IngressClassParams");
-        let Some(parameters) = parameters else { return Owner::Us(None) };
-        let params = world.objects.get("IngressClassParams", "", &parameters.name);
+        let Some(name) = class.params() else { return Owner::Us(None) };
+        let params = world.objects.get("IngressClassParams", "", name);
         if params.is_none() {
-            let message =
-                format!("IngressClassParams `{}` of the class {} do not exist", parameters.name, object.name);
+            let message = format!("IngressClassParams `{name}` of the class {} do not exist", object.name);
             findings.push(Finding::new(&codes::FIELD_INVALID, message).at(object, "spec.parameters.name"));
         }
         Owner::Us(params.cloned())
@@ -188,6 +186,33 @@ fn owner(
         Some(class) => of_class(class, findings),
         None => Owner::Other("it names no class, and no IngressClass is the default".to_owned()),
     }
+}
+
+/// The parameters of the class of an Ingress, where they are for its namespace.
+pub(super) fn params_for(
+    object: &Object,
+    objects: &Objects,
+) -> Option<(Arc<Object>, IngressClassParamsSpec)> {
+    let class = match object.value["spec"]["ingressClassName"].as_str() {
+        Some(name) => objects.get("IngressClass", "", name)?,
+        None if object.annotation(CLASS_ANNOTATION).is_some() => return None,
+        None => objects.of_kind("IngressClass").find(|class| class.annotation(IS_DEFAULT) == Some("true"))?,
+    };
+    let class = kinds::read::<IngressClass>(class, &mut Vec::new())?;
+    let is_ours = CONTROLLERS.contains(&class.spec.controller.as_str());
+    let params = objects.get("IngressClassParams", "", class.params().filter(|_| is_ours)?)?;
+    let spec = kinds::read::<IngressClassParams>(params, &mut Vec::new())?.spec;
+    is_for(&spec, &object.namespace, objects).then(|| (Arc::clone(params), spec))
+}
+
+/// Whether the parameters of a class are for a namespace.
+fn is_for(spec: &IngressClassParamsSpec, namespace: &str, objects: &Objects) -> bool {
+    spec.namespace_selector.as_ref().is_none_or(|selector| {
+        let namespace = objects.get("Namespace", "", namespace);
+        let labels = namespace.map(|object| object.labels()).unwrap_or_default();
+        let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        selector.matches(&labels.collect())
+    })
 }
 
 // === impl Written ===
@@ -226,13 +251,8 @@ impl Member {
     fn follow_class(&mut self, params: &Arc<Object>, world: &World<'_>) -> bool {
         let Some(class) = kinds::read::<IngressClassParams>(params, &mut self.findings) else { return true };
         let spec = class.spec;
-        if let Some(selector) = &spec.namespace_selector {
-            let namespace = world.objects.get("Namespace", "", &self.object.namespace);
-            let labels = namespace.map(|object| object.labels()).unwrap_or_default();
-            let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-            if !selector.matches(&labels.collect()) {
-                return false;
-            }
+        if !is_for(&spec, &self.object.namespace, world.objects) {
+            return false;
         }
         if let Err((path, problem)) = self.take(spec) {
             let finding = Finding::new(problem.code, problem.message).at(params, &path);

@@ -28,6 +28,14 @@ pub(crate) struct Parameters {
     scope: Kept,
 }
 
+impl IngressClass {
+    /// The name of its IngressClassParams, if it has some.
+    pub(crate) fn params(&self) -> Option<&str> {
+        let parameters = self.spec.parameters.as_ref()?;
+        (parameters.kind == "IngressClassParams").then_some(&*parameters.name)
+    }
+}
+
 /// IngressClassParams: what all Ingresses of a class have, whatever their annotations say.
 #[derive(Debug, Deserialize)]
 pub(crate) struct IngressClassParams {

@@ -311,12 +311,6 @@ pub(super) const ROWS: &[Unmet] = &[
     ),
     protects(CLASS, Place::Field("spec.wafv2AclArn", is_said), NO_ACL, OWN_FILTER),
     protects(CLASS, Place::Field("spec.wafv2AclName", is_said), NO_ACL, OWN_FILTER),
-    lacks(
-        CLASS,
-        Place::Field("spec.loadBalancerAttributes", protects_from_deletion),
-        "what a class says of deletion_protection.enabled keeps no Ingress from being deleted",
-        "say it in alb.ingress.kubernetes.io/load-balancer-attributes of the Ingress",
-    ),
     nginx("nginx.ingress.kubernetes.io/auth-type"),
     nginx("nginx.ingress.kubernetes.io/auth-url"),
     nginx("nginx.ingress.kubernetes.io/auth-tls-secret"),
@@ -389,13 +383,6 @@ fn is_true(_: &Object, text: &str) -> bool {
 
 fn is_dualstack(_: &Object, text: &str) -> bool {
     text.trim().starts_with("dualstack")
-}
-
-fn protects_from_deletion(attributes: &Value) -> bool {
-    let is_it = |attribute: &Value| {
-        attribute["key"] == plan::attributes::DELETION_PROTECTION && attribute["value"] == "true"
-    };
-    attributes.as_array().is_some_and(|attributes| attributes.iter().any(is_it))
 }
 
 fn is_not_of_nginx(object: &Object, text: &str) -> bool {

@@ -111,10 +111,6 @@ const ASKING: &[(&str, &str)] = &[
         "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {wafv2AclName: a}",
         "spec.wafv2AclName",
     ),
-    (
-        "kind: IngressClassParams, apiVersion: elbv2.k8s.aws/v1beta1, spec: {loadBalancerAttributes: [{key: deletion_protection.enabled, value: 'true'}]}",
-        "spec.loadBalancerAttributes",
-    ),
     ("nginx.ingress.kubernetes.io/auth-type: basic", "Ingress"),
     ("nginx.ingress.kubernetes.io/auth-url: http://a", "Ingress"),
     ("nginx.ingress.kubernetes.io/auth-tls-secret: a/b", "Ingress"),

@@ -44,6 +44,44 @@ fn a_load_balancer_that_is_protected_from_deletion_stays() {
 }
 
 #[test]
+fn what_a_class_says_of_deletion_stands_above_what_its_ingresses_say() {
+    let api = api();
+    let (ingresses, classes) = (
+        "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
+        "/apis/networking.k8s.io/v1/ingressclasses",
+    );
+    let of_class = "/apis/elbv2.k8s.aws/v1beta1/ingressclassparams";
+    let class = json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "team"},
+        "spec": {"controller": "ingress.k8s.aws/alb", "parameters": {"kind": "IngressClassParams", "name": "kept"}}});
+    let params = json!({"apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "IngressClassParams", "metadata": {"name": "kept"},
+        "spec": {"loadBalancerAttributes": [{"key": "deletion_protection.enabled", "value": "true"}]}});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web",
+        "annotations": {"alb.ingress.kubernetes.io/load-balancer-attributes": "deletion_protection.enabled=false"}},
+        "spec": {"ingressClassName": "team", "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}});
+    for (path, object) in [(classes, &class), (of_class, &params), (ingresses, &ingress)] {
+        let written = write(&api, &format!("POST {path}"), JSON, object);
+        assert_eq!(written.0, 201, "{}", message(&written));
+    }
+    let delete = || write(&api, &format!("DELETE {ingresses}/web"), JSON, &json!({}));
+    expect![[r#"403 Forbidden: ingresses.networking.k8s.io "web" is forbidden: IngressClassParams `kept` says deletion_protection.enabled=true: set it to false first"#]]
+        .assert_eq(&message(&delete()));
+    // It is only for the namespaces that it names.
+    let others = json!({"spec": {"namespaceSelector": {"matchLabels": {"team": "other"}}}});
+    assert_eq!(write(&api, &format!("PATCH {of_class}/kept"), MERGE, &others).0, 200);
+    assert_eq!(delete().0, 200);
+    assert_eq!(
+        write(&api, &format!("PATCH {of_class}/kept"), MERGE, &json!({"spec": {"namespaceSelector": null}}))
+            .0,
+        200
+    );
+    assert_eq!(write(&api, &format!("POST {ingresses}"), JSON, &ingress).0, 201);
+    assert_eq!(delete().0, 403);
+    let off = json!({"spec": {"loadBalancerAttributes": [{"key": "deletion_protection.enabled", "value": "false"}]}});
+    assert_eq!(write(&api, &format!("PATCH {of_class}/kept"), MERGE, &off).0, 200);
+    assert_eq!(delete().0, 200);
+}
+
+#[test]
 fn a_part_that_a_kind_needs_cannot_be_patched_away() {
     let api = api();
     write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
