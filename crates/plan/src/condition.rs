@@ -84,8 +84,8 @@ pub enum Shape {
 }
 
 /// All that conditions can be about.
-pub static SUBJECTS: [&SubjectRow; 6] =
-    [&HOST_HEADER, &PATH_PATTERN, &HTTP_HEADER, &HTTP_REQUEST_METHOD, &QUERY_STRING, &SOURCE_IP];
+pub static SUBJECTS: &[&SubjectRow] =
+    &[&HOST_HEADER, &PATH_PATTERN, &HTTP_HEADER, &HTTP_REQUEST_METHOD, &QUERY_STRING, &SOURCE_IP];
 
 /// The host, without port and trailing dot, in any case.
 static HOST_HEADER: SubjectRow = SubjectRow {

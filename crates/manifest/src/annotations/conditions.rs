@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use plan::{Condition, Pattern, QueryPair, SUBJECTS, SearchPattern, Shape, Subject, SubjectRow, Values};
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::values::{cidr, json};
@@ -47,16 +47,6 @@ enum ConfigWire {
 #[serde(rename_all = "camelCase", default)]
 struct PatternsWire {
     values: Vec<String>,
-    regex_values: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NamedWire {
-    http_header_name: String,
-    #[serde(default)]
-    values: Vec<String>,
-    #[serde(default)]
     regex_values: Vec<String>,
 }
 
@@ -108,9 +98,9 @@ impl<'de> Visitor<'de> for ConditionVisitor {
                 *row,
                 match row.shape {
                     Shape::Patterns => ConfigWire::Patterns(map.next_value()?),
-                    Shape::NamedPatterns(_) => {
-                        let NamedWire { http_header_name, values, regex_values } = map.next_value()?;
-                        ConfigWire::Named(http_header_name, PatternsWire { values, regex_values })
+                    Shape::NamedPatterns(key) => {
+                        let (name, patterns) = map.next_value_seed(NamedPatterns(key))?;
+                        ConfigWire::Named(name, patterns)
                     }
                     Shape::Methods | Shape::Ranges => ConfigWire::Texts(map.next_value()?),
                     Shape::Pairs => ConfigWire::Pairs(map.next_value()?),
@@ -118,6 +108,45 @@ impl<'de> Visitor<'de> for ConditionVisitor {
             ));
         }
         Ok(ConditionWire { field: field.ok_or_else(|| de::Error::missing_field(FIELD))?, configs })
+    }
+}
+
+/// Patterns, and a name under this key.
+struct NamedPatterns(&'static str);
+
+impl<'de> DeserializeSeed<'de> for NamedPatterns {
+    type Value = (String, PatternsWire);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        static FIELDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+            let names = SUBJECTS.iter().filter_map(|row| match row.shape {
+                Shape::NamedPatterns(name) => Some(name),
+                _ => None,
+            });
+            ["values", "regexValues"].into_iter().chain(names).collect()
+        });
+        deserializer.deserialize_struct("NamedPatterns", &FIELDS, self)
+    }
+}
+
+impl<'de> Visitor<'de> for NamedPatterns {
+    type Value = (String, PatternsWire);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a map with `{}`", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut name, mut patterns) = (None, PatternsWire::default());
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "values" => patterns.values = map.next_value()?,
+                "regexValues" => patterns.regex_values = map.next_value()?,
+                key if key == self.0 => name = Some(map.next_value()?),
+                _ => _ = map.next_value::<de::IgnoredAny>()?,
+            }
+        }
+        Ok((name.ok_or_else(|| de::Error::missing_field(self.0))?, patterns))
     }
 }
 
@@ -146,6 +175,9 @@ fn condition(wire: ConditionWire) -> Result<Condition, Problem> {
         check_name(key, name)?;
     }
     let subject = Subject::of(row, name);
+    if subject.is_http_header() && subject.name().is_some_and(|name| name.eq_ignore_ascii_case("host")) {
+        return Err(invalid("the field Host is a host-header condition"));
+    }
     let values = match config {
         ConfigWire::Patterns(wire) | ConfigWire::Named(_, wire) => patterns(&wire, &subject)?,
         ConfigWire::Texts(TextsWire { values }) if row.shape == Shape::Ranges => {
@@ -215,9 +247,6 @@ fn check_name(key: &str, name: &str) -> Result<(), Problem> {
         return Err(invalid(format!(
             "{key} `{name}` is not a name of at most {MAX_NAME} characters without wildcards"
         )));
-    }
-    if name.eq_ignore_ascii_case("host") {
-        return Err(invalid("the field Host is a host-header condition"));
     }
     Ok(())
 }
