@@ -200,7 +200,8 @@ impl Drop for Flows {
     }
 }
 
-/// Whether a client stays with its target: it is well, or no other is.
+/// Whether a client stays with its target: it is well, or no other is. One that was deregistered keeps its clients where their
+/// flows are not to be cut, for as long as either speaks.
 fn stays(flow: &Flow, listener: &WorkerListener) -> bool {
     let is_another_well = || {
         let group = listener.default_group(flow.client.ip());
@@ -208,7 +209,10 @@ fn stays(flow: &Flow, listener: &WorkerListener) -> bool {
     };
     match flow.target.shared.state() {
         TargetState::Healthy => true,
-        TargetState::Draining => false,
+        TargetState::Draining => {
+            let group = listener.group(&flow.target.shared.key.target_group);
+            group.is_some_and(|group| !group.group.settings.cuts_deregistered)
+        }
         _ => !is_another_well(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use net::Limits;
+use plan::attributes::{self, Attributes, Scope};
 use plan::{HealthCheck, HealthCheckPort, LoadBalancer, LoadBalancerKind, Matcher, Protocol, TargetGroup};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -41,7 +42,10 @@ async fn healthy() -> u16 {
 }
 
 fn udp_group(targets: &[SocketAddr], health_port: u16) -> TargetGroup {
-    let group = group("g", targets);
+    let mut group = group("g", targets);
+    // As it is for groups of datagrams where nobody says otherwise.
+    group.attributes = Attributes::new(Scope::NetworkTargetGroup);
+    group.attributes.set_default(attributes::CONNECTION_TERMINATION, "true");
     let health_check = HealthCheck {
         protocol: Protocol::Tcp,
         port: HealthCheckPort::Port(health_port),
@@ -186,6 +190,41 @@ fn a_target_that_is_gone_is_left_and_one_that_refuses_harms_nobody() {
         world.plans.send_replace(std::sync::Arc::default());
         world.wait_until(|observed| observed.listeners.is_empty()).await;
         assert!(world.drain.finish(Duration::from_secs(20)).await);
+    });
+}
+
+#[test]
+fn a_client_keeps_a_deregistered_target_where_its_flow_is_not_to_be_cut() {
+    run(async {
+        let (a, b, port) = (echo("a").await, echo("b").await, healthy().await);
+        let group_of = |targets: &[SocketAddr]| {
+            let mut group = udp_group(targets, port);
+            for (key, value) in
+                [(attributes::CONNECTION_TERMINATION, "false"), (attributes::DEREGISTRATION_DELAY, "1")]
+            {
+                group.attributes.set(key, value).unwrap();
+            }
+            vec![group].into()
+        };
+        let mut balancer = balancer_of(udp_group(&[a.address], port));
+        balancer.target_groups = group_of(&[a.address]);
+        let mut world = world_with(&balancer, Limits::default()).await;
+        let address = balancer.listeners[0].addresses[0];
+        let socket = client().await;
+        assert_eq!(ask(&socket, address, "1").await, "a1");
+        balancer.target_groups = group_of(&[b.address]);
+        world.change(plan_of(&balancer)).await;
+        assert_eq!(ask(&client().await, address, "2").await, "b2");
+        assert_eq!(ask(&socket, address, "2").await, "a2");
+        // Also when its time is over.
+        world.wait_until(|observed| observed.targets.keys().all(|key| key.address != a.address)).await;
+        assert_eq!(ask(&socket, address, "3").await, "a3");
+        // Until it is not there any more.
+        a.task.abort();
+        while !a.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(&socket, address, "4").await, "b4");
     });
 }
 

@@ -87,7 +87,7 @@ impl Network<'_> {
             target_control_port: None,
             container_concurrency: None,
             checks: self.health_check(backend, port, target_type),
-            attributes: self.target_group_attributes(port, target_type),
+            attributes: self.target_group_attributes(port, target_type, protocol),
             tags: tags.clone(),
         };
         self.draft.make(wanted)
@@ -128,10 +128,19 @@ impl Network<'_> {
         )
     }
 
-    fn target_group_attributes(&mut self, port: &ServicePort, target_type: TargetType) -> Attributes {
+    fn target_group_attributes(
+        &mut self,
+        port: &ServicePort,
+        target_type: TargetType,
+        protocol: Protocol,
+    ) -> Attributes {
         let mut attributes = Attributes::new(Scope::NetworkTargetGroup);
         if target_type == TargetType::Ip {
             attributes.set_default(keys::PRESERVE_CLIENT_IP, "false");
+        }
+        if protocol.carries_datagrams() {
+            // `CreateTargetGroup` does so ("TargetGroupAttribute", ELB API).
+            attributes.set_default(keys::CONNECTION_TERMINATION, "true");
         }
         let by_port = self.settings.attributes_by_port.get(&port.port).filter(|map| !map.is_empty());
         let (key, values) = match by_port {
