@@ -8,13 +8,16 @@
 mod directives;
 mod filling;
 mod flights;
+mod keeping;
 mod policy;
+mod renewal;
 mod store;
+mod stored;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use net::{Body, Budget, Bytes, Fields, Request, Response, StatusCode, http_date, since_epoch};
+use net::{Body, Fields, Request, Response, StatusCode, since_epoch};
 
 use crate::exchange::Exchange;
 use crate::forward::{self, Led};
@@ -23,13 +26,12 @@ use crate::headers::Names;
 use crate::listener::ListenerSlot;
 use crate::metrics::Lookup;
 use crate::respond::{self, OwnAnswer, Reason};
-use crate::stickiness;
-use filling::Filling;
 pub(crate) use flights::Flights;
 use flights::Joined;
-use policy::{Freshness, Question, Reuse, Times, Use, Why, is_known_to_client};
+use policy::{Question, Reuse, Times, Use, Why};
+use renewal::Renewal;
 pub(crate) use store::Cache;
-use store::{Asking, Found, Key, Stored, Variant};
+use store::{Found, Key, Stored};
 
 /// The cache that a rule has, and what tells the rule from others that have the same.
 pub(crate) struct OfRule {
@@ -49,7 +51,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     for tag in asked.all("if-none-match").flat_map(policy::tags) {
         let mut kept = Fields::new();
         kept.push("etag", tag);
-        assert!(is_known_to_client(&asked, &kept));
+        assert!(policy::is_known_to_client(&asked, &kept));
     }
 }
 
@@ -76,19 +78,35 @@ pub(crate) async fn answer(
             return of_rule.pass(&question, &key, slot, exchange, led, request).await;
         }
     };
+    let (flights, now) = (exchange.listener.worker.flights.clone(), net::recently());
+    let number = || cache.number_of((&key, way, liked(&request.fields)));
     let mut looked = of_rule.look(&key, way, &question, request, None);
     let mut lead = None;
     if let Some(why) = looked.joins(&question) {
-        let number = cache.number_of((&key, way, liked(&request.fields)));
-        match exchange.listener.worker.flights.clone().join(number, net::recently()).await {
+        let number = number();
+        match flights.join(number, now).await {
             Joined::Leads(leads) => lead = Some(leads),
-            Joined::Waited => looked = of_rule.look(&key, way, &question, request, Some(why)),
+            Joined::Waited => {
+                looked = of_rule.look(&key, way, &question, request, Some(why));
+                if matches!(looked, Looked::Asks(..)) {
+                    flights.is_vain(number, now);
+                }
+            }
             Joined::Alone => {}
         }
     }
     let (stored, why) = match looked {
         Looked::Served(answer) => {
             of_rule.count(Lookup::Hit, exchange);
+            return Ok(*answer);
+        }
+        Looked::ServedMeanwhile(answer, stored) => {
+            of_rule.count(Lookup::Stale, exchange);
+            if let Some(lead) = may_be_kept.then(|| flights.lead(number(), now)).flatten() {
+                let asking = cache.ask(&key, way, Some(lead));
+                let (listener, group) = (Rc::clone(&exchange.listener), led.group);
+                Renewal { of_rule, listener, group, question, asking, stored }.begin(request);
+            }
             return Ok(*answer);
         }
         Looked::Asks(stored, why) => (stored, why),
@@ -142,6 +160,10 @@ pub(crate) async fn answer(
 /// Whether it is better to answer with something old (RFC 5861 §4).
 fn is_failure(outcome: &Result<Response, OwnAnswer>) -> bool {
     let status = outcome.as_ref().map_or_else(|own| own.response.status, |answer| answer.status);
+    is_failure_status(status)
+}
+
+fn is_failure_status(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
@@ -149,6 +171,8 @@ fn is_failure(outcome: &Result<Response, OwnAnswer>) -> bool {
 enum Looked {
     /// It is the answer.
     Served(Box<Response>),
+    /// It is the answer, and a target is asked meanwhile whether it is good still.
+    ServedMeanwhile(Box<Response>, Arc<Stored>),
     /// A target has to be asked: whether what is kept is good still, if anything is, and why.
     Asks(Option<Arc<Stored>>, &'static str),
 }
@@ -241,14 +265,19 @@ impl OfRule {
             Found::Answer(stored) => stored,
         };
         let now = since_epoch();
+        let left = stored.freshness.time_left(now);
         match stored.freshness.reuse(question, now) {
             Reuse::Serve => {
-                let left = stored.freshness.time_left(now);
                 let told = match collapsed {
                     None => format!("{NAME}; hit; ttl={left}"),
                     Some(why) => format!("{NAME}; fwd={why}; collapsed; ttl={left}"),
                 };
                 Looked::Served(Box::new(stored.answer(&request.fields, now, &told)))
+            }
+            Reuse::ServeAndAsk => {
+                let told = format!("{NAME}; hit; ttl={left}; detail=stale-while-revalidate");
+                let answer = stored.answer(&request.fields, now, &told);
+                Looked::ServedMeanwhile(Box::new(answer), stored)
             }
             Reuse::Ask(Why::Stale) => Looked::Asks(Some(stored), "stale"),
             Reuse::Ask(Why::Request) => Looked::Asks(Some(stored), REQUEST),
@@ -286,151 +315,4 @@ impl OfRule {
             .push("cache-status", format!("{NAME}; fwd={why}; fwd-status={}", answer.status.as_u16()));
         Ok(answer)
     }
-
-    /// Keeps an answer, if it may be. Returns for how many seconds it is fresh.
-    fn keep(
-        &self,
-        asking: Asking,
-        question: &Question,
-        request: &Request,
-        times: Times,
-        budget: &Budget,
-        answer: &mut Response,
-    ) -> Option<i64> {
-        let most = self.cache.settings.object;
-        if answer.upgrade.is_some() || answer.body.remaining().is_some_and(|length| length > most as u64) {
-            asking.is_vain();
-            return None;
-        }
-        if !answer.fields.contains("date") {
-            answer.fields.push("date", http_date(times.answered));
-        }
-        let (status, mut fields, body) = (answer.status, answer.fields.clone(), Bytes::new());
-        // Where this client belongs is nothing to others.
-        fields
-            .retain(|name, value| !(name.eq_ignore_ascii_case(b"set-cookie") && stickiness::is_told(value)));
-        let freshness = Freshness::of(question, status, &fields, self.cache.settings.ttl, times);
-        let (Some(freshness), Some(variant)) = (freshness, Variant::of(&fields, &request.fields)) else {
-            asking.is_vain();
-            return None;
-        };
-        let left = freshness.time_left(times.answered);
-        let stored = Stored { way: asking.way(), status, fields, body, freshness, variant };
-        let body = match std::mem::take(&mut answer.body) {
-            Body::Stream(stream) => {
-                let filling = Filling::new(Body::Stream(stream), asking, stored, budget.clone());
-                Body::Stream(Box::new(filling))
-            }
-            whole => {
-                // What came may stand in memory that is much larger.
-                let body =
-                    if let Body::Full(bytes) = &whole { Bytes::copy_from_slice(bytes) } else { Bytes::new() };
-                let is_kept = asking.keep(Stored { body, ..stored });
-                answer.body = whole;
-                return is_kept.then_some(left);
-            }
-        };
-        answer.body = body;
-        Some(left)
-    }
-
-    /// Takes in that an answer is still good, and what is said of it now (RFC 9111 §3.2, §4.3.4).
-    fn freshen(
-        &self,
-        asking: &Asking,
-        stored: &Stored,
-        news: &Fields,
-        question: &Question,
-        times: Times,
-    ) -> Stored {
-        let mut fields = stored.fields.clone();
-        let is_new = |name: &[u8]| !KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()));
-        let named = |name: &[u8]| std::str::from_utf8(name).unwrap_or_default().to_owned();
-        for (name, _) in news.iter().filter(|(name, _)| is_new(name)) {
-            fields.remove(&named(name));
-        }
-        for (name, value) in news.iter().filter(|(name, _)| is_new(name)) {
-            fields.push(&named(name), value);
-        }
-        if !news.contains("date") {
-            fields.set("date", http_date(times.answered));
-        }
-        fields.remove("age");
-        news.all("age").for_each(|age| fields.push("age", age));
-        let fresh = |freshness, fields| Stored {
-            way: stored.way,
-            status: stored.status,
-            fields,
-            body: stored.body.clone(),
-            freshness,
-            variant: stored.variant.clone(),
-        };
-        match Freshness::of(question, stored.status, &fields, self.cache.settings.ttl, times) {
-            Some(freshness) => {
-                asking.keep(fresh(freshness.clone(), fields.clone()));
-                fresh(freshness, fields)
-            }
-            None => {
-                asking.forget();
-                asking.is_vain();
-                fresh(stored.freshness.clone(), fields)
-            }
-        }
-    }
 }
-
-/// Fields of an answer that stay when it is said to be good still: those of what it is, and of who was asked.
-const KEPT: [&str; 7] = [
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "content-type",
-    "set-cookie",
-    "transfer-encoding",
-    "x-amzn-trace-id",
-];
-
-// === impl Stored ===
-
-impl Stored {
-    /// Makes a request ask only whether the answer is still good (RFC 9111 §4.3.1), if that can be asked. Returns the fields of the
-    /// client.
-    fn ask_whether_modified(&self, request: &mut Request) -> Option<Fields> {
-        let tag = self.fields.get("etag");
-        let modified = self.fields.get("last-modified");
-        if tag.is_none() && modified.is_none() {
-            return None;
-        }
-        let client = request.fields.clone();
-        request.fields.remove("if-none-match");
-        request.fields.remove("if-modified-since");
-        if let Some(tag) = tag {
-            request.fields.push("if-none-match", tag);
-        }
-        if let Some(modified) = modified {
-            request.fields.push("if-modified-since", modified);
-        }
-        Some(client)
-    }
-
-    /// The answer for a client that sent these fields: that it has it already, or all of it.
-    fn answer(&self, client: &Fields, now: std::time::Duration, told: &str) -> Response {
-        let is_known = self.status == StatusCode::OK && is_known_to_client(client, &self.fields);
-        let mut answer = Response::new(if is_known { StatusCode::NOT_MODIFIED } else { self.status });
-        answer.fields = self.fields.clone();
-        if is_known {
-            // It is about what the client has, of which that is known.
-            answer
-                .fields
-                .retain(|name, _| !OF_CONTENT.iter().any(|it| name.eq_ignore_ascii_case(it.as_bytes())));
-        } else {
-            answer.body = self.body.clone().into();
-        }
-        answer.fields.set("age", self.freshness.age(now).as_secs().to_string());
-        answer.fields.push("cache-status", told);
-        answer
-    }
-}
-
-/// Fields of content, which an answer without any has not.
-const OF_CONTENT: [&str; 4] = ["content-encoding", "content-language", "content-length", "content-type"];

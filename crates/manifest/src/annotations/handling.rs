@@ -155,7 +155,8 @@ pub(super) const ANNOTATIONS: &[Annotation] = &[
               for one answer. What has `set-cookie`, and what is for one client only, is not kept, and requests with cookies are \
               answered with nothing that does not say how long it is fresh, or `public`. Who sends `x-forwarded-host` or the like \
               has answers of its own. Of those who ask the same at the same time one of each core asks a target, and the others wait \
-              for what it brings. `cache-status` says what became of a request. Predictions are POST, and are not kept.",
+              for what it brings; `stale-while-revalidate` and `stale-if-error` do what RFC 5861 says. `cache-status` says what became of \
+              a request. Predictions are POST, and are not kept.",
         apply: Apply::Handling(|handling, input| {
             handling.cache = Some(ResponseCache::parse(input.text).map_err(|error| error.to_string())?);
             Ok(())

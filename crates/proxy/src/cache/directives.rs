@@ -17,7 +17,8 @@ pub(super) struct Directives {
     pub(super) min_fresh: Option<u32>,
     /// Without a number it is any.
     pub(super) max_stale: Option<u32>,
-    /// RFC 5861 §4.
+    /// RFC 5861 §3 and §4.
+    pub(super) stale_while_revalidate: Option<u32>,
     pub(super) stale_if_error: Option<u32>,
 }
 
@@ -56,6 +57,7 @@ impl Directives {
             b"s-maxage" => _ = self.s_maxage.get_or_insert_with(number),
             b"min-fresh" => _ = self.min_fresh.get_or_insert_with(number),
             b"max-stale" => _ = self.max_stale.get_or_insert_with(|| argument.map_or(FOREVER, seconds)),
+            b"stale-while-revalidate" => _ = self.stale_while_revalidate.get_or_insert_with(number),
             b"stale-if-error" => _ = self.stale_if_error.get_or_insert_with(number),
             _ => {}
         }

@@ -101,6 +101,19 @@ impl Flights {
         }
     }
 
+    /// Has a question with this number asked, unless it is already, or was in vain of late.
+    pub(super) fn lead(&self, number: u64, now: Instant) -> Option<Lead> {
+        match self.begin(number, now) {
+            Begun::Leads(lead) => Some(lead),
+            Begun::Waits(_) | Begun::Alone => None,
+        }
+    }
+
+    /// Takes in that what a question brought did not answer another one that waited for it.
+    pub(super) fn is_vain(&self, number: u64, now: Instant) {
+        self.0.borrow_mut().remember_as_vain(number, now);
+    }
+
     fn begin(&self, number: u64, now: Instant) -> Begun {
         let mut core = self.0.borrow_mut();
         if core.is_vain(number, now) {

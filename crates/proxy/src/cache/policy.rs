@@ -49,8 +49,9 @@ pub(super) struct Freshness {
     is_always_asked: bool,
     /// Whether it may not be used once it is stale.
     must_revalidate: bool,
-    /// How long after that it is better than an error.
-    stale_if_error: Option<Duration>,
+    /// How long after that it may be used all the same: while its origin is asked, and where that fails.
+    while_revalidating: Duration,
+    if_error: Duration,
     /// Whether requests with credentials may be answered with it.
     is_for_authorized: bool,
     /// Whether requests with cookies may.
@@ -62,6 +63,8 @@ pub(super) struct Freshness {
 pub(super) enum Reuse {
     /// The request is answered with it.
     Serve,
+    /// The same, and its origin is asked meanwhile.
+    ServeAndAsk,
     /// Its origin is asked first: the client wants that, or it is not fresh.
     Ask(Why),
 }
@@ -146,9 +149,17 @@ impl Freshness {
         let lifetime = explicit.or(by_default).unwrap_or(Duration::ZERO);
         let is_known_again = fields.contains("etag") || fields.contains("last-modified");
         let initial_age = initial_age(fields, times);
-        let is_fresh_for_a_while = !said.no_cache && lifetime > initial_age;
+        // Who says that it may be stale means `s-maxage` no more strictly than that.
+        let may_be_stale = |time: Option<u32>| match said.no_cache || said.must_revalidate {
+            true => Duration::ZERO,
+            false => time.map(seconds).unwrap_or_default(),
+        };
+        let while_revalidating = may_be_stale(said.stale_while_revalidate);
+        let if_error = may_be_stale(said.stale_if_error);
+        let is_of_use_for_a_while =
+            !said.no_cache && lifetime + while_revalidating.max(if_error) > initial_age;
         // One that has to be asked for each time is of use where that can be answered in short.
-        let is_any_use = is_fresh_for_a_while || (is_known_again && status == StatusCode::OK);
+        let is_any_use = is_of_use_for_a_while || (is_known_again && status == StatusCode::OK);
         if !is_any_use {
             return None;
         }
@@ -158,7 +169,8 @@ impl Freshness {
             answered: times.answered,
             is_always_asked: said.no_cache,
             must_revalidate: said.must_revalidate || said.s_maxage.is_some(),
-            stale_if_error: said.stale_if_error.map(seconds).filter(|_| !said.no_cache),
+            while_revalidating,
+            if_error,
             is_for_authorized,
             is_for_known,
         })
@@ -172,6 +184,11 @@ impl Freshness {
     /// Whether its origin is asked each time.
     pub(super) fn is_always_asked(&self) -> bool {
         self.is_always_asked
+    }
+
+    /// Whether requests that came at the same time are answered with it.
+    pub(super) fn answers_at_first(&self) -> bool {
+        !self.is_always_asked && self.lifetime + self.while_revalidating > self.initial_age
     }
 
     /// When the answer came, since the beginning of 1970.
@@ -207,19 +224,20 @@ impl Freshness {
             let is_too_short = asks.min_fresh.is_some_and(|least| self.lifetime - age < seconds(least));
             return if is_too_short { Reuse::Ask(Why::Request) } else { Reuse::Serve };
         }
-        let is_good_enough = asks.max_stale.is_some_and(|most| age - self.lifetime <= seconds(most));
-        match is_good_enough && !self.must_revalidate {
-            true => Reuse::Serve,
-            false => Reuse::Ask(Why::Stale),
+        let stale_for = age - self.lifetime;
+        let is_good_enough = asks.max_stale.is_some_and(|most| stale_for <= seconds(most));
+        if is_good_enough && !self.must_revalidate {
+            return Reuse::Serve;
         }
+        let may_be_asked_meanwhile = stale_for < self.while_revalidating && question.takes_any_age();
+        if may_be_asked_meanwhile { Reuse::ServeAndAsk } else { Reuse::Ask(Why::Stale) }
     }
 
     /// Whether it is better than an error (RFC 5861 §4).
     pub(super) fn is_better_than_an_error(&self, question: &Question, now: Duration) -> bool {
         let is_for_client = !question.is_authorized || self.is_for_authorized;
-        let may = !self.must_revalidate && is_for_client;
         let stale_for = self.age(now).saturating_sub(self.lifetime);
-        may && self.stale_if_error.is_some_and(|most| stale_for <= most)
+        is_for_client && !self.if_error.is_zero() && stale_for <= self.if_error
     }
 }
 
@@ -405,6 +423,19 @@ mod tests {
         for strict in ["max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60"] {
             assert_eq!(reuse(strict, cc("max-stale"), 71), STALE, "{strict}");
         }
+        const MEANWHILE: Reuse = Reuse::ServeAndAsk;
+        for (answer, later, expected) in [
+            ("max-age=60, stale-while-revalidate=30", 59, SERVE),
+            ("max-age=60, stale-while-revalidate=30", 60, MEANWHILE),
+            ("max-age=60, stale-while-revalidate=30", 89, MEANWHILE),
+            ("max-age=60, stale-while-revalidate=30", 90, STALE),
+            ("s-maxage=60, stale-while-revalidate=30", 60, MEANWHILE),
+            ("max-age=60, stale-while-revalidate=30, must-revalidate", 60, STALE),
+            ("max-age=60, stale-while-revalidate=30, no-cache", 0, STALE),
+        ] {
+            assert_eq!(reuse(answer, nothing, later), expected, "{answer} {later}");
+        }
+        assert_eq!(reuse("max-age=60, stale-while-revalidate=30", cc("max-age=70"), 65), STALE);
         let auth = ("authorization", "Basic YTpi");
         assert_eq!(reuse("max-age=60", auth, 0), REQUEST);
         assert_eq!(reuse("max-age=60, public", auth, 0), SERVE);

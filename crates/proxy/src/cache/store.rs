@@ -222,10 +222,10 @@ impl Asking {
 
     /// Keeps an answer. Returns whether it is kept.
     pub(super) fn keep(&self, stored: Stored) -> bool {
-        let is_fresh = stored.freshness.time_left(stored.freshness.answered()) > 0;
+        let answers_others = stored.freshness.answers_at_first();
         let is_kept = self.cache.insert(&self.key, stored, self.n_changes);
         match &self.lead {
-            Some(lead) if is_kept && is_fresh => lead.is_kept(),
+            Some(lead) if is_kept && answers_others => lead.is_kept(),
             _ => self.is_vain(),
         }
         is_kept

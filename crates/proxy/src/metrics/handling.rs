@@ -38,7 +38,7 @@ pub(crate) enum Lookup {
     Miss,
     /// It is answered with what is kept, which its target says is good still.
     Revalidated,
-    /// It is answered with what is not fresh any more, for its target failed.
+    /// It is answered with what is not fresh any more, for its target failed or is asked meanwhile.
     Stale,
     /// It has nothing to do with what is kept.
     Bypass,

@@ -255,6 +255,42 @@ fn who_asks_the_same_at_the_same_time_waits_for_one_and_nobody_for_what_is_for_o
 }
 
 #[test]
+fn what_may_be_stale_while_its_target_is_asked_is_answered_at_once_and_new_a_little_later() {
+    run(async {
+        let origin = Origin::start();
+        let balancer = caching(&origin, "1MB");
+        let _world = World::start(plan_of(&balancer)).await;
+        const STALE: &str = "forebay; hit; detail=stale-while-revalidate";
+        let lasts = ("cache-control", "max-age=0, stale-while-revalidate=60");
+        for (path, fields) in [("/a", &[lasts][..]), ("/b", &[lasts, ("etag", "\"1\"")]), ("/slow", &[lasts])]
+        {
+            origin.says(path, fields, "one");
+            assert!(status(&get(&balancer, path, &[]).await).contains("stored"), "{path}");
+            origin.says(path, &[lasts, ("etag", "\"2\"")], "two");
+            let old = get(&balancer, path, &[]).await;
+            assert_eq!((old.text.as_str(), status(&old).as_str()), ("one", STALE), "{path}");
+            while get(&balancer, path, &[]).await.text != "two" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let before = origin.n_requests.get();
+            // What is good still is asked for in short, by one of each core at a time.
+            for _ in 0..20 {
+                let again = get(&balancer, path, &[("if-none-match", "\"0\"")]).await;
+                assert_eq!((again.text.as_str(), status(&again).as_str()), ("two", STALE), "{path}");
+            }
+            assert!(origin.n_requests.get() > before || path == "/slow", "{path}");
+        }
+        // Where it fails it is left alone for a while, and what is kept goes on.
+        origin.says_with("/a", 500, &[], "down");
+        let before = origin.n_requests.get();
+        for _ in 0..40 {
+            assert_eq!(get(&balancer, "/a", &[]).await.text, "two");
+        }
+        assert!(origin.n_requests.get() <= before + 2, "one of each core");
+    });
+}
+
+#[test]
 fn clients_that_stay_with_a_target_share_what_is_kept_and_not_where_they_belong() {
     run(async {
         let origin = Origin::start();
