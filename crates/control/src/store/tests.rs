@@ -372,7 +372,7 @@ async fn large_objects_of_a_while_ago_are_forgotten() {
     (1..3).for_each(|n| drop(apply(&store, large(n))));
     look();
     assert!(first.upgrade().is_some() && store.watch(Query::of("ConfigMap"), Some(start)).is_ok());
-    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    tokio::time::advance(Duration::from_secs(61)).await;
     look();
     assert!(first.upgrade().is_none());
     // Whoever knows the last one misses nothing.
