@@ -24,8 +24,9 @@ pub(crate) struct Documents {
 #[derive(Debug, Clone)]
 struct Applied {
     object: ObjectRef,
-    /// What the object was like then.
+    /// What the object was like then, and at which revision.
     live: u64,
+    revision: Option<String>,
 }
 
 /// What the files have now.
@@ -58,9 +59,12 @@ impl Documents {
     /// Takes note of documents of which the changed ones have been applied.
     pub(crate) fn take(&mut self, documents: Vec<(u64, ObjectRef)>, store: &Store) {
         let objects = store.objects();
-        let applied = documents.into_iter().filter_map(|(number, object)| {
-            let live = live(objects.find(&object)?);
-            Some((number, Applied { object, live }))
+        let applied = documents.into_iter().filter_map(|(number, reference)| {
+            let object = objects.find(&reference)?;
+            let known = self.applied.get(&number).filter(|it| it.object == reference && it.is_at(object));
+            let live = known.map_or_else(|| live(object), |known| known.live);
+            let revision = revision(object).map(str::to_owned);
+            Some((number, Applied { object: reference, live, revision }))
         });
         self.applied = applied.collect();
     }
@@ -78,8 +82,10 @@ impl Documents {
             for document in manifest::documents(&text) {
                 let number = number(&file, document);
                 let known = self.applied.get(&number);
-                let known = known
-                    .filter(|it| live_objects.find(&it.object).is_some_and(|object| live(object) == it.live));
+                let known = known.filter(|it| {
+                    let object = live_objects.find(&it.object);
+                    object.is_some_and(|object| it.is_at(object) || live(object) == it.live)
+                });
                 let of_document = match known {
                     Some(known) => vec![known.object.clone()],
                     None => changed.read(&file, document, &folder)?,
@@ -99,6 +105,13 @@ impl Documents {
     }
 }
 
+impl Applied {
+    /// Whether nothing at all of the object is other than it was.
+    fn is_at(&self, object: &Object) -> bool {
+        self.revision.is_some() && self.revision.as_deref() == revision(object)
+    }
+}
+
 impl Changed {
     /// Reads a document; nothing where there is something to be said of it.
     fn read(&mut self, file: &str, document: &str, folder: &Path) -> Option<Vec<ObjectRef>> {
@@ -114,6 +127,10 @@ fn number(file: &str, document: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (file, document).hash(&mut hasher);
     hasher.finish()
+}
+
+fn revision(object: &Object) -> Option<&str> {
+    object.value["metadata"]["resourceVersion"].as_str()
 }
 
 /// A number for what an object says, without what is kept about it.
