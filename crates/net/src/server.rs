@@ -13,12 +13,13 @@ use tracing::{debug, warn};
 
 use crate::announced;
 use crate::gate::{Crowding, Gate, NOT_ALLOWED, SHED, UNANNOUNCED};
+use crate::h1::server::Ending;
 use crate::proxy_protocol::Header;
 use crate::stay::{self, Place, Stay};
 use crate::tls::server::Opening;
 use crate::{
     Connection, Drain, DrainWatch, Handler, HandshakeFailure, Limits, LiveTls, Request, Response, Stream,
-    clock, descriptors, h1, h2,
+    TlsOffer, Upgrade, Upgraded, clock, descriptors, h1, h2,
 };
 
 /// Limits that may change while a listener is open, each new connection gets those of its time, and the gate at which its
@@ -90,55 +91,91 @@ async fn serve_either<H: Handler>(
 ) -> std::io::Result<()> {
     let (doorman, teller) = (handler.clone(), handler.clone());
     let (admit, told) = (move |peer| doorman.admits(peer), move |crowding| teller.crowded(crowding));
-    accept(listener, limits.clone(), drain, admit, told, move |stream, connection, mut stay| {
+    accept(listener, limits.clone(), drain, admit, told, move |stream, connection, stay| {
         let (handler, limits) = (handler.clone(), limits.current());
-        let tls = tls.as_ref().map(LiveTls::current);
+        let mut client = Client { connection, handler, limits, stay };
+        let tls = tls.clone();
         async move {
-            let Some(tls) = tls else {
-                return speak(stream.into(), connection, handler, limits, stay).await;
+            let stream = match tls {
+                None => stream.into(),
+                // In a place of its own, which a connection does without once it is open.
+                Some(tls) => match Box::pin(open_tls(tls.current(), stream, client)).await {
+                    Some((stream, its_client)) => {
+                        client = its_client;
+                        stream
+                    }
+                    None => return,
+                },
             };
-            let Some(opening) = stay.while_opening(Box::pin(tls.accept(stream))).await else {
-                return debug!(peer = %connection.peer, "a client had to go before its handshake was done");
-            };
-            clock::refresh();
-            match opening {
-                Ok(Opening::Tls(stream, session)) => {
-                    let connection = Connection { tls: Some(session), ..connection };
-                    speak(stream, connection, handler, limits, stay).await;
-                }
-                Ok(Opening::NoTls(stream)) => {
-                    handler.handshake_failed(HandshakeFailure::NotTls, &connection);
-                    let refusal = WithoutTls { reworded: Rc::new(move |answer| handler.without_tls(answer)) };
-                    speak(stream.into(), connection, refusal, limits, stay).await;
-                }
-                Err(error) => {
-                    handler.handshake_failed(HandshakeFailure::of(&error), &connection);
-                    debug!(peer = %connection.peer, %error, "no TLS handshake");
-                }
+            if let Some((upgrade, upgraded)) = speak(stream, &mut client).await {
+                upgrade.run(upgraded.with_stay(client.stay)).await;
             }
         }
     })
     .await
 }
 
-/// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
-/// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1.
-async fn speak<H: Handler>(
-    stream: Stream,
-    connection: Connection,
-    handler: H,
-    limits: Rc<Limits>,
-    stay: Stay,
-) {
-    let _open = handler.connection_opened(&connection);
-    if stream.agreed_on_http2() {
-        return Box::pin(h2::server::drive(stream, connection, handler, limits, stay)).await;
+/// Who has connected, what answers it, and for how long.
+pub(crate) struct Client<H> {
+    pub(crate) connection: Connection,
+    pub(crate) handler: H,
+    pub(crate) limits: Rc<Limits>,
+    pub(crate) stay: Stay,
+}
+
+/// Opens TLS with a client. Nothing comes of one that does not speak it, which is told so.
+async fn open_tls<H: Handler>(
+    tls: TlsOffer,
+    stream: TcpStream,
+    mut client: Client<H>,
+) -> Option<(Stream, Client<H>)> {
+    let Client { connection, handler, stay, .. } = &mut client;
+    let Some(opening) = stay.while_opening(Box::pin(tls.accept(stream))).await else {
+        debug!(peer = %connection.peer, "a client had to go before its handshake was done");
+        return None;
+    };
+    clock::refresh();
+    match opening {
+        Ok(Opening::Tls(stream, session)) => {
+            connection.tls = Some(session);
+            Some((stream, client))
+        }
+        Ok(Opening::NoTls(stream)) => {
+            handler.handshake_failed(HandshakeFailure::NotTls, connection);
+            let Client { connection, handler, limits, stay } = client;
+            let handler = WithoutTls { reworded: Rc::new(move |answer| handler.without_tls(answer)) };
+            speak(stream.into(), &mut Client { connection, handler, limits, stay }).await;
+            None
+        }
+        Err(error) => {
+            handler.handshake_failed(HandshakeFailure::of(&error), connection);
+            debug!(peer = %connection.peer, %error, "no TLS handshake");
+            None
+        }
     }
-    let http2 = h1::server::drive(stream, &connection, &handler, &limits, stay).await;
-    if let Some(mut stream) = http2
-        && let Some(stay) = stream.take_stay()
-    {
-        Box::pin(h2::server::drive(stream, connection, handler, limits, stay)).await;
+}
+
+/// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
+/// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1. Returns the connection if it is to go over to
+/// something else.
+fn speak<H: Handler>(
+    stream: Stream,
+    client: &mut Client<H>,
+) -> impl Future<Output = Option<(Upgrade, Box<Upgraded>)>> {
+    async move {
+        let _open = client.handler.connection_opened(&client.connection);
+        if stream.agreed_on_http2() {
+            Box::pin(h2::server::drive(stream, client)).await;
+            return None;
+        }
+        match h1::server::drive(stream, client).await {
+            Ending::Closed => None,
+            Ending::Http2(stream) => {
+                Box::pin(h2::server::drive(*stream, client)).await;
+                None
+            }
+            Ending::HandedOver(upgrade, upgraded) => Some((upgrade, upgraded)),
+        }
     }
 }
 
@@ -219,9 +256,8 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
         let connection = Connection { peer, local, tls: None };
         if is_announcer {
             let (door, limits) = (Rc::clone(&door), limits.current());
-            tokio::task::spawn_local(
-                async move { door.open_announced(stream, connection, stay, &limits).await },
-            );
+            let opening = async move { door.open_announced(stream, connection, stay, &limits).await };
+            tokio::task::spawn_local(opening);
         } else {
             tokio::task::spawn_local((door.drive)(stream, connection, stay));
         }
@@ -262,7 +298,8 @@ where
         limits: &Limits,
     ) {
         let proxy = connection.peer;
-        let reading = announced::read(&mut stream, limits.head_timeout);
+        // In a place of its own, as what TLS needs.
+        let reading = Box::pin(announced::read(&mut stream, limits.head_timeout));
         let peer = match stay.while_opening(reading).await {
             None => return debug!(%proxy, "a proxy had to go before it said for whom it speaks"),
             Some(Ok(Header::Client { client, .. })) => client,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +32,7 @@ use crate::snapshot::Snapshot;
 use crate::stickiness::Seal;
 use crate::worker::Worker;
 
-/// Bytes of a future that an allocator has at hand: what is longer than 1032 bytes is looked for among all that is free by
-/// the one of glibc.
+/// Bytes of the future of a request that is passed on: it is moved when it is made, and some thousands may wait at a time.
 const FUTURE_BYTES: usize = 1032;
 
 /// Allocations that a small request over kept connections of HTTP/1.1 takes.
@@ -67,36 +66,68 @@ fn a_line_of_the_access_log_takes_hardly_any_allocations() {
     assert!(each <= ALLOCATIONS + ALLOCATIONS_OF_A_LINE, "{each} allocations");
 }
 
+/// Bytes that a connection holds which has had an answer and stays.
+const IDLE_BYTES: i64 = 1792;
+
+#[test]
+fn a_connection_that_waits_holds_little() {
+    const N_CONNECTIONS: usize = 200;
+    let _counting = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = with_a_proxy(None, |address| {
+        let connect = || {
+            let mut client = TcpStream::connect(address).unwrap();
+            exchange(&mut client);
+            client
+        };
+        // So many are remembered; what is known of the others goes with them.
+        let _first: Vec<_> = (0..REMEMBERED + N_CONNECTIONS).map(|_| connect()).collect();
+        let before = HELD.load(Ordering::Relaxed);
+        let _more: Vec<_> = (0..N_CONNECTIONS).map(|_| connect()).collect();
+        HELD.load(Ordering::Relaxed) - before
+    });
+    let each = held / N_CONNECTIONS as i64;
+    assert!(each <= IDLE_BYTES, "{each} bytes");
+}
+
 fn allocations_of_a_request(logs: Option<Logs>) -> u64 {
     // So many are remembered; from there on what is known of a request stands where an earlier one stood.
     const N_BEFORE: usize = REMEMBERED + 50;
     const N_COUNTED: usize = 500;
-    /// Held by who counts: there is one counter.
-    static COUNTING: Mutex<()> = Mutex::new(());
     let _counting = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let n_allocations = with_a_proxy(logs, |address| {
+        let mut client = TcpStream::connect(address).unwrap();
+        let mut ask = |n_times| (0..n_times).for_each(|_| exchange(&mut client));
+        ask(N_BEFORE);
+        let before = N_ALLOCATIONS.load(Ordering::Relaxed);
+        ask(N_COUNTED);
+        N_ALLOCATIONS.load(Ordering::Relaxed) - before
+    });
+    n_allocations / N_COUNTED as u64
+}
+
+/// Held by who counts: there is one counter.
+static COUNTING: Mutex<()> = Mutex::new(());
+
+/// What a client finds that has a proxy to itself, all of whose allocations are counted.
+fn with_a_proxy<T: Send + 'static>(
+    logs: Option<Logs>,
+    client: impl FnOnce(SocketAddr) -> T + Send + 'static,
+) -> T {
     let target = listen();
     let target_address = target.local_addr().unwrap();
     std::thread::spawn(move || answer_all(&target));
     let runtime = net::runtime().unwrap();
-    let n_allocations = LocalSet::new().block_on(&runtime, async {
+    LocalSet::new().block_on(&runtime, async {
         let (exchanges, (_drain, watch)) = (exchanges(target_address, logs), Drain::new());
         let listener = listen();
         let address = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
         tokio::task::spawn_local(net::serve(listener, exchanges, Limits::default(), watch));
-        let (told, counted) = oneshot::channel();
+        let (told, found) = oneshot::channel();
         IS_COUNTED.set(true);
-        std::thread::spawn(move || {
-            let mut client = TcpStream::connect(address).unwrap();
-            let mut ask = |n_times| (0..n_times).for_each(|_| exchange(&mut client));
-            ask(N_BEFORE);
-            let before = N_ALLOCATIONS.load(Ordering::Relaxed);
-            ask(N_COUNTED);
-            told.send(N_ALLOCATIONS.load(Ordering::Relaxed) - before).unwrap();
-        });
-        counted.await.unwrap()
-    });
-    n_allocations / N_COUNTED as u64
+        std::thread::spawn(move || told.send(client(address)).ok().unwrap());
+        found.await.unwrap()
+    })
 }
 
 fn listen() -> TcpListener {
@@ -193,15 +224,19 @@ thread_local! {
 
 static N_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
+/// Bytes that are taken and not given back.
+static HELD: AtomicI64 = AtomicI64::new(0);
+
 /// The system's allocator, which counts what one thread asks of it.
 struct Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn count() {
+fn count(n_allocations: u64, n_bytes: i64) {
     if IS_COUNTED.try_with(Cell::get).unwrap_or(false) {
-        N_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        N_ALLOCATIONS.fetch_add(n_allocations, Ordering::Relaxed);
+        HELD.fetch_add(n_bytes, Ordering::Relaxed);
     }
 }
 
@@ -209,18 +244,20 @@ fn count() {
 #[expect(unsafe_code, reason = "there is no other way to see what is allocated")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(1, layout.size().cast_signed() as i64);
         // SAFETY: the caller promises what the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, n_bytes: usize) -> *mut u8 {
-        count();
+        count(1, n_bytes.cast_signed() as i64);
+        count(0, -(layout.size().cast_signed() as i64));
         // SAFETY: as above; the block is one of the system's, as all are.
         unsafe { System.realloc(block, layout, n_bytes) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(0, -(layout.size().cast_signed() as i64));
         // SAFETY: as above.
         unsafe { System.dealloc(block, layout) }
     }

@@ -1,6 +1,7 @@
 //! Network Load Balancer listeners: connections are passed through, byte for byte.
 
 use std::net::{SocketAddr, TcpListener};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use net::{Connection, DrainWatch, HandshakeFailure, LiveLimits, Stay, Stream, TlsSession};
@@ -36,14 +37,13 @@ pub(crate) async fn serve(
         move |crowding| slot.current().metrics.count_crowding(crowding)
     };
     net::accept(socket, limits, drain, admit, told, move |stream, connection, stay| {
-        let slot = Rc::clone(&slot);
-        async move { pass(stream, connection, &slot, stay).await }
+        pass(stream, connection, Rc::clone(&slot), stay)
     })
     .await
 }
 
 /// Passes one connection through to a target. A target that does not answer is passed over.
-async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mut stay: Stay) {
+async fn pass(client: TcpStream, connection: Connection, slot: Rc<ListenerSlot>, mut stay: Stay) {
     let open = slot.current().metrics.open_connection();
     let accepted_at = net::recently();
     let (client, session) = match &slot.tls {
@@ -72,8 +72,10 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
             return;
         };
         let (speech, address) = (&target.speech, target.shared.address());
-        match speech.open_stream(address, Some(&connection), client.agreed_protocol(), CONNECT_TIMEOUT).await
-        {
+        let opening =
+            speech.open_stream(address, Some(&connection), client.agreed_protocol(), CONNECT_TIMEOUT);
+        // In a place of its own, which a flow does without once it is open.
+        match Box::pin(opening).await {
             Ok(server) => break (server, target),
             // That says nothing of the target.
             Err(error) if error.is_ours() => return debug!(peer = %connection.peer, %error, "no connection"),
@@ -106,23 +108,23 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
     // The two halves of a plain socket are there without more.
     match (client, server) {
         (Stream::Plain(mut client), Stream::Plain(mut server)) => {
-            if is_cut(relay(client.split(), server.split(), &carried, idle_timeout, stay), cuts).await {
+            if is_cut(pin!(relay(client.split(), server.split(), &carried, idle_timeout, stay)), cuts).await {
                 reset(&client);
                 reset(&server);
             }
         }
         (client, Stream::Plain(mut server)) => {
-            if is_cut(relay(split(client), server.split(), &carried, idle_timeout, stay), cuts).await {
+            if is_cut(pin!(relay(split(client), server.split(), &carried, idle_timeout, stay)), cuts).await {
                 reset(&server);
             }
         }
         (Stream::Plain(mut client), server) => {
-            if is_cut(relay(client.split(), split(server), &carried, idle_timeout, stay), cuts).await {
+            if is_cut(pin!(relay(client.split(), split(server), &carried, idle_timeout, stay)), cuts).await {
                 reset(&client);
             }
         }
         (client, server) => {
-            is_cut(relay(split(client), split(server), &carried, idle_timeout, stay), cuts).await;
+            is_cut(pin!(relay(split(client), split(server), &carried, idle_timeout, stay)), cuts).await;
         }
     }
     drop((in_flight, open));
@@ -133,7 +135,7 @@ async fn pass(client: TcpStream, connection: Connection, slot: &ListenerSlot, mu
 }
 
 /// Whether a flow was cut, because its target is not to have it any more, before it ended by itself.
-async fn is_cut(flow: impl Future<Output = ()>, mut cuts: watch::Receiver<u32>) -> bool {
+async fn is_cut(flow: Pin<&mut impl Future<Output = ()>>, mut cuts: watch::Receiver<u32>) -> bool {
     tokio::select! {
         () = flow => false,
         Ok(()) = cuts.changed() => true,

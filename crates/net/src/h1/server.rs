@@ -1,12 +1,13 @@
 //! Driving a client's connection: read a request, have it answered, write the response, again.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::clock;
@@ -18,137 +19,196 @@ use crate::h1::writer::{self, Asked, Close, Transfer, WriteError};
 use crate::h2::PREFACE;
 use crate::message::{End, Sent};
 use crate::rejection::{Refused, Rejection};
+use crate::server::Client;
 use crate::upgrade;
 use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, Stream, Upgrade, Upgraded};
 
-/// Serves one connection to its end. One that turns out to speak HTTP/2 is given back, unread.
-pub(crate) async fn drive<H: Handler>(
-    stream: Stream,
-    connection: &Connection,
-    handler: &H,
-    limits: &Limits,
-    mut stay: Stay,
-) -> Option<Upgraded> {
-    let io = Rc::new(Io::new(stream, limits.idle_timeout));
-    let ending = converse(&io, connection, handler, limits, &mut stay).await;
-    let upgraded = || Rc::try_unwrap(io).ok().map(|io| Upgraded::new(io).with_stay(stay));
-    match ending {
-        Ending::Closed => None,
-        Ending::Http2 => upgraded(),
-        Ending::HandedOver(upgrade, before) => {
-            if let Some(upgraded) = upgraded() {
-                let upgraded = upgraded.after(before.received, before.sent);
-                upgrade.run(upgraded).await;
+/// How a connection ended, as far as HTTP/1.1 is concerned.
+pub(crate) enum Ending {
+    /// It is closed.
+    Closed,
+    /// It began with the preface of HTTP/2, which is yet to be read.
+    Http2(Box<Upgraded>),
+    /// Somebody else goes on with it.
+    HandedOver(Upgrade, Box<Upgraded>),
+}
+
+/// Serves one connection to its end.
+pub(crate) fn drive<H: Handler>(stream: Stream, client: &mut Client<H>) -> impl Future<Output = Ending> {
+    let io = Rc::new(Io::new(stream, client.limits.idle_timeout));
+    async move {
+        let next = converse(&io, client).await;
+        let Ok(io) = Rc::try_unwrap(io) else { return Ending::Closed };
+        match next {
+            Next::Nothing | Next::Request => Ending::Closed,
+            Next::Http2 => Ending::Http2(Box::new(Upgraded::new(io))),
+            Next::Other(upgrade, before) => {
+                let upgraded = Upgraded::new(io).after(before.received, before.sent);
+                Ending::HandedOver(upgrade, Box::new(upgraded))
             }
-            None
         }
     }
 }
 
-/// How a connection ended, as far as HTTP/1.1 is concerned.
-enum Ending {
-    /// It is closed.
-    Closed,
-    /// It began with the preface of HTTP/2.
+/// What follows on a connection.
+enum Next {
+    /// A request, if the client has one.
+    Request,
+    /// Nothing.
+    Nothing,
+    /// HTTP/2.
     Http2,
-    /// Somebody else goes on with it. It had carried so much before the request that led there.
-    HandedOver(Upgrade, Traffic),
+    /// Something else. The connection had carried so much before the request that led there.
+    Other(Upgrade, Traffic),
 }
 
-async fn converse<H: Handler>(
-    io: &Rc<Io>,
-    connection: &Connection,
-    handler: &H,
-    limits: &Limits,
-    stay: &mut Stay,
-) -> Ending {
-    let Stay { drain, place } = stay;
+async fn converse<H: Handler>(io: &Rc<Io>, client: &mut Client<H>) -> Next {
+    let Client { connection, handler, limits, stay: Stay { drain, place } } = client;
+    let talk = Talk { io, connection, handler, limits, place, opened: clock::recently() };
     let mut drained = pin!(drain.draining());
     let mut is_draining = false;
+    let mut poll_drained = |cx: &mut Context<'_>| {
+        is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
+        is_draining
+    };
     let mut is_first = true;
-    let opened = clock::recently();
     loop {
-        let mut poll_drained = |cx: &mut Context<'_>| {
-            is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
-            is_draining
-        };
         let before = Traffic::of(io);
-        let head = match next_head(io, limits, std::mem::take(&mut is_first), place, &mut poll_drained).await
-        {
-            Arrival::Head(head) => {
-                place.busy();
-                head
-            }
-            Arrival::Http2 => return Ending::Http2,
-            Arrival::Nothing => return Ending::Closed,
-            Arrival::Rejected(rejection) => {
-                reject(io, handler, &Refused::unread(rejection, false), connection).await;
-                return Ending::Closed;
-            }
-        };
+        let is_first = std::mem::take(&mut is_first);
+        // In a place of its own, which a connection that waits does without.
+        let answer: Pin<Box<dyn Future<Output = Next>>> =
+            match next_head(io, limits, is_first, place, &mut poll_drained).await {
+                Arrival::Head(head) => Box::pin(talk.answer(head, before, &mut poll_drained)),
+                Arrival::Rejected(rejection) => Box::pin(talk.refuse(rejection)),
+                Arrival::Http2 => return Next::Http2,
+                Arrival::Nothing => return Next::Nothing,
+            };
+        let next = answer.await;
+        if !matches!(next, Next::Request) {
+            return next;
+        }
+    }
+}
+
+/// A connection of HTTP/1.1 while it lasts.
+struct Talk<'a, H> {
+    io: &'a Rc<Io>,
+    connection: &'a Connection,
+    handler: &'a H,
+    limits: &'a Limits,
+    place: &'a Place,
+    opened: Instant,
+}
+
+impl<H: Handler> Talk<'_, H> {
+    /// Answers one request.
+    fn answer(
+        &self,
+        head: RequestHead,
+        before: Traffic,
+        is_draining: &mut impl FnMut(&mut Context<'_>) -> bool,
+    ) -> impl Future<Output = Next> {
+        let Self { io, connection, handler, limits, place, opened } = *self;
         let wants_keep_alive = head.keep_alive;
         let asked = Asked {
             method: head.method.clone(),
             version: head.version,
             takes_trailers: head.version == Version::HTTP_11 && head.fields.lists("te", "trailers"),
         };
-        let request = begin_request(io, head, connection.clone(), limits);
-        let _asking = match place.ask(limits) {
-            Ok(asking) => asking,
-            Err(rejection) => {
-                reject(io, handler, &Refused::read(rejection, &request), connection).await;
-                return Ending::Closed;
+        async move {
+            place.busy();
+            let request = begin_request(io, head, connection.clone(), limits);
+            let _asking = match place.ask(limits) {
+                Ok(asking) => asking,
+                Err(rejection) => {
+                    self.reject(&Refused::read(rejection, &request)).await;
+                    return Next::Nothing;
+                }
+            };
+            let may_ask = asked.version == Version::HTTP_11;
+            let mut response =
+                match until_client_leaves(io, limits, may_ask, pin!(handler.handle(request))).await {
+                    Some(response) => response,
+                    None => {
+                        debug!(peer = %connection.peer, "the client left before its answer");
+                        return Next::Nothing;
+                    }
+                };
+            if response.status == StatusCode::SWITCHING_PROTOCOLS {
+                match response
+                    .upgrade
+                    .take()
+                    .filter(|_| asked.version == Version::HTTP_11 && io.body.borrow().is_done())
+                {
+                    Some(upgrade) => return self.hand_over(&response, upgrade, before).await,
+                    None => response = upgrade::not_here(),
+                }
             }
-        };
-        let may_ask = asked.version == Version::HTTP_11;
-        // In a place of its own, which a connection that waits does without.
-        let answered = {
-            let mut answer = Box::pin(handler.handle(request));
-            until_client_leaves(io, limits, may_ask, answer.as_mut()).await
-        };
-        let Some(mut response) = answered else {
-            debug!(peer = %connection.peer, "the client left before its answer");
-            return Ending::Closed;
-        };
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            match response
-                .upgrade
-                .take()
-                .filter(|_| asked.version == Version::HTTP_11 && io.body.borrow().is_done())
-            {
-                Some(upgrade) => return hand_over(io, &response, upgrade, before, connection).await,
-                None => response = upgrade::not_here(),
+            let draining = poll_fn(|cx| Poll::Ready(is_draining(cx))).await;
+            // A response that streams may still be reading the request; what is left of it is known only afterwards.
+            let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(io);
+            let is_old = clock::recently() > opened + limits.max_age;
+            let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
+            let when_sent = response.when_sent.take();
+            let writing = write_response(io, &mut response, &asked, close);
+            let written = until_client_leaves(io, limits, false, pin!(writing)).await;
+            let sent = before.until(io, end_of(written.as_ref()));
+            handler.carried(sent, connection);
+            if let Some(when_sent) = when_sent {
+                when_sent(sent);
+            }
+            let close = match written {
+                Some(Ok(close)) => close,
+                Some(Err(error)) => {
+                    debug!(peer = %connection.peer, %error, "the response could not be written whole");
+                    return Next::Nothing;
+                }
+                None => {
+                    debug!(peer = %connection.peer, "the client left within its answer");
+                    return Next::Nothing;
+                }
+            };
+            if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io, limits).await {
+                linger(io).await;
+                return Next::Nothing;
+            }
+            Next::Request
+        }
+    }
+
+    /// Writes the answer after which the connection is no longer ours.
+    async fn hand_over(&self, response: &Response, upgrade: Upgrade, before: Traffic) -> Next {
+        let mut out = Vec::with_capacity(512);
+        writer::switching_protocols(&mut out, &response.fields);
+        match self.io.write_all(&out).await {
+            Ok(()) => Next::Other(upgrade, before),
+            Err(error) => {
+                debug!(peer = %self.connection.peer, %error, "the client left before its answer");
+                Next::Nothing
             }
         }
-        let draining = poll_fn(|cx| Poll::Ready(is_draining || drained.as_mut().poll(cx).is_ready())).await;
-        // A response that streams may still be reading the request; what is left of it is known only afterwards.
-        let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(io);
-        let is_old = clock::recently() > opened + limits.max_age;
-        let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
+    }
+
+    /// Words the answer to what is no request.
+    async fn refuse(&self, rejection: Rejection) -> Next {
+        self.reject(&Refused::unread(rejection, false)).await;
+        Next::Nothing
+    }
+
+    async fn reject(&self, refused: &Refused<'_>) {
+        let Self { io, connection, handler, .. } = *self;
+        let before = Traffic::of(io);
+        let mut response = handler.reject(refused, connection);
         let when_sent = response.when_sent.take();
-        let written = {
-            let writing = pin!(write_response(io, &mut response, &asked, close));
-            until_client_leaves(io, limits, false, writing).await
-        };
-        let sent = before.until(io, end_of(written.as_ref()));
+        let asked = Asked { method: Method::GET, version: Version::HTTP_11, takes_trailers: false };
+        let written = write_response(io, &mut response, &asked, true).await;
+        let sent = before.until(io, end_of(Some(&written)));
         handler.carried(sent, connection);
         if let Some(when_sent) = when_sent {
             when_sent(sent);
         }
-        let close = match written {
-            Some(Ok(close)) => close,
-            Some(Err(error)) => {
-                debug!(peer = %connection.peer, %error, "the response could not be written whole");
-                return Ending::Closed;
-            }
-            None => {
-                debug!(peer = %connection.peer, "the client left within its answer");
-                return Ending::Closed;
-            }
-        };
-        if close == Close::Yes || !body_can_be_skipped(io) || !skip_body(io, limits).await {
+        if written.is_ok() {
             linger(io).await;
-            return Ending::Closed;
         }
     }
 }
@@ -326,42 +386,8 @@ async fn write_response(
 /// Bytes of a status line that has a reason phrase.
 const LONGEST_STATUS_LINE: usize = 48;
 
-/// Writes the answer after which the connection is no longer ours.
-async fn hand_over(
-    io: &Io,
-    response: &Response,
-    upgrade: Upgrade,
-    before: Traffic,
-    connection: &Connection,
-) -> Ending {
-    let mut out = Vec::with_capacity(512);
-    writer::switching_protocols(&mut out, &response.fields);
-    match io.write_all(&out).await {
-        Ok(()) => Ending::HandedOver(upgrade, before),
-        Err(error) => {
-            debug!(peer = %connection.peer, %error, "the client left before its answer");
-            Ending::Closed
-        }
-    }
-}
-
-async fn reject<H: Handler>(io: &Io, handler: &H, refused: &Refused<'_>, connection: &Connection) {
-    let before = Traffic::of(io);
-    let mut response = handler.reject(refused, connection);
-    let when_sent = response.when_sent.take();
-    let asked = Asked { method: Method::GET, version: Version::HTTP_11, takes_trailers: false };
-    let written = write_response(io, &mut response, &asked, true).await;
-    let sent = before.until(io, end_of(Some(&written)));
-    handler.carried(sent, connection);
-    if let Some(when_sent) = when_sent {
-        when_sent(sent);
-    }
-    if written.is_ok() {
-        linger(io).await;
-    }
-}
-
 /// Bytes that a connection had carried at some moment.
+#[derive(Clone, Copy)]
 struct Traffic {
     received: u64,
     sent: u64,

@@ -252,12 +252,12 @@ struct Rest {
 type SendingEnd = Result<(), Unsent>;
 
 impl Rest {
-    fn begin(handle: &Handle, body: Body, patience: Duration) -> Self {
+    fn begin(handle: &Handle, mut body: Body, patience: Duration) -> Self {
         if let Body::Empty = body {
             return Self { sending: None };
         }
         let mut sending = Sending::new(Rc::clone(&handle.link), Rc::clone(&handle.stream), patience);
-        Self { sending: Some(Box::pin(async move { sending.send(body).await })) }
+        Self { sending: Some(Box::pin(async move { sending.send(&mut body).await })) }
     }
 
     /// Sends on. Ready once there is nothing more to send; the error is the request's own body. A server that takes no more

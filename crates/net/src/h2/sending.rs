@@ -40,7 +40,7 @@ impl Sending {
     }
 
     /// Sends all of it, with its trailers.
-    pub(super) async fn send(&mut self, mut body: Body) -> Result<(), Unsent> {
+    pub(super) async fn send(&mut self, body: &mut Body) -> Result<(), Unsent> {
         loop {
             let piece = poll_fn(|cx| match body.poll_chunk(cx) {
                 Poll::Ready(piece) => Poll::Ready(Ok(piece)),

@@ -25,6 +25,7 @@ use crate::gate::Asking;
 use crate::message::{End, Sent};
 use crate::pace::Pace;
 use crate::rejection::{Refused, Rejection};
+use crate::server::Client;
 use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, clock, upgrade};
 
 /// Bytes of a body, and of all bodies of a connection, that may come before anybody reads them.
@@ -39,17 +40,14 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 /// Serves one connection to its end.
 pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     mut socket: S,
-    connection: Connection,
-    handler: H,
-    limits: Rc<Limits>,
-    stay: Stay,
+    client: &mut Client<H>,
 ) {
-    let link = Rc::new(Link::of_client(&limits, WINDOWS));
+    let Client { connection, handler, limits, stay: Stay { drain, place } } = client;
+    let link = Rc::new(Link::of_client(limits, WINDOWS));
     let _closing = Closing(Rc::clone(&link));
-    let Stay { mut drain, place } = stay;
     // Until a request has come, nobody would miss it.
     place.idle();
-    let mut life = Life::new(Rc::clone(&link), Rc::clone(&limits), place);
+    let mut life = Life::new(Rc::clone(&link), Rc::clone(limits), place);
     // The watch is held, and with it the end of the drain, for as long as the connection lives.
     let mut drained = pin!(drain.draining());
     let event = poll_fn(|cx| {
@@ -57,10 +55,11 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
             for opened in link.take_opened() {
                 life.place.busy();
                 let handle = Handle { link: Rc::clone(&link), stream: Rc::clone(&opened.stream) };
-                let (connection, limits) = (connection.clone(), Rc::clone(&limits));
+                let (connection, limits) = (connection.clone(), Rc::clone(limits));
                 let exchange = Exchange { handle, connection, limits };
                 let asking = life.place.ask(&exchange.limits);
-                tokio::task::spawn_local(exchange.answer(handler.clone(), opened, asking));
+                // In a place of its own: a task is moved when it is made and when it ends.
+                tokio::task::spawn_local(Box::pin(exchange.answer(handler.clone(), opened, asking)));
             }
         });
         if let Poll::Ready(ended) = ended {
@@ -76,7 +75,7 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin, H: Handler>(
         Event::Finished => link.end(),
         Event::Failed(failure, reason) => {
             debug!(peer = %connection.peer, reason = failure.as_str(), "HTTP/2 is ended");
-            handler.http2_failed(failure, &connection);
+            handler.http2_failed(failure, connection);
             link.fail(reason, Over::ConnectionBroken);
         }
     }
@@ -103,10 +102,10 @@ enum Event {
 }
 
 /// How long a connection lives.
-struct Life {
+struct Life<'a> {
     link: Rc<Link>,
     limits: Rc<Limits>,
-    place: Place,
+    place: &'a Place,
     opened: tokio::time::Instant,
     has_pinged: bool,
     ending: Option<Deadline>,
@@ -117,8 +116,8 @@ struct Life {
 
 // === impl Life ===
 
-impl Life {
-    fn new(link: Rc<Link>, limits: Rc<Limits>, place: Place) -> Self {
+impl<'a> Life<'a> {
+    fn new(link: Rc<Link>, limits: Rc<Limits>, place: &'a Place) -> Self {
         Self {
             link,
             place,
@@ -228,44 +227,60 @@ struct Exchange {
 
 impl Exchange {
     /// `asking` counts it as one of its client's, if it is let in.
-    async fn answer<H: Handler>(self, handler: H, opened: Opened, asking: Result<Asking, Rejection>) {
-        let stream = &self.handle.stream;
-        let (method, response) = match (opened.head, &asking) {
-            (Err(rejection), _) => {
-                let refused = Refused::unread(rejection, opened.is_grpc);
-                (Method::GET, handler.reject(&refused, &self.connection))
-            }
-            (Ok(head), asking) => {
-                let method = head.method.clone();
-                stream.n_received.set(head.n_bytes);
-                let request = self.request(head);
-                if let Err(rejection) = asking {
-                    let refused = Refused::read(*rejection, &request);
-                    (method, handler.reject(&refused, &self.connection))
-                } else {
-                    // In a place of its own: what is moved when the task is made stays small.
-                    let answer = Box::pin(handler.handle(request));
-                    let Some(response) = self.until_taken_back(answer).await else {
+    fn answer<H: Handler>(
+        self,
+        handler: H,
+        opened: Opened,
+        asking: Result<Asking, Rejection>,
+    ) -> impl Future<Output = ()> {
+        let Opened { head, is_grpc, .. } = opened;
+        let method = head.as_ref().map_or(Method::GET, |head| head.method.clone());
+        async move {
+            let mut response = match self.begin(&handler, head, is_grpc, &asking) {
+                Err(refusal) => refusal,
+                Ok(request) => match self.until_taken_back(pin!(handler.handle(request))).await {
+                    Some(response) => response,
+                    None => {
                         return debug!(peer = %self.connection.peer, "the client left before its answer");
-                    };
-                    (method, response)
-                }
+                    }
+                },
+            };
+            if response.status == StatusCode::SWITCHING_PROTOCOLS {
+                response = upgrade::not_here();
             }
-        };
-        let mut response = response;
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            response = upgrade::not_here();
+            let stream = &self.handle.stream;
+            stream.is_answered.set(true);
+            let when_sent = response.when_sent.take();
+            let end = self.send(&mut response, &method).await;
+            let sent = Sent { received: stream.n_received.get(), sent: stream.n_sent.get(), end };
+            handler.carried(sent, &self.connection);
+            if let Some(when_sent) = when_sent {
+                when_sent(sent);
+            }
+            if end == End::Whole && !stream.has_received_end.get() {
+                let _ = tokio::time::timeout(LONGEST_LINGER, self.linger()).await;
+            }
         }
-        stream.is_answered.set(true);
-        let when_sent = response.when_sent.take();
-        let end = self.send(response, &method).await;
-        let sent = Sent { received: stream.n_received.get(), sent: stream.n_sent.get(), end };
-        handler.carried(sent, &self.connection);
-        if let Some(when_sent) = when_sent {
-            when_sent(sent);
-        }
-        if end == End::Whole && !stream.has_received_end.get() {
-            let _ = tokio::time::timeout(LONGEST_LINGER, self.linger()).await;
+    }
+
+    /// The request that came.
+    ///
+    /// # Errors
+    /// The answer to what is none, or is one too many.
+    fn begin<H: Handler>(
+        &self,
+        handler: &H,
+        head: Result<RequestHead, Rejection>,
+        is_grpc: bool,
+        asking: &Result<Asking, Rejection>,
+    ) -> Result<Request, Response> {
+        let head =
+            head.map_err(|rejection| handler.reject(&Refused::unread(rejection, is_grpc), &self.connection))?;
+        self.handle.stream.n_received.set(head.n_bytes);
+        let request = self.request(head);
+        match asking {
+            Ok(_) => Ok(request),
+            Err(rejection) => Err(handler.reject(&Refused::read(*rejection, &request), &self.connection)),
         }
     }
 
@@ -290,7 +305,7 @@ impl Exchange {
     }
 
     /// Waits for the answer, or for the client to take its request back.
-    async fn until_taken_back<F: Future>(&self, mut answer: Pin<Box<F>>) -> Option<F::Output> {
+    async fn until_taken_back<F: Future>(&self, mut answer: Pin<&mut F>) -> Option<F::Output> {
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending => self.handle.poll_over(cx).map(|_| None),
@@ -299,7 +314,7 @@ impl Exchange {
     }
 
     /// Sends the answer. Returns how it ended.
-    async fn send(&self, response: Response, method: &Method) -> End {
+    async fn send(&self, response: &mut Response, method: &Method) -> End {
         let has_body = *method != Method::HEAD
             && !matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = response
@@ -309,7 +324,7 @@ impl Exchange {
         let is_whole = !has_body || matches!(response.body, Body::Empty);
         let Handle { link, stream } = &self.handle;
         let sent = link.send_fields(stream, is_whole, |encoder, into| {
-            encoding::encode_response(encoder, into, &response, length)
+            encoding::encode_response(encoder, into, response, length)
         });
         let Some(n_bytes) = sent else { return End::ClientLeft };
         stream.count_sent(n_bytes);
@@ -317,7 +332,7 @@ impl Exchange {
             return End::Whole;
         }
         let mut sending = Sending::new(Rc::clone(link), Rc::clone(stream), self.limits.idle_timeout);
-        match sending.send(response.body).await {
+        match sending.send(&mut response.body).await {
             Ok(()) => End::Whole,
             Err(Unsent::Left) => End::ClientLeft,
             Err(Unsent::Stalled) => {
