@@ -1,5 +1,6 @@
 //! Accepting connections and giving each to a driver.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +14,8 @@ use tracing::{debug, warn};
 
 use crate::announced;
 use crate::gate::{Crowding, Gate, NOT_ALLOWED, SHED, UNANNOUNCED};
-use crate::h1::server::Ending;
+use crate::h1::io::Io;
+use crate::h1::server::Next;
 use crate::proxy_protocol::Header;
 use crate::stay::{self, Place, Stay};
 use crate::tls::server::Opening;
@@ -97,7 +99,7 @@ async fn serve_either<H: Handler>(
         let tls = tls.clone();
         async move {
             let stream = match tls {
-                None => stream.into(),
+                None => Stream::from(stream),
                 // In a place of its own, which a connection does without once it is open.
                 Some(tls) => match Box::pin(open_tls(tls.current(), stream, client)).await {
                     Some((stream, its_client)) => {
@@ -107,7 +109,8 @@ async fn serve_either<H: Handler>(
                     None => return,
                 },
             };
-            if let Some((upgrade, upgraded)) = speak(stream, &mut client).await {
+            let io = Rc::new(Io::new(stream, client.limits.idle_timeout));
+            if let Some((upgrade, upgraded, _open)) = speak(io, &mut client).await {
                 upgrade.run(upgraded.with_stay(client.stay)).await;
             }
         }
@@ -144,7 +147,8 @@ async fn open_tls<H: Handler>(
             handler.handshake_failed(HandshakeFailure::NotTls, connection);
             let Client { connection, handler, limits, stay } = client;
             let handler = WithoutTls { reworded: Rc::new(move |answer| handler.without_tls(answer)) };
-            speak(stream.into(), &mut Client { connection, handler, limits, stay }).await;
+            let io = Rc::new(Io::new(stream.into(), limits.idle_timeout));
+            speak(io, &mut Client { connection, handler, limits, stay }).await;
             None
         }
         Err(error) => {
@@ -157,24 +161,29 @@ async fn open_tls<H: Handler>(
 
 /// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
 /// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1. Returns the connection if it is to go over to
-/// something else.
+/// something else, and what the handler wants to be dropped when it has ended.
 fn speak<H: Handler>(
-    stream: Stream,
+    io: Rc<Io>,
     client: &mut Client<H>,
-) -> impl Future<Output = Option<(Upgrade, Box<Upgraded>)>> {
+) -> impl Future<Output = Option<(Upgrade, Box<Upgraded>, Box<dyn Any>)>> {
     async move {
-        let _open = client.handler.connection_opened(&client.connection);
-        if stream.agreed_on_http2() {
-            Box::pin(h2::server::drive(stream, client)).await;
-            return None;
-        }
-        match h1::server::drive(stream, client).await {
-            Ending::Closed => None,
-            Ending::Http2(stream) => {
-                Box::pin(h2::server::drive(*stream, client)).await;
+        let open = client.handler.connection_opened(&client.connection);
+        let next = match io.agreed_on_http2() {
+            true => Next::Http2,
+            false => h1::server::converse(&io, client).await,
+        };
+        let upgraded = || Rc::try_unwrap(io).ok().map(Upgraded::new);
+        match next {
+            Next::Request | Next::Nothing => None,
+            Next::Http2 => {
+                Box::pin(h2::server::drive(upgraded()?, client)).await;
                 None
             }
-            Ending::HandedOver(upgrade, upgraded) => Some((upgrade, upgraded)),
+            Next::Other(upgrade, before) => {
+                let upgraded = upgraded()?.after(before.received, before.sent);
+                let open: Box<dyn Any> = Box::new(open);
+                Some((upgrade, Box::new(upgraded), open))
+            }
         }
     }
 }

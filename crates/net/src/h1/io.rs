@@ -184,6 +184,11 @@ impl Io {
         self.stream.borrow().has_failed()
     }
 
+    /// Whether both sides agreed on HTTP/2 when TLS was opened.
+    pub(crate) fn agreed_on_http2(&self) -> bool {
+        self.stream.borrow().agreed_on_http2()
+    }
+
     /// Has the connection end in a reset, so that nobody takes what was written for all there was to be.
     pub(crate) fn abort(&self) {
         self.stream.borrow().abort();

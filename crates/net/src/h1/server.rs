@@ -21,48 +21,22 @@ use crate::message::{End, Sent};
 use crate::rejection::{Refused, Rejection};
 use crate::server::Client;
 use crate::upgrade;
-use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, Stream, Upgrade, Upgraded};
-
-/// How a connection ended, as far as HTTP/1.1 is concerned.
-pub(crate) enum Ending {
-    /// It is closed.
-    Closed,
-    /// It began with the preface of HTTP/2, which is yet to be read.
-    Http2(Box<Upgraded>),
-    /// Somebody else goes on with it.
-    HandedOver(Upgrade, Box<Upgraded>),
-}
-
-/// Serves one connection to its end.
-pub(crate) fn drive<H: Handler>(stream: Stream, client: &mut Client<H>) -> impl Future<Output = Ending> {
-    let io = Rc::new(Io::new(stream, client.limits.idle_timeout));
-    async move {
-        let next = converse(&io, client).await;
-        let Ok(io) = Rc::try_unwrap(io) else { return Ending::Closed };
-        match next {
-            Next::Nothing | Next::Request => Ending::Closed,
-            Next::Http2 => Ending::Http2(Box::new(Upgraded::new(io))),
-            Next::Other(upgrade, before) => {
-                let upgraded = Upgraded::new(io).after(before.received, before.sent);
-                Ending::HandedOver(upgrade, Box::new(upgraded))
-            }
-        }
-    }
-}
+use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, Upgrade};
 
 /// What follows on a connection.
-enum Next {
+pub(crate) enum Next {
     /// A request, if the client has one.
     Request,
     /// Nothing.
     Nothing,
-    /// HTTP/2.
+    /// HTTP/2, whose preface is yet to be read.
     Http2,
     /// Something else. The connection had carried so much before the request that led there.
     Other(Upgrade, Traffic),
 }
 
-async fn converse<H: Handler>(io: &Rc<Io>, client: &mut Client<H>) -> Next {
+/// Answers one request after the other, until something else follows.
+pub(crate) async fn converse<H: Handler>(io: &Rc<Io>, client: &mut Client<H>) -> Next {
     let Client { connection, handler, limits, stay: Stay { drain, place } } = client;
     let talk = Talk { io, connection, handler, limits, place, opened: clock::recently() };
     let mut drained = pin!(drain.draining());
@@ -388,9 +362,9 @@ const LONGEST_STATUS_LINE: usize = 48;
 
 /// Bytes that a connection had carried at some moment.
 #[derive(Clone, Copy)]
-struct Traffic {
-    received: u64,
-    sent: u64,
+pub(crate) struct Traffic {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
 }
 
 impl Traffic {

@@ -116,7 +116,12 @@ fn a_connection_goes_over_after_its_target_has_and_nothing_is_lost_or_early() {
     run(async {
         let target = Target::start().await;
         let balancer = balancer_of(&target);
-        let _world = World::start(plan_of(&balancer)).await;
+        let world = World::start(plan_of(&balancer)).await;
+        let are_open = |n_connections: usize| {
+            let line =
+                format!("forebay_open_connections{{load_balancer=\"lb\",port=\"80\"}} {n_connections}\n");
+            world.metrics.encode().contains(&line)
+        };
         target.go.send_replace(false);
         let mut stream = send(&balancer, &(asking("/ws", "") + "early ")).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -137,10 +142,14 @@ fn a_connection_goes_over_after_its_target_has_and_nothing_is_lost_or_early() {
         // What would be requests elsewhere is nothing but bytes here.
         stream.write_all(b"get / http/1.1\r\n\r\n").await.unwrap();
         read_until(&mut stream, "GET / HTTP/1.1\r\n\r\n").await;
+        assert!(are_open(1), "it is a connection still: {}", world.metrics.encode());
         stream.shutdown().await.unwrap();
         let mut rest = String::new();
         stream.read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, "");
+        while !are_open(0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     });
 }
 
