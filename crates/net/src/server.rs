@@ -272,6 +272,8 @@ pub async fn accept<F: Future<Output = ()> + 'static>(
         }
     }
     drop((listener, watch));
+    connections.begin();
+    stay::wake_all();
     connections.finish_all().await;
     Ok(())
 }

@@ -113,6 +113,13 @@ impl Drop for Place {
     }
 }
 
+/// Wakes all connections of this thread that wait in their places: it is time to look whether a drain has begun.
+pub(crate) fn wake_all() {
+    let waiting: Vec<Waker> =
+        SEATS.with_borrow(|(_, seats)| seats.values().filter_map(|seat| seat.waker.take()).collect());
+    waiting.into_iter().for_each(Waker::wake);
+}
+
 /// Asks those connections of this thread to leave that have been idle for longest, but not more than so many. Returns how many
 /// there were.
 pub fn make_room(most: usize) -> usize {

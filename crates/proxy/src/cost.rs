@@ -67,7 +67,7 @@ fn a_line_of_the_access_log_takes_hardly_any_allocations() {
 }
 
 /// Bytes that a connection holds which has had an answer and stays.
-const IDLE_BYTES: i64 = 1792;
+const IDLE_BYTES: i64 = 1536;
 
 #[test]
 fn a_connection_that_waits_holds_little() {

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
@@ -21,7 +21,7 @@ use crate::message::{End, Sent};
 use crate::rejection::{Refused, Rejection};
 use crate::server::Client;
 use crate::upgrade;
-use crate::{Body, Connection, Handler, Limits, Place, Request, Response, Stay, Upgrade};
+use crate::{Body, Connection, DrainWatch, Handler, Limits, Place, Request, Response, Stay, Upgrade};
 
 /// What follows on a connection.
 pub(crate) enum Next {
@@ -38,21 +38,15 @@ pub(crate) enum Next {
 /// Answers one request after the other, until something else follows.
 pub(crate) async fn converse<H: Handler>(io: &Rc<Io>, client: &mut Client<H>) -> Next {
     let Client { connection, handler, limits, stay: Stay { drain, place } } = client;
-    let talk = Talk { io, connection, handler, limits, place, opened: clock::recently() };
-    let mut drained = pin!(drain.draining());
-    let mut is_draining = false;
-    let mut poll_drained = |cx: &mut Context<'_>| {
-        is_draining = is_draining || drained.as_mut().poll(cx).is_ready();
-        is_draining
-    };
+    let talk = Talk { io, connection, handler, limits, drain, place, opened: clock::recently() };
     let mut is_first = true;
     loop {
         let before = Traffic::of(io);
         let is_first = std::mem::take(&mut is_first);
         // In a place of its own, which a connection that waits does without.
         let answer: Pin<Box<dyn Future<Output = Next>>> =
-            match next_head(io, limits, is_first, place, &mut poll_drained).await {
-                Arrival::Head(head) => Box::pin(talk.answer(head, before, &mut poll_drained)),
+            match next_head(io, limits, is_first, drain, place).await {
+                Arrival::Head(head) => Box::pin(talk.answer(head, before)),
                 Arrival::Rejected(rejection) => Box::pin(talk.refuse(rejection)),
                 Arrival::Http2 => return Next::Http2,
                 Arrival::Nothing => return Next::Nothing,
@@ -70,19 +64,15 @@ struct Talk<'a, H> {
     connection: &'a Connection,
     handler: &'a H,
     limits: &'a Limits,
+    drain: &'a DrainWatch,
     place: &'a Place,
     opened: Instant,
 }
 
 impl<H: Handler> Talk<'_, H> {
     /// Answers one request.
-    fn answer(
-        &self,
-        head: RequestHead,
-        before: Traffic,
-        is_draining: &mut impl FnMut(&mut Context<'_>) -> bool,
-    ) -> impl Future<Output = Next> {
-        let Self { io, connection, handler, limits, place, opened } = *self;
+    fn answer(&self, head: RequestHead, before: Traffic) -> impl Future<Output = Next> {
+        let Self { io, connection, handler, limits, drain, place, opened } = *self;
         let wants_keep_alive = head.keep_alive;
         let asked = Asked {
             method: head.method.clone(),
@@ -118,11 +108,10 @@ impl<H: Handler> Talk<'_, H> {
                     None => response = upgrade::not_here(),
                 }
             }
-            let draining = poll_fn(|cx| Poll::Ready(is_draining(cx))).await;
             // A response that streams may still be reading the request; what is left of it is known only afterwards.
             let leaves_body = !matches!(response.body, Body::Stream(_)) && !body_can_be_skipped(io);
             let is_old = clock::recently() > opened + limits.max_age;
-            let close = !wants_keep_alive || response.close || draining || is_old || leaves_body;
+            let close = !wants_keep_alive || response.close || drain.is_draining() || is_old || leaves_body;
             let when_sent = response.when_sent.take();
             let writing = write_response(io, &mut response, &asked, close);
             let written = until_client_leaves(io, limits, false, pin!(writing)).await;
@@ -204,13 +193,7 @@ enum Arrival {
 const LAST_REQUEST: Duration = Duration::from_millis(250);
 
 /// Waits for the next request head. While none has begun, a drain ends the waiting.
-async fn next_head(
-    io: &Io,
-    limits: &Limits,
-    is_first: bool,
-    place: &Place,
-    is_draining: &mut impl FnMut(&mut Context<'_>) -> bool,
-) -> Arrival {
+async fn next_head(io: &Io, limits: &Limits, is_first: bool, drain: &DrainWatch, place: &Place) -> Arrival {
     let mut scan = HeadScan::default();
     let (mut has_begun, mut is_ending) = (false, false);
     io.set_deadline(limits.idle_timeout);
@@ -240,7 +223,8 @@ async fn next_head(
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Nothing),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
-                    if !has_begun && !is_ending && is_draining(cx) {
+                    // Whoever begins a drain wakes those who wait in their places.
+                    if !has_begun && !is_ending && drain.is_draining() {
                         is_ending = true;
                         io.set_deadline(LAST_REQUEST);
                     }
