@@ -162,28 +162,26 @@ async fn open_tls<H: Handler>(
 /// Speaks with one client in the version of HTTP that it speaks: the one that both sides agreed on (RFC 7301), or else
 /// HTTP/2 where the first bytes say so (RFC 9113 §3.3), or else HTTP/1.1. Returns the connection if it is to go over to
 /// something else, and what the handler wants to be dropped when it has ended.
-fn speak<H: Handler>(
+async fn speak<H: Handler>(
     io: Rc<Io>,
     client: &mut Client<H>,
-) -> impl Future<Output = Option<(Upgrade, Box<Upgraded>, Box<dyn Any>)>> {
-    async move {
-        let open = client.handler.connection_opened(&client.connection);
-        let next = match io.agreed_on_http2() {
-            true => Next::Http2,
-            false => h1::server::converse(&io, client).await,
-        };
-        let upgraded = || Rc::try_unwrap(io).ok().map(Upgraded::new);
-        match next {
-            Next::Request | Next::Nothing => None,
-            Next::Http2 => {
-                Box::pin(h2::server::drive(upgraded()?, client)).await;
-                None
-            }
-            Next::Other(upgrade, before) => {
-                let upgraded = upgraded()?.after(before.received, before.sent);
-                let open: Box<dyn Any> = Box::new(open);
-                Some((upgrade, Box::new(upgraded), open))
-            }
+) -> Option<(Upgrade, Box<Upgraded>, Box<dyn Any>)> {
+    let open = client.handler.connection_opened(&client.connection);
+    let next = match io.agreed_on_http2() {
+        true => Next::Http2,
+        false => h1::server::converse(&io, client).await,
+    };
+    let upgraded = || Rc::try_unwrap(io).ok().map(Upgraded::new);
+    match next {
+        Next::Request | Next::Nothing => None,
+        Next::Http2 => {
+            Box::pin(h2::server::drive(upgraded()?, client)).await;
+            None
+        }
+        Next::Other(upgrade, before) => {
+            let upgraded = upgraded()?.after(before.received, before.sent);
+            let open: Box<dyn Any> = Box::new(open);
+            Some((upgrade, Box::new(upgraded), open))
         }
     }
 }

@@ -90,14 +90,11 @@ impl<H: Handler> Talk<'_, H> {
                 }
             };
             let may_ask = asked.version == Version::HTTP_11;
-            let mut response =
-                match until_client_leaves(io, limits, may_ask, pin!(handler.handle(request))).await {
-                    Some(response) => response,
-                    None => {
-                        debug!(peer = %connection.peer, "the client left before its answer");
-                        return Next::Nothing;
-                    }
-                };
+            let answer = pin!(handler.handle(request));
+            let Some(mut response) = until_client_leaves(io, limits, may_ask, answer).await else {
+                debug!(peer = %connection.peer, "the client left before its answer");
+                return Next::Nothing;
+            };
             if response.status == StatusCode::SWITCHING_PROTOCOLS {
                 match response
                     .upgrade

@@ -237,7 +237,7 @@ impl Exchange {
         let method = head.as_ref().map_or(Method::GET, |head| head.method.clone());
         async move {
             let mut response = match self.begin(&handler, head, is_grpc, &asking) {
-                Err(refusal) => refusal,
+                Err(refusal) => *refusal,
                 Ok(request) => match self.until_taken_back(pin!(handler.handle(request))).await {
                     Some(response) => response,
                     None => {
@@ -273,14 +273,14 @@ impl Exchange {
         head: Result<RequestHead, Rejection>,
         is_grpc: bool,
         asking: &Result<Asking, Rejection>,
-    ) -> Result<Request, Response> {
-        let head =
-            head.map_err(|rejection| handler.reject(&Refused::unread(rejection, is_grpc), &self.connection))?;
+    ) -> Result<Request, Box<Response>> {
+        let reject = |refused: &Refused<'_>| Box::new(handler.reject(refused, &self.connection));
+        let head = head.map_err(|rejection| reject(&Refused::unread(rejection, is_grpc)))?;
         self.handle.stream.n_received.set(head.n_bytes);
         let request = self.request(head);
         match asking {
             Ok(_) => Ok(request),
-            Err(rejection) => Err(handler.reject(&Refused::read(*rejection, &request), &self.connection)),
+            Err(rejection) => Err(reject(&Refused::read(*rejection, &request))),
         }
     }
 
