@@ -59,6 +59,15 @@ struct Entry {
     variants: Vec<Arc<Stored>>,
 }
 
+/// What becomes of an answer that may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inserted {
+    Yes,
+    /// One that came later is there already.
+    NewerIsThere,
+    Not,
+}
+
 /// How many ask a target the same, and how often it changed while they did.
 #[derive(Debug, Default)]
 struct Asked {
@@ -147,16 +156,19 @@ impl Cache {
         Asking { cache: Arc::clone(self), key: Arc::clone(key), way, n_changes: asked.n_changes, lead }
     }
 
-    /// Keeps an answer in the place of the one that there was, unless that came later. Returns whether it is kept.
-    fn insert(&self, key: &Key, stored: Stored, n_changes: u64) -> bool {
+    /// Keeps an answer in the place of the one that there was, unless that came later.
+    fn insert(&self, key: &Key, stored: Stored, n_changes: u64) -> Inserted {
         if stored.n_bytes(key) > self.settings.object + BYTES_ANYWAY {
-            return false;
+            return Inserted::Not;
         }
         let most = self.settings.bytes / self.parts.len();
         let mut part = self.part(key);
         let has_changed = part.asked.get(key).is_none_or(|asked| asked.n_changes != n_changes);
-        if has_changed || part.has_newer(key, &stored) {
-            return false;
+        if has_changed {
+            return Inserted::Not;
+        }
+        if part.has_newer(key, &stored) {
+            return Inserted::NewerIsThere;
         }
         let before = part.n_bytes;
         part.remove_variant(key, &stored);
@@ -167,7 +179,7 @@ impl Cache {
         }
         self.metrics.evicted.inc_by(n_evicted);
         self.tell(before, part.n_bytes);
-        true
+        Inserted::Yes
     }
 
     /// Lets go of all that is kept of a question, and of what is on its way.
@@ -223,12 +235,13 @@ impl Asking {
     /// Keeps an answer. Returns whether it is kept.
     pub(super) fn keep(&self, stored: Stored) -> bool {
         let answers_others = stored.freshness.answers_at_first();
-        let is_kept = self.cache.insert(&self.key, stored, self.n_changes);
+        let inserted = self.cache.insert(&self.key, stored, self.n_changes);
         match &self.lead {
-            Some(lead) if is_kept && answers_others => lead.is_kept(),
+            // Those who wait find the newer one, which another core brought.
+            Some(lead) if inserted != Inserted::Not && answers_others => lead.is_kept(),
             _ => self.is_vain(),
         }
-        is_kept
+        inserted == Inserted::Yes
     }
 
     /// There is no answer that others could have.
