@@ -11,6 +11,7 @@ use super::*;
 
 mod access;
 mod apply;
+mod as_kubernetes;
 mod change;
 mod discovery;
 mod get;
