@@ -18,7 +18,6 @@ pub mod fuzzing;
 mod live_defaults;
 pub mod local;
 pub mod store;
-mod tables;
 
 pub use authority::{Authority, AuthorityError, CERTIFICATE_FILE, Issued};
 pub use certificate_folders::{CertificateFolders, Place};

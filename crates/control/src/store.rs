@@ -22,7 +22,6 @@
 mod backup;
 mod boundary;
 mod contents;
-mod defaults;
 mod depth;
 mod disk;
 mod earlier;

@@ -57,7 +57,7 @@ use here::Here;
 use memo::Memo;
 use world::World;
 
-use crate::{Defaults, Finding, Object, Objects, Severity, codes, finding, kinds, lints, unmet};
+use crate::{Defaults, Finding, KINDS, Kind, Object, Objects, Severity, codes, finding, kinds, lints, unmet};
 
 /// What a set of objects means.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -205,13 +205,12 @@ fn services_of(load_balancer: &LoadBalancer) -> impl Iterator<Item = ObjectRef> 
 /// without effect, at the first object of it.
 fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
     findings.extend(objects.iter().filter_map(|object| kinds::elsewhere::missing_of(object)));
-    let is_note = |kind: &&kinds::Kind| !kind.has_effect && !kinds::elsewhere::is_told(kind.group, kind.kind);
-    findings
-        .extend(kinds::KINDS.iter().filter(is_note).filter_map(|kind| kept_without_effect(kind, objects)));
+    let is_note = |kind: &&&Kind| !kind.has_effect() && !kinds::elsewhere::is_told(kind.group, kind.kind);
+    findings.extend(KINDS.iter().filter(is_note).filter_map(|kind| kept_without_effect(kind, objects)));
 }
 
 /// The note about a kind that is kept without effect, at the first object of it.
-pub(crate) fn kept_without_effect(kind: &kinds::Kind, objects: &Objects) -> Option<Finding> {
+pub(crate) fn kept_without_effect(kind: &Kind, objects: &Objects) -> Option<Finding> {
     let mut of_kind = objects.of_kind(kind.kind);
     let first = of_kind.next()?;
     let message = match of_kind.count() {

@@ -9,7 +9,7 @@ use plan::ObjectRef;
 use crate::certificate::Holds;
 use crate::compile::PlacedCertificate;
 use crate::{
-    Compiled, Defaults, Exposure, Finding, Objects, Severity, codes, compile, finding, kinds, unmet, workload,
+    Compiled, Defaults, Exposure, Finding, KINDS, Objects, Severity, codes, compile, finding, workload,
 };
 
 /// Everything there is to say about these objects, in order and each once.
@@ -119,7 +119,7 @@ const IGNORED: &[&str] = &[codes::ANNOTATION_NO_EFFECT.name, codes::FIELD_NO_EFF
 
 /// Whether a finding is the note about a kind each object of which has a finding of its own.
 fn is_note_about_a_kind(finding: &Finding, objects: &Objects) -> bool {
-    let told = kinds::KINDS.iter().filter(|kind| unmet::is_about_kind(kind.kind));
+    let told = KINDS.iter().filter(|kind| kind.effect.is_told());
     let mut notes = told.filter_map(|kind| compile::kept_without_effect(kind, objects));
     finding.object.is_none()
         && finding.code == codes::KIND_IGNORED.name

@@ -36,6 +36,7 @@ mod object;
 
 mod plan_json;
 mod read;
+mod registry;
 mod starred;
 mod storage;
 mod trust_store;
@@ -60,11 +61,12 @@ pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort}
 pub use findings::{findings, findings_of, findings_of_files, is_about_protection, weighed};
 pub use kinds::config::{SecretFault, certificate_of};
 pub use kinds::validation::{Violation, violations};
-pub use kinds::{KINDS, Kind, kind_named};
 pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
 pub use read::{MAX_ANNOTATIONS, NoText, Read, documents, read, text_of};
+pub use registry::columns::{Column, selector_text};
+pub use registry::{Change, Fill, Fixed, KINDS, Kind, kind_named};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{

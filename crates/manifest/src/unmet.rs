@@ -14,20 +14,18 @@ use crate::compile::memo::Memo;
 use crate::read::key_path;
 use crate::{Defaults, Finding, Object, Objects, Severity, codes};
 
+use crate::registry::{Effect, Kind, Words};
 use place::{Place, Spot};
 use rows::ROWS;
 
 /// Something that can be asked for, and is not done here.
 pub(super) struct Unmet {
-    /// The kinds of objects that ask.
+    /// The kinds of objects that ask; none: those that describe pods.
     kinds: &'static [&'static str],
     /// How they ask.
     place: Place,
-    /// What happens instead, in one sentence.
-    words: &'static str,
+    words: Words,
     weight: Weight,
-    /// What to write or do instead.
-    advice: &'static str,
 }
 
 /// How much it matters that something is not done.
@@ -53,14 +51,18 @@ struct Asked(Vec<Finding>);
 
 /// What one object asks for and does not get.
 fn of(object: &Object, defaults: &Defaults) -> Vec<Finding> {
-    let rows = ROWS.iter().filter(|row| row.kinds.contains(&object.kind.kind));
-    rows.flat_map(|row| row.place.spots(object).into_iter().map(|spot| row.finding(object, spot, defaults)))
-        .collect()
-}
-
-/// Whether every object of a kind asks for something that it does not get, so that no note about the kind is needed.
-pub(crate) fn is_about_kind(kind: &str) -> bool {
-    ROWS.iter().any(|row| matches!(row.place, Place::Object) && row.kinds.contains(&kind))
+    let of_kind = match object.kind.effect {
+        Effect::Made | Effect::Kept => None,
+        Effect::Lacking(words) => Some((words, Weight::Lack)),
+        Effect::Unprotecting(words) => Some((words, Weight::Protection)),
+    };
+    let of_kind = of_kind.map(|(words, weight)| finding(words, weight, object, Spot::Object, defaults));
+    let rows = ROWS.iter().filter(|row| row.is_about(object.kind));
+    let of_rows = rows.flat_map(|row| {
+        let spots = row.place.spots(object).into_iter();
+        spots.map(|spot| finding(row.words, row.weight, object, spot, defaults))
+    });
+    of_kind.into_iter().chain(of_rows).collect()
 }
 
 fn is_owned(object: &Object) -> bool {
@@ -68,33 +70,40 @@ fn is_owned(object: &Object) -> bool {
     owners.is_some_and(|owners| !owners.is_empty())
 }
 
+fn finding(words: Words, weight: Weight, object: &Object, spot: Spot, defaults: &Defaults) -> Finding {
+    let subject = match &spot {
+        Spot::Object => format!("{} `{}`", object.kind.kind, object.name),
+        Spot::Field(path) => path.rsplit('.').next().unwrap_or(path).to_owned(),
+        Spot::Label(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
+        Spot::Annotation(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
+    };
+    let code = match (weight, &spot) {
+        (Weight::Protection, _) => &codes::PROTECTION_MISSING,
+        (_, Spot::Object) => &codes::KIND_IGNORED,
+        (_, Spot::Field(_) | Spot::Label(_)) => &codes::FIELD_NO_EFFECT,
+        (_, Spot::Annotation(_)) => &codes::ANNOTATION_NO_EFFECT,
+    };
+    let finding = Finding::new(code, format!("{subject}: {}", words.words)).suggest(words.advice);
+    let finding = match weight {
+        Weight::Protection => defaults.exposure.weigh(finding),
+        Weight::Lack => finding.with_severity(Severity::Warning),
+        Weight::Note => finding.with_severity(Severity::Info),
+    };
+    match spot {
+        Spot::Object => Finding { location: object.locate("kind"), ..finding.on(object) },
+        Spot::Field(path) => finding.at(object, &path),
+        Spot::Label(key) => finding.at(object, &key_path("metadata.labels", key)),
+        Spot::Annotation(key) => finding.at_annotation(object, &key),
+    }
+}
+
 // === impl Unmet ===
 
 impl Unmet {
-    fn finding(&self, object: &Object, spot: Spot, defaults: &Defaults) -> Finding {
-        let subject = match &spot {
-            Spot::Object => format!("{} `{}`", object.kind.kind, object.name),
-            Spot::Field(path) => path.rsplit('.').next().unwrap_or(path).to_owned(),
-            Spot::Label(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
-            Spot::Annotation(key) => key.rsplit('/').next().unwrap_or(key).to_owned(),
-        };
-        let code = match (self.weight, &spot) {
-            (Weight::Protection, _) => &codes::PROTECTION_MISSING,
-            (_, Spot::Object) => &codes::KIND_IGNORED,
-            (_, Spot::Field(_) | Spot::Label(_)) => &codes::FIELD_NO_EFFECT,
-            (_, Spot::Annotation(_)) => &codes::ANNOTATION_NO_EFFECT,
-        };
-        let finding = Finding::new(code, format!("{subject}: {}", self.words)).suggest(self.advice);
-        let finding = match self.weight {
-            Weight::Protection => defaults.exposure.weigh(finding),
-            Weight::Lack => finding.with_severity(Severity::Warning),
-            Weight::Note => finding.with_severity(Severity::Info),
-        };
-        match spot {
-            Spot::Object => Finding { location: object.locate("kind"), ..finding.on(object) },
-            Spot::Field(path) => finding.at(object, &path),
-            Spot::Label(key) => finding.at(object, &key_path("metadata.labels", key)),
-            Spot::Annotation(key) => finding.at_annotation(object, &key),
+    fn is_about(&self, kind: &Kind) -> bool {
+        match self.kinds {
+            [] => kind.pods.place().is_some(),
+            kinds => kinds.contains(&kind.kind),
         }
     }
 }

@@ -10,13 +10,9 @@ pub(super) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2
 
 const VERBS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
-/// The kinds of `get all`.
-const ALL: &[&str] =
-    &["Deployment", "HorizontalPodAutoscaler", "InferenceService", "Pod", "ReplicaSet", "Service"];
-
 /// The kinds that `get all` shows, in its order.
 pub fn kinds_of_all() -> impl Iterator<Item = &'static Kind> {
-    groups().into_iter().flat_map(kinds_of).filter(|kind| ALL.contains(&kind.kind))
+    groups().into_iter().flat_map(kinds_of).filter(|kind| kind.categories.contains(&"all"))
 }
 
 /// Whether an `Accept` field asks for the aggregated form before any other.
@@ -59,8 +55,8 @@ fn aggregated_kind(kind: &Kind) -> Value {
         "shortNames": kind.short_names,
         "subresources": subresources.collect::<Vec<_>>(),
     });
-    if ALL.contains(&kind.kind) {
-        value["categories"] = json!(["all"]);
+    if !kind.categories.is_empty() {
+        value["categories"] = json!(kind.categories);
     }
     value
 }
@@ -127,8 +123,8 @@ pub(super) fn resource_list(group: &'static str, version: &str) -> Value {
             "verbs": VERBS,
             "shortNames": kind.short_names,
         });
-        if ALL.contains(&kind.kind) {
-            resource["categories"] = json!(["all"]);
+        if !kind.categories.is_empty() {
+            resource["categories"] = json!(kind.categories);
         }
         let subresources = Subresource::of(kind).map(|(name, subresource)| {
             let (verbs, response) = about(kind, subresource);
@@ -162,7 +158,7 @@ pub(super) fn versions(group: &str) -> Vec<&'static str> {
 
 /// The kinds of a group, in the order of the alphabet.
 pub(super) fn kinds_of(group: &'static str) -> impl Iterator<Item = &'static Kind> {
-    let mut kinds: Vec<&Kind> = KINDS.iter().filter(|kind| kind.group == group).collect();
+    let mut kinds: Vec<&Kind> = KINDS.iter().copied().filter(|kind| kind.group == group).collect();
     kinds.sort_by_key(|kind| kind.plural);
     kinds.into_iter()
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use manifest::{Kind, Object};
+use manifest::{Column, Kind, Object};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
 use crate::store::{List, Reason, Status, WatchEvent};
-use crate::tables::{Column, columns};
 
 /// The form of an answer about objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +112,7 @@ impl Form {
 
     fn table(self, kind: &Kind, objects: &[Arc<Object>], revision: &Value, now: Timestamp) -> Value {
         let Self::Table { version, include } = self else { return Value::Null };
-        let columns = columns(kind);
+        let columns = kind.columns;
         let rows = objects.iter().map(|object| {
             let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(object, now)).collect();
             match included(object, version, include) {

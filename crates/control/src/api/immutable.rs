@@ -3,51 +3,24 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use manifest::Object;
+use manifest::{Fixed, Object};
 use serde_json::{Value, json};
 
+use super::validation::cause;
 use crate::store::{Cause, Status};
-
-/// A field that keeps what it was first given. One that is left out keeps it, too.
-struct Fixed {
-    kinds: &'static [&'static str],
-    /// Where it stands, as a JSON pointer.
-    pointer: &'static str,
-    /// What it is called in a refusal.
-    field: &'static str,
-    why: &'static str,
-}
-
-const FIXED: &[Fixed] = &[
-    fixed(&["Deployment"], "/spec/selector", "spec.selector", "field is immutable"),
-    fixed(&["Secret"], "/type", "type", "field is immutable"),
-    fixed(&["Service"], "/spec/clusterIP", "spec.clusterIPs[0]", "may not change once set"),
-    fixed(&["ClusterRoleBinding", "RoleBinding"], "/roleRef", "roleRef", "cannot change roleRef"),
-];
-
-const fn fixed(
-    kinds: &'static [&'static str],
-    pointer: &'static str,
-    field: &'static str,
-    why: &'static str,
-) -> Fixed {
-    Fixed { kinds, pointer, field, why }
-}
-
-/// What a ConfigMap or Secret holds, which does not change once it says that it is immutable.
-const CONTENTS: &[&str] = &["data", "binaryData", "immutable"];
 
 /// Refuses to change what does not change.
 ///
 /// # Errors
 /// [`Reason::Invalid`](crate::store::Reason::Invalid).
 pub(super) fn check(object: &Object, old: &Value) -> Result<(), Status> {
-    let kind = object.kind.kind;
-    let new = &object.value;
-    let rows = FIXED.iter().filter(|row| row.kinds.contains(&kind));
-    let mut causes: Vec<Cause> = rows.filter_map(|row| row.problem(new, old)).collect();
-    if old["immutable"] == true && ["ConfigMap", "Secret"].contains(&kind) {
-        let changed = CONTENTS.iter().filter(|field| content(new, field) != content(old, field));
+    let (kind, new) = (object.kind, &object.value);
+    let mut causes: Vec<Cause> = kind.fixed.iter().filter_map(|row| problem(row, new, old)).collect();
+    let mut found = Vec::new();
+    (kind.change)(new, old, &mut found);
+    causes.extend(found.into_iter().map(cause));
+    if old["immutable"] == true {
+        let changed = kind.sealed.iter().filter(|field| content(new, field) != content(old, field));
         causes.extend(changed.map(|field| Cause {
             reason: "FieldValueForbidden",
             message: "Forbidden: field is immutable when `immutable` is set".to_owned(),
@@ -71,14 +44,10 @@ fn content(object: &Value, field: &str) -> BTreeMap<String, Value> {
     all
 }
 
-// === impl Fixed ===
-
-impl Fixed {
-    fn problem(&self, new: &Value, old: &Value) -> Option<Cause> {
-        let said = |object: &'_ Value| object.pointer(self.pointer).filter(|it| !is_nothing(it)).cloned();
-        let (new, old) = (said(new)?, said(old)?);
-        (new != old).then(|| Cause::invalid(self.field, &new, self.why))
-    }
+fn problem(row: &Fixed, new: &Value, old: &Value) -> Option<Cause> {
+    let said = |object: &'_ Value| object.pointer(row.pointer).filter(|it| !is_nothing(it)).cloned();
+    let (new, old) = (said(new)?, said(old)?);
+    (new != old).then(|| Cause::invalid(row.field, &new, row.why))
 }
 
 fn is_nothing(value: &Value) -> bool {

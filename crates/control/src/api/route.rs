@@ -51,14 +51,14 @@ pub(super) enum Subresource {
     PortForward,
 }
 
-/// A subresource, and which kinds have it; none: all.
-const SUBRESOURCES: &[(&str, Subresource, &[&str])] = &[
-    ("status", Subresource::Status, &[]),
-    ("scale", Subresource::Scale, &["Deployment", "ReplicaSet"]),
-    ("log", Subresource::Log, &["Pod"]),
-    ("exec", Subresource::Exec, &["Pod"]),
-    ("attach", Subresource::Attach, &["Pod"]),
-    ("portforward", Subresource::PortForward, &["Pod"]),
+/// The names of subresources. Which of them a kind has is said in the registry of kinds.
+const SUBRESOURCES: &[(&str, Subresource)] = &[
+    ("status", Subresource::Status),
+    ("scale", Subresource::Scale),
+    ("log", Subresource::Log),
+    ("exec", Subresource::Exec),
+    ("attach", Subresource::Attach),
+    ("portforward", Subresource::PortForward),
 ];
 
 // === impl Route ===
@@ -95,11 +95,11 @@ impl Route {
     fn within(of_version: &'static Kind, rest: &[&str]) -> Option<Self> {
         let (group, version) = (of_version.group, of_version.version);
         let kind = |plural: &str, is_namespaced: bool| {
-            let is_meant = |kind: &&Kind| {
+            let is_meant = |kind: &&'static Kind| {
                 (kind.group, kind.version, kind.plural) == (group, version, plural)
                     && (kind.is_namespaced || !is_namespaced)
             };
-            KINDS.iter().find(is_meant)
+            KINDS.iter().copied().find(is_meant)
         };
         let object = |kind: &'static Kind, namespace: &str, name: &str| ObjectRoute {
             kind,
@@ -140,7 +140,7 @@ fn group_version<'a, 'b>(segments: &'a [&'b str]) -> Option<(&'static Kind, &'a 
         ["apis", group, version, rest @ ..] if !group.is_empty() => ((*group, *version), rest),
         _ => return None,
     };
-    Some((KINDS.iter().find(|kind| (kind.group, kind.version) == (group, version))?, rest))
+    Some((KINDS.iter().copied().find(|kind| (kind.group, kind.version) == (group, version))?, rest))
 }
 
 /// A segment without its percent signs.
@@ -152,22 +152,14 @@ fn decoded(segment: &str) -> Option<Cow<'_, str>> {
 
 impl Subresource {
     fn named(name: &str, kind: &Kind) -> Option<Self> {
-        let (_, found, _) =
-            SUBRESOURCES.iter().find(|(known, _, kinds)| *known == name && are_for(kinds, kind))?;
-        Some(*found)
+        Self::of(kind).find(|(known, _)| *known == name).map(|(_, found)| found)
     }
 
-    /// The names of the subresources of a kind.
+    /// The subresources of a kind, with their names.
     pub(super) fn of(kind: &Kind) -> impl Iterator<Item = (&'static str, Self)> {
-        SUBRESOURCES
-            .iter()
-            .filter(|(_, _, kinds)| are_for(kinds, kind))
-            .map(|(name, found, _)| (*name, *found))
+        let known = |name: &&'static str| SUBRESOURCES.iter().find(|(known, _)| known == name).copied();
+        kind.subresources.iter().filter_map(known)
     }
-}
-
-fn are_for(kinds: &[&str], kind: &Kind) -> bool {
-    kinds.is_empty() || kinds.contains(&kind.kind)
 }
 
 #[cfg(test)]
@@ -225,6 +217,13 @@ mod tests {
         check("/openapi/v3", &expect!["OpenApi"]);
         check("/openapi/v3/api/v1", &expect![[r#"OpenApiOf { group: "", version: "v1" }"#]]);
         check("/openapi/v3/apis/apps/v1", &expect![[r#"OpenApiOf { group: "apps", version: "v1" }"#]]);
+    }
+
+    #[test]
+    fn every_subresource_of_every_kind_is_one() {
+        for kind in KINDS {
+            assert_eq!(Subresource::of(kind).count(), kind.subresources.len(), "{kind:?}");
+        }
     }
 
     #[test]

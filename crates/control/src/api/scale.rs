@@ -8,7 +8,6 @@ use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
 use super::{Answer, Call, respond, validation};
 use crate::store::{Cause, Part, Status};
-use crate::tables;
 
 impl Call<'_> {
     pub(super) fn scale(&self, route: &ObjectRoute) -> Answer {
@@ -57,7 +56,7 @@ fn scale_of(object: &Value) -> Value {
         "spec": {"replicas": spec["replicas"].as_u64().unwrap_or(0)},
         "status": {
             "replicas": object["status"]["replicas"].as_u64().unwrap_or(0),
-            "selector": tables::selector_text(&spec["selector"]),
+            "selector": manifest::selector_text(&spec["selector"]),
         },
     })
 }

@@ -27,6 +27,7 @@ pub(super) fn check(object: &Object) -> Result<(), Status> {
     Err(Status::invalid(object.kind, &object.name, causes))
 }
 
-fn cause(violation: Violation) -> Cause {
+/// A violation as a `Status` tells it.
+pub(super) fn cause(violation: Violation) -> Cause {
     Cause { reason: violation.reason(), message: violation.message(), field: violation.field }
 }

@@ -61,7 +61,7 @@ impl LastGood {
         }
         self.load_balancers =
             compiled.plan.load_balancers.iter().map(|balancer| balancer.id.to_string()).collect();
-        let good = objects.iter().filter(|object| object.kind.has_effect);
+        let good = objects.iter().filter(|object| object.kind.has_effect());
         let good = good.map(|object| (object.reference(), Arc::clone(object)));
         let mut good: BTreeMap<_, _> = good.filter(|(reference, _)| !self.is_broken(reference)).collect();
         for culprit in self.broken.keys().chain(self.without_workload.keys()) {

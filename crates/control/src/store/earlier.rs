@@ -41,7 +41,7 @@ impl Store {
 impl State {
     /// Adds to a batch what it makes of earlier versions.
     pub(super) fn keep_earlier(&self, change: &Change, batch: &mut Batch) {
-        let Some(before) = change.before.as_ref().filter(|before| before.kind.has_effect) else { return };
+        let Some(before) = change.before.as_ref().filter(|before| before.kind.has_effect()) else { return };
         let key = note_key(&before.reference());
         let is_kept = match batch.notes.iter().rev().find(|(known, _)| *known == key) {
             Some((_, note)) => note.is_some(),

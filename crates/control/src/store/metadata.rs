@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use manifest::{Object, Objects};
 use serde_json::{Map, Value, json};
 
-use super::{defaults, merge};
+use super::merge;
 
 /// Which part of an object a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(super) fn prepare_new(object: &mut Object, all: &Objects, now: Timestamp) {
     if object.value.get("spec").is_some() {
         metadata_of(object).insert("generation".to_owned(), json!(1));
     }
-    defaults::fill(object, None, all);
+    (object.kind.fill)(object, None, all);
 }
 
 /// Makes a changed object what it must be before it takes the place of `old`.
@@ -100,7 +100,7 @@ pub(super) fn prepare_changed(object: &mut Object, old: &Object, part: Part, all
             for field in DROPPED {
                 metadata.remove(*field);
             }
-            defaults::fill(object, Some(old), all);
+            (object.kind.fill)(object, Some(old), all);
             if object.value.get("spec") != old.value.get("spec") {
                 let generation = old.value["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
                 metadata_of(object).insert("generation".to_owned(), json!(generation));

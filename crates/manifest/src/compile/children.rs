@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::Object;
 use crate::annotations::BASE_DIRECTORY;
 use crate::kinds::inference_service::Predictor;
-use crate::kinds::kind_of;
+use crate::registry::kind_of;
 
 /// Label of everything that belongs to an InferenceService.
 const INFERENCE_SERVICE: &str = "serving.kserve.io/inferenceservice";

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::here::Here;
 use super::world::{Name, World};
-use crate::kinds::kind_of;
+use crate::registry::kind_of;
 use crate::{Finding, Object, Severity, codes};
 
 /// Namespaces and names.

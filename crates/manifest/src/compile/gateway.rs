@@ -24,7 +24,7 @@ use super::inference::Inference;
 use super::mirror;
 use super::world::World;
 use crate::annotations::{self, SYNTHETIC};
-use crate::kinds::kind_of;
+use crate::registry::kind_of;
 use crate::{Finding, Object, Objects, codes};
 
 const NAMESPACE: &str = "knative-serving";

@@ -1,26 +1,28 @@
 //! What Kubernetes refuses of an object besides fields of the wrong type: numbers out of bounds, words and names that are
 //! none, and parts that have to be there or make no sense together.
 //!
-//! An API server refuses the object in its own words ([`Violation::message`]); of a file it is a finding in ours. Rows of
-//! tables where a field is one line; a file for each kind with rules of its own.
+//! An API server refuses the object in its own words ([`Violation::message`]); of a file it is a finding in ours. What a kind refuses
+//! stands with the kind, as [`Rules`]: rows where a field is one line, a file here for each kind that has more to say.
 
 mod addresses;
 mod amounts;
-mod ingress;
-mod kept;
+pub(crate) mod ingress;
+pub(crate) mod kept;
 mod names;
-mod numbers;
-mod pods;
-mod secret;
-mod service;
+pub(crate) mod numbers;
+pub(crate) mod pods;
+pub(crate) mod secret;
+pub(crate) mod service;
 mod texts;
-mod words;
+pub(crate) mod words;
 
 use serde_json::{Value, json};
 
 use crate::compile::memo::Memo;
 use crate::workload::relative_path;
 use crate::{Finding, Object, Objects, Severity, codes};
+use numbers::Number;
+use words::Word;
 
 /// Something in an object that an API server refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +53,26 @@ enum Fault {
     Invalid(String, String),
 }
 
-/// Where the pods of a kind stand.
-const PODS: &[(&str, &str)] = &[("Deployment", "spec.template.spec"), ("Pod", "spec")];
+/// What is refused of the objects of a kind, besides what is refused of every object and of every pod.
+pub(crate) struct Rules {
+    /// Fields that have to be there.
+    pub(crate) required: &'static [&'static str],
+    pub(crate) numbers: &'static [Number],
+    pub(crate) words: &'static [Word],
+    /// Addresses that traffic is sent to.
+    pub(crate) addresses: &'static [&'static str],
+    /// Maps of texts.
+    pub(crate) texts: &'static [&'static str],
+    /// Maps of bytes, written in base64.
+    pub(crate) bytes: &'static [&'static str],
+    /// What else is wrong.
+    pub(crate) check: Check,
+    /// What else a cluster refuses, and a file may say here all the same.
+    pub(crate) doubts: Check,
+}
 
-/// What has to be there.
-const REQUIRED: &[(&str, &[&str])] = &[
-    ("Deployment", &["spec.selector", "spec.template.spec.containers"]),
-    ("Pod", &["spec.containers"]),
-    ("InferenceService", &["spec.predictor"]),
-    ("HorizontalPodAutoscaler", &["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name"]),
-];
+/// Finds what is wrong with an object.
+pub(crate) type Check = fn(object: &Value, found: &mut Vec<Violation>);
 
 /// Everything that an API server refuses of an object, of what is known here.
 #[must_use]
@@ -102,36 +114,44 @@ struct Doubts(Vec<Finding>);
 
 fn doubts_about(object: &Object) -> Vec<Finding> {
     let violations = besides_paths(object).into_iter();
-    let told_here = violations.filter(|violation| violation.is_bearable || !object.kind.has_effect);
+    let told_here = violations.filter(|violation| violation.is_bearable || !object.kind.has_effect());
     told_here.map(|violation| violation.finding(object)).collect()
 }
 
 fn besides_paths(object: &Object) -> Vec<Violation> {
-    let (kind, value) = (object.kind.kind, &object.value);
-    let missing = rows(REQUIRED, kind).iter().filter(|path| at(value, path).is_none_or(is_nothing));
+    let (kind, value, rules) = (object.kind, &object.value, &object.kind.rules);
+    let missing = rules.required.iter().filter(|path| at(value, path).is_none_or(is_nothing));
     let mut found: Vec<Violation> = missing.map(|path| Violation::required(*path, "")).collect();
     numbers::check(kind, value, &mut found);
-    addresses::check(kind, value, &mut found);
+    addresses::check(rules.addresses, value, &mut found);
     texts::check(kind, value, &mut found);
-    if kind == "Secret" {
-        secret::check(value, &mut found);
-    }
     let mut bearable = Vec::new();
     names::check(object, &mut bearable);
     words::check(kind, value, &mut bearable);
-    match kind {
-        "Service" => service::check(value, &mut bearable),
-        "Ingress" => ingress::check(value, &mut bearable),
-        "HorizontalPodAutoscaler" => kept::check_autoscaler(value, &mut bearable),
-        "PodDisruptionBudget" => kept::check_budget(value, &mut bearable),
-        _ => {}
-    }
+    (rules.doubts)(value, &mut bearable);
     found.extend(bearable.into_iter().map(Violation::bearable));
-    if let Some((_, pod)) = PODS.iter().find(|(of, _)| *of == kind) {
-        pods::check(kind, value, pod, &mut found);
+    (rules.check)(value, &mut found);
+    if let Some(pod) = kind.pods.spec() {
+        pods::check(value, pod, &mut found);
         amounts::check(value, pod, &mut found);
     }
     found
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Nothing is refused.
+    pub(crate) const NONE: Self = Self {
+        required: &[],
+        numbers: &[],
+        words: &[],
+        addresses: &[],
+        texts: &[],
+        bytes: &[],
+        check: |_, _| {},
+        doubts: |_, _| {},
+    };
 }
 
 // === impl Violation ===
@@ -260,10 +280,6 @@ impl Violation {
 }
 
 // --- places ---
-
-fn rows<T>(table: &'static [(&str, &[T])], kind: &str) -> &'static [T] {
-    table.iter().find(|(of, _)| *of == kind).map(|(_, rows)| *rows).unwrap_or_default()
-}
 
 fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, key| value.get(key))

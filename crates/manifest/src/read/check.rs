@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::finding::nearest;
-use crate::kinds::{self, Kind, kind_of};
+use crate::kinds;
 use crate::read::key_path;
+use crate::registry::{KINDS, Kind, kind_of};
 use crate::{Finding, Location, Object, Source, codes};
 
 /// The longest name of an object (DNS subdomain, RFC 1123).
@@ -132,10 +133,10 @@ fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String,
     if let Some(finding) = kinds::elsewhere::missing(group, kind, &shown) {
         return finding;
     }
-    if let Some(known) = kinds::KINDS.iter().find(|known| known.kind == kind && is_meant(known, group)) {
+    if let Some(known) = KINDS.iter().find(|known| known.kind == kind && is_meant(known, group)) {
         return elsewhere_served(api_version, known);
     }
-    let same_group = kinds::KINDS.iter().filter(|known| known.group == group);
+    let same_group = KINDS.iter().filter(|known| known.group == group);
     match nearest(kind, same_group.map(|known| known.kind)) {
         Some(near) => {
             let message = format!("no kind `{kind}` in {api_version}: this object is left out");
@@ -152,7 +153,7 @@ fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String,
 /// Whether a group that has no such kind was written by mistake: it is the group of other kinds that are known, or one of
 /// before their time, or mistyped. Other groups have kinds of the same names.
 fn is_meant(known: &Kind, group: &str) -> bool {
-    let is_ours = group == "extensions" || kinds::KINDS.iter().any(|other| other.group == group);
+    let is_ours = group == "extensions" || KINDS.iter().any(|other| other.group == group);
     is_ours || nearest(group, std::iter::once(known.group)).is_some()
 }
 

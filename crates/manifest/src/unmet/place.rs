@@ -4,11 +4,10 @@ use serde_json::Value;
 
 use crate::Object;
 use crate::compile::MODEL_KEYS;
+use crate::registry::Pods;
 
 /// How objects ask for something.
 pub(super) enum Place {
-    /// By being there.
-    Object,
     /// By a field; `[]` behind a name stands for each item of a list.
     Field(&'static str, fn(&Value) -> bool),
     /// By a field of the pods that they stand for.
@@ -28,19 +27,15 @@ pub(super) enum Spot {
     Annotation(String),
 }
 
-/// Where the specification of pods stands in each kind that asks for some.
-const POD_SPECS: &[(&str, &str)] =
-    &[("Deployment", "spec.template.spec"), ("Pod", "spec"), ("InferenceService", "spec.predictor")];
 const CONTAINERS: &str = "containers[]";
 
 impl Place {
     /// Every place at which an object asks.
     pub(super) fn spots(&self, object: &Object) -> Vec<Spot> {
         match self {
-            Self::Object => vec![Spot::Object],
             Self::Field(pattern, is_asked) => fields(object, pattern, *is_asked),
             Self::PodField(pattern, is_asked) => {
-                let patterns = pod_patterns(object.kind.kind, pattern);
+                let patterns = pod_patterns(object.kind.pods, pattern);
                 patterns.iter().flat_map(|pattern| fields(object, pattern, *is_asked)).collect()
             }
             Self::Label(key, is_asked) => {
@@ -52,10 +47,10 @@ impl Place {
     }
 }
 
-fn pod_patterns(kind: &str, pattern: &str) -> Vec<String> {
-    let Some((_, base)) = POD_SPECS.iter().find(|(known, _)| *known == kind) else { return Vec::new() };
+fn pod_patterns(pods: Pods, pattern: &str) -> Vec<String> {
+    let Some(base) = pods.place() else { return Vec::new() };
     let mut patterns = vec![format!("{base}.{pattern}")];
-    if let Some(of_container) = pattern.strip_prefix(CONTAINERS).filter(|_| kind == "InferenceService") {
+    if let Some(of_container) = pattern.strip_prefix(CONTAINERS).filter(|_| matches!(pods, Pods::Model(_))) {
         patterns.extend(MODEL_KEYS.iter().map(|key| format!("{base}.{key}{of_container}")));
     }
     patterns

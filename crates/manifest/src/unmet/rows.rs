@@ -5,8 +5,10 @@ use serde_json::Value;
 use super::place::{Place, is_said};
 use super::{Unmet, Weight};
 use crate::Object;
+use crate::registry::Words;
 
-const PODS: &[&str] = &["Deployment", "Pod", "InferenceService"];
+/// Whatever describes pods.
+const PODS: &[&str] = &[];
 const INGRESS: &[&str] = &["Ingress"];
 const SERVICE: &[&str] = &["Service"];
 
@@ -15,7 +17,6 @@ const MODEL: &[&str] = &["InferenceService"];
 
 const FIREWALL: &str = "keep the platform on loopback, or put a firewall in front of it";
 const OWN_FILTER: &str = "put a filter of requests in front of it";
-const RBAC: &str = "keep the kubeconfig to yourself: who has its token may do everything";
 const OTHER_USER: &str = "start forebay itself as a user that may do little";
 const RANGES: &str = "name addresses in alb.ingress.kubernetes.io/inbound-cidrs and take security-groups out";
 const SERVICE_RANGES: &str =
@@ -33,37 +34,6 @@ const BY_HAND: &str = "set the number of replicas by hand: forebay scale";
 
 /// Every row.
 pub(super) const ROWS: &[Unmet] = &[
-    protects(
-        &["NetworkPolicy"],
-        Place::Object,
-        "connections between pods are not filtered on one machine, so nobody is kept from those it selects",
-        FIREWALL,
-    ),
-    protects(
-        &["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"],
-        Place::Object,
-        "nobody is kept from anything by roles: the embedded API has one token, and it may do everything",
-        RBAC,
-    ),
-    lacks(
-        &["ResourceQuota"],
-        Place::Object,
-        "what a namespace uses is counted in its status, and nothing is refused that goes beyond it",
-        "limit containers one by one with resources.limits",
-    ),
-    lacks(
-        &["LimitRange"],
-        Place::Object,
-        "containers get no limits from it",
-        "write resources.limits into the containers",
-    ),
-    lacks(&["HorizontalPodAutoscaler"], Place::Object, NOT_SCALED, BY_HAND),
-    lacks(
-        &["PodDisruptionBudget"],
-        Place::Object,
-        "pods are evicted by nobody on one machine, so nothing asks it",
-        "strategy.rollingUpdate.maxUnavailable bounds what a rollout takes away",
-    ),
     protects(
         PODS,
         Place::PodField("securityContext", is_said),
@@ -347,7 +317,7 @@ const fn lacks(
     words: &'static str,
     advice: &'static str,
 ) -> Unmet {
-    Unmet { kinds, place, words, weight: Weight::Lack, advice }
+    Unmet { kinds, place, words: Words { words, advice }, weight: Weight::Lack }
 }
 
 /// Loopback addresses of load balancers are of IPv4.
@@ -361,7 +331,7 @@ const fn notes(
     words: &'static str,
     advice: &'static str,
 ) -> Unmet {
-    Unmet { kinds, place, words, weight: Weight::Note, advice }
+    Unmet { kinds, place, words: Words { words, advice }, weight: Weight::Note }
 }
 
 const fn protects(
@@ -370,7 +340,7 @@ const fn protects(
     words: &'static str,
     advice: &'static str,
 ) -> Unmet {
-    Unmet { kinds, place, words, weight: Weight::Protection, advice }
+    Unmet { kinds, place, words: Words { words, advice }, weight: Weight::Protection }
 }
 
 fn is_named(_: &Object, text: &str) -> bool {

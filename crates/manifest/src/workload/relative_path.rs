@@ -9,10 +9,7 @@ use super::{Program, program};
 use crate::Object;
 use crate::annotations::BASE_DIRECTORY;
 use crate::compile::{MODEL_KEYS, is_serving_switch};
-
-/// Where the pods of a kind stand, and where its models do.
-const PODS: &[(&str, &str)] =
-    &[("Deployment", "spec.template.spec"), ("Pod", "spec"), ("InferenceService", "spec.predictor")];
+use crate::registry::Pods;
 
 /// Options of `forebay serve` whose value is a path.
 const PATH_OPTIONS: &[&str] = &["--log-predictions", "--model", "--model-cache", "--model-repository"];
@@ -43,7 +40,7 @@ pub(super) fn depends_on_folder(program: &Program) -> bool {
 
 /// Every relative path of an object that came from no file and has no folder: its field, and the path.
 pub(crate) fn without_a_start(object: &Object) -> Vec<(String, String)> {
-    let Some((_, path)) = PODS.iter().find(|(kind, _)| *kind == object.kind.kind) else { return Vec::new() };
+    let Some(path) = object.kind.pods.place() else { return Vec::new() };
     let is_from_a_file = object.source.is_some();
     if is_from_a_file || base_directory(object).is_some() || is_owned(object) {
         return Vec::new();
@@ -51,7 +48,7 @@ pub(crate) fn without_a_start(object: &Object) -> Vec<(String, String)> {
     let pod = path.split('.').try_fold(&object.value, |value, key| value.get(key));
     let Some(pod) = pod else { return Vec::new() };
     let mut found = Vec::new();
-    if object.kind.kind == "InferenceService" {
+    if matches!(object.kind.pods, Pods::Model(_)) {
         for key in MODEL_KEYS {
             found
                 .extend(pod.get(key).into_iter().flat_map(|model| of_model(model, &format!("{path}.{key}"))));

@@ -4,15 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{Violation, each, rows};
-
-/// Where they stand.
-const ADDRESSES: &[(&str, &[&str])] =
-    &[("Endpoints", &["subsets[].addresses[].ip"]), ("EndpointSlice", &["endpoints[].addresses[]"])];
+use super::{Violation, each};
 
 /// Finds every address that traffic may not be sent to.
-pub(super) fn check(kind: &str, object: &Value, found: &mut Vec<Violation>) {
-    for path in rows(ADDRESSES, kind) {
+pub(super) fn check(places: &[&str], object: &Value, found: &mut Vec<Violation>) {
+    for path in places {
         each(object, "", path, &mut |field, address| {
             let parsed = address.as_str().and_then(|address| address.parse().ok());
             let problem = parsed.and_then(problem_of_address);

@@ -11,7 +11,7 @@ use super::{Violation, is_nothing, items, text};
 const NO_PARTS: &[&str] = &["//", "/./", "/../", "%2f", "%2F"];
 const NO_ENDS: &[&str] = &["/..", "/."];
 
-pub(super) fn check(object: &Value, found: &mut Vec<Violation>) {
+pub(crate) fn check(object: &Value, found: &mut Vec<Violation>) {
     let spec = &object["spec"];
     let rules = items(spec, "rules");
     if rules.is_empty() && is_nothing(&spec["defaultBackend"]) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Violation, is_nothing};
 
-pub(super) fn check_autoscaler(object: &Value, found: &mut Vec<Violation>) {
+pub(crate) fn check_autoscaler(object: &Value, found: &mut Vec<Violation>) {
     let spec = &object["spec"];
     let field = "spec.maxReplicas";
     let least = spec["minReplicas"].as_i64().unwrap_or(1);
@@ -20,7 +20,7 @@ pub(super) fn check_autoscaler(object: &Value, found: &mut Vec<Violation>) {
     }
 }
 
-pub(super) fn check_budget(object: &Value, found: &mut Vec<Violation>) {
+pub(crate) fn check_budget(object: &Value, found: &mut Vec<Violation>) {
     let spec = &object["spec"];
     if !is_nothing(&spec["minAvailable"]) && !is_nothing(&spec["maxUnavailable"]) {
         let both = json!({"minAvailable": spec["minAvailable"], "maxUnavailable": spec["maxUnavailable"]});

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Violation, at, items, rows};
+use super::{Violation, at, items};
 use crate::Object;
 use crate::read::key_path;
 
@@ -24,15 +24,8 @@ const FINALIZERS: &[&str] = &["foregroundDeletion", "kubernetes", "orphan"];
 const MAX_LABEL: usize = 63;
 const MAX_SUBDOMAIN: usize = 253;
 
-/// Maps whose keys are names of files or variables.
-const KEYED: &[(&str, &[&str])] =
-    &[("ConfigMap", &["data", "binaryData"]), ("Secret", &["data", "stringData"])];
-
 pub(super) fn check(object: &Object, found: &mut Vec<Violation>) {
-    let (kind, value) = (object.kind.kind, &object.value);
-    if kind == "Service" && object.name.starts_with(|first: char| first.is_ascii_digit()) {
-        found.push(Violation::invalid("metadata.name", &json!(object.name), SERVICE_RULE));
-    }
+    let (kind, value) = (object.kind, &object.value);
     check_labels(value, "metadata", found);
     for finalizer in items(&value["metadata"], "finalizers") {
         let written = finalizer.as_str().unwrap_or_default();
@@ -42,10 +35,11 @@ pub(super) fn check(object: &Object, found: &mut Vec<Violation>) {
         });
         found.extend(rule.map(|rule| Violation::invalid("metadata.finalizers", finalizer, rule)));
     }
-    if kind == "Deployment" {
-        check_labels(value, "spec.template.metadata", found);
+    if let Some(template) = kind.pods.spec().and_then(|place| place.strip_suffix(".spec")) {
+        check_labels(value, &format!("{template}.metadata"), found);
     }
-    for map in rows(KEYED, kind) {
+    // Keys are names of files or variables.
+    for map in kind.rules.texts.iter().chain(kind.rules.bytes) {
         for key in fields(value, map).map(|(key, _)| key).filter(|key| !is_key(key)) {
             found.push(Violation::invalid(key_path(map, key), &json!(key), KEY_RULE));
         }

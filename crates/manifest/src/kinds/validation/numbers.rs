@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::texts::go_type;
-use super::{PODS, Violation, at, each, rows};
+use super::{Violation, at, each};
+use crate::Kind;
 use crate::kinds::pod::MAX_REPLICAS;
 
 /// A number of an object.
-struct Number {
+pub(crate) struct Number {
     /// Where; `[]` stands for every item of a list.
     path: &'static str,
     least: i64,
@@ -18,60 +19,16 @@ struct Number {
 
 /// What may stand in place of a number.
 #[derive(PartialEq, Eq)]
-enum Or {
+pub(crate) enum Or {
     Nothing,
     /// A name, which is looked up elsewhere.
     Name,
     Percentage,
 }
 
-const INT32: i64 = i32::MAX as i64;
-const PORTS: (i64, i64) = (1, 65_535);
-const REPLICAS: i64 = MAX_REPLICAS as i64;
-
-/// The numbers of each kind.
-const NUMBERS: &[(&str, &[Number])] = &[
-    (
-        "Deployment",
-        &[
-            number("spec.replicas", 0, REPLICAS),
-            number("spec.minReadySeconds", 0, INT32),
-            number("spec.revisionHistoryLimit", 0, INT32),
-            number("spec.progressDeadlineSeconds", 0, INT32),
-            number("spec.strategy.rollingUpdate.maxSurge", 0, INT32).or(Or::Percentage),
-            number("spec.strategy.rollingUpdate.maxUnavailable", 0, INT32).or(Or::Percentage),
-        ],
-    ),
-    (
-        "Service",
-        &[
-            number("spec.ports[].port", PORTS.0, PORTS.1),
-            number("spec.ports[].targetPort", PORTS.0, PORTS.1).or(Or::Name),
-            number("spec.ports[].nodePort", 0, PORTS.1),
-            number("spec.healthCheckNodePort", 0, PORTS.1),
-        ],
-    ),
-    (
-        "HorizontalPodAutoscaler",
-        &[number("spec.minReplicas", 1, INT32), number("spec.maxReplicas", 1, INT32)],
-    ),
-    (
-        "PodDisruptionBudget",
-        &[
-            number("spec.minAvailable", 0, INT32).or(Or::Percentage),
-            number("spec.maxUnavailable", 0, INT32).or(Or::Percentage),
-        ],
-    ),
-    (
-        "InferenceService",
-        &[
-            number("spec.predictor.minReplicas", 0, REPLICAS),
-            number("spec.predictor.maxReplicas", 0, INT32),
-            number("spec.predictor.canaryTrafficPercent", 0, 100),
-            number("spec.predictor.terminationGracePeriodSeconds", 0, INT32),
-        ],
-    ),
-];
+pub(crate) const INT32: i64 = i32::MAX as i64;
+pub(crate) const PORTS: (i64, i64) = (1, 65_535);
+pub(crate) const REPLICAS: i64 = MAX_REPLICAS as i64;
 
 /// The numbers of a pod's spec.
 const POD_NUMBERS: &[Number] = &[
@@ -95,15 +52,15 @@ const PROBE_NUMBERS: &[Number] = &[
 ];
 
 /// Finds every number that is none, or out of bounds.
-pub(super) fn check(kind: &str, object: &Value, found: &mut Vec<Violation>) {
+pub(super) fn check(kind: &Kind, object: &Value, found: &mut Vec<Violation>) {
     let mut check = |within: &Value, above: &str, number: &Number| {
         each(within, above, number.path, &mut |field, value| {
-            found.extend(number.problem(value).map(|why| violation(kind, field, value, why)));
+            found.extend(number.problem(value).map(|why| violation(kind.kind, field, value, why)));
         });
     };
-    rows(NUMBERS, kind).iter().for_each(|number| check(object, "", number));
-    for (_, spec) in PODS.iter().filter(|(of, _)| *of == kind) {
-        let Some(pod) = at(object, spec) else { continue };
+    kind.rules.numbers.iter().for_each(|number| check(object, "", number));
+    if let Some(spec) = kind.pods.spec() {
+        let Some(pod) = at(object, spec) else { return };
         POD_NUMBERS.iter().for_each(|number| check(pod, spec, number));
         for probe in PROBES {
             each(pod, spec, &format!("containers[].{probe}"), &mut |path, probe| {
@@ -128,12 +85,12 @@ fn violation(kind: &str, field: String, value: &Value, why: String) -> Violation
 
 // === impl Number ===
 
-const fn number(path: &'static str, least: i64, most: i64) -> Number {
+pub(crate) const fn number(path: &'static str, least: i64, most: i64) -> Number {
     Number { path, least, most, or: Or::Nothing }
 }
 
 impl Number {
-    const fn or(mut self, or: Or) -> Self {
+    pub(crate) const fn or(mut self, or: Or) -> Self {
         self.or = or;
         self
     }

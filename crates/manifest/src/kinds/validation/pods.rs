@@ -10,18 +10,15 @@ use super::{Fault, Violation, at, is_nothing, items, text};
 use crate::kinds::selector::Selector;
 use crate::wire::{self, Case};
 
-/// Checks an object whose pods stand at `pod`.
-pub(super) fn check(kind: &str, object: &Value, pod: &str, found: &mut Vec<Violation>) {
-    if kind == "Deployment" {
-        check_selector(object, found);
-        check_strategy(object, found);
-    }
+/// Checks the pods at `pod`.
+pub(super) fn check(object: &Value, pod: &str, found: &mut Vec<Violation>) {
     if let Some(spec) = at(object, pod) {
         check_containers(spec, pod, found);
     }
 }
 
-fn check_selector(object: &Value, found: &mut Vec<Violation>) {
+/// Checks that a selector selects the pods of its template.
+pub(crate) fn check_selector(object: &Value, found: &mut Vec<Violation>) {
     let written = at(object, "spec.selector").filter(|selector| !is_nothing(selector));
     let Some(written) = written else { return };
     let (Ok(selector), _) = wire::from_value::<Selector>(written, "spec.selector", Case::Exact) else {
@@ -39,7 +36,8 @@ fn check_selector(object: &Value, found: &mut Vec<Violation>) {
     }
 }
 
-fn check_strategy(object: &Value, found: &mut Vec<Violation>) {
+/// Checks that a rollout can begin.
+pub(crate) fn check_strategy(object: &Value, found: &mut Vec<Violation>) {
     let Some(spec) = at(object, "spec") else { return };
     let number = |field: &str| spec.get(field).and_then(Value::as_u64);
     let least = number("minReadySeconds").unwrap_or(0);
@@ -103,7 +101,9 @@ mod tests {
     #[track_caller]
     fn check_one(kind: &str, object: &Value, expected: &[&str]) {
         let mut found = Vec::new();
-        check(kind, object, if kind == "Pod" { "spec" } else { "spec.template.spec" }, &mut found);
+        let kind = crate::kind_named(kind).unwrap();
+        (kind.rules.check)(object, &mut found);
+        check(object, kind.pods.spec().unwrap(), &mut found);
         let found: Vec<String> =
             found.iter().map(|violation| format!("{}: {}", violation.field, violation.message())).collect();
         assert_eq!(found, expected);

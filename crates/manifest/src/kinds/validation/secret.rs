@@ -7,7 +7,7 @@ use super::Violation;
 /// What each type of Secret holds.
 const KEYS: &[(&str, &[&str])] = &[("kubernetes.io/tls", &["tls.crt", "tls.key"])];
 
-pub(super) fn check(object: &Value, found: &mut Vec<Violation>) {
+pub(crate) fn check(object: &Value, found: &mut Vec<Violation>) {
     let Some((_, keys)) = KEYS.iter().find(|(name, _)| object["type"] == *name) else { return };
     let is_missing = |key: &&&str| object["data"][**key].is_null() && object["stringData"][**key].is_null();
     let missing = keys.iter().filter(is_missing);

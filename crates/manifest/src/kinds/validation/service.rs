@@ -6,13 +6,17 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::names::{LABEL_RULE, is_label};
+use super::names::{LABEL_RULE, SERVICE_RULE, is_label};
 use super::{Violation, items, text};
 
 /// The node ports that Kubernetes gives out.
 const NODE_PORTS: RangeInclusive<u64> = 30_000..=32_767;
 
-pub(super) fn check(object: &Value, found: &mut Vec<Violation>) {
+pub(crate) fn check(object: &Value, found: &mut Vec<Violation>) {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        found.push(Violation::invalid("metadata.name", &json!(name), SERVICE_RULE));
+    }
     let spec = &object["spec"];
     let leads_elsewhere = text(spec, "type") == Some("ExternalName");
     if leads_elsewhere && text(spec, "externalName").is_none() {

@@ -3,21 +3,16 @@
 use base64::Engine;
 use serde_json::Value;
 
-use super::{Violation, rows};
+use super::Violation;
+use crate::Kind;
 use crate::read::key_path;
 
-/// Maps of texts.
-const TEXTS: &[(&str, &[&str])] = &[("ConfigMap", &["data"]), ("Secret", &["stringData"])];
-
-/// Maps of bytes, written in base64.
-const BYTES: &[(&str, &[&str])] = &[("ConfigMap", &["binaryData"]), ("Secret", &["data"])];
-
-pub(super) fn check(kind: &str, object: &Value, found: &mut Vec<Violation>) {
-    for map in rows(TEXTS, kind) {
-        check_texts(kind, map, object, found);
+pub(super) fn check(kind: &Kind, object: &Value, found: &mut Vec<Violation>) {
+    for map in kind.rules.texts {
+        check_texts(kind.kind, map, object, found);
     }
-    for map in rows(BYTES, kind) {
-        check_texts(kind, map, object, found);
+    for map in kind.rules.bytes {
+        check_texts(kind.kind, map, object, found);
         check_bytes(map, object, found);
     }
 }

@@ -2,37 +2,14 @@
 
 use serde_json::Value;
 
-use super::{PODS, Violation, at, each, rows};
+use super::{Violation, at, each};
+use crate::Kind;
 
-/// A field with the words that it takes, in Kubernetes' order.
-type Word = (&'static str, &'static [&'static str]);
+/// A field with the words that it takes, in Kubernetes' order; `[]` stands for every item of a list.
+pub(crate) type Word = (&'static str, &'static [&'static str]);
 
-const TRANSPORTS: &[&str] = &["SCTP", "TCP", "UDP"];
-
-/// Those of each kind; `[]` stands for every item of a list.
-const WORDS: &[(&str, &[Word])] = &[
-    (
-        "Deployment",
-        &[
-            ("spec.strategy.type", &["Recreate", "RollingUpdate"]),
-            ("spec.template.spec.restartPolicy", &["Always"]),
-        ],
-    ),
-    ("Pod", &[("spec.restartPolicy", &["Always", "OnFailure", "Never"])]),
-    (
-        "Service",
-        &[
-            ("spec.type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
-            ("spec.ports[].protocol", TRANSPORTS),
-            ("spec.sessionAffinity", &["ClientIP", "None"]),
-            ("spec.externalTrafficPolicy", &["Cluster", "Local"]),
-            ("spec.internalTrafficPolicy", &["Cluster", "Local"]),
-            ("spec.ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]),
-            ("spec.ipFamilies[]", &["IPv4", "IPv6"]),
-        ],
-    ),
-    ("Ingress", &[("spec.rules[].http.paths[].pathType", &["Exact", "ImplementationSpecific", "Prefix"])]),
-];
+/// What ports are spoken to in.
+pub(crate) const TRANSPORTS: &[&str] = &["SCTP", "TCP", "UDP"];
 
 /// Those of a pod's spec.
 const POD_WORDS: &[Word] = &[
@@ -42,16 +19,16 @@ const POD_WORDS: &[Word] = &[
 ];
 
 /// Finds every field that holds none of its words.
-pub(super) fn check(kind: &str, object: &Value, found: &mut Vec<Violation>) {
+pub(super) fn check(kind: &Kind, object: &Value, found: &mut Vec<Violation>) {
     let mut check = |within: &Value, above: &str, (path, words): &Word| {
         each(within, above, path, &mut |field, value| {
             let wrong = value.as_str().filter(|word| !word.is_empty() && !words.contains(word));
             found.extend(wrong.map(|word| Violation::unsupported(field, word, words)));
         });
     };
-    rows(WORDS, kind).iter().for_each(|word| check(object, "", word));
-    for (_, spec) in PODS.iter().filter(|(of, _)| *of == kind) {
-        let Some(pod) = at(object, spec) else { continue };
+    kind.rules.words.iter().for_each(|word| check(object, "", word));
+    if let Some(spec) = kind.pods.spec() {
+        let Some(pod) = at(object, spec) else { return };
         POD_WORDS.iter().for_each(|word| check(pod, spec, word));
     }
 }

@@ -1,46 +1,11 @@
-//! Deployments roll by quarters, and pods are restarted and given half a minute to end.
+//! Pods are restarted, and given half a minute to end.
 
-use manifest::{Object, Objects};
 use serde_json::{Map, Value, json};
 
-use super::{fields, items, set_missing};
+use super::fill::{items, set_missing};
 
-pub(super) fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
-    let Some(spec) = object.value.as_object_mut().and_then(|deployment| fields(deployment, "spec")) else {
-        return;
-    };
-    set_missing(
-        spec,
-        [
-            ("replicas", json!(1)),
-            ("revisionHistoryLimit", json!(10)),
-            ("progressDeadlineSeconds", json!(600)),
-        ],
-    );
-    if let Some(strategy) = fields(spec, "strategy") {
-        fill_strategy(strategy);
-    }
-    if let Some(pod_spec) = fields(spec, "template").and_then(|template| fields(template, "spec")) {
-        fill_pod_spec(pod_spec);
-    }
-}
-
-pub(super) fn fill_pod(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
-    if let Some(spec) = object.value.as_object_mut().and_then(|pod| fields(pod, "spec")) {
-        fill_pod_spec(spec);
-    }
-}
-
-fn fill_strategy(strategy: &mut Map<String, Value>) {
-    set_missing(strategy, [("type", json!("RollingUpdate"))]);
-    if strategy["type"] == "RollingUpdate"
-        && let Some(rolling_update) = fields(strategy, "rollingUpdate")
-    {
-        set_missing(rolling_update, [("maxSurge", json!("25%")), ("maxUnavailable", json!("25%"))]);
-    }
-}
-
-fn fill_pod_spec(spec: &mut Map<String, Value>) {
+/// Fills in what the specification of a pod leaves open.
+pub(super) fn fill_pod_spec(spec: &mut Map<String, Value>) {
     set_missing(spec, [("restartPolicy", json!("Always")), ("terminationGracePeriodSeconds", json!(30))]);
     for list in ["initContainers", "containers"] {
         items(spec, list).for_each(fill_container);

@@ -1,14 +1,60 @@
-//! Services get an address of the virtual service network, and node ports when they are reached from outside.
+//! Services: what is shown of them, and the address of the virtual service network, and the node ports when they are reached
+//! from outside, that they get.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-use manifest::{Object, Objects};
 use serde_json::{Map, Value, json};
 
-use super::{fields, items, set_missing};
+use super::columns::{AGE, Column, NAME, NONE, column, items as each, joined, labels, number, text_or, wide};
+use super::fill::{fields, items, set_missing};
+use super::{ALL, CORE, Kind, STATUS, fixed, namespaced};
+use crate::kinds::validation::numbers::{Or, PORTS, number as bounded};
+use crate::kinds::validation::words::TRANSPORTS;
+use crate::kinds::validation::{Rules, service};
+use crate::{Object, Objects};
+
+pub(super) static SERVICE: Kind = Kind {
+    short_names: &["svc"],
+    categories: ALL,
+    subresources: STATUS,
+    columns: COLUMNS,
+    fields: &["spec.clusterIP", "spec.type"],
+    fill,
+    fixed: &[fixed("/spec/clusterIP", "spec.clusterIPs[0]", "may not change once set")],
+    rules: Rules {
+        numbers: &[
+            bounded("spec.ports[].port", PORTS.0, PORTS.1),
+            bounded("spec.ports[].targetPort", PORTS.0, PORTS.1).or(Or::Name),
+            bounded("spec.ports[].nodePort", 0, PORTS.1),
+            bounded("spec.healthCheckNodePort", 0, PORTS.1),
+        ],
+        words: &[
+            ("spec.type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
+            ("spec.ports[].protocol", TRANSPORTS),
+            ("spec.sessionAffinity", &["ClientIP", "None"]),
+            ("spec.externalTrafficPolicy", &["Cluster", "Local"]),
+            ("spec.internalTrafficPolicy", &["Cluster", "Local"]),
+            ("spec.ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]),
+            ("spec.ipFamilies[]", &["IPv4", "IPv6"]),
+        ],
+        doubts: service::check,
+        ..Rules::NONE
+    },
+    ..namespaced(CORE, "v1", "Service", "services")
+};
+
+const COLUMNS: &[Column] = &[
+    NAME,
+    column("Type", |service, _| json!(kind(service))),
+    column("Cluster-IP", |service, _| json!(text_or(&service.value["spec"]["clusterIP"], NONE))),
+    column("External-IP", |service, _| external_ip(service)),
+    column("Port(s)", |service, _| joined(each(&service.value["spec"]["ports"]).map(port))),
+    AGE,
+    wide("Selector", |service, _| labels(&service.value["spec"]["selector"])),
+];
 
 /// The virtual service network, 10.96.0.0/12, without its first addresses (which clusters give to their own services).
 /// Nothing listens there: a cluster IP is what people and tools expect to read.
@@ -16,7 +62,41 @@ const CLUSTER_IPS: Range<u32> = 0x0a60_0100..0x0a6f_ff00;
 /// The node ports that Kubernetes gives out.
 const NODE_PORTS: Range<u32> = 30000..32768;
 
-pub(super) fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
+fn kind(service: &Object) -> &str {
+    text_or(&service.value["spec"]["type"], "ClusterIP")
+}
+
+fn external_ip(service: &Object) -> Value {
+    let spec = &service.value["spec"];
+    let external = each(&spec["externalIPs"]).filter_map(Value::as_str);
+    match kind(service) {
+        "ExternalName" => json!(text_or(&spec["externalName"], "")),
+        "LoadBalancer" => {
+            let given = load_balancer_addresses(&service.value["status"]["loadBalancer"]);
+            let all: Vec<&str> = given.into_iter().chain(external).collect();
+            json!(if all.is_empty() { "<pending>".to_owned() } else { all.join(",") })
+        }
+        _ => joined(external),
+    }
+}
+
+/// The addresses of a `status.loadBalancer`, each once, in order.
+pub(super) fn load_balancer_addresses<'a>(load_balancer: &'a Value) -> BTreeSet<&'a str> {
+    let address =
+        |ingress: &'a Value| [&ingress["ip"], &ingress["hostname"]].into_iter().find_map(Value::as_str);
+    each(&load_balancer["ingress"]).filter_map(address).collect()
+}
+
+/// `80/TCP`, or `80:31626/TCP`.
+fn port(port: &Value) -> String {
+    let protocol = text_or(&port["protocol"], "TCP");
+    match number(&port["nodePort"]) {
+        0 => format!("{}/{protocol}", number(&port["port"])),
+        node_port => format!("{}:{node_port}/{protocol}", number(&port["port"])),
+    }
+}
+
+fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
     let owner = (object.namespace.clone(), object.name.clone());
     let Some(spec) = object.value.as_object_mut().and_then(|service| fields(service, "spec")) else { return };
     set_missing(spec, [("type", json!("ClusterIP")), ("sessionAffinity", json!("None"))]);

@@ -1,5 +1,10 @@
-use super::*;
+use std::collections::BTreeSet;
+
 use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::columns::plain;
+use super::*;
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 
@@ -21,7 +26,7 @@ fn check(object: Value, expected: &Expect) {
         );
         format!("{}{star}: {}\n", column.name, plain(&cell))
     };
-    expected.assert_eq(&columns(object.kind).iter().map(line).collect::<String>());
+    expected.assert_eq(&object.kind.columns.iter().map(line).collect::<String>());
 }
 
 fn service(spec: &Value, status: &Value) -> Value {
@@ -46,7 +51,7 @@ fn acc_s3_128_a_service_with_a_load_balancer() {
             Selector*: app=retail,tier=api
         "#]],
     );
-    let pending = columns(manifest::kind_named("svc").unwrap())[3].cell;
+    let pending = kind_named("svc").unwrap().columns[3].cell;
     let object = Object::from_value(service(&spec, &json!({"loadBalancer": {}}))).unwrap();
     assert_eq!(pending(&object, NOW.parse().unwrap()), "<pending>");
 }
@@ -237,7 +242,7 @@ fn acc_s4_112_a_pod_that_crashes_says_so() {
 fn a_pod_has_one_word_for_its_state() {
     let word = |pod: Value| {
         let pod = Object::from_value(pod).unwrap();
-        (columns(pod.kind)[2].cell)(&pod, NOW.parse().unwrap()).as_str().unwrap().to_owned()
+        (pod.kind.columns[2].cell)(&pod, NOW.parse().unwrap()).as_str().unwrap().to_owned()
     };
     let running = json!({"ready": true, "state": {"running": {}}});
     let ended = |reason: &str| json!({"state": {"terminated": {"reason": reason, "exitCode": 3}}});
@@ -404,12 +409,31 @@ fn what_is_only_kept() {
     );
 }
 
+/// What every kind has to say. A new kind that leaves something out fails here.
 #[test]
-fn every_line_names_a_kind_and_every_kind_takes_any_value() {
-    for (kind, _) in TABLES {
-        assert!(manifest::kind_named(kind).is_some(), "{kind}");
+fn every_kind_is_complete() {
+    /// What has a path of its own below objects.
+    const SUBRESOURCES: &[&str] = &["status", "scale", "log", "exec", "attach", "portforward"];
+    let mut names = BTreeSet::new();
+    for kind in KINDS {
+        let Kind { group, version, plural, .. } = *kind;
+        assert!(names.insert((group, version, plural)), "{kind:?} stands twice");
+        assert!(!kind.columns.is_empty(), "{kind:?} has no columns");
+        let shown: BTreeSet<&str> = kind.columns.iter().map(|column| column.name).collect();
+        assert_eq!(shown.len(), kind.columns.len(), "{kind:?} has two columns of one name");
+        let unknown = kind.subresources.iter().find(|name| !SUBRESOURCES.contains(name));
+        assert_eq!(unknown, None, "{kind:?}");
+        if let Effect::Lacking(Words { words, advice }) | Effect::Unprotecting(Words { words, advice }) =
+            kind.effect
+        {
+            assert!(!words.is_empty() && !advice.is_empty(), "{kind:?}");
+        }
     }
-    for kind in manifest::KINDS {
+}
+
+#[test]
+fn the_columns_of_every_kind_take_any_value() {
+    for kind in KINDS {
         for odd in [
             json!(null),
             json!(-1),
@@ -420,9 +444,40 @@ fn every_line_names_a_kind_and_every_kind_takes_any_value() {
             let value = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {"name": "a"},
                 "spec": odd, "status": odd, "subsets": odd, "data": odd, "involvedObject": odd, "roleRef": odd});
             let object = Object::from_value(value).unwrap();
-            for column in columns(kind) {
+            for column in kind.columns {
                 (column.cell)(&object, NOW.parse().unwrap());
             }
         }
+    }
+}
+
+#[test]
+fn a_kind_is_found_by_every_name_kubectl_takes() {
+    for (name, kind) in [
+        ("Service", "Service"),
+        ("services", "Service"),
+        ("SVC", "Service"),
+        ("ep", "Endpoints"),
+        ("deployments.apps", "Deployment"),
+        ("deployment.v1.apps", "Deployment"),
+        ("isvc", "InferenceService"),
+        ("inferenceservices.serving.kserve.io", "InferenceService"),
+        ("InferenceService.v1beta1.serving.kserve.io", "InferenceService"),
+        ("ingress", "Ingress"),
+    ] {
+        assert_eq!(kind_named(name).map(|kind| kind.kind), Some(kind), "{name}");
+    }
+    for nobody in ["", ".", "servicess", "deployments.core", "svc.apps", "deployments.v2.apps"] {
+        assert_eq!(kind_named(nobody), None, "{nobody}");
+    }
+}
+
+#[test]
+fn every_name_means_one_kind() {
+    for kind in KINDS.iter().copied() {
+        for name in [kind.kind, kind.plural].iter().chain(kind.short_names) {
+            assert_eq!(kind_named(name), Some(kind), "{name}");
+        }
+        assert_eq!(kind_named(&kind.resource()), Some(kind));
     }
 }

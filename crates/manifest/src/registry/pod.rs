@@ -1,14 +1,43 @@
 //! Pods: one word for all that can be the matter with them.
 
 use jiff::Timestamp;
-use manifest::Object;
 use serde_json::{Value, json};
 
-use super::{AGE, Column, NAME, NONE, column, human_duration, items, number, text_or, wide};
-use crate::conditions;
-use crate::store::metadata;
+use super::columns::{AGE, Column, NAME, NONE, column, holds, is_ending, items, number, text_or, wide};
+use super::fill::fields;
+use super::pod_spec::fill_pod_spec;
+use super::time::human_duration;
+use super::{ALL, CORE, Kind, Pods, namespaced};
+use crate::kinds::validation::Rules;
+use crate::{Object, Objects};
 
-pub(super) const POD: &[Column] = &[
+pub(super) static POD: Kind = Kind {
+    short_names: &["po"],
+    categories: ALL,
+    subresources: &["status", "log", "exec", "attach", "portforward"],
+    columns: COLUMNS,
+    fields: &[
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+        "status.nominatedNodeName",
+    ],
+    fill,
+    pods: Pods::Spec("spec"),
+    rules: Rules {
+        required: &["spec.containers"],
+        words: &[("spec.restartPolicy", &["Always", "OnFailure", "Never"])],
+        ..Rules::NONE
+    },
+    ..namespaced(CORE, "v1", "Pod", "pods")
+};
+
+const COLUMNS: &[Column] = &[
     NAME,
     column("Ready", |pod, _| json!(ready(pod))),
     column("Status", |pod, _| json!(word(pod))),
@@ -37,7 +66,7 @@ fn is_ready(container: &Value) -> bool {
 /// What is the matter: of several containers the first that is not well speaks, and being deleted speaks loudest.
 fn word(pod: &Object) -> String {
     let status = &pod.value["status"];
-    if metadata::deletion(pod).is_some() {
+    if is_ending(pod) {
         return "Terminating".to_owned();
     }
     let phase = text_or(&status["reason"], text_or(&status["phase"], "Pending"));
@@ -45,7 +74,7 @@ fn word(pod: &Object) -> String {
     match of_containers {
         // A container that is done beside others that run.
         Some(word) if word == "Completed" && containers(pod).any(is_ready) => {
-            if conditions::holds(status, "Ready") { "Running" } else { "NotReady" }.to_owned()
+            if holds(status, "Ready") { "Running" } else { "NotReady" }.to_owned()
         }
         Some(word) => word,
         None => phase.to_owned(),
@@ -85,6 +114,12 @@ fn readiness_gates(pod: &Object) -> String {
     let gates: Vec<&str> = items(&pod.value["spec"]["readinessGates"])
         .filter_map(|gate| gate["conditionType"].as_str())
         .collect();
-    let n_open = gates.iter().filter(|gate| conditions::holds(&pod.value["status"], gate)).count();
+    let n_open = gates.iter().filter(|gate| holds(&pod.value["status"], gate)).count();
     if gates.is_empty() { NONE.to_owned() } else { format!("{n_open}/{}", gates.len()) }
+}
+
+fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
+    if let Some(spec) = object.value.as_object_mut().and_then(|pod| fields(pod, "spec")) {
+        fill_pod_spec(spec);
+    }
 }

@@ -2,9 +2,52 @@
 
 use serde_json::{Value, json};
 
-use super::{AGE, Column, NAME, UNKNOWN, column, count, items, number, plain, text_or};
+use super::columns::{AGE, Column, NAME, UNKNOWN, column, count, items, number, plain, text_or};
+use super::fill::{fields, set_missing};
+use super::{ALL, Effect, Kind, STATUS, Words, namespaced};
+use crate::kinds::validation::numbers::{INT32, Or, number as bounded};
+use crate::kinds::validation::{Rules, kept};
+use crate::{Object, Objects};
 
-pub(super) const HORIZONTAL_POD_AUTOSCALER: &[Column] = &[
+pub(super) static HORIZONTAL_POD_AUTOSCALER: Kind = Kind {
+    short_names: &["hpa"],
+    categories: ALL,
+    subresources: STATUS,
+    columns: AUTOSCALER_COLUMNS,
+    fill,
+    rules: Rules {
+        required: &["spec.scaleTargetRef.kind", "spec.scaleTargetRef.name"],
+        numbers: &[bounded("spec.minReplicas", 1, INT32), bounded("spec.maxReplicas", 1, INT32)],
+        doubts: kept::check_autoscaler,
+        ..Rules::NONE
+    },
+    effect: Effect::Lacking(Words {
+        words: "nothing is scaled by it yet: replicas stay as many as they are",
+        advice: "set the number of replicas by hand: forebay scale",
+    }),
+    ..namespaced("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+};
+
+pub(super) static POD_DISRUPTION_BUDGET: Kind = Kind {
+    short_names: &["pdb"],
+    subresources: STATUS,
+    columns: BUDGET_COLUMNS,
+    rules: Rules {
+        numbers: &[
+            bounded("spec.minAvailable", 0, INT32).or(Or::Percentage),
+            bounded("spec.maxUnavailable", 0, INT32).or(Or::Percentage),
+        ],
+        doubts: kept::check_budget,
+        ..Rules::NONE
+    },
+    effect: Effect::Lacking(Words {
+        words: "pods are evicted by nobody on one machine, so nothing asks it",
+        advice: "strategy.rollingUpdate.maxUnavailable bounds what a rollout takes away",
+    }),
+    ..namespaced("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+};
+
+const AUTOSCALER_COLUMNS: &[Column] = &[
     NAME,
     column("Reference", |autoscaler, _| {
         let target = &autoscaler.value["spec"]["scaleTargetRef"];
@@ -20,7 +63,7 @@ pub(super) const HORIZONTAL_POD_AUTOSCALER: &[Column] = &[
     AGE,
 ];
 
-pub(super) const POD_DISRUPTION_BUDGET: &[Column] = &[
+const BUDGET_COLUMNS: &[Column] = &[
     NAME,
     column("Min Available", |budget, _| or_not_applicable(&budget.value["spec"]["minAvailable"])),
     column("Max Unavailable", |budget, _| or_not_applicable(&budget.value["spec"]["maxUnavailable"])),
@@ -75,4 +118,12 @@ fn name(metric: &Value) -> &str {
 
 fn or_not_applicable(value: &Value) -> Value {
     if value.is_null() { json!("N/A") } else { json!(plain(value)) }
+}
+
+/// Autoscalers keep one replica unless told otherwise.
+fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
+    let spec = object.value.as_object_mut().and_then(|autoscaler| fields(autoscaler, "spec"));
+    if let Some(spec) = spec {
+        set_missing(spec, [("minReplicas", json!(1))]);
+    }
 }

@@ -1,13 +1,33 @@
 //! Events: what happened, when, and to what.
 
 use jiff::Timestamp;
-use manifest::Object;
 use serde_json::{Value, json};
 
-use super::{Column, NAME, age, column, human_duration, number, text_or, wide};
-use crate::store::metadata;
+use super::columns::{Column, NAME, column, number, of_metadata, text_or, wide};
+use super::time::{age, human_duration};
+use super::{CORE, Kind, namespaced};
+use crate::Object;
 
-pub(super) const EVENT: &[Column] = &[
+pub(super) static EVENT: Kind = Kind {
+    short_names: &["ev"],
+    columns: COLUMNS,
+    fields: &[
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ],
+    ..namespaced(CORE, "v1", "Event", "events")
+};
+
+const COLUMNS: &[Column] = &[
     column("Last Seen", |event, now| json!(last_seen(event, now))),
     column("Type", |event, _| json!(text_or(&event.value["type"], ""))),
     column("Reason", |event, _| json!(text_or(&event.value["reason"], ""))),
@@ -33,7 +53,7 @@ fn last_seen(event: &Object, now: Timestamp) -> String {
 }
 
 fn first_time(event: &Object) -> Option<&str> {
-    event.value["firstTimestamp"].as_str().or(metadata::text(event, "creationTimestamp"))
+    event.value["firstTimestamp"].as_str().or(of_metadata(event, "creationTimestamp"))
 }
 
 /// `pod/web-1`

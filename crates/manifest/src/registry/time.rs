@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::UNKNOWN;
+use super::columns::UNKNOWN;
 
 /// How long ago a time was.
 pub(super) fn age(since: Option<&str>, now: Timestamp) -> String {

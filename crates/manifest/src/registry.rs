@@ -1,0 +1,314 @@
+//! The registry of kinds: everything there is to know about each kind of object, in one place.
+//!
+//! A kind is a [`Kind`] in a file below, and a line in [`KINDS`]: its names, what is shown of it, what is filled in, what may
+//! not change, what is refused, and what is made of it. Routes, discovery, tables, defaults and refusals are read from here.
+//! What the objects of a kind hold is *not* here: wire types stand in `kinds`. Kinds that are not here are named in a
+//! finding and left out.
+
+pub(crate) mod columns;
+mod fill;
+mod pod_spec;
+mod time;
+
+mod apps;
+mod config;
+mod custom;
+mod event;
+mod namespace;
+mod networking;
+mod node;
+mod pod;
+mod quota;
+mod rbac;
+mod scaling;
+mod service;
+mod storage;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::kinds::validation::{Rules, Violation};
+use crate::{Object, Objects};
+use columns::Column;
+
+/// A kind of object that Forebay knows.
+pub struct Kind {
+    /// API group, empty for the core group.
+    pub group: &'static str,
+    /// API version.
+    pub version: &'static str,
+    /// For example `InferenceService`.
+    pub kind: &'static str,
+    /// For example `inferenceservices`.
+    pub plural: &'static str,
+    /// For example `isvc`.
+    pub short_names: &'static [&'static str],
+    /// Whether objects of this kind live in a namespace.
+    pub is_namespaced: bool,
+    /// The groups of kinds that it belongs to, for example `all`.
+    pub categories: &'static [&'static str],
+    /// What has a path of its own below an object, for example `status`.
+    pub subresources: &'static [&'static str],
+    /// The columns of its table.
+    pub columns: &'static [Column],
+    /// What field selectors may ask for besides its name and namespace.
+    pub fields: &'static [&'static str],
+    /// Fills in what an object leaves open.
+    pub fill: Fill,
+    /// What stays as it was first said.
+    pub fixed: &'static [Fixed],
+    /// What does not change once an object says `immutable: true`.
+    pub sealed: &'static [&'static str],
+    /// More that may not change.
+    pub change: Change,
+    /// Where it describes pods.
+    pub(crate) pods: Pods,
+    /// What is refused of an object.
+    pub(crate) rules: Rules,
+    /// What is made of an object.
+    pub(crate) effect: Effect,
+}
+
+/// Fills in what an object leaves open. `old` is the object it takes the place of, `all` is everything there is. Filling is
+/// idempotent: an object that was filled once is not changed by filling it again, and a write that leaves a filled field
+/// out keeps its value.
+pub type Fill = fn(object: &mut Object, old: Option<&Object>, all: &Objects);
+
+/// Finds what an object may not change of the one it takes the place of.
+pub type Change = fn(new: &Value, old: &Value, found: &mut Vec<Violation>);
+
+/// A field that keeps what it was first given. One that is left out keeps it, too.
+#[derive(Debug)]
+pub struct Fixed {
+    /// Where it stands, as a JSON pointer.
+    pub pointer: &'static str,
+    /// What it is called in a refusal.
+    pub field: &'static str,
+    /// Why a change of it is refused.
+    pub why: &'static str,
+}
+
+/// Where the objects of a kind describe pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pods {
+    /// Nowhere.
+    None,
+    /// Here is the specification of a pod.
+    Spec(&'static str),
+    /// Here is one, with models beside its containers.
+    Model(&'static str),
+}
+
+/// What is made of the objects of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Something: they do what they do elsewhere.
+    Made,
+    /// Nothing: they are kept, and one note tells of all of them.
+    Kept,
+    /// Less than they ask for, which is told of each of them.
+    Lacking(Words),
+    /// Less than they ask for, and somebody or something was to be kept out by it.
+    Unprotecting(Words),
+}
+
+/// What is told of an object that does not get what it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// What happens instead, in one sentence.
+    pub(crate) words: &'static str,
+    /// What to write or do instead.
+    pub(crate) advice: &'static str,
+}
+
+const CORE: &str = "";
+const ALL: &[&str] = &["all"];
+const STATUS: &[&str] = &["status"];
+const SCALED: &[&str] = &["status", "scale"];
+
+/// Every kind, in the order of a `get all`.
+pub static KINDS: &[&Kind] = &[
+    &namespace::NAMESPACE,
+    &config::CONFIG_MAP,
+    &config::SECRET,
+    &service::SERVICE,
+    &networking::ENDPOINTS,
+    &networking::ENDPOINT_SLICE,
+    &apps::DEPLOYMENT,
+    &apps::REPLICA_SET,
+    &pod::POD,
+    &event::EVENT,
+    &networking::INGRESS,
+    &networking::INGRESS_CLASS,
+    &custom::INGRESS_CLASS_PARAMS,
+    &custom::TARGET_CONTROL_CONFIG,
+    &custom::INFERENCE_SERVICE,
+    &custom::TARGET_GROUP_BINDING,
+    &scaling::HORIZONTAL_POD_AUTOSCALER,
+    &scaling::POD_DISRUPTION_BUDGET,
+    &custom::SERVICE_MONITOR,
+    &networking::NETWORK_POLICY,
+    &config::SERVICE_ACCOUNT,
+    &rbac::ROLE,
+    &rbac::ROLE_BINDING,
+    &rbac::CLUSTER_ROLE,
+    &rbac::CLUSTER_ROLE_BINDING,
+    &quota::RESOURCE_QUOTA,
+    &quota::LIMIT_RANGE,
+    &storage::PERSISTENT_VOLUME_CLAIM,
+    &node::NODE,
+];
+
+/// The kind somebody means by its name in any of kubectl's spellings, in any case: `Service`, `services`, `svc`,
+/// `deployments.apps`, `inferenceservice.serving.kserve.io`, `deployments.v1.apps`.
+#[must_use]
+pub fn kind_named(text: &str) -> Option<&'static Kind> {
+    let (name, group) = text.split_once('.').unwrap_or((text, ""));
+    let is_meant = |kind: &&Kind| kind.is_called(name) && (group.is_empty() || kind.is_of_group(group));
+    KINDS.iter().copied().find(is_meant)
+}
+
+/// The kind with exactly this group and kind, whatever the version.
+pub(crate) fn kind_of(group: &str, kind: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|known| known.group == group && known.kind == kind)
+}
+
+/// A kind in namespaces, of which nothing more is said.
+const fn namespaced(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Kind {
+    Kind {
+        group,
+        version,
+        kind,
+        plural,
+        short_names: &[],
+        is_namespaced: true,
+        categories: &[],
+        subresources: &[],
+        columns: &[],
+        fields: &[],
+        fill: |_, _, _| {},
+        fixed: &[],
+        sealed: &[],
+        change: |_, _, _| {},
+        pods: Pods::None,
+        rules: Rules::NONE,
+        effect: Effect::Made,
+    }
+}
+
+/// The same for a kind without namespaces.
+const fn cluster(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Kind {
+    Kind { is_namespaced: false, ..namespaced(group, version, kind, plural) }
+}
+
+const fn fixed(pointer: &'static str, field: &'static str, why: &'static str) -> Fixed {
+    Fixed { pointer, field, why }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// `v1`, or `networking.k8s.io/v1`.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The name of one, as kubectl prints it: `service`, `inferenceservice.serving.kserve.io`.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        let singular = self.singular();
+        if self.group.is_empty() { singular } else { format!("{singular}.{}", self.group) }
+    }
+
+    /// For example `inferenceservice`.
+    #[must_use]
+    pub fn singular(&self) -> String {
+        self.kind.to_ascii_lowercase()
+    }
+
+    /// Whether anything is made from objects of this kind; the others are kept, and said to have no effect.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        self.effect == Effect::Made
+    }
+
+    /// Whether a field selector may ask for a field.
+    #[must_use]
+    pub fn is_selectable(&self, field: &str) -> bool {
+        field == "metadata.name"
+            || (field == "metadata.namespace" && self.is_namespaced)
+            || self.fields.contains(&field)
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        let mut names = [self.kind, self.plural].into_iter().chain(self.short_names.iter().copied());
+        names.any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn is_of_group(&self, group: &str) -> bool {
+        let version_first = group
+            .split_once('.')
+            .is_some_and(|(version, group)| version == self.version && group == self.group);
+        group.eq_ignore_ascii_case(self.group) || version_first
+    }
+}
+
+/// A kind is the same as one of the same name, of which there is only one.
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        (self.group, self.version, self.kind) == (other.group, other.version, other.kind)
+    }
+}
+
+impl Eq for Kind {}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.resource())
+    }
+}
+
+// === impl Effect ===
+
+impl Effect {
+    /// Whether each object is told of by itself, so that no note about the kind is needed.
+    pub(crate) fn is_told(self) -> bool {
+        matches!(self, Self::Lacking(_) | Self::Unprotecting(_))
+    }
+}
+
+// === impl Pods ===
+
+impl Pods {
+    /// The specification of a pod, or what stands for it.
+    pub(crate) fn place(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Spec(place) | Self::Model(place) => Some(place),
+        }
+    }
+
+    /// The specification of a pod that Kubernetes checks.
+    pub(crate) fn spec(self) -> Option<&'static str> {
+        if let Self::Spec(place) = self { Some(place) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! Namespaces are active, and can be selected by name.
+
+use serde_json::json;
+
+use super::columns::{AGE, Column, NAME, column, text_or};
+use super::fill::{fields, set_missing};
+use super::{CORE, Kind, STATUS, cluster};
+use crate::{Object, Objects};
+
+pub(super) static NAMESPACE: Kind = Kind {
+    short_names: &["ns"],
+    subresources: STATUS,
+    columns: COLUMNS,
+    fields: &["status.phase"],
+    fill,
+    ..cluster(CORE, "v1", "Namespace", "namespaces")
+};
+
+const COLUMNS: &[Column] =
+    &[NAME, column("Status", |namespace, _| json!(text_or(&namespace.value["status"]["phase"], ""))), AGE];
+
+fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
+    let name = json!(object.name);
+    let Some(namespace) = object.value.as_object_mut() else { return };
+    if let Some(labels) = fields(namespace, "metadata").and_then(|metadata| fields(metadata, "labels")) {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name);
+    }
+    if let Some(status) = fields(namespace, "status") {
+        set_missing(status, [("phase", json!("Active"))]);
+    }
+}
