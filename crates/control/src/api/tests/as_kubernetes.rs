@@ -3,6 +3,7 @@
 
 use super::*;
 
+mod status;
 mod write;
 
 const CONFIGMAPS: &str = "/api/v1/namespaces/default/configmaps";
