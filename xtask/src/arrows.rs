@@ -9,11 +9,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plan", &[]),
     ("net", &[]),
     ("models", &[]),
+    ("schema", &[]),
     ("traces", &[]),
     ("manifest", &["plan"]),
     ("proxy", &["net", "plan", "traces"]),
     ("serving", &["models", "net", "traces"]),
-    ("control", &["manifest", "plan"]),
+    ("control", &["manifest", "plan", "schema"]),
     ("forebay", &["control", "manifest", "models", "net", "plan", "proxy", "serving", "traces"]),
     ("testkit", &[]),
 ];
