@@ -221,7 +221,9 @@ impl Call<'_> {
                 self.watch(kind, namespace)
             }
             (Route::Collection { kind, namespace }, "GET") => self.list(kind, namespace),
-            (Route::Collection { kind, namespace }, "POST") => self.create(kind, namespace.as_deref()),
+            (Route::Collection { kind, namespace }, "POST") if kind.verbs.contains(&"create") => {
+                self.create(kind, namespace.as_deref())
+            }
             (Route::Object(object) | Route::Subresource(object, Subresource::Status), "GET") => {
                 self.get(&object)
             }

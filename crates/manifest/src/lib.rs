@@ -37,6 +37,7 @@ mod object;
 mod plan_json;
 mod read;
 mod registry;
+mod schedule;
 mod starred;
 mod storage;
 mod trust_store;
@@ -67,6 +68,7 @@ pub use plan_json::{findings_json, plan_json};
 pub use read::{MAX_ANNOTATIONS, NoText, Read, documents, read, text_of};
 pub use registry::columns::{Column, selector_text};
 pub use registry::{Change, Fill, Fixed, KINDS, Kind, kind_named};
+pub use schedule::{Schedule, ScheduleError};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{

@@ -11,9 +11,13 @@ mod pod_spec;
 mod time;
 
 mod apps;
+mod batch;
+mod cluster;
 mod config;
 mod custom;
 mod event;
+mod gateway;
+mod kserve;
 mod namespace;
 mod networking;
 mod node;
@@ -48,6 +52,8 @@ pub struct Kind {
     pub is_namespaced: bool,
     /// The groups of kinds that it belongs to, for example `all`.
     pub categories: &'static [&'static str],
+    /// What may be done with objects, in the words of discovery.
+    pub verbs: &'static [&'static str],
     /// What has a path of its own below an object, for example `status`.
     pub subresources: &'static [&'static str],
     /// The columns of its table.
@@ -123,6 +129,7 @@ pub(crate) struct Words {
 }
 
 const CORE: &str = "";
+const VERBS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 const ALL: &[&str] = &["all"];
 const STATUS: &[&str] = &["status"];
 const SCALED: &[&str] = &["status", "scale"];
@@ -137,13 +144,26 @@ pub static KINDS: &[&Kind] = &[
     &networking::ENDPOINT_SLICE,
     &apps::DEPLOYMENT,
     &apps::REPLICA_SET,
+    &apps::STATEFUL_SET,
+    &apps::DAEMON_SET,
+    &apps::CONTROLLER_REVISION,
+    &apps::REPLICATION_CONTROLLER,
+    &batch::JOB,
+    &batch::CRON_JOB,
     &pod::POD,
+    &pod::POD_TEMPLATE,
     &event::EVENT,
     &networking::INGRESS,
     &networking::INGRESS_CLASS,
     &custom::INGRESS_CLASS_PARAMS,
     &custom::TARGET_CONTROL_CONFIG,
-    &custom::INFERENCE_SERVICE,
+    &kserve::INFERENCE_SERVICE,
+    &kserve::SERVING_RUNTIME,
+    &kserve::CLUSTER_SERVING_RUNTIME,
+    &kserve::INFERENCE_GRAPH,
+    &kserve::TRAINED_MODEL,
+    &kserve::CLUSTER_STORAGE_CONTAINER,
+    &kserve::DOMAIN_MAPPING,
     &custom::TARGET_GROUP_BINDING,
     &scaling::HORIZONTAL_POD_AUTOSCALER,
     &scaling::POD_DISRUPTION_BUDGET,
@@ -157,7 +177,27 @@ pub static KINDS: &[&Kind] = &[
     &quota::RESOURCE_QUOTA,
     &quota::LIMIT_RANGE,
     &storage::PERSISTENT_VOLUME_CLAIM,
+    &storage::PERSISTENT_VOLUME,
+    &storage::STORAGE_CLASS,
+    &storage::CSI_DRIVER,
+    &storage::CSI_NODE,
+    &storage::VOLUME_ATTACHMENT,
     &node::NODE,
+    &cluster::LEASE,
+    &cluster::COMPONENT_STATUS,
+    &cluster::PRIORITY_CLASS,
+    &cluster::RUNTIME_CLASS,
+    &cluster::VALIDATING_WEBHOOKS,
+    &cluster::MUTATING_WEBHOOKS,
+    &cluster::API_SERVICE,
+    &cluster::CERTIFICATE_SIGNING_REQUEST,
+    &cluster::FLOW_SCHEMA,
+    &cluster::PRIORITY_LEVEL,
+    &cluster::PROFILE,
+    &gateway::HTTP_ROUTE,
+    &gateway::GATEWAY,
+    &gateway::GATEWAY_CLASS,
+    &gateway::AUTHORIZATION_POLICY,
 ];
 
 /// The kind somebody means by its name in any of kubectl's spellings, in any case: `Service`, `services`, `svc`,
@@ -189,6 +229,7 @@ const fn namespaced(
         short_names: &[],
         is_namespaced: true,
         categories: &[],
+        verbs: VERBS,
         subresources: &[],
         columns: &[],
         fields: &[],
@@ -210,6 +251,22 @@ const fn cluster(
     plural: &'static str,
 ) -> Kind {
     Kind { is_namespaced: false, ..namespaced(group, version, kind, plural) }
+}
+
+/// Whether a value says something else than another one, of which it may leave out parts.
+fn says_otherwise(new: &Value, old: &Value) -> bool {
+    match (new, old) {
+        (Value::Object(new), Value::Object(old)) => new.iter().any(|(key, value)| {
+            let was = old.get(key).unwrap_or(&Value::Null);
+            says_otherwise(value, was)
+        }),
+        (Value::Array(new), Value::Array(old)) => {
+            new.len() != old.len() || new.iter().zip(old).any(|(new, old)| says_otherwise(new, old))
+        }
+        (Value::Object(new), Value::Null) => !new.is_empty(),
+        (Value::Null, _) => false,
+        (new, old) => new != old,
+    }
 }
 
 const fn fixed(pointer: &'static str, field: &'static str, why: &'static str) -> Fixed {

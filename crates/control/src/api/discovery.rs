@@ -8,8 +8,6 @@ use super::route::Subresource;
 /// The media type of the aggregated form; kubectl takes the answer for what its type says.
 pub(super) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-const VERBS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
-
 /// The kinds that `get all` shows, in its order.
 pub fn kinds_of_all() -> impl Iterator<Item = &'static Kind> {
     groups().into_iter().flat_map(kinds_of).filter(|kind| kind.categories.contains(&"all"))
@@ -51,7 +49,7 @@ fn aggregated_kind(kind: &Kind) -> Value {
         "responseKind": group_version_kind(kind),
         "scope": if kind.is_namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": kind.singular(),
-        "verbs": VERBS,
+        "verbs": kind.verbs,
         "shortNames": kind.short_names,
         "subresources": subresources.collect::<Vec<_>>(),
     });
@@ -120,7 +118,7 @@ pub(super) fn resource_list(group: &'static str, version: &str) -> Value {
             "singularName": kind.singular(),
             "namespaced": kind.is_namespaced,
             "kind": kind.kind,
-            "verbs": VERBS,
+            "verbs": kind.verbs,
             "shortNames": kind.short_names,
         });
         if !kind.categories.is_empty() {

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod amounts;
+pub(crate) mod batch;
 pub(crate) mod ingress;
 pub(crate) mod kept;
 mod names;
@@ -166,31 +167,31 @@ impl Violation {
         Self { is_bearable: true, ..self }
     }
 
-    fn undecodable(field: impl Into<String>, message: String, ours: String) -> Self {
+    pub(crate) fn undecodable(field: impl Into<String>, message: String, ours: String) -> Self {
         Self::new(field, Fault::Undecodable(message, ours))
     }
 
-    fn required(field: impl Into<String>, why: &str) -> Self {
+    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
         Self::new(field, Fault::Required(why.to_owned()))
     }
 
-    fn duplicate(field: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(crate) fn duplicate(field: impl Into<String>, value: impl Into<String>) -> Self {
         Self::new(field, Fault::Duplicate(value.into()))
     }
 
-    fn unsupported(field: impl Into<String>, word: &str, words: &'static [&'static str]) -> Self {
+    pub(crate) fn unsupported(field: impl Into<String>, word: &str, words: &'static [&'static str]) -> Self {
         Self::new(field, Fault::Unsupported(word.to_owned(), words))
     }
 
-    fn forbidden(field: impl Into<String>, why: &str) -> Self {
+    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
         Self::new(field, Fault::Forbidden(why.to_owned()))
     }
 
-    fn not_found(field: impl Into<String>, name: &str) -> Self {
+    pub(crate) fn not_found(field: impl Into<String>, name: &str) -> Self {
         Self::new(field, Fault::NotFound(name.to_owned()))
     }
 
-    fn invalid(field: impl Into<String>, value: &Value, why: impl Into<String>) -> Self {
+    pub(crate) fn invalid(field: impl Into<String>, value: &Value, why: impl Into<String>) -> Self {
         Self::new(field, Fault::Invalid(value.to_string(), why.into()))
     }
 

@@ -113,7 +113,13 @@ fn known_kind(
     }
     match kind_of(group, kind) {
         Some(known) if known.version == version => Ok(known),
-        Some(known) => Err(elsewhere_served(api_version, known).into()),
+        Some(known) => {
+            // What is only kept is told of as if it were not known, whatever the version.
+            let shown = || shown(kind, api_version, fields);
+            let of_kept = || kinds::elsewhere::missing(group, kind, &shown());
+            let told = Some(()).filter(|()| !known.has_effect()).and_then(|()| of_kept());
+            Err(told.unwrap_or_else(|| elsewhere_served(api_version, known)).into())
+        }
         None => Err(unknown_kind(api_version, group, kind, fields).into()),
     }
 }
@@ -127,10 +133,7 @@ fn elsewhere_served(api_version: &str, known: &Kind) -> Finding {
 
 /// What there is to say about a kind that is not known: most to those who expect something to run.
 fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String, Value>) -> Finding {
-    let name = fields.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
-    let name = name.filter(|name| name.len() <= MAX_NAME).map(|name| format!(" `{name}`"));
-    let shown = format!("{kind}{} of {api_version}", name.unwrap_or_default());
-    if let Some(finding) = kinds::elsewhere::missing(group, kind, &shown) {
+    if let Some(finding) = kinds::elsewhere::missing(group, kind, &shown(kind, api_version, fields)) {
         return finding;
     }
     if let Some(known) = KINDS.iter().find(|known| known.kind == kind && is_meant(known, group)) {
@@ -148,6 +151,13 @@ fn unknown_kind(api_version: &str, group: &str, kind: &str, fields: &Map<String,
             Finding::new(&codes::KIND_IGNORED, message)
         }
     }
+}
+
+/// ``StatefulSet `db` of apps/v1``
+fn shown(kind: &str, api_version: &str, fields: &Map<String, Value>) -> String {
+    let name = fields.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
+    let name = name.filter(|name| name.len() <= MAX_NAME).map(|name| format!(" `{name}`"));
+    format!("{kind}{} of {api_version}", name.unwrap_or_default())
 }
 
 /// Whether a group that has no such kind was written by mistake: it is the group of other kinds that are known, or one of

@@ -182,19 +182,22 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
     ];
     let line = |(version, kind): &(&str, &str)| {
         let text = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a}}}}");
-        let finding = read("f", &text).findings.remove(0);
+        let read = read("f", &text);
+        let objects = read.objects.into_iter().collect();
+        let (defaults, now) = (crate::Defaults::default(), jiff::Timestamp::UNIX_EPOCH);
+        let finding = crate::findings_of_files(read.findings, &objects, &defaults, now).remove(0);
         let advice = finding.suggestion.unwrap_or_default();
         format!("{} {}: {} [{advice}]\n", finding.severity.as_str(), finding.code, finding.message)
     };
     expect![[r#"
-        warning kind-ignored: StatefulSet `a` of apps/v1 is not run here [write it as a Deployment]
-        warning kind-ignored: DaemonSet `a` of apps/v1 is not run here [write it as a Deployment]
-        warning kind-ignored: CronJob `a` of batch/v1 is not run here [run its command yourself: what runs here are Deployments and Pods]
-        warning kind-ignored: HTTPRoute `a` of gateway.networking.k8s.io/v1 routes nothing here [write it as an Ingress]
+        warning kind-ignored: StatefulSet `a` is not run here [write it as a Deployment]
+        warning kind-ignored: DaemonSet `a` is not run here [write it as a Deployment]
+        warning kind-ignored: CronJob `a` is not run here [run its command yourself: what runs here are Deployments and Pods]
+        warning kind-ignored: HTTPRoute `a` routes nothing here [write it as an Ingress]
         warning kind-ignored: VirtualService `a` of networking.istio.io/v1beta1 routes nothing here [write it as an Ingress]
         warning kind-ignored: Service `a` of serving.knative.dev/v1 is not run here [write it as an InferenceService, or as a Deployment with a Service and an Ingress]
-        warning kind-ignored: InferenceGraph `a` of serving.kserve.io/v1alpha1 is not run here [write each of its models as an InferenceService]
-        warning protection-missing: AuthorizationPolicy `a` of security.istio.io/v1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
+        warning kind-ignored: InferenceGraph `a` is not run here [write each of its models as an InferenceService]
+        warning protection-missing: AuthorizationPolicy `a` protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
         warning protection-missing: PeerAuthentication `a` of security.istio.io/v1 encrypts nothing here: connections are plain, and nobody has to show a certificate [keep the platform on loopback, or end TLS in front of it]
         warning protection-missing: CiliumNetworkPolicy `a` of cilium.io/v2 filters nothing here: nobody is kept from the pods that it selects [keep the platform on loopback, or put a firewall in front of it]
         warning protection-missing: NetworkPolicy `a` of projectcalico.org/v3 filters nothing here: nobody is kept from the pods that it selects [keep the platform on loopback, or put a firewall in front of it]
@@ -203,8 +206,8 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         warning protection-missing: ValidatingAdmissionPolicyBinding `a` of admissionregistration.k8s.io/v1 checks nothing here: objects that it would refuse are taken [check manifests before they are applied]
         warning protection-missing: SecurityPolicy `a` of gateway.envoyproxy.io/v1alpha1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
         warning kind-ignored: Certificate `a` of cert-manager.io/v1 makes nothing here [write its certificate and key as a Secret, and name that in spec.tls of the Ingress]
-        info kind-ignored: kind `StorageClass` of storage.k8s.io/v1 is not known here: its objects are left out []
-        info kind-ignored: kind `ServingRuntime` of serving.kserve.io/v1alpha1 is not known here: its objects are left out []
+        info kind-ignored: a StorageClass is kept, and has no effect on one machine yet []
+        warning kind-ignored: ServingRuntime `a`: no runtime is chosen from it: the formats that forebay reads have one runtime, which is forebay [name the format of the model in the InferenceService, and leave the runtime out]
         info kind-ignored: kind `Event` of events.k8s.io/v1 is not known here: its objects are left out []
     "#]].assert_eq(&kinds.iter().map(line).collect::<String>());
 }
@@ -407,9 +410,9 @@ fn findings_about_one_file_have_a_bound() {
 
 #[test]
 fn the_objects_on_one_line_do_not_have_a_copy_of_it_each() {
-    let item = r#"{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"}}"#;
+    let item = r#"{"apiVersion": "apps/v1", "kind": "Nothing", "metadata": {"name": "a"}}"#;
     let items = vec![item; 2_000].join(",");
-    let items = items.replacen("StatefulSet", "Deployment", 1_000);
+    let items = items.replacen("Nothing", "Deployment", 1_000);
     let read = read("f.json", &format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#));
     assert_eq!((read.objects.len(), read.findings.len()), (1_000, 1));
     assert!(read.findings[0].location.as_ref().unwrap().text.len() <= 1_000);

@@ -3,13 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::columns::{
-    AGE, Column, NAME, column, container_images, container_names, count, number, selector, wide,
+    AGE, Column, NAME, NONE, column, container_images, container_names, count, items, labels, number,
+    selector, text_or, wide,
 };
 use super::fill::{fields, set_missing};
 use super::pod_spec::fill_pod_spec;
-use super::{ALL, Kind, Pods, SCALED, fixed, namespaced};
-use crate::kinds::validation::numbers::{INT32, Or, REPLICAS, number as bounded};
-use crate::kinds::validation::{Rules, pods};
+use super::{ALL, CORE, Fixed, Kind, Pods, SCALED, STATUS, fixed, namespaced, says_otherwise};
+use crate::kinds::validation::numbers::{INT32, Number, Or, REPLICAS, number as bounded};
+use crate::kinds::validation::words::Word;
+use crate::kinds::validation::{Rules, Violation, pods};
 use crate::{Object, Objects};
 
 const APPS: &str = "apps";
@@ -21,7 +23,7 @@ pub(super) static DEPLOYMENT: Kind = Kind {
     subresources: SCALED,
     columns: DEPLOYMENT_COLUMNS,
     fill,
-    fixed: &[fixed("/spec/selector", "spec.selector", "field is immutable")],
+    fixed: SELECTOR,
     pods: TEMPLATE,
     rules: Rules {
         required: &["spec.selector", "spec.template.spec.containers"],
@@ -33,10 +35,7 @@ pub(super) static DEPLOYMENT: Kind = Kind {
             bounded("spec.strategy.rollingUpdate.maxSurge", 0, INT32).or(Or::Percentage),
             bounded("spec.strategy.rollingUpdate.maxUnavailable", 0, INT32).or(Or::Percentage),
         ],
-        words: &[
-            ("spec.strategy.type", &["Recreate", "RollingUpdate"]),
-            ("spec.template.spec.restartPolicy", &["Always"]),
-        ],
+        words: &[("spec.strategy.type", &["Recreate", "RollingUpdate"]), ALWAYS],
         check: |deployment, found| {
             pods::check_selector(deployment, found);
             pods::check_strategy(deployment, found);
@@ -52,7 +51,78 @@ pub(super) static REPLICA_SET: Kind = Kind {
     subresources: SCALED,
     columns: REPLICA_SET_COLUMNS,
     fields: &["status.replicas"],
+    fill: fill_set,
+    fixed: SELECTOR,
+    pods: TEMPLATE,
+    rules: SET_RULES,
     ..namespaced(APPS, "v1", "ReplicaSet", "replicasets")
+};
+
+pub(super) static REPLICATION_CONTROLLER: Kind = Kind {
+    short_names: &["rc"],
+    categories: ALL,
+    subresources: SCALED,
+    columns: REPLICATION_CONTROLLER_COLUMNS,
+    fields: &["status.replicas"],
+    fill: fill_set,
+    pods: TEMPLATE,
+    rules: Rules { required: &["spec.template.spec.containers"], numbers: SET_NUMBERS, ..Rules::NONE },
+    ..namespaced(CORE, "v1", "ReplicationController", "replicationcontrollers")
+};
+
+pub(super) static STATEFUL_SET: Kind = Kind {
+    short_names: &["sts"],
+    categories: ALL,
+    subresources: SCALED,
+    columns: STATEFUL_SET_COLUMNS,
+    fill: fill_stateful_set,
+    change: check_stateful_set,
+    pods: TEMPLATE,
+    rules: Rules {
+        words: &[
+            ("spec.podManagementPolicy", &["OrderedReady", "Parallel"]),
+            ("spec.updateStrategy.type", &["OnDelete", "RollingUpdate"]),
+            ALWAYS,
+        ],
+        ..SET_RULES
+    },
+    ..namespaced(APPS, "v1", "StatefulSet", "statefulsets")
+};
+
+pub(super) static DAEMON_SET: Kind = Kind {
+    short_names: &["ds"],
+    categories: ALL,
+    subresources: STATUS,
+    columns: DAEMON_SET_COLUMNS,
+    fill: fill_daemon_set,
+    fixed: SELECTOR,
+    pods: TEMPLATE,
+    rules: Rules {
+        words: &[("spec.updateStrategy.type", &["OnDelete", "RollingUpdate"]), ALWAYS],
+        ..SET_RULES
+    },
+    ..namespaced(APPS, "v1", "DaemonSet", "daemonsets")
+};
+
+pub(super) static CONTROLLER_REVISION: Kind = Kind {
+    columns: CONTROLLER_REVISION_COLUMNS,
+    fixed: &[fixed("/data", "data", "field is immutable")],
+    ..namespaced(APPS, "v1", "ControllerRevision", "controllerrevisions")
+};
+
+const SELECTOR: &[Fixed] = &[fixed("/spec/selector", "spec.selector", "field is immutable")];
+const ALWAYS: Word = ("spec.template.spec.restartPolicy", &["Always"]);
+const SET_NUMBERS: &[Number] = &[
+    bounded("spec.replicas", 0, REPLICAS),
+    bounded("spec.minReadySeconds", 0, INT32),
+    bounded("spec.revisionHistoryLimit", 0, INT32),
+];
+const SET_RULES: Rules = Rules {
+    required: &["spec.selector", "spec.template.spec.containers"],
+    numbers: SET_NUMBERS,
+    words: &[ALWAYS],
+    check: pods::check_selector,
+    ..Rules::NONE
 };
 
 const DEPLOYMENT_COLUMNS: &[Column] = &[
@@ -80,6 +150,145 @@ const REPLICA_SET_COLUMNS: &[Column] = &[
     wide("Selector", |set, _| selector(&set.value["spec"]["selector"])),
 ];
 
+const REPLICATION_CONTROLLER_COLUMNS: &[Column] = &[
+    NAME,
+    count("Desired", |set, _| json!(number(&set.value["spec"]["replicas"]))),
+    count("Current", |set, _| json!(number(&set.value["status"]["replicas"]))),
+    count("Ready", |set, _| json!(number(&set.value["status"]["readyReplicas"]))),
+    AGE,
+    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
+    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
+    wide("Selector", |set, _| labels(&set.value["spec"]["selector"])),
+];
+
+const STATEFUL_SET_COLUMNS: &[Column] = &[
+    NAME,
+    column("Ready", |set, _| {
+        let (spec, status) = (&set.value["spec"], &set.value["status"]);
+        json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"])))
+    }),
+    AGE,
+    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
+    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
+];
+
+const DAEMON_SET_COLUMNS: &[Column] = &[
+    NAME,
+    count("Desired", |set, _| json!(number(&set.value["status"]["desiredNumberScheduled"]))),
+    count("Current", |set, _| json!(number(&set.value["status"]["currentNumberScheduled"]))),
+    count("Ready", |set, _| json!(number(&set.value["status"]["numberReady"]))),
+    count("Up-to-date", |set, _| json!(number(&set.value["status"]["updatedNumberScheduled"]))),
+    count("Available", |set, _| json!(number(&set.value["status"]["numberAvailable"]))),
+    column("Node Selector", |set, _| labels(&set.value["spec"]["template"]["spec"]["nodeSelector"])),
+    AGE,
+    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
+    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
+    wide("Selector", |set, _| selector(&set.value["spec"]["selector"])),
+];
+
+const CONTROLLER_REVISION_COLUMNS: &[Column] = &[
+    NAME,
+    column("Controller", |revision, _| {
+        let mut owners = items(&revision.value["metadata"]["ownerReferences"]);
+        let controller = owners.find(|owner| owner["controller"] == true);
+        json!(controller.map_or(NONE.to_owned(), named))
+    }),
+    count("Revision", |revision, _| json!(number(&revision.value["revision"]))),
+    AGE,
+];
+
+/// `statefulset.apps/db`
+fn named(owner: &Value) -> String {
+    let group = text_or(&owner["apiVersion"], "").split_once('/').map_or("", |(group, _)| group);
+    let kind = text_or(&owner["kind"], "").to_ascii_lowercase();
+    let name = text_or(&owner["name"], "");
+    if group.is_empty() { format!("{kind}/{name}") } else { format!("{kind}.{group}/{name}") }
+}
+
+/// Sets have one replica unless told otherwise, and the labels of their template where they have none.
+fn fill_set(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
+    let is_old = object.kind.group.is_empty();
+    let Some(value) = object.value.as_object_mut() else { return };
+    let template_labels = value.get("spec").map(|spec| spec["template"]["metadata"]["labels"].clone());
+    let template_labels = template_labels.filter(Value::is_object);
+    if let (Some(labels), Some(metadata)) = (&template_labels, fields(value, "metadata")) {
+        set_missing(metadata, [("labels", labels.clone())]);
+    }
+    let Some(spec) = fields(value, "spec") else { return };
+    set_missing(spec, [("replicas", json!(1))]);
+    if let (true, Some(labels)) = (is_old, template_labels) {
+        set_missing(spec, [("selector", labels)]);
+    }
+    fill_template(spec);
+}
+
+fn fill_stateful_set(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
+    let Some(spec) = object.value.as_object_mut().and_then(|set| fields(set, "spec")) else { return };
+    set_missing(
+        spec,
+        [
+            ("replicas", json!(1)),
+            ("podManagementPolicy", json!("OrderedReady")),
+            ("revisionHistoryLimit", json!(10)),
+            ("serviceName", json!("")),
+            (
+                "persistentVolumeClaimRetentionPolicy",
+                json!({"whenDeleted": "Retain", "whenScaled": "Retain"}),
+            ),
+        ],
+    );
+    if let Some(strategy) = fields(spec, "updateStrategy") {
+        set_missing(strategy, [("type", json!("RollingUpdate"))]);
+        if strategy["type"] == "RollingUpdate"
+            && let Some(rolling) = fields(strategy, "rollingUpdate")
+        {
+            set_missing(rolling, [("partition", json!(0))]);
+        }
+    }
+    fill_template(spec);
+}
+
+fn fill_daemon_set(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
+    let Some(spec) = object.value.as_object_mut().and_then(|set| fields(set, "spec")) else { return };
+    set_missing(spec, [("revisionHistoryLimit", json!(10))]);
+    if let Some(strategy) = fields(spec, "updateStrategy") {
+        set_missing(strategy, [("type", json!("RollingUpdate"))]);
+        if strategy["type"] == "RollingUpdate"
+            && let Some(rolling) = fields(strategy, "rollingUpdate")
+        {
+            set_missing(rolling, [("maxSurge", json!(0)), ("maxUnavailable", json!(1))]);
+        }
+    }
+    fill_template(spec);
+}
+
+fn fill_template(spec: &mut Map<String, Value>) {
+    if let Some(pod_spec) = fields(spec, "template").and_then(|template| fields(template, "spec")) {
+        fill_pod_spec(pod_spec);
+    }
+}
+
+/// Of a StatefulSet little may change.
+fn check_stateful_set(new: &Value, old: &Value, found: &mut Vec<Violation>) {
+    const FREE: &[&str] = &[
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    ];
+    let fields = new["spec"].as_object().into_iter().flatten();
+    let mut kept = fields.filter(|(field, _)| !FREE.contains(&field.as_str()));
+    if kept.any(|(field, value)| says_otherwise(value, &old["spec"][field])) {
+        let why = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+            'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are \
+            forbidden";
+        found.push(Violation::forbidden("spec", why));
+    }
+}
+
 /// Deployments roll by quarters.
 fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
     let Some(spec) = object.value.as_object_mut().and_then(|deployment| fields(deployment, "spec")) else {
@@ -96,9 +305,7 @@ fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
     if let Some(strategy) = fields(spec, "strategy") {
         fill_strategy(strategy);
     }
-    if let Some(pod_spec) = fields(spec, "template").and_then(|template| fields(template, "spec")) {
-        fill_pod_spec(pod_spec);
-    }
+    fill_template(spec);
 }
 
 fn fill_strategy(strategy: &mut Map<String, Value>) {

@@ -34,6 +34,8 @@ pub(super) const CREATED: &[Column] = &[
 
 /// What stands where there is nothing.
 pub(super) const NONE: &str = "<none>";
+/// What stands where nothing was said.
+pub(super) const UNSET: &str = "<unset>";
 /// What stands where nobody knows.
 pub(super) const UNKNOWN: &str = "<unknown>";
 

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::columns::{AGE, Column, NAME, NONE, column, holds, is_ending, items, number, text_or, wide};
+use super::columns::{
+    AGE, Column, NAME, NONE, column, container_images, container_names, holds, is_ending, items, labels,
+    number, text_or, wide,
+};
 use super::fill::fields;
 use super::pod_spec::fill_pod_spec;
 use super::time::human_duration;
-use super::{ALL, CORE, Kind, Pods, namespaced};
-use crate::kinds::validation::Rules;
+use super::{ALL, CORE, Effect, Kind, Pods, namespaced, says_otherwise};
+use crate::kinds::validation::{Rules, Violation};
 use crate::{Object, Objects};
 
 pub(super) static POD: Kind = Kind {
@@ -28,6 +31,7 @@ pub(super) static POD: Kind = Kind {
         "status.nominatedNodeName",
     ],
     fill,
+    change: check_change,
     pods: Pods::Spec("spec"),
     rules: Rules {
         required: &["spec.containers"],
@@ -36,6 +40,27 @@ pub(super) static POD: Kind = Kind {
     },
     ..namespaced(CORE, "v1", "Pod", "pods")
 };
+
+pub(super) static POD_TEMPLATE: Kind = Kind {
+    columns: TEMPLATE_COLUMNS,
+    fill: |object, _, _| {
+        let template = object.value.as_object_mut().and_then(|it| fields(it, "template"));
+        if let Some(spec) = template.and_then(|template| fields(template, "spec")) {
+            fill_pod_spec(spec);
+        }
+    },
+    pods: Pods::Spec("template.spec"),
+    rules: Rules { required: &["template.spec.containers"], ..Rules::NONE },
+    effect: Effect::Kept,
+    ..namespaced(CORE, "v1", "PodTemplate", "podtemplates")
+};
+
+const TEMPLATE_COLUMNS: &[Column] = &[
+    NAME,
+    column("Containers", |template, _| container_names(&template.value["template"]["spec"])),
+    column("Images", |template, _| container_images(&template.value["template"]["spec"])),
+    column("Pod Labels", |template, _| labels(&template.value["template"]["metadata"]["labels"])),
+];
 
 const COLUMNS: &[Column] = &[
     NAME,
@@ -121,5 +146,27 @@ fn readiness_gates(pod: &Object) -> String {
 fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
     if let Some(spec) = object.value.as_object_mut().and_then(|pod| fields(pod, "spec")) {
         fill_pod_spec(spec);
+    }
+}
+
+/// Of a pod that is there hardly anything changes.
+fn check_change(new: &Value, old: &Value, found: &mut Vec<Violation>) {
+    const WHY: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
+        `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing \
+        tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+    let mut new = new["spec"].clone();
+    for free in
+        ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers"]
+    {
+        if let Some(spec) = new.as_object_mut() {
+            spec.remove(free);
+        }
+    }
+    for list in ["containers", "initContainers"] {
+        let containers = new.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        containers.filter_map(Value::as_object_mut).for_each(|container| drop(container.remove("image")));
+    }
+    if says_otherwise(&new, &old["spec"]) {
+        found.push(Violation::forbidden("spec", WHY));
     }
 }

@@ -3,6 +3,8 @@
 
 use super::*;
 
+mod immutable;
+mod kinds;
 mod status;
 mod write;
 

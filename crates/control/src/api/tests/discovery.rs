@@ -19,7 +19,10 @@ fn discovery_comes_in_the_form_that_is_asked_for() {
         .map(|group| group["metadata"]["name"].as_str().unwrap())
         .collect();
     assert!(groups.contains(&"serving.kserve.io") && groups.contains(&"apps"), "{groups:?}");
-    let deployments = &aggregated["items"][0]["versions"][0]["resources"][0];
+    let apps =
+        aggregated["items"].as_array().unwrap().iter().find(|group| group["metadata"]["name"] == "apps");
+    let resources = apps.unwrap()["versions"][0]["resources"].as_array().unwrap();
+    let deployments = resources.iter().find(|kind| kind["resource"] == "deployments").unwrap();
     assert_eq!(
         (&deployments["resource"], &deployments["categories"]),
         (&json!("deployments"), &json!(["all"]))
@@ -31,7 +34,7 @@ fn discovery_comes_in_the_form_that_is_asked_for() {
     assert_eq!(core["items"][0]["metadata"], json!({}));
 
     assert_eq!(get(&api, "/api")["versions"], json!(["v1"]));
-    assert_eq!(get(&api, "/apis")["groups"][0]["preferredVersion"]["groupVersion"], "apps/v1");
+    assert_eq!(get(&api, "/apis")["groups"][2]["preferredVersion"]["groupVersion"], "apps/v1");
     assert_eq!(get(&api, "/apis/apps")["kind"], "APIGroup");
     let names: Vec<Value> = get(&api, "/apis/apps/v1")["resources"]
         .as_array()
@@ -42,12 +45,18 @@ fn discovery_comes_in_the_form_that_is_asked_for() {
     assert_eq!(
         names,
         [
+            "controllerrevisions",
+            "daemonsets",
+            "daemonsets/status",
             "deployments",
             "deployments/status",
             "deployments/scale",
             "replicasets",
             "replicasets/status",
-            "replicasets/scale"
+            "replicasets/scale",
+            "statefulsets",
+            "statefulsets/status",
+            "statefulsets/scale"
         ]
     );
 }
