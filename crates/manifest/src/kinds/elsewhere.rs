@@ -185,12 +185,13 @@ pub(crate) fn missing(group: &str, kind: &str, shown: &str) -> Option<Finding> {
     Some(finding.with_severity(Severity::Warning).suggest(entry.advice))
 }
 
-/// The same of an object that is kept. A ReplicaSet that belongs to a Deployment is only shown, and misses nothing.
+/// The same of an object that is kept. A ReplicaSet that belongs to a Deployment is only shown, and misses nothing; what is told
+/// of each object of a kind is told already.
 pub(crate) fn missing_of(object: &Object) -> Option<Finding> {
     let owners = object.value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let is_owned = owners.is_some_and(|owners| !owners.is_empty());
+    let is_told = owners.is_some_and(|owners| !owners.is_empty()) || object.kind.effect.is_told();
     let shown = format!("{} `{}`", object.kind.kind, object.name);
-    let finding = missing(object.kind.group, object.kind.kind, &shown).filter(|_| !is_owned)?;
+    let finding = missing(object.kind.group, object.kind.kind, &shown).filter(|_| !is_told)?;
     Some(Finding { location: object.locate("kind"), ..finding.on(object) })
 }
 

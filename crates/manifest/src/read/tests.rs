@@ -197,7 +197,7 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         warning kind-ignored: VirtualService `a` of networking.istio.io/v1beta1 routes nothing here [write it as an Ingress]
         warning kind-ignored: Service `a` of serving.knative.dev/v1 is not run here [write it as an InferenceService, or as a Deployment with a Service and an Ingress]
         warning kind-ignored: InferenceGraph `a` is not run here [write each of its models as an InferenceService]
-        warning protection-missing: AuthorizationPolicy `a` protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
+        warning protection-missing: AuthorizationPolicy `a`: protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
         warning protection-missing: PeerAuthentication `a` of security.istio.io/v1 encrypts nothing here: connections are plain, and nobody has to show a certificate [keep the platform on loopback, or end TLS in front of it]
         warning protection-missing: CiliumNetworkPolicy `a` of cilium.io/v2 filters nothing here: nobody is kept from the pods that it selects [keep the platform on loopback, or put a firewall in front of it]
         warning protection-missing: NetworkPolicy `a` of projectcalico.org/v3 filters nothing here: nobody is kept from the pods that it selects [keep the platform on loopback, or put a firewall in front of it]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::columns::{AGE, Column, NAME, column, items, text_or, wide};
-use super::{Effect, Kind, STATUS, cluster, namespaced};
+use super::{Effect, Kind, STATUS, Words, cluster, namespaced};
 use crate::Object;
 
 const GATEWAYS: &str = "gateway.networking.k8s.io";
@@ -55,7 +55,10 @@ pub(super) static AUTHORIZATION_POLICY: Kind = Kind {
     categories: &["istio-io", "security-istio-io"],
     subresources: STATUS,
     columns: &[NAME, column("Action", |policy, _| policy.value["spec"]["action"].clone()), AGE],
-    effect: Effect::Kept,
+    effect: Effect::Unprotecting(Words {
+        words: "protects nothing here: what it would refuse is let in",
+        advice: "refuse requests with the conditions of an Ingress's rules, or in front of the load balancer",
+    }),
     ..namespaced("security.istio.io", "v1", "AuthorizationPolicy", "authorizationpolicies")
 };
 
