@@ -25,7 +25,7 @@ mod log;
 mod openapi;
 mod parameters;
 mod patch;
-mod protobuf;
+pub(crate) mod protobuf;
 mod read;
 mod request_body;
 mod respond;

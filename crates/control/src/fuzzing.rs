@@ -11,6 +11,7 @@ use http::Request;
 use manifest::Object;
 use serde_json::{Value, json};
 
+use crate::api::protobuf;
 use crate::api::upgrade::{spdy, websocket};
 use crate::api::{self, Api};
 use crate::store::record::{Record, find_all};
@@ -53,6 +54,20 @@ pub fn patches(data: &[u8]) {
     let once = patched.clone();
     merge_patch(&mut patched, &wanted);
     assert_eq!(patched, once, "patching again changes nothing");
+}
+
+/// An object in protobuf: which kind it is, and its message.
+pub fn protobuf(data: &[u8]) {
+    let Some((kind, raw)) = data.split_first() else { return };
+    let Some(kind) = schema::kinds().nth(usize::from(*kind)) else { return };
+    let api_version = match kind.package.group {
+        "" => kind.package.version.to_owned(),
+        group => format!("{group}/{}", kind.package.version),
+    };
+    if let Ok(value) = protobuf::decode(&protobuf::seal(&api_version, kind.name, raw)) {
+        let body = protobuf::encode(&value).expect("what was read can be written");
+        assert_eq!(protobuf::decode(&body), Ok(value), "what is written is read again");
+    }
 }
 
 /// A request to the embedded API: `METHOD path`, media types of body and answer, and the body, each on a line.
@@ -235,6 +250,14 @@ mod tests {
                 websocket(&bytes);
                 spdy(&bytes);
             }
+        }
+
+        #[test]
+        fn any_bytes_may_be_an_object_in_protobuf(
+            kind in 0..90_u8,
+            raw in prop::collection::vec(prop_oneof![any::<u8>(), Just(0x0a_u8), Just(0x12), Just(2), Just(0)], 0..48),
+        ) {
+            protobuf(&[&[kind], raw.as_slice()].concat());
         }
 
         #[test]

@@ -123,3 +123,29 @@ fn a_line_that_says_something_else_is_told() {
     assert_eq!(told("package a b v1\ntype A\n  b 1 string often"), "3: `often` says nothing about a field");
     assert_eq!(told("package a b v1\ntype A\ntype A"), "3: `A` is declared already");
 }
+
+#[test]
+fn a_list_or_map_that_is_empty_is_as_none() {
+    for known in all() {
+        for field in known.fields().filter(|field| field.tells_zero) {
+            let is_one = matches!(field.holds, Holds::List(_) | Holds::Map(_) | Holds::Json);
+            assert!(!is_one, "{}.{}", known.name, field.name);
+        }
+    }
+}
+
+/// Whoever walks an object along its type goes no deeper than the types do.
+#[test]
+fn no_type_holds_itself() {
+    fn depth(of: &'static Type, above: &mut Vec<&'static str>) -> usize {
+        assert!(!above.contains(&of.name) || above.len() < 40, "{above:?} {}", of.name);
+        above.push(of.name);
+        let inside = of.fields().filter_map(|field| field.holds.object()).collect::<Vec<_>>();
+        let deepest = inside.into_iter().map(|inside| depth(inside, above)).max().unwrap_or_default();
+        above.pop();
+        deepest + 1
+    }
+    for kind in kinds() {
+        assert!(depth(kind, &mut Vec::new()) < 20, "{}", kind.name);
+    }
+}

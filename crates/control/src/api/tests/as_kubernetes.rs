@@ -5,6 +5,7 @@ use super::*;
 
 mod immutable;
 mod kinds;
+mod protobuf;
 mod status;
 mod write;
 
