@@ -52,7 +52,7 @@ fn put(to: &mut Vec<u8>, number: u32, value: &Value, holds: &Holds) {
             put_bytes(to, number, &BASE64_STANDARD.decode(text).unwrap_or_default());
         }
         (Holds::Quantity, Value::String(text)) => {
-            put_message(to, number, |it| put_bytes(it, 1, text.as_bytes()))
+            put_message(to, number, |it| put_bytes(it, 1, text.as_bytes()));
         }
         (Holds::Quantity, Value::Number(value)) => {
             put_message(to, number, |it| put_bytes(it, 1, value.to_string().as_bytes()));

@@ -138,7 +138,7 @@ fn any_object(of: &'static Type, random: &mut impl FnMut() -> u64) -> Value {
         of.fields().filter(|field| field.name != "apiVersion" && field.name != "kind").collect();
     let mut object = Map::new();
     for field in fields {
-        if random() % 3 == 0 {
+        if random().is_multiple_of(3) {
             let value = any_value(&field.holds, random);
             let is_empty = value == json!({}) || value == json!([]);
             if !is_empty || field.tells_zero {
@@ -158,7 +158,7 @@ fn any_value(holds: &'static Holds, random: &mut impl FnMut() -> u64) -> Value {
         Holds::Double => json!(0.5),
         Holds::Bytes => json!("AAEC"),
         Holds::Quantity => json!("500m"),
-        Holds::IntOrString if random() % 2 == 0 => json!("25%"),
+        Holds::IntOrString if random().is_multiple_of(2) => json!("25%"),
         Holds::IntOrString => json!(random() % 3),
         Holds::Time => json!("2026-01-01T00:00:01Z"),
         Holds::MicroTime => json!("2026-01-01T00:00:01.000002Z"),
