@@ -18,11 +18,14 @@
 
 mod body;
 mod discovery;
+mod fields;
+mod finish;
 mod form;
 mod guard;
 mod immutable;
 mod log;
 mod openapi;
+mod pages;
 mod parameters;
 mod patch;
 pub(crate) mod protobuf;
@@ -31,6 +34,7 @@ mod request_body;
 mod respond;
 mod route;
 mod scale;
+mod shared_lines;
 pub(crate) mod upgrade;
 mod validation;
 mod version;
@@ -55,6 +59,7 @@ use crate::store::{Part, Reason, Status, Store, metadata};
 use form::Form;
 use parameters::Parameters;
 use route::{Route, Subresource};
+use shared_lines::SharedLines;
 
 pub use body::{Body, Stream};
 pub use discovery::kinds_of_all;
@@ -92,6 +97,7 @@ pub struct Api {
     settings: Settings,
     /// One clone for each answer that is going on.
     streams: Rc<()>,
+    shared_lines: Rc<SharedLines>,
 }
 
 /// One request, with what everybody needs of it.
@@ -145,7 +151,7 @@ impl Api {
     /// An API over a store, and over the machine that runs the pods if there is one.
     #[must_use]
     pub fn new(store: Rc<Store>, machine: Option<Machine>, settings: Settings) -> Self {
-        Self { store, machine, settings, streams: Rc::new(()) }
+        Self { store, machine, settings, streams: Rc::new(()), shared_lines: Rc::default() }
     }
 
     /// The answer to a request that is refused by its head alone: 401 to whoever does not know the token, 403 to whoever
@@ -167,7 +173,14 @@ impl Api {
     /// Answers a request, if it is to be answered at all.
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Body> {
-        self.answer(request, Timestamp::now()).unwrap_or_else(|status| respond::refusal(&status))
+        let answer = self.answer(request, Timestamp::now());
+        finish::finish(request, answer.unwrap_or_else(|status| respond::refusal(&status)))
+    }
+
+    /// The answer when a body is longer than may be, or has no end.
+    #[must_use]
+    pub fn too_large() -> Response<Body> {
+        respond::refusal(&too_large())
     }
 
     /// The answer when the bodies of all requests together are more than may be held at a time.
@@ -188,10 +201,7 @@ impl Api {
             return Ok(respond::text(StatusCode::NOT_FOUND, "404 page not found\n"));
         };
         if request.body().len() > BODY_LIMIT {
-            return Err(Status::new(
-                Reason::BadRequest,
-                format!("the body is longer than {BODY_LIMIT} bytes"),
-            ));
+            return Err(too_large());
         }
         let parameters = Parameters::parse(request.uri().query().unwrap_or_default())?;
         let call = Call { api: self, parameters, headers, body: request.body(), now };
@@ -199,6 +209,11 @@ impl Api {
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         call.answer(route, method)
     }
+}
+
+fn too_large() -> Status {
+    let message = format!("Request entity too large: limit is {BODY_LIMIT}");
+    Status::new(Reason::RequestEntityTooLarge, message)
 }
 
 // === impl Call ===
@@ -217,9 +232,12 @@ impl Call<'_> {
             (Route::OpenApiOf { group, version }, "GET") => {
                 Ok(respond::json(StatusCode::OK, &openapi::document(group, version)))
             }
+            (Route::Watch { kind, namespace }, "GET") => self.watch(kind, namespace),
+            (Route::WatchOne(object), "GET") => self.watch_one(&object),
             (Route::Collection { kind, namespace }, "GET") if self.parameters.is_on("watch") => {
                 self.watch(kind, namespace)
             }
+            (Route::Object(object), "GET") if self.parameters.is_on("watch") => self.watch_one(&object),
             (Route::Collection { kind, namespace }, "GET") => self.list(kind, namespace),
             (Route::Collection { kind, namespace }, "POST") if kind.verbs.contains(&"create") => {
                 self.create(kind, namespace.as_deref())

@@ -28,6 +28,7 @@ mod earlier;
 mod history;
 mod merge;
 pub(crate) mod metadata;
+mod pages;
 pub(crate) mod record;
 mod restore;
 mod selector;
@@ -56,11 +57,13 @@ pub use boundary::DatabaseFailure;
 pub use depth::DEPTH;
 pub(crate) use depth::is_deeper_than;
 pub use disk::{Damage, OpenError};
-pub use history::{HISTORY_BYTES, HISTORY_LENGTH, RESTING_BYTES, Watch, WatchEvent};
+pub use history::{HISTORY_BYTES, RESTING_BYTES, Watch, WatchEvent};
 pub use merge::{LAST_APPLIED, merge_patch, remember, remembered, three_way};
 pub use metadata::{Part, generated_name};
+pub use pages::{Page, Place};
 pub use restore::{RestoreError, Restored, back_up, restore};
 pub use selector::{FieldSelector, LabelSelector};
+pub(crate) use status::ordered;
 pub use status::{Cause, Details, Reason, Status};
 
 use disk::{Batch, Disk, Loaded};
@@ -304,15 +307,11 @@ impl Store {
     /// # Errors
     /// [`Reason::Expired`] when changes after the revision are no longer known.
     pub fn watch(self: &Rc<Self>, query: Query, after: Option<u64>) -> Result<Watch, Status> {
-        let (initial, seen) = match after {
-            Some(revision) => (Vec::new(), revision),
-            None => {
-                let list = self.list(&query);
-                (list.objects, list.revision)
-            }
-        };
-        let _ = self.state.borrow().history.since(seen)?;
-        Ok(Watch::new(Rc::clone(self), query, initial, seen))
+        let state = self.state.borrow();
+        let seen = after.unwrap_or(state.revision);
+        let _ = state.history.since(seen)?;
+        drop(state);
+        Ok(Watch::new(Rc::clone(self), query, seen, after.is_none()))
     }
 
     /// Everything noted under keys that begin so.

@@ -110,7 +110,9 @@ impl Handler for ApiHandler {
                 self.answer(self.api.handle(&head))
             }
             Err(Unread::Refused) => {
-                plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long or has no end\n")
+                let mut answer = self.answer(Api::too_large());
+                answer.close = true;
+                answer
             }
             Err(Unread::TooBusy) => self.answer(Api::too_busy()),
         }

@@ -159,7 +159,17 @@ impl Objects {
 
     /// All objects of a kind, by namespace and name.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
-        let first = ObjectRef::new(kind, "", "");
+        self.of_kind_from(kind, "", "")
+    }
+
+    /// The objects of a kind from a namespace and name on.
+    pub fn of_kind_from<'a>(
+        &'a self,
+        kind: &'a str,
+        namespace: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
+        let first = ObjectRef::new(kind, namespace, name);
         self.objects
             .range(first..)
             .take_while(move |(reference, _)| reference.kind == kind)

@@ -27,7 +27,7 @@ pub struct Stream {
 
 #[derive(Debug)]
 pub(super) enum Source {
-    Watch(watch::Lines),
+    Watch(Box<watch::Lines>),
     Log(log::Lines),
 }
 

@@ -1,4 +1,5 @@
-//! The form of an answer: objects as they are, or the table that kubectl shows of them.
+//! The form of an answer: objects as they are, their metadata alone, or the table that kubectl shows of them; as JSON, or as
+//! YAML.
 
 use std::sync::Arc;
 
@@ -7,19 +8,31 @@ use manifest::{Column, Kind, Object};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
-use crate::store::{List, Reason, Status, WatchEvent};
+use crate::store::{Page, Reason, Status, WatchEvent, ordered};
+
+/// The media types in which an answer can be given.
+const GIVEN: &str = "application/json, application/yaml";
 
 /// The form of an answer about objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Form {
+    pub(super) view: View,
+    pub(super) is_yaml: bool,
+}
+
+/// What of objects is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum View {
     /// The objects themselves.
-    Json,
+    Whole,
+    /// A `PartialObjectMetadata` of `meta.k8s.io`, or a list of them.
+    Metadata { version: &'static str, is_list: bool },
     /// A `Table` of `meta.k8s.io`.
     Table { version: &'static str, include: Include },
 }
 
 /// What a table carries of each object besides its cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Include {
     Nothing,
     Metadata,
@@ -29,7 +42,9 @@ pub(super) enum Include {
 // === impl Form ===
 
 impl Form {
-    /// The first form of an `Accept` field that can be given.
+    const JSON: Self = Self { view: View::Whole, is_yaml: false };
+
+    /// The first form of an `Accept` field that can be given, the more wanted ones first (RFC 9110 §12.5.1).
     ///
     /// # Errors
     /// [`Reason::NotAcceptable`] when there is none.
@@ -39,79 +54,173 @@ impl Form {
             Some("Object") => Include::Object,
             _ => Include::Metadata,
         };
-        let Some(accept) = accept else { return Ok(Self::Json) };
-        accept.split(',').find_map(|media_type| Self::of(media_type, include)).ok_or_else(|| {
-            let message = "only the following media types are accepted: application/json";
-            Status::new(Reason::NotAcceptable, message)
-        })
+        let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return Ok(Self::JSON) };
+        let mut wanted: Vec<(f32, &str)> = accept.split(',').map(|range| (quality(range), range)).collect();
+        wanted.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let form = wanted.into_iter().find_map(|(_, range)| Self::of(range, include));
+        form.ok_or_else(not_acceptable)
+    }
+
+    /// The same for an answer that goes on, of which there are lines of JSON only.
+    pub(super) fn of_stream(accept: Option<&str>, parameters: &Parameters) -> Result<Self, Status> {
+        let without_yaml: Vec<&str> = accept
+            .unwrap_or("*/*")
+            .split(',')
+            .filter(|range| !range.trim_start().starts_with("application/yaml"))
+            .collect();
+        if without_yaml.is_empty() {
+            return Err(not_acceptable());
+        }
+        Self::accepted(Some(&without_yaml.join(",")), parameters)
     }
 
     fn of(media_type: &str, include: Include) -> Option<Self> {
         let mut parts = media_type.split(';').map(str::trim);
-        let name = parts.next()?;
+        let is_yaml = match parts.next()? {
+            "application/json" | "application/*" | "*/*" => false,
+            "application/yaml" => true,
+            _ => return None,
+        };
         let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
         let parameter =
             |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        if !["application/json", "application/*", "*/*"].contains(&name) {
-            return None;
-        }
-        match (parameter("as"), parameter("g"), parameter("v")) {
-            (None, _, _) => Some(Self::Json),
-            (Some("Table"), Some("meta.k8s.io"), Some("v1")) => Some(Self::Table { version: "v1", include }),
-            (Some("Table"), Some("meta.k8s.io"), Some("v1beta1")) => {
-                Some(Self::Table { version: "v1beta1", include })
-            }
-            _ => None,
-        }
+        let Some(wanted) = parameter("as") else { return Some(Self { view: View::Whole, is_yaml }) };
+        let version = match (parameter("g")?, parameter("v")?) {
+            ("meta.k8s.io", "v1") => "v1",
+            ("meta.k8s.io", "v1beta1") => "v1beta1",
+            _ => return None,
+        };
+        let view = match wanted {
+            "Table" => View::Table { version, include },
+            "PartialObjectMetadata" => View::Metadata { version, is_list: false },
+            "PartialObjectMetadataList" => View::Metadata { version, is_list: true },
+            _ => return None,
+        };
+        Some(Self { view, is_yaml })
     }
 
     /// One object.
-    pub(super) fn object(self, object: &Arc<Object>, now: Timestamp) -> Value {
-        match self {
-            Self::Json => object.value.clone(),
-            Self::Table { .. } => {
+    ///
+    /// # Errors
+    /// [`Reason::NotAcceptable`] when a list was asked for.
+    pub(super) fn object(self, object: &Arc<Object>, now: Timestamp) -> Result<Value, Status> {
+        if let View::Metadata { is_list: true, .. } = self.view {
+            let message = format!(
+                "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
+                object.kind.kind
+            );
+            return Err(Status::new(Reason::NotAcceptable, message));
+        }
+        Ok(self.shown(object, now))
+    }
+
+    fn shown(self, object: &Arc<Object>, now: Timestamp) -> Value {
+        match self.view {
+            View::Whole => object.value.clone(),
+            View::Metadata { version, .. } => metadata_of(object, version),
+            View::Table { .. } => {
                 let revision = object.value["metadata"]["resourceVersion"].clone();
-                self.table(object.kind, std::slice::from_ref(object), &revision, now)
+                let metadata = json!({"resourceVersion": revision});
+                self.table(object.kind, std::slice::from_ref(object), &metadata, now)
             }
         }
     }
 
-    /// Several objects of a kind.
-    pub(super) fn list(self, kind: &Kind, list: &List, now: Timestamp) -> Value {
-        let revision = json!(list.revision.to_string());
-        match self {
-            Self::Json => json!({
-                "kind": format!("{}List", kind.kind),
-                "apiVersion": kind.api_version(),
-                "metadata": {"resourceVersion": revision},
-                "items": list.objects.iter().map(|object| object.value.clone()).collect::<Vec<_>>(),
-            }),
-            Self::Table { .. } => self.table(kind, &list.objects, &revision, now),
+    /// Several objects of a kind, as text. `metadata` is that of the list.
+    ///
+    /// # Errors
+    /// [`Reason::NotAcceptable`] when one object was asked for.
+    pub(super) fn list(
+        self,
+        kind: &Kind,
+        page: &Page,
+        metadata: &Value,
+        now: Timestamp,
+    ) -> Result<String, Status> {
+        let (list_kind, api_version) = match self.view {
+            View::Whole => (format!("{}List", kind.kind), kind.api_version()),
+            View::Metadata { is_list: false, .. } => {
+                let message = format!(
+                    "you requested PartialObjectMetadata, but the requested object is a list ({}List)",
+                    kind.kind
+                );
+                return Err(Status::new(Reason::NotAcceptable, message));
+            }
+            View::Metadata { version, .. } => {
+                ("PartialObjectMetadataList".to_owned(), format!("meta.k8s.io/{version}"))
+            }
+            View::Table { .. } => return Ok(self.table(kind, &page.objects, metadata, now).to_string()),
+        };
+        let fields =
+            [("kind", json!(list_kind)), ("apiVersion", json!(api_version)), ("metadata", metadata.clone())];
+        // Of many objects there is no second copy but the text.
+        let mut text = ordered(&fields);
+        text.truncate(text.len() - 1);
+        text.push_str(",\"items\":[");
+        for (nth, object) in page.objects.iter().enumerate() {
+            if nth > 0 {
+                text.push(',');
+            }
+            match self.view {
+                View::Whole => text.push_str(&object.value.to_string()),
+                _ => text.push_str(&self.shown(object, now).to_string()),
+            }
         }
+        text.push_str("]}");
+        Ok(text)
     }
 
     /// One line of a watch.
-    pub(super) fn event(self, event: &WatchEvent, now: Timestamp) -> Value {
+    pub(super) fn event(self, event: &WatchEvent, now: Timestamp) -> String {
         let (kind, object) = match event {
             WatchEvent::Added(object) => ("ADDED", object),
             WatchEvent::Modified(object) => ("MODIFIED", object),
             WatchEvent::Deleted(object) => ("DELETED", object),
         };
-        json!({"type": kind, "object": self.object(object, now)})
+        match self.view {
+            View::Whole => format!("{{\"type\":\"{kind}\",\"object\":{}}}\n", object.value),
+            _ => format!("{{\"type\":\"{kind}\",\"object\":{}}}\n", self.shown(object, now)),
+        }
     }
 
-    /// The line of a watch that says only how far it has come.
-    pub(super) fn bookmark(self, kind: &Kind, revision: u64) -> Value {
-        let metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
-        let object = match self {
-            Self::Json => json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata}),
-            Self::Table { .. } => self.table(kind, &[], &json!(revision.to_string()), Timestamp::UNIX_EPOCH),
+    /// The line of a watch that says only how far it has come, and perhaps that all has been told that there was at first.
+    pub(super) fn bookmark(self, kind: &Kind, revision: u64, ends_initial: bool) -> String {
+        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if ends_initial {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = match self.view {
+            View::Whole => json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata}),
+            View::Metadata { version, .. } => json!({
+                "kind": "PartialObjectMetadata",
+                "apiVersion": format!("meta.k8s.io/{version}"),
+                "metadata": metadata,
+            }),
+            View::Table { version, .. } => {
+                let mut table = self.table(
+                    kind,
+                    &[],
+                    &json!({"resourceVersion": revision.to_string()}),
+                    Timestamp::UNIX_EPOCH,
+                );
+                if ends_initial {
+                    // Where a table says so, it is its only row that does.
+                    let partial = json!({
+                        "kind": "PartialObjectMetadata",
+                        "apiVersion": format!("meta.k8s.io/{version}"),
+                        "metadata": metadata,
+                    });
+                    let cells: Vec<Value> = kind.columns.iter().map(|_| json!("")).collect();
+                    table["rows"] = json!([{"cells": cells, "object": partial}]);
+                }
+                table
+            }
         };
-        json!({"type": "BOOKMARK", "object": object})
+        format!("{{\"type\":\"BOOKMARK\",\"object\":{object}}}\n")
     }
 
-    fn table(self, kind: &Kind, objects: &[Arc<Object>], revision: &Value, now: Timestamp) -> Value {
-        let Self::Table { version, include } = self else { return Value::Null };
+    fn table(self, kind: &Kind, objects: &[Arc<Object>], metadata: &Value, now: Timestamp) -> Value {
+        let View::Table { version, include } = self.view else { return Value::Null };
         let columns = kind.columns;
         let rows = objects.iter().map(|object| {
             let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(object, now)).collect();
@@ -123,11 +232,21 @@ impl Form {
         json!({
             "kind": "Table",
             "apiVersion": format!("meta.k8s.io/{version}"),
-            "metadata": {"resourceVersion": revision},
+            "metadata": metadata,
             "columnDefinitions": columns.iter().map(definition).collect::<Vec<_>>(),
             "rows": rows.collect::<Vec<_>>(),
         })
     }
+}
+
+/// How much a media range is wanted; as much as can be where it does not say.
+fn quality(range: &str) -> f32 {
+    let written = range.split(';').skip(1).find_map(|part| part.trim().strip_prefix("q="));
+    written.and_then(|written| written.parse().ok()).unwrap_or(1.0)
+}
+
+fn not_acceptable() -> Status {
+    Status::new(Reason::NotAcceptable, format!("only the following media types are accepted: {GIVEN}"))
 }
 
 fn definition(column: &Column) -> Value {
@@ -144,12 +263,16 @@ fn included(object: &Object, version: &str, include: Include) -> Option<Value> {
     match include {
         Include::Nothing => None,
         Include::Object => Some(object.value.clone()),
-        Include::Metadata => Some(json!({
-            "kind": "PartialObjectMetadata",
-            "apiVersion": format!("meta.k8s.io/{version}"),
-            "metadata": object.value["metadata"],
-        })),
+        Include::Metadata => Some(metadata_of(object, version)),
     }
+}
+
+fn metadata_of(object: &Object, version: &str) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": format!("meta.k8s.io/{version}"),
+        "metadata": object.value["metadata"],
+    })
 }
 
 #[cfg(test)]
@@ -159,15 +282,22 @@ mod tests {
     #[test]
     fn the_first_form_that_can_be_given_is_taken() {
         let accepted = |accept: &str| Form::accepted(Some(accept), &Parameters::default());
-        let table = Form::Table { version: "v1", include: Include::Metadata };
+        let json = |view| Ok(Form { view, is_yaml: false });
+        let table = View::Table { version: "v1", include: Include::Metadata };
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(accepted(kubectl), Ok(table));
-        assert_eq!(accepted("application/vnd.kubernetes.protobuf, application/json"), Ok(Form::Json));
-        assert_eq!(accepted("application/json;as=Nothing;v=v1;g=meta.k8s.io,*/*"), Ok(Form::Json));
+        assert_eq!(accepted(kubectl), json(table));
+        assert_eq!(accepted("application/vnd.kubernetes.protobuf, application/json"), json(View::Whole));
+        assert_eq!(accepted("application/json;as=Nothing;v=v1;g=meta.k8s.io,*/*"), json(View::Whole));
+        let informer = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+        assert_eq!(accepted(informer), json(View::Metadata { version: "v1", is_list: true }));
+        assert!(accepted("application/json;q=0.5, application/yaml").unwrap().is_yaml);
+        assert!(!accepted("application/yaml;q=0.5, application/json").unwrap().is_yaml);
         assert_eq!(
             accepted("application/vnd.kubernetes.protobuf").unwrap_err().reason,
             Reason::NotAcceptable
         );
-        assert_eq!(Form::accepted(None, &Parameters::default()), Ok(Form::Json));
+        assert_eq!(Form::accepted(None, &Parameters::default()), Ok(Form::JSON));
+        let stream = |accept: &str| Form::of_stream(Some(accept), &Parameters::default());
+        assert!(stream("application/yaml").is_err() && stream("application/yaml,*/*").is_ok());
     }
 }

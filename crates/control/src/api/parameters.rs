@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use manifest::Kind;
 
+use super::fields;
 use crate::store::{Cause, FieldSelector, LabelSelector, Mode, Query, Reason, Status};
 
 /// The parameters of a request. Of one that is there twice, the first counts, but for lists.
@@ -50,22 +51,36 @@ impl Parameters {
         text.parse().map(Some).map_err(|_| bad())
     }
 
+    /// A whole number that may be negative, in the words of a Kubernetes API server where it is none.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Status> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            Status::new(Reason::BadRequest, format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
+        })
+    }
+
+    /// What a switch says that makes a difference when it is off.
+    pub(super) fn switch(&self, name: &str) -> Option<bool> {
+        self.text(name).map(|_| self.is_on(name))
+    }
+
     /// Which objects are asked for.
     pub(super) fn query(&self, kind: &'static Kind, namespace: Option<String>) -> Result<Query, Status> {
         let labels = LabelSelector::parse(self.text("labelSelector").unwrap_or_default())?;
         let fields = FieldSelector::parse(self.text("fieldSelector").unwrap_or_default())?;
+        fields::check(kind, &fields)?;
         Ok(Query { kind, namespace, labels, fields })
     }
 
-    /// The revision after which a watch begins. `None`: with all that there is.
-    pub(super) fn after(&self) -> Result<Option<u64>, Status> {
-        match self.text("resourceVersion") {
-            None | Some("0") => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| {
-                let message = format!("resourceVersion: Invalid value: \"{text}\": it is a number here");
-                Status::new(Reason::BadRequest, message)
-            }),
-        }
+    /// The revision that is asked for.
+    pub(super) fn revision(&self) -> Result<Option<u64>, Status> {
+        let Some(text) = self.text("resourceVersion") else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let message = format!(
+                "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
+            );
+            Status::new(Reason::BadRequest, message)
+        })
     }
 
     /// Whether a write is done or only tried.
@@ -138,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_of_zero_means_all_there_is() {
-        let after = |query: &str| Parameters::parse(query).unwrap().after();
-        assert_eq!(after(""), Ok(None));
-        assert_eq!(after("resourceVersion=0"), Ok(None));
-        assert_eq!(after("resourceVersion=17"), Ok(Some(17)));
-        assert!(after("resourceVersion=abc").is_err());
+    fn a_revision_is_a_number() {
+        let revision = |query: &str| Parameters::parse(query).unwrap().revision();
+        assert_eq!(revision(""), Ok(None));
+        assert_eq!(revision("resourceVersion=0"), Ok(Some(0)));
+        assert_eq!(revision("resourceVersion=17"), Ok(Some(17)));
+        assert!(revision("resourceVersion=abc").is_err());
     }
 
     #[test]

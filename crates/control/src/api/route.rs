@@ -25,6 +25,10 @@ pub(super) enum Route {
     OpenApiOf { group: &'static str, version: &'static str },
     /// `/api/v1/services`, `/api/v1/namespaces/mlops/services`
     Collection { kind: &'static Kind, namespace: Option<String> },
+    /// `/api/v1/watch/services`, of old clients
+    Watch { kind: &'static Kind, namespace: Option<String> },
+    /// `/api/v1/watch/namespaces/mlops/services/api`, of old clients
+    WatchOne(ObjectRoute),
     /// `/api/v1/namespaces/mlops/services/api`
     Object(ObjectRoute),
     /// `/apis/apps/v1/namespaces/mlops/deployments/api/scale`
@@ -86,7 +90,12 @@ impl Route {
             }
             ref segments => {
                 let (kind, rest) = group_version(segments)?;
-                Self::within(kind, rest)
+                let ["watch", watched @ ..] = rest else { return Self::within(kind, rest) };
+                match Self::within(kind, watched)? {
+                    Self::Collection { kind, namespace } => Some(Self::Watch { kind, namespace }),
+                    Self::Object(object) => Some(Self::WatchOne(object)),
+                    _ => None,
+                }
             }
         }
     }
@@ -171,6 +180,8 @@ mod tests {
         let told = match Route::parse(path) {
             None => "nothing".to_owned(),
             Some(Route::Collection { kind, namespace }) => format!("{} in {namespace:?}", kind.plural),
+            Some(Route::Watch { kind, namespace }) => format!("watch {} in {namespace:?}", kind.plural),
+            Some(Route::WatchOne(object)) => format!("watch {}", told(&object)),
             Some(Route::Object(object)) => told(&object),
             Some(Route::Subresource(object, subresource)) => format!("{subresource:?} of {}", told(&object)),
             Some(other) => format!("{other:?}"),
@@ -188,6 +199,8 @@ mod tests {
         check("/api/v1/namespaces/mlops/services", &expect![[r#"services in Some("mlops")"#]]);
         check("/api/v1/namespaces/mlops/services/api", &expect!["services mlops/api"]);
         check("/api/v1/namespaces/mlops/services/api/status", &expect!["Status of services mlops/api"]);
+        check("/api/v1/watch/services", &expect!["watch services in None"]);
+        check("/api/v1/watch/namespaces/mlops/services/api", &expect!["watch services mlops/api"]);
         check("/api/v1/namespaces", &expect!["namespaces in None"]);
         check("/api/v1/namespaces/mlops", &expect!["namespaces /mlops"]);
         check("/api/v1/namespaces/mlops/status", &expect!["Status of namespaces /mlops"]);
@@ -244,6 +257,8 @@ mod tests {
             "/api/v1/namespaces/a/pods/b/log/c",
             "/api/v1/namespaces/%zz",
             "/openapi/v3/apis/apps/v1/x",
+            "/api/v1/watch",
+            "/api/v1/watch/namespaces/a/pods/b/log",
         ] {
             assert_eq!(Route::parse(path), None, "{path}");
         }

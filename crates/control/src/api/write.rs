@@ -1,5 +1,7 @@
 //! Writing: new objects, changes of any form, and deletion.
 
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects, codes};
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use super::patch::{PatchForm, applied_first, patched};
 use super::route::ObjectRoute;
 use super::{Answer, Body, Call, immutable, respond, validation, warnings};
-use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata};
+use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata, ordered};
 
 /// The kinds whose deletion answers with the object, also when it is gone (`ReturnDeletedObject` of Kubernetes).
 const RETURNED: &[&str] = &["PersistentVolumeClaim", "Pod", "ResourceQuota", "Service", "ServiceAccount"];
@@ -91,8 +93,12 @@ impl Call<'_> {
             },
         };
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
+        let form = self.form()?;
         let last = self.api.store.delete(key, &options, mode)?;
-        Ok(respond::json(StatusCode::OK, &deleted(&last, self.now)))
+        match deleted(&last, self.now) {
+            Deleted::Gone(details) => Ok(respond::json_text(StatusCode::OK, details)),
+            Deleted::Object(object) => Ok(respond::json(StatusCode::OK, &form.object(&object, self.now)?)),
+        }
     }
 
     /// Who applies. Each has one memory for an object and one for its status.
@@ -104,7 +110,7 @@ impl Call<'_> {
     /// The answer to a write, with what there is to say about the object.
     fn written(&self, applied: &Applied) -> Answer {
         let status = if applied.outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
-        let mut answer = self.form()?.object(&applied.object, self.now);
+        let mut answer = self.form()?.object(&applied.object, self.now)?;
         if self.parameters.mode()? == Mode::DryRun {
             self.forget_revision(&mut answer, &applied.object);
         }
@@ -210,9 +216,15 @@ fn names_base_directory(patch: &Value) -> bool {
     operations.iter().any(|operation| operation["path"] == json!(pointer))
 }
 
-/// The answer to a deletion: the object where it lives on until somebody has finished with it, and where typed clients
-/// decode it as one; otherwise what is gone.
-fn deleted(last: &Object, now: Timestamp) -> Value {
+/// What a deletion is answered with.
+enum Deleted {
+    /// A `Status` about what is gone, as text.
+    Gone(String),
+    /// The object, where it lives on until somebody has finished with it, and where typed clients decode it as one.
+    Object(Arc<Object>),
+}
+
+fn deleted(last: &Arc<Object>, now: Timestamp) -> Deleted {
     let lives_on = metadata::deletion(last).is_some();
     if !lives_on && !RETURNED.contains(&last.kind.kind) {
         let mut details =
@@ -220,19 +232,20 @@ fn deleted(last: &Object, now: Timestamp) -> Value {
         if !last.kind.group.is_empty() {
             details["group"] = json!(last.kind.group);
         }
-        return json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Success",
-            "details": details,
-        });
+        return Deleted::Gone(ordered(&[
+            ("kind", json!("Status")),
+            ("apiVersion", json!("v1")),
+            ("metadata", json!({})),
+            ("status", json!("Success")),
+            ("details", details),
+        ]));
     }
-    let mut answer = last.value.clone();
-    if last.kind.kind == "Pod" && !lives_on {
-        // It was given no time to end.
-        answer["metadata"]["deletionTimestamp"] = json!(metadata::time(now));
-        answer["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+    if last.kind.kind != "Pod" || lives_on {
+        return Deleted::Object(Arc::clone(last));
     }
-    answer
+    // It was given no time to end.
+    let mut ended = Object::clone(last);
+    ended.value["metadata"]["deletionTimestamp"] = json!(metadata::time(now));
+    ended.value["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+    Deleted::Object(Arc::new(ended))
 }

@@ -1,22 +1,22 @@
 //! What changed lately, so that somebody who watches can go on from where he was.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manifest::Object;
+use manifest::{Kind, Object};
+use plan::ObjectRef;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::pages::{PAGE, Place};
 use super::{Query, Status, Store, metadata};
 
-/// How many changes are remembered. Who is further behind lists again.
-pub const HISTORY_LENGTH: usize = 512;
-
-/// About how many bytes the changes that are remembered may take. Of a table of 10 000 rules that changes again and again it
-/// is the last version or two; the latest change is always remembered.
+/// About how many bytes the changes that are remembered may take; who is further behind lists again. It is some ten thousand
+/// changes of small objects; of a table of 10 000 rules that changes again and again it is the last version or two. The
+/// latest change is always remembered.
 pub const HISTORY_BYTES: usize = 32 << 20;
 
 /// About how many bytes they may take after a while, when whoever watches has been told of them. It is for tables of thousands of
@@ -67,8 +67,18 @@ pub struct Watch {
     store: Rc<Store>,
     revisions: watch::Receiver<u64>,
     query: Query,
+    /// The next objects of those that there were at first.
     initial: VecDeque<Arc<Object>>,
+    rest: Rest,
     seen: u64,
+}
+
+/// What is still to be told of the objects that there were at first.
+#[derive(Debug)]
+enum Rest {
+    Nothing,
+    /// Those after a place; `None` for all.
+    After(Option<Place>),
 }
 
 // === impl History ===
@@ -82,8 +92,7 @@ impl History {
         let n_bytes = change.n_bytes();
         self.n_bytes += n_bytes;
         self.changes.push_back(Remembered { change, n_bytes, since: Instant::now() });
-        while self.changes.len() > 1 && (self.changes.len() > HISTORY_LENGTH || self.n_bytes > HISTORY_BYTES)
-        {
+        while self.changes.len() > 1 && self.n_bytes > HISTORY_BYTES {
             self.forget_one();
         }
     }
@@ -100,6 +109,25 @@ impl History {
             self.forget_one();
         }
         None
+    }
+
+    /// The objects of a kind that changed after a revision, as they were then.
+    ///
+    /// # Errors
+    /// [`Reason::Expired`](super::Reason::Expired) when nobody remembers how they were.
+    pub(super) fn as_of(
+        &self,
+        kind: &Kind,
+        revision: u64,
+    ) -> Result<BTreeMap<ObjectRef, Option<Arc<Object>>>, Status> {
+        let mut changed = BTreeMap::new();
+        for change in self.since(revision)? {
+            let Some(object) = change.before.as_ref().or(change.after.as_ref()) else { continue };
+            if object.kind == kind {
+                changed.entry(object.reference()).or_insert_with(|| change.before.clone());
+            }
+        }
+        Ok(changed)
     }
 
     fn forget_one(&mut self) {
@@ -160,9 +188,11 @@ fn bytes_of(value: &Value) -> usize {
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn new(store: Rc<Store>, query: Query, initial: Vec<Arc<Object>>, seen: u64) -> Self {
+    /// A watch that tells the changes after a revision, and before them what there was at it if that is wanted.
+    pub(super) fn new(store: Rc<Store>, query: Query, seen: u64, with_initial: bool) -> Self {
         let revisions = store.revisions();
-        Self { store, revisions, query, initial: initial.into(), seen }
+        let rest = if with_initial { Rest::After(None) } else { Rest::Nothing };
+        Self { store, revisions, query, initial: VecDeque::new(), rest, seen }
     }
 
     /// Waits for the next change. Dropping the future loses nothing.
@@ -170,7 +200,9 @@ impl Watch {
     /// # Errors
     /// [`Reason::Expired`](super::Reason::Expired) when the watch fell too far behind; it is over then.
     pub async fn next(&mut self) -> Result<WatchEvent, Status> {
-        if let Some(object) = self.initial.pop_front() {
+        if self.is_at_initial_objects()?
+            && let Some(object) = self.initial.pop_front()
+        {
             return Ok(WatchEvent::Added(object));
         }
         loop {
@@ -188,6 +220,22 @@ impl Watch {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.seen
+    }
+
+    /// Whether what comes next is an object that was there when the watch began. They are read a few at a time, as they were
+    /// then, so that a watch that nobody reads keeps none of them.
+    ///
+    /// # Errors
+    /// [`Reason::Expired`](super::Reason::Expired) when nobody remembers any more how they were.
+    pub fn is_at_initial_objects(&mut self) -> Result<bool, Status> {
+        while self.initial.is_empty()
+            && let Rest::After(place) = &self.rest
+        {
+            let page = self.store.page(&self.query, Some(self.seen), place.as_ref(), PAGE)?;
+            self.rest = page.next_place().map_or(Rest::Nothing, |place| Rest::After(Some(place)));
+            self.initial = page.objects.into();
+        }
+        Ok(!self.initial.is_empty())
     }
 
     fn take_next(&mut self) -> Result<Option<WatchEvent>, Status> {

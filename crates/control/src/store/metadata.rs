@@ -122,7 +122,7 @@ fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
 }
 
 /// A random UUID (RFC 9562, version 4).
-fn new_uid() -> String {
+pub(crate) fn new_uid() -> String {
     let mut bytes = random::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

@@ -22,10 +22,30 @@ pub struct FieldSelector {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Requirement {
-    In { key: String, values: Vec<String> },
-    NotIn { key: String, values: Vec<String> },
-    Exists { key: String },
-    Absent { key: String },
+    In {
+        key: String,
+        values: Vec<String>,
+    },
+    NotIn {
+        key: String,
+        values: Vec<String>,
+    },
+    Exists {
+        key: String,
+    },
+    Absent {
+        key: String,
+    },
+    /// A label that is a whole number above this one.
+    Above {
+        key: String,
+        bound: i64,
+    },
+    /// A label that is a whole number below this one.
+    Below {
+        key: String,
+        bound: i64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +55,21 @@ struct FieldRequirement {
     equal: bool,
 }
 
+/// Fields that are off where they are left out.
+const SWITCHES: &[&str] = &["spec.hostNetwork", "spec.unschedulable"];
+
 // === impl LabelSelector ===
 
 impl LabelSelector {
-    /// Parses `app=web,tier!=cache,zone in (a,b),env notin (dev),canary,!retired`.
+    /// Parses `app=web,tier!=cache,zone in (a,b),env notin (dev),canary,!retired,size>4`.
     ///
     /// # Errors
     /// The first requirement that cannot be read.
     pub fn parse(written: &str) -> Result<Self, Status> {
         let requirements = split_outside_parentheses(written).map(str::trim).filter(|part| !part.is_empty());
         let requirements = requirements.map(|part| {
-            Requirement::parse(part).ok_or_else(|| {
-                Status::new(Reason::BadRequest, format!("unable to parse requirement: `{part}`"))
-            })
+            Requirement::parse(part)
+                .map_err(|why| Status::new(Reason::BadRequest, format!("unable to parse requirement: {why}")))
         });
         Ok(Self { requirements: requirements.collect::<Result<_, _>>()? })
     }
@@ -96,24 +118,30 @@ impl LabelSelector {
 }
 
 impl Requirement {
-    fn parse(part: &str) -> Option<Self> {
+    fn parse(part: &str) -> Result<Self, String> {
         if let Some(key) = part.strip_prefix('!') {
-            return Some(Self::Absent { key: label_key(key)? });
+            return Ok(Self::Absent { key: label_key(key)? });
         }
-        let operator_at = part.find(['=', '!', ' ', '(']).unwrap_or(part.len());
+        let operator_at = part.find(['=', '!', ' ', '(', '>', '<']).unwrap_or(part.len());
         let (key, rest) = part.split_at(operator_at);
         let (key, rest) = (label_key(key)?, rest.trim_start());
         let one = |value: &str| label_value(value).map(|value| vec![value]);
-        Some(if rest.is_empty() {
+        Ok(if rest.is_empty() {
             Self::Exists { key }
         } else if let Some(value) = rest.strip_prefix("!=") {
             Self::NotIn { key, values: one(value)? }
         } else if let Some(value) = rest.strip_prefix("==").or_else(|| rest.strip_prefix('=')) {
             Self::In { key, values: one(value)? }
+        } else if let Some(value) = rest.strip_prefix('>') {
+            Self::Above { bound: label_number(value)?, key }
+        } else if let Some(value) = rest.strip_prefix('<') {
+            Self::Below { bound: label_number(value)?, key }
         } else if let Some(list) = rest.strip_prefix("notin") {
             Self::NotIn { key, values: value_list(list)? }
+        } else if let Some(list) = rest.strip_prefix("in") {
+            Self::In { key, values: value_list(list)? }
         } else {
-            Self::In { key, values: value_list(rest.strip_prefix("in")?)? }
+            return Err(format!("found '{rest}', expected: in, notin, =, ==, !=, gt, lt"));
         })
     }
 
@@ -121,31 +149,45 @@ impl Requirement {
         let one_of = |key: &String, values: &[String]| {
             labels.get(key.as_str()).is_some_and(|label| values.iter().any(|value| value == label))
         };
+        let number = |key: &String| labels.get(key.as_str()).and_then(|label| label.parse::<i64>().ok());
         match self {
             Self::In { key, values } => one_of(key, values),
             Self::NotIn { key, values } => !one_of(key, values),
             Self::Exists { key } => labels.contains_key(key.as_str()),
             Self::Absent { key } => !labels.contains_key(key.as_str()),
+            Self::Above { key, bound } => number(key).is_some_and(|number| number > *bound),
+            Self::Below { key, bound } => number(key).is_some_and(|number| number < *bound),
         }
     }
 }
 
 /// `(a, b)`
-fn value_list(written: &str) -> Option<Vec<String>> {
-    let inside = written.trim().strip_prefix('(')?.strip_suffix(')')?;
+fn value_list(written: &str) -> Result<Vec<String>, String> {
+    let inside = written.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let inside = inside.ok_or_else(|| format!("found '{}', expected: '('", written.trim()))?;
     inside.split(',').map(label_value).collect()
 }
 
-fn label_key(written: &str) -> Option<String> {
+fn label_key(written: &str) -> Result<String, String> {
     let key = written.trim();
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    (!key.is_empty() && key.bytes().all(allowed)).then(|| key.to_owned())
+    match manifest::problem_of_label_key(key) {
+        None => Ok(key.to_owned()),
+        Some(why) => Err(format!("<nil>: Invalid value: \"{key}\": {why}")),
+    }
 }
 
-fn label_value(written: &str) -> Option<String> {
+fn label_value(written: &str) -> Result<String, String> {
     let value = written.trim();
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    value.bytes().all(allowed).then(|| value.to_owned())
+    match manifest::problem_of_label_value(value) {
+        None => Ok(value.to_owned()),
+        Some(why) => Err(format!("values[0]: Invalid value: \"{value}\": {why}")),
+    }
+}
+
+fn label_number(written: &str) -> Result<i64, String> {
+    let value = written.trim();
+    let why = "for 'Gt', 'Lt' operators, the value must be an integer";
+    value.parse().map_err(|_| format!("values[0]: Invalid value: \"{value}\": {why}"))
 }
 
 fn split_outside_parentheses(written: &str) -> impl Iterator<Item = &str> {
@@ -184,6 +226,25 @@ impl FieldSelector {
         self
     }
 
+    /// Whether there is no requirement.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// The fields that it is about.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().map(|requirement| requirement.path.as_str())
+    }
+
+    /// The value that a field must have.
+    #[must_use]
+    pub fn required(&self, path: &str) -> Option<&str> {
+        let found =
+            self.requirements.iter().find(|requirement| requirement.equal && requirement.path == path);
+        found.map(|requirement| requirement.value.as_str())
+    }
+
     /// Whether the object is selected.
     #[must_use]
     pub fn matches(&self, object: &Object) -> bool {
@@ -209,6 +270,11 @@ impl FieldRequirement {
         let field = self.path.split('.').try_fold(object, |value, key| value.get(key));
         let text = match field {
             Some(Value::String(text)) => Cow::from(text),
+            // Who reports an event stands within it.
+            Some(Value::Object(source)) if self.path == "source" => {
+                Cow::from(source.get("component").and_then(Value::as_str).unwrap_or_default())
+            }
+            None | Some(Value::Null) if SWITCHES.contains(&self.path.as_str()) => Cow::from("false"),
             None | Some(Value::Null) => Cow::default(),
             Some(other) => Cow::from(other.to_string()),
         };
@@ -249,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_form_of_label_requirement() {
-        let web = [("app", "web"), ("zone", "a"), ("example.com/track", "stable")];
+        let web = [("app", "web"), ("zone", "a"), ("example.com/track", "stable"), ("n", "5")];
         for selected in [
             "",
             "app=web",
@@ -262,15 +328,29 @@ mod tests {
             "missing notin (c)",
             "example.com/track",
             "!missing",
+            "n>4",
+            "n < 6",
         ] {
             assert!(selects(selected, &web), "{selected} should select");
         }
-        for other in
-            ["app=api", "app!=web", "zone in (c)", "zone notin (a)", "missing", "!app", "app=", "missing="]
-        {
+        for other in [
+            "app=api",
+            "app!=web",
+            "zone in (c)",
+            "zone notin (a)",
+            "missing",
+            "!app",
+            "app=",
+            "missing=",
+            "n>5",
+            "app>1",
+        ] {
             assert!(!selects(other, &web), "{other} should not select");
         }
-        for wrong in ["=a", "a=b=c", "a in b", "a notin", "a in (b", "a~b", "!", "a b", "a=b c"] {
+        for wrong in [
+            "=a", "a=b=c", "a in b", "a notin", "a in (b", "a~b", "!", "a b", "a=b c", "n>x", "-a=b",
+            "a/b/c=x", "/a=b",
+        ] {
             assert!(LabelSelector::parse(wrong).is_err(), "{wrong} should be refused");
         }
     }

@@ -38,6 +38,8 @@ pub enum Reason {
     Expired,
     /// The body has a form that is not read.
     UnsupportedMediaType,
+    /// The body is too long.
+    RequestEntityTooLarge,
     /// The object is wrong.
     Invalid,
     /// Not now.
@@ -46,6 +48,8 @@ pub enum Reason {
     InternalError,
     /// Something needed is not there.
     ServiceUnavailable,
+    /// It may be there in a while.
+    Timeout,
 }
 
 /// What a refusal is about.
@@ -59,6 +63,10 @@ pub struct Details {
     pub kind: String,
     /// The fields that are wrong.
     pub causes: Vec<Cause>,
+    /// After how many seconds it may be asked again; 0: nobody knows.
+    pub retry_after_seconds: u32,
+    /// With what a list that was broken off can be gone on with.
+    pub continue_token: String,
 }
 
 /// One field that is wrong.
@@ -110,7 +118,7 @@ impl Status {
     /// `Service "api" is invalid: spec.ports: Required value`
     #[must_use]
     pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Self {
-        let described = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message));
+        let described = causes.iter().map(Cause::told);
         let qualified = if kind.group.is_empty() {
             kind.kind.to_owned()
         } else {
@@ -123,6 +131,7 @@ impl Status {
             group: kind.group.to_owned(),
             kind: kind.kind.to_owned(),
             causes,
+            ..Details::default()
         };
         Self { reason: Reason::Invalid, message, details: Some(Box::new(details)) }
     }
@@ -139,22 +148,59 @@ impl Status {
         Self::new(Reason::InternalError, format!("the object store cannot be written: {error}"))
     }
 
+    /// A list or object is wanted as of a revision that is not there yet.
+    #[must_use]
+    pub fn too_new(asked: u64, current: u64) -> Self {
+        let cause = Cause {
+            reason: "ResourceVersionTooLarge",
+            message: "Too large resource version".to_owned(),
+            field: String::new(),
+        };
+        let details = Details { causes: vec![cause], retry_after_seconds: 1, ..Details::default() };
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        Self { reason: Reason::Timeout, message, details: Some(Box::new(details)) }
+    }
+
+    /// A list cannot be gone on with as it was; with the token it can be as it is now.
+    #[must_use]
+    pub fn expired_list(continue_token: String) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+        let details = Details { continue_token, ..Details::default() };
+        Self { details: Some(Box::new(details)), ..Self::new(Reason::Expired, message) }
+    }
+
+    /// `ListOptions.meta.k8s.io "" is invalid: limit: Forbidden: …`: parameters of a request that make no sense.
+    #[must_use]
+    pub fn invalid_options(kind: &str, causes: Vec<Cause>) -> Self {
+        let described: Vec<String> = causes.iter().map(Cause::told).collect();
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {}", aggregated(&described));
+        let details =
+            Details { group: "meta.k8s.io".to_owned(), kind: kind.to_owned(), causes, ..Details::default() };
+        Self { reason: Reason::Invalid, message, details: Some(Box::new(details)) }
+    }
+
     /// The object on the wire.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let mut value = json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": self.message,
-            "reason": self.reason.as_str(),
-            "code": self.reason.code(),
-        });
-        if let Some(details) = &self.details {
-            value["details"] = details.to_value();
-        }
-        value
+        serde_json::from_str(&self.to_json()).unwrap_or_default()
+    }
+
+    /// The object on the wire as text, with its fields in the order in which API servers write them: some clients compare.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let token = self.details.as_ref().map(|details| details.continue_token.as_str()).unwrap_or_default();
+        let metadata = if token.is_empty() { json!({}) } else { json!({"continue": token}) };
+        let mut fields = vec![
+            ("kind", json!("Status")),
+            ("apiVersion", json!("v1")),
+            ("metadata", metadata),
+            ("status", json!("Failure")),
+            ("message", json!(self.message)),
+            ("reason", json!(self.reason.as_str())),
+        ];
+        fields.extend(self.details.as_ref().map(|details| ("details", details.to_value())));
+        fields.push(("code", json!(self.reason.code())));
+        ordered(&fields)
     }
 
     fn about(reason: Reason, kind: &Kind, name: &str, message: String) -> Self {
@@ -162,7 +208,7 @@ impl Status {
             name: name.to_owned(),
             group: kind.group.to_owned(),
             kind: kind.plural.to_owned(),
-            causes: Vec::new(),
+            ..Details::default()
         };
         Self { reason, message, details: Some(Box::new(details)) }
     }
@@ -189,6 +235,12 @@ impl From<&Finding> for Status {
     }
 }
 
+/// A map as text, with its fields in this order.
+pub(crate) fn ordered(fields: &[(&str, Value)]) -> String {
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
 /// Several errors as Kubernetes puts them into one line.
 fn aggregated(errors: &[String]) -> String {
     match errors {
@@ -206,22 +258,48 @@ fn resource(kind: &Kind) -> String {
 
 impl Details {
     fn to_value(&self) -> Value {
-        let mut value = json!({"name": self.name, "kind": self.kind});
-        if !self.group.is_empty() {
-            value["group"] = json!(self.group);
+        let mut value = json!({});
+        for (field, text) in [("name", &self.name), ("group", &self.group), ("kind", &self.kind)] {
+            if !text.is_empty() {
+                value[field] = json!(text);
+            }
         }
         if !self.causes.is_empty() {
-            let causes = self
-                .causes
-                .iter()
-                .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}));
-            value["causes"] = causes.collect();
+            value["causes"] = self.causes.iter().map(Cause::to_value).collect();
+        }
+        if self.retry_after_seconds > 0 {
+            value["retryAfterSeconds"] = json!(self.retry_after_seconds);
         }
         value
     }
 }
 
 impl Cause {
+    /// A field that may not be there, for a reason.
+    pub fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        let message = format!("Forbidden: {why}");
+        Self { reason: "FieldValueForbidden", message, field: field.into() }
+    }
+
+    /// A field that is none of the words that are taken.
+    pub fn unsupported(field: impl Into<String>, value: &str, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
+        let message = format!("Unsupported value: \"{value}\": supported values: {}", supported.join(", "));
+        Self { reason: "FieldValueNotSupported", message, field: field.into() }
+    }
+
+    fn told(&self) -> String {
+        format!("{}: {}", self.field, self.message)
+    }
+
+    fn to_value(&self) -> Value {
+        let mut value = json!({"reason": self.reason, "message": self.message});
+        if !self.field.is_empty() {
+            value["field"] = json!(self.field);
+        }
+        value
+    }
+
     /// A field that must be there.
     pub fn required(field: impl Into<String>) -> Self {
         Self { reason: "FieldValueRequired", message: "Required value".to_owned(), field: field.into() }
@@ -260,11 +338,13 @@ impl Reason {
             Self::AlreadyExists => ("AlreadyExists", 409),
             Self::Conflict => ("Conflict", 409),
             Self::Expired => ("Expired", 410),
+            Self::RequestEntityTooLarge => ("RequestEntityTooLarge", 413),
             Self::UnsupportedMediaType => ("UnsupportedMediaType", 415),
             Self::Invalid => ("Invalid", 422),
             Self::TooManyRequests => ("TooManyRequests", 429),
             Self::InternalError => ("InternalError", 500),
             Self::ServiceUnavailable => ("ServiceUnavailable", 503),
+            Self::Timeout => ("Timeout", 504),
         }
     }
 }

@@ -337,11 +337,56 @@ async fn an_object_that_is_no_longer_selected_is_told_as_deleted() {
 async fn a_watch_from_too_far_back_is_refused() {
     let store = store();
     let start = store.revision();
-    for n in 0..=HISTORY_LENGTH {
-        store.set_status(&ObjectRef::new("Namespace", "", "default"), json!({"n": n}));
+    let said = "x".repeat(HISTORY_BYTES / 8);
+    for n in 0..10 {
+        store.set_status(&ObjectRef::new("Namespace", "", "default"), json!({"n": n, "said": said}));
     }
     assert_eq!(store.watch(Query::of("ConfigMap"), Some(start)).unwrap_err().reason, Reason::Expired);
-    assert!(store.watch(Query::of("ConfigMap"), Some(start + 1)).is_ok());
+    assert!(store.watch(Query::of("ConfigMap"), Some(store.revision() - 1)).is_ok());
+}
+
+#[tokio::test]
+async fn thousands_of_small_changes_are_remembered() {
+    let store = store();
+    let start = store.revision();
+    for n in 0..5000 {
+        store.set_status(&ObjectRef::new("Namespace", "", "default"), json!({"n": n}));
+    }
+    assert!(store.watch(Query::of("ConfigMap"), Some(start)).is_ok());
+}
+
+#[test]
+fn a_list_in_parts_is_of_one_revision() {
+    let store = store();
+    for name in ["a", "b", "c", "d"] {
+        apply(&store, config(name, "1"));
+    }
+    let names = |page: &Page| page.objects.iter().map(|object| object.name.clone()).collect::<String>();
+    let query = Query::of("ConfigMap");
+    let first = store.page(&query, None, None, 2).unwrap();
+    assert_eq!((names(&first).as_str(), first.n_remaining), ("ab", 2));
+    let third = (manifest::kind_named("ConfigMap").unwrap(), "mlops", "c");
+    store.delete(third, &DeleteOptions::default(), Mode::Commit).unwrap();
+    apply(&store, config("e", "1"));
+    apply(&store, config("d", "2"));
+    let second = store.page(&query, Some(first.revision), first.next_place().as_ref(), 2).unwrap();
+    assert_eq!((names(&second).as_str(), second.n_remaining), ("cd", 0));
+    assert_eq!(second.objects[1].value["data"]["key"], "1", "as it was then");
+    let latest = store.page(&query, None, first.next_place().as_ref(), 9).unwrap();
+    assert_eq!(names(&latest), "de");
+}
+
+#[tokio::test]
+async fn a_watch_that_nobody_reads_keeps_no_objects() {
+    let store = store();
+    apply(&store, config("a", "1"));
+    let mut watch = store.watch(Query::of("ConfigMap"), None).unwrap();
+    let first = Arc::downgrade(&store.page(&Query::of("ConfigMap"), None, None, 1).unwrap().objects[0]);
+    for n in 0..10 {
+        apply(&store, config("a", &format!("{n}{}", "x".repeat(HISTORY_BYTES / 4))));
+    }
+    assert!(first.upgrade().is_none());
+    assert_eq!(watch.next().await.unwrap_err().reason, Reason::Expired);
 }
 
 #[tokio::test]

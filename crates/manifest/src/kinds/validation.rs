@@ -17,6 +17,7 @@ pub(crate) mod service;
 mod texts;
 pub(crate) mod words;
 
+pub use names::{problem_of_label_key, problem_of_label_value};
 use serde_json::{Value, json};
 
 use crate::compile::memo::Memo;

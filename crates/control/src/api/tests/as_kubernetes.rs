@@ -3,11 +3,17 @@
 
 use super::*;
 
+mod forms;
 mod immutable;
 mod kinds;
+mod list;
 mod protobuf;
+mod selector;
 mod status;
+mod watch;
 mod write;
+
+const PARTIAL: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 const CONFIGMAPS: &str = "/api/v1/namespaces/default/configmaps";
 

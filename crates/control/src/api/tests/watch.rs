@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn lines(response: Response<Body>, n_lines: usize) -> Vec<Value> {
+pub(super) async fn lines(response: Response<Body>, n_lines: usize) -> Vec<Value> {
     let Body::Stream(mut stream) = response.into_body() else { panic!("no stream") };
     let mut lines = Vec::new();
     while lines.len() < n_lines
@@ -41,7 +41,7 @@ async fn acc_s3_134_a_watch_ends_in_time_and_says_how_far_it_came() {
     );
     let told = lines(send(&api, &line, &[], ""), 100).await;
     let types: Vec<&Value> = told.iter().map(|line| &line["type"]).collect();
-    assert_eq!(types, ["ADDED", "BOOKMARK"]);
+    assert_eq!(types, ["ADDED", "BOOKMARK", "BOOKMARK"], "after a minute, and before the end");
     assert_eq!(told[1]["object"]["kind"], "Service");
     assert_eq!(
         told[1]["object"]["metadata"]["resourceVersion"],
@@ -53,8 +53,9 @@ async fn acc_s3_134_a_watch_ends_in_time_and_says_how_far_it_came() {
 async fn a_watch_from_too_long_ago_is_told_so() {
     let api = api();
     let reference = plan::ObjectRef::new("Namespace", "", "default");
-    for n in 0..=crate::store::HISTORY_LENGTH {
-        api.store.set_status(&reference, json!({"n": n}));
+    let said = "x".repeat(crate::store::HISTORY_BYTES / 4);
+    for n in 0..6 {
+        api.store.set_status(&reference, json!({"n": n, "said": said}));
     }
     let told = lines(send(&api, &format!("GET {SERVICES}?resourceVersion=1&watch=1"), &[], ""), 2).await;
     assert_eq!(told.len(), 1);

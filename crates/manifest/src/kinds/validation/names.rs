@@ -29,7 +29,7 @@ pub(super) fn check(object: &Object, found: &mut Vec<Violation>) {
     check_labels(value, "metadata", found);
     for finalizer in items(&value["metadata"], "finalizers") {
         let written = finalizer.as_str().unwrap_or_default();
-        let rule = problem_of_key(written).or_else(|| {
+        let rule = problem_of_label_key(written).or_else(|| {
             let is_known = written.contains('/') || FINALIZERS.contains(&written);
             (!is_known).then(|| FINALIZER_RULE.to_owned())
         });
@@ -51,18 +51,21 @@ fn check_labels(value: &Value, metadata: &str, found: &mut Vec<Violation>) {
         let path = format!("{metadata}.{field}");
         for (key, text) in fields(value, &path) {
             // Kubernetes takes keys of annotations in any case.
-            if let Some(rule) = problem_of_key(&key.to_ascii_lowercase()) {
+            if let Some(rule) = problem_of_label_key(&key.to_ascii_lowercase()) {
                 found.push(Violation::invalid(key_path(&path, key), &json!(key), rule));
             }
-            if field == "labels" && text.as_str().is_some_and(|text| !text.is_empty() && !is_name(text)) {
-                found.push(Violation::invalid(key_path(&path, key), text, VALUE_RULE));
+            if field == "labels"
+                && let Some(rule) = text.as_str().and_then(problem_of_label_value)
+            {
+                found.push(Violation::invalid(key_path(&path, key), text, rule));
             }
         }
     }
 }
 
 /// Why a text is no name with perhaps a domain before it (`IsQualifiedName` of Kubernetes).
-fn problem_of_key(key: &str) -> Option<String> {
+#[must_use]
+pub fn problem_of_label_key(key: &str) -> Option<String> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
@@ -79,6 +82,12 @@ fn problem_of_key(key: &str) -> Option<String> {
         }
         name => (!is_name(name)).then(|| NAME_RULE.to_owned()),
     }
+}
+
+/// Why a text is nothing that a label holds.
+#[must_use]
+pub fn problem_of_label_value(value: &str) -> Option<String> {
+    (!value.is_empty() && !is_name(value)).then(|| VALUE_RULE.to_owned())
 }
 
 fn fields<'a>(value: &'a Value, path: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
@@ -122,7 +131,7 @@ mod tests {
         for good in
             ["a", "app.kubernetes.io/name", "A_b.c-1", "kubectl.kubernetes.io/last-applied-configuration"]
         {
-            assert_eq!(problem_of_key(&good.to_ascii_lowercase()), None, "{good}");
+            assert_eq!(problem_of_label_key(&good.to_ascii_lowercase()), None, "{good}");
         }
         for (bad, words) in [
             ("a b", "name part must consist of"),
@@ -133,7 +142,7 @@ mod tests {
             ("a/b/c", "name part must consist of"),
             (&"a".repeat(64), "name part must be no more than 63"),
         ] {
-            assert!(problem_of_key(bad).unwrap().starts_with(words), "{bad}");
+            assert!(problem_of_label_key(bad).unwrap().starts_with(words), "{bad}");
         }
     }
 }

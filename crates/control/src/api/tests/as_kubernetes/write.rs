@@ -21,3 +21,15 @@ fn delete_precondition_rv() {
     assert_eq!((code, &answer["reason"]), (409, &json!("Conflict")));
     assert_eq!(get(&api, &path)["data"]["k"], "w");
 }
+
+#[test]
+fn status_field_order() {
+    let api = api();
+    let refused = text(send(&api, &format!("GET {CONFIGMAPS}/nobody"), &[], ""));
+    assert!(
+        refused
+            .starts_with(r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"#),
+        "{refused}"
+    );
+    assert!(refused.ends_with(",\"code\":404}\n"), "{refused}");
+}

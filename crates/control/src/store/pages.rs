@@ -1,0 +1,96 @@
+//! Lists in parts: as objects are, or as they were at a revision that is still remembered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use manifest::Object;
+
+use super::{Query, Status, Store};
+
+/// How many objects are read at a time for somebody who takes them one by one.
+pub(super) const PAGE: usize = 64;
+
+/// A place in a list: the namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Empty for kinds without namespaces.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// By namespace and name.
+    pub objects: Vec<Arc<Object>>,
+    /// The revision they were read at.
+    pub revision: u64,
+    /// How many objects come after these.
+    pub n_remaining: usize,
+}
+
+// === impl Place ===
+
+impl Place {
+    fn of(object: &Object) -> Self {
+        Self { namespace: object.namespace.clone(), name: object.name.clone() }
+    }
+}
+
+// === impl Page ===
+
+impl Page {
+    /// Where the next page begins: after this place. `None` at the end.
+    #[must_use]
+    pub fn next_place(&self) -> Option<Place> {
+        self.objects.last().filter(|_| self.n_remaining > 0).map(|object| Place::of(object))
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    /// The objects that a query selects as they were at a revision, at most `limit` of those after a place. Without a
+    /// revision, as they are.
+    ///
+    /// # Errors
+    /// [`Reason::Expired`](super::Reason::Expired) when nobody remembers how they were.
+    pub fn page(
+        &self,
+        query: &Query,
+        revision: Option<u64>,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Page, Status> {
+        let state = self.state.borrow();
+        let revision = revision.unwrap_or(state.revision);
+        let changed = state.history.as_of(query.kind, revision)?;
+        let start = after.map_or(("", ""), |place| (&place.namespace, &place.name));
+        // A range that begins with the namespace asked for saves looking at all the others.
+        let (namespace, name) = start.max((query.namespace.as_deref().unwrap_or_default(), ""));
+        let is_after = |object: &Object| {
+            after.is_none_or(|place| (&*object.namespace, &*object.name) > (&*place.namespace, &*place.name))
+        };
+        let is_meant = |object: &&Arc<Object>| is_after(object) && query.matches(object);
+        let current = state.objects.of_kind_from(query.kind.kind, namespace, name);
+        let current = current.take_while(|object| {
+            query.namespace.as_deref().is_none_or(|namespace| *object.namespace <= *namespace)
+        });
+        if changed.is_empty() {
+            let mut meant = current.filter(is_meant);
+            let objects = meant.by_ref().take(limit).cloned().collect();
+            return Ok(Page { objects, revision, n_remaining: meant.count() });
+        }
+        let unchanged = current.filter(|object| !changed.contains_key(&object.reference()));
+        let earlier = changed.values().flatten();
+        let meant: BTreeMap<(&str, &str), &Arc<Object>> = unchanged
+            .chain(earlier)
+            .filter(is_meant)
+            .map(|object| ((&*object.namespace, &*object.name), object))
+            .collect();
+        let mut meant = meant.into_values();
+        let objects = meant.by_ref().take(limit).cloned().collect();
+        Ok(Page { objects, revision, n_remaining: meant.count() })
+    }
+}
