@@ -16,8 +16,10 @@
 //! assert_eq!(api.handle(&request).status(), 200);
 //! ```
 
+mod access;
 mod body;
 mod discovery;
+mod eviction;
 mod fields;
 mod finish;
 mod form;
@@ -29,13 +31,16 @@ mod pages;
 mod parameters;
 mod patch;
 pub(crate) mod protobuf;
+mod questions;
 mod read;
 mod request_body;
 mod respond;
 mod route;
 mod scale;
 mod shared_lines;
+mod tell;
 pub(crate) mod upgrade;
+mod usage;
 mod validation;
 mod version;
 mod warnings;
@@ -47,15 +52,17 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
-use manifest::Compiler;
+use manifest::{Compiler, Objects};
 
 use crate::live_defaults::LiveDefaults;
 use crate::local::Machine;
 use crate::store::{Part, Reason, Status, Store, metadata};
+use access::{User, Wish};
 use form::Form;
 use parameters::Parameters;
 use route::{Route, Subresource};
@@ -98,12 +105,17 @@ pub struct Api {
     /// One clone for each answer that is going on.
     streams: Rc<()>,
     shared_lines: Rc<SharedLines>,
+    tokens: access::Keeper,
+    counts: tell::Counts,
 }
 
 /// One request, with what everybody needs of it.
 struct Call<'a> {
     api: &'a Api,
     parameters: Parameters,
+    user: &'a User,
+    /// What roles there are, where somebody writes one.
+    roles: Option<Arc<Objects>>,
     headers: &'a HeaderMap,
     body: &'a Bytes,
     now: Timestamp,
@@ -151,30 +163,50 @@ impl Api {
     /// An API over a store, and over the machine that runs the pods if there is one.
     #[must_use]
     pub fn new(store: Rc<Store>, machine: Option<Machine>, settings: Settings) -> Self {
-        Self { store, machine, settings, streams: Rc::new(()), shared_lines: Rc::default() }
+        Self {
+            store,
+            machine,
+            settings,
+            streams: Rc::new(()),
+            shared_lines: Rc::default(),
+            tokens: access::Keeper::default(),
+            counts: tell::Counts::default(),
+        }
     }
 
-    /// The answer to a request that is refused by its head alone: 401 to whoever does not know the token, 403 to whoever
-    /// asks for a name that is not ours. Without one, the body is worth reading.
+    /// The answer to a request that is refused by its head alone: 401 to whoever has no token that is good, 403 to whoever
+    /// may not do what he asks for, or asks for a name that is not ours. Without one, the body is worth reading.
     #[must_use]
     pub fn refuse(&self, head: &Request<Bytes>) -> Option<Response<Body>> {
-        let checked = self.check(head, Route::parse(head.uri().path()).as_ref());
-        checked.err().map(|status| respond::refusal(&status))
+        let checked = self.check(head, Route::parse(head.uri().path()).as_ref(), Timestamp::now());
+        checked.err().map(|status| finish::finish(head, respond::refusal(&status)))
     }
 
-    fn check(&self, head: &Request<Bytes>, route: Option<&Route>) -> Result<(), Status> {
+    /// Who asks, if he may; nobody where anybody may.
+    fn check(
+        &self,
+        head: &Request<Bytes>,
+        route: Option<&Route>,
+        now: Timestamp,
+    ) -> Result<Option<User>, Status> {
         guard::check_host(head.uri(), head.headers(), &self.settings)?;
         if route == Some(&Route::Health) {
-            return Ok(());
+            return Ok(None);
         }
-        guard::check_token(head.headers(), &self.settings)
+        let user = self.user(head.headers(), now)?;
+        let query = Parameters::parse(head.uri().query().unwrap_or_default()).unwrap_or_default();
+        let wish = Wish::of(route, head.method(), head.uri().path(), query.is_on("watch"));
+        self.authorize(&user, &wish)?;
+        Ok(Some(user))
     }
 
     /// Answers a request, if it is to be answered at all.
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Body> {
         let answer = self.answer(request, Timestamp::now());
-        finish::finish(request, answer.unwrap_or_else(|status| respond::refusal(&status)))
+        let answer = answer.unwrap_or_else(|status| respond::refusal(&status));
+        self.counts.count(request.method(), answer.status());
+        finish::finish(request, answer)
     }
 
     /// The answer when a body is longer than may be, or has no end.
@@ -193,10 +225,13 @@ impl Api {
     fn answer(&self, request: &Request<Bytes>, now: Timestamp) -> Answer {
         let headers = request.headers();
         let route = Route::parse(request.uri().path());
-        self.check(request, route.as_ref())?;
-        if route == Some(Route::Health) {
-            return Ok(respond::text(StatusCode::OK, "ok"));
-        }
+        let Some(user) = self.check(request, route.as_ref(), now)? else {
+            let is_verbose = request
+                .uri()
+                .query()
+                .is_some_and(|query| query.split('&').any(|part| part.starts_with("verbose")));
+            return Ok(tell::health(request.uri().path(), is_verbose));
+        };
         let Some(route) = route else {
             return Ok(respond::text(StatusCode::NOT_FOUND, "404 page not found\n"));
         };
@@ -204,11 +239,18 @@ impl Api {
             return Err(too_large());
         }
         let parameters = Parameters::parse(request.uri().query().unwrap_or_default())?;
-        let call = Call { api: self, parameters, headers, body: request.body(), now };
+        let writes_roles = request.uri().path().starts_with("/apis/rbac.authorization.k8s.io/");
+        let roles = writes_roles.then(|| self.store.objects());
+        let call = Call { api: self, parameters, user: &user, roles, headers, body: request.body(), now };
         // What is asked with HEAD is answered like GET; the caller leaves out the body.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         call.answer(route, method)
     }
+}
+
+fn method_not_allowed() -> Status {
+    let message = "the server does not allow this method on the requested resource";
+    Status::new(Reason::MethodNotAllowed, message)
 }
 
 fn too_large() -> Status {
@@ -221,6 +263,8 @@ fn too_large() -> Status {
 impl Call<'_> {
     fn answer(&self, route: Route, method: &Method) -> Answer {
         match (route, method.as_str()) {
+            (Route::Root, "GET") => Ok(tell::paths()),
+            (Route::Metrics, "GET") => Ok(self.api.metrics()),
             (Route::Version, "GET") => Ok(respond::json(StatusCode::OK, &version::info())),
             (Route::Groups { is_core }, "GET") => Ok(self.groups(is_core)),
             (Route::Group(group), "GET") => Ok(respond::json(StatusCode::OK, &discovery::group(group))),
@@ -245,6 +289,9 @@ impl Call<'_> {
             (Route::Object(object) | Route::Subresource(object, Subresource::Status), "GET") => {
                 self.get(&object)
             }
+            (Route::Collection { kind, namespace }, "DELETE") if kind.verbs.contains(&"deletecollection") => {
+                self.delete_collection(kind, namespace)
+            }
             (Route::Object(object), "PUT") => self.replace(&object, Part::Object),
             (Route::Object(object), "PATCH") => self.patch(&object, Part::Object),
             (Route::Object(object), "DELETE") => self.delete(&object),
@@ -255,6 +302,14 @@ impl Call<'_> {
                 self.set_scale(&object, method)
             }
             (Route::Subresource(object, Subresource::Log), "GET") => self.log(&object),
+            (Route::Subresource(object, Subresource::Eviction), "POST") => self.evict(&object),
+            (Route::Subresource(object, Subresource::Token), "POST") => self.token(&object),
+            (Route::Question { question, namespace, name }, "GET") if question.verbs.contains(&"get") => {
+                self.usage(question, &namespace, &name)
+            }
+            (Route::Question { question, namespace, .. }, "POST") if question.verbs == ["create"] => {
+                self.ask(question, &namespace)
+            }
             (
                 Route::Subresource(
                     object,
@@ -262,10 +317,7 @@ impl Call<'_> {
                 ),
                 "GET" | "POST",
             ) => self.upgrade(&object, subresource),
-            _ => {
-                let message = "the server does not allow this method on the requested resource";
-                Err(Status::new(Reason::MethodNotAllowed, message))
-            }
+            _ => Err(method_not_allowed()),
         }
     }
 
@@ -279,9 +331,9 @@ impl Call<'_> {
     }
 
     fn groups(&self, is_core: bool) -> Response<Body> {
-        if discovery::is_aggregated(self.header(header::ACCEPT)) {
-            let mut response = respond::json(StatusCode::OK, &discovery::aggregated(is_core));
-            let media_type = header::HeaderValue::from_static(discovery::AGGREGATED);
+        if let Some((form, media_type)) = discovery::aggregated_form(self.header(header::ACCEPT)) {
+            let mut response = respond::json(StatusCode::OK, &discovery::aggregated(is_core, form));
+            let media_type = header::HeaderValue::from_static(media_type);
             response.headers_mut().insert(header::CONTENT_TYPE, media_type);
             return response;
         }

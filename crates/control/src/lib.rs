@@ -17,6 +17,7 @@ mod events;
 pub mod fuzzing;
 mod live_defaults;
 pub mod local;
+mod ownership;
 pub mod store;
 
 pub use authority::{Authority, AuthorityError, CERTIFICATE_FILE, Issued};

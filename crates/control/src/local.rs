@@ -27,6 +27,7 @@ mod rollout;
 mod running;
 mod show;
 mod terminal;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -48,6 +49,7 @@ pub use container::LISTENS_AT;
 pub use descendants::end_marked;
 pub use log::{LogQuery, LogStream, Logs};
 pub use running::{ContainerName, Place, Running};
+pub use usage::Used;
 
 use crate::cluster::{Cluster, Earlier};
 use crate::events::{Event, Recorder};

@@ -66,6 +66,7 @@ pub use selector::{FieldSelector, LabelSelector};
 pub(crate) use status::ordered;
 pub use status::{Cause, Details, Reason, Status};
 
+use crate::ownership::{self, Trace};
 use disk::{Batch, Disk, Loaded};
 use history::History;
 use record::Content;
@@ -221,7 +222,7 @@ impl Store {
         let following = loaded.objects.iter().filter(|(_, content)| *content == Content::Following);
         let derived = following.map(|(object, _)| object.reference()).collect();
         let mut state = State {
-            objects: Arc::new(loaded.objects.into_iter().map(|(object, _)| object).collect()),
+            objects: Arc::new(loaded.objects.into_iter().map(|(object, _)| of_this_build(object)).collect()),
             derived,
             unwritten: BTreeSet::new(),
             write_at: None,
@@ -329,6 +330,12 @@ impl Store {
     }
 }
 
+/// An object as this build keeps it.
+fn of_this_build(mut object: Object) -> Object {
+    ownership::migrate(object.kind, &mut object.value);
+    object
+}
+
 // === impl Store: writing ===
 
 impl Store {
@@ -337,7 +344,12 @@ impl Store {
     /// # Errors
     /// [`Reason::AlreadyExists`], [`Reason::Invalid`], or that it cannot be made durable.
     pub fn create(&self, object: Object, mode: Mode) -> Result<Applied, Status> {
-        self.write(mode, |transaction| transaction.create(object))
+        self.create_by(object, mode, Trace::Untold)
+    }
+
+    /// The same, noted in the object.
+    pub(crate) fn create_by(&self, object: Object, mode: Mode, trace: Trace<'_>) -> Result<Applied, Status> {
+        self.write(mode, |transaction| transaction.create(object, trace))
     }
 
     /// Puts an object in the place of the one with its name. A revision or uid in it must be the stored one's.
@@ -345,7 +357,18 @@ impl Store {
     /// # Errors
     /// [`Reason::NotFound`], [`Reason::Conflict`], or that it cannot be made durable.
     pub fn replace(&self, object: Object, part: Part, mode: Mode) -> Result<Applied, Status> {
-        self.write(mode, |transaction| transaction.replace(object, part))
+        self.replace_by(object, part, mode, Trace::Untold)
+    }
+
+    /// The same, noted in the object.
+    pub(crate) fn replace_by(
+        &self,
+        object: Object,
+        part: Part,
+        mode: Mode,
+        trace: Trace<'_>,
+    ) -> Result<Applied, Status> {
+        self.write(mode, |transaction| transaction.replace(object, part, trace))
     }
 
     /// Changes an object by a function of its value, for patches of any kind.
@@ -355,13 +378,25 @@ impl Store {
     /// that it cannot be made durable.
     pub fn modify(
         &self,
-        (kind, namespace, name): (&'static Kind, &str, &str),
+        key: (&'static Kind, &str, &str),
         part: Part,
         mode: Mode,
         change: impl FnOnce(&Value) -> Result<Value, Status>,
     ) -> Result<Applied, Status> {
+        self.modify_by(key, part, mode, Trace::Untold, change)
+    }
+
+    /// The same, noted in the object.
+    pub(crate) fn modify_by(
+        &self,
+        (kind, namespace, name): (&'static Kind, &str, &str),
+        part: Part,
+        mode: Mode,
+        trace: Trace<'_>,
+        change: impl FnOnce(&Value) -> Result<Value, Status>,
+    ) -> Result<Applied, Status> {
         let old = self.get(kind, namespace, name)?;
-        self.write(mode, |transaction| transaction.modify(&old, part, change))
+        self.write(mode, |transaction| transaction.modify(&old, part, trace, change))
     }
 
     /// Applies objects as `kubectl apply` does: what is written is set, what was applied before and left is removed,
@@ -386,6 +421,26 @@ impl Store {
     ) -> Result<Arc<Object>, Status> {
         let old = self.get(kind, namespace, name)?;
         self.write(mode, |transaction| transaction.delete(&old, options))
+    }
+
+    /// Deletes several objects at once, those that are there.
+    ///
+    /// # Errors
+    /// As of [`delete`](Self::delete); none is deleted then.
+    pub fn delete_all(
+        &self,
+        objects: &[Arc<Object>],
+        options: &DeleteOptions,
+        mode: Mode,
+    ) -> Result<(), Status> {
+        self.write(mode, |transaction| {
+            for object in objects {
+                if let Some(object) = transaction.find(&object.reference()) {
+                    transaction.delete(&object, options)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Keeps a note, or forgets it. It is durable when this returns `Ok`.

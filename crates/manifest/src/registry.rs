@@ -129,7 +129,7 @@ pub(crate) struct Words {
 }
 
 const CORE: &str = "";
-const VERBS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
+const VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const ALL: &[&str] = &["all"];
 const STATUS: &[&str] = &["status"];
 const SCALED: &[&str] = &["status", "scale"];

@@ -3,37 +3,48 @@
 use manifest::{KINDS, Kind};
 use serde_json::{Value, json};
 
+use super::questions::{QUESTIONS, Question};
 use super::route::Subresource;
 
-/// The media type of the aggregated form; kubectl takes the answer for what its type says.
-pub(super) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// The versions of the aggregated form, with their media types; kubectl takes the answer for what its type says.
+const AGGREGATED: &[(&str, &str)] = &[
+    ("v2", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"),
+    ("v2beta1", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"),
+];
 
 /// The kinds that `get all` shows, in its order.
 pub fn kinds_of_all() -> impl Iterator<Item = &'static Kind> {
     groups().into_iter().flat_map(kinds_of).filter(|kind| kind.categories.contains(&"all"))
 }
 
-/// Whether an `Accept` field asks for the aggregated form before any other.
-pub(super) fn is_aggregated(accept: Option<&str>) -> bool {
-    let first = accept.and_then(|accept| accept.split(',').next()).unwrap_or_default();
-    let parameters: Vec<&str> = first.split(';').map(str::trim).collect();
-    parameters.contains(&"as=APIGroupDiscoveryList") && parameters.contains(&"v=v2")
+/// The version of the aggregated form that an `Accept` field asks for before any other form, and its media type.
+pub(super) fn aggregated_form(accept: Option<&str>) -> Option<(&'static str, &'static str)> {
+    let mut forms = accept?.split(',').map(|range| {
+        let parameters: Vec<&str> = range.split(';').map(str::trim).collect();
+        let is_plain = !parameters.iter().any(|parameter| parameter.starts_with("as="));
+        let is_list = parameters.contains(&"as=APIGroupDiscoveryList");
+        let version = |(version, _): &&(&str, &str)| parameters.contains(&&*format!("v={version}"));
+        let found = AGGREGATED.iter().filter(|_| is_list).find(version).copied();
+        (is_plain && ["application/json", "*/*"].contains(&parameters[0]), found)
+    });
+    forms.find(|(is_plain, found)| *is_plain || found.is_some()).and_then(|(_, found)| found)
 }
 
 /// `/api` or `/apis` in the aggregated form: all groups with all their kinds.
-pub(super) fn aggregated(is_core: bool) -> Value {
-    let groups = groups().into_iter().filter(|group| group.is_empty() == is_core);
+pub(super) fn aggregated(is_core: bool, form: &str) -> Value {
+    let groups = all_groups().into_iter().filter(|group| group.is_empty() == is_core);
     let items = groups.map(|group| {
-        let versions = versions(group).into_iter().map(|version| {
-            let kinds = kinds_of(group).filter(|kind| kind.version == version);
-            json!({"version": version, "freshness": "Current", "resources": kinds.map(aggregated_kind).collect::<Vec<_>>()})
+        let versions = all_versions(group).into_iter().map(|version| {
+            let kinds = kinds_of(group).filter(|kind| kind.version == version).map(aggregated_kind);
+            let questions = questions_of(group, version).map(aggregated_question);
+            json!({"version": version, "freshness": "Current", "resources": kinds.chain(questions).collect::<Vec<_>>()})
         });
         let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
         json!({"metadata": metadata, "versions": versions.collect::<Vec<_>>()})
     });
     json!({
         "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
+        "apiVersion": format!("apidiscovery.k8s.io/{form}"),
         "metadata": {},
         "items": items.collect::<Vec<_>>(),
     })
@@ -59,6 +70,16 @@ fn aggregated_kind(kind: &Kind) -> Value {
     value
 }
 
+fn aggregated_question(question: &Question) -> Value {
+    json!({
+        "resource": question.plural,
+        "responseKind": {"group": question.group, "version": question.version, "kind": question.kind},
+        "scope": if question.is_namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": question.singular(),
+        "verbs": question.verbs,
+    })
+}
+
 /// The verbs of a subresource, and what its answers are.
 fn about(kind: &Kind, subresource: Subresource) -> (&'static [&'static str], Value) {
     match subresource {
@@ -70,6 +91,12 @@ fn about(kind: &Kind, subresource: Subresource) -> (&'static [&'static str], Val
         Subresource::Exec => (&["create", "get"], options("PodExecOptions")),
         Subresource::Attach => (&["create", "get"], options("PodAttachOptions")),
         Subresource::PortForward => (&["create", "get"], options("PodPortForwardOptions")),
+        Subresource::Eviction => {
+            (&["create"], json!({"group": "policy", "version": "v1", "kind": "Eviction"}))
+        }
+        Subresource::Token => {
+            (&["create"], json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}))
+        }
     }
 }
 
@@ -89,7 +116,7 @@ pub(super) fn core_versions() -> Value {
 
 /// `/apis` in the old form.
 pub(super) fn group_list() -> Value {
-    let groups = groups().into_iter().filter(|group| !group.is_empty());
+    let groups = all_groups().into_iter().filter(|group| !group.is_empty());
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.map(about_group).collect::<Vec<_>>()})
 }
 
@@ -102,7 +129,7 @@ pub(super) fn group(group: &str) -> Value {
 }
 
 fn about_group(group: &str) -> Value {
-    let versions: Vec<Value> = versions(group)
+    let versions: Vec<Value> = all_versions(group)
         .into_iter()
         .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
         .collect();
@@ -135,6 +162,16 @@ pub(super) fn resource_list(group: &'static str, version: &str) -> Value {
         });
         std::iter::once(resource).chain(subresources).collect::<Vec<_>>()
     });
+    let questions = questions_of(group, version).map(|question| {
+        json!({
+            "name": question.plural,
+            "singularName": question.singular(),
+            "namespaced": question.is_namespaced,
+            "kind": question.kind,
+            "verbs": question.verbs,
+        })
+    });
+    let resources = resources.chain(questions);
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     json!({
         "kind": "APIResourceList",
@@ -142,6 +179,26 @@ pub(super) fn resource_list(group: &'static str, version: &str) -> Value {
         "groupVersion": group_version,
         "resources": resources.collect::<Vec<_>>(),
     })
+}
+
+/// Every group with its versions.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    all_groups().into_iter().map(|group| (group, all_versions(group)))
+}
+
+/// The same with those of questions.
+fn all_groups() -> Vec<&'static str> {
+    distinct(groups().into_iter().chain(QUESTIONS.iter().map(|question| question.group)))
+}
+
+/// The versions of a group, with those of questions.
+fn all_versions(group: &str) -> Vec<&'static str> {
+    let of_questions = QUESTIONS.iter().filter(|question| question.group == group);
+    distinct(versions(group).into_iter().chain(of_questions.map(|question| question.version)))
+}
+
+fn questions_of(group: &str, version: &str) -> impl Iterator<Item = &'static Question> {
+    QUESTIONS.iter().filter(move |question| (question.group, question.version) == (group, version))
 }
 
 /// All groups, the core group first, the others in the order of the alphabet.

@@ -54,17 +54,11 @@ impl PatchForm {
     }
 }
 
-/// Patches an object's value. `manager` is who applies, for [`PatchForm::Apply`].
+/// Patches an object's value. What is applied is not patched: see [`ownership`](crate::ownership).
 ///
 /// # Errors
 /// [`Reason::BadRequest`] or [`Reason::Invalid`] for a patch that is none, or does not go with the object.
-pub(crate) fn patched(
-    form: PatchForm,
-    kind: &Kind,
-    live: &Value,
-    patch: &Value,
-    manager: &str,
-) -> Result<Value, Status> {
+pub(crate) fn patched(form: PatchForm, kind: &Kind, live: &Value, patch: &Value) -> Result<Value, Status> {
     match form {
         PatchForm::Merge => {
             if !patch.is_object() {
@@ -76,13 +70,8 @@ pub(crate) fn patched(
         }
         PatchForm::Json => json_patch::apply(live, patch),
         PatchForm::Strategic => strategic::merge(live, patch, shape::of(kind)),
-        PatchForm::Apply => applied::merge(live, patch, manager, shape::of(kind)),
+        PatchForm::Apply => Ok(applied::merge_value(None, patch, live, shape::of(kind))),
     }
-}
-
-/// A new object that is applied, with the memory of it.
-pub(crate) fn applied_first(wanted: Value, manager: &str) -> Value {
-    applied::begin(wanted, manager)
 }
 
 /// What a live object becomes when `wanted` takes the place of what was applied before: the three-way merge of

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::route::ObjectRoute;
 use super::{Call, protobuf};
-use crate::store::{Reason, Status, generated_name};
+use crate::store::{Cause, Reason, Status, generated_name};
 
 /// The types of a body that says what an object is to be.
 const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
@@ -98,8 +98,14 @@ fn object(
             })?;
         } else if is_unset(metadata.get("name"))
             && let Some(prefix) = metadata.get("generateName").and_then(Value::as_str)
+            && !prefix.is_empty()
         {
             metadata.insert("name".to_owned(), json!(generated_name(prefix)));
+        }
+        if is_unset(metadata.get("name")) {
+            let message = "Required value: name or generateName is required".to_owned();
+            let cause = Cause { message, ..Cause::required("metadata.name") };
+            return Err(Status::invalid(kind, "", vec![cause]));
         }
     }
     Object::from_value(value).map_err(|finding| Status::from(&*finding))

@@ -4,11 +4,17 @@ use std::borrow::Cow;
 
 use manifest::{KINDS, Kind};
 
+use super::questions::{QUESTIONS, Question};
+
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     /// `/healthz`, `/livez`, `/readyz`
     Health,
+    /// `/`
+    Root,
+    /// `/metrics`
+    Metrics,
     /// `/version`
     Version,
     /// `/api`, `/apis`
@@ -31,6 +37,8 @@ pub(super) enum Route {
     WatchOne(ObjectRoute),
     /// `/api/v1/namespaces/mlops/services/api`
     Object(ObjectRoute),
+    /// `/apis/authorization.k8s.io/v1/selfsubjectaccessreviews`; namespace and name may be empty
+    Question { question: &'static Question, namespace: String, name: String },
     /// `/apis/apps/v1/namespaces/mlops/deployments/api/scale`
     Subresource(ObjectRoute, Subresource),
 }
@@ -53,6 +61,8 @@ pub(super) enum Subresource {
     Exec,
     Attach,
     PortForward,
+    Eviction,
+    Token,
 }
 
 /// The names of subresources. Which of them a kind has is said in the registry of kinds.
@@ -63,6 +73,8 @@ const SUBRESOURCES: &[(&str, Subresource)] = &[
     ("exec", Subresource::Exec),
     ("attach", Subresource::Attach),
     ("portforward", Subresource::PortForward),
+    ("eviction", Subresource::Eviction),
+    ("token", Subresource::Token),
 ];
 
 // === impl Route ===
@@ -74,19 +86,21 @@ impl Route {
         let segments = segments.map(decoded).collect::<Option<Vec<Cow<'_, str>>>>()?;
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         match *segments.as_slice() {
+            [""] => Some(Self::Root),
             ["healthz" | "livez" | "readyz"] => Some(Self::Health),
+            ["metrics"] => Some(Self::Metrics),
             ["version"] => Some(Self::Version),
             ["api"] => Some(Self::Groups { is_core: true }),
             ["apis"] => Some(Self::Groups { is_core: false }),
-            ["apis", group] => {
-                let kind = KINDS.iter().find(|kind| !group.is_empty() && kind.group == group)?;
-                Some(Self::Group(kind.group))
-            }
+            ["apis", group] => Some(Self::Group(known_group(group)?)),
             ["openapi", "v2"] => Some(Self::OpenApiV2),
             ["openapi", "v3"] => Some(Self::OpenApi),
             ["openapi", "v3", ref rest @ ..] => {
                 let (kind, []) = group_version(rest)? else { return None };
                 Some(Self::OpenApiOf { group: kind.group, version: kind.version })
+            }
+            ["apis", group, version, ref rest @ ..] if questions(group, version).next().is_some() => {
+                Self::question(group, version, rest)
             }
             ref segments => {
                 let (kind, rest) = group_version(segments)?;
@@ -98,6 +112,31 @@ impl Route {
                 }
             }
         }
+    }
+
+    /// What the rest of a path names in a group and version of questions.
+    fn question(group: &str, version: &str, rest: &[&str]) -> Option<Self> {
+        let (namespace, plural, name) = match *rest {
+            [] => {
+                let question = questions(group, version).next()?;
+                return Some(Self::GroupVersion { group: question.group, version: question.version });
+            }
+            ["namespaces", namespace, plural] => (namespace, plural, ""),
+            ["namespaces", namespace, plural, name] => (namespace, plural, name),
+            [plural] => ("", plural, ""),
+            [plural, name] => ("", plural, name),
+            _ => return None,
+        };
+        let question = questions(group, version).find(|question| question.plural == plural)?;
+        let may_be_everywhere =
+            !question.is_namespaced || (name.is_empty() && question.verbs.contains(&"list"));
+        let is_place = if namespace.is_empty() { may_be_everywhere } else { question.is_namespaced };
+        let is_one = name.is_empty() || question.verbs.contains(&"get");
+        (is_place && is_one).then(|| Self::Question {
+            question,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
     }
 
     /// What the rest of a path names in the group and version of a kind.
@@ -142,6 +181,18 @@ impl Route {
     }
 }
 
+/// The questions of a group and version.
+fn questions(group: &str, version: &str) -> impl Iterator<Item = &'static Question> {
+    QUESTIONS.iter().filter(move |question| (question.group, question.version) == (group, version))
+}
+
+/// A group that has kinds, objects of which are kept or not.
+fn known_group(group: &str) -> Option<&'static str> {
+    let mut groups =
+        KINDS.iter().map(|kind| kind.group).chain(QUESTIONS.iter().map(|question| question.group));
+    groups.find(|known| !group.is_empty() && *known == group)
+}
+
 /// Any kind of the group and version at the start of a path, and what comes after.
 fn group_version<'a, 'b>(segments: &'a [&'b str]) -> Option<(&'static Kind, &'a [&'b str])> {
     let ((group, version), rest) = match segments {
@@ -162,6 +213,11 @@ fn decoded(segment: &str) -> Option<Cow<'_, str>> {
 impl Subresource {
     fn named(name: &str, kind: &Kind) -> Option<Self> {
         Self::of(kind).find(|(known, _)| *known == name).map(|(_, found)| found)
+    }
+
+    /// What it is called in paths.
+    pub(super) fn name(self) -> &'static str {
+        SUBRESOURCES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| *name)
     }
 
     /// The subresources of a kind, with their names.
@@ -219,6 +275,7 @@ mod tests {
 
     #[test]
     fn paths_name_what_there_is() {
+        check("/", &expect!["Root"]);
         check("/readyz", &expect!["Health"]);
         check("/version/", &expect!["Version"]);
         check("/api", &expect!["Groups { is_core: true }"]);
@@ -243,8 +300,6 @@ mod tests {
     fn other_paths_name_nothing() {
         for path in [
             "",
-            "/",
-            "//",
             "/x",
             "/api/v2",
             "/apis/apps/v2/deployments",
@@ -257,6 +312,9 @@ mod tests {
             "/api/v1/namespaces/a/pods/b/log/c",
             "/api/v1/namespaces/%zz",
             "/openapi/v3/apis/apps/v1/x",
+            "/apis/authorization.k8s.io/v1/localsubjectaccessreviews",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/a",
+            "/apis/authorization.k8s.io/v2/selfsubjectaccessreviews",
             "/api/v1/watch",
             "/api/v1/watch/namespaces/a/pods/b/log",
         ] {

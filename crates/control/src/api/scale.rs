@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
 use super::{Answer, Call, respond, validation};
+use crate::ownership::{Operation, Trace};
 use crate::store::{Cause, Part, Status};
 
 impl Call<'_> {
@@ -26,9 +27,11 @@ impl Call<'_> {
             _ => None,
         };
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
-        let applied = self.api.store.modify(key, Part::Object, self.parameters.mode()?, |live| {
+        let writer = self.writer(Operation::Update, route.kind, "scale")?;
+        let mode = self.parameters.mode()?;
+        let applied = self.api.store.modify_by(key, Part::Object, mode, Trace::By(&writer), |live| {
             let scale = match form {
-                Some(form) => patched(form, route.kind, &scale_of(live), &body, "")?,
+                Some(form) => patched(form, route.kind, &scale_of(live), &body)?,
                 None => body,
             };
             let scaled = with_scale(live, &scale, route)?;

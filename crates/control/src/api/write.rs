@@ -2,27 +2,30 @@
 
 use std::sync::Arc;
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header};
 use jiff::Timestamp;
 use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects, codes};
 use serde_json::{Value, json};
 
-use super::patch::{PatchForm, applied_first, patched};
+use super::pages::Wanted;
+use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
-use super::{Answer, Body, Call, immutable, respond, validation, warnings};
+use super::{Answer, Body, Call, access, immutable, respond, validation, warnings};
+use crate::ownership::{self, Manager, Operation, Trace};
 use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata, ordered};
 
 /// The kinds whose deletion answers with the object, also when it is gone (`ReturnDeletedObject` of Kubernetes).
 const RETURNED: &[&str] = &["PersistentVolumeClaim", "Pod", "ResourceQuota", "Service", "ServiceAccount"];
 
-/// Who applies, when he does not say.
-const UNNAMED: &str = "unnamed";
+/// The longest name of a manager, in bytes.
+const MANAGER_BYTES: usize = 128;
 
 impl Call<'_> {
     pub(super) fn create(&self, kind: &'static Kind, namespace: Option<&str>) -> Answer {
         let object = self.new_object(kind, namespace)?;
         self.check(&object, Part::Object)?;
-        let applied = self.api.store.create(object, self.parameters.mode()?)?;
+        let writer = self.writer(Operation::Update, kind, "")?;
+        let applied = self.api.store.create_by(object, self.parameters.mode()?, Trace::By(&writer))?;
         self.written(&applied)
     }
 
@@ -35,49 +38,97 @@ impl Call<'_> {
             }
         }
         self.check(&object, part)?;
-        let applied = self.api.store.replace(object, part, self.parameters.mode()?)?;
+        let writer = self.writer(Operation::Update, route.kind, subresource(part))?;
+        let mode = self.parameters.mode()?;
+        let applied = self.api.store.replace_by(object, part, mode, Trace::By(&writer))?;
         self.written(&applied)
     }
 
     pub(super) fn patch(&self, route: &ObjectRoute, part: Part) -> Answer {
         let form = PatchForm::of(self.media_type(), route.kind)?;
-        let manager = self.manager(part);
-        let mode = self.parameters.mode()?;
-        let patch = if form == PatchForm::Apply {
-            let wanted = self.object(route)?;
-            let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
-            if is_new && part == Part::Object {
-                return self.apply_first(wanted, &manager, mode);
-            }
-            wanted.value
-        } else {
-            self.value()?
-        };
+        self.check_patch_options(form)?;
+        if form == PatchForm::Apply {
+            return self.apply(route, part);
+        }
+        let patch = self.value()?;
+        let writer = self.writer(Operation::Update, route.kind, subresource(part))?;
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
-        let applied = self.api.store.modify(key, part, mode, |live| {
-            let mut value = patched(form, route.kind, live, &patch, &manager)?;
-            if !names_base_directory(&patch) {
-                keep_base_directory(&mut value, live);
-            }
-            if let Ok(object) = Object::from_value(value.clone()) {
-                self.check(&object, part)?;
-                if part == Part::Object {
-                    immutable::check(&object, live)?;
-                }
-            }
-            Ok(value)
+        let mode = self.parameters.mode()?;
+        let applied = self.api.store.modify_by(key, part, mode, Trace::By(&writer), |live| {
+            let value = patched(form, route.kind, live, &patch)?;
+            self.changed(value, live, &patch, part)
         })?;
         self.written(&applied)
     }
 
-    fn apply_first(&self, wanted: Object, manager: &str, mode: Mode) -> Answer {
-        let wanted = Object { value: applied_first(wanted.value, manager), ..wanted };
-        self.check(&wanted, Part::Object)?;
-        let applied = self.api.store.create(wanted, mode)?;
+    /// Server-side apply.
+    fn apply(&self, route: &ObjectRoute, part: Part) -> Answer {
+        let wanted = self.object(route)?;
+        if wanted.value["metadata"].get("managedFields").is_some_and(|given| !given.is_null()) {
+            return Err(Status::new(Reason::BadRequest, "metadata.managedFields must be nil"));
+        }
+        let applier = self.writer(Operation::Apply, route.kind, subresource(part))?;
+        let is_forced = self.parameters.is_on("force");
+        let mode = self.parameters.mode()?;
+        let becomes = |live: Option<&Value>| {
+            ownership::apply(route.kind, live, &wanted.value, &applier, is_forced, self.now)
+        };
+        let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
+        let applied = if is_new && part == Part::Object {
+            let object = Object::from_value(becomes(None)?).map_err(|finding| Status::from(&*finding))?;
+            self.check(&object, Part::Object)?;
+            self.api.store.create_by(object, mode, Trace::Told)?
+        } else {
+            let key = (route.kind, route.namespace.as_str(), route.name.as_str());
+            self.api.store.modify_by(key, part, mode, Trace::Told, |live| {
+                self.changed(becomes(Some(live))?, live, &wanted.value, part)
+            })?
+        };
         self.written(&applied)
     }
 
+    /// What a patch has made of a live object, if it may be so.
+    fn changed(&self, mut value: Value, live: &Value, patch: &Value, part: Part) -> Result<Value, Status> {
+        if !names_base_directory(patch) {
+            keep_base_directory(&mut value, live);
+        }
+        if let Ok(object) = Object::from_value(value.clone()) {
+            self.check(&object, part)?;
+            if part == Part::Object {
+                immutable::check(&object, live)?;
+            }
+        }
+        Ok(value)
+    }
+
     pub(super) fn delete(&self, route: &ObjectRoute) -> Answer {
+        let (options, mode) = self.delete_options()?;
+        let key = (route.kind, route.namespace.as_str(), route.name.as_str());
+        let form = self.form()?;
+        let last = self.api.store.delete(key, &options, mode)?;
+        match deleted(&last, self.now) {
+            Deleted::Gone(details) => Ok(respond::json_text(StatusCode::OK, details)),
+            Deleted::Object(object) => Ok(respond::json(StatusCode::OK, &form.object(&object, self.now)?)),
+        }
+    }
+
+    /// Deletes all objects that a query selects. The answer is the list of them as they were.
+    pub(super) fn delete_collection(&self, kind: &'static Kind, namespace: Option<String>) -> Answer {
+        if kind.is_namespaced && namespace.is_none() {
+            return Err(super::method_not_allowed());
+        }
+        let (options, mode) = self.delete_options()?;
+        let options = DeleteOptions { uid: None, resource_version: None, ..options };
+        let form = self.form()?;
+        let query = self.parameters.query(kind, namespace)?;
+        let (page, metadata) =
+            Wanted::parse(&self.parameters, &self.api.store)?.read(&query, &self.api.store)?;
+        self.api.store.delete_all(&page.objects, &options, mode)?;
+        Ok(respond::json_text(StatusCode::OK, form.list(kind, &page, &metadata, self.now)?))
+    }
+
+    /// How to delete, as the body says or the query.
+    fn delete_options(&self) -> Result<(DeleteOptions, Mode), Status> {
         let body = if self.body.is_empty() { Value::Null } else { self.value()? };
         let mode = match &body["dryRun"] {
             Value::Array(dry_run) if !dry_run.is_empty() => Mode::DryRun,
@@ -92,19 +143,42 @@ impl Call<'_> {
                 None => self.parameters.number("gracePeriodSeconds")?,
             },
         };
-        let key = (route.kind, route.namespace.as_str(), route.name.as_str());
-        let form = self.form()?;
-        let last = self.api.store.delete(key, &options, mode)?;
-        match deleted(&last, self.now) {
-            Deleted::Gone(details) => Ok(respond::json_text(StatusCode::OK, details)),
-            Deleted::Object(object) => Ok(respond::json(StatusCode::OK, &form.object(&object, self.now)?)),
-        }
+        Ok((options, mode))
     }
 
-    /// Who applies. Each has one memory for an object and one for its status.
-    fn manager(&self, part: Part) -> String {
-        let manager = self.parameters.text("fieldManager").unwrap_or(UNNAMED);
-        if part == Part::Status { format!("{manager}/status") } else { manager.to_owned() }
+    /// Who writes: as he calls himself, or as his program does.
+    pub(super) fn writer(
+        &self,
+        operation: Operation,
+        kind: &Kind,
+        subresource: &str,
+    ) -> Result<Manager, Status> {
+        let agent = self.header(header::USER_AGENT).and_then(|agent| agent.split('/').next());
+        let agent = agent.filter(|agent| !agent.is_empty()).unwrap_or("unknown");
+        let shortened = &agent[..agent.floor_char_boundary(MANAGER_BYTES)];
+        let name = self.parameters.text("fieldManager");
+        if let Some(name) = name {
+            check_manager(name, "PatchOptions")?;
+        }
+        Ok(Manager {
+            name: name.unwrap_or(shortened).to_owned(),
+            operation,
+            api_version: kind.api_version(),
+            subresource: subresource.to_owned(),
+        })
+    }
+
+    /// Refuses parameters that do not go with the form of a patch.
+    fn check_patch_options(&self, form: PatchForm) -> Result<(), Status> {
+        let mut causes = Vec::new();
+        if form != PatchForm::Apply && self.parameters.text("force").is_some() {
+            causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
+        }
+        if form == PatchForm::Apply && self.parameters.text("fieldManager").is_none() {
+            let message = "Required value: is required for apply patch".to_owned();
+            causes.push(Cause { message, ..Cause::required("fieldManager") });
+        }
+        if causes.is_empty() { Ok(()) } else { Err(Status::invalid_options("PatchOptions", causes)) }
     }
 
     /// The answer to a write, with what there is to say about the object.
@@ -170,6 +244,9 @@ impl Call<'_> {
         }
         if part == Part::Object {
             validation::check(object)?;
+            if let Some(roles) = &self.roles {
+                access::check_escalation(roles, self.user, object)?;
+            }
             self.admit(object)?;
         }
         if self.parameters.text("fieldValidation") != Some("Strict") {
@@ -191,6 +268,26 @@ impl Call<'_> {
         );
         Err(Status::new(Reason::BadRequest, message))
     }
+}
+
+/// What the owners of fields know a part of an object by.
+fn subresource(part: Part) -> &'static str {
+    match part {
+        Part::Object => "",
+        Part::Status => "status",
+    }
+}
+
+fn check_manager(name: &str, options: &str) -> Result<(), Status> {
+    let cause = if name.len() > MANAGER_BYTES {
+        let message = format!("Too long: may not be more than {MANAGER_BYTES} bytes");
+        Cause { reason: "FieldValueTooLong", message, field: "fieldManager".to_owned() }
+    } else if name.chars().any(char::is_control) {
+        Cause::invalid("fieldManager", &json!(name), "should only contain printable characters")
+    } else {
+        return Ok(());
+    };
+    Err(Status::invalid_options(options, vec![cause]))
 }
 
 /// An object that is written anew from a file elsewhere, or from an earlier revision, still starts where it did: whoever

@@ -210,7 +210,7 @@ impl Runner {
         self.change(status, |status| status.begin(started, start));
         self.record(&Event::normal("Started", format!("Started container {}", self.container.name)));
         let pid = process.pid();
-        let stay = self.enter();
+        let stay = self.enter(pid);
         let Ended { exit, was_ready, for_its_memory } = self.attend(&mut process, status, stopping).await;
         drop(stay);
         self.platform.leftovers.forget(pid);
@@ -226,13 +226,13 @@ impl Runner {
     }
 
     /// Lets others know that the container runs, for as long as what this gives is there.
-    fn enter(&self) -> Stay {
+    fn enter(&self, pid: u32) -> Stay {
         let name = ContainerName {
             namespace: self.pod.namespace.clone(),
             pod: self.pod.name.clone(),
             container: self.container.name.clone(),
         };
-        self.platform.running.enter(name, &self.launch, self.address, self.container.memory_limit)
+        self.platform.running.enter(name, &self.launch, self.address, self.container.memory_limit, pid)
     }
 
     async fn start(&self, start: u32) -> Result<(Process, oneshot::Receiver<String>), String> {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::command::{Command, Wanted};
 use super::leftovers::Leftovers;
 use super::process::Launch;
+use super::usage::{Meter, Used};
 
 /// The containers that run. All clones are the same one.
 #[derive(Debug, Clone)]
@@ -37,6 +38,7 @@ pub struct Place {
     pub(super) launch: Launch,
     pub(super) address: IpAddr,
     pub(super) memory_limit: Option<u64>,
+    meter: Meter,
     /// Closed when the container has ended.
     pub(super) end: watch::Receiver<()>,
     pub(super) leftovers: Rc<Leftovers>,
@@ -64,10 +66,12 @@ impl Running {
         launch: &Launch,
         address: IpAddr,
         memory_limit: Option<u64>,
+        pid: u32,
     ) -> Stay {
         let (sender, end) = watch::channel(());
         let leftovers = Rc::clone(&self.leftovers);
-        let place = Place { launch: launch.clone(), address, memory_limit, end, leftovers };
+        let meter = Meter::new(pid);
+        let place = Place { launch: launch.clone(), address, memory_limit, meter, end, leftovers };
         self.containers.borrow_mut().insert(name.clone(), place);
         Stay { running: self.clone(), name, _end: sender }
     }
@@ -76,6 +80,13 @@ impl Running {
     #[must_use]
     pub fn find(&self, name: &ContainerName) -> Option<Place> {
         self.containers.borrow().get(name).cloned()
+    }
+
+    /// What each container uses.
+    #[must_use]
+    pub fn used(&self) -> Vec<(ContainerName, Used)> {
+        let containers = self.containers.borrow();
+        containers.iter().filter_map(|(name, place)| Some((name.clone(), place.meter.read()?))).collect()
     }
 
     /// The address of a pod, if one of its containers runs.
@@ -99,7 +110,8 @@ impl super::Machine {
             working_directory: Some("/".into()),
             input: None,
         };
-        let stay = running.enter(name, &launch, std::net::Ipv4Addr::LOCALHOST.into(), None);
+        let stay =
+            running.enter(name, &launch, std::net::Ipv4Addr::LOCALHOST.into(), None, std::process::id());
         (Self { logs: super::Logs::new("/nowhere".into()), running }, stay)
     }
 }

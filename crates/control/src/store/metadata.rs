@@ -63,6 +63,11 @@ pub(super) fn differ(a: &Value, b: &Value) -> bool {
     others_differ || without_revision(a) != without_revision(b)
 }
 
+/// What an object says of the owners of its fields, which is taken out of it.
+pub(super) fn take_managers(object: &mut Object) -> Option<Value> {
+    metadata_of(object).remove("managedFields").filter(|managers| !managers.is_null())
+}
+
 /// Makes a new object what it must be before it is stored for the first time.
 pub(super) fn prepare_new(object: &mut Object, all: &Objects, now: Timestamp) {
     set_or_remove(&mut object.value, "status", None);

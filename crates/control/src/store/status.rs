@@ -115,6 +115,21 @@ impl Status {
         Self::about(Reason::Forbidden, kind, name, message)
     }
 
+    /// The same for a resource of which nobody knows whether there is one: `pods "a" is forbidden: <why>`
+    #[must_use]
+    pub(crate) fn forbidden_resource(group: &str, resource: &str, name: &str, why: &str) -> Self {
+        let qualified = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let details = Details {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            kind: resource.to_owned(),
+            ..Details::default()
+        };
+        let message = format!("{qualified}{named} is forbidden: {why}");
+        Self { reason: Reason::Forbidden, message, details: Some(Box::new(details)) }
+    }
+
     /// `Service "api" is invalid: spec.ports: Required value`
     #[must_use]
     pub fn invalid(kind: &Kind, name: &str, causes: Vec<Cause>) -> Self {

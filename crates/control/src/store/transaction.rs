@@ -17,6 +17,7 @@ use super::{
     Applied, CREATED_FOR, DeleteOptions, KEPT_KINDS, Outcome, Part, REVISION_STEP, Reason, State, Status,
     depth, merge, metadata,
 };
+use crate::ownership::{self, Trace};
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
 pub(super) struct Transaction<'a> {
@@ -48,9 +49,11 @@ impl<'a> Transaction<'a> {
     }
 
     /// Stores a new object. Its namespace is made if it is not there.
-    pub(super) fn create(&mut self, mut object: Object) -> Result<Applied, Status> {
+    pub(super) fn create(&mut self, mut object: Object, trace: Trace<'_>) -> Result<Applied, Status> {
+        let given = metadata::take_managers(&mut object);
         depth::check(&object)?;
         metadata::prepare_new(&mut object, &self.state.objects, self.now);
+        ownership::trace(object.kind, None, &mut object.value, given, trace, self.now);
         let reference = object.reference();
         if let Some(existing) = self.find(&reference) {
             return Err(Status::already_exists(existing.kind, &existing.name));
@@ -61,10 +64,15 @@ impl<'a> Transaction<'a> {
     }
 
     /// Puts an object in the place of the one with its name.
-    pub(super) fn replace(&mut self, object: Object, part: Part) -> Result<Applied, Status> {
+    pub(super) fn replace(
+        &mut self,
+        object: Object,
+        part: Part,
+        trace: Trace<'_>,
+    ) -> Result<Applied, Status> {
         let old = self.existing(&object.reference(), object.kind)?;
         self.check_preconditions(&object.value, &old)?;
-        self.change(object, &old, part)
+        self.change(object, &old, part, trace)
     }
 
     /// Changes an object by a function of its value.
@@ -72,19 +80,24 @@ impl<'a> Transaction<'a> {
         &mut self,
         old: &Arc<Object>,
         part: Part,
+        trace: Trace<'_>,
         change: impl FnOnce(&Value) -> Result<Value, Status>,
     ) -> Result<Applied, Status> {
         let object = read_again(change(&old.value)?, old)?;
         self.check_preconditions(&object.value, old)?;
-        self.change(object, old, part)
+        self.change(object, old, part, trace)
     }
 
     /// Creates the object, or changes it so that it says what is wanted, as `kubectl apply` does.
     pub(super) fn apply(&mut self, mut wanted: Object) -> Result<Applied, Status> {
         merge::remember(&mut wanted.value);
-        let Some(old) = self.find(&wanted.reference()) else { return self.create(wanted) };
+        let Some(old) = self.find(&wanted.reference()) else {
+            return self.create(wanted, Trace::Untold);
+        };
         let applied = merge::remembered(&old.value);
-        self.modify(&old, Part::Object, |live| Ok(merge::three_way(applied.as_ref(), &wanted.value, live)))
+        self.modify(&old, Part::Object, Trace::Untold, |live| {
+            Ok(merge::three_way(applied.as_ref(), &wanted.value, live))
+        })
     }
 
     /// Deletes an object, or marks it as to be deleted when somebody has to finish with it first.
@@ -225,9 +238,17 @@ impl<'a> Transaction<'a> {
         self.find(reference).ok_or_else(|| Status::not_found(kind, &reference.name))
     }
 
-    fn change(&mut self, mut object: Object, old: &Arc<Object>, part: Part) -> Result<Applied, Status> {
+    fn change(
+        &mut self,
+        mut object: Object,
+        old: &Arc<Object>,
+        part: Part,
+        trace: Trace<'_>,
+    ) -> Result<Applied, Status> {
+        let given = metadata::take_managers(&mut object);
         depth::check(&object)?;
         metadata::prepare_changed(&mut object, old, part, &self.state.objects);
+        ownership::trace(object.kind, Some(&old.value), &mut object.value, given, trace, self.now);
         let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.kind) || has_finalizers(&object);
         if metadata::deletion(old).is_some() && !waits_for_more {
             let object = self.take_away(old);
@@ -288,7 +309,8 @@ impl<'a> Transaction<'a> {
         }
         let metadata = json!({"name": namespace, "annotations": {CREATED_FOR: of.to_string()}});
         let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
-        self.create(Object::from_value(value).map_err(|finding| Status::from(&*finding))?)?;
+        let object = Object::from_value(value).map_err(|finding| Status::from(&*finding))?;
+        self.create(object, Trace::Untold)?;
         Ok(vec![format!("namespace `{namespace}` was not there and has been created")])
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Options {
 }
 
 /// Annotations that repeat the object, or are kept for the platform.
-const NOT_SHOWN: &[&str] = &[control::store::LAST_APPLIED, "forebay.dev/applied"];
+const NOT_SHOWN: &[&str] = &[control::store::LAST_APPLIED];
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let named = resource::parse(&options.resources)?;

@@ -132,6 +132,7 @@ impl Asked<'_> {
         let is_one = self.named.len() == 1 && self.named[0].name.is_some();
         let mut items = Vec::new();
         for (_, mut value) in std::mem::take(&mut found.values) {
+            hide_managers(&mut value);
             match value.get_mut("items").and_then(Value::as_array_mut) {
                 Some(list) => items.append(list),
                 None => items.push(value),
@@ -196,7 +197,9 @@ impl Asked<'_> {
         }
         let items = value["items"].as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
         for item in items {
-            output::say(&self.options.output.print(item)?)?;
+            let mut item = item.clone();
+            hide_managers(&mut item);
+            output::say(&self.options.output.print(&item)?)?;
         }
         Ok(!items.is_empty())
     }
@@ -221,4 +224,15 @@ impl Asked<'_> {
             _ => "No resources found".to_owned(),
         }
     }
+}
+
+/// Takes out who set which field, as kubectl does: it is longer than the object.
+fn hide_managers(value: &mut Value) {
+    let hide = |object: &mut Value| {
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+    };
+    hide(value);
+    value.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(hide);
 }

@@ -28,13 +28,6 @@ pub(crate) const SYNTHETIC: &str = "forebay.dev/synthetic";
 /// The annotations.
 pub(super) const ANNOTATIONS: &[Annotation] = &[
     Annotation {
-        key: "applied",
-        on: On::Ours("any object"),
-        example: r#"{"forebay":"{}"}"#,
-        doc: "What each client that applies on the server has applied; the embedded API keeps it.",
-        apply: Apply::Elsewhere,
-    },
-    Annotation {
         key: "backend-ca-secret",
         on: On::Ours("Ingress, Service"),
         example: "ca",

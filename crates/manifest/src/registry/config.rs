@@ -30,6 +30,7 @@ pub(super) static SECRET: Kind = Kind {
 
 pub(super) static SERVICE_ACCOUNT: Kind = Kind {
     short_names: &["sa"],
+    subresources: &["token"],
     columns: SERVICE_ACCOUNT_COLUMNS,
     effect: Effect::Kept,
     ..namespaced(CORE, "v1", "ServiceAccount", "serviceaccounts")

@@ -9,6 +9,7 @@ use crate::{Object, Objects};
 
 pub(super) static NAMESPACE: Kind = Kind {
     short_names: &["ns"],
+    verbs: &["create", "delete", "get", "list", "patch", "update", "watch"],
     subresources: STATUS,
     columns: COLUMNS,
     fields: &["status.phase"],

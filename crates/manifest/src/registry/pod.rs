@@ -17,7 +17,7 @@ use crate::{Object, Objects};
 pub(super) static POD: Kind = Kind {
     short_names: &["po"],
     categories: ALL,
-    subresources: &["status", "log", "exec", "attach", "portforward"],
+    subresources: &["status", "log", "exec", "attach", "portforward", "eviction"],
     columns: COLUMNS,
     fields: &[
         "spec.nodeName",

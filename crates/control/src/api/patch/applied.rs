@@ -1,37 +1,10 @@
-//! Server-side apply: an object becomes what somebody says of it, and loses what he said before and no longer says.
-//!
-//! Kubernetes keeps an owner of every field and refuses when two disagree. Here the last one wins, and what each has
-//! applied is remembered in an annotation of the object.
+//! The three-way merge of `kubectl apply`: an object becomes what somebody says of it, and loses what he said before and no
+//! longer says.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::shape::{Items, Shape};
 use super::strategic::reorder;
-use crate::store::{LAST_APPLIED, Reason, Status};
-
-/// The annotation that keeps what each manager has applied.
-const APPLIED: &str = "forebay.dev/applied";
-/// How many managers are remembered of one object.
-const MANAGERS: usize = 8;
-
-/// What `live` becomes when `manager` applies `wanted`.
-pub(super) fn merge(live: &Value, wanted: &Value, manager: &str, shape: &Shape) -> Result<Value, Status> {
-    let mut managers = managers(live);
-    let merged = merge_value(managers.get(manager), wanted, live, shape);
-    managers.insert(manager.to_owned(), without_last_applied(wanted));
-    if managers.len() > MANAGERS {
-        let message =
-            format!("{MANAGERS} field managers have applied this object already; one more is not remembered");
-        return Err(Status::new(Reason::BadRequest, message));
-    }
-    Ok(with_managers(merged, managers))
-}
-
-/// A new object that remembers who applied it.
-pub(super) fn begin(wanted: Value, manager: &str) -> Value {
-    let remembered = without_last_applied(&wanted);
-    with_managers(wanted, Map::from_iter([(manager.to_owned(), remembered)]))
-}
 
 /// What `live` becomes when `wanted` takes the place of what was `applied` before.
 ///
@@ -88,28 +61,4 @@ fn merge_list(
     let items = merged.chain(kept).collect();
     let place = |item: &Value| wanted.iter().position(|other| are_same(other, item));
     Value::Array(reorder(items, live, place, &are_same))
-}
-
-fn managers(live: &Value) -> Map<String, Value> {
-    let written = live["metadata"]["annotations"][APPLIED].as_str();
-    written.and_then(|written| serde_json::from_str(written).ok()).unwrap_or_default()
-}
-
-fn with_managers(mut object: Value, managers: Map<String, Value>) -> Value {
-    let metadata = &mut object["metadata"];
-    if !metadata["annotations"].is_object() {
-        metadata["annotations"] = json!({});
-    }
-    metadata["annotations"][APPLIED] = json!(Value::Object(managers).to_string());
-    object
-}
-
-/// What is remembered of an applied object. What kubectl keeps for itself would be kept twice.
-fn without_last_applied(wanted: &Value) -> Value {
-    let mut wanted = wanted.clone();
-    let annotations = wanted.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
-    if let Some(annotations) = annotations {
-        annotations.remove(LAST_APPLIED);
-    }
-    wanted
 }

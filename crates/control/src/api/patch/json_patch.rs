@@ -9,9 +9,6 @@ const OPERATIONS: usize = 1000;
 /// How many bytes of JSON the `copy` operations of one patch may add.
 const COPIED_BYTES: usize = 1 << 20;
 
-/// What nobody keeps here, and kubectl patches all the same when it moves to server-side apply.
-const MANAGED_FIELDS: &str = "/metadata/managedFields";
-
 /// Patches a value: all operations, or none.
 pub(super) fn apply(live: &Value, patch: &Value) -> Result<Value, Status> {
     let operations = patch.as_array().ok_or_else(|| bad("a JSON patch is a list of operations"))?;
@@ -26,9 +23,6 @@ pub(super) fn apply(live: &Value, patch: &Value) -> Result<Value, Status> {
                 .ok_or_else(|| bad(format!("an operation of a JSON patch needs `{field}`")))
         };
         let path = text("path")?;
-        if path.starts_with(MANAGED_FIELDS) {
-            continue;
-        }
         let given = || operation.get("value").ok_or_else(|| bad(format!("`{path}`: there is no `value`")));
         match text("op")? {
             "add" => add(&mut value, path, given()?.clone())?,

@@ -3,6 +3,8 @@
 
 use super::*;
 
+mod apply;
+mod discovery;
 mod forms;
 mod immutable;
 mod kinds;
@@ -10,6 +12,7 @@ mod list;
 mod protobuf;
 mod selector;
 mod status;
+mod subresources;
 mod watch;
 mod write;
 

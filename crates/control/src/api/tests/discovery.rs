@@ -83,7 +83,7 @@ fn version_and_health_and_paths_that_are_none() {
     assert_eq!(text(send(&api, "GET /readyz", &[], "")), "ok");
     let nothing = send(&api, "GET /apis/nobody.example/v1/things", &[], "");
     assert_eq!((nothing.status(), text(nothing)), (StatusCode::NOT_FOUND, "404 page not found\n".to_owned()));
-    let refused = write(&api, "DELETE /api/v1/namespaces/default/services", JSON, &json!({}));
+    let refused = write(&api, "PUT /api/v1/namespaces/default/services", JSON, &json!({}));
     assert_eq!(
         message(&refused),
         "405 MethodNotAllowed: the server does not allow this method on the requested resource"

@@ -103,7 +103,10 @@ fn texts_and_bytes_have_to_be_such() {
     let number = json!({"data": {"b": 12}});
     assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), MERGE, &number).0, 400);
     assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), STRATEGIC, &number).0, 400);
-    assert_eq!(write(&api, &format!("PATCH {CONFIG_MAPS}/c"), APPLY, &config(&json!({"b": 12}))).0, 400);
+    assert_eq!(
+        write(&api, &format!("PATCH {CONFIG_MAPS}/c?fieldManager=m"), APPLY, &config(&json!({"b": 12}))).0,
+        400
+    );
     assert_eq!(write(&api, &format!("PUT {CONFIG_MAPS}/c"), JSON, &config(&json!({"b": 12}))).0, 400);
     let secret =
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "no!"}});
@@ -155,9 +158,9 @@ fn objects_are_only_so_deep() {
     deep["metadata"]["name"] = json!("deep");
     deep["spec"]["template"]["spec"]["deep"] = levels(100);
     assert_eq!(write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deep).0, 422);
-    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/deep"), APPLY, &deep).0, 422);
+    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/deep?fieldManager=m"), APPLY, &deep).0, 422);
     deep["metadata"]["name"] = json!("web");
-    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web"), APPLY, &deep).0, 422);
+    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web?fieldManager=m"), APPLY, &deep).0, 422);
     assert_eq!(write(&api, &format!("PUT {DEPLOYMENTS}/web"), JSON, &deep).0, 422);
 }
 

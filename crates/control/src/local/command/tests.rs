@@ -18,7 +18,8 @@ fn running(memory_limit: Option<u64>) -> (Running, ContainerName, Stay) {
         working_directory: Some("/usr".into()),
         input: None,
     };
-    let stay = running.enter(name.clone(), &launch, "127.0.0.1".parse().unwrap(), memory_limit);
+    let stay =
+        running.enter(name.clone(), &launch, "127.0.0.1".parse().unwrap(), memory_limit, std::process::id());
     (running, name, stay)
 }
 

@@ -33,3 +33,47 @@ fn status_field_order() {
     );
     assert!(refused.ends_with(",\"code\":404}\n"), "{refused}");
 }
+
+#[test]
+fn create_managed_fields() {
+    let api = api();
+    let fields = [("content-type", JSON), ("user-agent", "kubectl/v1.33.1 (linux/amd64)")];
+    let created = value(send(&api, &format!("POST {CONFIGMAPS}"), &fields, config_map("c").to_string()));
+    let entry = &created["metadata"]["managedFields"][0];
+    assert_eq!((&entry["manager"], &entry["operation"]), (&json!("kubectl"), &json!("Update")));
+    assert_eq!((&entry["apiVersion"], &entry["fieldsType"]), (&json!("v1"), &json!("FieldsV1")));
+    assert_eq!(entry["fieldsV1"], json!({"f:data": {".": {}, "f:k": {}}}));
+    assert_eq!(entry["time"], created["metadata"]["creationTimestamp"]);
+}
+
+#[test]
+fn no_name() {
+    let api = api();
+    let mut nameless = config_map("");
+    nameless["metadata"] = json!({});
+    expect![[r#"422 Invalid: ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required"#]]
+    .assert_eq(&message(&write(&api, &format!("POST {CONFIGMAPS}"), JSON, &nameless)));
+}
+
+#[test]
+fn body_too_large() {
+    let api = api();
+    let long = format!("\"{}\"", "x".repeat(BODY_LIMIT));
+    let refused = send(&api, &format!("POST {CONFIGMAPS}"), &[("content-type", JSON)], long);
+    let refused = (refused.status().as_u16(), value(refused));
+    assert_eq!(message(&refused), "413 RequestEntityTooLarge: Request entity too large: limit is 3145728");
+}
+
+#[test]
+fn deletecollection() {
+    let api = with_config_maps(&["a", "b", "c"]);
+    write(&api, &format!("PATCH {CONFIGMAPS}/b"), MERGE, &json!({"metadata": {"labels": {"keep": "me"}}}));
+    let deleted = value(send(&api, &format!("DELETE {CONFIGMAPS}?labelSelector=%21keep"), &[], ""));
+    assert_eq!((&deleted["kind"], deleted["items"].as_array().unwrap().len()), (&json!("ConfigMapList"), 2));
+    assert_eq!(get(&api, CONFIGMAPS)["items"].as_array().unwrap().len(), 1);
+    let tried = send(&api, &format!("DELETE {CONFIGMAPS}?dryRun=All"), &[], "");
+    assert_eq!(tried.status(), StatusCode::OK);
+    assert_eq!(get(&api, CONFIGMAPS)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(send(&api, "DELETE /api/v1/namespaces", &[], "").status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(send(&api, "DELETE /api/v1/configmaps", &[], "").status(), StatusCode::METHOD_NOT_ALLOWED);
+}

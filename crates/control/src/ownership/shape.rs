@@ -1,0 +1,100 @@
+//! How the parts of an object are owned: a map field by field, a list item by item, or either as a whole.
+
+use manifest::Kind;
+use schema::{Field, Holds, List, Type};
+use serde_json::{Map, Value};
+
+/// How a value is owned, as its type says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shape {
+    /// Nobody knows its type: maps field by field, lists as a whole.
+    Unknown,
+    /// As a whole.
+    Whole,
+    /// Field by field.
+    Object(&'static Type),
+    /// Entry by entry.
+    Map(&'static Holds),
+    /// Item by item.
+    Items(List, &'static Holds),
+}
+
+/// How one value is owned.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owned<'a> {
+    /// As a whole.
+    Whole,
+    /// Field by field.
+    Fields(&'a Map<String, Value>),
+    /// Item by item.
+    Items(&'a [Value]),
+}
+
+// === impl Shape ===
+
+impl Shape {
+    /// The shape of the objects of a kind.
+    pub(crate) fn of(kind: &Kind) -> Self {
+        schema::of(kind.group, kind.version, kind.kind).map_or(Self::Unknown, Self::Object)
+    }
+
+    /// The shape of a field.
+    pub(super) fn field(self, name: &str) -> Self {
+        match self {
+            Self::Unknown | Self::Whole | Self::Items(..) => Self::Unknown,
+            Self::Map(entry) => Self::of_value(entry, List::Atomic),
+            Self::Object(object) => object.field(name).map_or(Self::Unknown, Self::of_field),
+        }
+    }
+
+    /// The shape of the items of a list.
+    pub(super) fn item(self) -> Self {
+        match self {
+            Self::Items(_, item) => Self::of_value(item, List::Atomic),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether a field holds an object that is always there, so that nobody is its owner for having made it.
+    pub(super) fn is_always_there(self, name: &str) -> bool {
+        let Self::Object(object) = self else { return false };
+        object.field(name).is_some_and(|field| matches!(field.holds, Holds::Object(_)) && !field.tells_zero)
+    }
+
+    fn of_field(field: &'static Field) -> Self {
+        if field.is_atomic { Self::Whole } else { Self::of_value(&field.holds, field.list) }
+    }
+
+    fn of_value(holds: &'static Holds, list: List) -> Self {
+        match holds {
+            Holds::Object(object) if object.is_atomic => Self::Whole,
+            Holds::Object(object) => Self::Object(object.get()),
+            Holds::Map(entry) => Self::Map(entry),
+            Holds::List(item) if list != List::Atomic => Self::Items(list, item),
+            Holds::Json => Self::Unknown,
+            _ => Self::Whole,
+        }
+    }
+
+    /// How a value is owned.
+    pub(super) fn owned(self, value: &Value) -> Owned<'_> {
+        match (value, self) {
+            (_, Self::Whole) => Owned::Whole,
+            (Value::Object(fields), _) => Owned::Fields(fields),
+            (Value::Array(items), Self::Items(..)) => Owned::Items(items),
+            _ => Owned::Whole,
+        }
+    }
+
+    /// The element of a path that an item of a list is.
+    pub(super) fn element(self, item: &Value) -> String {
+        let Self::Items(list @ List::By(_), holds) = self else { return format!("v:{item}") };
+        let unsaid =
+            |key: &str| holds.object().and_then(|item| item.field(key)).and_then(Field::default_value);
+        let keys = list.keys().filter_map(|key| {
+            let value = item.get(key).filter(|value| !value.is_null()).cloned();
+            Some((key.to_owned(), value.or_else(|| unsaid(key))?))
+        });
+        format!("k:{}", Value::Object(keys.collect()))
+    }
+}
