@@ -29,6 +29,7 @@ mod log;
 mod openapi;
 mod pages;
 mod parameters;
+mod pass_on;
 mod patch;
 pub(crate) mod protobuf;
 mod questions;
@@ -200,7 +201,8 @@ impl Api {
         Ok(Some(user))
     }
 
-    /// Answers a request, if it is to be answered at all.
+    /// Answers a request, if it is to be answered at all, and as far as that takes no waiting: one that is to be passed on is
+    /// for [`answer_to`](Self::answer_to).
     #[must_use]
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Body> {
         let answer = self.answer(request, Timestamp::now());
@@ -220,6 +222,15 @@ impl Api {
     pub fn too_busy() -> Response<Body> {
         let message = "too many long requests at the same time";
         respond::refusal(&Status::new(Reason::TooManyRequests, message))
+    }
+
+    /// A place among the answers that are going on.
+    fn permit(&self) -> Result<Rc<()>, Status> {
+        if Rc::strong_count(&self.streams) > STREAMS {
+            let message = format!("{STREAMS} watches and logs are going on already");
+            return Err(Status::new(Reason::TooManyRequests, message));
+        }
+        Ok(Rc::clone(&self.streams))
     }
 
     fn answer(&self, request: &Request<Bytes>, now: Timestamp) -> Answer {
@@ -286,8 +297,21 @@ impl Call<'_> {
             (Route::Collection { kind, namespace }, "POST") if kind.verbs.contains(&"create") => {
                 self.create(kind, namespace.as_deref())
             }
-            (Route::Object(object) | Route::Subresource(object, Subresource::Status), "GET") => {
-                self.get(&object)
+            (
+                Route::Object(object)
+                | Route::Subresource(
+                    object,
+                    Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize,
+                ),
+                "GET",
+            ) => self.get(&object),
+            (Route::Subresource(object, Subresource::EphemeralContainers), "PUT" | "PATCH") => {
+                let why = "no container joins a pod that runs, which is a group of processes here: kubectl exec runs a command beside it";
+                Err(Status::forbidden(object.kind, &object.name, why))
+            }
+            (Route::Subresource(object, Subresource::Resize), "PUT" | "PATCH") => {
+                let why = "what a pod that runs may use is not changed here: change its Deployment, which starts others";
+                Err(Status::forbidden(object.kind, &object.name, why))
             }
             (Route::Collection { kind, namespace }, "DELETE") if kind.verbs.contains(&"deletecollection") => {
                 self.delete_collection(kind, namespace)
@@ -356,12 +380,7 @@ impl Call<'_> {
         written.split(';').next().unwrap_or_default().trim()
     }
 
-    /// A place among the answers that are going on.
     fn permit(&self) -> Result<Rc<()>, Status> {
-        if Rc::strong_count(&self.api.streams) > STREAMS {
-            let message = format!("{STREAMS} watches and logs are going on already");
-            return Err(Status::new(Reason::TooManyRequests, message));
-        }
-        Ok(Rc::clone(&self.api.streams))
+        self.api.permit()
     }
 }

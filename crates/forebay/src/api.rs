@@ -107,7 +107,7 @@ impl Handler for ApiHandler {
         match self.read(request.body).await {
             Ok((body, _held)) => {
                 *head.body_mut() = body;
-                self.answer(self.api.handle(&head))
+                self.answer(self.api.answer_to(&head).await)
             }
             Err(Unread::Refused) => {
                 let mut answer = self.answer(Api::too_large());

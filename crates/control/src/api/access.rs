@@ -139,6 +139,10 @@ impl Wish {
                 subresource: subresource.name().to_owned(),
                 ..about(verb, object.kind, &object.namespace, &object.name)
             },
+            Some(Route::Proxy { object, .. }) => Self {
+                subresource: "proxy".to_owned(),
+                ..about(verb, object.kind, &object.namespace, &object.name)
+            },
             Some(Route::Question { question, namespace, name }) => Self {
                 verb: if question.verbs.contains(&"list") && name.is_empty() { "list" } else { verb }
                     .to_owned(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::upgrade::Upgrade;
-use super::{log, watch};
+use super::{log, pass_on, watch};
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub struct Stream {
 pub(super) enum Source {
     Watch(Box<watch::Lines>),
     Log(log::Lines),
+    PassedOn(pass_on::Rest),
 }
 
 // === impl Stream ===
@@ -43,6 +44,7 @@ impl Stream {
         match &mut self.source {
             Source::Watch(lines) => lines.next().await,
             Source::Log(lines) => lines.next().await,
+            Source::PassedOn(rest) => rest.next().await,
         }
     }
 }

@@ -83,7 +83,9 @@ fn aggregated_question(question: &Question) -> Value {
 /// The verbs of a subresource, and what its answers are.
 fn about(kind: &Kind, subresource: Subresource) -> (&'static [&'static str], Value) {
     match subresource {
-        Subresource::Status => (&["get", "patch", "update"], group_version_kind(kind)),
+        Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize => {
+            (&["get", "patch", "update"], group_version_kind(kind))
+        }
         Subresource::Scale => {
             (&["get", "patch", "update"], json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}))
         }

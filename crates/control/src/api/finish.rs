@@ -1,4 +1,4 @@
-//! What is done with every answer last: indented or turned into YAML where that is asked for, compressed where it is long, and
+//! What is done with every answer last: indented, or turned into YAML or protobuf where that is asked for, compressed where it is long, and
 //! given its number for the audit.
 
 use std::io::Write as _;
@@ -6,13 +6,13 @@ use std::io::Write as _;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 
-use super::Body;
-use super::form::Form;
+use super::form::{Encoding, Form, PROTOBUF};
 use super::parameters::Parameters;
-use crate::store::metadata;
+use super::{Body, protobuf};
+use crate::store::{Reason, Status, metadata};
 
 /// How long an answer is that is worth compressing.
 const LONG: usize = 128 * 1024;
@@ -28,14 +28,18 @@ const READERS: &[&str] = &["curl", "Wget", "Mozilla/5.0"];
 pub(super) fn finish(request: &Request<Bytes>, mut answer: Response<Body>) -> Response<Body> {
     let fields = request.headers();
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default()).unwrap_or_default();
+    let mut status = answer.status();
     if let Some(json) = as_json(&answer) {
-        let is_yaml =
-            Form::accepted(text(fields, &header::ACCEPT), &parameters).is_ok_and(|form| form.is_yaml);
-        let yaml = is_yaml.then(|| as_yaml(json)).flatten();
-        if let Some(yaml) = yaml {
-            let media_type = HeaderValue::from_static("application/yaml");
-            answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
-            *answer.body_mut() = Body::Full(yaml.into());
+        let form = Form::accepted(text(fields, &header::ACCEPT), &parameters);
+        let other = match form.map_or(Encoding::Json, |form| form.encoding) {
+            Encoding::Json => None,
+            Encoding::Yaml => as_yaml(json).map(|yaml| ("application/yaml", yaml.into_bytes())),
+            Encoding::Protobuf => Some((PROTOBUF, as_protobuf(json, &mut status))),
+        };
+        if let Some((media_type, bytes)) = other {
+            answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+            *answer.body_mut() = Body::Full(bytes.into());
+            *answer.status_mut() = status;
         } else if is_read_by_people(fields, &parameters) {
             let indented = indented(json);
             *answer.body_mut() = Body::Full(indented.into());
@@ -66,6 +70,17 @@ fn as_json(answer: &Response<Body>) -> Option<&Bytes> {
 fn as_yaml(json: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(json).ok()?;
     serde_saphyr::to_string(&value).ok()
+}
+
+/// An answer in protobuf; what has none is refused.
+fn as_protobuf(json: &[u8], status: &mut StatusCode) -> Vec<u8> {
+    let value: Value = serde_json::from_slice(json).unwrap_or_default();
+    protobuf::encode(&value).unwrap_or_else(|| {
+        let message = "only the following media types are accepted: application/json, application/yaml";
+        let refusal = Status::new(Reason::NotAcceptable, message);
+        *status = StatusCode::NOT_ACCEPTABLE;
+        protobuf::encode(&refusal.to_value()).unwrap_or_default()
+    })
 }
 
 fn is_read_by_people(fields: &HeaderMap, parameters: &Parameters) -> bool {

@@ -10,14 +10,25 @@ use serde_json::{Value, json};
 use super::parameters::Parameters;
 use crate::store::{Page, Reason, Status, WatchEvent, ordered};
 
+pub(super) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// The media types in which an answer can be given.
-const GIVEN: &str = "application/json, application/yaml";
+const GIVEN: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// The form of an answer about objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Form {
     pub(super) view: View,
-    pub(super) is_yaml: bool,
+    pub(super) encoding: Encoding,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Encoding {
+    Json,
+    Yaml,
+    /// For whoever reads nothing else. Objects that have no protobuf cannot be given so.
+    Protobuf,
 }
 
 /// What of objects is shown.
@@ -42,7 +53,7 @@ pub(super) enum Include {
 // === impl Form ===
 
 impl Form {
-    const JSON: Self = Self { view: View::Whole, is_yaml: false };
+    const JSON: Self = Self { view: View::Whole, encoding: Encoding::Json };
 
     /// The first form of an `Accept` field that can be given, the more wanted ones first (RFC 9110 §12.5.1).
     ///
@@ -57,34 +68,38 @@ impl Form {
         let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return Ok(Self::JSON) };
         let mut wanted: Vec<(f32, &str)> = accept.split(',').map(|range| (quality(range), range)).collect();
         wanted.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        let form = wanted.into_iter().find_map(|(_, range)| Self::of(range, include));
-        form.ok_or_else(not_acceptable)
+        let forms: Vec<Self> = wanted.into_iter().filter_map(|(_, range)| Self::of(range, include)).collect();
+        let is_text = |form: &&Self| form.encoding != Encoding::Protobuf;
+        forms.iter().find(is_text).or(forms.first()).copied().ok_or_else(not_acceptable)
     }
 
     /// The same for an answer that goes on, of which there are lines of JSON only.
     pub(super) fn of_stream(accept: Option<&str>, parameters: &Parameters) -> Result<Self, Status> {
-        let without_yaml: Vec<&str> = accept
-            .unwrap_or("*/*")
-            .split(',')
-            .filter(|range| !range.trim_start().starts_with("application/yaml"))
-            .collect();
-        if without_yaml.is_empty() {
+        let is_line = |range: &&str| {
+            let name = range.split(';').next().unwrap_or_default().trim();
+            !["application/yaml", PROTOBUF].contains(&name)
+        };
+        let lines: Vec<&str> = accept.unwrap_or("*/*").split(',').filter(is_line).collect();
+        if lines.is_empty() {
             return Err(not_acceptable());
         }
-        Self::accepted(Some(&without_yaml.join(",")), parameters)
+        Self::accepted(Some(&lines.join(",")), parameters)
     }
 
     fn of(media_type: &str, include: Include) -> Option<Self> {
         let mut parts = media_type.split(';').map(str::trim);
-        let is_yaml = match parts.next()? {
-            "application/json" | "application/*" | "*/*" => false,
-            "application/yaml" => true,
+        let encoding = match parts.next()? {
+            "application/json" | "application/*" | "*/*" => Encoding::Json,
+            "application/yaml" => Encoding::Yaml,
+            PROTOBUF => Encoding::Protobuf,
             _ => return None,
         };
         let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
         let parameter =
             |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        let Some(wanted) = parameter("as") else { return Some(Self { view: View::Whole, is_yaml }) };
+        let Some(wanted) = parameter("as") else {
+            return Some(Self { view: View::Whole, encoding });
+        };
         let version = match (parameter("g")?, parameter("v")?) {
             ("meta.k8s.io", "v1") => "v1",
             ("meta.k8s.io", "v1beta1") => "v1beta1",
@@ -96,7 +111,7 @@ impl Form {
             "PartialObjectMetadataList" => View::Metadata { version, is_list: true },
             _ => return None,
         };
-        Some(Self { view, is_yaml })
+        (encoding != Encoding::Protobuf).then_some(Self { view, encoding })
     }
 
     /// One object.
@@ -282,7 +297,7 @@ mod tests {
     #[test]
     fn the_first_form_that_can_be_given_is_taken() {
         let accepted = |accept: &str| Form::accepted(Some(accept), &Parameters::default());
-        let json = |view| Ok(Form { view, is_yaml: false });
+        let json = |view| Ok(Form { view, encoding: Encoding::Json });
         let table = View::Table { version: "v1", include: Include::Metadata };
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
         assert_eq!(accepted(kubectl), json(table));
@@ -290,14 +305,15 @@ mod tests {
         assert_eq!(accepted("application/json;as=Nothing;v=v1;g=meta.k8s.io,*/*"), json(View::Whole));
         let informer = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
         assert_eq!(accepted(informer), json(View::Metadata { version: "v1", is_list: true }));
-        assert!(accepted("application/json;q=0.5, application/yaml").unwrap().is_yaml);
-        assert!(!accepted("application/yaml;q=0.5, application/json").unwrap().is_yaml);
-        assert_eq!(
-            accepted("application/vnd.kubernetes.protobuf").unwrap_err().reason,
-            Reason::NotAcceptable
-        );
+        let encoding = |accept: &str| accepted(accept).unwrap().encoding;
+        assert_eq!(encoding("application/json;q=0.5, application/yaml"), Encoding::Yaml);
+        assert_eq!(encoding("application/yaml;q=0.5, application/json"), Encoding::Json);
+        assert_eq!(encoding("application/vnd.kubernetes.protobuf"), Encoding::Protobuf);
+        assert_eq!(encoding("application/vnd.kubernetes.protobuf,application/json"), Encoding::Json);
+        assert_eq!(accepted("text/html").unwrap_err().reason, Reason::NotAcceptable);
         assert_eq!(Form::accepted(None, &Parameters::default()), Ok(Form::JSON));
         let stream = |accept: &str| Form::of_stream(Some(accept), &Parameters::default());
         assert!(stream("application/yaml").is_err() && stream("application/yaml,*/*").is_ok());
+        assert!(stream("application/vnd.kubernetes.protobuf").is_err());
     }
 }

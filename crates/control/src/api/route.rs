@@ -39,6 +39,8 @@ pub(super) enum Route {
     Object(ObjectRoute),
     /// `/apis/authorization.k8s.io/v1/selfsubjectaccessreviews`; namespace and name may be empty
     Question { question: &'static Question, namespace: String, name: String },
+    /// `/api/v1/namespaces/mlops/services/api:80/proxy/metrics`, with the path within
+    Proxy { object: ObjectRoute, path: String },
     /// `/apis/apps/v1/namespaces/mlops/deployments/api/scale`
     Subresource(ObjectRoute, Subresource),
 }
@@ -63,6 +65,8 @@ pub(super) enum Subresource {
     PortForward,
     Eviction,
     Token,
+    EphemeralContainers,
+    Resize,
 }
 
 /// The names of subresources. Which of them a kind has is said in the registry of kinds.
@@ -75,6 +79,8 @@ const SUBRESOURCES: &[(&str, Subresource)] = &[
     ("portforward", Subresource::PortForward),
     ("eviction", Subresource::Eviction),
     ("token", Subresource::Token),
+    ("ephemeralcontainers", Subresource::EphemeralContainers),
+    ("resize", Subresource::Resize),
 ];
 
 // === impl Route ===
@@ -82,6 +88,9 @@ const SUBRESOURCES: &[(&str, Subresource)] = &[
 impl Route {
     /// What a path names; `None` for nothing.
     pub(super) fn parse(path: &str) -> Option<Self> {
+        if let Some(proxy) = Self::proxy(path) {
+            return Some(proxy);
+        }
         let segments = path.strip_prefix('/')?.trim_end_matches('/').split('/');
         let segments = segments.map(decoded).collect::<Option<Vec<Cow<'_, str>>>>()?;
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
@@ -112,6 +121,22 @@ impl Route {
                 }
             }
         }
+    }
+
+    /// What is passed on, and with which path, as it is written.
+    fn proxy(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix("/api/v1/")?;
+        let (before, after) =
+            rest.split_once("/proxy").filter(|(_, after)| after.is_empty() || after.starts_with('/'))?;
+        let (namespace, plural, name) = match *before.split('/').collect::<Vec<_>>().as_slice() {
+            ["namespaces", namespace, plural @ ("pods" | "services"), name] => (namespace, plural, name),
+            [plural @ "nodes", name] => ("", plural, name),
+            _ => return None,
+        };
+        let kind = KINDS.iter().copied().find(|kind| kind.group.is_empty() && kind.plural == plural)?;
+        let (namespace, name) = (decoded(namespace)?.into_owned(), decoded(name)?.into_owned());
+        let path = if after.is_empty() { "/" } else { after };
+        Some(Self::Proxy { object: ObjectRoute { kind, namespace, name }, path: path.to_owned() })
     }
 
     /// What the rest of a path names in a group and version of questions.

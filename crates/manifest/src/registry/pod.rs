@@ -17,7 +17,16 @@ use crate::{Object, Objects};
 pub(super) static POD: Kind = Kind {
     short_names: &["po"],
     categories: ALL,
-    subresources: &["status", "log", "exec", "attach", "portforward", "eviction"],
+    subresources: &[
+        "status",
+        "log",
+        "exec",
+        "attach",
+        "portforward",
+        "eviction",
+        "ephemeralcontainers",
+        "resize",
+    ],
     columns: COLUMNS,
     fields: &[
         "spec.nodeName",

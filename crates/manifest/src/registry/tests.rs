@@ -413,8 +413,18 @@ fn what_is_only_kept() {
 #[test]
 fn every_kind_is_complete() {
     /// What has a path of its own below objects.
-    const SUBRESOURCES: &[&str] =
-        &["attach", "eviction", "exec", "log", "portforward", "scale", "status", "token"];
+    const SUBRESOURCES: &[&str] = &[
+        "attach",
+        "ephemeralcontainers",
+        "eviction",
+        "exec",
+        "log",
+        "portforward",
+        "resize",
+        "scale",
+        "status",
+        "token",
+    ];
     let mut names = BTreeSet::new();
     for kind in KINDS {
         let Kind { group, version, plural, .. } = *kind;

@@ -10,6 +10,7 @@ mod immutable;
 mod kinds;
 mod list;
 mod protobuf;
+mod proxy;
 mod selector;
 mod status;
 mod subresources;

@@ -72,3 +72,13 @@ fn audit_id() {
     assert_ne!(id(&[]), id(&[]));
     assert_eq!(id(&[("audit-id", "mine")]), "mine");
 }
+
+#[test]
+fn resource_verbs() {
+    let list = get(&api(), "/api/v1");
+    let maps = list["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == "configmaps");
+    assert_eq!(
+        maps.unwrap()["verbs"],
+        json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
+    );
+}

@@ -87,3 +87,22 @@ fn pretty() {
     let curl = text(send(&api, &format!("GET {CONFIGMAPS}/a"), &[("user-agent", "curl/8.5.0")], ""));
     assert_eq!(curl, pretty);
 }
+
+#[test]
+fn protobuf_accept_only() {
+    let api = with_config_maps(&["a"]);
+    let protobuf = |path: &str| {
+        let answer =
+            send(&api, &format!("GET {path}"), &[("accept", "application/vnd.kubernetes.protobuf")], "");
+        assert_eq!(answer.headers()["content-type"], "application/vnd.kubernetes.protobuf");
+        let code = answer.status().as_u16();
+        let Body::Full(bytes) = answer.into_body() else { panic!("an answer that goes on") };
+        assert!(bytes.starts_with(b"k8s\0"), "{bytes:?}");
+        (code, bytes)
+    };
+    let (code, bytes) = protobuf(&format!("{CONFIGMAPS}/a"));
+    let read = crate::api::protobuf::decode(&bytes).unwrap();
+    assert_eq!((code, &read["kind"], &read["data"]), (200, &json!("ConfigMap"), &json!({"k": "v"})));
+    assert_eq!(protobuf(CONFIGMAPS).0, 200);
+    assert_eq!(protobuf(&format!("{CONFIGMAPS}/nobody")).0, 404);
+}

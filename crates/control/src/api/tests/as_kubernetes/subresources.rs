@@ -307,3 +307,20 @@ fn metrics_k8s_io_kubectl_top() {
     let groups = get(&api, "/apis")["groups"].clone();
     assert!(groups.as_array().unwrap().iter().any(|group| group["name"] == "metrics.k8s.io"));
 }
+
+#[test]
+fn pods_ephemeralcontainers_and_resize() {
+    let api = api();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    write(&api, "POST /api/v1/namespaces/default/pods", JSON, &pod);
+    for part in ["ephemeralcontainers", "resize"] {
+        let path = format!("/api/v1/namespaces/default/pods/p/{part}");
+        assert_eq!(get(&api, &path)["kind"], "Pod");
+        let refused = write(&api, &format!("PATCH {path}"), STRATEGIC, &json!({"spec": {}}));
+        assert!(
+            message(&refused).starts_with("403 Forbidden: pods \"p\" is forbidden: "),
+            "{}",
+            message(&refused)
+        );
+    }
+}

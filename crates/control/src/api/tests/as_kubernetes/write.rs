@@ -77,3 +77,40 @@ fn deletecollection() {
     assert_eq!(send(&api, "DELETE /api/v1/namespaces", &[], "").status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(send(&api, "DELETE /api/v1/configmaps", &[], "").status(), StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[test]
+fn delete_pod_returns_object() {
+    let api = api();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    for options in [json!({}), json!({"gracePeriodSeconds": 0})] {
+        write(&api, "POST /api/v1/namespaces/default/pods", JSON, &pod);
+        let (code, answer) = write(&api, "DELETE /api/v1/namespaces/default/pods/p", JSON, &options);
+        assert_eq!((code, &answer["kind"]), (200, &json!("Pod")), "{options}");
+        assert!(answer["metadata"]["deletionTimestamp"].is_string(), "{answer}");
+    }
+}
+
+#[test]
+fn delete_serviceaccount_returns_object() {
+    let api = api();
+    for (kind, plural) in [
+        ("ServiceAccount", "serviceaccounts"),
+        ("PersistentVolumeClaim", "persistentvolumeclaims"),
+        ("ResourceQuota", "resourcequotas"),
+    ] {
+        let spec = match kind {
+            "PersistentVolumeClaim" => {
+                json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})
+            }
+            _ => json!({"hard": {"pods": "1"}}),
+        };
+        let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+        if kind == "ServiceAccount" {
+            object.as_object_mut().unwrap().remove("spec");
+        }
+        let path = format!("/api/v1/namespaces/default/{plural}");
+        assert_eq!(write(&api, &format!("POST {path}"), JSON, &object).0, 201, "{kind}");
+        let (code, answer) = write(&api, &format!("DELETE {path}/a"), JSON, &json!({}));
+        assert_eq!((code, &answer["kind"]), (200, &json!(kind)));
+    }
+}
