@@ -8,6 +8,7 @@ use manifest::{Column, Kind, Object};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
+use crate::ownership;
 use crate::store::{Page, Reason, Status, WatchEvent, ordered};
 
 pub(super) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -131,7 +132,7 @@ impl Form {
 
     fn shown(self, object: &Arc<Object>, now: Timestamp) -> Value {
         match self.view {
-            View::Whole => object.value.clone(),
+            View::Whole => whole(object),
             View::Metadata { version, .. } => metadata_of(object, version),
             View::Table { .. } => {
                 let revision = object.value["metadata"]["resourceVersion"].clone();
@@ -177,7 +178,7 @@ impl Form {
                 text.push(',');
             }
             match self.view {
-                View::Whole => text.push_str(&object.value.to_string()),
+                View::Whole => text.push_str(&ownership::unfolded_text(&object.value)),
                 _ => text.push_str(&self.shown(object, now).to_string()),
             }
         }
@@ -193,7 +194,10 @@ impl Form {
             WatchEvent::Deleted(object) => ("DELETED", object),
         };
         match self.view {
-            View::Whole => format!("{{\"type\":\"{kind}\",\"object\":{}}}\n", object.value),
+            View::Whole => {
+                let object = ownership::unfolded_text(&object.value);
+                format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
+            }
             _ => format!("{{\"type\":\"{kind}\",\"object\":{}}}\n", self.shown(object, now)),
         }
     }
@@ -277,17 +281,25 @@ fn definition(column: &Column) -> Value {
 fn included(object: &Object, version: &str, include: Include) -> Option<Value> {
     match include {
         Include::Nothing => None,
-        Include::Object => Some(object.value.clone()),
+        Include::Object => Some(whole(object)),
         Include::Metadata => Some(metadata_of(object, version)),
     }
 }
 
+fn whole(object: &Object) -> Value {
+    let mut value = object.value.clone();
+    ownership::unfold(&mut value);
+    value
+}
+
 fn metadata_of(object: &Object, version: &str) -> Value {
-    json!({
+    let mut value = json!({
         "kind": "PartialObjectMetadata",
         "apiVersion": format!("meta.k8s.io/{version}"),
         "metadata": object.value["metadata"],
-    })
+    });
+    ownership::unfold(&mut value);
+    value
 }
 
 #[cfg(test)]

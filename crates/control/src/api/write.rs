@@ -55,7 +55,10 @@ impl Call<'_> {
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
         let mode = self.parameters.mode()?;
         let applied = self.api.store.modify_by(key, part, mode, Trace::By(&writer), |live| {
-            let value = patched(form, route.kind, live, &patch)?;
+            // Operations of a JSON patch may go into what clients know of the owners of fields.
+            let mut whole = live.clone();
+            ownership::unfold(&mut whole);
+            let value = patched(form, route.kind, &whole, &patch)?;
             self.changed(value, live, &patch, part)
         })?;
         self.written(&applied)

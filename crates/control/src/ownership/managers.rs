@@ -77,8 +77,17 @@ impl Manager {
 // === impl Managers ===
 
 impl Managers {
-    /// Reads `metadata.managedFields`; `None` where they are none, or more than anybody needs.
+    /// Reads `metadata.managedFields`, as clients write them or as they are kept; `None` where they are none, or more than
+    /// anybody needs.
     pub(super) fn read(written: &Value) -> Option<Self> {
+        let kept;
+        let written = match written {
+            Value::String(text) => {
+                kept = serde_json::from_str(text).ok()?;
+                &kept
+            }
+            written => written,
+        };
         let entries = written.as_array().filter(|entries| entries.len() <= ENTRIES)?;
         let entry = |entry: &Value| {
             let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();

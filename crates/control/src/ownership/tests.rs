@@ -182,3 +182,16 @@ fn what_an_earlier_build_kept_is_taken_over() {
         m1 applies .status.x"#]]
     .assert_eq(&told(&object));
 }
+
+#[test]
+fn clients_are_told_what_is_kept_as_text() {
+    let mut object =
+        applied("ConfigMap", None, &map(&json!({"managedFields": "x", "a\"b": "1"})), "m", false).unwrap();
+    assert!(object["metadata"]["managedFields"].is_string());
+    let text = unfolded_text(&object);
+    unfold(&mut object);
+    assert_eq!(object["metadata"]["managedFields"][0]["manager"], "m");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), object);
+    unfold(&mut object);
+    assert_eq!(unfolded_text(&object), object.to_string());
+}

@@ -15,7 +15,7 @@ pub(in crate::api) struct Verdict {
 }
 
 /// What everybody may who is known: learn what there is, and what he himself may.
-fn of_everybody() -> [Value; 2] {
+fn of_everybody() -> [Value; 3] {
     let paths = [
         "/api",
         "/api/*",
@@ -29,13 +29,11 @@ fn of_everybody() -> [Value; 2] {
         "/version",
         "/version/",
     ];
+    let asked = |group: &str, resources: &[&str]| json!({"verbs": ["create"], "apiGroups": [group], "resources": resources});
     [
         json!({"verbs": ["get"], "nonResourceURLs": paths}),
-        json!({
-            "verbs": ["create"],
-            "apiGroups": ["authentication.k8s.io", "authorization.k8s.io"],
-            "resources": ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"],
-        }),
+        asked("authentication.k8s.io", &["selfsubjectreviews"]),
+        asked("authorization.k8s.io", &["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
     ]
 }
 
