@@ -18,6 +18,7 @@
 
 mod access;
 mod body;
+mod decoding;
 mod discovery;
 mod eviction;
 mod fields;
@@ -51,6 +52,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -64,6 +66,7 @@ use crate::live_defaults::LiveDefaults;
 use crate::local::Machine;
 use crate::store::{Part, Reason, Status, Store, metadata};
 use access::{User, Wish};
+use decoding::Odd;
 use form::Form;
 use parameters::Parameters;
 use route::{Route, Subresource};
@@ -120,6 +123,8 @@ struct Call<'a> {
     headers: &'a HeaderMap,
     body: &'a Bytes,
     now: Timestamp,
+    /// What was found out about the body when it was read, to be told with the answer.
+    odd: RefCell<Vec<Odd>>,
 }
 
 type Answer = Result<Response<Body>, Status>;
@@ -252,7 +257,16 @@ impl Api {
         let parameters = Parameters::parse(request.uri().query().unwrap_or_default())?;
         let writes_roles = request.uri().path().starts_with("/apis/rbac.authorization.k8s.io/");
         let roles = writes_roles.then(|| self.store.objects());
-        let call = Call { api: self, parameters, user: &user, roles, headers, body: request.body(), now };
+        let call = Call {
+            api: self,
+            parameters,
+            user: &user,
+            roles,
+            headers,
+            body: request.body(),
+            now,
+            odd: RefCell::default(),
+        };
         // What is asked with HEAD is answered like GET; the caller leaves out the body.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         call.answer(route, method)

@@ -174,6 +174,16 @@ pub fn kinds() -> impl Iterator<Item = &'static Type> {
     tables::all().iter().filter(|known| known.is_kind)
 }
 
+// === impl Package ===
+
+impl Package {
+    /// Whether Kubernetes itself declares it, rather than a CustomResourceDefinition.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.path.starts_with("io.k8s.") && !self.path.starts_with("io.k8s.networking.")
+    }
+}
+
 // === impl Type ===
 
 impl Type {

@@ -8,7 +8,7 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(super) mod wire;
 
 use schema::Type;
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
-//! Bodies of requests: JSON, YAML, or the protobuf of a few kinds.
+//! Bodies of requests: JSON, YAML or protobuf.
 
 use manifest::{Kind, Object};
 use serde_json::{Map, Value, json};
 
+use super::decoding::{self, Validation};
 use super::route::ObjectRoute;
 use super::{Call, protobuf};
 use crate::store::{Cause, Reason, Status, generated_name};
@@ -31,7 +32,8 @@ impl Call<'_> {
 
     /// The object that a body describes, which must be the one that the path names.
     pub(super) fn object(&self, route: &ObjectRoute) -> Result<Object, Status> {
-        object(self.value()?, route.kind, Some(&route.namespace), Some(&route.name))
+        let value = self.decoded(of_kind(self.value()?, route.kind)?, route.kind)?;
+        object(value, route.kind, Some(&route.namespace), Some(&route.name))
     }
 
     /// The new object that a body describes. It may leave its name to be made up.
@@ -39,7 +41,24 @@ impl Call<'_> {
         if kind.is_namespaced && namespace.is_none() {
             return Err(bad("an empty namespace may not be set during creation"));
         }
-        object(self.value()?, kind, namespace, None)
+        let value = self.decoded(of_kind(self.value()?, kind)?, kind)?;
+        object(value, kind, namespace, None)
+    }
+
+    /// A value as its kind can have it. What else it says is told with the answer, or refused if that is wanted.
+    pub(super) fn decoded(&self, mut value: Value, kind: &'static Kind) -> Result<Value, Status> {
+        let validation = Validation::of(&self.parameters)?;
+        let is_json = validation != Validation::Ignore && self.body.first() == Some(&b'{');
+        let doubled = if is_json { decoding::duplicates(self.body) } else { Vec::new() };
+        let found = decoding::check(&mut value, kind, &doubled, validation)?;
+        // An object that is applied is looked at by itself, and again as a part of what it becomes.
+        let mut odd = self.odd.borrow_mut();
+        for found in found {
+            if !odd.contains(&found) {
+                odd.push(found);
+            }
+        }
+        Ok(value)
     }
 }
 
@@ -67,13 +86,8 @@ fn yaml(body: &[u8]) -> Result<Value, Status> {
     Ok(value)
 }
 
-/// Makes an object of a value that agrees with its path; what it leaves out, the path says.
-fn object(
-    mut value: Value,
-    kind: &'static Kind,
-    namespace: Option<&str>,
-    name: Option<&str>,
-) -> Result<Object, Status> {
+/// A value that is of a kind, and says so.
+fn of_kind(mut value: Value, kind: &'static Kind) -> Result<Value, Status> {
     let Value::Object(fields) = &mut value else { return Err(bad("the body is not an object")) };
     let api_version = kind.api_version();
     agree(fields, "kind", kind.kind, |said| format!("a {said} cannot be handled as a {}", kind.kind))?;
@@ -82,6 +96,17 @@ fn object(
             "the API version in the data ({said}) does not match the expected API version ({api_version})"
         )
     })?;
+    Ok(value)
+}
+
+/// Makes an object of a value that agrees with its path; what it leaves out, the path says.
+fn object(
+    mut value: Value,
+    kind: &'static Kind,
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> Result<Object, Status> {
+    let Value::Object(fields) = &mut value else { return Err(bad("the body is not an object")) };
     let metadata = fields.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     if let Some(metadata) = metadata.as_object_mut() {
         if !kind.is_namespaced {

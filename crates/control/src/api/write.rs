@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode, header};
 use jiff::Timestamp;
-use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects, codes};
+use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects};
 use serde_json::{Value, json};
 
 use super::pages::Wanted;
@@ -58,7 +58,7 @@ impl Call<'_> {
             // Operations of a JSON patch may go into what clients know of the owners of fields.
             let mut whole = live.clone();
             ownership::unfold(&mut whole);
-            let value = patched(form, route.kind, &whole, &patch)?;
+            let value = self.decoded(patched(form, route.kind, &whole, &patch)?, route.kind)?;
             self.changed(value, live, &patch, part)
         })?;
         self.written(&applied)
@@ -213,8 +213,17 @@ impl Call<'_> {
         let mut all = Objects::clone(&self.api.store.objects());
         // What was only tried is not in the store.
         all.insert(applied.object.clone());
-        let findings = warnings::about(&applied.object, &all, &self.api.settings);
-        warnings::write(response.headers_mut(), &findings, &applied.warnings, self.headers);
+        let mut findings = warnings::about(&applied.object, &all, &self.api.settings);
+        let odd = self.odd.take();
+        let mut sentences = applied.warnings.clone();
+        let wants_findings = self.headers.contains_key(warnings::FINDINGS_FIELD);
+        for odd in odd {
+            match odd.finding(&applied.object).filter(|_| wants_findings) {
+                Some(finding) => findings.push(finding),
+                None => sentences.push(odd.sentence()),
+            }
+        }
+        warnings::write(response.headers_mut(), &findings, &sentences, self.headers);
     }
 
     /// Refuses what asks for protection that nothing here gives, where others than this machine would reach it.
@@ -236,7 +245,7 @@ impl Call<'_> {
         }
     }
 
-    /// Refuses what no object can be, and fields that the kind does not have if that is wanted.
+    /// Refuses what no object can be.
     fn check(&self, object: &Object, part: Part) -> Result<(), Status> {
         for field in ["spec", "status"] {
             let value = &object.value[field];
@@ -252,24 +261,7 @@ impl Call<'_> {
             }
             self.admit(object)?;
         }
-        if self.parameters.text("fieldValidation") != Some("Strict") {
-            return Ok(());
-        }
-        let findings = warnings::alone(object, &self.api.settings.defaults.now());
-        let unknown = findings.iter().filter(|finding| finding.code == codes::FIELD_UNKNOWN.name);
-        let unknown: Vec<String> = unknown
-            .filter_map(|finding| Some(format!("unknown field \"{}\"", finding.field.as_ref()?)))
-            .collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let kind = object.kind.kind;
-        let message = format!(
-            "{kind} in version \"{}\" cannot be handled as a {kind}: strict decoding error: {}",
-            object.kind.version,
-            unknown.join(", ")
-        );
-        Err(Status::new(Reason::BadRequest, message))
+        Ok(())
     }
 }
 

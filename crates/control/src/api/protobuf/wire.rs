@@ -28,7 +28,7 @@ pub(super) fn put_double(to: &mut Vec<u8>, field: u32, bits: u64) {
 }
 
 /// Writes a field that is bytes: a text, or a message.
-pub(super) fn put_bytes(to: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+pub(in crate::api) fn put_bytes(to: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     put_varint(to, u64::from(field) << 3 | 2);
     put_varint(to, bytes.len() as u64);
     to.extend(bytes);

@@ -4,6 +4,7 @@
 use super::*;
 
 mod apply;
+mod decoding;
 mod discovery;
 mod forms;
 mod immutable;

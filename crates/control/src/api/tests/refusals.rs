@@ -121,7 +121,7 @@ fn numbers_out_of_bounds_are_refused_wherever_they_are_written() {
     let mut wrong = deployment();
     wrong["spec"]["progressDeadlineSeconds"] = json!(i64::MAX);
     let refused = write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &wrong);
-    expect![[r#"400 BadRequest: Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number 9223372036854775807 into Go struct field Deployment.spec.progressDeadlineSeconds of type int32"#]]
+    expect![[r#"400 BadRequest: Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number 9223372036854775807 into Go struct field DeploymentSpec.spec.progressDeadlineSeconds of type int32"#]]
         .assert_eq(&message(&refused));
     write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
     let too_many = json!({"spec": {"replicas": 201}});
@@ -139,29 +139,29 @@ fn numbers_out_of_bounds_are_refused_wherever_they_are_written() {
 #[test]
 fn objects_are_only_so_deep() {
     let api = api();
-    assert_eq!(write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment()).0, 201);
-    let put = |n: usize| json!([{"op": "add", "path": "/status", "value": levels(n)}]);
-    let status = |n: usize| write(&api, &format!("PATCH {DEPLOYMENTS}/web/status"), PATCH, &put(n));
-    assert_eq!(status(99).0, 200);
+    let path = "/apis/monitoring.coreos.com/v1/namespaces/default/servicemonitors";
+    let monitor = |name: &str, n: usize| {
+        json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "metadata": {"name": name},
+            "spec": {"endpoints": [], "selector": {}, "attachMetadata": levels(n)}})
+    };
+    assert_eq!(write(&api, &format!("POST {path}"), JSON, &monitor("a", 1)).0, 201);
+    let put = |n: usize| json!([{"op": "add", "path": "/spec/attachMetadata", "value": levels(n)}]);
+    let patch = |n: usize| write(&api, &format!("PATCH {path}/a"), PATCH, &put(n));
+    assert_eq!(patch(98).0, 200);
     expect!["422 Invalid: the JSON patch makes an object of more than 100 levels"]
-        .assert_eq(&message(&status(100)));
-    let merge = |n: usize| json!({"spec": {"template": {"metadata": {"annotations": levels(n)}}}});
-    for form in [MERGE, STRATEGIC] {
-        assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web"), form, &merge(96)).0, 200, "{form}");
-        let refused = write(&api, &format!("PATCH {DEPLOYMENTS}/web"), form, &merge(97));
-        expect![[
-            r#"422 Invalid: Deployment.apps "web" is invalid: spec: Too deep: must have at most 100 levels"#
-        ]]
-        .assert_eq(&message(&refused));
-    }
-    let mut deep = deployment();
-    deep["metadata"]["name"] = json!("deep");
-    deep["spec"]["template"]["spec"]["deep"] = levels(100);
-    assert_eq!(write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deep).0, 422);
-    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/deep?fieldManager=m"), APPLY, &deep).0, 422);
-    deep["metadata"]["name"] = json!("web");
-    assert_eq!(write(&api, &format!("PATCH {DEPLOYMENTS}/web?fieldManager=m"), APPLY, &deep).0, 422);
-    assert_eq!(write(&api, &format!("PUT {DEPLOYMENTS}/web"), JSON, &deep).0, 422);
+        .assert_eq(&message(&patch(99)));
+    let merge = |n: usize| json!({"spec": {"attachMetadata": levels(n)}});
+    assert_eq!(write(&api, &format!("PATCH {path}/a"), MERGE, &merge(98)).0, 200);
+    let refused = write(&api, &format!("PATCH {path}/a"), MERGE, &merge(99));
+    expect![[
+        r#"422 Invalid: ServiceMonitor.monitoring.coreos.com "a" is invalid: spec: Too deep: must have at most 100 levels"#
+    ]]
+    .assert_eq(&message(&refused));
+    let deep = monitor("deep", 99);
+    assert_eq!(write(&api, &format!("POST {path}"), JSON, &deep).0, 422);
+    assert_eq!(write(&api, &format!("PATCH {path}/deep?fieldManager=m"), APPLY, &deep).0, 422);
+    assert_eq!(write(&api, &format!("PATCH {path}/a?fieldManager=m"), APPLY, &monitor("a", 99)).0, 422);
+    assert_eq!(write(&api, &format!("PUT {path}/a"), JSON, &monitor("a", 99)).0, 422);
 }
 
 /// Each operation puts a deep value into the deepest place of the one before.
