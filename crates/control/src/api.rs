@@ -106,6 +106,7 @@ pub struct Api {
     store: Rc<Store>,
     machine: Option<Machine>,
     settings: Settings,
+    documents: openapi::Documents,
     /// One clone for each answer that is going on.
     streams: Rc<()>,
     shared_lines: Rc<SharedLines>,
@@ -173,6 +174,7 @@ impl Api {
             store,
             machine,
             settings,
+            documents: openapi::Documents::default(),
             streams: Rc::new(()),
             shared_lines: Rc::default(),
             tokens: access::Keeper::default(),
@@ -297,10 +299,8 @@ impl Call<'_> {
                 Ok(respond::json(StatusCode::OK, &discovery::resource_list(group, version)))
             }
             (Route::OpenApiV2, "GET") => Ok(self.openapi_v2()),
-            (Route::OpenApi, "GET") => Ok(respond::json(StatusCode::OK, &openapi::index())),
-            (Route::OpenApiOf { group, version }, "GET") => {
-                Ok(respond::json(StatusCode::OK, &openapi::document(group, version)))
-            }
+            (Route::OpenApi, "GET") => Ok(self.openapi_index()),
+            (Route::OpenApiOf { group, version }, "GET") => Ok(self.openapi_of(group, version)),
             (Route::Watch { kind, namespace }, "GET") => self.watch(kind, namespace),
             (Route::WatchOne(object), "GET") => self.watch_one(&object),
             (Route::Collection { kind, namespace }, "GET") if self.parameters.is_on("watch") => {
@@ -357,15 +357,6 @@ impl Call<'_> {
             ) => self.upgrade(&object, subresource),
             _ => Err(method_not_allowed()),
         }
-    }
-
-    fn openapi_v2(&self) -> Response<Body> {
-        let accepted = self.header(header::ACCEPT).unwrap_or_default();
-        if accepted.contains(openapi::V2_PROTOBUF) {
-            let body = Body::Full(openapi::v2_protobuf().into());
-            return respond::with_type(StatusCode::OK, openapi::V2_PROTOBUF_TYPE, body);
-        }
-        respond::json(StatusCode::OK, &openapi::v2())
     }
 
     fn groups(&self, is_core: bool) -> Response<Body> {

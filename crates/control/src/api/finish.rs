@@ -62,9 +62,16 @@ fn text<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 fn as_json(answer: &Response<Body>) -> Option<&Bytes> {
     let media_type = text(answer.headers(), &header::CONTENT_TYPE)?;
     match answer.body() {
-        Body::Full(bytes) if media_type.starts_with("application/json") => Some(bytes),
+        Body::Full(bytes) if media_type.starts_with("application/json") && !is_compressed(answer) => {
+            Some(bytes)
+        }
         _ => None,
     }
+}
+
+/// Whether an answer came compressed already, as documents that are kept do.
+fn is_compressed(answer: &Response<Body>) -> bool {
+    answer.headers().contains_key(header::CONTENT_ENCODING)
 }
 
 fn as_yaml(json: &[u8]) -> Option<String> {
@@ -139,7 +146,7 @@ fn compress(fields: &HeaderMap, answer: &mut Response<Body>) {
     let accepted = text(fields, &header::ACCEPT_ENCODING).unwrap_or_default();
     let is_wanted = accepted.split(',').any(|coding| coding.trim() == "gzip");
     let Body::Full(bytes) = answer.body() else { return };
-    if !is_wanted || bytes.len() < LONG {
+    if !is_wanted || bytes.len() < LONG || is_compressed(answer) {
         return;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());

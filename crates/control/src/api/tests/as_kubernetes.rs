@@ -10,6 +10,7 @@ mod forms;
 mod immutable;
 mod kinds;
 mod list;
+mod openapi;
 mod protobuf;
 mod proxy;
 mod selector;

@@ -1,0 +1,90 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Every place that a document points to.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| match value.as_str() {
+            Some(place) if key == "$ref" => drop(found.insert(place.to_owned())),
+            _ => references(value, found),
+        }),
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_a_document_points_to_is_there() {
+    let documents = groups()
+        .into_iter()
+        .flat_map(|group| versions(group).into_iter().map(move |version| v3(group, version)));
+    for document in documents.chain([v2()]) {
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(found.len() > 3, "{found:?}");
+        for place in found {
+            let pointer = place.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{place}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_that_is_served_is_in_the_tables() {
+    let is_missing = |kind: &&Kind| schema::of(kind.group, kind.version, kind.kind).is_none();
+    let missing: Vec<String> = groups()
+        .into_iter()
+        .flat_map(kinds_of)
+        .filter(is_missing)
+        .map(|kind| format!("{} {}", kind.kind, kind.api_version()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_field_is_described_as_kubernetes_does() {
+    let document = v3("apps", "v1");
+    let schemas = &document["components"]["schemas"];
+    let container = &schemas["io.k8s.api.core.v1.Container"]["properties"];
+    assert_eq!(
+        container["ports"],
+        json!({"description": "Ports that it listens on; for people to read.", "type": "array",
+            "items": {"$ref": "#/components/schemas/io.k8s.api.core.v1.ContainerPort"},
+            "x-kubernetes-list-map-keys": ["containerPort", "protocol"], "x-kubernetes-list-type": "map",
+            "x-kubernetes-patch-merge-key": "containerPort", "x-kubernetes-patch-strategy": "merge"})
+    );
+    let replicas = &schemas["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"];
+    assert_eq!(
+        *replicas,
+        json!({"description": "How many pods there are to be.", "type": "integer", "format": "int32", "default": 1})
+    );
+    let strategy = &schemas["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["strategy"];
+    assert_eq!(strategy["x-kubernetes-patch-strategy"], "retainKeys");
+    let deployment = &schemas["io.k8s.api.apps.v1.Deployment"];
+    assert_eq!(
+        deployment["x-kubernetes-group-version-kind"],
+        json!([{"group": "apps", "version": "v1", "kind": "Deployment"}])
+    );
+    assert!(deployment["properties"]["apiVersion"]["description"].is_string());
+    assert_eq!(schemas["io.k8s.api.apps.v1.DeploymentList"]["required"], json!(["items"]));
+}
+
+#[test]
+fn patches_say_that_they_take_field_validation() {
+    let document = v3("", "v1");
+    let patch = &document["paths"]["/api/v1/namespaces/{namespace}/services/{name}"]["patch"];
+    assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Service");
+    let names: Vec<&Value> = patch["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "force"]);
+}
+
+#[test]
+fn all_documents_together_are_small() {
+    let documents = Documents::default();
+    let v3: usize = documents.v3().values().map(|document| document.gzip.len()).sum();
+    let v2 = Document::of(&v2()).gzip.len()
+        + Document::new(&gnostic::document(&v2()), V2_PROTOBUF_TYPE).gzip.len();
+    println!("v3 {v3} v2 {v2}");
+    assert!(v2 + v3 < 400_000, "{v2} {v3}");
+}
