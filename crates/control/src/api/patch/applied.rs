@@ -9,7 +9,7 @@ use super::strategic::reorder;
 /// What `live` becomes when `wanted` takes the place of what was `applied` before.
 ///
 /// Fields that left are removed, fields that others set are kept; lists are merged where Kubernetes merges them.
-pub(super) fn merge_value(applied: Option<&Value>, wanted: &Value, live: &Value, shape: &Shape) -> Value {
+pub(super) fn merge_value(applied: Option<&Value>, wanted: &Value, live: &Value, shape: Shape) -> Value {
     match (wanted, shape) {
         (Value::Object(wanted), _) => merge_map(applied, wanted, live, shape),
         (Value::Array(wanted), Shape::Items(items)) => {
@@ -25,11 +25,11 @@ pub(super) fn merge_value(applied: Option<&Value>, wanted: &Value, live: &Value,
     }
 }
 
-fn merge_item(applied: Option<&Value>, wanted: &Value, live: &Value, items: &Items) -> Value {
-    merge_value(applied, wanted, live, items.item)
+fn merge_item(applied: Option<&Value>, wanted: &Value, live: &Value, items: Items) -> Value {
+    merge_value(applied, wanted, live, items.item())
 }
 
-fn merge_map(applied: Option<&Value>, wanted: &Map<String, Value>, live: &Value, shape: &Shape) -> Value {
+fn merge_map(applied: Option<&Value>, wanted: &Map<String, Value>, live: &Value, shape: Shape) -> Value {
     let was_applied = |key: &str| applied.is_some_and(|applied| applied.get(key).is_some());
     let mut merged = live.as_object().cloned().unwrap_or_default();
     merged.retain(|key, _| !was_applied(key) || wanted.contains_key(key));

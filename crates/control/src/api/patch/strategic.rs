@@ -14,14 +14,14 @@ const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 
 /// Patches a value.
-pub(super) fn merge(live: &Value, patch: &Value, shape: &Shape) -> Result<Value, Status> {
+pub(super) fn merge(live: &Value, patch: &Value, shape: Shape) -> Result<Value, Status> {
     let Value::Object(patch) = patch else { return Err(bad("a strategic merge patch is a map")) };
     let mut fields = live.as_object().cloned().unwrap_or_default();
     merge_map(&mut fields, patch, shape)?;
     Ok(Value::Object(fields))
 }
 
-fn merge_map(live: &mut Map<String, Value>, patch: &Map<String, Value>, shape: &Shape) -> Result<(), Status> {
+fn merge_map(live: &mut Map<String, Value>, patch: &Map<String, Value>, shape: Shape) -> Result<(), Status> {
     match directive(patch)? {
         Directive::Merge => {}
         Directive::Delete => {
@@ -75,7 +75,7 @@ fn items_of(fields: &Map<String, Value>, list: &str) -> Vec<Value> {
 }
 
 /// A list in the order that the patch asks for.
-fn in_order(items: Vec<Value>, before: &[Value], order: &[Value], shape: &Shape) -> Vec<Value> {
+fn in_order(items: Vec<Value>, before: &[Value], order: &[Value], shape: Shape) -> Vec<Value> {
     let are_same = |a: &Value, b: &Value| match shape {
         Shape::Items(items) => a.get(items.key) == b.get(items.key),
         _ => a == b,
@@ -83,18 +83,18 @@ fn in_order(items: Vec<Value>, before: &[Value], order: &[Value], shape: &Shape)
     reorder(items, before, |item| order.iter().position(|place| are_same(place, item)), are_same)
 }
 
-fn merge_list(live: Vec<Value>, patch: &[Value], shape: &Shape) -> Result<Vec<Value>, Status> {
+fn merge_list(live: Vec<Value>, patch: &[Value], shape: Shape) -> Result<Vec<Value>, Status> {
     match shape {
         Shape::Items(items) => merge_items(live, patch, items),
         Shape::Set => {
             let new = patch.iter().filter(|item| !live.contains(item)).cloned().collect::<Vec<_>>();
             Ok(live.into_iter().chain(new).collect())
         }
-        Shape::Plain | Shape::Fields(_) => Ok(patch.to_vec()),
+        Shape::Plain | Shape::Object(_) | Shape::Custom(_) => Ok(patch.to_vec()),
     }
 }
 
-fn merge_items(mut live: Vec<Value>, patch: &[Value], items: &Items) -> Result<Vec<Value>, Status> {
+fn merge_items(mut live: Vec<Value>, patch: &[Value], items: Items) -> Result<Vec<Value>, Status> {
     let patch: Vec<&Map<String, Value>> = patch
         .iter()
         .map(|item| {
@@ -119,7 +119,7 @@ fn merge_items(mut live: Vec<Value>, patch: &[Value], items: &Items) -> Result<V
         }
         let before = place.and_then(|place| live[place].as_object().cloned());
         let mut fields = before.unwrap_or_default();
-        merge_map(&mut fields, item, items.item)?;
+        merge_map(&mut fields, item, items.item())?;
         match place {
             Some(place) => live[place] = Value::Object(fields),
             None => live.push(Value::Object(fields)),
