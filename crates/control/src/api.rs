@@ -44,6 +44,7 @@ mod tell;
 pub(crate) mod upgrade;
 mod usage;
 mod validation;
+mod values;
 mod version;
 mod warnings;
 mod watch;

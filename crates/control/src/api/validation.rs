@@ -2,6 +2,7 @@
 
 use manifest::{Object, Violation};
 
+use super::values;
 use crate::store::{Cause, Reason, Status};
 
 /// How many fields one refusal names at most.
@@ -20,10 +21,19 @@ pub(super) fn check(object: &Object) -> Result<(), Status> {
             format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {}", first.message());
         return Err(Status::new(Reason::BadRequest, message));
     }
-    if violations.is_empty() {
+    let mut causes: Vec<Cause> = violations.into_iter().map(cause).collect();
+    if let Some(known) = schema::of(object.kind.group, object.kind.version, kind) {
+        // What both know is said once.
+        for found in values::causes(&object.value, known) {
+            if causes.iter().all(|cause| cause.field != found.field) {
+                causes.push(found);
+            }
+        }
+    }
+    if causes.is_empty() {
         return Ok(());
     }
-    let causes = violations.into_iter().take(FIELDS).map(cause).collect();
+    causes.truncate(FIELDS);
     Err(Status::invalid(object.kind, &object.name, causes))
 }
 
