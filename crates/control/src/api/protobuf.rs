@@ -17,22 +17,29 @@ use crate::store::{Reason, Status};
 use decode::Problem;
 use wire::{Wire, put_bytes};
 
+/// The type of a list's metadata.
+const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
+
 /// What every such body begins with.
 const MAGIC: &[u8] = b"k8s\0";
 
-/// Kinds that are part of every group and version.
-const EVERYWHERE: &[&str] = &["CreateOptions", "DeleteOptions", "PatchOptions", "Status", "UpdateOptions"];
+/// Kinds that are part of every group and version, in which they are the same.
+const EVERYWHERE: &[&str] = &["DeleteOptions", "PartialObjectMetadata", "Status"];
 
-/// Reads the body of a request.
+/// Reads a body: an object, or a list of objects.
 ///
 /// # Errors
 /// [`Reason::BadRequest`] when it is none, [`Reason::UnsupportedMediaType`] when it is of a kind or has a field that is not
 /// in the tables.
 pub(crate) fn decode(body: &[u8]) -> Result<Value, Status> {
     let (api_version, kind, raw) = envelope(body).ok_or_else(broken)?;
-    let known = type_of(api_version, kind);
-    let Some(known) = known else { return Err(unsupported(&format!("a {kind} of {api_version}"))) };
-    let mut value = decode::message(raw, known).map_err(|problem| match problem {
+    let item = kind.strip_suffix("List").and_then(|item| type_of(api_version, item));
+    let read = match (type_of(api_version, kind), item) {
+        (Some(known), _) => decode::message(raw, known),
+        (None, Some(item)) => decode::list(raw, item),
+        (None, None) => return Err(unsupported(&format!("a {kind} of {api_version}"))),
+    };
+    let mut value = read.map_err(|problem| match problem {
         Problem::Broken => broken(),
         Problem::Unknown(number, of) if of == kind => unsupported(&format!("field {number} of a {kind}")),
         Problem::Unknown(number, of) => unsupported(&format!("field {number} of the {of} of a {kind}")),
@@ -49,7 +56,7 @@ pub(crate) fn encode(value: &Value) -> Option<Vec<u8>> {
         (Some(known), _) => encode::message(value, known),
         (None, Some(items)) => {
             let known = type_of(api_version, kind.strip_suffix("List")?)?;
-            let metadata = schema::named("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta")?;
+            let metadata = schema::named(LIST_META)?;
             let mut raw = Vec::new();
             put_bytes(&mut raw, 1, &encode::message(&value["metadata"], metadata));
             for item in items {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schema::{Field, Holds, Type};
 use serde_json::{Map, Number, Value, json};
 
+use super::LIST_META;
 use super::wire::{Wire, fields};
 
 /// Why a message cannot be read.
@@ -25,6 +26,22 @@ pub(super) fn message(bytes: &[u8], of: &'static Type) -> Result<Map<String, Val
     let mut object = Map::new();
     message_into(&mut object, bytes, of)?;
     Ok(object)
+}
+
+/// Reads a list of objects of a type.
+pub(super) fn list(bytes: &[u8], of: &'static Type) -> Result<Map<String, Value>, Problem> {
+    let (mut metadata, mut items) = (Map::new(), Vec::new());
+    for field in fields(bytes) {
+        match field.ok_or(Problem::Broken)? {
+            (1, wire) => {
+                let known = schema::named(LIST_META).ok_or(Problem::Broken)?;
+                message_into(&mut metadata, bytes_of(wire)?, known)?;
+            }
+            (2, wire) => items.push(Value::Object(message(bytes_of(wire)?, of)?)),
+            (number, _) => return Err(Problem::Unknown(number, of.name)),
+        }
+    }
+    Ok(Map::from_iter([("metadata".to_owned(), metadata.into()), ("items".to_owned(), items.into())]))
 }
 
 fn message_into(object: &mut Map<String, Value>, bytes: &[u8], of: &'static Type) -> Result<(), Problem> {

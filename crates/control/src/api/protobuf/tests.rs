@@ -129,6 +129,7 @@ fn a_list_is_written() {
     let items = [field(1, &field(1, b"a")), field(2, &[field(1, b"k"), field(2, b"v")].concat())].concat();
     let raw = [field(1, &field(2, b"7")), field(2, &items)].concat();
     assert_eq!(encode(&list), Some(body("ConfigMapList", &raw)));
+    assert_eq!(decode(&body("ConfigMapList", &raw)).unwrap(), list);
     assert_eq!(encode(&json!({"kind": "InferenceService", "apiVersion": "serving.kserve.io/v1beta1"})), None);
 }
 

@@ -1,7 +1,7 @@
 //! Bodies in protobuf, as kubectl from 1.32 on and controllers send them.
 
 use super::*;
-use crate::api::protobuf::encode;
+use crate::api::protobuf::{decode, encode};
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
@@ -57,4 +57,29 @@ fn delete_options() {
     let options =
         json!({"apiVersion": "apps/v1", "kind": "DeleteOptions", "propagationPolicy": "Background"});
     assert_eq!(send_protobuf(&api, &format!("DELETE {CONFIGMAPS}/c"), &options).0, 200);
+}
+
+/// Asks as clients do that read nothing else.
+fn ask(api: &Api, line: &str, accept: &str) -> (u16, String, Value) {
+    let response = send(api, line, &[("accept", accept)], "");
+    let status = response.status().as_u16();
+    let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let Body::Full(bytes) = response.into_body() else { panic!("an answer that goes on") };
+    let value = decode(&bytes).unwrap_or_else(|_| serde_json::from_slice(&bytes).unwrap_or_default());
+    (status, media_type, value)
+}
+
+#[test]
+fn objects_and_failures_are_answered_in_protobuf() {
+    let api = with_config_maps(&["c"]);
+    let accept = PROTOBUF;
+    let (status, media_type, object) = ask(&api, &format!("GET {CONFIGMAPS}/c"), accept);
+    assert_eq!((status, media_type.as_str()), (200, PROTOBUF));
+    assert_eq!(object, get(&api, &format!("{CONFIGMAPS}/c")));
+    let (status, media_type, failure) = ask(&api, &format!("GET {CONFIGMAPS}/nobody"), accept);
+    assert_eq!((status, media_type.as_str(), &failure["reason"]), (404, PROTOBUF, &json!("NotFound")));
+    let (status, media_type, list) = ask(&api, &format!("GET {CONFIGMAPS}"), accept);
+    assert_eq!((status, media_type.as_str(), &list["items"][0]["data"]["k"]), (200, PROTOBUF, &json!("v")));
+    let (status, ..) = ask(&api, "GET /apis/serving.kserve.io/v1beta1/inferenceservices", accept);
+    assert_eq!(status, 406, "custom kinds have no protobuf");
 }
