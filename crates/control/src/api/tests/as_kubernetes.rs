@@ -16,6 +16,7 @@ mod proxy;
 mod selector;
 mod status;
 mod subresources;
+mod validation;
 mod values;
 mod watch;
 mod write;
