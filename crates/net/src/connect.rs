@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::socket::spare_congestion_control;
 use crate::tls::ClientTls;
 use crate::{Stream, descriptors, make_room};
 
@@ -120,6 +121,7 @@ async fn try_socket(address: SocketAddr) -> io::Result<TcpStream> {
     if descriptors::BY_SERVERS.has(&socket) {
         return Err(descriptors::used_up());
     }
+    spare_congestion_control(&socket, address.ip());
     socket.connect(address).await
 }
 

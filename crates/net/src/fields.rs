@@ -11,7 +11,13 @@ use std::ops::Range;
 pub struct Fields {
     block: Vec<u8>,
     entries: Vec<Entry>,
+    /// A bit for each length that a name has, or had before it was removed.
+    lengths: Lengths,
 }
+
+/// Lengths of names. Nearly all fields that are asked for are not there, and no other is as long.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Lengths(u64);
 
 /// Where one field stands in the block.
 #[derive(Clone, Copy)]
@@ -32,12 +38,18 @@ impl Fields {
     /// Room for a few fields without growing.
     #[must_use]
     pub fn with_capacity(n_fields: usize, n_bytes: usize) -> Self {
-        Self { block: Vec::with_capacity(n_bytes), entries: Vec::with_capacity(n_fields) }
+        Self {
+            block: Vec::with_capacity(n_bytes),
+            entries: Vec::with_capacity(n_fields),
+            lengths: Lengths::default(),
+        }
     }
 
     /// Fields that a parser found in a block.
     pub(crate) fn from_parsed(block: Vec<u8>, entries: Vec<Entry>) -> Self {
-        Self { block, entries }
+        let mut lengths = Lengths::default();
+        entries.iter().for_each(|entry| lengths.add(entry.name_length.into()));
+        Self { block, entries, lengths }
     }
 
     /// Adds a field at the end.
@@ -47,12 +59,12 @@ impl Fields {
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         let name_start = self.block.len();
-        extend_cleaned(&mut self.block, name.as_bytes(), is_token, b'-');
+        extend_cleaned(&mut self.block, name.as_bytes(), TOKEN, b'-');
         let name_length = self.block.len() - name_start;
         self.block.extend_from_slice(b": ");
         let value_start = self.block.len();
-        extend_cleaned(&mut self.block, value, is_field_content, b' ');
-        self.entries.push(Entry::new(name_start, name_length, value_start, value.len()));
+        extend_cleaned(&mut self.block, value, CONTENT, b' ');
+        self.add(Entry::new(name_start, name_length, value_start, value.len()));
         self.block.extend_from_slice(b"\r\n");
     }
 
@@ -64,7 +76,12 @@ impl Fields {
         let value_start = self.block.len();
         self.block.extend_from_slice(value);
         self.block.extend_from_slice(b"\r\n");
-        self.entries.push(Entry::new(name_start, name.len(), value_start, value.len()));
+        self.add(Entry::new(name_start, name.len(), value_start, value.len()));
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.lengths.add(entry.name_length.into());
+        self.entries.push(entry);
     }
 
     /// Whether a field that is a list of words has this one, in any case (RFC 9110 §5.6.1).
@@ -111,7 +128,9 @@ impl Fields {
 
     /// Removes all fields of this name.
     pub fn remove(&mut self, name: &str) {
-        self.retain(|field, _| !field.eq_ignore_ascii_case(name.as_bytes()));
+        if self.lengths.may_have(name.len()) {
+            self.retain(|field, _| !field.eq_ignore_ascii_case(name.as_bytes()));
+        }
     }
 
     /// Keeps the fields that `keep` wants; it is given name and value.
@@ -123,10 +142,12 @@ impl Fields {
     /// The value of the first field of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.entries
-            .iter()
-            .find(|entry| entry.is_named(name, &self.block))
-            .map(|entry| entry.value(&self.block))
+        self.named(name).find(|entry| entry.is_named(name, &self.block)).map(|entry| entry.value(&self.block))
+    }
+
+    /// The fields among which there may be one of this name.
+    fn named(&self, name: &str) -> std::slice::Iter<'_, Entry> {
+        if self.lengths.may_have(name.len()) { self.entries.iter() } else { [].iter() }
     }
 
     /// The value of the first field of this name, when it is text.
@@ -137,7 +158,7 @@ impl Fields {
 
     /// The values of all fields of this name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let named = self.entries.iter().filter(|entry| entry.is_named(name, &self.block));
+        let named = self.named(name).filter(|entry| entry.is_named(name, &self.block));
         named.map(|entry| entry.value(&self.block))
     }
 
@@ -209,46 +230,110 @@ impl Entry {
     }
 }
 
+impl Lengths {
+    fn add(&mut self, length: usize) {
+        self.0 |= 1 << (length % 64);
+    }
+
+    fn may_have(self, length: usize) -> bool {
+        self.0 >> (length % 64) & 1 == 1
+    }
+}
+
 /// Appends bytes, with those that may not stand there replaced.
-fn extend_cleaned(block: &mut Vec<u8>, bytes: &[u8], may_stand: impl Fn(u8) -> bool, replacement: u8) {
+fn extend_cleaned(block: &mut Vec<u8>, bytes: &[u8], stands_in: u8, replacement: u8) {
     let start = block.len();
     block.extend_from_slice(bytes);
-    // Nearly always all of them may, which takes less to find out than to look for one that may not.
-    if bytes.iter().fold(true, |may_all, byte| may_all & may_stand(*byte)) {
+    if may_all(bytes, stands_in) {
         return;
     }
-    for byte in block[start..].iter_mut().filter(|byte| !may_stand(**byte)) {
+    let may_not = |byte: &&mut u8| MAY_STAND[usize::from(**byte)] & stands_in == 0;
+    for byte in block[start..].iter_mut().filter(may_not) {
         *byte = replacement;
     }
 }
 
+/// Whether all of these may stand there. Nearly always they may, which takes less to find out than to look for one that may not.
+fn may_all(bytes: &[u8], stands_in: u8) -> bool {
+    bytes.iter().fold(stands_in, |all, byte| all & MAY_STAND[usize::from(*byte)]) == stands_in
+}
+
+/// Tokens such as field names and methods (RFC 9110 §5.6.2).
+const TOKEN: u8 = 1;
+/// Field values: visible, space, tab or above ASCII (RFC 9110 §5.5).
+const CONTENT: u8 = 2;
+/// Registered names of hosts, as far as nothing in them is encoded (RFC 3986 §3.2.2).
+const NAME: u8 = 4;
+
+/// Where each byte may stand.
+static MAY_STAND: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "there is no `try_from` in a constant")]
+        let this = byte as u8;
+        let is_word = this.is_ascii_alphanumeric();
+        let is_in_token = is_word
+            || matches!(
+                this,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        let is_in_name = is_word
+            || matches!(
+                this,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+            );
+        let is_in_content = this == b'\t' || (this >= b' ' && this != 0x7f);
+        table[byte] = if is_in_token { TOKEN } else { 0 }
+            | if is_in_content { CONTENT } else { 0 }
+            | if is_in_name { NAME } else { 0 };
+        byte += 1;
+    }
+    table
+};
+
 /// Whether a byte may stand in a token such as a field name or a method (RFC 9110 §5.6.2).
 #[must_use]
 pub(crate) const fn is_token(byte: u8) -> bool {
-    let is_mark = matches!(
-        byte,
-        b'!' | b'#'
-            | b'$'
-            | b'%'
-            | b'&'
-            | b'\''
-            | b'*'
-            | b'+'
-            | b'-'
-            | b'.'
-            | b'^'
-            | b'_'
-            | b'`'
-            | b'|'
-            | b'~'
-    );
-    byte.is_ascii_alphanumeric() || is_mark
+    MAY_STAND[byte as usize] & TOKEN != 0
 }
 
 /// Whether a byte may stand in a field value: visible, space, tab or above ASCII (RFC 9110 §5.5).
 #[must_use]
 pub(crate) fn is_field_content(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+    MAY_STAND[usize::from(byte)] & CONTENT != 0
+}
+
+/// Whether bytes are a registered name of a host in which nothing is encoded (RFC 3986 §3.2.2).
+#[must_use]
+pub(crate) fn is_plain_name(bytes: &[u8]) -> bool {
+    may_all(bytes, NAME)
 }
 
 impl fmt::Debug for Fields {

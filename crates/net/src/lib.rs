@@ -28,6 +28,7 @@ pub mod proxy_protocol;
 mod rejection;
 mod scratch;
 mod server;
+mod socket;
 mod stay;
 mod stream;
 mod tls;

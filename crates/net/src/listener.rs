@@ -6,6 +6,8 @@ use std::path::Path;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::socket::spare_congestion_control;
+
 /// Why a port could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -91,6 +93,7 @@ fn try_bind(address: SocketAddr, n_sockets: usize) -> io::Result<Vec<TcpListener
     let listen = || {
         let socket = socket(address, true)?;
         socket.bind(&address.into())?;
+        spare_congestion_control(&socket, address.ip());
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };

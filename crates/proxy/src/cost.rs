@@ -33,7 +33,7 @@ use crate::stickiness::Seal;
 use crate::worker::Worker;
 
 /// Bytes of the future of a request that is passed on: it is moved when it is made, and some thousands may wait at a time.
-const FUTURE_BYTES: usize = 1032;
+const FUTURE_BYTES: usize = 1056;
 
 /// Allocations that a small request over kept connections of HTTP/1.1 takes.
 const ALLOCATIONS: u64 = 12;

@@ -253,12 +253,13 @@ fn write_trace_id(out: &mut Vec<u8>, fields: &Fields, random: &Random) {
     }
 }
 
-/// Appends the last `n_digits` hexadecimal digits of a number.
-fn push_hex(out: &mut Vec<u8>, number: u64, n_digits: u32) {
-    for place in (0..n_digits).rev() {
-        let digit = number >> (4 * place) & 0xf;
-        out.push(b"0123456789abcdef"[usize::try_from(digit).unwrap_or_default()]);
+/// Appends the last hexadecimal digits of a number, 16 at most.
+fn push_hex(out: &mut Vec<u8>, number: u64, n_digits: usize) {
+    let mut digits = [0; 16];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[usize::try_from(number >> (4 * place) & 0xf).unwrap_or_default()];
     }
+    out.extend_from_slice(&digits[digits.len() - n_digits..]);
 }
 
 #[cfg(test)]

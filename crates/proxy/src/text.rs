@@ -38,7 +38,7 @@ pub(crate) fn push_socket(out: &mut Vec<u8>, address: SocketAddr) {
 
 /// Appends a number in decimal digits.
 pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
-    push_digits(out, number, number.checked_ilog10().unwrap_or_default() + 1);
+    push_digits(out, number, 1);
 }
 
 /// Appends a time in seconds, to the microsecond.
@@ -77,15 +77,16 @@ pub(crate) fn push_trace(out: &mut Vec<u8>, [high, low]: [u64; 2]) {
     }
 }
 
-/// Appends the last digits of a number, no more than it may have.
-pub(crate) fn push_digits(out: &mut Vec<u8>, number: u64, n_digits: u32) {
-    let start = out.len();
-    let mut rest = number;
-    for _ in 0..n_digits {
-        out.push(b'0' + u8::try_from(rest % 10).unwrap_or_default());
+/// Appends a number with at least so many decimal digits.
+pub(crate) fn push_digits(out: &mut Vec<u8>, number: u64, n_digits: usize) {
+    let mut digits = [b'0'; 20];
+    let (mut start, mut rest) = (digits.len(), number);
+    while rest > 0 {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
         rest /= 10;
     }
-    out[start..].reverse();
+    out.extend_from_slice(&digits[start.min(digits.len() - n_digits)..]);
 }
 
 #[cfg(test)]

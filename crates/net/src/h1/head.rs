@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use http::{Method, StatusCode, Version};
 
-use crate::fields::Entry;
+use crate::fields::{Entry, is_plain_name};
 use crate::h1::framing::{Framing, FramingError};
 use crate::rejection::Rejection;
 use crate::{Fields, Limits, Target};
@@ -216,12 +216,11 @@ fn is_authority(authority: &[u8]) -> bool {
 
 /// A registered name: what is encoded in it is, and is no NUL.
 fn is_name(name: &[u8]) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     let is_encoded = |at: usize| {
         name.get(at + 1..at + 3).is_some_and(|hex| hex != b"00" && hex.iter().all(u8::is_ascii_hexdigit))
     };
-    let is_fine = |(at, byte): (usize, &u8)| is_plain(*byte) || (*byte == b'%' && is_encoded(at));
-    !name.is_empty() && name.iter().enumerate().all(is_fine)
+    let is_fine = |(at, byte): (usize, &u8)| is_plain_name(&[*byte]) || (*byte == b'%' && is_encoded(at));
+    !name.is_empty() && (is_plain_name(name) || name.iter().enumerate().all(is_fine))
 }
 
 fn expects_continue(fields: &Fields) -> Result<bool, Rejection> {

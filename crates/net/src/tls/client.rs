@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::believing::believing_all;
 use super::{HTTP1, HTTP2, TlsError, provider};
 use crate::Stream;
+use crate::socket::Socket;
 
 /// Whom a client believes.
 #[derive(Clone)]
@@ -109,7 +110,7 @@ impl ClientTls {
             }
         };
         let name = self.name.clone().unwrap_or(ServerName::IpAddress(address.into()));
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        let stream = TlsConnector::from(config).connect(name, Socket(stream)).await?;
         Ok(Stream::Tls(Box::new(stream.into())))
     }
 }

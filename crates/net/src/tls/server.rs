@@ -16,6 +16,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use super::certificates::noting_choice;
 use super::{Certificates, ClientAuthentication, HTTP1, TlsError, TlsSession};
 use crate::Stream;
+use crate::socket::Socket;
 
 /// How a server speaks TLS. All clones, on whatever core, resume each other's sessions.
 #[derive(Clone)]
@@ -114,9 +115,11 @@ impl TlsOffer {
             let began = Instant::now();
             let handshake = noting_choice(async {
                 match self {
-                    Self::One(tls) => io::Result::Ok((tls.clone(), tls.acceptor.accept(stream).await?)),
+                    Self::One(tls) => {
+                        io::Result::Ok((tls.clone(), tls.acceptor.accept(Socket(stream)).await?))
+                    }
                     Self::ByName(choose) => {
-                        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+                        let begun = LazyConfigAcceptor::new(Acceptor::default(), Socket(stream)).await?;
                         let tls = choose(begun.client_hello().server_name());
                         let config = Arc::clone(tls.acceptor.config());
                         Ok((tls, begun.into_stream(config).await?))
