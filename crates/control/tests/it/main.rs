@@ -1,6 +1,8 @@
 //! The control plane with real files, processes and sockets.
 
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod crash;
