@@ -10,7 +10,7 @@ mod challenges;
 mod children;
 mod findings;
 mod inference_service;
-mod kept;
+pub(crate) mod kept;
 mod keys;
 mod last_good;
 mod load_balancer;

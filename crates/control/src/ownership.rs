@@ -90,7 +90,8 @@ fn update(
 /// What becomes of a live object when somebody applies `wanted`.
 ///
 /// # Errors
-/// [`Reason::Conflict`] where another one owns a field and it is not forced.
+/// [`Reason::Conflict`] where another one owns a field and it is not forced, [`Reason::BadRequest`] where items of a list cannot be
+/// told apart.
 pub(crate) fn apply(
     kind: &Kind,
     live: Option<&Value>,
@@ -101,6 +102,13 @@ pub(crate) fn apply(
 ) -> Result<Value, Status> {
     let shape = Shape::of(kind);
     let wanted = applied_part(wanted, applier);
+    if let Some(fault) = walk::fault(&wanted, shape) {
+        let name = |field: &str| wanted["metadata"][field].as_str().unwrap_or_default();
+        let (namespace, name, api_version) = (name("namespace"), name("name"), kind.api_version());
+        let what = format!("{namespace}/{name}; {api_version}, Kind={}", kind.kind);
+        let message = format!("failed to create typed patch object ({what}): {fault}");
+        return Err(Status::new(Reason::BadRequest, message));
+    }
     let nothing = json!({});
     let mut managers = known(shape, live, kind, now);
     let last = managers.of(applier).cloned();

@@ -590,8 +590,14 @@ impl Query {
     pub fn matches(&self, object: &Object) -> bool {
         object.kind == self.kind
             && self.namespace.as_ref().is_none_or(|namespace| *namespace == object.namespace)
-            && self.labels.matches(&object.labels())
+            && (self.labels.is_empty() || self.labels.matches(&object.labels()))
             && self.fields.matches(object)
+    }
+
+    /// Whether neither labels nor fields matter.
+    #[must_use]
+    pub fn selects_all(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
     }
 }
 

@@ -8,13 +8,9 @@ use serde_json::{Value, json};
 
 use super::route::ObjectRoute;
 use super::{Answer, Call, respond};
-use crate::store::{Cause, DeleteOptions, Details, LabelSelector, Mode, Reason, Status, ordered};
-
-/// How many pods of a budget there are, and have to be.
-struct Budgeted {
-    healthy: u64,
-    needed: u64,
-}
+use crate::conditions;
+use crate::control::kept::budget as budget_status;
+use crate::store::{Cause, DeleteOptions, Details, LabelSelector, Mode, Reason, Status, metadata, ordered};
 
 impl Call<'_> {
     pub(super) fn evict(&self, route: &ObjectRoute) -> Answer {
@@ -70,14 +66,13 @@ impl Call<'_> {
                 return Err(Status::new(Reason::InternalError, message));
             }
         };
-        let pods: Vec<&Arc<Object>> = objects.of_kind("Pod").filter(|pod| selects(budget, pod)).collect();
-        let Budgeted { healthy, needed } = budgeted(&budget.value["spec"], &pods);
-        let spares = healthy > needed;
-        // A pod that does no work is not what keeps the budget.
-        let is_missed =
-            is_healthy(pod) || budget.value["spec"]["unhealthyPodEvictionPolicy"] != "AlwaysAllow";
-        let is_missed = is_missed && (is_healthy(pod) || healthy < needed);
-        if spares || !is_missed {
+        let counted = budget_status(budget, &objects, &metadata::time(self.now));
+        let number = |field: &str| counted[field].as_u64().unwrap_or(0);
+        let (healthy, needed) = (number("currentHealthy"), number("desiredHealthy"));
+        // A pod that does no work is missed by nobody, as long as enough others do.
+        let is_missed = is_healthy(pod)
+            || (budget.value["spec"]["unhealthyPodEvictionPolicy"] != "AlwaysAllow" && healthy < needed);
+        if number("disruptionsAllowed") > 0 || !is_missed {
             return Ok(());
         }
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
@@ -95,24 +90,5 @@ impl Call<'_> {
 }
 
 fn is_healthy(pod: &Object) -> bool {
-    let conditions = pod.value["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    pod.value["metadata"].get("deletionTimestamp").is_none()
-        && conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-}
-
-fn budgeted(spec: &Value, pods: &[&Arc<Object>]) -> Budgeted {
-    let expected = pods.len() as u64;
-    let healthy = pods.iter().filter(|pod| is_healthy(pod)).count() as u64;
-    // A share of pods is rounded up.
-    let number = |value: &Value| {
-        let percent =
-            value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<u64>().ok());
-        value.as_u64().or(percent.map(|percent| (expected * percent).div_ceil(100)))
-    };
-    let needed = match (number(&spec["minAvailable"]), number(&spec["maxUnavailable"])) {
-        (Some(least), _) => least,
-        (None, Some(most)) => expected.saturating_sub(most),
-        (None, None) => 0,
-    };
-    Budgeted { healthy, needed }
+    conditions::holds(&pod.value["status"], "Ready") && pod.value["metadata"]["deletionTimestamp"].is_null()
 }

@@ -2,6 +2,7 @@
 //! given its number for the audit.
 
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -14,8 +15,8 @@ use super::parameters::Parameters;
 use super::{Body, protobuf};
 use crate::store::{Reason, Status, metadata};
 
-/// How long an answer is that is worth compressing.
-const LONG: usize = 128 * 1024;
+/// How long an answer is that is worth compressing. A longer one would hold up everybody else while it is compressed.
+const LONG: RangeInclusive<usize> = 128 * 1024..=4 << 20;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// How long the number of a request may be that a client gives.
@@ -146,7 +147,7 @@ fn compress(fields: &HeaderMap, answer: &mut Response<Body>) {
     let accepted = text(fields, &header::ACCEPT_ENCODING).unwrap_or_default();
     let is_wanted = accepted.split(',').any(|coding| coding.trim() == "gzip");
     let Body::Full(bytes) = answer.body() else { return };
-    if !is_wanted || bytes.len() < LONG || is_compressed(answer) {
+    if !is_wanted || !LONG.contains(&bytes.len()) || is_compressed(answer) {
         return;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());

@@ -10,7 +10,7 @@ use super::form::{Form, View};
 use crate::store::{WatchEvent, metadata};
 
 /// How many bytes of lines are kept for others; the oldest go first.
-const KEPT_BYTES: usize = 8 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// The latest lines.
 #[derive(Debug, Default)]

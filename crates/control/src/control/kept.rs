@@ -50,7 +50,7 @@ fn autoscaler(object: &Object, objects: &Objects, now: &str) -> Value {
 }
 
 /// How many pods there are and how many of them may go, as Kubernetes' disruption controller counts them.
-fn budget(object: &Object, objects: &Objects, now: &str) -> Value {
+pub(crate) fn budget(object: &Object, objects: &Objects, now: &str) -> Value {
     let spec = &object.value["spec"];
     let selector = LabelSelector::from_selector(&spec["selector"]).filter(|_| spec["selector"].is_object());
     let is_selected =

@@ -175,7 +175,8 @@ impl Paths {
     }
 }
 
-fn in_words(element: &str) -> String {
+/// An element of a path as conflicts tell it.
+pub(super) fn in_words(element: &str) -> String {
     let (kind, rest) = element.split_at(element.len().min(2));
     match kind {
         "k:" => {

@@ -86,6 +86,15 @@ impl Shape {
         }
     }
 
+    /// The field of its key that an item of a list does not have, and that nobody fills in.
+    pub(super) fn missing_key(self, item: &Value) -> Option<&'static str> {
+        let Self::Items(list, holds) = self else { return None };
+        let is_filled = |key: &str| {
+            holds.object().and_then(|item| item.field(key)).is_some_and(|key| key.default_value().is_some())
+        };
+        list.keys().find(|key| item.get(key).is_none_or(Value::is_null) && !is_filled(key))
+    }
+
     /// The element of a path that an item of a list is.
     pub(super) fn element(self, item: &Value) -> String {
         let Self::Items(list @ List::By(_), holds) = self else { return format!("v:{item}") };

@@ -195,3 +195,13 @@ fn clients_are_told_what_is_kept_as_text() {
     unfold(&mut object);
     assert_eq!(unfolded_text(&object), object.to_string());
 }
+
+#[test]
+fn items_have_to_be_told_apart() {
+    let refused =
+        |containers: &Value| applied("Pod", None, &pod(containers), "m", false).unwrap_err().message;
+    expect![[r#"failed to create typed patch object (/p; v1, Kind=Pod): .spec.containers[name="a"].ports: duplicate entries for key [containerPort=80,protocol="TCP"]"#]]
+    .assert_eq(&refused(&json!([{"name": "a", "ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "TCP"}]}])));
+    expect![[r#"failed to create typed patch object (/p; v1, Kind=Pod): .spec.containers: element 0: associative list with keys has an element that omits key field "name" (and doesn't have default value)"#]]
+    .assert_eq(&refused(&json!([{"image": "a"}])));
+}

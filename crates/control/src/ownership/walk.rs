@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::paths::Paths;
+use super::paths::{Paths, in_words};
 use super::shape::{Owned, Shape};
 
 /// How two objects differ.
@@ -42,6 +42,33 @@ pub(super) fn fields_of(value: &Value, shape: Shape) -> Paths {
         }
     }
     paths
+}
+
+/// What is wrong with a value that is to be merged: items of a list that cannot be told apart, or have no key. In the words of a
+/// Kubernetes API server.
+pub(super) fn fault(value: &Value, shape: Shape) -> Option<String> {
+    match shape.owned(value) {
+        Owned::Whole => None,
+        Owned::Fields(fields) => fields.iter().find_map(|(name, value)| {
+            let below = fault(value, shape.field(name))?;
+            Some(format!(".{name}{below}"))
+        }),
+        Owned::Items(items) => {
+            let mut seen = HashSet::new();
+            items.iter().enumerate().find_map(|(at, item)| {
+                if let Some(key) = shape.missing_key(item) {
+                    let what = "associative list with keys has an element that omits key field";
+                    return Some(format!(": element {at}: {what} {key:?} (and doesn't have default value)"));
+                }
+                let element = shape.element(item);
+                let told = in_words(&element);
+                if !seen.insert(element) {
+                    return Some(format!(": duplicate entries for key {told}"));
+                }
+                fault(item, shape.item()).map(|below| format!("{told}{below}"))
+            })
+        }
+    }
 }
 
 // === impl Difference ===

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::pages::{PAGE, Place};
+use super::pages::Place;
 use super::{Query, Status, Store, metadata};
 
 /// About how many bytes the changes that are remembered may take; who is further behind lists again. It is some ten thousand
@@ -231,7 +231,7 @@ impl Watch {
         while self.initial.is_empty()
             && let Rest::After(place) = &self.rest
         {
-            let page = self.store.page(&self.query, Some(self.seen), place.as_ref(), PAGE)?;
+            let page = self.store.few(&self.query, self.seen, place.as_ref())?;
             self.rest = page.next_place().map_or(Rest::Nothing, |place| Rest::After(Some(place)));
             self.initial = page.objects.into();
         }

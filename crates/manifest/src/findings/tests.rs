@@ -206,7 +206,7 @@ metadata: {name: a}
 spec: {scaleTargetRef: {kind: Deployment, name: a}, maxReplicas: 3}
 ---
 apiVersion: v1
-kind: ServiceAccount
+kind: Node
 metadata: {name: a}
 ";
     let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
@@ -214,5 +214,5 @@ metadata: {name: a}
     let messages: Vec<&str> = all.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(messages[0].starts_with("HorizontalPodAutoscaler `a`: nothing is scaled"), "{messages:?}");
-    assert_eq!(messages[1], "a ServiceAccount is kept, and has no effect on one machine yet");
+    assert_eq!(messages[1], "a Node is kept, and has no effect on one machine yet");
 }

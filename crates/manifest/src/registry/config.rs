@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::columns::{AGE, Column, NAME, column, count, items, text_or};
 use super::fill::{fields, set_missing};
-use super::{CORE, Effect, Kind, fixed, namespaced};
+use super::{CORE, Kind, fixed, namespaced};
 use crate::kinds::validation::{Rules, secret};
 use crate::{Object, Objects};
 
@@ -32,7 +32,6 @@ pub(super) static SERVICE_ACCOUNT: Kind = Kind {
     short_names: &["sa"],
     subresources: &["token"],
     columns: SERVICE_ACCOUNT_COLUMNS,
-    effect: Effect::Kept,
     ..namespaced(CORE, "v1", "ServiceAccount", "serviceaccounts")
 };
 

@@ -40,10 +40,6 @@ pub(super) static POD_DISRUPTION_BUDGET: Kind = Kind {
         doubts: kept::check_budget,
         ..Rules::NONE
     },
-    effect: Effect::Lacking(Words {
-        words: "pods are evicted by nobody on one machine, so nothing asks it",
-        advice: "strategy.rollingUpdate.maxUnavailable bounds what a rollout takes away",
-    }),
     ..namespaced("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 };
 
