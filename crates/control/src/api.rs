@@ -19,6 +19,7 @@
 mod access;
 mod body;
 mod decoding;
+mod definitions;
 mod discovery;
 mod eviction;
 mod fields;
@@ -290,6 +291,10 @@ fn too_large() -> Status {
 
 impl Call<'_> {
     fn answer(&self, route: Route, method: &Method) -> Answer {
+        let wish = Wish::of(Some(&route), method, "", self.parameters.is_on("watch"));
+        if route.kind().is_some_and(|kind| !kind.verbs.contains(&wish.verb.as_str())) {
+            return Err(method_not_allowed());
+        }
         match (route, method.as_str()) {
             (Route::Root, "GET") => Ok(tell::paths()),
             (Route::Metrics, "GET") => Ok(self.api.metrics()),

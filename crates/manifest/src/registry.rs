@@ -184,6 +184,7 @@ pub static KINDS: &[&Kind] = &[
     &storage::VOLUME_ATTACHMENT,
     &node::NODE,
     &cluster::LEASE,
+    &cluster::CUSTOM_RESOURCE_DEFINITION,
     &cluster::COMPONENT_STATUS,
     &cluster::PRIORITY_CLASS,
     &cluster::RUNTIME_CLASS,
@@ -303,6 +304,12 @@ impl Kind {
     #[must_use]
     pub fn has_effect(&self) -> bool {
         self.effect == Effect::Made
+    }
+
+    /// Whether Kubernetes itself does not have it.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.group.contains('.') && !self.group.ends_with(".k8s.io")
     }
 
     /// Whether a field selector may ask for a field.

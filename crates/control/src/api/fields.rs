@@ -14,8 +14,7 @@ const ALL: &[&str] = &["metadata.name", "metadata.namespace"];
 pub(super) fn check(kind: &Kind, selector: &FieldSelector) -> Result<(), Status> {
     let is_known = |path: &&str| ALL.contains(path) || kind.fields.contains(path);
     let Some(unknown) = selector.paths().find(|path| !is_known(path)) else { return Ok(()) };
-    let is_custom = kind.group.contains('.') && !kind.group.ends_with(".k8s.io");
-    let message = if is_custom || !kind.fields.is_empty() {
+    let message = if kind.is_custom() || !kind.fields.is_empty() {
         format!("field label not supported: {unknown}")
     } else {
         format!("\"{unknown}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")

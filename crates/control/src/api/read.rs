@@ -9,7 +9,7 @@ use super::body::{Source, Stream};
 use super::form::Form;
 use super::pages::{Beginning, Wanted, check_is_reached};
 use super::route::ObjectRoute;
-use super::{Answer, Body, Call, respond, watch};
+use super::{Answer, Body, Call, definitions, respond, watch};
 use crate::store::{Query, Reason, Status};
 
 /// How long a watch lasts that says nothing about it.
@@ -21,7 +21,11 @@ impl Call<'_> {
     pub(super) fn get(&self, object: &ObjectRoute) -> Answer {
         let form = self.form()?;
         check_is_reached(self.parameters.revision()?.unwrap_or(0), &self.api.store)?;
-        let found = self.api.store.get(object.kind, &object.namespace, &object.name)?;
+        let found = if definitions::is_one(object.kind) {
+            definitions::get(object.kind, &object.name, &self.api.store)?
+        } else {
+            self.api.store.get(object.kind, &object.namespace, &object.name)?
+        };
         Ok(respond::json(StatusCode::OK, &form.object(&found, self.now)?))
     }
 
@@ -29,7 +33,11 @@ impl Call<'_> {
         let form = self.form()?;
         let wanted = Wanted::parse(&self.parameters, &self.api.store)?;
         let query = self.parameters.query(kind, namespace)?;
-        let (page, metadata) = wanted.read(&query, &self.api.store)?;
+        let (mut page, metadata) = wanted.read(&query, &self.api.store)?;
+        if definitions::is_one(kind) {
+            page = definitions::page(page, &self.api.store);
+            page.objects.retain(|object| query.matches(object));
+        }
         Ok(respond::json_text(StatusCode::OK, form.list(kind, &page, &metadata, self.now)?))
     }
 

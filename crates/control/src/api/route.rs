@@ -123,6 +123,15 @@ impl Route {
         }
     }
 
+    /// The kind that a path is about as a whole, not a part of one of its objects.
+    pub(super) fn kind(&self) -> Option<&'static Kind> {
+        match self {
+            Self::Collection { kind, .. } | Self::Watch { kind, .. } => Some(kind),
+            Self::Object(object) | Self::WatchOne(object) => Some(object.kind),
+            _ => None,
+        }
+    }
+
     /// What is passed on, and with which path, as it is written.
     fn proxy(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/api/v1/")?;

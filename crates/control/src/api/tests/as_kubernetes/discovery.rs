@@ -82,3 +82,35 @@ fn resource_verbs() {
         json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"])
     );
 }
+
+#[test]
+fn customresourcedefinitions_apiextensions_k8s_io_v1() {
+    let api = api();
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let list = get(&api, path);
+    assert_eq!(list["kind"], "CustomResourceDefinitionList");
+    let one = get(&api, &format!("{path}/inferenceservices.serving.kserve.io"));
+    assert_eq!(
+        (&one["spec"]["names"]["kind"], &one["spec"]["scope"]),
+        (&json!("InferenceService"), &json!("Namespaced"))
+    );
+    assert!(
+        one["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|condition| condition["type"] == "Established")
+    );
+    assert!(list["items"].as_array().unwrap().contains(&one));
+    let selected =
+        get(&api, &format!("{path}?fieldSelector=metadata.name%3Dinferenceservices.serving.kserve.io"));
+    assert_eq!(selected["items"].as_array().unwrap().len(), 1);
+    assert_eq!(get(&api, &format!("{path}/things.example.com"))["code"], 404);
+    let refused =
+        write(&api, &format!("POST {path}"), JSON, &json!({"metadata": {"name": "things.example.com"}}));
+    assert_eq!((refused.0, &refused.1["reason"]), (405, &json!("MethodNotAllowed")));
+    assert_eq!(
+        send(&api, &format!("DELETE {path}/inferenceservices.serving.kserve.io"), &[], "").status(),
+        405
+    );
+}
