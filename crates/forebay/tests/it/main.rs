@@ -14,6 +14,7 @@ mod failures;
 mod first_words;
 mod grpc;
 mod handling;
+mod kubectl;
 mod limits;
 mod manifests;
 mod model;
