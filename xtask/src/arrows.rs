@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("models", &[]),
     ("schema", &[]),
     ("traces", &[]),
-    ("manifest", &["plan"]),
+    ("manifest", &["plan", "schema"]),
     ("proxy", &["net", "plan", "traces"]),
     ("serving", &["models", "net", "traces"]),
     ("control", &["manifest", "plan", "schema"]),

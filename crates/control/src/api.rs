@@ -45,7 +45,6 @@ mod tell;
 pub(crate) mod upgrade;
 mod usage;
 mod validation;
-mod values;
 mod version;
 mod warnings;
 mod watch;

@@ -2,7 +2,6 @@
 
 use manifest::{Object, Violation};
 
-use super::values;
 use crate::store::{Cause, Reason, Status};
 
 /// How many fields one refusal names at most.
@@ -21,19 +20,10 @@ pub(super) fn check(object: &Object) -> Result<(), Status> {
             format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {}", first.message());
         return Err(Status::new(Reason::BadRequest, message));
     }
-    let mut causes: Vec<Cause> = violations.into_iter().map(cause).collect();
-    if let Some(known) = schema::of(object.kind.group, object.kind.version, kind) {
-        // What both know is said once.
-        for found in values::causes(&object.value, known) {
-            if causes.iter().all(|cause| cause.field != found.field) {
-                causes.push(found);
-            }
-        }
-    }
-    if causes.is_empty() {
+    if violations.is_empty() {
         return Ok(());
     }
-    causes.truncate(FIELDS);
+    let causes = violations.into_iter().take(FIELDS).map(cause).collect();
     Err(Status::invalid(object.kind, &object.name, causes))
 }
 

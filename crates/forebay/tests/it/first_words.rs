@@ -149,7 +149,8 @@ fn a_type_error_in_a_file_is_refused_in_the_words_of_the_api_and_what_worked_goe
     let path = |name: &str| files.path().join(name).display().to_string();
     let mut platform = Platform::start(FOREBAY, &[&path("web.yaml")]);
     let refused = platform.run(&["apply", "-f", &path("broken.yaml")]);
-    let words = "json: cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32";
+    let words =
+        "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32";
     assert!(!refused.status.success() && said(&refused).contains(words), "{refused:?}");
     let checked = platform.run(&["check", &path("broken.yaml")]);
     assert!(!checked.status.success() && said(&checked).contains(words), "{checked:?}");

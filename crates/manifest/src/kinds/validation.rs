@@ -15,6 +15,7 @@ pub(crate) mod pods;
 pub(crate) mod secret;
 pub(crate) mod service;
 mod texts;
+mod values;
 pub(crate) mod words;
 
 pub use names::{problem_of_label_key, problem_of_label_value};
@@ -46,7 +47,7 @@ enum Fault {
     /// It is there already.
     Duplicate(String),
     /// It is none of the words that are taken.
-    Unsupported(String, &'static [&'static str]),
+    Unsupported(String, Vec<&'static str>),
     /// It may not be there, for a reason.
     Forbidden(String),
     /// Nothing has this name.
@@ -60,6 +61,7 @@ pub(crate) struct Rules {
     /// Fields that have to be there.
     pub(crate) required: &'static [&'static str],
     pub(crate) numbers: &'static [Number],
+    /// Fields that take fewer words here than in other places.
     pub(crate) words: &'static [Word],
     /// Addresses that traffic is sent to.
     pub(crate) addresses: &'static [&'static str],
@@ -129,6 +131,7 @@ fn besides_paths(object: &Object) -> Vec<Violation> {
     texts::check(kind, value, &mut found);
     let mut bearable = Vec::new();
     names::check(object, &mut bearable);
+    let place = found.len() + bearable.len();
     words::check(kind, value, &mut bearable);
     (rules.doubts)(value, &mut bearable);
     found.extend(bearable.into_iter().map(Violation::bearable));
@@ -137,6 +140,11 @@ fn besides_paths(object: &Object) -> Vec<Violation> {
         pods::check(value, pod, &mut found);
         amounts::check(value, pod, &mut found);
     }
+    // What the rows above say of a field, they say better.
+    let is_told = |field: &str| found.iter().any(|violation| violation.field == field);
+    let mut general = values::violations(kind, value);
+    general.retain(|violation| !is_told(&violation.field));
+    found.splice(place..place, general.into_iter().map(Violation::bearable));
     found
 }
 
@@ -180,8 +188,8 @@ impl Violation {
         Self::new(field, Fault::Duplicate(value.into()))
     }
 
-    pub(crate) fn unsupported(field: impl Into<String>, word: &str, words: &'static [&'static str]) -> Self {
-        Self::new(field, Fault::Unsupported(word.to_owned(), words))
+    pub(crate) fn unsupported(field: impl Into<String>, word: &str, words: &[&'static str]) -> Self {
+        Self::new(field, Fault::Unsupported(word.to_owned(), words.to_vec()))
     }
 
     pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {

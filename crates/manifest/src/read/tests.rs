@@ -206,7 +206,7 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         warning protection-missing: ValidatingAdmissionPolicyBinding `a` of admissionregistration.k8s.io/v1 checks nothing here: objects that it would refuse are taken [check manifests before they are applied]
         warning protection-missing: SecurityPolicy `a` of gateway.envoyproxy.io/v1alpha1 protects nothing here: what it would refuse is let in [refuse requests with the conditions of an Ingress's rules, or in front of the load balancer]
         warning kind-ignored: Certificate `a` of cert-manager.io/v1 makes nothing here [write its certificate and key as a Secret, and name that in spec.tls of the Ingress]
-        info kind-ignored: a StorageClass is kept, and has no effect on one machine yet []
+        warning field-invalid: `provisioner` is missing; Kubernetes refuses it []
         warning kind-ignored: ServingRuntime `a`: no runtime is chosen from it: the formats that forebay reads have one runtime, which is forebay [name the format of the model in the InferenceService, and leave the runtime out]
         info kind-ignored: kind `Event` of events.k8s.io/v1 is not known here: its objects are left out []
     "#]].assert_eq(&kinds.iter().map(line).collect::<String>());

@@ -35,7 +35,7 @@ pub(super) static DEPLOYMENT: Kind = Kind {
             bounded("spec.strategy.rollingUpdate.maxSurge", 0, INT32).or(Or::Percentage),
             bounded("spec.strategy.rollingUpdate.maxUnavailable", 0, INT32).or(Or::Percentage),
         ],
-        words: &[("spec.strategy.type", &["Recreate", "RollingUpdate"]), ALWAYS],
+        words: &[ALWAYS],
         check: |deployment, found| {
             pods::check_selector(deployment, found);
             pods::check_strategy(deployment, found);
@@ -78,14 +78,7 @@ pub(super) static STATEFUL_SET: Kind = Kind {
     fill: fill_stateful_set,
     change: check_stateful_set,
     pods: TEMPLATE,
-    rules: Rules {
-        words: &[
-            ("spec.podManagementPolicy", &["OrderedReady", "Parallel"]),
-            ("spec.updateStrategy.type", &["OnDelete", "RollingUpdate"]),
-            ALWAYS,
-        ],
-        ..SET_RULES
-    },
+    rules: SET_RULES,
     ..namespaced(APPS, "v1", "StatefulSet", "statefulsets")
 };
 
@@ -97,10 +90,7 @@ pub(super) static DAEMON_SET: Kind = Kind {
     fill: fill_daemon_set,
     fixed: SELECTOR,
     pods: TEMPLATE,
-    rules: Rules {
-        words: &[("spec.updateStrategy.type", &["OnDelete", "RollingUpdate"]), ALWAYS],
-        ..SET_RULES
-    },
+    rules: SET_RULES,
     ..namespaced(APPS, "v1", "DaemonSet", "daemonsets")
 };
 

@@ -43,7 +43,6 @@ pub(super) static JOB: Kind = Kind {
             bounded("spec.activeDeadlineSeconds", 0, INT32),
             bounded("spec.ttlSecondsAfterFinished", 0, INT32),
         ],
-        words: &[("spec.completionMode", &["NonIndexed", "Indexed"])],
         check: batch::check_job,
         ..Rules::NONE
     },
@@ -64,7 +63,6 @@ pub(super) static CRON_JOB: Kind = Kind {
             bounded("spec.successfulJobsHistoryLimit", 0, INT32),
             bounded("spec.failedJobsHistoryLimit", 0, INT32),
         ],
-        words: &[("spec.concurrencyPolicy", &["Allow", "Forbid", "Replace"])],
         check: batch::check_cron_job,
         ..Rules::NONE
     },

@@ -27,11 +27,7 @@ pub(super) static INGRESS: Kind = Kind {
     short_names: &["ing"],
     subresources: STATUS,
     columns: INGRESS_COLUMNS,
-    rules: Rules {
-        words: &[("spec.rules[].http.paths[].pathType", &["Exact", "ImplementationSpecific", "Prefix"])],
-        doubts: ingress::check,
-        ..Rules::NONE
-    },
+    rules: Rules { doubts: ingress::check, ..Rules::NONE },
     ..namespaced(NETWORKING, "v1", "Ingress", "ingresses")
 };
 

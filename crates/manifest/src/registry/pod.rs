@@ -42,11 +42,7 @@ pub(super) static POD: Kind = Kind {
     fill,
     change: check_change,
     pods: Pods::Spec("spec"),
-    rules: Rules {
-        required: &["spec.containers"],
-        words: &[("spec.restartPolicy", &["Always", "OnFailure", "Never"])],
-        ..Rules::NONE
-    },
+    rules: Rules { required: &["spec.containers"], ..Rules::NONE },
     ..namespaced(CORE, "v1", "Pod", "pods")
 };
 

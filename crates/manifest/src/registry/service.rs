@@ -12,7 +12,6 @@ use super::columns::{AGE, Column, NAME, NONE, column, items as each, joined, lab
 use super::fill::{fields, items, set_missing};
 use super::{ALL, CORE, Kind, STATUS, fixed, namespaced};
 use crate::kinds::validation::numbers::{Or, PORTS, number as bounded};
-use crate::kinds::validation::words::TRANSPORTS;
 use crate::kinds::validation::{Rules, service};
 use crate::{Object, Objects};
 
@@ -30,15 +29,6 @@ pub(super) static SERVICE: Kind = Kind {
             bounded("spec.ports[].targetPort", PORTS.0, PORTS.1).or(Or::Name),
             bounded("spec.ports[].nodePort", 0, PORTS.1),
             bounded("spec.healthCheckNodePort", 0, PORTS.1),
-        ],
-        words: &[
-            ("spec.type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
-            ("spec.ports[].protocol", TRANSPORTS),
-            ("spec.sessionAffinity", &["ClientIP", "None"]),
-            ("spec.externalTrafficPolicy", &["Cluster", "Local"]),
-            ("spec.internalTrafficPolicy", &["Cluster", "Local"]),
-            ("spec.ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]),
-            ("spec.ipFamilies[]", &["IPv4", "IPv6"]),
         ],
         doubts: service::check,
         ..Rules::NONE

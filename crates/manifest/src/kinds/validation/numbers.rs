@@ -55,7 +55,7 @@ const PROBE_NUMBERS: &[Number] = &[
 pub(super) fn check(kind: &Kind, object: &Value, found: &mut Vec<Violation>) {
     let mut check = |within: &Value, above: &str, number: &Number| {
         each(within, above, number.path, &mut |field, value| {
-            found.extend(number.problem(value).map(|why| violation(kind.kind, field, value, why)));
+            found.extend(number.problem(value).map(|why| violation(kind, field, value, why)));
         });
     };
     kind.rules.numbers.iter().for_each(|number| check(object, "", number));
@@ -70,17 +70,28 @@ pub(super) fn check(kind: &Kind, object: &Value, found: &mut Vec<Violation>) {
     }
 }
 
-fn violation(kind: &str, field: String, value: &Value, why: String) -> Violation {
+fn violation(kind: &Kind, field: String, value: &Value, why: String) -> Violation {
     let is_undecodable = why == NO_NUMBER || (value.is_number() && as_int32(value).is_none());
     if !is_undecodable {
         return Violation::invalid(field, value, why);
     }
     let written = if value.is_number() { format!("number {value}") } else { go_type(value).to_owned() };
     let name: String = field.split(['[', ']']).step_by(2).collect();
-    let message =
-        format!("json: cannot unmarshal {written} into Go struct field {kind}.{name} of type int32");
+    let of = innermost_type(kind, &name);
+    let message = format!("json: cannot unmarshal {written} into Go struct field {of}.{name} of type int32");
     let ours = format!("is `{}`: it {why}", value.to_string().trim_matches('"'));
     Violation::undecodable(field, message, ours)
+}
+
+/// The type that has a field itself, which Go's decoder names: `DeploymentSpec` of `spec.replicas`.
+fn innermost_type(kind: &Kind, field: &str) -> &'static str {
+    let Some(known) = schema::of(kind.group, kind.version, kind.kind) else { return kind.kind };
+    let above = field.rsplit_once('.').map_or("", |(above, _)| above);
+    let steps = above.split('.').filter(|step| !step.is_empty());
+    let inside = |of: &'static schema::Type, step: &str| {
+        of.field(step).and_then(|field| field.holds.object()).unwrap_or(of)
+    };
+    steps.fold(known, inside).name
 }
 
 // === impl Number ===

@@ -39,9 +39,9 @@ fn numbers_have_bounds() {
         &[
             "422 spec.replicas: Invalid value: 201: must be less than or equal to 200, the most that one machine runs",
             "422 spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0",
-            "400 spec.revisionHistoryLimit: json: cannot unmarshal string into Go struct field Deployment.spec.revisionHistoryLimit of type int32",
-            "400 spec.progressDeadlineSeconds: json: cannot unmarshal number 9223372036854775807 into Go struct field Deployment.spec.progressDeadlineSeconds of type int32",
-            "400 spec.strategy.rollingUpdate.maxSurge: json: cannot unmarshal number 4294967295 into Go struct field Deployment.spec.strategy.rollingUpdate.maxSurge of type int32",
+            "400 spec.revisionHistoryLimit: json: cannot unmarshal string into Go struct field DeploymentSpec.spec.revisionHistoryLimit of type int32",
+            "400 spec.progressDeadlineSeconds: json: cannot unmarshal number 9223372036854775807 into Go struct field DeploymentSpec.spec.progressDeadlineSeconds of type int32",
+            "400 spec.strategy.rollingUpdate.maxSurge: json: cannot unmarshal number 4294967295 into Go struct field RollingUpdateDeployment.spec.strategy.rollingUpdate.maxSurge of type int32",
             "422 spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"99999999999%\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
         ],
     );
@@ -63,7 +63,7 @@ fn numbers_of_containers_and_ports_have_bounds() {
         &[
             "422 spec.template.spec.containers[0].ports[1].containerPort: Invalid value: 65536: must be between 1 and 65535, inclusive",
             "422 spec.template.spec.containers[0].livenessProbe.periodSeconds: Invalid value: -1: must be greater than or equal to 0",
-            "400 spec.template.spec.containers[0].livenessProbe.failureThreshold: json: cannot unmarshal number 1e+300 into Go struct field Deployment.spec.template.spec.containers.livenessProbe.failureThreshold of type int32",
+            "400 spec.template.spec.containers[0].livenessProbe.failureThreshold: json: cannot unmarshal number 1e+300 into Go struct field Probe.spec.template.spec.containers.livenessProbe.failureThreshold of type int32",
             "422 spec.template.spec.containers[0].livenessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive",
         ],
     );
@@ -76,7 +76,8 @@ fn numbers_of_containers_and_ports_have_bounds() {
 
 #[test]
 fn traffic_is_not_sent_to_a_cloud_s_credentials() {
-    let slice = |address: &str| json!({"endpoints": [{"addresses": ["127.0.0.1", address]}]});
+    let slice =
+        |address: &str| json!({"addressType": "IPv4", "endpoints": [{"addresses": ["127.0.0.1", address]}]});
     let expected = r#"422 endpoints[0].addresses[1]: Invalid value: "169.254.169.254": may not be in the link-local range (169.254.0.0/16, fe80::/10), where a cloud keeps its credentials"#;
     check("EndpointSlice", &slice("169.254.169.254"), &[expected]);
     check("EndpointSlice", &slice("10.0.0.1"), &[]);

@@ -1,10 +1,11 @@
 //! Values that no field of a kind takes, whatever stands in others: words that are none of its words, and parts that are
-//! missing. What the tables of [`schema`] do not say is checked in `manifest`.
+//! missing, as the tables of [`schema`] say.
 
 use schema::{Field, Holds, Type};
 use serde_json::Value;
 
-use crate::store::Cause;
+use super::Violation;
+use crate::Kind;
 
 /// How many are named at most.
 const FIELDS: usize = 20;
@@ -13,7 +14,8 @@ const FIELDS: usize = 20;
 const MAY_BE_EMPTY: &[(&str, &str)] = &[("HTTPHeader", "name"), ("HTTPHeader", "value"), ("Sysctl", "value")];
 
 /// Finds every such value of an object. What a server writes itself, and metadata, are left out.
-pub(super) fn causes(object: &Value, known: &'static Type) -> Vec<Cause> {
+pub(super) fn violations(kind: &Kind, object: &Value) -> Vec<Violation> {
+    let Some(known) = schema::of(kind.group, kind.version, kind.kind) else { return Vec::new() };
     let mut search = Search { is_built_in: known.package.is_built_in(), found: Vec::new() };
     for field in known.fields().filter(|field| !["metadata", "status"].contains(&field.name)) {
         search.field(object, known, field, "");
@@ -23,7 +25,7 @@ pub(super) fn causes(object: &Value, known: &'static Type) -> Vec<Cause> {
 
 struct Search {
     is_built_in: bool,
-    found: Vec<Cause>,
+    found: Vec<Violation>,
 }
 
 // === impl Search ===
@@ -34,17 +36,17 @@ impl Search {
         if self.found.len() >= FIELDS {
             return;
         }
-        let path = if above.is_empty() { field.name.to_owned() } else { format!("{above}.{}", field.name) };
         let value = object.get(field.name).unwrap_or(&Value::Null);
-        if field.is_required && self.is_missing(value, of, field) {
-            self.found.push(Cause {
-                reason: "FieldValueRequired",
-                message: "Required value".to_owned(),
-                field: path,
-            });
+        let is_missing = field.is_required && self.is_missing(value, of, field);
+        if value.is_null() && !is_missing {
             return;
         }
-        self.value(value, &field.holds, field, path);
+        let path = if above.is_empty() { field.name.to_owned() } else { format!("{above}.{}", field.name) };
+        if is_missing {
+            self.found.push(Violation::required(path, ""));
+        } else {
+            self.value(value, &field.holds, field, path);
+        }
     }
 
     /// Of custom kinds, every part that has to be there; of others, texts only. What else they need is not the same everywhere.
@@ -77,13 +79,7 @@ impl Search {
             (Holds::Text, Value::String(word)) if !word.is_empty() => {
                 let words: Vec<&str> = field.words().collect();
                 if !words.is_empty() && !words.contains(&word.as_str()) {
-                    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-                    let words = words.join(", ");
-                    self.found.push(Cause {
-                        reason: "FieldValueNotSupported",
-                        message: format!("Unsupported value: {word:?}: supported values: {words}"),
-                        field: path,
-                    });
+                    self.found.push(Violation::unsupported(path, word, &words));
                 }
             }
             _ => {}
