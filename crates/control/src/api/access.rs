@@ -1,6 +1,7 @@
 //! Who asks, and whether he may: the token of whoever started the platform may do everything, and tokens of ServiceAccounts what
 //! roles allow them. Whoever may do so can ask as somebody else (`kubectl --as`).
 
+mod built_in;
 mod rbac;
 mod tokens;
 

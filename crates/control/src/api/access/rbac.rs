@@ -3,7 +3,7 @@
 use manifest::{Object, Objects};
 use serde_json::{Value, json};
 
-use super::{AUTHENTICATED, MASTERS, User, Wish};
+use super::{AUTHENTICATED, MASTERS, User, Wish, built_in};
 use crate::store::Status;
 
 /// Whether somebody may, and why.
@@ -50,9 +50,7 @@ pub(in crate::api) fn decide(objects: &Objects, user: &User, wish: &Wish) -> Ver
 pub(in crate::api) fn rules_of(objects: &Objects, user: &User, namespace: &str) -> Vec<(Value, String)> {
     let mut rules = Vec::new();
     if user.groups.iter().any(|group| group == MASTERS) {
-        let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
-        let paths = json!({"verbs": ["*"], "nonResourceURLs": ["*"]});
-        rules.extend([all, paths].map(|rule| (rule, String::new())));
+        rules.extend(built_in::everything().into_iter().map(|rule| (rule, String::new())));
     }
     if user.groups.iter().any(|group| group == AUTHENTICATED) {
         rules.extend(of_everybody().map(|rule| (rule, String::new())));
@@ -82,10 +80,8 @@ pub(in crate::api) fn rules_of(objects: &Objects, user: &User, namespace: &str) 
         if let Some(role) = objects.get(kind, role_namespace, name) {
             let said = role.value["rules"].as_array().into_iter().flatten();
             rules.extend(said.map(|rule| (rule.clone(), reason.clone())));
-        } else if (kind, name) == ("ClusterRole", "cluster-admin") {
-            let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
-            let paths = json!({"verbs": ["*"], "nonResourceURLs": ["*"]});
-            rules.extend([all, paths].map(|rule| (rule, reason.clone())));
+        } else if kind == "ClusterRole" {
+            rules.extend(built_in::rules(name).into_iter().map(|rule| (rule, reason.clone())));
         }
     }
     rules
@@ -177,8 +173,11 @@ pub(in crate::api) fn check_escalation(
         let role = objects.get(bound.0, role_namespace, bound.1);
         match role {
             Some(role) => role.value["rules"].clone(),
-            // What nobody has written yet may come to say anything.
-            None => json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]),
+            None => match built_in::rules(bound.1) {
+                rules if bound.0 == "ClusterRole" && !rules.is_empty() => json!(rules),
+                // What nobody has written yet may come to say anything.
+                _ => json!(built_in::everything()),
+            },
         }
     } else {
         object.value["rules"].clone()

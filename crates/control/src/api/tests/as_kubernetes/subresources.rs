@@ -324,3 +324,26 @@ fn pods_ephemeralcontainers_and_resize() {
         );
     }
 }
+
+#[test]
+fn roles_of_every_cluster() {
+    let (api, _) = with_robot();
+    let rbac = "rbac.authorization.k8s.io/v1";
+    for role in ["view", "edit", "admin", "cluster-admin"] {
+        let binding = json!({"apiVersion": rbac, "kind": "RoleBinding", "metadata": {"name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "User", "name": role}]});
+        assert_eq!(
+            write(&api, &format!("POST {RBAC}/namespaces/default/rolebindings"), JSON, &binding).0,
+            201
+        );
+    }
+    let may = |role: &str, path: &str| taken_for(&api, role, &format!("GET {path}")).0 == 200;
+    let secrets = "/api/v1/namespaces/default/secrets";
+    assert!(may("view", SERVICES) && !may("view", secrets) && !may("view", "/api/v1/services"));
+    assert!(may("edit", secrets) && !may("edit", &format!("{RBAC}/namespaces/default/roles")));
+    assert!(may("admin", &format!("{RBAC}/namespaces/default/roles")));
+    assert!(may("cluster-admin", "/api/v1/namespaces/default/resourcequotas"));
+    assert_eq!(taken_for(&api, "view", &format!("DELETE {SERVICES}/x")).0, 403);
+    assert_eq!(taken_for(&api, "edit", &format!("DELETE {SERVICES}/x")).0, 404);
+}
