@@ -258,7 +258,7 @@ impl Api {
             return Err(too_large());
         }
         let parameters = Parameters::parse(request.uri().query().unwrap_or_default())?;
-        let writes_roles = request.uri().path().starts_with("/apis/rbac.authorization.k8s.io/");
+        let writes_roles = route.kind().is_some_and(|kind| kind.group == "rbac.authorization.k8s.io");
         let roles = writes_roles.then(|| self.store.objects());
         let call = Call {
             api: self,

@@ -78,6 +78,16 @@ impl Call<'_> {
         };
         let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
         let applied = if is_new && part == Part::Object {
+            // Who may change what there is may not make what there is not.
+            let wish = access::Wish {
+                verb: "create".to_owned(),
+                group: route.kind.group.to_owned(),
+                resource: route.kind.plural.to_owned(),
+                namespace: route.namespace.clone(),
+                name: route.name.clone(),
+                ..access::Wish::default()
+            };
+            self.api.authorize(self.user, &wish)?;
             let object = Object::from_value(becomes(None)?).map_err(|finding| Status::from(&*finding))?;
             self.check(&object, Part::Object)?;
             self.api.store.create_by(object, mode, Trace::Told)?

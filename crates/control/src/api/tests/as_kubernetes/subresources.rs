@@ -236,6 +236,8 @@ fn nobody_gives_more_than_he_has() {
         "{}",
         message(&refused)
     );
+    let otherwise = "POST /apis/rbac%2Eauthorization.k8s.io/v1/namespaces/default/roles";
+    assert_eq!(with(&api, &token, otherwise, &more).0, 403, "however the path is written");
     more["rules"][0] = json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]});
     assert_eq!(with(&api, &token, &format!("POST {RBAC}/namespaces/default/roles"), &more).0, 201);
     binding["metadata"]["name"] = json!("admins");
@@ -346,4 +348,26 @@ fn roles_of_every_cluster() {
     assert!(may("cluster-admin", "/api/v1/namespaces/default/resourcequotas"));
     assert_eq!(taken_for(&api, "view", &format!("DELETE {SERVICES}/x")).0, 403);
     assert_eq!(taken_for(&api, "edit", &format!("DELETE {SERVICES}/x")).0, 404);
+}
+
+#[test]
+fn who_may_patch_may_not_make_by_applying() {
+    let (api, token) = with_robot();
+    let patch = json!([{"op": "replace", "path": "/rules", "value": [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"]}]}]);
+    let line = format!("PATCH {RBAC}/namespaces/default/roles/reader");
+    assert_eq!(write(&api, &line, "application/json-patch+json", &patch).0, 200);
+    let fields = [("authorization", format!("Bearer {token}"))];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let apply = || {
+        let path = format!("{CONFIGMAPS}/c?fieldManager=m");
+        let mut request = Request::builder().method("PATCH").uri(path).header("host", "127.0.0.1");
+        for (name, value) in fields.iter().chain(&[("content-type", APPLY)]) {
+            request = request.header(*name, *value);
+        }
+        api.handle(&request.body(config_map("c").to_string().into()).unwrap()).status().as_u16()
+    };
+    assert_eq!(apply(), 403);
+    write(&api, &format!("POST {CONFIGMAPS}"), JSON, &config_map("c"));
+    assert_eq!(apply(), 200);
 }
