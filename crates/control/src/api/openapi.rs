@@ -1,7 +1,8 @@
 //! The documents of OpenAPI: what kinds look like and which paths they have, for `kubectl explain` and for clients that check
 //! what they send.
 //!
-//! They are written from the tables of [`schema`] when somebody first asks, and kept compressed: some 100 kB all together.
+//! They are written from the tables of [`schema`] when somebody first asks, piece by piece, and kept compressed: a quarter of a megabyte
+//! all together.
 
 mod gnostic;
 mod paths;
@@ -10,7 +11,7 @@ mod schemas;
 mod tests;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 
 use aws_lc_rs::digest;
@@ -19,10 +20,10 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http::{HeaderValue, Response, StatusCode, header};
-use manifest::Kind;
+use manifest::{KINDS, Kind};
 use serde_json::{Map, Value, json};
 
-use super::discovery::{groups, kinds_of, versions};
+use super::questions::{QUESTIONS, Question};
 use super::{Body, Call, respond};
 use schemas::{OpenApi, Schemas};
 
@@ -49,16 +50,33 @@ struct Document {
     media_type: &'static str,
 }
 
+/// What a document is made of: paths and schemas by name, each in JSON.
+struct Source {
+    version: OpenApi,
+    paths: BTreeMap<String, String>,
+    schemas: BTreeMap<String, String>,
+}
+
+/// Something that has paths: a kind of objects that are kept, or of questions.
+struct Served {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    is_namespaced: bool,
+    verbs: &'static [&'static str],
+}
+
 impl Call<'_> {
     /// `/openapi/v2`
     pub(super) fn openapi_v2(&self) -> Response<Body> {
         let documents = &self.api.documents;
         let accepted = self.header(header::ACCEPT).unwrap_or_default();
         let document = if accepted.contains(V2_PROTOBUF) {
-            let make = || Document::new(&gnostic::document(&v2()), V2_PROTOBUF_TYPE);
+            let make = || Document::new(&gnostic::document(&Source::v2()), V2_PROTOBUF_TYPE);
             documents.v2_protobuf.get_or_init(make)
         } else {
-            documents.v2.get_or_init(|| Document::of(&v2()))
+            documents.v2.get_or_init(|| Document::of(&Source::v2()))
         };
         self.openapi(document)
     }
@@ -124,12 +142,10 @@ impl Call<'_> {
 impl Documents {
     fn v3(&self) -> &BTreeMap<String, Document> {
         self.v3.get_or_init(|| {
-            let all = groups().into_iter().flat_map(|group| {
-                versions(group)
-                    .into_iter()
-                    .map(move |version| (group_path(group, version), Document::of(&v3(group, version))))
-            });
-            all.collect()
+            let all: BTreeSet<_> = served().iter().map(|served| (served.group, served.version)).collect();
+            let document =
+                |(group, version)| (group_path(group, version), Document::of(&Source::v3(group, version)));
+            all.into_iter().map(document).collect()
         })
     }
 }
@@ -137,8 +153,8 @@ impl Documents {
 // === impl Document ===
 
 impl Document {
-    fn of(value: &Value) -> Self {
-        Self::new(value.to_string().as_bytes(), "application/json")
+    fn of(source: &Source) -> Self {
+        Self::new(source.json().as_bytes(), "application/json")
     }
 
     fn new(text: &[u8], media_type: &'static str) -> Self {
@@ -156,31 +172,72 @@ impl Document {
     }
 }
 
-/// `/openapi/v2`: all kinds in one.
-fn v2() -> Value {
-    let mut paths = Map::new();
-    let mut schemas = Schemas::new(OpenApi::V2);
-    for kind in groups().into_iter().flat_map(kinds_of) {
-        add(&mut paths, &mut schemas, kind, OpenApi::V2);
+// === impl Source ===
+
+impl Source {
+    /// What a document says of some kinds.
+    fn of(served: impl Iterator<Item = Served>, version: OpenApi) -> Self {
+        let mut paths = BTreeMap::new();
+        let mut schemas = Schemas::new(version);
+        for served in served {
+            if let Some(known) = schema::of(served.group, served.version, served.kind) {
+                schemas.add_kind(known);
+                paths::add(&mut paths, &served, &known.full_name(), version);
+            }
+        }
+        Self { version, paths, schemas: schemas.into_texts() }
     }
-    json!({"swagger": "2.0", "info": info(), "paths": paths, "definitions": schemas.into_value()})
+
+    /// `/openapi/v2`: all kinds in one.
+    fn v2() -> Self {
+        Self::of(served().into_iter(), OpenApi::V2)
+    }
+
+    /// The document of a group and version.
+    fn v3(group: &str, version: &str) -> Self {
+        let is_of = |served: &Served| (served.group, served.version) == (group, version);
+        Self::of(served().into_iter().filter(is_of), OpenApi::V3)
+    }
+
+    /// The document in JSON.
+    fn json(&self) -> String {
+        let (info, paths, schemas) = (info(), map(&self.paths), map(&self.schemas));
+        match self.version {
+            OpenApi::V2 => {
+                format!(r#"{{"swagger":"2.0","info":{info},"paths":{paths},"definitions":{schemas}}}"#)
+            }
+            OpenApi::V3 => {
+                let components = format!(r#"{{"schemas":{schemas}}}"#);
+                format!(r#"{{"openapi":"3.0.0","info":{info},"paths":{paths},"components":{components}}}"#)
+            }
+        }
+    }
 }
 
-/// The document of a group and version.
-fn v3(group: &'static str, version: &str) -> Value {
-    let mut paths = Map::new();
-    let mut schemas = Schemas::new(OpenApi::V3);
-    for kind in kinds_of(group).filter(|kind| kind.version == version) {
-        add(&mut paths, &mut schemas, kind, OpenApi::V3);
+// === impl Served ===
+
+impl Served {
+    fn new_kind(kind: &'static Kind) -> Self {
+        let Kind { group, version, kind: name, plural, is_namespaced, verbs, .. } = *kind;
+        Self { group, version, kind: name, plural, is_namespaced, verbs }
     }
-    json!({"openapi": "3.0.0", "info": info(), "paths": paths, "components": {"schemas": schemas.into_value()}})
+
+    fn new_question(question: &'static Question) -> Self {
+        let Question { group, version, kind, plural, is_namespaced, verbs, .. } = *question;
+        Self { group, version, kind, plural, is_namespaced, verbs }
+    }
 }
 
-fn add(paths: &mut Map<String, Value>, schemas: &mut Schemas, kind: &'static Kind, version: OpenApi) {
-    if let Some(known) = schema::of(kind.group, kind.version, kind.kind) {
-        schemas.add_kind(known);
-        paths::add(paths, kind, &known.full_name(), version);
-    }
+/// Everything that has paths.
+fn served() -> Vec<Served> {
+    let kinds = KINDS.iter().map(|kind| Served::new_kind(kind));
+    kinds.chain(QUESTIONS.iter().map(Served::new_question)).collect()
+}
+
+/// A map of JSON, of entries that are JSON already.
+fn map(entries: &BTreeMap<String, String>) -> String {
+    let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+    format!("{{{}}}", entries.join(","))
 }
 
 fn info() -> Value {

@@ -105,6 +105,11 @@ impl Route {
             ["openapi", "v2"] => Some(Self::OpenApiV2),
             ["openapi", "v3"] => Some(Self::OpenApi),
             ["openapi", "v3", ref rest @ ..] => {
+                if let ["apis", group, version] = *rest
+                    && let Some(question) = questions(group, version).next()
+                {
+                    return Some(Self::OpenApiOf { group: question.group, version: question.version });
+                }
                 let (kind, []) = group_version(rest)? else { return None };
                 Some(Self::OpenApiOf { group: kind.group, version: kind.version })
             }

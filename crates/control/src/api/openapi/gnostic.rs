@@ -1,34 +1,43 @@
 //! `/openapi/v2` in protobuf (`openapi.v2` of gnostic), which kubectl up to 1.28 reads before it writes anything.
 //!
-//! It is made from the document in JSON; of a path there is what clients look for: which kind a patch is of, and which
+//! It is made from the pieces of the document in JSON; of a path there is what clients look for: which kind a patch is of, and which
 //! parameters it takes.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::Source;
 use crate::api::protobuf::wire::put_bytes;
 
 /// The document in protobuf.
-pub(super) fn document(document: &Value) -> Vec<u8> {
+pub(super) fn document(source: &Source) -> Vec<u8> {
+    let info = super::info();
     let mut bytes = Vec::new();
-    put_text(&mut bytes, 1, &document["swagger"]);
-    put_message(&mut bytes, 2, |info| {
-        put_text(info, 1, &document["info"]["title"]);
-        put_text(info, 2, &document["info"]["version"]);
+    put_bytes(&mut bytes, 1, b"2.0");
+    put_message(&mut bytes, 2, |to| {
+        put_text(to, 1, &info["title"]);
+        put_text(to, 2, &info["version"]);
     });
     put_message(&mut bytes, 8, |paths| {
-        for (path, item) in entries(&document["paths"]) {
+        for (path, item) in values(&source.paths) {
             put_message(paths, 2, |named| {
                 put_bytes(named, 1, path.as_bytes());
-                put_message(named, 2, |to| path_item(to, item));
+                put_message(named, 2, |to| path_item(to, &item));
             });
         }
     });
     put_message(&mut bytes, 9, |definitions| {
-        for (name, schema) in entries(&document["definitions"]) {
-            put_named_schema(definitions, 1, name, schema);
+        for (name, schema) in values(&source.schemas) {
+            put_named_schema(definitions, 1, name, &schema);
         }
     });
     bytes
+}
+
+/// Entries that are in JSON, one after another.
+fn values(texts: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, Value)> {
+    texts.iter().filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
 }
 
 /// The verbs with their numbers.

@@ -1,8 +1,10 @@
 //! The paths of a kind, with what can be done there.
 
-use manifest::Kind;
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
+use super::Served;
 use super::schemas::OpenApi;
 
 /// The parameters of a write.
@@ -29,7 +31,7 @@ const DELETE: &[(&str, &str)] = &[
 ];
 
 /// Adds the paths of a kind. Those of the second version say no more than clients ask of it.
-pub(super) fn add(paths: &mut Map<String, Value>, kind: &Kind, schema: &str, version: OpenApi) {
+pub(super) fn add(paths: &mut BTreeMap<String, String>, kind: &Served, schema: &str, version: OpenApi) {
     let group = super::group_path(kind.group, kind.version);
     let namespace = if kind.is_namespaced { "/namespaces/{namespace}" } else { "" };
     let collection = format!("/{group}{namespace}/{}", kind.plural);
@@ -51,14 +53,14 @@ pub(super) fn add(paths: &mut Map<String, Value>, kind: &Kind, schema: &str, ver
     }
     if !object.is_empty() {
         object.insert("parameters".to_owned(), named(kind, true, version));
-        paths.insert(format!("{collection}/{{name}}"), Value::Object(object));
+        paths.insert(format!("{collection}/{{name}}"), Value::Object(object).to_string());
     }
     all.insert("parameters".to_owned(), named(kind, false, version));
-    paths.insert(collection, Value::Object(all));
+    paths.insert(collection, Value::Object(all).to_string());
 }
 
 struct Operations<'a> {
-    kind: &'a Kind,
+    kind: &'a Served,
     schema: String,
     version: OpenApi,
 }
@@ -67,7 +69,7 @@ struct Operations<'a> {
 
 impl Operations<'_> {
     fn operation(&self, action: &str, verb: &str, parameters: &[(&str, &str)]) -> Value {
-        let Kind { group, version, kind, .. } = self.kind;
+        let Served { group, version, kind, .. } = self.kind;
         let parameters: Vec<Value> =
             parameters.iter().map(|(name, doc)| self.version.parameter("query", name, doc)).collect();
         let schema = self.version.reference(&self.schema);
@@ -112,7 +114,7 @@ impl OpenApi {
 }
 
 /// The parts of a path that stand for names.
-fn named(kind: &Kind, is_object: bool, version: OpenApi) -> Value {
+fn named(kind: &Served, is_object: bool, version: OpenApi) -> Value {
     let mut parameters = Vec::new();
     if is_object {
         parameters.push(version.parameter("path", "name", "The name of the object."));

@@ -22,7 +22,7 @@ const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 #[derive(Debug)]
 pub(super) struct Schemas {
     version: OpenApi,
-    by_name: BTreeMap<String, Value>,
+    by_name: BTreeMap<String, String>,
 }
 
 // === impl OpenApi ===
@@ -63,7 +63,7 @@ impl Schemas {
             },
         });
         schema["x-kubernetes-group-version-kind"] = group_version_kind(kind, &list);
-        self.by_name.insert(format!("{}.{list}", kind.package.path), schema);
+        self.by_name.insert(format!("{}.{list}", kind.package.path), schema.to_string());
         if let Some(metadata) = schema::named(LIST_META) {
             self.add(metadata);
         }
@@ -78,14 +78,14 @@ impl Schemas {
                 continue;
             }
             let schema = self.schema_of(known);
-            self.by_name.insert(name, schema);
+            self.by_name.insert(name, schema.to_string());
             left.extend(known.fields().filter_map(|field| field.holds.object()));
         }
     }
 
-    /// All of them by name.
-    pub(super) fn into_value(self) -> Value {
-        self.by_name.into_iter().collect::<Map<_, _>>().into()
+    /// All of them by name, in JSON.
+    pub(super) fn into_texts(self) -> BTreeMap<String, String> {
+        self.by_name
     }
 
     fn schema_of(&mut self, known: &'static Type) -> Value {
@@ -171,7 +171,7 @@ impl Schemas {
 
     /// A value that has a schema of its own without being an object.
     fn scalar(&mut self, name: &'static str, doc: &str) -> Value {
-        let schema = match (name, self.version) {
+        let mut schema = match (name, self.version) {
             (QUANTITY, OpenApi::V2) => json!({"type": "string"}),
             (QUANTITY, OpenApi::V3) => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
             (INT_OR_STRING, OpenApi::V2) => json!({"type": "string", "format": "int-or-string"}),
@@ -180,12 +180,12 @@ impl Schemas {
             }
             _ => json!({"type": "string", "format": "date-time"}),
         };
-        let described = self.by_name.entry(name.to_owned()).or_insert(schema);
-        described["description"] = json!(match name {
+        schema["description"] = json!(match name {
             QUANTITY => "An amount, such as 500m or 1Gi.",
             INT_OR_STRING => "A whole number, or a text such as a name or 25%.",
             _ => "A time, such as 2026-01-01T00:00:00Z.",
         });
+        self.by_name.entry(name.to_owned()).or_insert_with(|| schema.to_string());
         self.named(name, doc)
     }
 

@@ -16,6 +16,22 @@ fn openapi_v3_has_schemas() {
     assert_eq!(types["default"], "RollingUpdate");
 }
 
+/// What no object is kept of is described, too.
+#[test]
+fn every_document_of_the_index_is_there() {
+    let api = api();
+    let index = get(&api, "/openapi/v3");
+    let paths = index["paths"].as_object().unwrap();
+    assert!(
+        paths.contains_key("apis/authorization.k8s.io/v1")
+            && paths.contains_key("apis/metrics.k8s.io/v1beta1")
+    );
+    for document in paths.values() {
+        let url = document["serverRelativeURL"].as_str().unwrap();
+        assert_eq!(get(&api, url)["openapi"], "3.0.0", "{url}");
+    }
+}
+
 #[test]
 fn openapi_v2_has_definitions() {
     let api = api();
