@@ -340,6 +340,7 @@ impl Call<'_> {
             (Route::Object(object), "DELETE") => self.delete(&object),
             (Route::Subresource(object, Subresource::Status), "PUT") => self.replace(&object, Part::Status),
             (Route::Subresource(object, Subresource::Status), "PATCH") => self.patch(&object, Part::Status),
+            (Route::Subresource(object, Subresource::Finalize), "PUT") => self.finalize(&object),
             (Route::Subresource(object, Subresource::Scale), "GET") => self.scale(&object),
             (Route::Subresource(object, Subresource::Scale), "PUT" | "PATCH") => {
                 self.set_scale(&object, method)

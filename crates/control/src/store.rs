@@ -28,6 +28,8 @@ mod earlier;
 mod history;
 mod merge;
 pub(crate) mod metadata;
+mod namespace;
+mod owners;
 mod pages;
 pub(crate) mod record;
 mod restore;
@@ -60,6 +62,7 @@ pub use disk::{Damage, OpenError};
 pub use history::{HISTORY_BYTES, RESTING_BYTES, Watch, WatchEvent};
 pub use merge::{LAST_APPLIED, merge_patch, remember, remembered, three_way};
 pub use metadata::{Part, generated_name};
+pub use owners::Propagation;
 pub use pages::{Page, Place};
 pub use restore::{RestoreError, Restored, back_up, restore};
 pub use selector::{FieldSelector, LabelSelector};
@@ -69,6 +72,7 @@ pub use status::{Cause, Details, Reason, Status};
 use crate::ownership::{self, Trace};
 use disk::{Batch, Disk, Loaded};
 use history::History;
+use owners::Owners;
 use record::Content;
 use transaction::Transaction;
 
@@ -85,6 +89,7 @@ struct State {
     objects: Arc<Objects>,
     /// Objects that follow from others. Those of [`KEPT_KINDS`] are on the disk.
     derived: BTreeSet<ObjectRef>,
+    owners: Owners,
     /// Objects whose latest form goes to the disk with the next commit, because nobody waits for it.
     unwritten: BTreeSet<ObjectRef>,
     /// When they go at the latest.
@@ -183,6 +188,8 @@ pub struct DeleteOptions {
     pub resource_version: Option<String>,
     /// Time for a pod to end; 0 takes it away at once.
     pub grace_period_seconds: Option<u64>,
+    /// What becomes of what it owns; as it says itself unless said.
+    pub propagation: Option<Propagation>,
 }
 
 /// How long a file may still be in use by somebody who is ending, and how often it is looked.
@@ -221,8 +228,10 @@ impl Store {
         let revision = loaded.revision_ceiling;
         let following = loaded.objects.iter().filter(|(_, content)| *content == Content::Following);
         let derived = following.map(|(object, _)| object.reference()).collect();
+        let objects: Objects = loaded.objects.into_iter().map(|(object, _)| of_this_build(object)).collect();
         let mut state = State {
-            objects: Arc::new(loaded.objects.into_iter().map(|(object, _)| of_this_build(object)).collect()),
+            owners: Owners::of(&objects),
+            objects: Arc::new(objects),
             derived,
             unwritten: BTreeSet::new(),
             write_at: None,
@@ -441,6 +450,30 @@ impl Store {
             }
             Ok(())
         })
+    }
+
+    /// Makes the finalizers in the `spec` of a namespace those of a wanted one.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`], or that it cannot be made durable.
+    pub fn finalize(
+        &self,
+        (kind, name): (&'static Kind, &str),
+        wanted: &Value,
+        mode: Mode,
+    ) -> Result<Arc<Object>, Status> {
+        let old = self.get(kind, "", name)?;
+        self.write(mode, |transaction| Ok(transaction.finalize(&old, wanted)))
+    }
+
+    /// Deletes objects that came with an owner who is not there.
+    pub(crate) fn collect_garbage(&self) {
+        let is_quiet = self.state.borrow().owners.has_no_suspects();
+        if !is_quiet {
+            self.write_in_memory(|transaction| {
+                transaction.collect_suspects();
+            });
+        }
     }
 
     /// Keeps a note, or forgets it. It is durable when this returns `Ok`.

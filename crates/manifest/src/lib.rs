@@ -67,6 +67,7 @@ pub use object::{Object, Objects, Source, replaced};
 pub use plan_json::{findings_json, plan_json};
 pub use read::{MAX_ANNOTATIONS, NoText, Read, documents, read, text_of};
 pub use registry::columns::{Column, selector_text};
+pub use registry::pod::qos_class;
 pub use registry::{Change, Fill, Fixed, KINDS, Kind, kind_named};
 pub use schedule::{Schedule, ScheduleError};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};

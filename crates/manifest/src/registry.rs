@@ -21,7 +21,7 @@ mod kserve;
 mod namespace;
 mod networking;
 mod node;
-mod pod;
+pub(crate) mod pod;
 mod quota;
 mod rbac;
 mod scaling;
@@ -310,14 +310,6 @@ impl Kind {
     #[must_use]
     pub fn is_custom(&self) -> bool {
         self.group.contains('.') && !self.group.ends_with(".k8s.io")
-    }
-
-    /// Whether a field selector may ask for a field.
-    #[must_use]
-    pub fn is_selectable(&self, field: &str) -> bool {
-        field == "metadata.name"
-            || (field == "metadata.namespace" && self.is_namespaced)
-            || self.fields.contains(&field)
     }
 
     fn is_called(&self, name: &str) -> bool {

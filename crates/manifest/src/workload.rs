@@ -192,17 +192,35 @@ fn of(object: &Object, objects: &Objects) -> (Option<Workload>, Vec<Finding>) {
     let mut findings = Vec::new();
     let workload = match object.kind.kind {
         "Deployment" => template::of_deployment(object, objects, &mut findings),
-        _ if is_owned(object) => None,
+        _ if is_of_deployment(object, objects) => None,
         _ => template::of_pod(object, objects, &mut findings),
     };
     let is_broken = findings.iter().any(Finding::is_error);
     (workload.filter(|_| !is_broken), findings)
 }
 
-/// Whether an object was made of another one, which then speaks for it.
-fn is_owned(object: &Object) -> bool {
-    let owners = object.value.pointer("/metadata/ownerReferences").and_then(serde_json::Value::as_array);
-    owners.is_some_and(|owners| !owners.is_empty())
+/// Whether a pod was made of a Deployment, which then speaks for it; or of something that is no more, which it follows.
+fn is_of_deployment(pod: &Object, objects: &Objects) -> bool {
+    let Some(set) = controller_of(pod) else { return false };
+    match objects.find(&set) {
+        None => objects_know(&set),
+        Some(set) => controller_of(set).is_some_and(|owner| owner.kind == "Deployment"),
+    }
+}
+
+/// Whether objects of this kind would be here if they were.
+fn objects_know(object: &ObjectRef) -> bool {
+    crate::kind_named(&object.kind).is_some()
+}
+
+/// The object that controls an object.
+fn controller_of(object: &Object) -> Option<ObjectRef> {
+    let owners = object.value.pointer("/metadata/ownerReferences")?.as_array()?;
+    let controls =
+        |owner: &&serde_json::Value| owner.get("controller") == Some(&serde_json::Value::Bool(true));
+    let owner = owners.iter().find(controls).or(owners.first())?;
+    let text = |field: &str| owner.get(field).and_then(serde_json::Value::as_str);
+    Some(ObjectRef::new(text("kind")?, &object.namespace, text("name")?))
 }
 
 /// Whether a container runs our own program.

@@ -92,6 +92,7 @@ fn about(kind: &Kind, subresource: Subresource) -> (&'static [&'static str], Val
         Subresource::Log => (&["get"], group_version_kind(kind)),
         Subresource::Exec => (&["create", "get"], options("PodExecOptions")),
         Subresource::Attach => (&["create", "get"], options("PodAttachOptions")),
+        Subresource::Finalize => (&["update"], group_version_kind(kind)),
         Subresource::PortForward => (&["create", "get"], options("PodPortForwardOptions")),
         Subresource::Eviction => {
             (&["create"], json!({"group": "policy", "version": "v1", "kind": "Eviction"}))

@@ -36,6 +36,7 @@ impl Call<'_> {
             uid: precondition("uid"),
             resource_version: precondition("resourceVersion"),
             grace_period_seconds: options["gracePeriodSeconds"].as_u64(),
+            ..DeleteOptions::default()
         };
         self.api.store.delete((route.kind, &route.namespace, &route.name), &options, mode)?;
         let success = [

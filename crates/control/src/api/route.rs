@@ -67,6 +67,7 @@ pub(super) enum Subresource {
     Token,
     EphemeralContainers,
     Resize,
+    Finalize,
 }
 
 /// The names of subresources. Which of them a kind has is said in the registry of kinds.
@@ -81,6 +82,7 @@ const SUBRESOURCES: &[(&str, Subresource)] = &[
     ("token", Subresource::Token),
     ("ephemeralcontainers", Subresource::EphemeralContainers),
     ("resize", Subresource::Resize),
+    ("finalize", Subresource::Finalize),
 ];
 
 // === impl Route ===

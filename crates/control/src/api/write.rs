@@ -12,7 +12,9 @@ use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
 use super::{Answer, Body, Call, access, immutable, respond, validation, warnings};
 use crate::ownership::{self, Manager, Operation, Trace};
-use crate::store::{Applied, Cause, DeleteOptions, Mode, Outcome, Part, Reason, Status, metadata, ordered};
+use crate::store::{
+    Applied, Cause, DeleteOptions, Mode, Outcome, Part, Propagation, Reason, Status, metadata, ordered,
+};
 
 /// The kinds whose deletion answers with the object, also when it is gone (`ReturnDeletedObject` of Kubernetes).
 const RETURNED: &[&str] = &["PersistentVolumeClaim", "Pod", "ResourceQuota", "Service", "ServiceAccount"];
@@ -23,6 +25,7 @@ const MANAGER_BYTES: usize = 128;
 impl Call<'_> {
     pub(super) fn create(&self, kind: &'static Kind, namespace: Option<&str>) -> Answer {
         let object = self.new_object(kind, namespace)?;
+        self.check_namespace(&object)?;
         self.check(&object, Part::Object)?;
         let writer = self.writer(Operation::Update, kind, "")?;
         let applied = self.api.store.create_by(object, self.parameters.mode()?, Trace::By(&writer))?;
@@ -89,6 +92,7 @@ impl Call<'_> {
             };
             self.api.authorize(self.user, &wish)?;
             let object = Object::from_value(becomes(None)?).map_err(|finding| Status::from(&*finding))?;
+            self.check_namespace(&object)?;
             self.check(&object, Part::Object)?;
             self.api.store.create_by(object, mode, Trace::Told)?
         } else {
@@ -155,6 +159,7 @@ impl Call<'_> {
                 Some(seconds) => Some(seconds),
                 None => self.parameters.number("gracePeriodSeconds")?,
             },
+            propagation: self.propagation(&body)?,
         };
         Ok((options, mode))
     }
@@ -192,6 +197,37 @@ impl Call<'_> {
             causes.push(Cause { message, ..Cause::required("fieldManager") });
         }
         if causes.is_empty() { Ok(()) } else { Err(Status::invalid_options("PatchOptions", causes)) }
+    }
+
+    /// What is to become of what an object owns.
+    fn propagation(&self, body: &Value) -> Result<Option<Propagation>, Status> {
+        let written = body["propagationPolicy"].as_str().or(self.parameters.text("propagationPolicy"));
+        let Some(written) = written.filter(|written| !written.is_empty()) else {
+            let orphan = body["orphanDependents"].as_bool();
+            return Ok(
+                orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background })
+            );
+        };
+        Propagation::named(written).map(Some).ok_or_else(|| {
+            let words = r#"supported values: "Background", "Foreground", "Orphan", null"#;
+            let message = format!("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {written:?}: {words}");
+            Status::new(Reason::Invalid, message)
+        })
+    }
+
+    pub(super) fn finalize(&self, route: &ObjectRoute) -> Answer {
+        let wanted = self.object(route)?;
+        let key = (route.kind, route.name.as_str());
+        let object = self.api.store.finalize(key, &wanted.value, self.parameters.mode()?)?;
+        Ok(respond::json(StatusCode::OK, &self.form()?.object(&object, self.now)?))
+    }
+
+    /// Refuses to write into a namespace that is not there.
+    fn check_namespace(&self, object: &Object) -> Result<(), Status> {
+        let Some(kind) = manifest::kind_named("Namespace").filter(|_| object.kind.is_namespaced) else {
+            return Ok(());
+        };
+        self.api.store.get(kind, "", &object.namespace).map(drop)
     }
 
     /// The answer to a write, with what there is to say about the object.

@@ -36,11 +36,18 @@ impl Local {
         self.containers_changed.mark_unchanged();
         self.replicas.values_mut().for_each(|replica| replica.look(now));
 
+        self.store.collect_garbage();
         let objects = self.store.objects();
         self.tell_of_namespaces(&objects);
         self.let_deleted_go(&objects, now);
+        let is_ending = |workload: &&Workload| {
+            let owner = objects.find(&workload.owner);
+            owner.is_some_and(|owner| metadata::deletion(owner).is_some())
+        };
         for workload in workloads {
             match workload.owner.kind.as_str() {
+                // It waits for its pods to go, and makes no new ones.
+                "Deployment" if is_ending(&workload) => {}
                 "Deployment" => self.keep_deployment(workload, &objects, now),
                 _ => self.keep_pod(workload, &objects, now),
             }
@@ -82,6 +89,10 @@ impl Local {
             match objects.get("Pod", &pod.namespace, &pod.name) {
                 None => replica.end(),
                 Some(object) if metadata::deletion(object).is_some() => replica.leave(now),
+                // Whoever kept it has let it go: it is a pod of its own.
+                Some(object) if !exists(&replica.owner) && owner_of(object).is_none_or(|it| exists(&it)) => {
+                    replica.stand_alone(pod);
+                }
                 Some(_) if !exists(&replica.owner) => orphans.push(pod.clone()),
                 Some(_) => {}
             }
@@ -136,6 +147,9 @@ impl Local {
         let Some(object) = objects.get("Pod", &pod.namespace, &pod.name) else { return };
         match self.replicas.get_mut(pod) {
             None if metadata::deletion(object).is_none() => self.start(object, workload, now),
+            Some(replica) if replica.is_adopted() => {
+                replica.template_hash.clone_from(&workload.template_hash);
+            }
             Some(replica) if replica.template_hash != workload.template_hash => replica.leave(now),
             _ => {}
         }

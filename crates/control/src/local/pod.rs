@@ -103,36 +103,8 @@ pub(super) fn status(pod: &Object, facts: &Facts<'_>, now: Timestamp) -> Value {
         "podIPs": [{"ip": facts.address}],
         "startTime": metadata::time(facts.started),
         "containerStatuses": statuses.collect::<Value>(),
-        "qosClass": qos_class(&pod.value["spec"]),
+        "qosClass": manifest::qos_class(&pod.value["spec"]),
     })
-}
-
-/// How surely a pod gets what it asks for ("Pod Quality of Service Classes", Kubernetes docs).
-fn qos_class(spec: &Value) -> &'static str {
-    let containers = || spec["containers"].as_array().into_iter().flatten();
-    let of = |container: &Value, field: &str, name: &str| {
-        let amount = &container["resources"][field][name];
-        let written = amount.as_str().and_then(manifest::parse_quantity).or(amount.as_f64());
-        written.filter(|amount| *amount > 0.0)
-    };
-    let names = ["cpu", "memory"];
-    let asks = |container: &Value| {
-        names
-            .iter()
-            .any(|name| ["requests", "limits"].iter().any(|field| of(container, field, name).is_some()))
-    };
-    // Who names only a limit asks for as much.
-    let is_sure = |container: &Value, name: &str| {
-        let limit = of(container, "limits", name);
-        limit.is_some() && of(container, "requests", name).is_none_or(|request| Some(request) == limit)
-    };
-    if !containers().any(asks) {
-        "BestEffort"
-    } else if containers().all(|container| names.iter().all(|name| is_sure(container, name))) {
-        "Guaranteed"
-    } else {
-        "Burstable"
-    }
 }
 
 fn container_status(name: &str, containers: &Value, status: &Status) -> Value {
@@ -216,24 +188,6 @@ mod tests {
         assert_eq!(status["phase"], "Running");
         assert_eq!(status["podIP"], "127.78.0.1");
         assert_eq!(status["containerStatuses"][0]["image"], "forebay:1");
-    }
-
-    #[test]
-    fn the_class_of_a_pod_follows_from_what_its_containers_ask_for() {
-        let class = |resources: &[Value]| {
-            let containers = resources.iter().map(|resources| json!({"resources": resources}));
-            qos_class(&json!({"containers": containers.collect::<Value>()}))
-        };
-        let both = json!({"cpu": "1", "memory": "1Gi"});
-        assert_eq!(class(&[json!({})]), "BestEffort");
-        assert_eq!(class(&[json!({"requests": {"cpu": "100m"}})]), "Burstable");
-        assert_eq!(class(&[json!({"limits": both})]), "Guaranteed");
-        assert_eq!(
-            class(&[json!({"limits": both, "requests": {"cpu": 1, "memory": "1024Mi"}})]),
-            "Guaranteed"
-        );
-        assert_eq!(class(&[json!({"limits": both, "requests": {"cpu": "500m"}})]), "Burstable");
-        assert_eq!(class(&[json!({"limits": both}), json!({})]), "Burstable");
     }
 
     #[test]

@@ -84,6 +84,17 @@ impl Replica {
         self.ready_since.map(|since| since + min_ready)
     }
 
+    /// Makes it the replica of its pod, which nobody else keeps any more.
+    pub(super) fn stand_alone(&mut self, pod: &ObjectRef) {
+        self.owner = pod.clone();
+        self.template_hash.clear();
+    }
+
+    /// Whether nobody has said yet what it is made of, since it stands alone.
+    pub(super) fn is_adopted(&self) -> bool {
+        self.template_hash.is_empty()
+    }
+
     pub(super) fn is_leaving(&self) -> bool {
         self.leaving.is_some()
     }

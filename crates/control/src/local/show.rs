@@ -19,7 +19,15 @@ impl Local {
     /// Writes down what there is now.
     pub(super) fn show(&mut self, workloads: &[Workload], now: Instant) {
         self.write_pods();
-        for workload in workloads.iter().filter(|workload| workload.owner.kind == "Deployment") {
+        let objects = self.store.objects();
+        let lives =
+            |owner: &ObjectRef| objects.find(owner).is_some_and(|it| metadata::deletion(it).is_none());
+        let deployments: Vec<&Workload> = workloads
+            .iter()
+            .filter(|workload| workload.owner.kind == "Deployment" && lives(&workload.owner))
+            .collect();
+        drop(objects);
+        for workload in deployments {
             self.write_deployment(workload, now);
         }
         self.write_broken_deployments(workloads);

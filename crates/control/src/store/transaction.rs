@@ -12,18 +12,23 @@ use tokio::time::Instant;
 use super::boundary::DatabaseFailure;
 use super::disk::{Batch, Form};
 use super::history::Change;
+use super::owners::Gone;
 use super::record::Content;
 use super::{
-    Applied, CREATED_FOR, DeleteOptions, KEPT_KINDS, Outcome, Part, REVISION_STEP, Reason, State, Status,
-    depth, merge, metadata,
+    Applied, CREATED_FOR, Cause, DeleteOptions, KEPT_KINDS, Outcome, Part, REVISION_STEP, Reason, State,
+    Status, depth, merge, metadata,
 };
 use crate::ownership::{self, Trace};
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
 pub(super) struct Transaction<'a> {
-    state: &'a mut State,
-    now: Timestamp,
+    pub(super) state: &'a mut State,
+    pub(super) now: Timestamp,
     changes: Vec<Staged>,
+    /// Objects that are no more, of which it is to be seen what follows.
+    pub(super) gone: Vec<Gone>,
+    /// Objects that wait for what they own.
+    pub(super) waiting: Vec<Arc<Object>>,
     revision_before: u64,
 }
 
@@ -45,7 +50,7 @@ pub(super) enum Kept {
 impl<'a> Transaction<'a> {
     pub(super) fn begin(state: &'a mut State, now: Timestamp) -> Self {
         let revision_before = state.revision;
-        Self { state, now, changes: Vec::new(), revision_before }
+        Self { state, now, changes: Vec::new(), gone: Vec::new(), waiting: Vec::new(), revision_before }
     }
 
     /// Stores a new object. Its namespace is made if it is not there.
@@ -60,6 +65,7 @@ impl<'a> Transaction<'a> {
         }
         let warnings = self.ensure_namespace(&reference)?;
         let object = self.put(object, Kept::OnDisk);
+        self.suspect(&object);
         Ok(Applied { object, outcome: Outcome::Created, warnings })
     }
 
@@ -128,8 +134,11 @@ impl<'a> Transaction<'a> {
             let why = format!("{who} says deletion_protection.enabled=true: set it to false first");
             return Err(Status::forbidden(old.kind, &old.name, &why));
         }
+        let waits = self.propagate(old, options);
+        // It may have been let go of by one that it owns itself.
+        let old = &self.find(&old.reference()).unwrap_or_else(|| Arc::clone(old));
         let ends_gracefully = old.kind.kind == "Pod" && options.grace_period_seconds != Some(0);
-        if !ends_gracefully && !has_finalizers(old) {
+        if !ends_gracefully && !waits && !has_finalizers(old) {
             return Ok(self.take_away(old));
         }
         if metadata::deletion(old).is_some() {
@@ -140,6 +149,9 @@ impl<'a> Transaction<'a> {
             options.grace_period_seconds.or(old.value["spec"]["terminationGracePeriodSeconds"].as_u64());
         object.value["metadata"]["deletionTimestamp"] = json!(metadata::time(self.now));
         object.value["metadata"]["deletionGracePeriodSeconds"] = json!(grace.unwrap_or(0));
+        if waits {
+            return Ok(self.wait_for_dependents(old, object));
+        }
         Ok(self.put(object, Kept::OnDisk))
     }
 
@@ -154,6 +166,10 @@ impl<'a> Transaction<'a> {
         }
         if let Some(status) = status {
             object.value["status"] = status;
+        }
+        // Who waits for something goes on waiting.
+        if let Some(finalizers) = old.as_ref().and_then(|old| old.value["metadata"].get("finalizers")) {
+            object.value["metadata"]["finalizers"] = finalizers.clone();
         }
         if old.as_ref().is_none_or(|old| metadata::differ(&object.value, &old.value)) {
             if old.is_none() {
@@ -190,6 +206,8 @@ impl<'a> Transaction<'a> {
         let reference = old.reference();
         self.state.revision += 1;
         Arc::make_mut(&mut self.state.objects).remove(&reference);
+        self.state.owners.change(Some(old), None);
+        self.gone.push(Gone::of(old));
         let kept = kept_of(&reference, &self.state.derived, Kept::OnDisk);
         self.state.derived.remove(&reference);
         let change = Change { revision: self.state.revision, before: Some(Arc::clone(old)), after: None };
@@ -199,6 +217,7 @@ impl<'a> Transaction<'a> {
 
     /// Makes everything staged durable and remembers it. What is derived needs no disk.
     pub(super) fn commit(mut self) -> Result<(), Status> {
+        self.collect();
         let mut batch = Batch::default();
         for staged in &self.changes {
             let Change { before, after, .. } = &staged.change;
@@ -248,6 +267,7 @@ impl<'a> Transaction<'a> {
         let given = metadata::take_managers(&mut object);
         depth::check(&object)?;
         metadata::prepare_changed(&mut object, old, part, &self.state.objects);
+        check_new_finalizers(&object, old)?;
         ownership::trace(object.kind, Some(&old.value), &mut object.value, given, trace, self.now);
         let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.kind) || has_finalizers(&object);
         if metadata::deletion(old).is_some() && !waits_for_more {
@@ -265,13 +285,14 @@ impl<'a> Transaction<'a> {
     }
 
     /// Stages an object as it is, at the next revision.
-    fn put(&mut self, mut object: Object, kept: Kept) -> Arc<Object> {
+    pub(super) fn put(&mut self, mut object: Object, kept: Kept) -> Arc<Object> {
         self.state.revision += 1;
         object.value["metadata"]["resourceVersion"] = json!(self.state.revision.to_string());
         object.source = None;
         let kept = kept_of(&object.reference(), &self.state.derived, kept);
         let after = Arc::new(object);
         let before = Arc::make_mut(&mut self.state.objects).insert(Arc::clone(&after));
+        self.state.owners.change(before.as_deref(), Some(&after));
         let change = Change { revision: self.state.revision, before, after: Some(Arc::clone(&after)) };
         self.changes.push(Staged { change, kept });
         after
@@ -318,52 +339,13 @@ impl<'a> Transaction<'a> {
         let object = self.state.objects.get("Namespace", "", namespace);
         !namespace.is_empty() && object.is_none_or(|object| metadata::deletion(object).is_some())
     }
-
-    fn delete_namespace(
-        &mut self,
-        old: &Arc<Object>,
-        options: &DeleteOptions,
-    ) -> Result<Arc<Object>, Status> {
-        if ["default", "kube-system"].contains(&old.name.as_str()) {
-            return Err(Status::forbidden(old.kind, &old.name, "this namespace may not be deleted"));
-        }
-        let inside: Vec<_> =
-            self.state.objects.iter().filter(|object| object.namespace == old.name).cloned().collect();
-        let inside_options = DeleteOptions { uid: None, resource_version: None, ..*options };
-        for object in &inside {
-            self.delete(object, &inside_options)?;
-        }
-        let mut object = Object::clone(old);
-        object.value["status"]["phase"] = json!("Terminating");
-        if metadata::deletion(old).is_none() {
-            object.value["metadata"]["deletionTimestamp"] = json!(metadata::time(self.now));
-        }
-        let object = self.put(object, Kept::OnDisk);
-        self.finish_namespace(&old.name);
-        Ok(object)
-    }
-
-    /// Takes a namespace away that is being deleted, once nothing is left in it that somebody has to finish with.
-    pub(super) fn finish_namespace(&mut self, namespace: &str) {
-        let Some(object) = self.state.objects.get("Namespace", "", namespace).cloned() else { return };
-        if metadata::deletion(&object).is_none() || has_finalizers(&object) {
-            return;
-        }
-        let inside: Vec<_> =
-            self.state.objects.iter().filter(|object| object.namespace == namespace).cloned().collect();
-        let is_leftover = |object: &Arc<Object>| {
-            object.kind.kind != "Pod" && self.state.derived.contains(&object.reference())
-        };
-        if inside.iter().all(is_leftover) {
-            inside.iter().chain([&object]).for_each(|object| drop(self.take_away(object)));
-        }
-    }
 }
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         for Staged { change, kept } in self.changes.drain(..).rev() {
             let objects = Arc::make_mut(&mut self.state.objects);
+            self.state.owners.change(change.after.as_deref(), change.before.as_deref());
             match (change.before, change.after) {
                 (Some(before), Some(_)) => drop(objects.insert(before)),
                 (Some(before), None) => {
@@ -463,8 +445,29 @@ fn serialised(object: &Object) -> Vec<u8> {
     object.value.to_string().into_bytes()
 }
 
-fn has_finalizers(object: &Object) -> bool {
+pub(super) fn has_finalizers(object: &Object) -> bool {
     object.value["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Refuses finalizers that come when an object is being deleted already.
+fn check_new_finalizers(object: &Object, old: &Object) -> Result<(), Status> {
+    if metadata::deletion(old).is_none() {
+        return Ok(());
+    }
+    let of =
+        |object: &'_ Object| object.value["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let before = of(old);
+    let new: Vec<String> =
+        of(object).iter().filter(|it| !before.contains(it)).map(ToString::to_string).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        new.join(", ")
+    );
+    let cause = Cause { reason: "FieldValueForbidden", message, field: "metadata.finalizers".to_owned() };
+    Err(Status::invalid(old.kind, &old.name, vec![cause]))
 }
 
 /// Reads a value that a change produced, which must still be the same object.

@@ -7,7 +7,7 @@ use super::columns::{
     AGE, Column, NAME, NONE, column, container_images, container_names, holds, is_ending, items, labels,
     number, text_or, wide,
 };
-use super::fill::fields;
+use super::fill::{fields, set_missing};
 use super::pod_spec::fill_pod_spec;
 use super::time::human_duration;
 use super::{ALL, CORE, Effect, Kind, Pods, namespaced, says_otherwise};
@@ -148,9 +148,61 @@ fn readiness_gates(pod: &Object) -> String {
     if gates.is_empty() { NONE.to_owned() } else { format!("{n_open}/{}", gates.len()) }
 }
 
-fn fill(object: &mut Object, _old: Option<&Object>, _all: &Objects) {
-    if let Some(spec) = object.value.as_object_mut().and_then(|pod| fields(pod, "spec")) {
-        fill_pod_spec(spec);
+fn fill(object: &mut Object, old: Option<&Object>, _all: &Objects) {
+    let Some(pod) = object.value.as_object_mut() else { return };
+    let Some(spec) = fields(pod, "spec") else { return };
+    fill_pod_spec(spec);
+    let account = spec.get("serviceAccount").cloned().unwrap_or_else(|| json!("default"));
+    set_missing(spec, [("serviceAccountName", account)]);
+    let account = spec["serviceAccountName"].clone();
+    let gone = |condition: &str| json!({"key": condition, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+    set_missing(
+        spec,
+        [
+            ("serviceAccount", account),
+            ("enableServiceLinks", json!(true)),
+            ("priority", json!(0)),
+            ("preemptionPolicy", json!("PreemptLowerPriority")),
+            (
+                "tolerations",
+                json!([gone("node.kubernetes.io/not-ready"), gone("node.kubernetes.io/unreachable")]),
+            ),
+        ],
+    );
+    if old.is_none() {
+        let class = qos_class(&pod["spec"]);
+        if let Some(status) = fields(pod, "status") {
+            set_missing(status, [("phase", json!("Pending")), ("qosClass", json!(class))]);
+        }
+    }
+}
+
+/// How surely a pod gets what it asks for ("Pod Quality of Service Classes", Kubernetes docs).
+#[must_use]
+pub fn qos_class(spec: &Value) -> &'static str {
+    let containers = || spec["containers"].as_array().into_iter().flatten();
+    let of = |container: &Value, field: &str, name: &str| {
+        let amount = &container["resources"][field][name];
+        let written = amount.as_str().and_then(crate::parse_quantity).or(amount.as_f64());
+        written.filter(|amount| *amount > 0.0)
+    };
+    let names = ["cpu", "memory"];
+    let asks = |container: &Value| {
+        names
+            .iter()
+            .any(|name| ["requests", "limits"].iter().any(|field| of(container, field, name).is_some()))
+    };
+    // Who names only a limit asks for as much.
+    let is_sure = |container: &Value, name: &str| {
+        let limit = of(container, "limits", name);
+        limit.is_some() && of(container, "requests", name).is_none_or(|request| Some(request) == limit)
+    };
+    if !containers().any(asks) {
+        "BestEffort"
+    } else if containers().all(|container| names.iter().all(|name| is_sure(container, name))) {
+        "Guaranteed"
+    } else {
+        "Burstable"
     }
 }
 
@@ -173,5 +225,28 @@ fn check_change(new: &Value, old: &Value, found: &mut Vec<Violation>) {
     }
     if says_otherwise(&new, &old["spec"]) {
         found.push(Violation::forbidden("spec", WHY));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_of_a_pod_follows_from_what_its_containers_ask_for() {
+        let class = |resources: &[Value]| {
+            let containers = resources.iter().map(|resources| json!({"resources": resources}));
+            qos_class(&json!({"containers": containers.collect::<Value>()}))
+        };
+        let both = json!({"cpu": "1", "memory": "1Gi"});
+        assert_eq!(class(&[json!({})]), "BestEffort");
+        assert_eq!(class(&[json!({"requests": {"cpu": "100m"}})]), "Burstable");
+        assert_eq!(class(&[json!({"limits": both})]), "Guaranteed");
+        assert_eq!(
+            class(&[json!({"limits": both, "requests": {"cpu": 1, "memory": "1024Mi"}})]),
+            "Guaranteed"
+        );
+        assert_eq!(class(&[json!({"limits": both, "requests": {"cpu": "500m"}})]), "Burstable");
+        assert_eq!(class(&[json!({"limits": both}), json!({})]), "Burstable");
     }
 }

@@ -6,7 +6,16 @@ use super::fill::{items, set_missing};
 
 /// Fills in what the specification of a pod leaves open.
 pub(super) fn fill_pod_spec(spec: &mut Map<String, Value>) {
-    set_missing(spec, [("restartPolicy", json!("Always")), ("terminationGracePeriodSeconds", json!(30))]);
+    set_missing(
+        spec,
+        [
+            ("restartPolicy", json!("Always")),
+            ("terminationGracePeriodSeconds", json!(30)),
+            ("dnsPolicy", json!("ClusterFirst")),
+            ("securityContext", json!({})),
+            ("schedulerName", json!("default-scheduler")),
+        ],
+    );
     for list in ["initContainers", "containers"] {
         items(spec, list).for_each(fill_container);
     }
@@ -14,7 +23,17 @@ pub(super) fn fill_pod_spec(spec: &mut Map<String, Value>) {
 
 fn fill_container(container: &mut Map<String, Value>) {
     // Clients with types send it back: without it a template that `kubectl rollout undo` brings is another one.
-    set_missing(container, [("resources", json!({}))]);
+    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    let pull_policy = if is_latest(image) { "Always" } else { "IfNotPresent" };
+    set_missing(
+        container,
+        [
+            ("resources", json!({})),
+            ("imagePullPolicy", json!(pull_policy)),
+            ("terminationMessagePath", json!("/dev/termination-log")),
+            ("terminationMessagePolicy", json!("File")),
+        ],
+    );
     for port in items(container, "ports") {
         set_missing(port, [("protocol", json!("TCP"))]);
     }
@@ -23,6 +42,12 @@ fn fill_container(container: &mut Map<String, Value>) {
             fill_probe(probe);
         }
     }
+}
+
+/// Whether an image is the latest of its name: it has no tag and no digest, or that tag.
+fn is_latest(image: &str) -> bool {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    !image.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest")
 }
 
 fn fill_probe(probe: &mut Map<String, Value>) {

@@ -88,6 +88,9 @@ fn port(port: &Value) -> String {
 
 fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
     let owner = (object.namespace.clone(), object.name.clone());
+    if let Some(status) = object.value.as_object_mut().and_then(|service| fields(service, "status")) {
+        set_missing(status, [("loadBalancer", json!({}))]);
+    }
     let Some(spec) = object.value.as_object_mut().and_then(|service| fields(service, "spec")) else { return };
     set_missing(spec, [("type", json!("ClusterIP")), ("sessionAffinity", json!("None"))]);
     let kind = spec["type"].as_str().unwrap_or_default().to_owned();

@@ -417,6 +417,7 @@ fn every_kind_is_complete() {
         "attach",
         "ephemeralcontainers",
         "eviction",
+        "finalize",
         "exec",
         "log",
         "portforward",

@@ -56,7 +56,12 @@ pub(super) fn of_pod(object: &Object, objects: &Objects, findings: &mut Vec<Find
     }
     let metadata = object.value.get("metadata").unwrap_or(&serde_json::Value::Null);
     let metadata = wire::from_value::<Metadata>(metadata, "metadata", Case::Exact).0.unwrap_or_default();
-    let written = object.value.get("spec").map(ToString::to_string).unwrap_or_default();
+    let mut written = object.value.get("spec").cloned().unwrap_or_default();
+    // Where it runs is found out when it is there already.
+    if let Some(spec) = written.as_object_mut() {
+        spec.remove("nodeName");
+    }
+    let written = written.to_string();
     Template { object, objects, metadata, spec, path: "", written }.workload(findings)
 }
 

@@ -257,10 +257,6 @@ containers:
           --> f.yaml:14:35
            |  - {name: a, image: forebay, volumeMounts: [{name: tmp, mountPath: /tmp}], livenessProbe: {grpc: {port: 9000}}, readinessProb: {}}
            |                              ^
-        info[field-no-effect]: `spec.template.spec.securityContext` has no effect on one machine yet
-          --> f.yaml:12:7
-           |  securityContext: {runAsNonRoot: true}
-           |  ^
     "#]],
     );
 }

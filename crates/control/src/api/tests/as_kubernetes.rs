@@ -5,12 +5,16 @@ use super::*;
 
 mod apply;
 mod decoding;
+mod defaults;
 mod discovery;
+mod finalizers;
 mod forms;
 mod immutable;
 mod kinds;
 mod list;
+mod namespaces;
 mod openapi;
+mod owners;
 mod protobuf;
 mod proxy;
 mod selector;
