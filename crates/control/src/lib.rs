@@ -15,6 +15,7 @@ mod conditions;
 mod control;
 mod events;
 pub mod fuzzing;
+mod given;
 mod live_defaults;
 pub mod local;
 mod ownership;
@@ -28,4 +29,5 @@ pub use control::{
     challenge_certificate,
 };
 pub use events::{Event, EventSeverity};
+pub use given::Given;
 pub use live_defaults::LiveDefaults;

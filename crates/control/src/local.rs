@@ -19,6 +19,7 @@ mod leftovers;
 mod listening;
 mod log;
 mod memory;
+mod nodes;
 mod pod;
 pub(crate) mod probe;
 mod process;

@@ -69,6 +69,7 @@ pub use selector::{FieldSelector, LabelSelector};
 pub(crate) use status::ordered;
 pub use status::{Cause, Details, Reason, Status};
 
+use crate::given::{self, Given};
 use crate::ownership::{self, Trace};
 use disk::{Batch, Disk, Loaded};
 use history::History;
@@ -90,6 +91,8 @@ struct State {
     /// Objects that follow from others. Those of [`KEPT_KINDS`] are on the disk.
     derived: BTreeSet<ObjectRef>,
     owners: Owners,
+    /// What is there from the start.
+    given: Option<Given>,
     /// Objects whose latest form goes to the disk with the next commit, because nobody waits for it.
     unwritten: BTreeSet<ObjectRef>,
     /// When they go at the latest.
@@ -231,6 +234,7 @@ impl Store {
         let objects: Objects = loaded.objects.into_iter().map(|(object, _)| of_this_build(object)).collect();
         let mut state = State {
             owners: Owners::of(&objects),
+            given: None,
             objects: Arc::new(objects),
             derived,
             unwritten: BTreeSet::new(),
@@ -276,6 +280,7 @@ impl Store {
         let written = state.objects.iter().filter(|object| {
             !state.derived.contains(&object.reference())
                 && !is_always_there(object)
+                && !given::is_given(&object.reference())
                 && object.annotation(CREATED_FOR).is_none()
         });
         written.cloned().collect()
@@ -474,6 +479,35 @@ impl Store {
                 transaction.collect_suspects();
             });
         }
+    }
+
+    /// Says what is there from the start, and makes it.
+    pub fn furnish(&self, given: Given) {
+        self.state.borrow_mut().given = Some(given);
+        self.furnish_again();
+    }
+
+    /// Makes what is there from the start, and was taken away.
+    pub(crate) fn furnish_again(&self) {
+        let is_whole = {
+            let state = self.state.borrow();
+            let missing = state.given.as_ref().map(|given| given.missing(&state.objects, Timestamp::now()));
+            missing.is_none_or(|missing| missing.is_empty())
+        };
+        if !is_whole {
+            self.write_in_memory(|transaction| {
+                transaction.furnish();
+            });
+        }
+    }
+
+    /// Says on which node a pod runs.
+    pub(crate) fn bind(&self, pod: &ObjectRef, node: &str) {
+        self.write_in_memory(|transaction| {
+            if let Some(old) = transaction.find(pod) {
+                transaction.bind(&old, node);
+            }
+        });
     }
 
     /// Keeps a note, or forgets it. It is durable when this returns `Ok`.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use manifest::{Container, Object, Objects, Program, Workload};
 use plan::{ObjectRef, Observed};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::container::{Handle, Runner};
@@ -20,7 +21,7 @@ use super::environment::{Identity, launch};
 use super::pod::TEMPLATE_HASH;
 use super::replica::Replica;
 use super::rollout::{self, SetSize};
-use super::{Local, pod};
+use super::{Local, nodes, pod};
 use crate::events::Event;
 use crate::store::{CREATED_FOR, DeleteOptions, Mode, generated_name, metadata};
 
@@ -37,6 +38,7 @@ impl Local {
         self.replicas.values_mut().for_each(|replica| replica.look(now));
 
         self.store.collect_garbage();
+        self.store.furnish_again();
         let objects = self.store.objects();
         self.tell_of_namespaces(&objects);
         self.let_deleted_go(&objects, now);
@@ -146,13 +148,47 @@ impl Local {
         let pod = &workload.owner;
         let Some(object) = objects.get("Pod", &pod.namespace, &pod.name) else { return };
         match self.replicas.get_mut(pod) {
-            None if metadata::deletion(object).is_none() => self.start(object, workload, now),
+            None if metadata::deletion(object).is_none() => self.start_on_a_node(object, workload, now),
             Some(replica) if replica.is_adopted() => {
                 replica.template_hash.clone_from(&workload.template_hash);
             }
             Some(replica) if replica.template_hash != workload.template_hash => replica.leave(now),
             _ => {}
         }
+    }
+
+    /// Starts the replica of a pod, on the node that it names or else on the best one.
+    fn start_on_a_node(&mut self, object: &Object, workload: &Workload, now: Instant) {
+        if object.value["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty()) {
+            self.start(object, workload, now);
+            return;
+        }
+        let Some(node) = self.node_for(&object.value["spec"], &object.reference(), workload) else { return };
+        self.store.bind(&object.reference(), &node);
+        let objects = self.store.objects();
+        if let Some(object) = objects.find(&object.reference()) {
+            self.start(object, workload, now);
+        }
+    }
+
+    /// The node on which another pod runs best, if there is one; otherwise that is told of.
+    fn node_for(&self, spec: &Value, about: &ObjectRef, workload: &Workload) -> Option<String> {
+        let objects = self.store.objects();
+        let ours = self.replicas.iter().filter(|(_, replica)| replica.owner == workload.owner);
+        let ours: BTreeSet<&ObjectRef> = ours.map(|(pod, _)| pod).collect();
+        let nodes = nodes::all(&objects);
+        if nodes.is_empty() {
+            return Some(self.settings.node_name.clone());
+        }
+        let best = nodes::best(&nodes, spec, &objects, &ours).map(ToOwned::to_owned);
+        if best.is_none() {
+            let n_nodes = nodes.len();
+            let message = format!(
+                "0/{n_nodes} nodes are available: {n_nodes} node(s) were unschedulable or had untolerated taints"
+            );
+            self.platform.recorder.record(about, &Event::warning("FailedScheduling", message));
+        }
+        best
     }
 
     // --- deployments ---
@@ -322,7 +358,9 @@ impl Local {
         drop(objects);
         let name = generated_name(&format!("{set_name}-"));
         let zone = self.zone_of_next(workload);
-        let Some(pod) = pod::new(&name, workload, &set, &self.settings.node_name, zone) else { return };
+        let spec = &set.value["spec"]["template"]["spec"];
+        let Some(node) = self.node_for(spec, &set.reference(), workload) else { return };
+        let Some(pod) = pod::new(&name, workload, &set, &node, zone) else { return };
         let reference = pod.reference();
         self.store.derive(pod);
         let message = format!("Created pod: {name}");
@@ -359,7 +397,7 @@ impl Local {
             self.wake_at(now + RETRY);
             return;
         };
-        let node = &self.settings.node_name;
+        let node = pod.value["spec"]["nodeName"].as_str().unwrap_or(&self.settings.node_name);
         let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
         self.platform.recorder.record(&reference, &Event::normal("Scheduled", message));
         if workload.containers.iter().any(|container| container.cpu_limit.is_some()) {
@@ -372,7 +410,7 @@ impl Local {
             name: pod.name.clone(),
             uid: metadata::text(pod, "uid").unwrap_or_default().to_owned(),
             address: address.into(),
-            node: node.clone(),
+            node: node.to_owned(),
         };
         let containers = workload.containers.iter().map(|container| {
             let handle = self.start_container(container, &reference, &identity, workload);

@@ -18,6 +18,7 @@ use super::{
     Applied, CREATED_FOR, Cause, DeleteOptions, KEPT_KINDS, Outcome, Part, REVISION_STEP, Reason, State,
     Status, depth, merge, metadata,
 };
+use crate::given;
 use crate::ownership::{self, Trace};
 
 /// Changes that are staged. Dropped without [`commit`](Self::commit), they are taken back.
@@ -66,6 +67,9 @@ impl<'a> Transaction<'a> {
         let warnings = self.ensure_namespace(&reference)?;
         let object = self.put(object, Kept::OnDisk);
         self.suspect(&object);
+        if object.kind.kind == "Namespace" {
+            self.furnish();
+        }
         Ok(Applied { object, outcome: Outcome::Created, warnings })
     }
 
@@ -179,6 +183,21 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Makes what is there from the start, and is not.
+    pub(super) fn furnish(&mut self) {
+        let Some(given) = self.state.given.clone() else { return };
+        for object in given.missing(&self.state.objects, self.now) {
+            self.derive(object);
+        }
+    }
+
+    /// Says on which node a pod runs.
+    pub(super) fn bind(&mut self, old: &Arc<Object>, node: &str) {
+        let mut object = Object::clone(old);
+        object.value["spec"]["nodeName"] = json!(node);
+        self.put(object, Kept::Later);
+    }
+
     /// Writes the status of an object, which is found out again when it is lost.
     pub(super) fn set_status(&mut self, old: &Arc<Object>, status: Value) {
         if old.value.get("status") != Some(&status) {
@@ -268,6 +287,10 @@ impl<'a> Transaction<'a> {
         depth::check(&object)?;
         metadata::prepare_changed(&mut object, old, part, &self.state.objects);
         check_new_finalizers(&object, old)?;
+        // What somebody has changed is kept.
+        if given::is_given(&old.reference()) {
+            self.state.derived.remove(&old.reference());
+        }
         ownership::trace(object.kind, Some(&old.value), &mut object.value, given, trace, self.now);
         let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.kind) || has_finalizers(&object);
         if metadata::deletion(old).is_some() && !waits_for_more {

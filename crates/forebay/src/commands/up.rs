@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use control::api;
 use control::local::{Local, LocalSettings, Machine};
 use control::store::Store;
-use control::{Authority, Binding, Channels, Control, LiveDefaults};
+use control::{Authority, Binding, Channels, Control, Given, LiveDefaults};
 use jiff::Timestamp;
 use manifest::{Compiler, Defaults, Exposure, Finding, Objects};
 use net::{Drain, Limits};
@@ -168,6 +168,11 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         acme_failures.clone(),
     )?;
     let authority = Rc::new(Authority::open(&state_dir, Timestamp::now())?);
+    store.furnish(Given {
+        machine: node_name(),
+        certificate: authority.certificate().to_owned(),
+        api_port: options.api_port,
+    });
     let admin = Admin {
         store: Rc::clone(&store),
         plan: plan.clone(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::columns::{AGE, Column, NAME, NONE, UNKNOWN, column, holds, items, joined, text_or, wide};
-use super::{CORE, Effect, Kind, STATUS, cluster};
+use super::{CORE, Kind, STATUS, cluster};
 use crate::Object;
 
 pub(super) static NODE: Kind = Kind {
@@ -11,7 +11,6 @@ pub(super) static NODE: Kind = Kind {
     subresources: STATUS,
     columns: COLUMNS,
     fields: &["spec.unschedulable"],
-    effect: Effect::Kept,
     ..cluster(CORE, "v1", "Node", "nodes")
 };
 

@@ -152,6 +152,10 @@ fn fill(object: &mut Object, old: Option<&Object>, _all: &Objects) {
     let Some(pod) = object.value.as_object_mut() else { return };
     let Some(spec) = fields(pod, "spec") else { return };
     fill_pod_spec(spec);
+    // Where it runs it stays.
+    if let Some(node) = old.and_then(|old| old.value["spec"].get("nodeName")) {
+        set_missing(spec, [("nodeName", node.clone())]);
+    }
     let account = spec.get("serviceAccount").cloned().unwrap_or_else(|| json!("default"));
     set_missing(spec, [("serviceAccountName", account)]);
     let account = spec["serviceAccountName"].clone();

@@ -65,3 +65,48 @@ fn namespace() {
     assert_eq!(created["spec"]["finalizers"], json!(["kubernetes"]));
     assert_eq!(created["status"]["phase"], "Active");
 }
+
+fn furnished() -> Api {
+    let api = api();
+    api.store.furnish(crate::Given {
+        machine: "vm".to_owned(),
+        certificate: "PEM".to_owned(),
+        api_port: 6443,
+    });
+    api
+}
+
+#[test]
+fn well_known_namespaces() {
+    let api = furnished();
+    for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+        assert_eq!(get(&api, &format!("/api/v1/namespaces/{name}"))["metadata"]["name"], name);
+    }
+}
+
+#[test]
+fn namespace_contents() {
+    let api = furnished();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}});
+    write(&api, "POST /api/v1/namespaces", JSON, &namespace);
+    assert_eq!(get(&api, "/api/v1/namespaces/a/serviceaccounts/default")["kind"], "ServiceAccount");
+    assert_eq!(get(&api, "/api/v1/namespaces/a/configmaps/kube-root-ca.crt")["data"]["ca.crt"], "PEM");
+    write(&api, "DELETE /api/v1/namespaces/a", JSON, &json!({}));
+    assert_eq!(send(&api, "GET /api/v1/namespaces/a", &[], "").status(), StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn kubernetes_service() {
+    let service = get(&furnished(), "/api/v1/namespaces/default/services/kubernetes");
+    assert_eq!(service["spec"]["clusterIP"], "10.96.0.1");
+}
+
+#[test]
+fn what_somebody_changed_of_what_is_given_is_kept() {
+    let api = furnished();
+    let cordon = json!({"spec": {"unschedulable": true}});
+    assert_eq!(write(&api, "PATCH /api/v1/nodes/vm", MERGE, &cordon).0, 200);
+    api.store.furnish_again();
+    assert_eq!(get(&api, "/api/v1/nodes/vm")["spec"]["unschedulable"], true);
+    assert_eq!(api.store.written().len(), 0, "nobody has written it");
+}

@@ -1,0 +1,234 @@
+//! What a cluster has from the start, and every namespace with it. Nobody wrote it, so it is in memory only (decision 4),
+//! until somebody changes it.
+//!
+//! There are two nodes, one for each zone of this machine, which share what it has.
+
+use jiff::Timestamp;
+use manifest::{Object, Objects};
+use plan::ObjectRef;
+use serde_json::{Value, json};
+
+use crate::store::metadata;
+
+/// What a cluster has from the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Given {
+    /// The name of this machine, which its nodes are called by.
+    pub machine: String,
+    /// The certificate of the local authority, in PEM.
+    pub certificate: String,
+    /// The port of the API.
+    pub api_port: u16,
+}
+
+/// The zones of this machine.
+const ZONES: [&str; 2] = ["local-a", "local-b"];
+/// Namespaces that nobody writes into.
+const NAMESPACES: [&str; 2] = ["kube-public", "kube-node-lease"];
+/// The account of pods that name none.
+const ACCOUNT: &str = "default";
+/// Where every namespace has the certificate of the authority.
+const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
+/// The class of claims that name none.
+const STORAGE_CLASS: &str = "standard";
+/// The address of the API within the network of Services: its first one.
+const API_ADDRESS: &str = "10.96.0.1";
+/// How long a lease of a node counts, in seconds. It is not renewed: this machine and its nodes end together.
+const LEASE_SECONDS: u32 = 40;
+
+/// Whether an object is one of those that are there from the start.
+pub(crate) fn is_given(object: &ObjectRef) -> bool {
+    match (object.kind.as_str(), object.name.as_str()) {
+        ("Namespace", name) => NAMESPACES.contains(&name),
+        ("ServiceAccount", name) => name == ACCOUNT,
+        ("ConfigMap", name) => name == ROOT_CERTIFICATE,
+        ("Service", name) => name == "kubernetes" && object.namespace == "default",
+        ("StorageClass", name) => name == STORAGE_CLASS,
+        ("PriorityClass", name) => name.starts_with("system-"),
+        ("Lease", _) => object.namespace == "kube-node-lease",
+        ("Node", _) => true,
+        _ => false,
+    }
+}
+
+// === impl Given ===
+
+impl Given {
+    /// The names of the nodes: that of the machine, and one beside it.
+    #[must_use]
+    pub fn nodes(&self) -> [String; 2] {
+        [self.machine.clone(), format!("{}-b", self.machine)]
+    }
+
+    /// Those of the objects that are not there, in an order in which they can be made.
+    pub(crate) fn missing(&self, objects: &Objects, now: Timestamp) -> Vec<Object> {
+        let mut all: Vec<Value> = NAMESPACES.map(namespace).to_vec();
+        let namespaces =
+            objects.of_kind("Namespace").filter(|namespace| metadata::deletion(namespace).is_none());
+        let namespaces: Vec<&str> = namespaces.map(|namespace| namespace.name.as_str()).collect();
+        let of_namespaces =
+            NAMESPACES.into_iter().chain(namespaces.into_iter().filter(|it| !NAMESPACES.contains(it)));
+        all.extend(of_namespaces.flat_map(|namespace| self.within(namespace)));
+        all.extend([self.service(), storage_class()]);
+        all.extend(
+            [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)]
+                .map(priority),
+        );
+        for (name, zone) in self.nodes().iter().zip(ZONES) {
+            all.extend([node(name, zone, now), lease(name, now)]);
+        }
+        let all = all.into_iter().filter_map(|value| Object::from_value(value).ok());
+        all.filter(|object| objects.find(&object.reference()).is_none()).collect()
+    }
+
+    /// What every namespace has.
+    fn within(&self, namespace: &str) -> [Value; 2] {
+        [
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": namespace}}),
+            json!({
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": ROOT_CERTIFICATE, "namespace": namespace},
+                "data": {"ca.crt": self.certificate},
+            }),
+        ]
+    }
+
+    /// The Service by which pods of a cluster find its API.
+    fn service(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {"component": "apiserver", "provider": "kubernetes"},
+            },
+            "spec": {
+                "clusterIP": API_ADDRESS,
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": self.api_port.max(1)}],
+            },
+        })
+    }
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
+fn storage_class() -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": STORAGE_CLASS,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": "forebay.dev/folder",
+    })
+}
+
+fn priority((name, value): (&str, u32)) -> Value {
+    json!({
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "description": "For what a cluster cannot do without.",
+        "value": value,
+    })
+}
+
+fn lease(node: &str, now: Timestamp) -> Value {
+    json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": node, "namespace": "kube-node-lease"},
+        "spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now.to_string()},
+    })
+}
+
+fn node(name: &str, zone: &str, now: Timestamp) -> Value {
+    let (os, architecture) = (std::env::consts::OS, architecture());
+    let labels = json!({
+        "beta.kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": os,
+        "kubernetes.io/arch": architecture,
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": os,
+        "topology.kubernetes.io/zone": zone,
+    });
+    let version = format!("v1.33.0+forebay-{}", env!("CARGO_PKG_VERSION"));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let share = share();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": name}],
+            "allocatable": share,
+            "capacity": share,
+            "conditions": conditions(&metadata::time(now)),
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+            "nodeInfo": {
+                "architecture": architecture,
+                "bootID": "",
+                "containerRuntimeVersion": format!("forebay://{}", env!("CARGO_PKG_VERSION")),
+                "kernelVersion": kernel.trim(),
+                "kubeProxyVersion": version,
+                "kubeletVersion": version,
+                "machineID": "",
+                "operatingSystem": os,
+                "osImage": "one machine of Forebay",
+                "systemUUID": "",
+            },
+        },
+    })
+}
+
+fn conditions(now: &str) -> Value {
+    let pressure = |kind: &str, reason: &str, message: &str| {
+        (kind.to_owned(), "False", reason.to_owned(), message.to_owned())
+    };
+    let all = [
+        pressure("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        pressure("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        pressure("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("Ready".to_owned(), "True", "KubeletReady".to_owned(), "kubelet is posting ready status".to_owned()),
+    ];
+    let written = all.into_iter().map(|(kind, status, reason, message)| {
+        json!({
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+        })
+    });
+    written.collect()
+}
+
+/// What one of the nodes has of the machine.
+fn share() -> Value {
+    let n_nodes = ZONES.len() as u64;
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let total: Option<u64> = total.and_then(|total| total.trim().strip_suffix(" kB")?.parse().ok());
+    json!({
+        "cpu": format!("{}m", cores * 1000 / n_nodes),
+        "memory": format!("{}Ki", total.unwrap_or(1 << 20) / n_nodes),
+        "pods": "110",
+    })
+}
+
+/// As Go calls it, and Kubernetes with it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
