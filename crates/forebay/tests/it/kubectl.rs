@@ -1,82 +1,173 @@
-//! kubectl as it is, of every version that lies on this machine: what it creates, in JSON or in protobuf, and what it explains.
+//! What kubectl does with a platform, beside what it does with a Kubernetes: `tests/kubectl/commands.txt` has the commands and
+//! what they say there.
+//!
+//! With every kubectl that lies on this machine: `kubectl` in a folder of `PATH`, and `kubectl.1.30` and its like beside it.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use testkit::Platform;
 
-use crate::{FOREBAY, folder};
+use crate::{FOREBAY, project};
 
-/// kubectl, and those of other versions that lie beside it as `kubectl.1.27`.
-fn every_kubectl() -> Vec<PathBuf> {
+/// One command, and what it does where all is well.
+#[derive(Debug, Default)]
+struct Case {
+    line: usize,
+    command: String,
+    status: i32,
+    says: Vec<String>,
+    says_not: Vec<String>,
+    takes_a_moment: bool,
+    /// The first version 1.x that does it.
+    since: u32,
+    /// Why it does something else here.
+    known: Option<String>,
+}
+
+/// How long something that takes a moment may take.
+const MOMENT: Duration = Duration::from_secs(40);
+
+fn read(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let Some((mark, rest)) = line.split_at_checked(1) else { continue };
+        let rest = rest.trim_start();
+        if mark == "$" {
+            let command = rest.to_owned();
+            cases.push(Case { line: index + 1, command, ..Case::default() });
+            continue;
+        }
+        let Some(case) = cases.last_mut() else { continue };
+        match mark {
+            "?" => case.status = rest.parse().unwrap(),
+            ">" => case.says.push(rest.to_owned()),
+            "!" => case.says_not.push(rest.to_owned()),
+            "~" => case.takes_a_moment = true,
+            "%" => case.since = rest.parse().unwrap(),
+            "=" => case.known = Some(rest.to_owned()),
+            "#" => {}
+            other => panic!("commands.txt:{}: `{other}` begins no line", index + 1),
+        }
+    }
+    cases
+}
+
+/// Every kubectl of this machine by the name of its file.
+fn every_kubectl() -> BTreeMap<String, PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|path| path.exists());
-    let Some(found) = found.and_then(|path| path.canonicalize().ok()) else {
-        eprintln!("skipped: there is no kubectl on this machine");
-        return Vec::new();
-    };
-    let beside = found.parent().unwrap().read_dir().unwrap().flatten().map(|entry| entry.path());
-    let is_versioned = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kubectl.1."))
-    };
-    let mut all: Vec<PathBuf> = beside.filter(is_versioned).collect();
-    all.sort();
-    all.push(found);
-    all
+    let Some(found) = found else { return BTreeMap::new() };
+    let real = found.canonicalize().unwrap();
+    let beside = std::fs::read_dir(real.parent().unwrap()).into_iter().flatten().flatten();
+    let beside = beside.map(|entry| entry.path()).filter(|path| minor(path).is_some());
+    let named = |path: PathBuf| (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path);
+    std::iter::once(found).chain(beside).map(named).collect()
 }
 
-fn run(kubectl: &Path, platform: &Platform, arguments: &[&str]) -> Output {
-    Command::new(kubectl)
-        .args(arguments)
-        .env("KUBECONFIG", platform.state_dir().join("kubeconfig"))
-        .env("HOME", platform.state_dir().join("home").join(kubectl.file_name().unwrap()))
-        .output()
-        .unwrap()
+/// Which 1.x a kubectl is, if its name tells.
+fn minor(kubectl: &Path) -> Option<u32> {
+    kubectl.file_name()?.to_str()?.strip_prefix("kubectl.1.")?.parse().ok()
 }
 
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+/// What a case came to: nothing if it did what it does with a Kubernetes.
+fn run(case: &Case, kubectl: &Path, platform: &Platform, folder: &Path) -> Result<(), String> {
+    let until = Instant::now() + MOMENT;
+    loop {
+        let output = Command::new("timeout")
+            .args(["90", "bash", "-c", &case.command])
+            .current_dir(folder)
+            .env("K", format!("{} -n kt", kubectl.display()))
+            .env("KK", kubectl)
+            .env("KUBECONFIG", platform.state_dir().join("kubeconfig"))
+            .env("HOME", platform.state_dir().join("home"))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let missing = case.says.iter().find(|text| !said.contains(*text));
+        let present = case.says_not.iter().find(|text| said.contains(*text));
+        let problem = match (output.status.code(), missing, present) {
+            (Some(status), None, None) if status == case.status => return Ok(()),
+            (Some(status), None, None) => format!("ends with {status}, not {}", case.status),
+            (None, ..) => "is ended by a signal".to_owned(),
+            (_, Some(text), _) => format!("does not say `{text}`"),
+            (_, None, Some(text)) => format!("says `{text}`"),
+        };
+        if !case.takes_a_moment || Instant::now() > until {
+            let said: String = said.chars().take(600).collect();
+            return Err(format!("commands.txt:{}: `{}` {problem}:\n{said}", case.line, case.command));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]
-fn every_kubectl_creates_applies_and_explains() {
-    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {a: b}}\n- {apiVersion: v1, kind: Secret, metadata: {name: two}, stringData: {a: b}}\n";
-    let wrong =
-        "apiVersion: v1\nkind: Service\nmetadata: {name: wrong}\nspec:\n  prots: []\n  ports: [{port: 80}]\n";
-    let start = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: start}\n";
-    let folder = folder(&[("list.yaml", list), ("wrong.yaml", wrong), ("start.yaml", start)]);
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let platform = Platform::start(FOREBAY, &[&path("start.yaml")]);
-    for (index, kubectl) in every_kubectl().iter().enumerate() {
-        let namespace = format!("n{index}");
-        let told = |arguments: &[&str]| {
-            let arguments = [&["-n", &namespace], arguments].concat();
-            let output = run(kubectl, &platform, &arguments);
-            (output.status.success(), text(&output))
-        };
-        let ok = |arguments: &str, expected: &str| {
-            let (is_good, said) = told(&arguments.split(' ').collect::<Vec<_>>());
-            assert!(is_good && said.contains(expected), "{} {arguments}: {said}", kubectl.display());
-        };
-        ok(&format!("create namespace {namespace}"), "created");
-        ok("create deployment web --image=nginx --replicas=0", "deployment.apps/web created");
-        ok("create service clusterip web --tcp=80:8080", "service/web created");
-        ok("create ingress web --rule=a.example.com/*=web:80", "ingress.networking.k8s.io/web created");
-        ok("create role r --verb=get --resource=pods", "role.rbac.authorization.k8s.io/r created");
-        ok("create rolebinding r --role=r --user=u", "rolebinding.rbac.authorization.k8s.io/r created");
-        ok("create quota q --hard=pods=5", "resourcequota/q created");
-        ok("create pdb b --selector=a=b --min-available=1", "poddisruptionbudget.policy/b created");
-        ok("get deployment web -o jsonpath={.spec.replicas}", "0");
-        for server_side in ["--server-side=false", "--server-side=true --force-conflicts"] {
-            ok(&format!("apply -f {} {server_side}", path("list.yaml")), "secret/two");
-        }
-        let (is_good, said) = told(&["apply", "-f", &path("wrong.yaml")]);
-        assert!(!is_good && said.contains("unknown field \"spec.prots\""), "{said}");
-        ok("explain pod", "Containers that run together on one node.");
-        ok("explain deployment.spec.strategy", "rollingUpdate");
-        ok("explain pod.spec.containers --recursive", "livenessProbe");
-        ok("explain isvc.spec.predictor", "Predicts with a model");
-        ok("explain hpa --api-version=autoscaling/v2", "VERSION:    v2");
-        ok("explain pod.spec --output=plaintext-openapiv2", "terminationGracePeriodSeconds");
+fn every_kubectl_does_what_it_does_with_a_kubernetes() {
+    let kubectls = every_kubectl();
+    if kubectls.is_empty() {
+        eprintln!("skipped: there is no kubectl on this machine");
+        return;
     }
+    let files = project("crates/forebay/tests/kubectl");
+    let cases = read(&std::fs::read_to_string(format!("{files}/commands.txt")).unwrap());
+    assert!(cases.len() > 100, "{} cases", cases.len());
+    // The oldest, the middle and the newest meet all that there is in each of them; all of them take many minutes.
+    let wants_all = std::env::var_os("FOREBAY_TEST_EVERY_KUBECTL").is_some();
+    let n_kubectls = kubectls.len();
+    let chosen = kubectls
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| wants_all || [0, 1, n_kubectls / 2, n_kubectls - 1].contains(index));
+    let results: Vec<(String, Vec<String>, usize)> = std::thread::scope(|scope| {
+        let running: Vec<_> = chosen
+            .map(|(_, (name, kubectl))| {
+                let (cases, files) = (&cases, &files);
+                scope.spawn(move || {
+                    let (wrong, n_known) = with_one(&kubectl, cases, files);
+                    (name, wrong, n_known)
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut told = String::new();
+    for (name, wrong, n_known) in &results {
+        let n_cases = cases.len();
+        let n_as_there = n_cases - n_known - wrong.len();
+        writeln!(told, "{name}: {n_as_there} of {n_cases} as a Kubernetes, {n_known} known to differ")
+            .unwrap();
+        wrong.iter().for_each(|problem| writeln!(told, "  {problem}").unwrap());
+    }
+    println!("{told}");
+    assert!(results.iter().all(|(_, wrong, _)| wrong.is_empty()), "{told}");
+}
+
+/// All cases with one kubectl, on a platform of its own: what is wrong, and how many are known to differ.
+fn with_one(kubectl: &Path, cases: &[Case], files: &str) -> (Vec<String>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(files).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let empty = folder.path().join("nothing.yaml");
+    std::fs::write(&empty, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nothing}\n").unwrap();
+    let platform = Platform::start(FOREBAY, &[empty.to_str().unwrap()]);
+    let (mut wrong, mut n_known) = (Vec::new(), 0);
+    let of_version = cases.iter().filter(|case| minor(kubectl).is_none_or(|minor| minor >= case.since));
+    for case in of_version {
+        match (run(case, kubectl, &platform, folder.path()), &case.known) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(reason)) => {
+                wrong.push(format!("commands.txt:{}: does it now, though `{reason}`", case.line));
+            }
+            (Err(_), Some(_)) => n_known += 1,
+            (Err(problem), None) => wrong.push(problem),
+        }
+    }
+    (wrong, n_known)
 }
