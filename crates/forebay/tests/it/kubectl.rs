@@ -24,8 +24,8 @@ struct Case {
     takes_a_moment: bool,
     /// The first version 1.x that does it.
     since: u32,
-    /// Why it does something else here.
-    known: Option<String>,
+    /// Why it does something else here, and with versions up to which that is so.
+    known: Option<(u32, String)>,
 }
 
 /// How long something that takes a moment may take.
@@ -48,7 +48,11 @@ fn read(text: &str) -> Vec<Case> {
             "!" => case.says_not.push(rest.to_owned()),
             "~" => case.takes_a_moment = true,
             "%" => case.since = rest.parse().unwrap(),
-            "=" => case.known = Some(rest.to_owned()),
+            "=" => {
+                let (up_to, reason) = rest.split_once(' ').unwrap();
+                let up_to = up_to.strip_prefix("<=").map_or(u32::MAX, |minor| minor.parse().unwrap());
+                case.known = Some((up_to, reason.to_owned()));
+            }
             "#" => {}
             other => panic!("commands.txt:{}: `{other}` begins no line", index + 1),
         }
@@ -160,9 +164,11 @@ fn with_one(kubectl: &Path, cases: &[Case], files: &str) -> (Vec<String>, usize)
     let (mut wrong, mut n_known) = (Vec::new(), 0);
     let of_version = cases.iter().filter(|case| minor(kubectl).is_none_or(|minor| minor >= case.since));
     for case in of_version {
-        match (run(case, kubectl, &platform, folder.path()), &case.known) {
+        let version = minor(kubectl).unwrap_or(u32::MAX);
+        let known = case.known.as_ref().filter(|(up_to, _)| version <= *up_to);
+        match (run(case, kubectl, &platform, folder.path()), known) {
             (Ok(()), None) => {}
-            (Ok(()), Some(reason)) => {
+            (Ok(()), Some((_, reason))) => {
                 wrong.push(format!("commands.txt:{}: does it now, though `{reason}`", case.line));
             }
             (Err(_), Some(_)) => n_known += 1,
