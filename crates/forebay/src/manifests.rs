@@ -298,7 +298,7 @@ mod tests {
         assert!(finding.is_error());
         assert_eq!(
             finding.message,
-            "spec.replicas is the text `two`, not a whole number from 0 (json: cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32)"
+            "spec.replicas is the text `two`, not a whole number from 0 (json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32)"
         );
         assert_eq!(finding.location.as_ref().unwrap().to_string(), "a.yaml:5:3");
         let bearable = manifest::read(

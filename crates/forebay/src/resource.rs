@@ -164,7 +164,7 @@ mod tests {
         check(
             "all",
             &expect![
-                "pod/* service/* deployment/* replicaset/* horizontalpodautoscaler/* inferenceservice/*"
+                "pod/* replicationcontroller/* service/* daemonset/* deployment/* replicaset/* statefulset/* horizontalpodautoscaler/* cronjob/* job/* inferenceservice/*"
             ],
         );
     }

@@ -7,7 +7,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use jiff::Timestamp;
 use manifest::{Kind, Objects};
 use serde_json::{Value, json};
@@ -222,20 +222,27 @@ impl Api {
 
 /// Whom somebody asks to be taken for: himself, where he says nothing of it.
 fn impersonated(headers: &HeaderMap, objects: &Objects, user: User) -> Result<User, Status> {
-    let texts = |name: &str| -> Vec<String> {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.take(IMPERSONATED).map(ToOwned::to_owned).collect()
+    // What cannot be read, or is too much, is refused: whoever passed over it would give more than was asked for.
+    let text = |value: &HeaderValue| {
+        let text = std::str::from_utf8(value.as_bytes()).map(ToOwned::to_owned);
+        text.map_err(|_| Status::new(Reason::BadRequest, "an Impersonate field is not UTF-8"))
     };
-    let name = texts("impersonate-user").into_iter().next().unwrap_or_default();
-    let (mut groups, uid) = (texts("impersonate-group"), texts("impersonate-uid").into_iter().next());
+    let n_fields = headers.keys().filter(|name| name.as_str().starts_with("impersonate-"));
+    if n_fields.map(|name| headers.get_all(name).iter().count()).sum::<usize>() > IMPERSONATED {
+        let message = format!("there are more than {IMPERSONATED} Impersonate fields");
+        return Err(Status::new(Reason::BadRequest, message));
+    }
+    let texts = |name: &str| headers.get_all(name).iter().map(text).collect::<Result<Vec<_>, _>>();
+    let name = texts("impersonate-user")?.into_iter().next().unwrap_or_default();
+    let (mut groups, uid) = (texts("impersonate-group")?, texts("impersonate-uid")?.into_iter().next());
     let extra_name = |name: &header::HeaderName| {
         let key = name.as_str().strip_prefix("impersonate-extra-")?;
         super::parameters::decoded(key, false).map(std::borrow::Cow::into_owned)
     };
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (field, value) in headers.iter().take(IMPERSONATED) {
-        if let (Some(key), Ok(value)) = (extra_name(field), value.to_str()) {
-            extra.entry(key).or_default().push(value.to_owned());
+    for (field, value) in headers {
+        if let Some(key) = extra_name(field) {
+            extra.entry(key).or_default().push(text(value)?);
         }
     }
     if name.is_empty() {

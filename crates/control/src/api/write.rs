@@ -222,12 +222,26 @@ impl Call<'_> {
         Ok(respond::json(StatusCode::OK, &self.form()?.object(&object, self.now)?))
     }
 
-    /// Refuses to write into a namespace that is not there.
+    /// Refuses to write into a namespace that is not there, unless it is to be made (`createNamespace=true`, which only we
+    /// know) by somebody who may.
     fn check_namespace(&self, object: &Object) -> Result<(), Status> {
         let Some(kind) = manifest::kind_named("Namespace").filter(|_| object.kind.is_namespaced) else {
             return Ok(());
         };
-        self.api.store.get(kind, "", &object.namespace).map(drop)
+        let Err(absent) = self.api.store.get(kind, "", &object.namespace) else { return Ok(()) };
+        if !self.parameters.is_on("createNamespace") {
+            return Err(absent);
+        }
+        let wish = access::Wish {
+            verb: "create".to_owned(),
+            group: kind.group.to_owned(),
+            resource: kind.plural.to_owned(),
+            subresource: String::new(),
+            namespace: String::new(),
+            name: object.namespace.clone(),
+            path: String::new(),
+        };
+        self.api.authorize(self.user, &wish)
     }
 
     /// The answer to a write, with what there is to say about the object.

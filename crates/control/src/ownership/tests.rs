@@ -205,3 +205,17 @@ fn items_have_to_be_told_apart() {
     expect![[r#"failed to create typed patch object (/p; v1, Kind=Pod): .spec.containers: element 0: associative list with keys has an element that omits key field "name" (and doesn't have default value)"#]]
     .assert_eq(&refused(&json!([{"image": "a"}])));
 }
+
+#[test]
+fn what_is_nobodys_stays_when_the_last_label_beside_it_is_dropped() {
+    let labelled = |labels: &Value| json!({"metadata": {"name": "c", "labels": labels}, "data": {"x": "1"}});
+    let mut live = applied("ConfigMap", None, &labelled(&json!({"a": "b"})), "m", false).unwrap();
+    live["metadata"]["namespace"] = json!("n");
+    let dropped = json!({"metadata": {"name": "c"}, "data": {"x": "1"}});
+    let bare = applied("ConfigMap", Some(&live), &dropped, "m", false).unwrap();
+    assert_eq!((&bare["metadata"]["name"], &bare["metadata"]["namespace"]), (&json!("c"), &json!("n")));
+    assert_eq!(bare["metadata"].get("labels"), None);
+    live["metadata"]["labels"]["of"] = json!("nobody");
+    let left = applied("ConfigMap", Some(&live), &dropped, "m", false).unwrap();
+    assert_eq!(left["metadata"]["labels"], json!({"of": "nobody"}));
+}

@@ -237,6 +237,14 @@ pub(super) fn remove(value: &mut Value, paths: &Paths, shape: Shape) {
     match (value, shape) {
         (Value::Object(_), Shape::Whole) => {}
         (Value::Object(fields), _) => fields.retain(|name, value| match paths.at(&format!("f:{name}")) {
+            // What is in a map, or in what is always there, may be nobody's, and stays.
+            Some((true, below))
+                if !below.is_empty()
+                    && (matches!(shape.field(name), Shape::Map(_)) || shape.is_always_there(name)) =>
+            {
+                remove(value, below, shape.field(name));
+                value.as_object().is_some_and(|fields| !fields.is_empty())
+            }
             Some((true, _)) => false,
             Some((false, below)) => {
                 remove(value, below, shape.field(name));

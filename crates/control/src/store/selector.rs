@@ -66,7 +66,10 @@ impl LabelSelector {
     /// # Errors
     /// The first requirement that cannot be read.
     pub fn parse(written: &str) -> Result<Self, Status> {
-        let requirements = split_outside_parentheses(written).map(str::trim).filter(|part| !part.is_empty());
+        if written.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let requirements = split_outside_parentheses(written).map(str::trim);
         let requirements = requirements.map(|part| {
             Requirement::parse(part)
                 .map_err(|why| Status::new(Reason::BadRequest, format!("unable to parse requirement: {why}")))
@@ -119,6 +122,10 @@ impl LabelSelector {
 
 impl Requirement {
     fn parse(part: &str) -> Result<Self, String> {
+        // Whoever leaves a requirement out does not mean everything.
+        if part.is_empty() {
+            return Err("found ',', expected: !, identifier, or 'end of string'".to_owned());
+        }
         if let Some(key) = part.strip_prefix('!') {
             return Ok(Self::Absent { key: label_key(key)? });
         }

@@ -162,7 +162,12 @@ async fn try_to_apply(client: &Client, object: &Object, dry_run: DryRun) -> anyh
 }
 
 fn ask<'a>(method: Method, path: &str, dry_run: DryRun, body: &Value) -> Ask<'a> {
-    let parameters = [("fieldManager", "forebay"), ("dryRun", dry_run.parameter())];
+    let creates_namespace = if method == Method::POST { "true" } else { "" };
+    let parameters = [
+        ("fieldManager", "forebay"),
+        ("dryRun", dry_run.parameter()),
+        ("createNamespace", creates_namespace),
+    ];
     let target = with_query(path, &parameters);
     Ask { method, target, accept: JSON, body: Some((JSON, body.to_string())) }
 }

@@ -71,7 +71,7 @@ fn what_a_path_said_at_an_earlier_start_goes_when_it_no_longer_says_it() {
     std::fs::remove_file(own.path().join("b.yaml")).unwrap();
     platform.start_again(&[&own_path]);
     let names = "jsonpath={.items[*].metadata.name}";
-    assert_eq!(platform.ok(&["get", "configmap", "-o", names]).trim(), "a c");
+    assert_eq!(platform.ok(&["get", "configmap", "-o", names]).trim(), "a c kube-root-ca.crt");
     let services = platform.ok(&["get", "isvc", "-A", "-o", "name"]);
     assert_eq!(services.trim(), "inferenceservice.serving.kserve.io/sklearn-iris", "another path's goes on");
 }

@@ -27,7 +27,13 @@ fn uids(platform: &Platform) -> BTreeMap<String, String> {
         });
         (name.join("/"), text(&metadata["uid"]))
     });
-    objects.collect()
+    // What every cluster has from the start is made at every start.
+    let is_given = |name: &str| {
+        ["/kube-root-ca.crt", "/kube-public", "/kube-node-lease", "default/kubernetes"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    objects.filter(|(name, _)| !is_given(name)).collect()
 }
 
 fn config(name: &str, value: &str) -> String {

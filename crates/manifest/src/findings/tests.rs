@@ -205,14 +205,15 @@ kind: HorizontalPodAutoscaler
 metadata: {name: a}
 spec: {scaleTargetRef: {kind: Deployment, name: a}, maxReplicas: 3}
 ---
-apiVersion: v1
-kind: Node
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
 metadata: {name: a}
+handler: a
 ";
     let objects: Objects = read("f.yaml", text).objects.into_iter().collect();
     let all = findings(&objects, &Defaults::default(), Timestamp::UNIX_EPOCH);
     let messages: Vec<&str> = all.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(messages[0].starts_with("HorizontalPodAutoscaler `a`: nothing is scaled"), "{messages:?}");
-    assert_eq!(messages[1], "a Node is kept, and has no effect on one machine yet");
+    assert_eq!(messages[1], "a RuntimeClass is kept, and has no effect on one machine yet");
 }

@@ -5,13 +5,21 @@ use serde_json::{Value, json};
 use super::columns::{AGE, CREATED, Column, NAME, column, items, text_or, wide};
 use super::{Fixed, Kind, cluster, fixed, namespaced};
 use crate::Object;
+use crate::kinds::validation::Rules;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 const FIXED: &[Fixed] = &[fixed("/roleRef", "roleRef", "cannot change roleRef")];
 pub(super) static ROLE: Kind = Kind { columns: CREATED, ..namespaced(RBAC, "v1", "Role", "roles") };
 
-pub(super) static ROLE_BINDING: Kind =
-    Kind { columns: BINDING_COLUMNS, fixed: FIXED, ..namespaced(RBAC, "v1", "RoleBinding", "rolebindings") };
+pub(super) static ROLE_BINDING: Kind = Kind {
+    columns: BINDING_COLUMNS,
+    fixed: FIXED,
+    rules: BINDING_RULES,
+    ..namespaced(RBAC, "v1", "RoleBinding", "rolebindings")
+};
+
+/// Without a role a binding would give nothing, and could be given another one later.
+const BINDING_RULES: Rules = Rules { required: &["roleRef.name"], ..Rules::NONE };
 
 pub(super) static CLUSTER_ROLE: Kind =
     Kind { columns: CREATED, ..cluster(RBAC, "v1", "ClusterRole", "clusterroles") };
@@ -19,6 +27,7 @@ pub(super) static CLUSTER_ROLE: Kind =
 pub(super) static CLUSTER_ROLE_BINDING: Kind = Kind {
     columns: BINDING_COLUMNS,
     fixed: FIXED,
+    rules: BINDING_RULES,
     ..cluster(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings")
 };
 

@@ -34,6 +34,13 @@ fn merge_map(live: &mut Map<String, Value>, patch: &Map<String, Value>, shape: S
             return Ok(());
         }
     }
+    let lists = patch.values().filter_map(Value::as_array).map(Vec::len);
+    let live_lists = patch.keys().filter_map(|key| live.get(about_list(key))?.as_array()).map(Vec::len);
+    if lists.chain(live_lists).any(|n_items| n_items > MERGED_ITEMS) {
+        return Err(bad(format!(
+            "a list of more than {MERGED_ITEMS} items is not merged; replace the object"
+        )));
+    }
     let orders: Vec<_> = about(patch, SET_ORDER).collect();
     let before: Vec<Vec<Value>> = orders.iter().map(|(list, _)| items_of(live, list)).collect();
     if let Some(kept) = patch.get(RETAIN_KEYS).and_then(Value::as_array) {
@@ -68,6 +75,14 @@ fn merge_map(live: &mut Map<String, Value>, patch: &Map<String, Value>, shape: S
         }
     }
     Ok(())
+}
+
+/// Items of a list that is merged: each of them is looked for among the others.
+const MERGED_ITEMS: usize = 4000;
+
+/// The list that a field of a patch is about.
+fn about_list(key: &str) -> &str {
+    key.strip_prefix(SET_ORDER).or_else(|| key.strip_prefix(DELETE_PRIMITIVES)).unwrap_or(key)
 }
 
 fn items_of(fields: &Map<String, Value>, list: &str) -> Vec<Value> {
