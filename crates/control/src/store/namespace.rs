@@ -22,6 +22,7 @@ impl Transaction<'_> {
         if IMMORTAL.contains(&old.name.as_str()) {
             return Err(Status::forbidden(old.kind, &old.name, "this namespace may not be deleted"));
         }
+        let (old, _) = &self.propagate(old, options);
         let inside_options =
             DeleteOptions { uid: None, resource_version: None, propagation: None, ..*options };
         for object in self.inside(&old.name) {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use manifest::{Object, Objects, kind_named};
+use manifest::{KINDS, Object, Objects};
 use plan::ObjectRef;
 use serde_json::{Value, json};
 
@@ -105,31 +105,31 @@ impl Owners {
 impl Gone {
     pub(super) fn of(object: &Object) -> Self {
         let uid = metadata::text(object, "uid").unwrap_or_default().to_owned();
-        let owners = references(object).filter_map(|owner| {
-            let kind = kind_named(owner["kind"].as_str()?)?;
-            let namespace = if kind.is_namespaced { object.namespace.as_str() } else { "" };
-            let owner_of = ObjectRef::new(kind.kind, namespace, owner["name"].as_str()?);
-            Some((owner_of, owner["uid"].as_str()?.to_owned()))
-        });
-        Self { uid, owners: owners.collect() }
+        Self { uid, owners: owners(object) }
     }
 }
 
 // === impl Transaction ===
 
 impl Transaction<'_> {
-    /// Deals with what an object owns that is to be deleted. Tells whether the object has to wait for it.
-    pub(super) fn propagate(&mut self, owner: &Arc<Object>, options: &DeleteOptions) -> bool {
-        match options.propagation.or_else(|| Propagation::of(owner)) {
-            None | Some(Propagation::Background) => false,
-            Some(Propagation::Orphan) => {
-                for dependent in self.dependents(owner) {
-                    self.let_go(&dependent, |uid| Some(uid) == metadata::text(owner, "uid"));
-                }
-                false
+    /// Deals with what an object owns that is to be deleted, and with the finalizers that tell what becomes of it. Gives the
+    /// object as it is then, and whether it has to wait for what it owns.
+    pub(super) fn propagate(&mut self, owner: &Arc<Object>, options: &DeleteOptions) -> (Arc<Object>, bool) {
+        let propagation = options.propagation.or_else(|| Propagation::of(owner));
+        if propagation == Some(Propagation::Orphan) {
+            for dependent in self.dependents(owner) {
+                self.let_go(&dependent, |uid| Some(uid) == metadata::text(owner, "uid"));
             }
-            Some(Propagation::Foreground) => self.dependents(owner).iter().any(|it| blocks(it, owner)),
         }
+        let waits = propagation == Some(Propagation::Foreground)
+            && self.dependents(owner).iter().any(|it| blocks(it, owner));
+        // It may have been let go of by one that it owns itself.
+        let owner = self.find(&owner.reference()).unwrap_or_else(|| Arc::clone(owner));
+        let done = if waits { &[ORPHAN][..] } else { &[ORPHAN, FOREGROUND] };
+        if propagation.is_none() || !finalizers(&owner).any(|finalizer| done.contains(&finalizer)) {
+            return (owner, waits);
+        }
+        (self.put(without_finalizers(&owner, done), Kept::OnDisk), waits)
     }
 
     /// Has an object wait for what it owns, which is deleted.
@@ -152,15 +152,7 @@ impl Transaction<'_> {
     pub(super) fn collect(&mut self) {
         loop {
             if let Some(owner) = self.waiting.pop() {
-                for dependent in self.dependents(&owner) {
-                    let propagation = match self.dependents(&dependent).is_empty() {
-                        true => Propagation::Background,
-                        false => Propagation::Foreground,
-                    };
-                    let options =
-                        DeleteOptions { propagation: Some(propagation), ..DeleteOptions::default() };
-                    self.delete_dependent(&dependent, &options);
-                }
+                self.delete_dependents(&owner);
             } else if let Some(gone) = self.gone.pop() {
                 self.follow(&gone);
             } else {
@@ -169,11 +161,39 @@ impl Transaction<'_> {
         }
     }
 
+    /// Deletes what is owned by an object that waits for it, and by no other that stays; and lets that one go if it has nothing
+    /// to wait for any more.
+    fn delete_dependents(&mut self, owner: &Arc<Object>) {
+        let uid = metadata::text(owner, "uid").unwrap_or_default();
+        let mut freed = BTreeSet::from([(owner.reference(), uid.to_owned())]);
+        for dependent in self.dependents(owner) {
+            let Some(mut dependent) = self.find(&dependent.reference()) else { continue };
+            if self.has_owner(&dependent) {
+                self.let_go(&dependent, |it| it == uid);
+                continue;
+            }
+            let below = self.dependents(&dependent);
+            // One that waits for what waits for it would do so for ever.
+            if below.iter().any(|it| is_waiting(it)) {
+                dependent = self.block_nobody(&dependent);
+                freed.extend(owners(&dependent));
+            }
+            let propagation = (!below.is_empty()).then_some(Propagation::Foreground);
+            self.delete_dependent(&dependent, &DeleteOptions { propagation, ..DeleteOptions::default() });
+        }
+        for (owner, uid) in &freed {
+            self.finish_owner(owner, uid);
+        }
+    }
+
     /// Deletes what was owned by an object that has gone, and by nobody else; and lets owners go that waited for it.
     fn follow(&mut self, gone: &Gone) {
         let dependents = self.state.owners.dependents.get(&gone.uid).cloned().unwrap_or_default();
         for reference in dependents {
             let Some(dependent) = self.find(&reference) else { continue };
+            if !is_owned_by(&dependent, &gone.uid) {
+                continue;
+            }
             if self.has_owner(&dependent) {
                 self.let_go(&dependent, |uid| uid == gone.uid);
             } else {
@@ -181,24 +201,21 @@ impl Transaction<'_> {
             }
         }
         for (owner, uid) in &gone.owners {
-            let waits = |object: &Arc<Object>| {
-                metadata::text(object, "uid") == Some(uid)
-                    && metadata::deletion(object).is_some()
-                    && finalizers(object).any(|finalizer| finalizer == FOREGROUND)
-            };
-            let Some(owner) = self.find(owner).filter(waits) else { continue };
-            if self.dependents(&owner).iter().any(|dependent| blocks(dependent, &owner)) {
-                continue;
-            }
-            let mut object = Object::clone(&owner);
-            if let Some(finalizers) = object.value["metadata"]["finalizers"].as_array_mut() {
-                finalizers.retain(|finalizer| finalizer != FOREGROUND);
-            }
-            let object = self.put(object, Kept::OnDisk);
-            if finalizers(&object).next().is_none() {
-                self.take_away(&object);
-                self.finish_namespace(&object.namespace);
-            }
+            self.finish_owner(owner, uid);
+        }
+    }
+
+    /// Lets an owner go that has waited for what it owned, if nothing of that keeps it any more.
+    fn finish_owner(&mut self, owner: &ObjectRef, uid: &str) {
+        let waits = |object: &Arc<Object>| metadata::text(object, "uid") == Some(uid) && is_waiting(object);
+        let Some(owner) = self.find(owner).filter(waits) else { return };
+        if self.dependents(&owner).iter().any(|dependent| blocks(dependent, &owner)) {
+            return;
+        }
+        let object = self.put(without_finalizers(&owner, &[FOREGROUND]), Kept::OnDisk);
+        if finalizers(&object).next().is_none() {
+            self.take_away(&object);
+            self.finish_namespace(&object.namespace);
         }
     }
 
@@ -229,18 +246,28 @@ impl Transaction<'_> {
     fn dependents(&self, owner: &Object) -> Vec<Arc<Object>> {
         let uid = metadata::text(owner, "uid").unwrap_or_default();
         let all = self.state.owners.dependents.get(uid).into_iter().flatten();
-        all.filter_map(|reference| self.find(reference)).collect()
+        all.filter_map(|reference| self.find(reference)).filter(|it| is_owned_by(it, uid)).collect()
     }
 
-    /// Whether one of those that an object names as its owners is there. Of a kind that is not known here nobody knows.
+    /// Whether one of those that an object names as its owners is there, and does not wait for the object to go. Of one that
+    /// cannot be looked up nobody knows.
     fn has_owner(&self, object: &Object) -> bool {
         references(object).any(|reference| {
-            let Some(kind) = reference["kind"].as_str().and_then(kind_named) else { return true };
-            let namespace = if kind.is_namespaced { object.namespace.as_str() } else { "" };
-            let name = reference["name"].as_str().unwrap_or_default();
-            let owner = self.state.objects.get(kind.kind, namespace, name);
-            owner.is_some_and(|owner| metadata::text(owner, "uid") == reference["uid"].as_str())
+            let Some(owner) = owner_named(reference, object) else { return true };
+            self.find(&owner).is_some_and(|owner| {
+                metadata::text(&owner, "uid") == reference["uid"].as_str() && !is_waiting(&owner)
+            })
         })
+    }
+
+    /// Has no owner wait for an object.
+    fn block_nobody(&mut self, dependent: &Arc<Object>) -> Arc<Object> {
+        let mut object = Object::clone(dependent);
+        let owners = object.value["metadata"]["ownerReferences"].as_array_mut();
+        for owner in owners.into_iter().flatten().filter(|owner| owner["blockOwnerDeletion"] == true) {
+            owner["blockOwnerDeletion"] = json!(false);
+        }
+        self.put(object, Kept::OnDisk)
     }
 
     /// Takes owners out of what an object says of its owners.
@@ -266,6 +293,49 @@ fn uids(object: &Object) -> impl Iterator<Item = &str> {
 
 fn finalizers(object: &Object) -> impl Iterator<Item = &str> {
     object.value["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn without_finalizers(object: &Object, done: &[&str]) -> Object {
+    let mut object = object.clone();
+    if let Some(metadata) = object.value["metadata"].as_object_mut()
+        && let Some(finalizers) = metadata.get_mut("finalizers").and_then(Value::as_array_mut)
+    {
+        finalizers.retain(|finalizer| !finalizer.as_str().is_some_and(|it| done.contains(&it)));
+        if finalizers.is_empty() {
+            metadata.remove("finalizers");
+        }
+    }
+    object
+}
+
+/// Whether an object is being deleted, and waits until what it owns has gone.
+fn is_waiting(object: &Object) -> bool {
+    metadata::deletion(object).is_some() && finalizers(object).any(|finalizer| finalizer == FOREGROUND)
+}
+
+/// The owner that a reference in an object means. None when it cannot be looked up: it is of a group, version or kind that is
+/// not served, or in a namespace while the object is in none.
+fn owner_named(reference: &Value, object: &Object) -> Option<ObjectRef> {
+    let api_version = reference["apiVersion"].as_str()?;
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let name = reference["kind"].as_str()?;
+    let kind = KINDS.iter().find(|it| (it.group, it.version, it.kind) == (group, version, name))?;
+    let namespace = match (kind.is_namespaced, object.kind.is_namespaced) {
+        (false, _) => "",
+        (true, true) => object.namespace.as_str(),
+        (true, false) => return None,
+    };
+    Some(ObjectRef::new(kind.kind, namespace, reference["name"].as_str()?))
+}
+
+/// The owners of an object that can be looked up, with their uids.
+fn owners(object: &Object) -> Vec<(ObjectRef, String)> {
+    let named = |it: &Value| Some((owner_named(it, object)?, it["uid"].as_str()?.to_owned()));
+    references(object).filter_map(named).collect()
+}
+
+fn is_owned_by(object: &Object, uid: &str) -> bool {
+    references(object).any(|it| it["uid"].as_str() == Some(uid) && owner_named(it, object).is_some())
 }
 
 /// Whether an owner that waits has to wait for this object.

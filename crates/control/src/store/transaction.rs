@@ -138,9 +138,8 @@ impl<'a> Transaction<'a> {
             let why = format!("{who} says deletion_protection.enabled=true: set it to false first");
             return Err(Status::forbidden(old.kind, &old.name, &why));
         }
-        let waits = self.propagate(old, options);
-        // It may have been let go of by one that it owns itself.
-        let old = &self.find(&old.reference()).unwrap_or_else(|| Arc::clone(old));
+        let (old, waits) = &self.propagate(old, options);
+        let waits = *waits;
         let ends_gracefully = old.kind.kind == "Pod" && options.grace_period_seconds != Some(0);
         if !ends_gracefully && !waits && !has_finalizers(old) {
             return Ok(self.take_away(old));
