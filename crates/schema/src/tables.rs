@@ -1,35 +1,25 @@
-//! The tables, which are text in this binary and are read once, when they are first asked for.
+//! The tables, which are compressed text in this binary and are read once, when they are first asked for.
 
+use std::io::Read as _;
 use std::sync::LazyLock;
+
+use flate2::read::ZlibDecoder;
 
 use crate::Type;
 use crate::parse;
 
 /// Every table, with its name.
-pub(crate) const TABLES: &[(&str, &str)] = &[
-    ("access", include_str!("tables/access.schema")),
-    ("addons", include_str!("tables/addons.schema")),
-    ("admission", include_str!("tables/admission.schema")),
-    ("apps", include_str!("tables/apps.schema")),
-    ("autoscaling", include_str!("tables/autoscaling.schema")),
-    ("batch", include_str!("tables/batch.schema")),
-    ("config", include_str!("tables/config.schema")),
-    ("container", include_str!("tables/container.schema")),
-    ("extensions", include_str!("tables/extensions.schema")),
-    ("gateway", include_str!("tables/gateway.schema")),
-    ("kserve", include_str!("tables/kserve.schema")),
-    ("meta", include_str!("tables/meta.schema")),
-    ("metrics", include_str!("tables/metrics.schema")),
-    ("networking", include_str!("tables/networking.schema")),
-    ("node", include_str!("tables/node.schema")),
-    ("pod", include_str!("tables/pod.schema")),
-    ("policy", include_str!("tables/policy.schema")),
-    ("service", include_str!("tables/service.schema")),
-    ("storage", include_str!("tables/storage.schema")),
-    ("volumes", include_str!("tables/volumes.schema")),
-];
+pub(crate) static TABLES: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
+    let compressed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tables.zlib"));
+    let mut text = String::new();
+    ZlibDecoder::new(compressed).read_to_string(&mut text).expect("the build compressed them");
+    // The types that are made of it refer to it, and there for as long as the program is.
+    let parts: Vec<&'static str> = String::leak(text).split('\0').collect();
+    parts.chunks_exact(2).map(|table| (table[0], table[1])).collect()
+});
 
-static ALL: LazyLock<Vec<Type>> = LazyLock::new(|| parse::tables(TABLES).expect("the tests read the tables"));
+static ALL: LazyLock<Vec<Type>> =
+    LazyLock::new(|| parse::tables(&TABLES).expect("the tests read the tables"));
 
 /// Every type there is.
 pub(crate) fn all() -> &'static [Type] {

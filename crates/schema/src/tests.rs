@@ -8,7 +8,7 @@ use crate::tables::{TABLES, all};
 
 #[test]
 fn every_table_is_read() {
-    let types = parse::tables(TABLES).unwrap();
+    let types = parse::tables(&TABLES).unwrap();
     assert!(types.len() > 300, "{}", types.len());
 }
 
