@@ -42,6 +42,7 @@ fn read(text: &str) -> Vec<Case> {
             continue;
         }
         let Some(case) = cases.last_mut() else { continue };
+        assert!("?>!~%=#".contains(mark), "commands.txt:{}: `{mark}` begins no line", index + 1);
         match mark {
             "?" => case.status = rest.parse().unwrap(),
             ">" => case.says.push(rest.to_owned()),
@@ -53,8 +54,7 @@ fn read(text: &str) -> Vec<Case> {
                 let up_to = up_to.strip_prefix("<=").map_or(u32::MAX, |minor| minor.parse().unwrap());
                 case.known = Some((up_to, reason.to_owned()));
             }
-            "#" => {}
-            other => panic!("commands.txt:{}: `{other}` begins no line", index + 1),
+            _ => {}
         }
     }
     cases
