@@ -31,6 +31,9 @@ const ACCOUNT: &str = "default";
 const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
 /// The class of claims that name none.
 const STORAGE_CLASS: &str = "standard";
+/// The classes of what a cluster cannot do without, and what they count.
+const PRIORITIES: [(&str, u32); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 /// The address of the API within the network of Services: its first one.
 const API_ADDRESS: &str = "10.96.0.1";
 /// How long a lease of a node counts, in seconds. It is not renewed: this machine and its nodes end together.
@@ -60,38 +63,44 @@ impl Given {
         [self.machine.clone(), format!("{}-b", self.machine)]
     }
 
-    /// Those of the objects that are not there, in an order in which they can be made.
+    /// Those of the objects that are not there, in an order in which they can be made. This is asked again and again, so what is
+    /// there is not made for it.
     pub(crate) fn missing(&self, objects: &Objects, now: Timestamp) -> Vec<Object> {
-        let mut all: Vec<Value> = NAMESPACES.map(namespace).to_vec();
-        let namespaces =
-            objects.of_kind("Namespace").filter(|namespace| metadata::deletion(namespace).is_none());
-        let namespaces: Vec<&str> = namespaces.map(|namespace| namespace.name.as_str()).collect();
-        let of_namespaces =
-            NAMESPACES.into_iter().chain(namespaces.into_iter().filter(|it| !NAMESPACES.contains(it)));
-        all.extend(of_namespaces.flat_map(|namespace| self.within(namespace)));
-        all.extend([self.service(), storage_class()]);
-        all.extend(
-            [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)]
-                .map(priority),
-        );
-        for (name, zone) in self.nodes().iter().zip(ZONES) {
-            all.extend([node(name, zone, now), lease(name, now)]);
+        let mut missing = Vec::new();
+        let mut need = |kind: &str, namespace: &str, name: &str, made: &dyn Fn() -> Value| {
+            if objects.get(kind, namespace, name).is_none() {
+                missing.extend(Object::from_value(made()).ok());
+            }
+        };
+        for name in NAMESPACES {
+            need("Namespace", "", name, &|| namespace(name));
         }
-        let all = all.into_iter().filter_map(|value| Object::from_value(value).ok());
-        all.filter(|object| objects.find(&object.reference()).is_none()).collect()
+        let there = objects.of_kind("Namespace").filter(|namespace| metadata::deletion(namespace).is_none());
+        let there = there.map(|namespace| namespace.name.as_str()).filter(|name| !NAMESPACES.contains(name));
+        for namespace in NAMESPACES.into_iter().chain(there) {
+            need("ServiceAccount", namespace, ACCOUNT, &|| account(namespace));
+            need("ConfigMap", namespace, ROOT_CERTIFICATE, &|| self.root_certificate(namespace));
+        }
+        need("Service", "default", "kubernetes", &|| self.service());
+        need("StorageClass", "", STORAGE_CLASS, &storage_class);
+        for (name, value) in PRIORITIES {
+            need("PriorityClass", "", name, &|| priority(name, value));
+        }
+        for (name, zone) in self.nodes().iter().zip(ZONES) {
+            need("Node", "", name, &|| node(name, zone, now));
+            need("Lease", "kube-node-lease", name, &|| lease(name, now));
+        }
+        missing
     }
 
-    /// What every namespace has.
-    fn within(&self, namespace: &str) -> [Value; 2] {
-        [
-            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": namespace}}),
-            json!({
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": ROOT_CERTIFICATE, "namespace": namespace},
-                "data": {"ca.crt": self.certificate},
-            }),
-        ]
+    /// Where pods of a namespace find the certificate of the authority.
+    fn root_certificate(&self, namespace: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": ROOT_CERTIFICATE, "namespace": namespace},
+            "data": {"ca.crt": self.certificate},
+        })
     }
 
     /// The Service by which pods of a cluster find its API.
@@ -112,6 +121,10 @@ impl Given {
     }
 }
 
+fn account(namespace: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": namespace}})
+}
+
 fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
@@ -128,7 +141,7 @@ fn storage_class() -> Value {
     })
 }
 
-fn priority((name, value): (&str, u32)) -> Value {
+fn priority(name: &str, value: u32) -> Value {
     json!({
         "apiVersion": "scheduling.k8s.io/v1",
         "kind": "PriorityClass",
