@@ -34,15 +34,13 @@ fn merge_map(live: &mut Map<String, Value>, patch: &Map<String, Value>, shape: S
             return Ok(());
         }
     }
-    let lists = patch.values().filter_map(Value::as_array).map(Vec::len);
-    let live_lists = patch.keys().filter_map(|key| live.get(about_list(key))?.as_array()).map(Vec::len);
-    if lists.chain(live_lists).any(|n_items| n_items > MERGED_ITEMS) {
-        return Err(bad(format!(
-            "a list of more than {MERGED_ITEMS} items is not merged; replace the object"
-        )));
-    }
     let orders: Vec<_> = about(patch, SET_ORDER).collect();
     let before: Vec<Vec<Value>> = orders.iter().map(|(list, _)| items_of(live, list)).collect();
+    for (list, said) in orders.iter().copied().chain(about(patch, DELETE_PRIMITIVES)) {
+        bounded(said)?;
+        bounded(in_place(live, list))?;
+        bounded(in_place(patch, list))?;
+    }
     if let Some(kept) = patch.get(RETAIN_KEYS).and_then(Value::as_array) {
         live.retain(|key, _| kept.iter().any(|kept| kept == key));
     }
@@ -80,13 +78,23 @@ fn merge_map(live: &mut Map<String, Value>, patch: &Map<String, Value>, shape: S
 /// Items of a list that is merged: each of them is looked for among the others.
 const MERGED_ITEMS: usize = 4000;
 
-/// The list that a field of a patch is about.
-fn about_list(key: &str) -> &str {
-    key.strip_prefix(SET_ORDER).or_else(|| key.strip_prefix(DELETE_PRIMITIVES)).unwrap_or(key)
+/// Refuses to look for each item of a list among the others where they are too many. A list that is replaced may be as long as
+/// it likes.
+fn bounded(list: &[Value]) -> Result<(), Status> {
+    if list.len() > MERGED_ITEMS {
+        return Err(bad(format!(
+            "a list of more than {MERGED_ITEMS} items is not merged; replace the object, or patch it with JSON (--type=json)"
+        )));
+    }
+    Ok(())
 }
 
 fn items_of(fields: &Map<String, Value>, list: &str) -> Vec<Value> {
-    fields.get(list).and_then(Value::as_array).cloned().unwrap_or_default()
+    in_place(fields, list).to_vec()
+}
+
+fn in_place<'a>(fields: &'a Map<String, Value>, list: &str) -> &'a [Value] {
+    fields.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A list in the order that the patch asks for.
@@ -99,6 +107,10 @@ fn in_order(items: Vec<Value>, before: &[Value], order: &[Value], shape: Shape) 
 }
 
 fn merge_list(live: Vec<Value>, patch: &[Value], shape: Shape) -> Result<Vec<Value>, Status> {
+    if matches!(shape, Shape::Items(_) | Shape::Set) {
+        bounded(&live)?;
+        bounded(patch)?;
+    }
     match shape {
         Shape::Items(items) => merge_items(live, patch, items),
         Shape::Set => {

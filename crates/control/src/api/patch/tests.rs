@@ -262,3 +262,19 @@ fn lists_of_custom_kinds_are_replaced() {
     let wanted = json!({"spec": {"containers": [{"name": "b"}]}});
     assert_eq!(three_way(isvc, None, &wanted, &json!({"spec": {"containers": [{"name": "a"}]}})), wanted);
 }
+
+#[test]
+fn a_list_that_is_replaced_may_be_long_and_one_that_is_merged_may_not() {
+    let long: Vec<String> = (0..5000).map(|index| format!("a/{index}")).collect();
+    let live = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "args": ["x"]}]}}}});
+    let arguments = json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "args": long}]}}}});
+    let merged = patched(PatchForm::Strategic, deployment(), &live, &arguments).unwrap();
+    assert_eq!(merged["spec"]["template"]["spec"]["containers"][0]["args"], json!(long));
+    for patch in [
+        json!({"metadata": {"finalizers": long}}),
+        json!({"metadata": {"$setElementOrder/finalizers": long}}),
+        json!({"metadata": {"$deleteFromPrimitiveList/finalizers": long}}),
+    ] {
+        assert!(patched(PatchForm::Strategic, deployment(), &live, &patch).is_err());
+    }
+}
