@@ -61,7 +61,7 @@ pub use defaults::{Defaults, Dialect, Exposure, KnownCertificate, Named, Service
 pub use finding::{CODES, Code, Finding, Location, Severity, codes, render, sort};
 pub use findings::{findings, findings_of, findings_of_files, is_about_protection, weighed};
 pub use kinds::config::{SecretFault, certificate_of};
-pub use kinds::validation::{Violation, problem_of_label_key, problem_of_label_value, violations};
+pub use kinds::validation::{Violation, go_type, problem_of_label_key, problem_of_label_value, violations};
 pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};

@@ -97,6 +97,18 @@ impl User {
 // === impl Wish ===
 
 impl Wish {
+    /// To make an object.
+    pub(super) fn create(kind: &Kind, namespace: &str, name: &str) -> Self {
+        Self {
+            verb: "create".to_owned(),
+            group: kind.group.to_owned(),
+            resource: kind.plural.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// What a request wants.
     pub(super) fn of(route: Option<&Route>, method: &Method, path: &str, is_watch: bool) -> Self {
         let verb = match *method {

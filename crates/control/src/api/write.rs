@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use manifest::{BASE_DIRECTORY, Exposure, Kind, Object, Objects};
 use serde_json::{Value, json};
 
+use super::access::{self, Wish};
 use super::pages::Wanted;
 use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
-use super::{Answer, Body, Call, access, immutable, respond, validation, warnings};
+use super::{Answer, Body, Call, immutable, respond, validation, warnings};
 use crate::ownership::{self, Manager, Operation, Trace};
 use crate::store::{
     Applied, Cause, DeleteOptions, Mode, Outcome, Part, Propagation, Reason, Status, metadata, ordered,
@@ -82,15 +83,7 @@ impl Call<'_> {
         let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
         let applied = if is_new && part == Part::Object {
             // Who may change what there is may not make what there is not.
-            let wish = access::Wish {
-                verb: "create".to_owned(),
-                group: route.kind.group.to_owned(),
-                resource: route.kind.plural.to_owned(),
-                namespace: route.namespace.clone(),
-                name: route.name.clone(),
-                ..access::Wish::default()
-            };
-            self.api.authorize(self.user, &wish)?;
+            self.api.authorize(self.user, &Wish::create(route.kind, &route.namespace, &route.name))?;
             let object = Object::from_value(becomes(None)?).map_err(|finding| Status::from(&*finding))?;
             self.check_namespace(&object)?;
             self.check(&object, Part::Object)?;
@@ -232,16 +225,7 @@ impl Call<'_> {
         if !self.parameters.is_on("createNamespace") {
             return Err(absent);
         }
-        let wish = access::Wish {
-            verb: "create".to_owned(),
-            group: kind.group.to_owned(),
-            resource: kind.plural.to_owned(),
-            subresource: String::new(),
-            namespace: String::new(),
-            name: object.namespace.clone(),
-            path: String::new(),
-        };
-        self.api.authorize(self.user, &wish)
+        self.api.authorize(self.user, &Wish::create(kind, "", &object.namespace))
     }
 
     /// The answer to a write, with what there is to say about the object.

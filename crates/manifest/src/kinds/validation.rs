@@ -20,6 +20,7 @@ pub(crate) mod words;
 
 pub use names::{problem_of_label_key, problem_of_label_value};
 use serde_json::{Value, json};
+pub use texts::go_type;
 
 use crate::compile::memo::Memo;
 use crate::workload::relative_path;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::columns::{
-    AGE, Column, NAME, NONE, column, container_images, container_names, count, items, labels, number,
-    selector, text_or, wide,
+    AGE, CONTAINERS, Column, IMAGES, NAME, NONE, column, count, items, labels, number, selector, text_or,
+    wide,
 };
 use super::fill::{fields, set_missing};
 use super::pod_spec::fill_pod_spec;
@@ -115,6 +115,11 @@ const SET_RULES: Rules = Rules {
     ..Rules::NONE
 };
 
+const DESIRED: Column = count("Desired", |set, _| json!(number(&set.value["spec"]["replicas"])));
+const CURRENT: Column = count("Current", |set, _| json!(number(&set.value["status"]["replicas"])));
+const READY: Column = count("Ready", |set, _| json!(number(&set.value["status"]["readyReplicas"])));
+const SELECTED: Column = wide("Selector", |set, _| selector(&set.value["spec"]["selector"]));
+
 const DEPLOYMENT_COLUMNS: &[Column] = &[
     NAME,
     column("Ready", |deployment, _| {
@@ -124,30 +129,21 @@ const DEPLOYMENT_COLUMNS: &[Column] = &[
     count("Up-to-date", |deployment, _| json!(number(&deployment.value["status"]["updatedReplicas"]))),
     count("Available", |deployment, _| json!(number(&deployment.value["status"]["availableReplicas"]))),
     AGE,
-    wide("Containers", |deployment, _| container_names(&deployment.value["spec"]["template"]["spec"])),
-    wide("Images", |deployment, _| container_images(&deployment.value["spec"]["template"]["spec"])),
-    wide("Selector", |deployment, _| selector(&deployment.value["spec"]["selector"])),
+    CONTAINERS,
+    IMAGES,
+    SELECTED,
 ];
 
-const REPLICA_SET_COLUMNS: &[Column] = &[
-    NAME,
-    count("Desired", |set, _| json!(number(&set.value["spec"]["replicas"]))),
-    count("Current", |set, _| json!(number(&set.value["status"]["replicas"]))),
-    count("Ready", |set, _| json!(number(&set.value["status"]["readyReplicas"]))),
-    AGE,
-    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
-    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
-    wide("Selector", |set, _| selector(&set.value["spec"]["selector"])),
-];
+const REPLICA_SET_COLUMNS: &[Column] = &[NAME, DESIRED, CURRENT, READY, AGE, CONTAINERS, IMAGES, SELECTED];
 
 const REPLICATION_CONTROLLER_COLUMNS: &[Column] = &[
     NAME,
-    count("Desired", |set, _| json!(number(&set.value["spec"]["replicas"]))),
-    count("Current", |set, _| json!(number(&set.value["status"]["replicas"]))),
-    count("Ready", |set, _| json!(number(&set.value["status"]["readyReplicas"]))),
+    DESIRED,
+    CURRENT,
+    READY,
     AGE,
-    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
-    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
+    CONTAINERS,
+    IMAGES,
     wide("Selector", |set, _| labels(&set.value["spec"]["selector"])),
 ];
 
@@ -158,8 +154,8 @@ const STATEFUL_SET_COLUMNS: &[Column] = &[
         json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"])))
     }),
     AGE,
-    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
-    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
+    CONTAINERS,
+    IMAGES,
 ];
 
 const DAEMON_SET_COLUMNS: &[Column] = &[
@@ -171,9 +167,9 @@ const DAEMON_SET_COLUMNS: &[Column] = &[
     count("Available", |set, _| json!(number(&set.value["status"]["numberAvailable"]))),
     column("Node Selector", |set, _| labels(&set.value["spec"]["template"]["spec"]["nodeSelector"])),
     AGE,
-    wide("Containers", |set, _| container_names(&set.value["spec"]["template"]["spec"])),
-    wide("Images", |set, _| container_images(&set.value["spec"]["template"]["spec"])),
-    wide("Selector", |set, _| selector(&set.value["spec"]["selector"])),
+    CONTAINERS,
+    IMAGES,
+    SELECTED,
 ];
 
 const CONTROLLER_REVISION_COLUMNS: &[Column] = &[

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::columns::{
-    AGE, Column, NAME, NONE, column, container_images, container_names, count, holds, items, number,
-    selector, text_or, wide,
+    AGE, CONTAINERS, Column, IMAGES, NAME, NONE, column, container_images, container_names, count, holds,
+    items, number, selector, text_or, wide,
 };
 use super::fill::{fields, set_missing};
 use super::pod_spec::fill_pod_spec;
@@ -75,8 +75,8 @@ const JOB_COLUMNS: &[Column] = &[
     column("Completions", |job, _| json!(completions(&job.value))),
     column("Duration", |job, now| json!(duration(&job.value["status"], now))),
     AGE,
-    wide("Containers", |job, _| container_names(&job.value["spec"]["template"]["spec"])),
-    wide("Images", |job, _| container_images(&job.value["spec"]["template"]["spec"])),
+    CONTAINERS,
+    IMAGES,
     wide("Selector", |job, _| selector(&job.value["spec"]["selector"])),
 ];
 

@@ -51,6 +51,13 @@ pub(super) const fn count(name: &'static str, cell: fn(&Object, Timestamp) -> Va
     Column { cell_type: "integer", ..column(name, cell) }
 }
 
+/// The names of the containers in the pods that an object describes.
+pub(super) const CONTAINERS: Column =
+    wide("Containers", |object, _| container_names(&object.value["spec"]["template"]["spec"]));
+/// Their images.
+pub(super) const IMAGES: Column =
+    wide("Images", |object, _| container_images(&object.value["spec"]["template"]["spec"]));
+
 // === what several families share ===
 
 /// The items of a list; none when it is no list.

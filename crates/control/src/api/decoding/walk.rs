@@ -149,7 +149,7 @@ fn wrong_type(value: &Value, holds: &'static Holds, place: Place<'_>) -> Mistake
         let shown = if is_number && is_a_number(holds) {
             format!("number {value}")
         } else {
-            go_value(value).to_owned()
+            manifest::go_type(value).to_owned()
         };
         return Mistake::Undecodable(match holds {
             // They read themselves, and know nothing of their place.
@@ -165,7 +165,7 @@ fn wrong_type(value: &Value, holds: &'static Holds, place: Place<'_>) -> Mistake
     let written = match value {
         Value::Number(number) if number.is_i64() => "integer",
         Value::Bool(_) => "boolean",
-        other => go_value(other),
+        other => manifest::go_type(other),
     };
     let (path, wanted) = (place.path, json_type(holds));
     let message =
@@ -175,18 +175,6 @@ fn wrong_type(value: &Value, holds: &'static Holds, place: Place<'_>) -> Mistake
 
 fn is_a_number(holds: &Holds) -> bool {
     matches!(holds, Holds::Int32 | Holds::Int64 | Holds::IntOrString)
-}
-
-/// What Go's decoder calls a value.
-fn go_value(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// What Go's decoder calls a type.

@@ -46,8 +46,9 @@ fn check_bytes(map: &str, object: &Value, found: &mut Vec<Violation>) {
     }
 }
 
-/// What Go's decoder calls a value.
-pub(super) fn go_type(value: &Value) -> &'static str {
+/// What Go's decoder calls a value, as a Kubernetes API server's refusals have it.
+#[must_use]
+pub fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
