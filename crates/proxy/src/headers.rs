@@ -241,25 +241,16 @@ fn write_trace_id(out: &mut Vec<u8>, fields: &Fields, random: &Random) {
     let earlier = fields.text("x-amzn-trace-id");
     let earlier = earlier.filter(|earlier| earlier.contains("Root=") && earlier.len() < TRACE_LIMIT);
     out.extend_from_slice(if earlier.is_some() { b"Self=1-" } else { b"Root=1-" });
-    push_hex(out, net::since_epoch().as_secs(), 8);
+    text::push_hex(out, net::since_epoch().as_secs(), 8);
     out.push(b'-');
-    push_hex(out, random.next(), 16);
-    push_hex(out, random.next(), 8);
+    text::push_hex(out, random.next(), 16);
+    text::push_hex(out, random.next(), 8);
     for part in earlier.into_iter().flat_map(|earlier| earlier.split(';')).map(str::trim) {
         if !part.starts_with("Self=") {
             out.push(b';');
             out.extend_from_slice(part.as_bytes());
         }
     }
-}
-
-/// Appends the last hexadecimal digits of a number, 16 at most.
-fn push_hex(out: &mut Vec<u8>, number: u64, n_digits: usize) {
-    let mut digits = [0; 16];
-    for (place, digit) in digits.iter_mut().rev().enumerate() {
-        *digit = b"0123456789abcdef"[usize::try_from(number >> (4 * place) & 0xf).unwrap_or_default()];
-    }
-    out.extend_from_slice(&digits[digits.len() - n_digits..]);
 }
 
 #[cfg(test)]

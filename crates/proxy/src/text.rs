@@ -68,13 +68,17 @@ pub(crate) fn push_moment(out: &mut Vec<u8>, moment: Timestamp) {
 }
 
 /// Appends the 32 hexadecimal digits of an id.
-pub(crate) fn push_trace(out: &mut Vec<u8>, [high, low]: [u64; 2]) {
-    for number in [high, low] {
-        for place in (0..16).rev() {
-            let digit = number >> (4 * place) & 0xf;
-            out.push(b"0123456789abcdef"[usize::try_from(digit).unwrap_or_default()]);
-        }
+pub(crate) fn push_trace(out: &mut Vec<u8>, id: [u64; 2]) {
+    id.into_iter().for_each(|half| push_hex(out, half, 16));
+}
+
+/// Appends the last hexadecimal digits of a number, 16 at most.
+pub(crate) fn push_hex(out: &mut Vec<u8>, number: u64, n_digits: usize) {
+    let mut digits = [0; 16];
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[usize::try_from(number >> (4 * place) & 0xf).unwrap_or_default()];
     }
+    out.extend_from_slice(&digits[digits.len() - n_digits..]);
 }
 
 /// Appends a number with at least so many decimal digits.
