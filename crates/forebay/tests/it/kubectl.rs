@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use testkit::Platform;
 
+use crate::objects::kubectl;
 use crate::{FOREBAY, project};
 
 /// One command, and what it does where all is well.
@@ -62,9 +63,7 @@ fn read(text: &str) -> Vec<Case> {
 
 /// Every kubectl of this machine by the name of its file.
 fn every_kubectl() -> BTreeMap<String, PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|path| path.exists());
-    let Some(found) = found else { return BTreeMap::new() };
+    let Some(found) = kubectl() else { return BTreeMap::new() };
     let real = found.canonicalize().unwrap();
     let beside = std::fs::read_dir(real.parent().unwrap()).into_iter().flatten().flatten();
     let beside = beside.map(|entry| entry.path()).filter(|path| minor(path).is_some());
@@ -120,7 +119,6 @@ fn run(
 fn every_kubectl_does_what_it_does_with_a_kubernetes() {
     let kubectls = every_kubectl();
     if kubectls.is_empty() {
-        eprintln!("skipped: there is no kubectl on this machine");
         return;
     }
     let files = project("crates/forebay/tests/kubectl");

@@ -200,7 +200,7 @@ fn a_new_version_that_ends_at_once_and_then_a_crash_leave_the_old_one_serving() 
 }
 
 /// A kubectl of this machine, or a note that there is none.
-fn kubectl() -> Option<PathBuf> {
+pub(crate) fn kubectl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("kubectl")).find(|path| path.exists());
     if found.is_none() {
