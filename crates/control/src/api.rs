@@ -44,7 +44,7 @@ mod shared_lines;
 mod tell;
 pub(crate) mod upgrade;
 mod usage;
-mod validation;
+pub(crate) mod validation;
 mod version;
 mod warnings;
 mod watch;

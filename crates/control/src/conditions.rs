@@ -6,21 +6,14 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Condition {
     pub(crate) kind: &'static str,
-    /// `True`, `False` or `Unknown`.
-    pub(crate) status: &'static str,
+    pub(crate) holds: bool,
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 
 impl Condition {
     pub(crate) fn new(kind: &'static str, holds: bool) -> Self {
-        let status = if holds { "True" } else { "False" };
-        Self { kind, status, reason: "", message: String::new() }
-    }
-
-    /// One of which nobody knows whether it holds.
-    pub(crate) fn unknown(kind: &'static str) -> Self {
-        Self { status: "Unknown", ..Self::new(kind, false) }
+        Self { kind, holds, reason: "", message: String::new() }
     }
 
     /// Why.
@@ -32,7 +25,7 @@ impl Condition {
 /// The list of conditions for a status. One that holds as before keeps the time at which it turned.
 pub(crate) fn list(conditions: &[Condition], previous: &Value, now: &str) -> Value {
     let written = conditions.iter().map(|condition| {
-        let status = condition.status;
+        let status = if condition.holds { "True" } else { "False" };
         let before = find(previous, condition.kind);
         let since =
             before.filter(|before| before["status"] == status).map(|before| &before["lastTransitionTime"]);
@@ -54,8 +47,7 @@ pub(crate) fn holds(status: &Value, kind: &str) -> bool {
     find(&status["conditions"], kind).is_some_and(|condition| condition["status"] == "True")
 }
 
-/// A condition in a list of them.
-pub(crate) fn find<'a>(conditions: &'a Value, kind: &str) -> Option<&'a Value> {
+fn find<'a>(conditions: &'a Value, kind: &str) -> Option<&'a Value> {
     conditions.as_array()?.iter().find(|condition| condition["type"] == kind)
 }
 

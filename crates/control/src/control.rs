@@ -15,6 +15,7 @@ mod keys;
 mod last_good;
 mod load_balancer;
 mod placement;
+mod service_news;
 mod target_news;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ use certificate_news::CertificateNews;
 use findings::Told;
 use keys::Keyring;
 use last_good::LastGood;
+use service_news::ServiceNews;
 use target_news::TargetNews;
 
 /// How the control loop decides what objects leave open.
@@ -91,6 +93,7 @@ pub struct Control<C> {
     /// Objects that go on as they were, and what was told of it.
     told_earlier: BTreeMap<ObjectRef, String>,
     target_news: TargetNews,
+    service_news: ServiceNews,
     certificate_news: CertificateNews,
     acted_on: Gist,
 }
@@ -136,6 +139,7 @@ impl<C: Cluster> Control<C> {
             announcements: Announcements::default(),
             told: Told::default(),
             target_news: TargetNews::default(),
+            service_news: ServiceNews::default(),
             certificate_news: CertificateNews::default(),
             acted_on: Gist::default(),
         };
@@ -203,6 +207,7 @@ impl<C: Cluster> Control<C> {
         self.told.tell(&findings, &mut self.cluster);
         self.announcements.tell(&plan, &observed, &mut self.cluster);
         self.target_news.tell(&plan, &observed, &mut self.cluster);
+        self.service_news.tell(&plan, &observed, &mut self.cluster);
         self.tell_what_goes_on(&earlier, &objects);
         self.write_statuses(&objects, &compiled, &plan, &observed, &earlier);
         changed_children

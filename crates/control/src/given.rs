@@ -3,6 +3,11 @@
 //!
 //! There are two nodes, one for each zone of this machine, which share what it has.
 
+pub(crate) mod controller;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use manifest::{Object, Objects};
 use plan::ObjectRef;
@@ -19,12 +24,16 @@ pub struct Given {
     pub certificate: String,
     /// The port of the API.
     pub api_port: u16,
+    /// The first address of the network of Services on this machine, which is the API's.
+    pub service_network: Option<Ipv4Addr>,
 }
 
 /// The zones of this machine.
 const ZONES: [&str; 2] = ["local-a", "local-b"];
+/// Where nodes say that they live.
+pub(crate) const LEASES: &str = "kube-node-lease";
 /// Namespaces that nobody writes into.
-const NAMESPACES: [&str; 2] = ["kube-public", "kube-node-lease"];
+const NAMESPACES: [&str; 2] = ["kube-public", LEASES];
 /// The account of pods that name none.
 const ACCOUNT: &str = "default";
 /// Where every namespace has the certificate of the authority.
@@ -34,10 +43,18 @@ const STORAGE_CLASS: &str = "standard";
 /// The classes of what a cluster cannot do without, and what they count.
 const PRIORITIES: [(&str, u32); 2] =
     [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
-/// The address of the API within the network of Services: its first one.
-const API_ADDRESS: &str = "10.96.0.1";
-/// How long a lease of a node counts, in seconds. It is not renewed: this machine and its nodes end together.
+/// The Service by which pods of a cluster find its API.
+const SERVICE: &str = "kubernetes";
+/// The address of the API where Services have no network on this machine.
+const API_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+/// Where the API is reached, and what runs here.
+const MACHINE_ADDRESS: &str = "127.0.0.1";
+/// How long a lease of a node counts, in seconds.
 const LEASE_SECONDS: u32 = 40;
+/// How often the leases of nodes are renewed, as a kubelet does.
+pub(crate) const RENEWAL: Duration = Duration::from_secs(10);
+/// With every so-manieth renewal the conditions of a node say that they were looked at (`nodeStatusReportFrequency`).
+pub(crate) const RENEWALS_PER_HEARTBEAT: u64 = 30;
 
 /// Whether an object is one of those that are there from the start.
 pub(crate) fn is_given(object: &ObjectRef) -> bool {
@@ -45,11 +62,13 @@ pub(crate) fn is_given(object: &ObjectRef) -> bool {
         ("Namespace", name) => NAMESPACES.contains(&name),
         ("ServiceAccount", name) => name == ACCOUNT,
         ("ConfigMap", name) => name == ROOT_CERTIFICATE,
-        ("Service", name) => name == "kubernetes" && object.namespace == "default",
+        ("Service" | "Endpoints" | "EndpointSlice", name) => name == SERVICE && object.namespace == "default",
         ("StorageClass", name) => name == STORAGE_CLASS,
         ("PriorityClass", name) => name.starts_with("system-"),
-        ("Lease", _) => object.namespace == "kube-node-lease",
+        ("Lease", _) => object.namespace == LEASES,
         ("Node", _) => true,
+        ("Deployment", name) => object.namespace == controller::NAMESPACE && name == controller::NAME,
+        ("Pod", name) => object.namespace == controller::NAMESPACE && name == controller::POD,
         _ => false,
     }
 }
@@ -81,14 +100,21 @@ impl Given {
             need("ServiceAccount", namespace, ACCOUNT, &|| account(namespace));
             need("ConfigMap", namespace, ROOT_CERTIFICATE, &|| self.root_certificate(namespace));
         }
-        need("Service", "default", "kubernetes", &|| self.service());
+        need("Service", "default", SERVICE, &|| self.service());
+        need("Endpoints", "default", SERVICE, &|| self.endpoints());
+        need("EndpointSlice", "default", SERVICE, &|| self.endpoint_slice());
         need("StorageClass", "", STORAGE_CLASS, &storage_class);
         for (name, value) in PRIORITIES {
             need("PriorityClass", "", name, &|| priority(name, value));
         }
         for (name, zone) in self.nodes().iter().zip(ZONES) {
             need("Node", "", name, &|| node(name, zone, now));
-            need("Lease", "kube-node-lease", name, &|| lease(name, now));
+            need("Lease", LEASES, name, &|| lease(name, now));
+        }
+        need("Deployment", controller::NAMESPACE, controller::NAME, &|| controller::deployment(now));
+        // A part of a node is there after it.
+        if let Some(node) = objects.get("Node", "", &self.machine) {
+            need("Pod", controller::NAMESPACE, controller::POD, &|| controller::pod(node, now));
         }
         missing
     }
@@ -103,22 +129,74 @@ impl Given {
         })
     }
 
-    /// The Service by which pods of a cluster find its API.
     fn service(&self) -> Value {
         json!({
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {
-                "name": "kubernetes",
+                "name": SERVICE,
                 "namespace": "default",
                 "labels": {"component": "apiserver", "provider": "kubernetes"},
             },
             "spec": {
-                "clusterIP": API_ADDRESS,
+                "clusterIP": self.service_network.unwrap_or(API_ADDRESS),
                 "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": self.api_port.max(1)}],
             },
         })
     }
+
+    /// Where the API is, which no selector finds.
+    fn endpoints(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {
+                "name": SERVICE,
+                "namespace": "default",
+                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+            },
+            "subsets": [{
+                "addresses": [{"ip": MACHINE_ADDRESS}],
+                "ports": [{"name": "https", "port": self.api_port.max(1), "protocol": "TCP"}],
+            }],
+        })
+    }
+
+    fn endpoint_slice(&self) -> Value {
+        json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": SERVICE,
+                "namespace": "default",
+                "labels": {"kubernetes.io/service-name": SERVICE},
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [MACHINE_ADDRESS], "conditions": {"ready": true}}],
+            "ports": [{"name": "https", "port": self.api_port.max(1), "protocol": "TCP"}],
+        })
+    }
+}
+
+/// The lease of a node, renewed.
+pub(crate) fn renewed(lease: &Object, now: Timestamp) -> Value {
+    let mut value = lease.value.clone();
+    value["spec"]["renewTime"] = json!(micro_time(now));
+    value
+}
+
+/// The status of a node, with conditions that have just been looked at.
+pub(crate) fn seen(node: &Object, now: Timestamp) -> Value {
+    let mut status = node.value["status"].clone();
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        condition["lastHeartbeatTime"] = json!(metadata::time(now));
+    }
+    status
+}
+
+/// `2026-11-21T12:00:00.000000Z`: a time of a Lease (`MicroTime`).
+fn micro_time(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 fn account(namespace: &str) -> Value {
@@ -155,8 +233,8 @@ fn lease(node: &str, now: Timestamp) -> Value {
     json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": node, "namespace": "kube-node-lease"},
-        "spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now.to_string()},
+        "metadata": {"name": node, "namespace": LEASES},
+        "spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": micro_time(now)},
     })
 }
 
@@ -179,7 +257,7 @@ fn node(name: &str, zone: &str, now: Timestamp) -> Value {
         "metadata": {"name": name, "labels": labels},
         "spec": {},
         "status": {
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": name}],
+            "addresses": [{"type": "InternalIP", "address": MACHINE_ADDRESS}, {"type": "Hostname", "address": name}],
             "allocatable": share,
             "capacity": share,
             "conditions": conditions(&metadata::time(now)),

@@ -7,6 +7,7 @@
 //! The data plane is met only through two channels of plain values: the plan goes down, what was observed comes up.
 //! Nothing here knows a model, a listener or a socket of the API.
 
+mod admission;
 pub mod api;
 mod authority;
 mod certificate_folders;

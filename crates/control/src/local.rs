@@ -7,7 +7,7 @@ mod back_off;
 mod block;
 mod command;
 mod container;
-mod controllers;
+mod controller_log;
 mod deployment;
 mod descendants;
 mod descriptor;
@@ -24,23 +24,24 @@ mod nodes;
 mod pod;
 pub(crate) mod probe;
 mod process;
+mod refusals;
+mod renewals;
 mod replica;
 mod rollout;
 mod running;
+mod service_links;
 mod show;
-mod stdin;
 mod terminal;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use manifest::{Object, Objects, RestartPolicy, Workload};
+use manifest::{Object, Objects, Workload};
 use plan::{ObjectRef, Observed};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -53,16 +54,18 @@ pub use container::LISTENS_AT;
 pub use descendants::end_marked;
 pub use log::{LogQuery, LogStream, Logs};
 pub use running::{ContainerName, Place, Running};
-pub use stdin::Stdin;
 pub use usage::Used;
 
 use crate::cluster::{Cluster, Earlier};
 use crate::events::{Event, Recorder};
-use crate::store::{DeleteOptions, Due, Mode, OpenError, Step, Store};
+use crate::store::{DeleteOptions, Mode, OpenError, Store};
 use block::Block;
 use container::Platform;
+use controller_log::ControllerLog;
 use deployment::Deployment;
 use leftovers::Leftovers;
+use refusals::Refusals;
+use renewals::Renewals;
 use replica::Replica;
 
 /// How a [`Local`] is set up.
@@ -88,12 +91,13 @@ pub struct Local {
     /// By the pod that each of them is.
     replicas: BTreeMap<ObjectRef, Replica>,
     deployments: BTreeMap<ObjectRef, Deployment>,
-    /// Pods that have ended, whose logs are there as long as they are.
-    ended: BTreeSet<ObjectRef>,
     /// Objects that go on as they were.
     earlier: BTreeMap<ObjectRef, Earlier>,
     /// Objects that make no workload as they are, and what is wrong with them.
     broken: BTreeMap<ObjectRef, String>,
+    refusals: Refusals,
+    renewals: Renewals,
+    controller_log: ControllerLog,
     /// Namespaces that nobody wrote, and of which it was told.
     told_namespaces: BTreeSet<String>,
     revisions: watch::Receiver<u64>,
@@ -180,18 +184,18 @@ impl Local {
         let all_marks = format!("{name}/");
         // What left its group has no file of its own.
         let _ = tokio::task::spawn_blocking(move || end_marked(&all_marks)).await;
-        let ended = ends_of_before(&store);
-        let logs = Logs::new(folder.join("logs"));
-        // All other pods are new.
-        logs.keep_those_of(&ended);
+        // Logs are those of pods, and all pods are new.
+        let logs = folder.join("logs");
+        let _ = std::fs::remove_dir_all(&logs);
         let platform = Platform {
-            logs,
+            logs: Logs::new(logs),
             recorder: Recorder::new(Rc::clone(&store)),
             leftovers,
             mark: format!("{name}/{}/", crate::api::new_token()),
             running: Running::new(Leftovers::new(processes)),
             wake: watch::Sender::default(),
         };
+        let controller_log = ControllerLog::begin(&platform.logs);
         Ok(Self {
             revisions: store.revisions(),
             containers_changed: platform.wake.subscribe(),
@@ -201,9 +205,11 @@ impl Local {
             block,
             replicas: BTreeMap::new(),
             deployments: BTreeMap::new(),
-            ended,
             earlier: BTreeMap::new(),
             broken: BTreeMap::new(),
+            refusals: Refusals::default(),
+            renewals: Renewals::new(),
+            controller_log,
             told_namespaces: BTreeSet::new(),
             wake_at: None,
         })
@@ -221,24 +227,16 @@ impl Local {
         self.platform.mark.clone()
     }
 
+    /// The first address of the network of Services.
+    #[must_use]
+    pub fn service_network(&self) -> Ipv4Addr {
+        self.block.service_network()
+    }
+
     /// What somebody needs who wants to hear or reach the replicas.
     #[must_use]
     pub fn machine(&self) -> Machine {
         Machine { logs: self.platform.logs.clone(), running: self.platform.running.clone() }
-    }
-
-    /// Writes down how pods ended that are not to be started again when there is a platform again.
-    fn write_ends(&self) {
-        let objects = self.store.objects();
-        let ends = self.replicas.iter().filter_map(|(pod, replica)| {
-            let status = replica.status(objects.find(pod)?);
-            let is_over = replica.restart == RestartPolicy::Never
-                || (replica.restart == RestartPolicy::OnFailure && status["phase"] == "Succeeded");
-            (is_over && replica.is_gone()).then(|| Step::Status(pod.clone(), status))
-        });
-        let ends = ends.collect();
-        drop(objects);
-        self.store.take(ends, Due::Now);
     }
 
     /// Remembers that the workloads are to be looked after at a time.
@@ -247,44 +245,32 @@ impl Local {
     }
 }
 
-/// The pods that have ended. Those that a platform had started that is no more, and that are to be started once only, have
-/// ended with it.
-fn ends_of_before(store: &Store) -> BTreeSet<ObjectRef> {
-    let objects = store.objects();
-    let pods = || objects.of_kind("Pod");
-    let is_lost = |pod: &&Arc<Object>| {
-        pod.value["spec"]["restartPolicy"] == "Never"
-            && pod.value["status"]["startTime"].is_string()
-            && !pod::has_ended(pod)
-    };
-    let now = Timestamp::now();
-    let lost: Vec<Step> =
-        pods().filter(is_lost).map(|pod| Step::Status(pod.reference(), pod::lost(pod, now))).collect();
-    let ended = pods().filter(|pod| is_lost(pod) || pod::has_ended(pod)).map(|pod| pod.reference());
-    let ended = ended.collect();
-    drop(objects);
-    store.take(lost, Due::Now);
-    ended
-}
-
 impl Cluster for Local {
     fn objects(&mut self) -> Arc<Objects> {
-        self.revisions.borrow_and_update();
+        self.renewals.looked(*self.revisions.borrow_and_update());
         self.store.objects()
     }
 
     async fn changed(&mut self) {
-        let wake_at = self.wake_at;
-        let time = async {
-            match wake_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
+        loop {
+            let wake_at = self.wake_at;
+            let time = async {
+                match wake_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.revisions.changed() => {
+                    // That nodes are there still is nothing to look at.
+                    if changed.is_err() || !self.renewals.are_all_until(*self.revisions.borrow()) {
+                        return;
+                    }
+                }
+                _ = self.containers_changed.changed() => return,
+                () = time => return,
+                () = self.renewals.due() => self.renewals.renew(&self.store),
             }
-        };
-        tokio::select! {
-            _ = self.revisions.changed() => {}
-            _ = self.containers_changed.changed() => {}
-            () = time => {}
         }
     }
 
@@ -310,6 +296,7 @@ impl Cluster for Local {
 
     fn record_event(&mut self, object: &ObjectRef, event: &Event) {
         self.platform.recorder.record(object, event);
+        self.controller_log.tell(object, event);
     }
 
     fn earlier_versions(&self) -> Vec<Object> {
@@ -379,7 +366,6 @@ impl Cluster for Local {
             warn!("some replicas did not end in time and are killed");
         }
         descendants::kill(&self.platform.mark);
-        self.write_ends();
         self.store.finish();
     }
 }

@@ -35,7 +35,6 @@ pub(crate) mod record;
 mod restore;
 mod selector;
 mod status;
-mod steps;
 mod transaction;
 
 #[cfg(test)]
@@ -69,8 +68,6 @@ pub use restore::{RestoreError, Restored, back_up, restore};
 pub use selector::{FieldSelector, LabelSelector};
 pub(crate) use status::ordered;
 pub use status::{Cause, Details, Reason, Status};
-pub(crate) use steps::{Due, Step, TRACKING};
-pub(crate) use transaction::has_finalizers;
 
 use crate::given::{self, Given};
 use crate::ownership::{self, Trace};
@@ -122,7 +119,7 @@ pub const CREATED_FOR: &str = "forebay.dev/created-for";
 /// Namespaces that are always there.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
 /// Kinds of objects that follow from others and are kept all the same, because they tell what happened.
-const KEPT_KINDS: &[&str] = &["Event", "ReplicaSet", "ControllerRevision"];
+const KEPT_KINDS: &[&str] = &["Event", "ReplicaSet"];
 
 /// How long what nobody waits for may lie in memory before it is written.
 const WRITE_DELAY: Duration = Duration::from_secs(2);
@@ -264,6 +261,11 @@ impl Store {
             // It is there already, except on the first day.
             let _ = store.create(object, Mode::Commit);
         }
+        // What follows from others is not there yet.
+        let quotas = store.objects();
+        let namespaces = quotas.of_kind("ResourceQuota").map(|quota| quota.namespace.clone()).collect();
+        drop(quotas);
+        store.write_in_memory(|transaction| transaction.count(&namespaces));
         Ok(store)
     }
 
@@ -475,13 +477,15 @@ impl Store {
     }
 
     /// Deletes objects that came with an owner who is not there.
-    pub(crate) fn collect_garbage(&self) {
+    ///
+    /// Tells of objects that name an owner where none can be, with what they name.
+    pub(crate) fn collect_garbage(&self) -> Vec<(ObjectRef, String)> {
         let is_quiet = self.state.borrow().owners.has_no_suspects();
+        let mut misplaced = Vec::new();
         if !is_quiet {
-            self.write_in_memory(|transaction| {
-                transaction.collect_suspects();
-            });
+            self.write_in_memory(|transaction| misplaced = transaction.collect_suspects());
         }
+        misplaced
     }
 
     /// Says what is there from the start, and makes it.
@@ -502,6 +506,14 @@ impl Store {
                 transaction.furnish();
             });
         }
+    }
+
+    /// Renews the leases of nodes in memory, and, where it is time, has nodes say that they were looked at. Tells the
+    /// revisions before and after: nothing else has changed between them.
+    pub(crate) fn renew(&self, has_heartbeat: bool) -> (u64, u64) {
+        let before = self.revision();
+        self.write_in_memory(|transaction| transaction.renew(has_heartbeat));
+        (before, self.revision())
     }
 
     /// Says on which node a pod runs.
@@ -572,6 +584,14 @@ impl Store {
     /// Stores an object that follows from others, in memory, or with the next commit if it tells what happened. Status and all are taken as they are.
     pub(crate) fn derive(&self, object: Object) {
         self.write_in_memory(|transaction| transaction.derive(object));
+    }
+
+    /// Stores the pod of a controller, in memory.
+    ///
+    /// # Errors
+    /// That it is not admitted.
+    pub(crate) fn create_pod(&self, pod: Object) -> Result<(), Status> {
+        self.write(Mode::Commit, |transaction| transaction.create_pod(pod))
     }
 
     /// Writes the status of an object, in memory only. An object that is gone needs none.

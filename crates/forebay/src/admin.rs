@@ -149,7 +149,7 @@ impl Admin {
         let (plan, observed) = (self.plan.borrow().clone(), self.observed.borrow().clone());
         let mut targets = Vec::with_capacity(observed.targets.len());
         let mut standings = HashMap::new();
-        for (key, health) in &observed.targets {
+        for (key, health) in observed.targets.iter().filter(|(key, _)| !key.load_balancer.is_cluster()) {
             let balancer = plan.load_balancer(&key.load_balancer);
             let group = balancer.and_then(|it| it.target_groups.iter().find(|it| it.key == key.target_group));
             let zone = group.and_then(|group| {

@@ -8,6 +8,7 @@ mod application;
 mod attributes;
 mod certificates;
 mod children;
+mod cluster_network;
 mod concurrency;
 mod domains;
 mod doors;
@@ -186,6 +187,8 @@ fn compile_with(memo: &Memo, objects: &Objects, defaults: &Defaults) -> Compiled
             plan_on_aws.load_balancers.push(built.load_balancer);
         }
     }
+    plan.services = cluster_network::all(&world);
+    plan.services.retain(|balancer| !balancer.sources.iter().any(|object| refused.contains(object)));
     findings.extend(lints::all(&world, &plan_on_aws));
     findings_here.extend(lints::here(&world));
     let certificates = secret_certificates::check(&world, &plan, &mut findings_here);

@@ -306,6 +306,12 @@ impl Kind {
         self.effect == Effect::Made
     }
 
+    /// Where its objects have the specification of a pod: `spec.template.spec`.
+    #[must_use]
+    pub fn pod_spec(&self) -> Option<&'static str> {
+        self.pods.spec()
+    }
+
     /// Whether Kubernetes itself does not have it.
     #[must_use]
     pub fn is_custom(&self) -> bool {

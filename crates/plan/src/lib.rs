@@ -106,6 +106,9 @@ pub mod fuzzing {
 pub struct Plan {
     /// Sorted by [`LoadBalancer::id`].
     pub load_balancers: Vec<LoadBalancer>,
+    /// What answers at the addresses of Services within the cluster, and at their node ports. Nobody asked for a load balancer
+    /// there, so it is told of nowhere but where it is looked for.
+    pub services: Vec<LoadBalancer>,
 }
 
 impl Plan {
@@ -113,6 +116,11 @@ impl Plan {
     #[must_use]
     pub fn load_balancer(&self, id: &LoadBalancerId) -> Option<&LoadBalancer> {
         self.load_balancers.iter().find(|load_balancer| load_balancer.id == *id)
+    }
+
+    /// All that the data plane carries.
+    pub fn all(&self) -> impl Iterator<Item = &LoadBalancer> {
+        self.load_balancers.iter().chain(&self.services)
     }
 
     /// Our own in front of InferenceServices.

@@ -30,6 +30,15 @@ pub enum LoadBalancerId {
         /// Name of the Ingress.
         name: String,
     },
+    /// What answers at the addresses of a Service within the cluster.
+    Cluster {
+        /// Namespace of the Service.
+        namespace: String,
+        /// Name of the Service.
+        name: String,
+        /// Whether it carries datagrams, and not connections.
+        is_udp: bool,
+    },
     /// That of a Service of type `LoadBalancer`.
     Service {
         /// Namespace of the Service.
@@ -66,15 +75,21 @@ impl LoadBalancerId {
         Self::Service { namespace: namespace.to_owned(), name: name.to_owned() }
     }
 
+    /// Whether nobody asked for it: it is how a Service is reached within the cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster { .. })
+    }
+
     /// The one object that shows the address, where it is one.
     #[must_use]
     pub fn object(&self) -> Option<ObjectRef> {
         match self {
             Self::Group(_) => None,
             Self::Ingress { namespace, name } => Some(ObjectRef::new("Ingress", namespace, name)),
-            Self::Gateway { namespace, name } | Self::Service { namespace, name } => {
-                Some(ObjectRef::new("Service", namespace, name))
-            }
+            Self::Gateway { namespace, name }
+            | Self::Cluster { namespace, name, .. }
+            | Self::Service { namespace, name } => Some(ObjectRef::new("Service", namespace, name)),
         }
     }
 
@@ -84,6 +99,8 @@ impl LoadBalancerId {
             Self::Gateway { namespace, name } => ["gateway:", namespace, "/", name],
             Self::Group(name) => ["group:", name, "", ""],
             Self::Ingress { namespace, name } => ["ingress:", namespace, "/", name],
+            Self::Cluster { namespace, name, is_udp: false } => ["cluster:", namespace, "/", name],
+            Self::Cluster { namespace, name, is_udp: true } => ["cluster-udp:", namespace, "/", name],
             Self::Service { namespace, name } => ["service:", namespace, "/", name],
         }
     }

@@ -175,7 +175,7 @@ fn exchanges(target: SocketAddr, logs: Option<Logs>) -> Exchanges {
     listener.default_action = Some(Action::forward_to(balancer.target_groups.add(group(target))));
     balancer.listeners = vec![listener];
     let (metrics, limits) = (Metrics::default(), Limits::default());
-    let plan = Plan { load_balancers: vec![balancer] };
+    let plan = Plan { load_balancers: vec![balancer], ..Plan::default() };
     let snapshot = Snapshot::new(&plan.into(), &Snapshot::default(), 1, &metrics, &std::sync::Arc::default());
     let group = &snapshot.groups[0];
     let target = &group.targets[0];

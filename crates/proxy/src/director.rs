@@ -365,6 +365,7 @@ impl Director {
         let names: HashMap<&LoadBalancerId, &str> = snapshot
             .groups
             .iter()
+            .filter(|group| !group.load_balancer.is_cluster())
             .map(|group| (&group.load_balancer, group.load_balancer_name.as_str()))
             .collect();
         let name = |key: &TargetKey| names.get(&key.load_balancer).copied();

@@ -118,6 +118,7 @@ impl WorkerListener {
         metrics: &Metrics,
         worker: &Rc<Worker>,
     ) -> Self {
+        let metrics = &metrics.of(&snapshot.key.load_balancer);
         let groups = snapshot.groups.iter().map(|group| {
             let known = group.targets.iter().filter_map(|target| targets.get(&target.key).cloned());
             // Cores begin at different targets, so that few requests spread evenly too.

@@ -12,8 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use net::{Budget, Crowding, Http2Failure, Limits};
-use plan::Handling;
 use plan::health::TargetState;
+use plan::{Handling, LoadBalancerId};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -328,6 +328,11 @@ impl Metrics {
     pub(crate) fn keeping(&self, limits: &Limits) -> Keeping {
         let budget = self.buffers.get_or_init(|| Budget::new(limits.buffered_bytes)).clone();
         Keeping { most: limits.kept_body_bytes, budget, unkept: self.unkept_bodies.clone() }
+    }
+
+    /// The metrics of a load balancer: these, or, where nobody asked for it, such as nobody reads.
+    pub(crate) fn of(&self, load_balancer: &LoadBalancerId) -> Self {
+        if load_balancer.is_cluster() { Self::default() } else { self.clone() }
     }
 
     pub(crate) fn group(&self, load_balancer: &str, target_group: &str) -> GroupMetrics {

@@ -143,7 +143,8 @@ impl Snapshot {
         let none = Earlier::default();
         let mut snapshot = Self { plan: Arc::clone(plan), ..Self::default() };
         let mut sharing = Sharing::after(before, metrics);
-        for load_balancer in &plan.load_balancers {
+        for load_balancer in plan.all() {
+            let metrics = &metrics.of(&load_balancer.id);
             let earlier = earlier.get(&load_balancer.id).unwrap_or(&none);
             if earlier.load_balancer == Some(load_balancer) {
                 snapshot.listeners.extend(earlier.listeners.iter().copied().cloned());
@@ -195,7 +196,7 @@ impl Snapshot {
     /// What was made of each load balancer.
     fn by_load_balancer(&self) -> HashMap<&LoadBalancerId, Earlier<'_>> {
         let mut all: HashMap<&LoadBalancerId, Earlier<'_>> = HashMap::new();
-        for balancer in &self.plan.load_balancers {
+        for balancer in self.plan.all() {
             all.entry(&balancer.id).or_default().load_balancer = Some(balancer);
         }
         for listener in &self.listeners {
@@ -372,7 +373,7 @@ mod tests {
         let (metrics, wake) = (Metrics::default(), Arc::default());
         let snapshot = |path: &str, before: &Snapshot| {
             let load_balancers = vec![balancer("a", "/a"), balancer("b", path)];
-            Snapshot::new(&Plan { load_balancers }.into(), before, 1, &metrics, &wake)
+            Snapshot::new(&Plan { load_balancers, ..Plan::default() }.into(), before, 1, &metrics, &wake)
         };
         let before = snapshot("/b", &Snapshot::default());
         let after = snapshot("/c", &before);

@@ -82,3 +82,7 @@ fn deployment() -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": pod}})
 }
+
+fn object(value: Value) -> manifest::Object {
+    manifest::Object::from_value(value).unwrap()
+}

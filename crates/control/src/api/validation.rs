@@ -11,7 +11,7 @@ const FIELDS: usize = 20;
 ///
 /// # Errors
 /// [`Reason::BadRequest`], [`Reason::Invalid`].
-pub(super) fn check(object: &Object) -> Result<(), Status> {
+pub(crate) fn check(object: &Object) -> Result<(), Status> {
     let violations = manifest::violations(object);
     let kind = object.kind.kind;
     if let Some(first) = violations.iter().find(|violation| violation.is_undecodable()) {

@@ -132,7 +132,7 @@ mod tests {
             listener.rules = vec![Rule::new(vec![host], action).into()];
             balancer.listeners.push(listener);
         }
-        Plan { load_balancers: vec![balancer] }
+        Plan { load_balancers: vec![balancer], ..Plan::default() }
     }
 
     fn answered(host: &str, answer: ChallengeAnswer) -> Plan {

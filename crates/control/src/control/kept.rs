@@ -1,8 +1,6 @@
 //! Statuses of objects that are kept and steer nothing here: what they would steer is counted all the same, and that nothing
 //! follows from it is said. Pure.
 
-mod quota;
-
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -21,9 +19,7 @@ pub(super) fn statuses(objects: &Objects, now: Timestamp) -> Vec<(ObjectRef, Val
     let autoscalers = autoscalers.map(|object| (object.reference(), autoscaler(object, objects, &now)));
     let budgets = of_kind("PodDisruptionBudget");
     let budgets = budgets.map(|object| (object.reference(), budget(object, objects, &now)));
-    let quotas = of_kind("ResourceQuota");
-    let quotas = quotas.map(|object| (object.reference(), quota::status(object, objects)));
-    autoscalers.chain(budgets).chain(quotas).collect()
+    autoscalers.chain(budgets).collect()
 }
 
 /// How many replicas there are, and that nobody scales them.
@@ -162,24 +158,5 @@ mod tests {
         assert_eq!(counted(json!({"maxUnavailable": 1})), [3, 2, 2, 0]);
         assert_eq!(counted(json!({"maxUnavailable": "100%"})), [3, 2, 0, 2]);
         assert_eq!(counted(json!({"minAvailable": "lots"})), [3, 2, 0, 2]);
-    }
-
-    #[test]
-    fn a_quota_counts_what_is_used() {
-        let written = status(
-            json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "api"},
-            "spec": {"hard": {"pods": "10", "requests.cpu": "4", "requests.memory": "1Gi", "limits.cpu": "2",
-                "limits.memory": "1Gi", "count/deployments.apps": 3, "services": "5", "nvidia.com/gpu": "1"}}}),
-        );
-        let used = &written["used"];
-        assert_eq!(used["pods"], "3");
-        assert_eq!((&used["requests.cpu"], &used["limits.cpu"]), (&json!("750m"), &json!("3")));
-        assert_eq!((&used["requests.memory"], &used["limits.memory"]), (&json!("192Mi"), &json!("0")));
-        assert_eq!((&used["count/deployments.apps"], &used["services"]), (&json!("1"), &json!("0")));
-        assert_eq!(used.get("nvidia.com/gpu"), None, "what is not counted is not said to be none");
-        assert_eq!(written["hard"]["pods"], "10");
-        let scoped = status(json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "api"},
-            "spec": {"hard": {"pods": "10"}, "scopes": ["BestEffort"]}}));
-        assert_eq!(scoped["used"], json!({}), "pods of all scopes are not those of one");
     }
 }

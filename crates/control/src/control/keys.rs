@@ -189,7 +189,7 @@ mod tests {
         let certificate = |name: &&str| Certificate { arn: (*name).to_owned(), source: "secret" };
         listener.certificates = names.iter().map(certificate).collect();
         balancer.listeners = vec![listener];
-        Plan { load_balancers: vec![balancer] }
+        Plan { load_balancers: vec![balancer], ..Plan::default() }
     }
 
     fn now() -> Timestamp {

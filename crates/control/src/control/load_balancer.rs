@@ -95,7 +95,7 @@ pub(super) mod tests {
         for listener in &mut balancer.listeners {
             listener.addresses = vec![format!("127.77.0.2:{}", listener.port).parse().unwrap()];
         }
-        Plan { load_balancers: vec![balancer] }
+        Plan { load_balancers: vec![balancer], ..Plan::default() }
     }
 
     pub(in crate::control) fn observed(id: &LoadBalancerId, states: &[(u16, ListenerState)]) -> Observed {

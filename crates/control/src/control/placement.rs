@@ -239,7 +239,7 @@ mod tests {
             .enumerate()
             .map(|(n, ports)| balancer(&LoadBalancerId::service("a", &n.to_string()), ports))
             .collect();
-        let (plan, problems) = place(Plan { load_balancers }, binding, |id| {
+        let (plan, problems) = place(Plan { load_balancers, ..Plan::default() }, binding, |id| {
             let n: u8 = id.rsplit('/').next().unwrap().parse().unwrap();
             if n < 9 { Ok(Ipv4Addr::new(127, 77, 0, n + 1).into()) } else { Err("full".to_owned()) }
         });
@@ -264,7 +264,7 @@ mod tests {
             let mut behind = balancer(&LoadBalancerId::service("a", "0"), &[80, 8443]);
             let ports = BTreeMap::from([(80, 80), (443, 8443), (90, 9090)]);
             behind.frontend = Some(plan::Frontend { ports, address: None });
-            let plan = Plan { load_balancers: vec![behind] };
+            let plan = Plan { load_balancers: vec![behind], ..Plan::default() };
             let (plan, problems) = place(plan, binding, |id| {
                 let is_front = id == "frontend-nlb:service:a/0";
                 Ok(Ipv4Addr::new(127, 77, 0, if is_front { 2 } else { 1 }).into())
@@ -330,7 +330,7 @@ mod tests {
                 balancer
             });
             let binding = Binding { is_public: true, ..Binding::default() };
-            let plan = Plan { load_balancers: load_balancers.collect() };
+            let plan = Plan { load_balancers: load_balancers.collect(), ..Plan::default() };
             let (plan, problems) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
             let is_public = |balancer: &LoadBalancer| balancer.listeners[0].addresses.len() == 2;
             let public: Vec<bool> = plan.load_balancers.iter().map(is_public).collect();
@@ -367,7 +367,7 @@ mod tests {
                 ..balancer(&LoadBalancerId::service("a", "0"), &[80])
             };
             let binding = Binding { is_public: true, has_ipv6, shifts_low_ports: false };
-            let plan = Plan { load_balancers: vec![balancer] };
+            let plan = Plan { load_balancers: vec![balancer], ..Plan::default() };
             let (plan, _) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
             plan.load_balancers[0].listeners[0].addresses.len()
         };
@@ -382,7 +382,7 @@ mod tests {
             let mut balancer = balancer(&LoadBalancerId::service("a", "0"), &[8080]);
             balancer.target_groups.add(target_group(8080, origin));
             let binding = Binding { is_public: true, ..Binding::default() };
-            let plan = Plan { load_balancers: vec![balancer] };
+            let plan = Plan { load_balancers: vec![balancer], ..Plan::default() };
             let (plan, problems) = place(plan, binding, |_| Ok(Ipv4Addr::new(127, 77, 0, 1).into()));
             (plan.load_balancers[0].listeners[0].addresses.len(), problems.len())
         };

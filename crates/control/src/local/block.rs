@@ -1,4 +1,5 @@
-//! The loopback addresses of one platform: `127.77.B.n` for load balancers, `127.78.B.n` for replicas.
+//! The loopback addresses of one platform: `127.77.B.n` for load balancers, `127.78.B.n` for replicas, and the B-th part of
+//! `127.96.0.0/12` for Services.
 //!
 //! Several platforms run side by side on one machine, so each claims a block B for itself. The claim is a bound socket:
 //! it ends with the process, however that ends.
@@ -18,6 +19,8 @@ pub(super) struct Block {
 
 /// The address and the port whose socket is the claim.
 const CLAIM: (u8, u16) = (254, 7777);
+/// The networks of Services of all blocks.
+const SERVICES: Ipv4Addr = Ipv4Addr::new(127, 96, 0, 0);
 /// Addresses that are given out in a block: 254 is the claim, 0 and 255 are for nobody.
 const FIRST: u8 = 1;
 const LAST: u8 = 253;
@@ -44,6 +47,11 @@ impl Block {
     /// The address of a load balancer.
     pub(super) fn load_balancer(&self, n: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, 77, self.number, n)
+    }
+
+    /// The first address of the network of Services: 4,096 of 127.96.0.0/12 for each block.
+    pub(super) fn service_network(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(SERVICES.to_bits() | u32::from(self.number) << 12 | 1)
     }
 
     /// The next free address for a replica; `None` when all are taken.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use manifest::{Object, Workload};
 use plan::ObjectRef;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::deployment::{self, Counts, Course, REVISION, Set, set_name};
@@ -18,6 +19,7 @@ const PROGRESS_DEADLINE_SECONDS: u32 = 600;
 impl Local {
     /// Writes down what there is now.
     pub(super) fn show(&mut self, workloads: &[Workload], now: Instant) {
+        self.write_pods();
         let objects = self.store.objects();
         let lives =
             |owner: &ObjectRef| objects.find(owner).is_some_and(|it| metadata::deletion(it).is_none());
@@ -39,7 +41,8 @@ impl Local {
         let runs = |reference: &ObjectRef| {
             self.deployments.contains_key(reference) || workloads.iter().any(|it| it.owner == *reference)
         };
-        let broken = objects.of_kind("Deployment").filter(|object| !runs(&object.reference()));
+        let asking = objects.of_kind("Deployment").filter(|object| !manifest::is_of_platform(object));
+        let broken = asking.filter(|object| !runs(&object.reference()));
         let broken: Vec<Arc<Object>> = broken.cloned().collect();
         drop(objects);
         for object in broken {
@@ -69,21 +72,21 @@ impl Local {
         last
     }
 
-    /// Writes down how pods are.
-    pub(super) fn write_pods(&self) {
+    fn write_pods(&self) {
         let objects = self.store.objects();
-        let running = self.replicas.iter().filter_map(|(reference, replica)| {
-            let object = objects.get("Pod", &reference.namespace, &reference.name)?;
-            Some((reference.clone(), replica.status(object)))
-        });
-        let unstartable = self.broken.iter().filter_map(|(reference, problem)| {
-            let pod = objects.find(reference).filter(|object| object.kind.kind == "Pod")?;
-            let waits = !self.replicas.contains_key(reference) && !pod::has_ended(pod);
-            waits.then(|| (reference.clone(), pod::unstartable(pod, problem, Timestamp::now())))
-        });
-        let statuses: Vec<_> = running.chain(unstartable).collect();
+        let statuses: Vec<_> = self
+            .replicas
+            .iter()
+            .filter_map(|(reference, replica)| {
+                let object = objects.get("Pod", &reference.namespace, &reference.name)?;
+                let (containers, address) = (replica.statuses(), replica.address.to_string());
+                let facts =
+                    pod::Facts { containers: &containers, address: &address, started: replica.started };
+                Some((reference, pod::status(object, &facts, Timestamp::now())))
+            })
+            .collect();
         drop(objects);
-        statuses.into_iter().for_each(|(pod, status)| self.store.set_status(&pod, status));
+        statuses.into_iter().for_each(|(pod, status)| self.store.set_status(pod, status));
     }
 
     /// Writes the ReplicaSet of a set.
@@ -91,10 +94,13 @@ impl Local {
         let counts = self.counts(&workload.owner, &set.template_hash, workload.min_ready, now);
         let objects = self.store.objects();
         let name = set_name(&object.name, &set.template_hash);
-        let before = objects.get("ReplicaSet", &object.namespace, &name).map(AsRef::as_ref);
-        let written = deployment::set_object(object, set, counts, before, workload);
+        let before = objects.get("ReplicaSet", &object.namespace, &name).cloned();
         drop(objects);
-        if let Some(written) = written {
+        let written = deployment::set_object(object, set, counts, before.as_deref(), workload);
+        if let Some(mut written) = written {
+            let reference = written.reference();
+            let before = before.as_ref().map_or(&Value::Null, |before| &before.value);
+            self.refusals.tell_in(&mut written.value["status"], &reference, before);
             self.store.derive(written);
         }
     }
@@ -130,25 +136,22 @@ impl Local {
         not_yet_available.into_iter().for_each(|at| self.wake_at(at));
         let mut revision = deployment.sets.last().map_or(0, |set| set.revision);
         let earlier = self.earlier.get(owner);
-        let mut course = match (workload.is_paused, is_stuck) {
-            (true, _) => Course::Paused,
-            (_, true) => Course::Stuck,
-            _ => Course::Going,
-        };
+        let mut course = if is_stuck { Course::Stuck } else { Course::Going };
         if let Some(earlier) = earlier {
             // What runs is not of the template that is there now.
             all.updated = 0;
             course = Course::Refused(earlier.sentence(&object));
             revision = revision.max(self.write_refused(&object).unwrap_or(0));
         }
-        if revision > 0 {
-            self.store.annotate(owner, REVISION, &revision.to_string());
-        }
+        self.store.annotate(owner, REVISION, &revision.to_string());
         let now = Timestamp::now();
         let mut status = deployment::status(&object, workload, all, course, now);
         if let Some(earlier) = earlier {
             earlier.tell_in(&mut status, &object, &metadata::time(now));
         }
+        let set = set_name(&object.name, &workload.template_hash);
+        let set = ObjectRef::new("ReplicaSet", &owner.namespace, &set);
+        self.refusals.tell_in(&mut status, &set, &object.value);
         self.store.set_status(owner, status);
         self.deployments.insert(owner.clone(), deployment);
     }

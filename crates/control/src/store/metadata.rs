@@ -7,6 +7,7 @@ use manifest::{Object, Objects};
 use serde_json::{Map, Value, json};
 
 use super::merge;
+use super::record::crc64;
 
 /// Which part of an object a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,11 +129,23 @@ fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
 
 /// A random UUID (RFC 9562, version 4).
 pub(crate) fn new_uid() -> String {
-    let mut bytes = random::<16>();
-    bytes[6] = bytes[6] & 0x0f | 0x40;
+    uuid(random::<16>(), 0x40)
+}
+
+fn uuid(mut bytes: [u8; 16], version: u8) -> String {
+    bytes[6] = bytes[6] & 0x0f | version;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// The UUID of something that has a name of its own, the same at any time (RFC 9562, version 8).
+pub(crate) fn uid_of(name: &str) -> String {
+    let hashes = [0_u8, 1].map(|part| crc64([&[part], name.as_bytes()].concat().as_slice()).to_be_bytes());
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&hashes[0]);
+    bytes[8..].copy_from_slice(&hashes[1]);
+    uuid(bytes, 0x80)
 }
 
 /// A name that is not taken, from a `generateName`: five characters are appended that neither spell words nor look like

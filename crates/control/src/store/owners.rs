@@ -229,18 +229,23 @@ impl Transaction<'_> {
 
     /// Remembers an object that came with an owner who is not there.
     pub(super) fn suspect(&mut self, object: &Object) {
-        if uids(object).next().is_some() && !self.has_owner(object) {
+        let is_misplaced = misplaced(object).next().is_some();
+        if uids(object).next().is_some() && (is_misplaced || !self.has_owner(object)) {
             self.state.owners.suspects.insert(object.reference());
         }
     }
 
-    /// Deletes objects that came with an owner who is still not there.
-    pub(super) fn collect_suspects(&mut self) {
+    /// Deletes objects that came with an owner who is still not there. Tells of those that name one where none can be.
+    pub(super) fn collect_suspects(&mut self) -> Vec<(ObjectRef, String)> {
+        let mut told = Vec::new();
         for reference in std::mem::take(&mut self.state.owners.suspects) {
-            if let Some(object) = self.find(&reference).filter(|object| !self.has_owner(object)) {
+            let Some(object) = self.find(&reference) else { continue };
+            told.extend(misplaced(&object).map(|owner| (reference.clone(), where_none_is(owner, &object))));
+            if !self.has_owner(&object) {
                 self.delete_dependent(&object, &DeleteOptions::default());
             }
         }
+        told
     }
 
     fn dependents(&self, owner: &Object) -> Vec<Arc<Object>> {
@@ -285,6 +290,26 @@ impl Transaction<'_> {
 
 fn references(object: &Object) -> impl Iterator<Item = &Value> {
     object.value["metadata"]["ownerReferences"].as_array().into_iter().flatten()
+}
+
+/// The owners in a namespace that an object names which is in none itself.
+fn misplaced(object: &Object) -> impl Iterator<Item = &Value> {
+    let is_of_namespace = |reference: &&Value| {
+        let api_version = reference["apiVersion"].as_str().unwrap_or_default();
+        let mut kinds = KINDS.iter().filter(|kind| kind.is_namespaced && reference["kind"] == kind.kind);
+        kinds.any(|kind| kind.api_version() == api_version)
+    };
+    references(object).filter(move |reference| !object.kind.is_namespaced && is_of_namespace(reference))
+}
+
+/// `ownerRef [apps/v1/Deployment, namespace: , name: api, uid: …] does not exist in namespace ""`
+fn where_none_is(owner: &Value, object: &Object) -> String {
+    let part = |field: &str| owner[field].as_str().unwrap_or_default();
+    let named = ["apiVersion", "kind"].map(part).join("/");
+    let (namespace, name, uid) = (&object.namespace, part("name"), part("uid"));
+    format!(
+        "ownerRef [{named}, namespace: {namespace}, name: {name}, uid: {uid}] does not exist in namespace {namespace:?}"
+    )
 }
 
 fn uids(object: &Object) -> impl Iterator<Item = &str> {

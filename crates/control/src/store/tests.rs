@@ -260,7 +260,7 @@ fn a_namespace_ends_after_its_pods() {
     refusal(
         store.create(config("b", "1"), Mode::Commit),
         &expect![
-            "403 Forbidden: unable to create new content in namespace mlops because it is being terminated"
+            r#"403 Forbidden: configmaps "b" is forbidden: unable to create new content in namespace mlops because it is being terminated"#
         ],
     );
     store.take_away(&reference);

@@ -18,6 +18,7 @@ use super::{
     Applied, CREATED_FOR, Cause, DeleteOptions, KEPT_KINDS, Outcome, Part, REVISION_STEP, Reason, State,
     Status, depth, merge, metadata,
 };
+use crate::admission::{self, Attempt, quota};
 use crate::given;
 use crate::ownership::{self, Trace};
 
@@ -61,10 +62,11 @@ impl<'a> Transaction<'a> {
         metadata::prepare_new(&mut object, &self.state.objects, self.now);
         ownership::trace(object.kind, None, &mut object.value, given, trace, self.now);
         let reference = object.reference();
+        let mut warnings = self.ensure_namespace(&reference)?;
+        self.admit(&mut object, None, &mut warnings)?;
         if let Some(existing) = self.find(&reference) {
             return Err(Status::already_exists(existing.kind, &existing.name));
         }
-        let warnings = self.ensure_namespace(&reference)?;
         let object = self.put(object, Kept::OnDisk);
         self.suspect(&object);
         if object.kind.kind == "Namespace" {
@@ -165,7 +167,14 @@ impl<'a> Transaction<'a> {
         match &old {
             Some(old) => metadata::prepare_changed(&mut object, old, Part::Object, &self.state.objects),
             None if self.is_ending_or_gone(&object.namespace) => return,
-            None => metadata::prepare_new(&mut object, &self.state.objects, self.now),
+            None => {
+                metadata::prepare_new(&mut object, &self.state.objects, self.now);
+                // What is there from the start is the same object after a restart.
+                if given::is_given(&object.reference()) {
+                    object.value["metadata"]["uid"] =
+                        json!(metadata::uid_of(&object.reference().to_string()));
+                }
+            }
         }
         if let Some(status) = status {
             object.value["status"] = status;
@@ -182,11 +191,36 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Stores the pod of a controller, which may be refused like one that somebody writes.
+    pub(super) fn create_pod(&mut self, mut pod: Object) -> Result<(), Status> {
+        (pod.kind.fill)(&mut pod, None, &self.state.objects);
+        self.admit(&mut pod, None, &mut Vec::new())?;
+        self.derive(pod);
+        Ok(())
+    }
+
     /// Makes what is there from the start, and is not.
     pub(super) fn furnish(&mut self) {
         let Some(given) = self.state.given.clone() else { return };
         for object in given.missing(&self.state.objects, self.now) {
             self.derive(object);
+        }
+    }
+
+    /// Renews the leases of nodes, and has nodes say that they were looked at.
+    pub(super) fn renew(&mut self, has_heartbeat: bool) {
+        let Some(given) = self.state.given.clone() else { return };
+        for name in given.nodes() {
+            let lease = ObjectRef::new("Lease", given::LEASES, &name);
+            if let Some(lease) = self.find(&lease) {
+                let value = given::renewed(&lease, self.now);
+                self.put(Object { value, ..Object::clone(&lease) }, Kept::InMemory);
+            }
+            let node = has_heartbeat.then(|| self.find(&ObjectRef::new("Node", "", &name))).flatten();
+            if let Some(node) = node {
+                let status = given::seen(&node, self.now);
+                self.set_status(&node, status);
+            }
         }
     }
 
@@ -236,6 +270,7 @@ impl<'a> Transaction<'a> {
     /// Makes everything staged durable and remembers it. What is derived needs no disk.
     pub(super) fn commit(mut self) -> Result<(), Status> {
         self.collect();
+        self.count_again();
         let mut batch = Batch::default();
         for staged in &self.changes {
             let Change { before, after, .. } = &staged.change;
@@ -265,6 +300,27 @@ impl<'a> Transaction<'a> {
         }
         self.revision_before = self.state.revision;
         Ok(())
+    }
+
+    /// Has the quotas of namespaces say what is used now, where that is otherwise than it was.
+    fn count_again(&mut self) {
+        if self.state.objects.of_kind("ResourceQuota").next().is_none() {
+            return;
+        }
+        let changes = self.changes.iter().map(|staged| &staged.change);
+        let counted = changes
+            .filter(|it| quota::is_counted_otherwise(it.before.as_deref(), it.after.as_deref()))
+            .filter_map(|it| it.after.as_ref().or(it.before.as_ref()));
+        let namespaces = counted.map(|object| object.namespace.clone()).collect();
+        self.count(&namespaces);
+    }
+
+    pub(super) fn count(&mut self, namespaces: &BTreeSet<String>) {
+        for (quota, status) in quota::statuses(&self.state.objects, namespaces) {
+            if let Some(old) = self.find(&quota) {
+                self.set_status(&old, status);
+            }
+        }
     }
 
     pub(super) fn find(&self, reference: &ObjectRef) -> Option<Arc<Object>> {
@@ -297,13 +353,25 @@ impl<'a> Transaction<'a> {
             self.finish_namespace(&old.namespace);
             return Ok(Applied { object, outcome: Outcome::Configured, warnings: Vec::new() });
         }
+        let mut warnings = Vec::new();
+        if part == Part::Object {
+            self.admit(&mut object, Some(old), &mut warnings)?;
+        }
         object.value["metadata"]["resourceVersion"] = old.value["metadata"]["resourceVersion"].clone();
         if object.value == old.value {
-            let object = Arc::clone(old);
-            return Ok(Applied { object, outcome: Outcome::Unchanged, warnings: Vec::new() });
+            return Ok(Applied { object: Arc::clone(old), outcome: Outcome::Unchanged, warnings });
         }
         let object = self.put(object, Kept::OnDisk);
-        Ok(Applied { object, outcome: Outcome::Configured, warnings: Vec::new() })
+        Ok(Applied { object, outcome: Outcome::Configured, warnings })
+    }
+
+    fn admit(
+        &self,
+        object: &mut Object,
+        old: Option<&Object>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        admission::admit(&mut Attempt { object, old, all: &self.state.objects, warnings })
     }
 
     /// Stages an object as it is, at the next revision.
@@ -345,10 +413,7 @@ impl<'a> Transaction<'a> {
             return Ok(Vec::new());
         }
         if self.state.objects.get("Namespace", "", namespace).is_some() {
-            let message = format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
-            );
-            return Err(Status::new(Reason::Forbidden, message));
+            return Ok(Vec::new());
         }
         let metadata = json!({"name": namespace, "annotations": {CREATED_FOR: of.to_string()}});
         let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
@@ -357,7 +422,7 @@ impl<'a> Transaction<'a> {
         Ok(vec![format!("namespace `{namespace}` was not there and has been created")])
     }
 
-    pub(super) fn is_ending_or_gone(&self, namespace: &str) -> bool {
+    fn is_ending_or_gone(&self, namespace: &str) -> bool {
         let object = self.state.objects.get("Namespace", "", namespace);
         !namespace.is_empty() && object.is_none_or(|object| metadata::deletion(object).is_some())
     }
@@ -467,7 +532,7 @@ fn serialised(object: &Object) -> Vec<u8> {
     object.value.to_string().into_bytes()
 }
 
-pub(crate) fn has_finalizers(object: &Object) -> bool {
+pub(super) fn has_finalizers(object: &Object) -> bool {
     object.value["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
 }
 

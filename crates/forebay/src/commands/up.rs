@@ -172,6 +172,7 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
         machine: node_name(),
         certificate: authority.certificate().to_owned(),
         api_port: options.api_port,
+        service_network: Some(local.service_network()),
     });
     let admin = Admin {
         store: Rc::clone(&store),

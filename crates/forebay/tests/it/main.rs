@@ -7,6 +7,7 @@ mod cert_commands;
 mod certificates;
 mod client_certificates;
 mod clients;
+mod cluster;
 mod commands;
 mod docs;
 mod edge;

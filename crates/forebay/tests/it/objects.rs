@@ -209,7 +209,7 @@ pub(crate) fn kubectl() -> Option<PathBuf> {
     found
 }
 
-fn run_kubectl(kubectl: &Path, platform: &Platform, arguments: &[&str]) -> Output {
+pub(crate) fn run_kubectl(kubectl: &Path, platform: &Platform, arguments: &[&str]) -> Output {
     let home = platform.state_dir().join("home");
     Command::new(kubectl)
         .args(arguments)

@@ -78,7 +78,7 @@ pub(crate) struct PodSpec {
     pub(crate) init_containers: Vec<Kept>,
     pub(crate) termination_grace_period_seconds: Option<u32>,
     pub(crate) restart_policy: RestartPolicy,
-    pub(crate) active_deadline_seconds: Option<u32>,
+    active_deadline_seconds: NoEffect,
     affinity: NoEffect,
     automount_service_account_token: Kept,
     dns_config: NoEffect,
@@ -117,15 +117,11 @@ pub(crate) struct PodSpec {
     volumes: NoEffect,
 }
 
-/// Whether containers of a pod that end are started again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub enum RestartPolicy {
-    /// Always.
+pub(crate) enum RestartPolicy {
     #[default]
     Always,
-    /// Where they did not end well.
     OnFailure,
-    /// Never.
     Never,
 }
 
@@ -149,8 +145,8 @@ pub(crate) struct Container {
     resize_policy: NoEffect,
     restart_policy: NoEffect,
     security_context: NoEffect,
-    pub(crate) stdin: bool,
-    pub(crate) stdin_once: bool,
+    stdin: NoEffect,
+    stdin_once: NoEffect,
     termination_message_path: Kept,
     termination_message_policy: Kept,
     tty: NoEffect,

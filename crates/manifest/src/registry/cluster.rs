@@ -64,7 +64,6 @@ pub(super) static PRIORITY_CLASS: Kind = Kind {
             set_missing(class, [("preemptionPolicy", json!("PreemptLowerPriority"))]);
         }
     },
-    effect: Effect::Kept,
     ..cluster("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
 };
 

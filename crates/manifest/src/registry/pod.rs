@@ -1,13 +1,13 @@
 //! Pods: one word for all that can be the matter with them.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::columns::{
     AGE, Column, NAME, NONE, column, container_images, container_names, holds, is_ending, items, labels,
     number, text_or, wide,
 };
-use super::fill::{fields, set_missing};
+use super::fill::{fields, items as items_of, set_missing};
 use super::pod_spec::fill_pod_spec;
 use super::time::human_duration;
 use super::{ALL, CORE, Effect, Kind, Pods, namespaced, says_otherwise};
@@ -152,31 +152,46 @@ fn fill(object: &mut Object, old: Option<&Object>, _all: &Objects) {
     let Some(pod) = object.value.as_object_mut() else { return };
     let Some(spec) = fields(pod, "spec") else { return };
     fill_pod_spec(spec);
-    // Where it runs it stays.
-    if let Some(node) = old.and_then(|old| old.value["spec"].get("nodeName")) {
-        set_missing(spec, [("nodeName", node.clone())]);
+    // What it was given when it came it keeps.
+    for field in GIVEN {
+        if let Some(value) = old.and_then(|old| old.value["spec"].get(field)) {
+            set_missing(spec, [(field, value.clone())]);
+        }
     }
-    let account = spec.get("serviceAccount").cloned().unwrap_or_else(|| json!("default"));
-    set_missing(spec, [("serviceAccountName", account)]);
-    let account = spec["serviceAccountName"].clone();
-    let gone = |condition: &str| json!({"key": condition, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
-    set_missing(
-        spec,
-        [
-            ("serviceAccount", account),
-            ("enableServiceLinks", json!(true)),
-            ("priority", json!(0)),
-            ("preemptionPolicy", json!("PreemptLowerPriority")),
-            (
-                "tolerations",
-                json!([gone("node.kubernetes.io/not-ready"), gone("node.kubernetes.io/unreachable")]),
-            ),
-        ],
-    );
+    set_missing(spec, [("enableServiceLinks", json!(true))]);
+    // Who names only a limit asks for as much.
+    for list in ["initContainers", "containers"] {
+        items_of(spec, list).for_each(fill_requests);
+    }
     if old.is_none() {
         let class = qos_class(&pod["spec"]);
         if let Some(status) = fields(pod, "status") {
             set_missing(status, [("phase", json!("Pending")), ("qosClass", json!(class))]);
+        }
+    }
+}
+
+/// What a pod is given when it is made: by admission, and by whoever says where it runs.
+const GIVEN: [&str; 8] = [
+    "nodeName",
+    "serviceAccountName",
+    "serviceAccount",
+    "priorityClassName",
+    "priority",
+    "preemptionPolicy",
+    "tolerations",
+    "overhead",
+];
+
+fn fill_requests(container: &mut Map<String, Value>) {
+    let Some(resources) = fields(container, "resources") else { return };
+    let limits = resources.get("limits").and_then(Value::as_object).cloned().unwrap_or_default();
+    if limits.is_empty() {
+        return;
+    }
+    if let Some(requests) = fields(resources, "requests") {
+        for (resource, limit) in limits {
+            requests.entry(resource).or_insert(limit);
         }
     }
 }

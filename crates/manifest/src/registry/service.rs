@@ -46,9 +46,14 @@ const COLUMNS: &[Column] = &[
     wide("Selector", |service, _| labels(&service.value["spec"]["selector"])),
 ];
 
-/// The virtual service network, 10.96.0.0/12, without its first addresses (which clusters give to their own services).
-/// Nothing listens there: a cluster IP is what people and tools expect to read.
+/// The network of Services where there is no cluster that has one: 10.96.0.0/12, without its first addresses. Nothing listens
+/// there: a cluster IP is what people and tools expect to read.
 const CLUSTER_IPS: Range<u32> = 0x0a60_0100..0x0a6f_ff00;
+/// How many addresses the network of a platform has: it begins with that of its API, and is one of loopback addresses, which all
+/// processes of this machine reach.
+const NETWORK: u32 = 1 << 12;
+/// The first of them are for the platform's own.
+const RESERVED: u32 = 16;
 /// The node ports that Kubernetes gives out.
 const NODE_PORTS: Range<u32> = 30000..32768;
 
@@ -128,7 +133,12 @@ fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
             let kept = old_port(old_spec, port).and_then(|old| old["nodePort"].as_u64()?.try_into().ok());
             let kept = kept.filter(|kept| !taken.contains(kept));
             let key = (&owner, port["port"].as_u64(), port["protocol"].as_str());
-            let node_port = kept.unwrap_or_else(|| first_free(NODE_PORTS, &key, |n| taken.contains(&n)));
+            let is_taken = |number| taken.contains(&number);
+            let node_port = kept.unwrap_or_else(|| match network(all) {
+                network if network == CLUSTER_IPS => first_free(NODE_PORTS, &key, is_taken),
+                // Those of platforms beside each other on one machine are others.
+                own => first_free(NODE_PORTS, &(key, own.start), is_taken),
+            });
             taken.insert(node_port);
             port.insert("nodePort".to_owned(), json!(node_port));
         }
@@ -146,10 +156,24 @@ fn old_port<'a>(old_spec: &'a Value, port: &Map<String, Value>) -> Option<&'a Va
 }
 
 fn free_cluster_ip(owner: &(String, String), all: &Objects) -> String {
-    let services = all.of_kind("Service").filter_map(|service| service.value["spec"]["clusterIP"].as_str());
-    let taken: BTreeSet<u32> =
-        services.filter_map(|address| Some(address.parse::<Ipv4Addr>().ok()?.to_bits())).collect();
-    Ipv4Addr::from_bits(first_free(CLUSTER_IPS, owner, |address| taken.contains(&address))).to_string()
+    let taken: BTreeSet<u32> = all.of_kind("Service").filter_map(|service| cluster_ip(service)).collect();
+    Ipv4Addr::from_bits(first_free(network(all), owner, |address| taken.contains(&address))).to_string()
+}
+
+fn cluster_ip(service: &Object) -> Option<u32> {
+    Some(service.value["spec"]["clusterIP"].as_str()?.parse::<Ipv4Addr>().ok()?.to_bits())
+}
+
+/// The addresses that Services get.
+fn network(all: &Objects) -> Range<u32> {
+    let api = all.get("Service", "default", "kubernetes").and_then(|service| cluster_ip(service));
+    match api.filter(|address| Ipv4Addr::from_bits(*address).is_loopback()) {
+        Some(address) => {
+            let first = address & !(NETWORK - 1);
+            first + RESERVED..first + NETWORK - 1
+        }
+        None => CLUSTER_IPS,
+    }
 }
 
 fn node_ports(all: &Objects, except: &(String, String)) -> BTreeSet<u32> {

@@ -9,22 +9,9 @@ use crate::registry::Words;
 
 /// Whatever describes pods.
 const PODS: &[&str] = &[];
-/// What describes pods that run on one node or another. Those of a DaemonSet run on the nodes that they select.
-const SCHEDULED: &[&str] = &[
-    "Pod",
-    "Deployment",
-    "ReplicaSet",
-    "ReplicationController",
-    "StatefulSet",
-    "Job",
-    "CronJob",
-    "InferenceService",
-];
 const INGRESS: &[&str] = &["Ingress"];
 const SERVICE: &[&str] = &["Service"];
 
-const JOB: &[&str] = &["Job"];
-const ALL_INDEXES: &str = "failures of all indexes are counted together";
 const CLASS: &[&str] = &["IngressClassParams"];
 const MODEL: &[&str] = &["InferenceService"];
 
@@ -71,11 +58,11 @@ pub(super) const ROWS: &[Unmet] = &[
         "processes run as users of this machine, with what these may do",
         OTHER_USER,
     ),
-    protects(
+    lacks(
         &["Namespace"],
-        Place::Label("pod-security.kubernetes.io/enforce", |level| level != "privileged"),
-        "pods are taken whatever they ask for, and run as the user who started forebay",
-        OTHER_USER,
+        Place::Label("pod-security.kubernetes.io/audit", |level| level != "privileged"),
+        "there is no audit log to write into",
+        "have the one who writes warned: pod-security.kubernetes.io/warn",
     ),
     lacks(&["Namespace"], Place::Label("istio-injection", |value| value == "enabled"), NO_MESH, FIREWALL),
     lacks(&["Namespace"], Place::Label("istio.io/rev", |_| true), NO_MESH, FIREWALL),
@@ -98,7 +85,7 @@ pub(super) const ROWS: &[Unmet] = &[
         "set AWS_* or GOOGLE_* where forebay is started",
     ),
     lacks(
-        SCHEDULED,
+        PODS,
         Place::PodField("nodeSelector", wants_other_nodes),
         "there is one machine, and pods run on it whatever it is",
         "see that this machine has what the pods need",
@@ -117,19 +104,11 @@ pub(super) const ROWS: &[Unmet] = &[
         "no pod goes before another when the machine is short of something",
         "limit containers one by one with resources.limits",
     ),
-    lacks(JOB, Place::Field("spec.backoffLimitPerIndex", is_said), ALL_INDEXES, "write backoffLimit"),
-    lacks(JOB, Place::Field("spec.maxFailedIndexes", is_said), ALL_INDEXES, "write backoffLimit"),
     lacks(
-        JOB,
-        Place::Field("spec.successPolicy", is_said),
-        "a Job is complete when all its completions are there",
-        "write as many completions as are needed",
-    ),
-    lacks(
-        &["StatefulSet"],
-        Place::Field("spec.volumeClaimTemplates", is_said),
-        "no claim is made of it, and no volume is mounted: paths are those of the machine itself",
-        "name a folder by the name of the pod, which the variable POD_NAME has",
+        PODS,
+        Place::PodField("activeDeadlineSeconds", is_said),
+        "pods run on after it",
+        "end the program itself when its time is over",
     ),
     lacks(
         PODS,

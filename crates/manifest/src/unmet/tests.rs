@@ -15,8 +15,8 @@ const ASKING: &[(&str, &str)] = &[
     ("kind: Pod, apiVersion: v1, spec: {runtimeClassName: gvisor}", "spec.runtimeClassName"),
     ("kind: Pod, apiVersion: v1, spec: {hostUsers: false}", "spec.hostUsers"),
     (
-        "kind: Namespace, apiVersion: v1, metadata: {name: a, labels: {pod-security.kubernetes.io/enforce: baseline}}",
-        "metadata.labels[\"pod-security.kubernetes.io/enforce\"]",
+        "kind: Namespace, apiVersion: v1, metadata: {name: a, labels: {pod-security.kubernetes.io/audit: baseline}}",
+        "metadata.labels[\"pod-security.kubernetes.io/audit\"]",
     ),
     (
         "kind: Namespace, apiVersion: v1, metadata: {name: a, labels: {istio-injection: enabled}}",
@@ -43,16 +43,7 @@ const ASKING: &[(&str, &str)] = &[
         "spec.topologySpreadConstraints",
     ),
     ("kind: Pod, apiVersion: v1, spec: {priorityClassName: high}", "spec.priorityClassName"),
-    ("kind: Job, apiVersion: batch/v1, spec: {backoffLimitPerIndex: 1}", "spec.backoffLimitPerIndex"),
-    ("kind: Job, apiVersion: batch/v1, spec: {maxFailedIndexes: 1}", "spec.maxFailedIndexes"),
-    (
-        "kind: Job, apiVersion: batch/v1, spec: {successPolicy: {rules: [{succeededCount: 1}]}}",
-        "spec.successPolicy",
-    ),
-    (
-        "kind: StatefulSet, apiVersion: apps/v1, spec: {volumeClaimTemplates: [{spec: {accessModes: [a]}}]}",
-        "spec.volumeClaimTemplates",
-    ),
+    ("kind: Pod, apiVersion: v1, spec: {activeDeadlineSeconds: 60}", "spec.activeDeadlineSeconds"),
     ("kind: Pod, apiVersion: v1, spec: {hostAliases: [{ip: 127.0.0.1}]}", "spec.hostAliases"),
     ("kind: Pod, apiVersion: v1, spec: {dnsConfig: {searches: [a]}}", "spec.dnsConfig"),
     (

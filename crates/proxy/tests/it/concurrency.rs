@@ -79,7 +79,11 @@ fn a_target_of_two_load_balancers_takes_no_more_for_that() {
         two.id = plan::LoadBalancerId::Service { namespace: "test".into(), name: "two".into() };
         two.name = "two".into();
         two.listeners[0].addresses = vec![crate::world::free_address()];
-        let _world = World::start(plan::Plan { load_balancers: vec![one.clone(), two.clone()] }).await;
+        let _world = World::start(plan::Plan {
+            load_balancers: vec![one.clone(), two.clone()],
+            ..plan::Plan::default()
+        })
+        .await;
         let (first, second) = tokio::join!(at_once(&one, 10), at_once(&two, 10));
         assert!(first.iter().chain(&second).all(|(status, _)| *status == 200), "{first:?} {second:?}");
         assert_eq!(targets[0].behaviour.most_at_once.get(), 2);

@@ -202,7 +202,8 @@ fn whom_a_proxy_in_front_speaks_for_is_the_client_and_who_says_nothing_is_nobody
         let limits =
             Limits { head_timeout: Duration::from_secs(2), client_connections: 2, ..Limits::default() };
         let settings = proxy::Settings { n_cores: 1, limits, gate, ..proxy::Settings::default() };
-        let plan = plan::Plan { load_balancers: vec![balancer.clone(), narrow.clone()] };
+        let plan =
+            plan::Plan { load_balancers: vec![balancer.clone(), narrow.clone()], ..plan::Plan::default() };
         let world = World::start_as(plan, proxy::Metrics::default(), settings).await;
         let ask = async |address: SocketAddr, pieces: &[&[u8]]| {
             let mut stream = TcpStream::connect(address).await.unwrap();

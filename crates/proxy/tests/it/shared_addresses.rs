@@ -39,7 +39,7 @@ fn acc_s1_38_load_balancers_share_an_address_by_host_and_come_and_go_without_a_l
         let shared = crate::world::free_address();
         let first = balancer("a", "a.example", one.address, shared);
         let second = balancer("b", "*.b.example", two.address, shared);
-        let both = Plan { load_balancers: vec![first.clone(), second.clone()] };
+        let both = Plan { load_balancers: vec![first.clone(), second.clone()], ..Plan::default() };
         let mut world = World::start(both.clone()).await;
         let is_open = |observed: &Arc<plan::Observed>, id: &LoadBalancerId| {
             let key = ListenerKey { load_balancer: id.clone(), port: 80 };
@@ -55,7 +55,9 @@ fn acc_s1_38_load_balancers_share_an_address_by_host_and_come_and_go_without_a_l
 
         // The same connection goes on, whoever comes and goes.
         for _ in 0..5 {
-            world.plans.send_replace(Arc::new(Plan { load_balancers: vec![second.clone()] }));
+            world
+                .plans
+                .send_replace(Arc::new(Plan { load_balancers: vec![second.clone()], ..Plan::default() }));
             while ask(&client, "a.example").await.0 != 404 {}
             assert_eq!(ask(&client, "x.b.example").await.0, 200);
             world.plans.send_replace(Arc::new(both.clone()));
@@ -94,7 +96,7 @@ fn sni_chooses_whose_certificate_is_shown_and_whose_clients_are_asked() {
                 revocations: "".into(),
             },
         }));
-        let world = World::start(Plan { load_balancers: all.to_vec() }).await;
+        let world = World::start(Plan { load_balancers: all.to_vec(), ..Plan::default() }).await;
         let identity = |host: &str, serial| servers.make(host, serial, NOW).identity();
         world.keys.send_replace(Arc::new(HashMap::from([
             ("local:a".to_owned(), identity("a.example", 1)),

@@ -288,7 +288,11 @@ fn openssl_sees_of_each_policy_its_versions_its_ciphers_and_its_groups_and_nothi
         let server = Server::start("one");
         let application = with_each_policy(LoadBalancerKind::Application, Protocol::Https, server.address);
         let network = with_each_policy(LoadBalancerKind::Network, Protocol::Tls, server.address);
-        let world = World::start(Plan { load_balancers: vec![application.clone(), network.clone()] }).await;
+        let world = World::start(Plan {
+            load_balancers: vec![application.clone(), network.clone()],
+            ..Plan::default()
+        })
+        .await;
         let (ring, authority) = identities();
         world.keys.send_replace(ring);
         for (row, listener) in rows.iter().zip(&application.listeners) {

@@ -131,7 +131,7 @@ pub(crate) fn forward_to(balancer: &LoadBalancer, key: &str) -> Action {
 }
 
 pub(crate) fn plan_of(load_balancer: &LoadBalancer) -> Plan {
-    Plan { load_balancers: vec![load_balancer.clone()] }
+    Plan { load_balancers: vec![load_balancer.clone()], ..Plan::default() }
 }
 
 /// A target group that is asked for its health often.

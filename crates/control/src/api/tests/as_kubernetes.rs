@@ -3,6 +3,7 @@
 
 use super::*;
 
+mod admission;
 mod apply;
 mod decoding;
 mod defaults;

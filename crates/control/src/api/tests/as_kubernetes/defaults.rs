@@ -72,6 +72,7 @@ fn furnished() -> Api {
         machine: "vm".to_owned(),
         certificate: "PEM".to_owned(),
         api_port: 6443,
+        service_network: None,
     });
     api
 }
