@@ -6,14 +6,21 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Condition {
     pub(crate) kind: &'static str,
-    pub(crate) holds: bool,
+    /// `True`, `False` or `Unknown`.
+    pub(crate) status: &'static str,
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 
 impl Condition {
     pub(crate) fn new(kind: &'static str, holds: bool) -> Self {
-        Self { kind, holds, reason: "", message: String::new() }
+        let status = if holds { "True" } else { "False" };
+        Self { kind, status, reason: "", message: String::new() }
+    }
+
+    /// One of which nobody knows whether it holds.
+    pub(crate) fn unknown(kind: &'static str) -> Self {
+        Self { status: "Unknown", ..Self::new(kind, false) }
     }
 
     /// Why.
@@ -25,7 +32,7 @@ impl Condition {
 /// The list of conditions for a status. One that holds as before keeps the time at which it turned.
 pub(crate) fn list(conditions: &[Condition], previous: &Value, now: &str) -> Value {
     let written = conditions.iter().map(|condition| {
-        let status = if condition.holds { "True" } else { "False" };
+        let status = condition.status;
         let before = find(previous, condition.kind);
         let since =
             before.filter(|before| before["status"] == status).map(|before| &before["lastTransitionTime"]);
@@ -47,7 +54,8 @@ pub(crate) fn holds(status: &Value, kind: &str) -> bool {
     find(&status["conditions"], kind).is_some_and(|condition| condition["status"] == "True")
 }
 
-fn find<'a>(conditions: &'a Value, kind: &str) -> Option<&'a Value> {
+/// A condition in a list of them.
+pub(crate) fn find<'a>(conditions: &'a Value, kind: &str) -> Option<&'a Value> {
     conditions.as_array()?.iter().find(|condition| condition["type"] == kind)
 }
 

@@ -8,6 +8,7 @@ mod block;
 mod command;
 mod container;
 mod controller_log;
+mod controllers;
 mod deployment;
 mod descendants;
 mod descriptor;
@@ -31,6 +32,7 @@ mod rollout;
 mod running;
 mod service_links;
 mod show;
+mod stdin;
 mod terminal;
 mod usage;
 
@@ -41,7 +43,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manifest::{Object, Objects, Workload};
+use jiff::Timestamp;
+use manifest::{Object, Objects, RestartPolicy, Workload};
 use plan::{ObjectRef, Observed};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -54,11 +57,12 @@ pub use container::LISTENS_AT;
 pub use descendants::end_marked;
 pub use log::{LogQuery, LogStream, Logs};
 pub use running::{ContainerName, Place, Running};
+pub use stdin::Stdin;
 pub use usage::Used;
 
 use crate::cluster::{Cluster, Earlier};
 use crate::events::{Event, Recorder};
-use crate::store::{DeleteOptions, Mode, OpenError, Store};
+use crate::store::{DeleteOptions, Due, Mode, OpenError, Step, Store};
 use block::Block;
 use container::Platform;
 use controller_log::ControllerLog;
@@ -91,6 +95,8 @@ pub struct Local {
     /// By the pod that each of them is.
     replicas: BTreeMap<ObjectRef, Replica>,
     deployments: BTreeMap<ObjectRef, Deployment>,
+    /// Pods that have ended, whose logs are there as long as they are.
+    ended: BTreeSet<ObjectRef>,
     /// Objects that go on as they were.
     earlier: BTreeMap<ObjectRef, Earlier>,
     /// Objects that make no workload as they are, and what is wrong with them.
@@ -184,11 +190,12 @@ impl Local {
         let all_marks = format!("{name}/");
         // What left its group has no file of its own.
         let _ = tokio::task::spawn_blocking(move || end_marked(&all_marks)).await;
-        // Logs are those of pods, and all pods are new.
-        let logs = folder.join("logs");
-        let _ = std::fs::remove_dir_all(&logs);
+        let ended = ends_of_before(&store);
+        let logs = Logs::new(folder.join("logs"));
+        // All other pods are new.
+        logs.keep_those_of(&ended);
         let platform = Platform {
-            logs: Logs::new(logs),
+            logs,
             recorder: Recorder::new(Rc::clone(&store)),
             leftovers,
             mark: format!("{name}/{}/", crate::api::new_token()),
@@ -205,6 +212,7 @@ impl Local {
             block,
             replicas: BTreeMap::new(),
             deployments: BTreeMap::new(),
+            ended,
             earlier: BTreeMap::new(),
             broken: BTreeMap::new(),
             refusals: Refusals::default(),
@@ -239,10 +247,44 @@ impl Local {
         Machine { logs: self.platform.logs.clone(), running: self.platform.running.clone() }
     }
 
+    /// Writes down how pods ended that are not to be started again when there is a platform again.
+    fn write_ends(&self) {
+        let objects = self.store.objects();
+        let ends = self.replicas.iter().filter_map(|(pod, replica)| {
+            let status = replica.status(objects.find(pod)?);
+            let is_over = replica.restart == RestartPolicy::Never
+                || (replica.restart == RestartPolicy::OnFailure && status["phase"] == "Succeeded");
+            (is_over && replica.is_gone()).then(|| Step::Status(pod.clone(), status))
+        });
+        let ends = ends.collect();
+        drop(objects);
+        self.store.take(ends, Due::Now);
+    }
+
     /// Remembers that the workloads are to be looked after at a time.
     fn wake_at(&mut self, at: Instant) {
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
+}
+
+/// The pods that have ended. Those that a platform had started that is no more, and that are to be started once only, have
+/// ended with it.
+fn ends_of_before(store: &Store) -> BTreeSet<ObjectRef> {
+    let objects = store.objects();
+    let pods = || objects.of_kind("Pod");
+    let is_lost = |pod: &&Arc<Object>| {
+        pod.value["spec"]["restartPolicy"] == "Never"
+            && pod.value["status"]["startTime"].is_string()
+            && !pod::has_ended(pod)
+    };
+    let now = Timestamp::now();
+    let lost: Vec<Step> =
+        pods().filter(is_lost).map(|pod| Step::Status(pod.reference(), pod::lost(pod, now))).collect();
+    let ended = pods().filter(|pod| is_lost(pod) || pod::has_ended(pod)).map(|pod| pod.reference());
+    let ended = ended.collect();
+    drop(objects);
+    store.take(lost, Due::Now);
+    ended
 }
 
 impl Cluster for Local {
@@ -366,6 +408,7 @@ impl Cluster for Local {
             warn!("some replicas did not end in time and are killed");
         }
         descendants::kill(&self.platform.mark);
+        self.write_ends();
         self.store.finish();
     }
 }

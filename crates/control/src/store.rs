@@ -35,6 +35,7 @@ pub(crate) mod record;
 mod restore;
 mod selector;
 mod status;
+mod steps;
 mod transaction;
 
 #[cfg(test)]
@@ -68,6 +69,8 @@ pub use restore::{RestoreError, Restored, back_up, restore};
 pub use selector::{FieldSelector, LabelSelector};
 pub(crate) use status::ordered;
 pub use status::{Cause, Details, Reason, Status};
+pub(crate) use steps::{Due, Step, TRACKING};
+pub(crate) use transaction::has_finalizers;
 
 use crate::given::{self, Given};
 use crate::ownership::{self, Trace};
@@ -119,7 +122,7 @@ pub const CREATED_FOR: &str = "forebay.dev/created-for";
 /// Namespaces that are always there.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
 /// Kinds of objects that follow from others and are kept all the same, because they tell what happened.
-const KEPT_KINDS: &[&str] = &["Event", "ReplicaSet"];
+const KEPT_KINDS: &[&str] = &["Event", "ReplicaSet", "ControllerRevision"];
 
 /// How long what nobody waits for may lie in memory before it is written.
 const WRITE_DELAY: Duration = Duration::from_secs(2);

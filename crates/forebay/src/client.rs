@@ -81,23 +81,6 @@ const STREAM_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const ANSWER_LIMIT: usize = 256 << 20;
 const LINE_LIMIT: usize = 16 << 20;
 
-/// Words a refusal as kubectl does, and lets other errors be worded by the caller. That nobody reads any more what is
-/// printed is the reader's choice, and no error.
-pub(crate) fn told(result: anyhow::Result<End>) -> anyhow::Result<End> {
-    match result {
-        Err(error) if error.is::<Refusal>() => {
-            eprintln!("{error}");
-            Ok(End::Failed)
-        }
-        Err(error)
-            if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
-        {
-            Ok(End::Done)
-        }
-        other => other,
-    }
-}
-
 // === impl Client ===
 
 impl Client {

@@ -31,6 +31,7 @@ mod url;
 mod wait;
 mod why;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -41,6 +42,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::arguments::Arguments;
+use crate::client::Refusal;
 use crate::globals::Globals;
 use crate::output::printable;
 
@@ -167,11 +169,19 @@ pub(crate) fn run() -> ExitCode {
         Ok(End::Failed) => ExitCode::FAILURE,
         Ok(End::TimedOut) => ExitCode::from(124),
         Ok(End::Interrupted) => ExitCode::from(130),
+        // That nobody reads any more what is printed is the reader's choice, and no error.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", printable(&starred(&format!("{error:#}"))));
+            // The API refuses in whole sentences of its own, which kubectl prints as they are.
+            let prefix = if error.is::<Refusal>() { "" } else { "error: " };
+            eprintln!("{prefix}{}", printable(&starred(&format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Prints what clap says of the arguments. It repeats those that it cannot read, and a URI among them may have a password.

@@ -186,7 +186,8 @@ impl World<'_> {
             _ => {
                 let is_ready =
                     condition(object, "Ready").is_some_and(|ready| text(ready, "/status") == Some("True"));
-                (u64::from(is_ready), 1)
+                let is_done = text(&object.value, "/status/phase") == Some("Succeeded");
+                (u64::from(is_ready || is_done), 1)
             }
         };
         let reference = object.reference();
@@ -355,6 +356,7 @@ fn revision(object: &Object) -> u64 {
 /// Why a pod cannot start or ends again and again, and what it said last.
 fn failure_of_pod(pod: &Object) -> Option<String> {
     let containers = pod.value.pointer("/status/containerStatuses")?.as_array()?;
+    let has_failed = text(&pod.value, "/status/phase") == Some("Failed");
     let waiting = |container: &Value| {
         let reason =
             text(container, "/state/waiting/reason").filter(|reason| *reason != "ContainerCreating")?;
@@ -363,7 +365,14 @@ fn failure_of_pod(pod: &Object) -> Option<String> {
         let how = container.pointer("/lastState/terminated").map(end_of).unwrap_or_default();
         Some(format!("Pod {}/{}: {reason}{how}: {}", pod.namespace, pod.name, message.trim_end()))
     };
-    containers.iter().find_map(waiting)
+    let failed = |container: &Value| {
+        let terminated = container.pointer("/state/terminated").filter(|_| has_failed)?;
+        let message = text(terminated, "/message").unwrap_or("it ended");
+        let reason = text(terminated, "/reason").unwrap_or("Error");
+        let how = end_of(terminated);
+        Some(format!("Pod {}/{}: {reason}{how}: {}", pod.namespace, pod.name, message.trim_end()))
+    };
+    containers.iter().find_map(|container| waiting(container).or_else(|| failed(container)))
 }
 
 /// How a container ended the last time: ` (exit code 3)`, ` (OOMKilled, signal 9)`.

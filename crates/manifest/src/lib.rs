@@ -73,6 +73,6 @@ pub use schedule::{Schedule, ScheduleError};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{
-    Container, ContainerPort, OF_PLATFORM, PodField, Probe, ProbeHandler, Program, Rollout, Workload,
-    is_of_platform, parse_quantity, workload_of, workloads,
+    Container, ContainerPort, OF_PLATFORM, PodField, Probe, ProbeHandler, Program, RestartPolicy, Rollout,
+    Stdin, Workload, has_program, is_of_platform, parse_quantity, workload_of, workloads,
 };

@@ -18,6 +18,7 @@ use plan::ObjectRef;
 
 use crate::{Finding, Object, Objects, finding};
 
+pub use crate::kinds::pod::RestartPolicy;
 pub(crate) use ports::Ports;
 pub use quantity::parse as parse_quantity;
 
@@ -42,6 +43,12 @@ pub struct Workload {
     pub min_ready: Duration,
     /// How long a replica may take to end.
     pub termination_grace: Duration,
+    /// Whether containers that end are started again.
+    pub restart: RestartPolicy,
+    /// How long a replica may run at all.
+    pub active_deadline: Option<Duration>,
+    /// Whether changes of what a replica is wait for a word.
+    pub is_paused: bool,
     /// What a replica runs. Never empty.
     pub containers: Vec<Container>,
     /// The folder that relative paths start from: the manifest's own.
@@ -69,6 +76,8 @@ pub struct Container {
     pub name: String,
     /// What is run.
     pub program: Program,
+    /// Who may write to its standard input.
+    pub stdin: Stdin,
     /// Environment variables in order, with those from ConfigMaps and Secrets filled in, and `$(NAME)` replaced.
     pub environment: Vec<(String, String)>,
     /// Variables whose value only the replica's starter knows. They come before [`Self::environment`]; `$(NAME)` of such
@@ -101,6 +110,18 @@ pub enum PodField {
     HostIp,
     /// `spec.nodeName`.
     NodeName,
+}
+
+/// Who may write to the standard input of a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nobody: there is nothing to read.
+    #[default]
+    Nobody,
+    /// Whoever attaches to it, one after the other.
+    Anybody,
+    /// The first who attaches to it; it ends with them.
+    Once,
 }
 
 /// What a container runs on one machine, where no image is pulled.
@@ -168,13 +189,19 @@ pub enum ProbeHandler {
     },
 }
 
-/// The workloads that Deployments and bare Pods ask for. Children of InferenceServices are among them when the caller has
-/// put them into `objects`. A workload with an error among its findings is left out.
+/// Kinds whose objects have pods made of their templates, each of which is a workload then.
+const OF_PODS: &[&str] =
+    &["ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job", "CronJob"];
+
+/// The workloads that Deployments and all pods but theirs ask for. Children of InferenceServices are among them when the caller
+/// has put them into `objects`. A workload with an error among its findings is left out; pods that have ended ask for nothing.
 #[must_use]
 pub fn workloads(objects: &Objects) -> (Vec<Workload>, Vec<Finding>) {
     let (mut workloads, mut findings) = (Vec::new(), Vec::new());
-    let asking = objects.of_kind("Deployment").chain(objects.of_kind("Pod"));
-    for object in asking.filter(|object| !is_of_platform(object)) {
+    let running = objects.of_kind("Pod").filter(|pod| !has_ended(pod));
+    let owners = OF_PODS.iter().flat_map(|kind| objects.of_kind(kind));
+    let all = objects.of_kind("Deployment").chain(running).chain(owners);
+    for object in all.filter(|object| !is_of_platform(object)) {
         let (workload, mut own) = of(object, objects);
         workloads.extend(workload);
         findings.append(&mut own);
@@ -203,24 +230,46 @@ fn of(object: &Object, objects: &Objects) -> (Option<Workload>, Vec<Finding>) {
     let workload = match object.kind.kind {
         "Deployment" => template::of_deployment(object, objects, &mut findings),
         _ if is_of_deployment(object, objects) => None,
-        _ => template::of_pod(object, objects, &mut findings),
+        "Pod" => {
+            let workload = template::of_pod(object, objects, &mut findings);
+            if controller_of(object).is_some() {
+                // The rest is said of what it was made of.
+                findings.retain(Finding::is_error);
+            }
+            workload
+        }
+        _ => {
+            template::check(object, objects, &mut findings);
+            None
+        }
     };
     let is_broken = findings.iter().any(Finding::is_error);
     (workload.filter(|_| !is_broken), findings)
 }
 
-/// Whether a pod was made of a Deployment, which then speaks for it; or of something that is no more, which it follows.
-fn is_of_deployment(pod: &Object, objects: &Objects) -> bool {
-    let Some(set) = controller_of(pod) else { return false };
-    match objects.find(&set) {
-        None => objects_know(&set),
+/// Whether a pod has ended for good.
+fn has_ended(pod: &Object) -> bool {
+    matches!(pod.value["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
+/// Whether a set or a pod was made of a Deployment, which then speaks for it; or a pod of something that is no more, which it
+/// follows.
+fn is_of_deployment(object: &Object, objects: &Objects) -> bool {
+    let Some(owner) = controller_of(object) else { return false };
+    if owner.kind == "Deployment" || object.kind.kind != "Pod" {
+        return owner.kind == "Deployment";
+    }
+    match objects.find(&owner) {
+        None => crate::kind_named(&owner.kind).is_some(),
         Some(set) => controller_of(set).is_some_and(|owner| owner.kind == "Deployment"),
     }
 }
 
-/// Whether objects of this kind would be here if they were.
-fn objects_know(object: &ObjectRef) -> bool {
-    crate::kind_named(&object.kind).is_some()
+/// Whether this machine knows what a container runs; where only its image does, it does not.
+#[must_use]
+pub fn has_program(container: &serde_json::Value) -> bool {
+    let has_command = container["command"].as_array().is_some_and(|command| !command.is_empty());
+    has_command || is_our_image(container["image"].as_str().unwrap_or_default())
 }
 
 /// The object that controls an object.

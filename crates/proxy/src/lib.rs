@@ -61,7 +61,7 @@ use std::sync::Arc;
 
 use net::{Drain, DrainWatch, Gate, KeyRing, Limits};
 use plan::{Observed, Plan};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use traces::Tracer;
 
 pub use desync::is_non_compliant;
@@ -120,13 +120,14 @@ pub fn open_logs(settings: LogSettings, metrics: &Metrics) -> std::io::Result<(L
 /// Commands that may wait for a core. A core takes them between two requests, so they never pile up.
 const COMMAND_QUEUE: usize = 64;
 
-/// Runs the data plane until `drain` says to end. Must run on a [`tokio::task::LocalSet`].
+/// Runs the data plane until `drain` says to end, on threads of its own: whoever waits for this may be held up as long as it
+/// likes, by a disk for one.
 ///
 /// `plans` says what is wanted, `keys` has the certificates that plans name, `observed` is told what is. When it ends, every connection has finished the request it
 /// was at.
 ///
 /// # Errors
-/// When a thread cannot be started.
+/// When a thread cannot be started, or the one that directs has ended before it was told to.
 pub async fn run(
     plans: watch::Receiver<Arc<Plan>>,
     keys: watch::Receiver<Arc<KeyRing>>,
@@ -151,7 +152,13 @@ pub async fn run(
     settings.recall.connect(&commands);
     let logs = settings.logs.clone();
     drop((first_watch, settings));
-    director::Director::new(commands, metrics, wake, logs).run(plans, keys, observed, drain.clone()).await;
+    let (tell_end, end) = oneshot::channel();
+    let told = drain.clone();
+    net::spawn_local("director", move || async move {
+        director::Director::new(commands, metrics, wake, logs).run(plans, keys, observed, told).await;
+        let _ = tell_end.send(());
+    })?;
+    end.await.map_err(|_| std::io::Error::other("the thread that directs has ended"))?;
     cores_drain.finish(DRAIN_PATIENCE).await;
     // Whoever waits for the end waits for the cores too.
     drop(drain);

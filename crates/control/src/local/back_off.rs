@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use manifest::RestartPolicy;
+
 /// The first wait; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(10);
 /// The longest wait.
@@ -15,21 +17,27 @@ const QUICK: Duration = Duration::from_secs(1);
 const QUICK_ENDS: u32 = 5;
 
 /// The memory of one container's ends. Waits grow as in Kubernetes; the difference is that a replica that had been
-/// ready is started again at once, because it most likely was killed.
-#[derive(Debug, Default)]
+/// ready is started again at once, because it most likely was killed. What runs to its end has none of that.
+#[derive(Debug)]
 pub(super) struct BackOff {
+    serves: bool,
     last: Duration,
     quick_ends: u32,
 }
 
 impl BackOff {
+    pub(super) fn new(restart: RestartPolicy) -> Self {
+        Self { serves: restart == RestartPolicy::Always, last: Duration::ZERO, quick_ends: 0 }
+    }
+
     /// How long to wait after an end.
     pub(super) fn after(&mut self, ran_for: Duration, was_ready: bool) -> Duration {
         self.quick_ends = if ran_for < QUICK { self.quick_ends + 1 } else { 0 };
         if ran_for >= FORGIVEN_AFTER {
             self.last = Duration::ZERO;
         }
-        if ran_for >= LONG_ENOUGH || (was_ready && self.quick_ends < QUICK_ENDS) {
+        let is_fine = ran_for >= LONG_ENOUGH || (was_ready && self.quick_ends < QUICK_ENDS);
+        if self.serves && is_fine {
             return Duration::ZERO;
         }
         self.last = if self.last.is_zero() { FIRST } else { (self.last * 2).min(LONGEST) };
@@ -43,7 +51,11 @@ mod tests {
 
     /// Plays ends (`r` was ready, `f` failed before, then the seconds it ran) and writes the waits in seconds.
     fn play(ends: &str) -> String {
-        let mut back_off = BackOff::default();
+        play_of(RestartPolicy::Always, ends)
+    }
+
+    fn play_of(restart: RestartPolicy, ends: &str) -> String {
+        let mut back_off = BackOff::new(restart);
         let waits = ends.split(' ').map(|end| {
             let (kind, seconds) = end.split_at(1);
             let wait = back_off.after(Duration::from_secs_f64(seconds.parse().unwrap()), kind == "r");
@@ -55,6 +67,11 @@ mod tests {
     #[test]
     fn acc_s4_64_waits_double_up_to_five_minutes() {
         assert_eq!(play("f1 f1 f1 f1 f1 f1 f1"), "10 20 40 80 160 300 300");
+    }
+
+    #[test]
+    fn what_runs_to_its_end_waits_however_long_it_ran() {
+        assert_eq!(play_of(RestartPolicy::OnFailure, "f1 f60 r60 f600 f1"), "10 20 40 10 20");
     }
 
     #[test]

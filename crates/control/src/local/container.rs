@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use manifest::Container;
+use manifest::{Container, RestartPolicy};
 use plan::ObjectRef;
 use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +23,7 @@ use super::log::Logs;
 use super::probe::{self, Purpose, Subject};
 use super::process::{Exit, Launch, Process};
 use super::running::{ContainerName, Running, Stay};
+use super::stdin::Stdin;
 use super::{listening, memory};
 use crate::events::{Event, Recorder};
 
@@ -37,6 +38,9 @@ pub(super) struct Runner {
     pub(super) address: IpAddr,
     /// Time between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
+    pub(super) restart: RestartPolicy,
+    /// How often it was started before, by a platform that is no more.
+    pub(super) n_starts: u32,
     pub(super) platform: Rc<Platform>,
 }
 
@@ -57,8 +61,11 @@ pub(super) struct Platform {
 #[derive(Debug)]
 pub(super) struct Handle {
     status: Rc<RefCell<Status>>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
 }
+
+/// How long a container that is told to stop may take; none while it is not.
+type Stop = Option<Duration>;
 
 /// What is known of a container.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,7 +130,7 @@ impl Handle {
     /// Starts a container. Must be called on a [`tokio::task::LocalSet`].
     pub(super) fn start(runner: Runner) -> Self {
         let status = Rc::new(RefCell::new(Status::new()));
-        let (stop, stopping) = watch::channel(false);
+        let (stop, stopping) = watch::channel(None);
         tokio::task::spawn_local(runner.run(Rc::clone(&status), stopping));
         Self { status, stop }
     }
@@ -133,20 +140,26 @@ impl Handle {
     }
 
     /// SIGTERM, and SIGKILL after the grace period.
-    pub(super) fn stop(&self) {
-        self.stop.send_replace(true);
+    pub(super) fn stop(&self, grace: Duration) {
+        self.stop.send_replace(Some(grace));
     }
 }
 
 // === impl Runner ===
 
 impl Runner {
-    async fn run(self, status: Rc<RefCell<Status>>, mut stopping: watch::Receiver<bool>) {
-        let mut back_off = BackOff::default();
-        for start in 0.. {
+    async fn run(self, status: Rc<RefCell<Status>>, mut stopping: watch::Receiver<Stop>) {
+        let mut back_off = BackOff::new(self.restart);
+        for start in self.n_starts.. {
             let run = self.run_once(start, &status, &mut stopping).await;
             // When nobody can tell any more, nobody wants it any more.
-            if *stopping.borrow() || stopping.has_changed().is_err() {
+            if stopping.borrow().is_some() || stopping.has_changed().is_err() {
+                break;
+            }
+            let ended_well = status.borrow().ended_well();
+            if self.restart == RestartPolicy::Never
+                || (self.restart == RestartPolicy::OnFailure && ended_well)
+            {
                 break;
             }
             let wait = back_off.after(run.lasted, run.was_ready);
@@ -172,7 +185,7 @@ impl Runner {
         &self,
         wait: Duration,
         status: &RefCell<Status>,
-        stopping: &mut watch::Receiver<bool>,
+        stopping: &mut watch::Receiver<Stop>,
     ) -> std::ops::ControlFlow<()> {
         let (container, pod) = (&self.container.name, &self.pod);
         let message = format!("back-off {}s restarting failed container={container}", wait.as_secs());
@@ -186,7 +199,7 @@ impl Runner {
         self.record(&Event::warning("BackOff", message));
         tokio::select! {
             () = sleep(wait) => std::ops::ControlFlow::Continue(()),
-            _ = stopping.wait_for(|stopping| *stopping) => std::ops::ControlFlow::Break(()),
+            _ = stopping.wait_for(Option::is_some) => std::ops::ControlFlow::Break(()),
         }
     }
 
@@ -195,7 +208,7 @@ impl Runner {
         &self,
         start: u32,
         status: &RefCell<Status>,
-        stopping: &mut watch::Receiver<bool>,
+        stopping: &mut watch::Receiver<Stop>,
     ) -> Run {
         let (begin, started) = (Instant::now(), Timestamp::now());
         let (mut process, last_lines) = match self.start(start).await {
@@ -210,7 +223,8 @@ impl Runner {
         self.change(status, |status| status.begin(started, start));
         self.record(&Event::normal("Started", format!("Started container {}", self.container.name)));
         let pid = process.pid();
-        let stay = self.enter(pid);
+        let stdin = Stdin::of(&mut process, self.container.stdin);
+        let stay = self.enter(pid, stdin);
         let Ended { exit, was_ready, for_its_memory } = self.attend(&mut process, status, stopping).await;
         drop(stay);
         self.platform.leftovers.forget(pid);
@@ -226,13 +240,14 @@ impl Runner {
     }
 
     /// Lets others know that the container runs, for as long as what this gives is there.
-    fn enter(&self, pid: u32) -> Stay {
+    fn enter(&self, pid: u32, stdin: Option<Stdin>) -> Stay {
         let name = ContainerName {
             namespace: self.pod.namespace.clone(),
             pod: self.pod.name.clone(),
             container: self.container.name.clone(),
         };
-        self.platform.running.enter(name, &self.launch, self.address, self.container.memory_limit, pid)
+        let limit = self.container.memory_limit;
+        self.platform.running.enter(name, &self.launch, self.address, limit, stdin, pid)
     }
 
     async fn start(&self, start: u32) -> Result<(Process, oneshot::Receiver<String>), String> {
@@ -250,7 +265,7 @@ impl Runner {
         &self,
         process: &mut Process,
         status: &RefCell<Status>,
-        stopping: &mut watch::Receiver<bool>,
+        stopping: &mut watch::Receiver<Stop>,
     ) -> Ended {
         let mut probes = Probes::new(self);
         self.on_started_if(probes.begin(), &mut probes, status);
@@ -261,10 +276,11 @@ impl Runner {
             was_ready |= self.container.readiness.is_some() && status.borrow().is_ready;
             tokio::select! {
                 exit = process.ended() => return Ended { exit, was_ready, for_its_memory: false },
-                _ = stopping.wait_for(|stopping| *stopping) => {
+                stop = wait_for_stop(stopping) => {
                     let message = format!("Stopping container {}", self.container.name);
                     self.record(&Event::normal("Killing", message));
-                    return Ended { exit: self.end(process).await, was_ready, for_its_memory: false };
+                    let exit = self.end(process, stop.unwrap_or(self.grace)).await;
+                    return Ended { exit, was_ready, for_its_memory: false };
                 }
                 Some(answer) = probes.answers.recv() => {
                     // Until then a process that starts may not have come to listen where it will.
@@ -272,7 +288,8 @@ impl Runner {
                     self.tell_of_failure(&answer, is_settled.then(|| process.pid()));
                     if !self.take_in(&answer, &mut probes, status) {
                         self.change(status, |status| status.is_ready = false);
-                        return Ended { exit: self.end(process).await, was_ready, for_its_memory: false };
+                        let exit = self.end(process, self.grace).await;
+                        return Ended { exit, was_ready, for_its_memory: false };
                     }
                 }
                 _ = memory_checks.tick(), if self.container.memory_limit.is_some() => {
@@ -335,9 +352,9 @@ impl Runner {
     }
 
     /// Ends a process: kindly, and after the grace period not.
-    async fn end(&self, process: &mut Process) -> Exit {
+    async fn end(&self, process: &mut Process, grace: Duration) -> Exit {
         process.signal(Signal::TERM);
-        if let Ok(exit) = timeout(self.grace, process.ended()).await {
+        if let Ok(exit) = timeout(grace, process.ended()).await {
             return exit;
         }
         process.signal(Signal::KILL);
@@ -362,6 +379,11 @@ impl Runner {
     fn record(&self, event: &Event) {
         self.platform.recorder.record(&self.pod, event);
     }
+}
+
+/// Waits until a container is told to stop, or nobody can tell it any more.
+async fn wait_for_stop(stopping: &mut watch::Receiver<Stop>) -> Stop {
+    stopping.wait_for(Option::is_some).await.map_or(None, |stop| *stop)
 }
 
 // === Probes ===
@@ -408,6 +430,11 @@ impl Status {
     fn new() -> Self {
         let state = State::Waiting { reason: "ContainerCreating", message: String::new() };
         Self { state, last: None, restarts: 0, has_started: false, is_ready: false, is_gone: false }
+    }
+
+    /// Whether it has ended, and well.
+    pub(super) fn ended_well(&self) -> bool {
+        matches!(&self.state, State::Terminated(Termination { exit_code: 0, .. }))
     }
 
     fn begin(&mut self, since: Timestamp, start: u32) {

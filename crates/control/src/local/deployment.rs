@@ -26,6 +26,8 @@ const HISTORY: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Course {
     Going,
+    /// Somebody wants no other version yet.
+    Paused,
     /// Nothing has come of it for too long.
     Stuck,
     /// The version cannot be used, and why.
@@ -110,6 +112,27 @@ impl Deployment {
         set.revision = newest.saturating_add(1);
         self.sets.push(set);
         self.progressed = now;
+    }
+
+    /// Sizes for so many replicas in all while no other version is wanted: what is more or fewer is so of the largest set.
+    pub(super) fn sizes_while_paused(&self, replicas: u32) -> Vec<u32> {
+        let mut sizes: Vec<u32> = self.sets.iter().map(|set| set.wanted).collect();
+        let mut over = sizes.iter().sum::<u32>();
+        if over <= replicas {
+            if let Some(largest) = sizes.iter_mut().max_by_key(|size| **size) {
+                *largest += replicas - over;
+            }
+            return sizes;
+        }
+        over -= replicas;
+        while over > 0
+            && let Some(largest) = sizes.iter_mut().max_by_key(|size| **size)
+        {
+            let less = over.min(*largest);
+            *largest -= less;
+            over -= less;
+        }
+        sizes
     }
 
     /// Takes away old sets without replicas beyond so many; gives their hashes.
@@ -304,18 +327,21 @@ pub(super) fn status(
         false => ("MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
     };
     let set = set_name(&deployment.name, &workload.template_hash);
+    let progressing = |holds| Condition::new("Progressing", holds);
     let progress = match course {
-        Course::Refused(why) => (false, NO_PROGRESS, why),
-        _ if counts.are_complete(wanted) => {
-            (true, "NewReplicaSetAvailable", format!("ReplicaSet \"{set}\" has successfully progressed."))
+        Course::Refused(why) => progressing(false).because(NO_PROGRESS, why),
+        Course::Paused => {
+            Condition::unknown("Progressing").because("DeploymentPaused", "Deployment is paused")
         }
-        Course::Stuck => (false, NO_PROGRESS, format!("ReplicaSet \"{set}\" has timed out progressing.")),
-        Course::Going => (true, "ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing.")),
+        _ if counts.are_complete(wanted) => progressing(true)
+            .because("NewReplicaSetAvailable", format!("ReplicaSet \"{set}\" has successfully progressed.")),
+        Course::Stuck => progressing(false)
+            .because(NO_PROGRESS, format!("ReplicaSet \"{set}\" has timed out progressing.")),
+        Course::Going => {
+            progressing(true).because("ReplicaSetUpdated", format!("ReplicaSet \"{set}\" is progressing."))
+        }
     };
-    let conditions = [
-        Condition::new("Available", is_available).because(available.0, available.1),
-        Condition::new("Progressing", progress.0).because(progress.1, progress.2),
-    ];
+    let conditions = [Condition::new("Available", is_available).because(available.0, available.1), progress];
     let before = &deployment.value["status"]["conditions"];
     let mut status = json!({
         "observedGeneration": deployment.value["metadata"]["generation"],
@@ -478,6 +504,21 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_that_is_paused_is_scaled_in_its_largest_set() {
+        let set = |wanted: u32| Set { template_hash: wanted.to_string(), revision: 1, wanted };
+        let sizes = |wanted: &[u32], replicas| {
+            let sets: Vec<Set> = wanted.iter().copied().map(set).collect();
+            Deployment { sets, ..Deployment::new(Instant::now()) }.sizes_while_paused(replicas)
+        };
+        assert_eq!(sizes(&[3, 1], 4), [3, 1]);
+        assert_eq!(sizes(&[3, 1], 6), [5, 1]);
+        assert_eq!(sizes(&[4, 1], 2), [1, 1]);
+        assert_eq!(sizes(&[3, 1], 0), [0, 0]);
+        assert_eq!(sizes(&[], 5), [0; 0]);
+        assert_eq!(sizes(&[0, 0], 5), [0, 5], "the newest where none has any");
+    }
+
+    #[test]
     fn only_so_many_old_sets_are_remembered() {
         let now = Instant::now();
         let mut deployment = Deployment::new(now);
@@ -516,6 +557,9 @@ mod tests {
             rollout: Rollout::RollingUpdate { max_surge: 1, max_unavailable: 0 },
             min_ready: Duration::ZERO,
             termination_grace: Duration::from_secs(30),
+            restart: manifest::RestartPolicy::Always,
+            active_deadline: None,
+            is_paused: false,
             containers: Vec::new(),
             working_directory: None,
         };

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use manifest::{ARGUMENTS_FROM, Container, MEMORY_LIMIT, PodField, Program, starred_uri};
+use manifest::{ARGUMENTS_FROM, Container, MEMORY_LIMIT, PodField, Program, Stdin, starred_uri};
 use serde_json::Value;
 
 use super::process::Launch;
@@ -112,6 +112,8 @@ pub(super) fn launch(
         // Never the folder in which the platform happens to have been started.
         working_directory: Some(folder.unwrap_or(Path::new("/")).to_owned()),
         input,
+        // Ours ends when it closes; for others it is as if there were none, unless they ask for it.
+        has_input: is_ours || container.stdin != Stdin::Nobody,
     }
 }
 
@@ -185,6 +187,7 @@ mod tests {
         Container {
             name: "main".to_owned(),
             program,
+            stdin: Stdin::Nobody,
             environment: vec![("GREETING".to_owned(), "I am $(ME) of $(OTHER)".to_owned())],
             pod_fields: vec![("ME".to_owned(), PodField::Name), ("WHERE".to_owned(), PodField::PodIp)],
             ports: Vec::new(),

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manifest::{Container, Object, Objects, Program, Workload};
+use jiff::Timestamp;
+use manifest::{Container, Object, Objects, Program, RestartPolicy, Workload};
 use plan::{ObjectRef, Observed};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::container::{Handle, Runner};
@@ -23,12 +24,12 @@ use super::replica::Replica;
 use super::rollout::{self, SetSize};
 use super::{Local, nodes, pod, service_links};
 use crate::events::Event;
-use crate::store::{CREATED_FOR, DeleteOptions, Mode, generated_name, metadata};
+use crate::store::{CREATED_FOR, DeleteOptions, Due, Mode, Step, generated_name, has_finalizers, metadata};
 
 /// When to try again what could not be begun, for example for want of an address.
 const RETRY: Duration = Duration::from_secs(1);
 /// Lower values are given up first.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+pub(super) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 impl Local {
     pub(super) fn keep(&mut self, workloads: &[Workload], observed: &Observed) {
@@ -36,6 +37,9 @@ impl Local {
         self.wake_at = None;
         self.containers_changed.mark_unchanged();
         self.replicas.values_mut().for_each(|replica| replica.look(now));
+        let deadlines: Vec<Instant> =
+            self.replicas.values_mut().filter_map(|replica| replica.end_in_time(now)).collect();
+        deadlines.into_iter().for_each(|at| self.wake_at(at));
 
         for (object, message) in self.store.collect_garbage() {
             self.platform.recorder.record(&object, &Event::warning("OwnerRefInvalidNamespace", message));
@@ -59,6 +63,8 @@ impl Local {
         self.go_on_leaving(&objects, observed, now);
         drop(objects);
 
+        self.write_pods();
+        self.follow_controllers(now);
         self.show(workloads, now);
         self.store.look_after_file(now).into_iter().for_each(|at| self.wake_at(at));
     }
@@ -93,7 +99,12 @@ impl Local {
         for (pod, replica) in &mut self.replicas {
             match objects.get("Pod", &pod.namespace, &pod.name) {
                 None => replica.end(),
-                Some(object) if metadata::deletion(object).is_some() => replica.leave(now),
+                Some(object) if metadata::deletion(object).is_some() => {
+                    let granted = object.value["metadata"]["deletionGracePeriodSeconds"].as_u64();
+                    replica.grace =
+                        granted.map_or(replica.grace, |it| replica.grace.min(Duration::from_secs(it)));
+                    replica.leave(now);
+                }
                 // Whoever kept it has let it go: it is a pod of its own.
                 Some(object) if !exists(&replica.owner) && owner_of(object).is_none_or(|it| exists(&it)) => {
                     replica.stand_alone(pod);
@@ -103,11 +114,20 @@ impl Local {
             }
         }
         orphans.iter().for_each(|pod| self.give_up(pod, now));
-        // Pods that were never started have nobody else to finish with them.
+        // Pods that were never started, or have ended, have nobody else to finish with them.
         let deleted = objects.of_kind("Pod").filter(|pod| metadata::deletion(pod).is_some());
-        for pod in deleted.map(|pod| pod.reference()).filter(|pod| !self.replicas.contains_key(pod)) {
+        let deleted = deleted.filter(|pod| !has_finalizers(pod)).map(|pod| pod.reference());
+        for pod in deleted.filter(|pod| !self.replicas.contains_key(pod)) {
             self.store.take_away(&pod);
         }
+        let logs = &self.platform.logs;
+        self.ended.retain(|pod| {
+            let is_there = exists(pod);
+            if !is_there {
+                logs.forget(&pod.namespace, &pod.name);
+            }
+            is_there
+        });
     }
 
     /// Lets one replica go, and its pod with it.
@@ -126,23 +146,33 @@ impl Local {
         let looks: Vec<Instant> =
             self.replicas.values_mut().filter_map(|replica| replica.go_on(now, observed)).collect();
         looks.into_iter().for_each(|at| self.wake_at(at));
-        let gone: Vec<ObjectRef> = self
-            .replicas
-            .iter()
-            .filter(|(_, replica)| replica.is_leaving() && replica.is_gone())
-            .map(|(pod, _)| pod.clone())
-            .collect();
+        let gone = self.replicas.iter().filter(|(_, replica)| replica.is_gone());
+        let gone: Vec<ObjectRef> = gone.map(|(pod, _)| pod.clone()).collect();
+        let mut ends = Vec::new();
         for pod in gone {
-            self.replicas.remove(&pod);
-            self.platform.logs.forget(&pod.namespace, &pod.name);
-            let object = objects.get("Pod", &pod.namespace, &pod.name);
-            // The pod of a changed bare Pod stays, and gets a new replica.
-            if object.is_some_and(|pod| owner_of(pod).is_some() || metadata::deletion(pod).is_some()) {
-                self.store.take_away(&pod);
-            }
+            let Some(replica) = self.replicas.remove(&pod) else { continue };
             // What was waiting for this end goes on in the next pass.
             self.wake_at(now);
+            let object = objects.get("Pod", &pod.namespace, &pod.name);
+            let is_deleted =
+                object.is_none_or(|pod| metadata::deletion(pod).is_some() && !has_finalizers(pod));
+            let is_waited_for = object.is_some_and(|pod| metadata::deletion(pod).is_some());
+            match object {
+                // It ended by itself, or somebody wants to know how: that stays to be seen.
+                Some(object) if !is_deleted && (is_waited_for || !replica.makes_room()) => {
+                    ends.push(Step::Status(pod.clone(), replica.status(object)));
+                    self.ended.insert(pod);
+                }
+                // The pod of a changed bare Pod stays, and gets a new replica.
+                _ => {
+                    self.platform.logs.forget(&pod.namespace, &pod.name);
+                    if is_deleted {
+                        self.store.take_away(&pod);
+                    }
+                }
+            }
         }
+        self.store.take(ends, Due::Now);
     }
 
     // --- bare pods ---
@@ -150,12 +180,17 @@ impl Local {
     fn keep_pod(&mut self, workload: &Workload, objects: &Objects, now: Instant) {
         let pod = &workload.owner;
         let Some(object) = objects.get("Pod", &pod.namespace, &pod.name) else { return };
+        // What a pod of somebody is made of follows from the one who made it, and what runs to its end is not begun anew.
+        let is_replaced = owner_of(object).is_none() && workload.restart == RestartPolicy::Always;
         match self.replicas.get_mut(pod) {
+            _ if pod::has_ended(object) => {}
             None if metadata::deletion(object).is_none() => self.start_on_a_node(object, workload, now),
             Some(replica) if replica.is_adopted() => {
                 replica.template_hash.clone_from(&workload.template_hash);
             }
-            Some(replica) if replica.template_hash != workload.template_hash => replica.leave(now),
+            Some(replica) if is_replaced && replica.template_hash != workload.template_hash => {
+                replica.leave(now);
+            }
             _ => {}
         }
     }
@@ -177,7 +212,12 @@ impl Local {
     /// The node on which another pod runs best, if there is one; otherwise that is told of.
     fn node_for(&self, spec: &Value, about: &ObjectRef, workload: &Workload) -> Option<String> {
         let objects = self.store.objects();
-        let ours = self.replicas.iter().filter(|(_, replica)| replica.owner == workload.owner);
+        let owner = objects.find(&workload.owner).and_then(|pod| owner_of(pod));
+        let is_ours = |pod: &ObjectRef, replica: &Replica| {
+            let of_same = || objects.find(pod).is_some_and(|pod| owner_of(pod) == owner);
+            replica.owner == workload.owner || (owner.is_some() && of_same())
+        };
+        let ours = self.replicas.iter().filter(|(pod, replica)| is_ours(pod, replica));
         let ours: BTreeSet<&ObjectRef> = ours.map(|(pod, _)| pod).collect();
         let nodes = nodes::all(&objects);
         if nodes.is_empty() {
@@ -213,12 +253,17 @@ impl Local {
             .unwrap_or_else(|| Deployment::of(object, objects.of_kind("ReplicaSet").map(AsRef::as_ref), now));
         let goes_on = self.earlier.contains_key(owner);
         let last_refused = if goes_on { 0 } else { self.last_refused(object, objects) };
-        deployment.turn_to(&workload.template_hash, last_revision, last_refused, now);
-        let sizes: Vec<SetSize> =
-            deployment.sets.iter().map(|set| self.size(owner, set, workload, now)).collect();
-        let (old, new) = sizes.split_at(sizes.len() - 1);
-        let (new_wanted, old_wanted) = rollout::step(workload.replicas, workload.rollout, new[0], old);
-        for (set, wanted) in deployment.sets.iter_mut().zip(old_wanted.into_iter().chain([new_wanted])) {
+        let wanted = if workload.is_paused {
+            deployment.sizes_while_paused(workload.replicas)
+        } else {
+            deployment.turn_to(&workload.template_hash, last_revision, last_refused, now);
+            let sizes: Vec<SetSize> =
+                deployment.sets.iter().map(|set| self.size(owner, set, workload, now)).collect();
+            let (old, new) = sizes.split_at(sizes.len() - 1);
+            let (new_wanted, old_wanted) = rollout::step(workload.replicas, workload.rollout, new[0], old);
+            old_wanted.into_iter().chain([new_wanted]).collect()
+        };
+        for (set, wanted) in deployment.sets.iter_mut().zip(wanted) {
             self.resize(owner, set, wanted);
         }
         for set in &deployment.sets {
@@ -426,11 +471,20 @@ impl Local {
             address: address.into(),
             node: node.to_owned(),
         };
+        let begun = pod.value["status"]["startTime"].as_str().and_then(|time| time.parse().ok());
+        let started = begun.filter(|_| pod::runs_to_its_end(pod)).unwrap_or_else(Timestamp::now);
+        if pod::runs_to_its_end(pod) {
+            // Whoever comes after a crash has to know that it was started.
+            let mut status = pod.value["status"].clone();
+            status["startTime"] = json!(metadata::time(started));
+            self.store.take(vec![Step::Status(reference.clone(), status)], Due::Now);
+        }
         let containers = workload.containers.iter().map(|container| {
-            let handle = self.start_container(container, &reference, &identity, workload);
+            let n_starts = pod::n_starts(pod, &container.name);
+            let handle = self.start_container(container, &reference, &identity, workload, n_starts);
             (container.name.clone(), handle)
         });
-        let replica = Replica::new(workload, address, workload.termination_grace, containers.collect());
+        let replica = Replica::new(workload, address, started, containers.collect());
         self.replicas.insert(reference, replica);
     }
 
@@ -440,6 +494,7 @@ impl Local {
         pod: &ObjectRef,
         identity: &Identity,
         workload: &Workload,
+        n_starts: u32,
     ) -> Handle {
         let folder = workload.working_directory.as_deref();
         // What is no text is for nobody here.
@@ -466,6 +521,8 @@ impl Local {
             mark,
             address: identity.address,
             grace: workload.termination_grace,
+            restart: workload.restart,
+            n_starts,
             platform: Rc::clone(&self.platform),
         })
     }
@@ -478,7 +535,7 @@ fn lacks_pods(set: &Object) -> bool {
 }
 
 /// The object that controls an object.
-fn owner_of(object: &Object) -> Option<ObjectRef> {
+pub(super) fn owner_of(object: &Object) -> Option<ObjectRef> {
     let owners = object.value["metadata"]["ownerReferences"].as_array()?;
     let owner = owners.iter().find(|owner| owner["controller"] == true)?;
     Some(ObjectRef::new(owner["kind"].as_str()?, &object.namespace, owner["name"].as_str()?))

@@ -4,7 +4,7 @@
 //! A thread per log reads what the process writes: it must never wait for us, not even for a full disk.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, PipeReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use plan::ObjectRef;
 use tokio::sync::{oneshot, watch};
 
 use crate::store::{Reason, Status};
@@ -66,6 +67,20 @@ pub struct LogStream {
 impl Logs {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder, open: Rc::default() }
+    }
+
+    /// Forgets all logs but those of some pods.
+    pub(super) fn keep_those_of(&self, pods: &BTreeSet<ObjectRef>) {
+        let is_kept = |pod: &Path| {
+            let names: Vec<_> = pod.iter().rev().take(2).filter_map(|name| name.to_str()).collect();
+            let [name, namespace] = names[..] else { return false };
+            pods.contains(&ObjectRef::new("Pod", namespace, name))
+        };
+        let entries =
+            |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+        for namespace in entries(&self.folder) {
+            entries(&namespace).filter(|pod| !is_kept(pod)).for_each(|pod| drop(fs::remove_dir_all(pod)));
+        }
     }
 
     /// Keeps what comes out of a pipe. The receiver gets the last lines once the pipe is closed.

@@ -1,10 +1,12 @@
 //! On which node a pod runs. All of them are this machine; who cordons or taints one wants its pods on the other all the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use manifest::{Object, Objects};
 use plan::ObjectRef;
 use serde_json::Value;
+
+use crate::store::LabelSelector;
 
 /// All nodes, by name.
 pub(super) fn all(objects: &Objects) -> Vec<&Object> {
@@ -29,9 +31,34 @@ pub(super) fn best<'a>(
 
 /// Whether a node takes new pods like this one.
 fn takes(node: &Object, spec: &Value) -> bool {
+    node.value["spec"]["unschedulable"] != true && bears(node, spec, &["NoSchedule", "NoExecute"])
+}
+
+/// Whether a node has a pod like this one that runs on every node: whether one is begun there, or may at least stay. A node that
+/// takes no new pods takes these.
+pub(super) fn runs_daemons(node: &Object, spec: &Value, is_new: bool) -> bool {
+    let labels = node.labels();
+    let mut selector = spec["nodeSelector"].as_object().into_iter().flatten();
+    let is_selected = selector.all(|(key, value)| labels.get(key.as_str()).copied() == value.as_str());
+    let is_meant = spec["nodeName"].as_str().is_none_or(|name| name.is_empty() || name == node.name);
+    let effects: &[&str] = if is_new { &["NoSchedule", "NoExecute"] } else { &["NoExecute"] };
+    is_selected && is_meant && has_affinity(&labels, spec) && bears(node, spec, effects)
+}
+
+/// Whether a pod's required node affinity lets it onto a node with these labels. Terms are alternatives.
+fn has_affinity(labels: &BTreeMap<&str, &str>, spec: &Value) -> bool {
+    let required = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let Some(terms) = required["nodeSelectorTerms"].as_array() else { return true };
+    terms
+        .iter()
+        .any(|term| LabelSelector::from_selector(term).is_some_and(|selector| selector.matches(labels)))
+}
+
+/// Whether a pod tolerates the taints of a node that have such an effect.
+fn bears(node: &Object, spec: &Value, effects: &[&str]) -> bool {
     let taints = node.value["spec"]["taints"].as_array().into_iter().flatten();
-    let mut hard = taints.filter(|taint| taint["effect"] != "PreferNoSchedule");
-    node.value["spec"]["unschedulable"] != true && hard.all(|taint| is_tolerated(taint, spec))
+    let mut hard = taints.filter(|taint| taint["effect"].as_str().is_some_and(|it| effects.contains(&it)));
+    hard.all(|taint| is_tolerated(taint, spec))
 }
 
 fn is_tolerated(taint: &Value, spec: &Value) -> bool {

@@ -69,6 +69,8 @@ pub(super) struct Facts<'a> {
     pub(super) containers: &'a [(String, Status)],
     pub(super) address: &'a str,
     pub(super) started: Timestamp,
+    /// Why it failed, whatever its containers say.
+    pub(super) failure: Option<(&'static str, &'static str)>,
 }
 
 /// The status of a pod.
@@ -79,23 +81,30 @@ pub(super) fn status(pod: &Object, facts: &Facts<'_>, now: Timestamp) -> Value {
         .filter(|(_, status)| !status.is_ready)
         .map(|(name, _)| name.as_str())
         .collect();
+    let phase = phase(facts);
+    let end = match phase {
+        "Succeeded" => "PodCompleted",
+        "Failed" => "PodFailed",
+        _ => "",
+    };
     let ready = |kind| {
-        let condition = Condition::new(kind, unready.is_empty());
+        let condition = Condition::new(kind, unready.is_empty() && end.is_empty());
         let message = format!("containers with unready status: [{}]", unready.join(" "));
-        if unready.is_empty() { condition } else { condition.because("ContainersNotReady", message) }
+        match (unready.is_empty(), end) {
+            (true, "") => condition,
+            (_, "") => condition.because("ContainersNotReady", message),
+            _ => condition.because(end, ""),
+        }
     };
     let conditions = [
         Condition::new("PodScheduled", true),
-        Condition::new("Initialized", true),
+        Condition::new("Initialized", true).because(if phase == "Succeeded" { end } else { "" }, ""),
         ready("ContainersReady"),
         ready("Ready"),
     ];
-    let has_run = |status: &Status| status.restarts > 0 || !matches!(status.state, State::Waiting { .. });
-    let phase =
-        if facts.containers.iter().all(|(_, status)| has_run(status)) { "Running" } else { "Pending" };
     let images = &pod.value["spec"]["containers"];
     let statuses = facts.containers.iter().map(|(name, status)| container_status(name, images, status));
-    json!({
+    let mut status = json!({
         "phase": phase,
         "conditions": conditions::list(&conditions, &pod.value["status"]["conditions"], &metadata::time(now)),
         "hostIP": "127.0.0.1",
@@ -104,7 +113,114 @@ pub(super) fn status(pod: &Object, facts: &Facts<'_>, now: Timestamp) -> Value {
         "startTime": metadata::time(facts.started),
         "containerStatuses": statuses.collect::<Value>(),
         "qosClass": manifest::qos_class(&pod.value["spec"]),
+    });
+    if let Some((reason, message)) = facts.failure {
+        status["reason"] = json!(reason);
+        status["message"] = json!(message);
+    }
+    status
+}
+
+/// Where in its life a pod is ("Pod Lifecycle", Kubernetes documentation).
+fn phase(facts: &Facts<'_>) -> &'static str {
+    let mut statuses = facts.containers.iter().map(|(_, status)| status);
+    let has_run = |status: &Status| status.restarts > 0 || !matches!(status.state, State::Waiting { .. });
+    let has_ended = statuses.clone().all(|status| status.is_gone);
+    match has_ended {
+        _ if facts.failure.is_some() => "Failed",
+        true if statuses.all(Status::ended_well) => "Succeeded",
+        true => "Failed",
+        false if statuses.all(has_run) => "Running",
+        false => "Pending",
+    }
+}
+
+/// The status of a pod that a platform had started that is no more, when it is not to be started again.
+pub(super) fn lost(pod: &Object, now: Timestamp) -> Value {
+    let mut status = pod.value["status"].clone();
+    let now = metadata::time(now);
+    let message =
+        "The container could not be located when the pod was terminated: the platform ended while it ran";
+    let statuses = containers(pod).map(|container| {
+        let known = status["containerStatuses"].as_array().into_iter().flatten();
+        let known = known.into_iter().find(|known| known["name"] == container["name"]);
+        if let Some(known) = known.filter(|known| known["state"]["terminated"].is_object()) {
+            return known.clone();
+        }
+        json!({
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": "",
+            "ready": false,
+            "started": false,
+            "restartCount": known.map_or(0, |known| known["restartCount"].as_u64().unwrap_or(0)),
+            "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": message,
+                "startedAt": status["startTime"], "finishedAt": now}},
+            "lastState": {},
+        })
+    });
+    let statuses: Value = statuses.collect();
+    let ready = |kind| Condition::new(kind, false).because("PodFailed", "");
+    let conditions = [
+        Condition::new("PodScheduled", true),
+        Condition::new("Initialized", true),
+        ready("ContainersReady"),
+        ready("Ready"),
+    ];
+    status["phase"] = json!("Failed");
+    status["conditions"] = conditions::list(&conditions, &status["conditions"], &now);
+    status["containerStatuses"] = statuses;
+    status
+}
+
+/// The status of a pod that cannot be started as it is written.
+pub(super) fn unstartable(pod: &Object, problem: &str, now: Timestamp) -> Value {
+    let statuses = containers(pod).map(|container| {
+        let reason = if manifest::has_program(container) { "CreateContainerConfigError" } else { "ErrImagePull" };
+        json!({"name": container["name"], "image": container["image"], "imageID": "", "ready": false, "started": false,
+            "restartCount": 0, "lastState": {}, "state": {"waiting": {"reason": reason, "message": problem}}})
+    });
+    let names: Vec<&str> = containers(pod).filter_map(|container| container["name"].as_str()).collect();
+    let message = format!("containers with unready status: [{}]", names.join(" "));
+    let unready = |kind| Condition::new(kind, false).because("ContainersNotReady", message.clone());
+    let conditions = [
+        Condition::new("PodScheduled", true),
+        Condition::new("Initialized", true),
+        unready("ContainersReady"),
+        unready("Ready"),
+    ];
+    json!({
+        "phase": "Pending",
+        "conditions": conditions::list(&conditions, &pod.value["status"]["conditions"], &metadata::time(now)),
+        "containerStatuses": statuses.collect::<Value>(),
+        "qosClass": manifest::qos_class(&pod.value["spec"]),
     })
+}
+
+fn containers(pod: &Object) -> impl Iterator<Item = &Value> {
+    pod.value["spec"]["containers"].as_array().into_iter().flatten()
+}
+
+/// Whether a pod has ended for good.
+pub(super) fn has_ended(pod: &Object) -> bool {
+    matches!(pod.value["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
+/// Whether a pod is to run to its end, and not to be started again and again.
+pub(super) fn runs_to_its_end(pod: &Object) -> bool {
+    matches!(pod.value["spec"]["restartPolicy"].as_str(), Some("OnFailure" | "Never"))
+}
+
+/// How often a container of a pod has been started, by a platform that is no more.
+pub(super) fn n_starts(pod: &Object, container: &str) -> u32 {
+    let status = &pod.value["status"];
+    if !runs_to_its_end(pod) || !status["startTime"].is_string() {
+        return 0;
+    }
+    let mut statuses = status["containerStatuses"].as_array().into_iter().flatten();
+    let known = statuses.find(|known| known["name"] == *container);
+    let restarts = known.and_then(|known| known["restartCount"].as_u64()).unwrap_or(0);
+    u32::try_from(restarts).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn container_status(name: &str, containers: &Value, status: &Status) -> Value {
@@ -176,8 +292,12 @@ mod tests {
 
     fn written(status: Status) -> Value {
         let containers = [("main".to_owned(), status)];
-        let facts =
-            Facts { containers: &containers, address: "127.78.0.1", started: at("2026-11-21T12:00:00Z") };
+        let facts = Facts {
+            containers: &containers,
+            address: "127.78.0.1",
+            started: at("2026-11-21T12:00:00Z"),
+            failure: None,
+        };
         super::status(&pod(), &facts, at("2026-11-21T12:00:05Z"))
     }
 

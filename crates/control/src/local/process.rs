@@ -5,6 +5,7 @@
 //! need seconds for that, and one that somebody traces (`ptrace`) stays for as long as they like.
 
 use std::io::{self, PipeReader, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -29,6 +30,8 @@ pub(super) struct Launch {
     pub(super) working_directory: Option<PathBuf>,
     /// What it reads first on its input, if that is a pipe: arguments that are not for the list of processes.
     pub(super) input: Option<String>,
+    /// Whether its input stays open.
+    pub(super) has_input: bool,
 }
 
 /// How many bytes a pipe takes before anybody reads (pipe(7)).
@@ -63,7 +66,7 @@ pub(super) struct Process {
     /// Tells that some child has ended, from before this one was started.
     child_ended: unix::Signal,
     /// Open as long as this is: our own replicas end when it closes, however this process ends.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     exit: Option<Exit>,
 }
 
@@ -72,7 +75,8 @@ impl Process {
     pub(super) async fn start(launch: &Launch) -> io::Result<(Self, PipeReader)> {
         let (output, writer) = io::pipe()?;
         let errors = writer.try_clone()?.into();
-        let ends = Ends { input: Stdio::piped(), output: writer.into(), errors, in_terminal: false };
+        let input = if launch.has_input { Stdio::piped() } else { Stdio::null() };
+        let ends = Ends { input, output: writer.into(), errors, in_terminal: false };
         Ok((Self::start_with(launch, ends).await?, output))
     }
 
@@ -120,7 +124,12 @@ impl Process {
             let _ = stdin.write_all(input.as_bytes());
         }
         let pid = Pid::from_child(&child);
-        Ok(Self { child: Some(child), pid, child_ended, _stdin: stdin, exit: None })
+        Ok(Self { child: Some(child), pid, child_ended, stdin, exit: None })
+    }
+
+    /// Our end of its input, for somebody else to keep.
+    pub(super) fn take_stdin(&mut self) -> Option<OwnedFd> {
+        self.stdin.take().map(OwnedFd::from)
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -214,6 +223,7 @@ mod tests {
             environment: vec![("NAME".to_owned(), "value".to_owned())],
             working_directory: Some("/".into()),
             input: None,
+            has_input: true,
         }
     }
 

@@ -4,12 +4,14 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use manifest::Workload;
+use manifest::{Object, RestartPolicy, Workload};
 use plan::{ObjectRef, Observed};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::container::{Handle, State, Status};
 use super::drain;
+use super::pod::Facts;
 
 /// A replica that runs, or is about to end.
 #[derive(Debug)]
@@ -21,6 +23,11 @@ pub(super) struct Replica {
     pub(super) started: Timestamp,
     /// How long it may take to finish, and then to end.
     pub(super) grace: Duration,
+    pub(super) restart: RestartPolicy,
+    /// When it has run for as long as it may.
+    deadline: Option<Instant>,
+    /// Why it failed, whatever its containers say: a reason and a sentence.
+    failed: Option<(&'static str, &'static str)>,
     containers: Vec<(String, Handle)>,
     ready_since: Option<Instant>,
     leaving: Option<Leaving>,
@@ -50,22 +57,39 @@ impl Replica {
     pub(super) fn new(
         workload: &Workload,
         address: Ipv4Addr,
-        grace: Duration,
+        started: Timestamp,
         containers: Vec<(String, Handle)>,
     ) -> Self {
+        let ran_for = Timestamp::now().duration_since(started).unsigned_abs();
+        let left = workload.active_deadline.map(|deadline| deadline.saturating_sub(ran_for));
         Self {
             owner: workload.owner.clone(),
             template_hash: workload.template_hash.clone(),
             address,
-            started: Timestamp::now(),
-            grace,
+            started,
+            grace: workload.termination_grace,
+            restart: workload.restart,
+            deadline: left.and_then(|left| Instant::now().checked_add(left)),
+            failed: None,
             containers,
             ready_since: None,
             leaving: None,
         }
     }
 
-    pub(super) fn statuses(&self) -> Vec<(String, Status)> {
+    /// The status of its pod.
+    pub(super) fn status(&self, pod: &Object) -> Value {
+        let (containers, address) = (self.statuses(), self.address.to_string());
+        let facts = Facts {
+            containers: &containers,
+            address: &address,
+            started: self.started,
+            failure: self.failed.filter(|_| self.is_gone()),
+        };
+        super::pod::status(pod, &facts, Timestamp::now())
+    }
+
+    fn statuses(&self) -> Vec<(String, Status)> {
         self.containers.iter().map(|(name, handle)| (name.clone(), handle.status())).collect()
     }
 
@@ -114,7 +138,24 @@ impl Replica {
     /// Tells its containers to end.
     pub(super) fn end(&mut self) {
         self.leaving = Some(Leaving::Ending);
-        self.containers.iter().for_each(|(_, handle)| handle.stop());
+        self.containers.iter().for_each(|(_, handle)| handle.stop(self.grace));
+    }
+
+    /// Ends it when it has run for as long as it may; otherwise gives the time at which it will have.
+    pub(super) fn end_in_time(&mut self, now: Instant) -> Option<Instant> {
+        let deadline = self.deadline.filter(|_| self.leaving.is_none())?;
+        if deadline > now {
+            return Some(deadline);
+        }
+        self.failed =
+            Some(("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"));
+        self.end();
+        None
+    }
+
+    /// Whether it was told to make room, and neither failed nor came to its end by itself.
+    pub(super) fn makes_room(&self) -> bool {
+        self.is_leaving() && self.failed.is_none()
     }
 
     /// Goes on with leaving. Gives the time to look again although nothing happened.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::command::{Command, Wanted};
 use super::leftovers::Leftovers;
 use super::process::Launch;
+use super::stdin::Stdin;
 use super::usage::{Meter, Used};
 
 /// The containers that run. All clones are the same one.
@@ -38,6 +39,8 @@ pub struct Place {
     pub(super) launch: Launch,
     pub(super) address: IpAddr,
     pub(super) memory_limit: Option<u64>,
+    /// The container's standard input, if somebody may write to it.
+    stdin: Option<Stdin>,
     meter: Meter,
     /// Closed when the container has ended.
     pub(super) end: watch::Receiver<()>,
@@ -66,12 +69,13 @@ impl Running {
         launch: &Launch,
         address: IpAddr,
         memory_limit: Option<u64>,
+        stdin: Option<Stdin>,
         pid: u32,
     ) -> Stay {
         let (sender, end) = watch::channel(());
         let leftovers = Rc::clone(&self.leftovers);
         let meter = Meter::new(pid);
-        let place = Place { launch: launch.clone(), address, memory_limit, meter, end, leftovers };
+        let place = Place { launch: launch.clone(), address, memory_limit, stdin, meter, end, leftovers };
         self.containers.borrow_mut().insert(name.clone(), place);
         Stay { running: self.clone(), name, _end: sender }
     }
@@ -109,9 +113,10 @@ impl super::Machine {
             environment: environment.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
             working_directory: Some("/".into()),
             input: None,
+            has_input: false,
         };
-        let stay =
-            running.enter(name, &launch, std::net::Ipv4Addr::LOCALHOST.into(), None, std::process::id());
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        let stay = running.enter(name, &launch, address, None, None, std::process::id());
         (Self { logs: super::Logs::new("/nowhere".into()), running }, stay)
     }
 }
@@ -133,6 +138,12 @@ impl Place {
             ..self.launch.clone()
         };
         Command::start(&launch, wanted, self).await
+    }
+
+    /// The standard input of the container itself, if somebody may write to it.
+    #[must_use]
+    pub fn stdin(&self) -> Option<Stdin> {
+        self.stdin.clone()
     }
 }
 

@@ -19,7 +19,6 @@ const PROGRESS_DEADLINE_SECONDS: u32 = 600;
 impl Local {
     /// Writes down what there is now.
     pub(super) fn show(&mut self, workloads: &[Workload], now: Instant) {
-        self.write_pods();
         let objects = self.store.objects();
         let lives =
             |owner: &ObjectRef| objects.find(owner).is_some_and(|it| metadata::deletion(it).is_none());
@@ -72,21 +71,21 @@ impl Local {
         last
     }
 
-    fn write_pods(&self) {
+    /// Writes down how pods are.
+    pub(super) fn write_pods(&self) {
         let objects = self.store.objects();
-        let statuses: Vec<_> = self
-            .replicas
-            .iter()
-            .filter_map(|(reference, replica)| {
-                let object = objects.get("Pod", &reference.namespace, &reference.name)?;
-                let (containers, address) = (replica.statuses(), replica.address.to_string());
-                let facts =
-                    pod::Facts { containers: &containers, address: &address, started: replica.started };
-                Some((reference, pod::status(object, &facts, Timestamp::now())))
-            })
-            .collect();
+        let running = self.replicas.iter().filter_map(|(reference, replica)| {
+            let object = objects.get("Pod", &reference.namespace, &reference.name)?;
+            Some((reference.clone(), replica.status(object)))
+        });
+        let unstartable = self.broken.iter().filter_map(|(reference, problem)| {
+            let pod = objects.find(reference).filter(|object| object.kind.kind == "Pod")?;
+            let waits = !self.replicas.contains_key(reference) && !pod::has_ended(pod);
+            waits.then(|| (reference.clone(), pod::unstartable(pod, problem, Timestamp::now())))
+        });
+        let statuses: Vec<_> = running.chain(unstartable).collect();
         drop(objects);
-        statuses.into_iter().for_each(|(pod, status)| self.store.set_status(pod, status));
+        statuses.into_iter().for_each(|(pod, status)| self.store.set_status(&pod, status));
     }
 
     /// Writes the ReplicaSet of a set.
@@ -136,14 +135,20 @@ impl Local {
         not_yet_available.into_iter().for_each(|at| self.wake_at(at));
         let mut revision = deployment.sets.last().map_or(0, |set| set.revision);
         let earlier = self.earlier.get(owner);
-        let mut course = if is_stuck { Course::Stuck } else { Course::Going };
+        let mut course = match (workload.is_paused, is_stuck) {
+            (true, _) => Course::Paused,
+            (_, true) => Course::Stuck,
+            _ => Course::Going,
+        };
         if let Some(earlier) = earlier {
             // What runs is not of the template that is there now.
             all.updated = 0;
             course = Course::Refused(earlier.sentence(&object));
             revision = revision.max(self.write_refused(&object).unwrap_or(0));
         }
-        self.store.annotate(owner, REVISION, &revision.to_string());
+        if revision > 0 {
+            self.store.annotate(owner, REVISION, &revision.to_string());
+        }
         let now = Timestamp::now();
         let mut status = deployment::status(&object, workload, all, course, now);
         if let Some(earlier) = earlier {

@@ -422,7 +422,7 @@ impl<'a> Transaction<'a> {
         Ok(vec![format!("namespace `{namespace}` was not there and has been created")])
     }
 
-    fn is_ending_or_gone(&self, namespace: &str) -> bool {
+    pub(super) fn is_ending_or_gone(&self, namespace: &str) -> bool {
         let object = self.state.objects.get("Namespace", "", namespace);
         !namespace.is_empty() && object.is_none_or(|object| metadata::deletion(object).is_some())
     }
@@ -532,7 +532,7 @@ fn serialised(object: &Object) -> Vec<u8> {
     object.value.to_string().into_bytes()
 }
 
-pub(super) fn has_finalizers(object: &Object) -> bool {
+pub(crate) fn has_finalizers(object: &Object) -> bool {
     object.value["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
 }
 

@@ -21,8 +21,8 @@ use crate::machine::{ask, on_one_thread};
 use crate::{PATIENCE, responder};
 
 /// A platform that runs, and what it told its data plane.
-struct Platform {
-    store: Rc<Store>,
+pub(crate) struct Platform {
+    pub(crate) store: Rc<Store>,
     plan: watch::Receiver<Arc<Plan>>,
     /// Ports that the data plane says it cannot open.
     taken_ports: Rc<RefCell<Vec<u16>>>,
@@ -31,7 +31,7 @@ struct Platform {
 }
 
 impl Platform {
-    async fn start(folder: &Path, settings: Settings) -> Self {
+    pub(crate) async fn start(folder: &Path, settings: Settings) -> Self {
         let local = LocalSettings {
             state_folder: folder.join("state"),
             program: forebay(folder),
@@ -59,19 +59,19 @@ impl Platform {
         Self { store, plan, taken_ports, end, ended }
     }
 
-    fn apply(&self, yaml: &str) {
+    pub(crate) fn apply(&self, yaml: &str) {
         let read = read("test.yaml", yaml);
         assert!(read.findings.is_empty(), "{:?}", read.findings);
         self.store.apply(read.objects).into_iter().for_each(|applied| drop(applied.unwrap()));
     }
 
-    fn delete(&self, kind: &str, name: &str) {
+    pub(crate) fn delete(&self, kind: &str, name: &str) {
         let kind = manifest::kind_named(kind).unwrap();
         self.store.delete((kind, "mlops", name), &DeleteOptions::default(), Mode::Commit).unwrap();
     }
 
     /// Waits until objects and the plan are so.
-    async fn until(
+    pub(crate) async fn until(
         &mut self,
         what: &str,
         is_so: impl Fn(&Objects, &Plan) -> bool,
@@ -113,9 +113,19 @@ impl Platform {
         self.store.list(&Query::of("Pod")).objects.iter().map(|pod| pod.value["status"].clone()).collect()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.end.notify_one();
         self.ended.await.unwrap();
+    }
+
+    /// Lets it go without a word, as when it is killed.
+    pub(crate) async fn crash(self) {
+        self.ended.abort();
+        let _ = self.ended.await;
+        // What its replicas still hold of it they let go of when they have ended.
+        while Rc::strong_count(&self.store) > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -179,7 +189,13 @@ fn targets(plan: &Plan) -> Vec<String> {
     groups.flat_map(|group| &group.targets).map(|target| target.socket().to_string()).collect()
 }
 
-fn at<'a>(objects: &'a Objects, kind: &str, namespace: &str, name: &str, pointer: &str) -> &'a Value {
+pub(crate) fn at<'a>(
+    objects: &'a Objects,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    pointer: &str,
+) -> &'a Value {
     let object = objects.get(kind, namespace, name);
     object.and_then(|object| object.value.pointer(pointer)).unwrap_or(&Value::Null)
 }

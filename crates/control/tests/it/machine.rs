@@ -110,6 +110,7 @@ pub(crate) fn workload(name: &str, replicas: u32, template_hash: &str) -> Worklo
     let container = Container {
         name: "main".to_owned(),
         program: Program::Command { command: responder::command() },
+        stdin: manifest::Stdin::Nobody,
         environment: responder::environment(Duration::ZERO),
         pod_fields: Vec::new(),
         ports: Vec::new(),
@@ -140,6 +141,9 @@ pub(crate) fn workload(name: &str, replicas: u32, template_hash: &str) -> Worklo
         rollout: Rollout::RollingUpdate { max_surge: 1, max_unavailable: 0 },
         min_ready: Duration::ZERO,
         termination_grace: Duration::from_secs(10),
+        restart: manifest::RestartPolicy::Always,
+        active_deadline: None,
+        is_paused: false,
         containers: vec![container],
         working_directory: None,
     }

@@ -12,6 +12,8 @@ mod local;
 mod machine;
 #[cfg(test)]
 mod responder;
+#[cfg(test)]
+mod workloads;
 
 /// How long a test waits for what must happen. Far more than it takes, even on a machine that is busy.
 #[cfg(test)]

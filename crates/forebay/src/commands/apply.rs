@@ -54,7 +54,7 @@ struct Applied {
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(apply(options, globals)))
+    runtime::block_on(apply(options, globals))
 }
 
 async fn apply(options: &Options, globals: &Globals) -> anyhow::Result<End> {

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use clap::CommandFactory as _;
 
 use super::{Cli, End};
-use crate::client;
 
 /// Print completion for a shell
 #[derive(Debug, clap::Args)]
@@ -24,5 +23,5 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<End> {
     clap_complete::generate(options.shell, &mut Cli::command(), "forebay", &mut script);
     let mut out = std::io::stdout().lock();
     let written = out.write_all(&script).and_then(|()| out.flush());
-    client::told(written.map(|()| End::Done).map_err(anyhow::Error::from))
+    written.map(|()| End::Done).map_err(anyhow::Error::from)
 }

@@ -80,7 +80,7 @@ struct Target {
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(delete(options, globals)))
+    runtime::block_on(delete(options, globals))
 }
 
 async fn delete(options: &Options, globals: &Globals) -> anyhow::Result<End> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::events::{Asked, printed};
 use super::{End, logs};
-use crate::client::{self, Client, JSON, TABLE, collection, with_query};
+use crate::client::{Client, JSON, TABLE, collection, with_query};
 use crate::globals::Globals;
 use crate::output::table::{Shown, Table};
 use crate::output::yaml;
@@ -32,7 +32,7 @@ const NOT_SHOWN: &[&str] = &[control::store::LAST_APPLIED];
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let named = resource::parse(&options.resources)?;
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         let mut all = Vec::new();
         for named in &named {
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             output::say(&format!("{space}{described}"))?;
         }
         Ok(End::Done)
-    }))
+    })
 }
 
 async fn describe(client: &Client, named: &Named, object: &Value, namespace: &str) -> anyhow::Result<String> {

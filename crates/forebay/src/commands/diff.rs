@@ -6,7 +6,7 @@ use manifest::Finding;
 use serde_json::Value;
 
 use super::{End, apply};
-use crate::client::{self, Client};
+use crate::client::Client;
 use crate::globals::Globals;
 use crate::output::{diff, yaml};
 use crate::{findings, manifests, output, runtime};
@@ -33,7 +33,7 @@ pub(crate) struct Options {
 const NOT_COMPARED: &[&str] = &["resourceVersion", "generation", "managedFields", "uid", "creationTimestamp"];
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         let manifests = manifests::read(&options.filename)?;
         let read = manifest::weighed(manifests.findings, client.exposure);
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             }
         }
         Ok(end)
-    }))
+    })
 }
 
 /// What of an object somebody wrote.

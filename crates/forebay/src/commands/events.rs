@@ -4,7 +4,7 @@ use manifest::{Kind, kind_named};
 use serde_json::Value;
 
 use super::End;
-use crate::client::{self, Client, TABLE, collection, with_query};
+use crate::client::{Client, TABLE, collection, with_query};
 use crate::globals::Globals;
 use crate::output;
 use crate::output::table::{Printer, Shown, Table};
@@ -44,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let about = options.about.as_ref().map(|about| resource::parse(std::slice::from_ref(about)));
     let about = about.transpose()?.unwrap_or_default().pop();
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         let namespace = (!options.all_namespaces).then_some(options.namespace.as_str());
         let asked = Asked { about: about.as_ref(), namespace, types: &options.types };
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             asked.watch(&client, &list, &mut printer).await?;
         }
         Ok(End::Done)
-    }))
+    })
 }
 
 /// Which events somebody asks for.

@@ -54,14 +54,14 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let asked = Asked { options, named: resource::parse(&options.resources)? };
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         match options.output {
             _ if options.watch => asked.watch(&client).await,
             Format::Table { wide } => asked.tables(&client, wide).await,
             _ => asked.objects(&client).await,
         }
-    }))
+    })
 }
 
 /// What somebody asked for.

@@ -77,7 +77,7 @@ struct Log {
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         let mut logs = logs(options, &client).await?;
         if logs.len() > 1 || options.prefix {
@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             logs => return print_by_time(&client, options, logs).await,
         }
         Ok(End::Done)
-    }))
+    })
 }
 
 fn prefix(log: &Log, color: Option<&str>) -> String {

@@ -10,7 +10,7 @@ use net::Method;
 use serde_json::{Value, json};
 
 use super::End;
-use crate::client::{self, Ask, Client, JSON, path};
+use crate::client::{Ask, Client, JSON, path};
 use crate::following::Following;
 use crate::globals::Globals;
 use crate::resource::{self, Named};
@@ -84,7 +84,7 @@ const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         match &options.action {
             Action::Status { what, timeout } => {
@@ -111,7 +111,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             }
         }
         Ok(End::Done)
-    }))
+    })
 }
 
 impl What {

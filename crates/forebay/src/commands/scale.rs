@@ -5,7 +5,7 @@ use net::Method;
 use serde_json::{Value, json};
 
 use super::End;
-use crate::client::{self, Ask, Client, JSON, MERGE_PATCH, path};
+use crate::client::{Ask, Client, JSON, MERGE_PATCH, path};
 use crate::globals::Globals;
 use crate::resource::{self, Named};
 use crate::{output, runtime};
@@ -42,13 +42,13 @@ struct Counted {
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         for named in resource::parse(&options.resources)? {
             scale(&client, &named, options).await?;
         }
         Ok(End::Done)
-    }))
+    })
 }
 
 async fn scale(client: &Client, named: &Named, options: &Options) -> anyhow::Result<()> {

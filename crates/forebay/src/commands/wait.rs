@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::End;
-use crate::client::{self, Client, JSON, collection, path, with_query};
+use crate::client::{Client, JSON, collection, path, with_query};
 use crate::following::Following;
 use crate::globals::Globals;
 use crate::output::jsonpath::{ParseError, Template};
@@ -62,7 +62,7 @@ enum Goal {
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    client::told(runtime::block_on(async {
+    runtime::block_on(async {
         let client = Client::find(globals)?;
         let named = resource::parse(&options.resources)?;
         let deadline = Instant::now() + options.timeout;
@@ -78,7 +78,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
             }
         }
         Ok(end)
-    }))
+    })
 }
 
 /// The objects that are named.

@@ -165,3 +165,22 @@ fn a_type_error_in_a_file_is_refused_in_the_words_of_the_api_and_what_worked_goe
     let generation = "jsonpath={.metadata.generation} {.spec.replicas}";
     assert_eq!(platform.ok(&["get", "deploy", "web", "-n", "shop", "-o", generation]), "1 1");
 }
+
+#[test]
+fn whoever_has_read_enough_is_told_of_no_error() {
+    let manifests = folder(&[("web.yaml", &web("/readyz"))]);
+    let platform = Platform::start(FOREBAY, &[&manifests.path().display().to_string()]);
+    let state_dir = platform.state_dir().display().to_string();
+    for arguments in [&["top"][..], &["targets"], &["config", "show"], &["get", "namespaces"]] {
+        let mut child = Command::new(FOREBAY)
+            .args(arguments)
+            .env("FOREBAY_STATE_DIR", &state_dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?} {output:?}");
+    }
+}

@@ -9,6 +9,7 @@ use super::application::Group;
 use super::ingress::Member;
 use super::similar_services;
 use super::world::World;
+use crate::kinds::ingress::Ingress;
 use crate::{Finding, Object, Severity, codes};
 
 const KEY: &str = "forebay.dev/mirror";
@@ -28,7 +29,16 @@ pub(super) fn of_member(group: &mut Group<'_>, member: &Member) -> Option<Arc<Ha
         None
     } else {
         match group.target_group(member, service, &mirror.port, &At::Annotation(KEY)) {
-            Found::Group(id) => group.draft.key_of(id),
+            Found::Group(id) => {
+                if leads_to(&member.ingress, service) {
+                    let message = format!(
+                        "mirror: rules of this Ingress lead to Service `{service}` too: it gets these requests twice"
+                    );
+                    let finding = Finding::new(&codes::MIRROR_TO_ITSELF, message);
+                    group.draft.findings.push(finding.at_annotation(&member.object, KEY));
+                }
+                group.draft.key_of(id)
+            }
             Found::NoService | Found::Wrong => None,
         }
     };
@@ -58,6 +68,13 @@ pub(super) fn of_inference(
         tell(object, message, None, findings);
     }
     leading_to(&handling, mirror, key)
+}
+
+/// Whether requests come to a Service by an Ingress.
+fn leads_to(ingress: &Ingress, service: &str) -> bool {
+    let paths = ingress.spec.rules.iter().flat_map(|rule| &rule.http.paths);
+    let mut backends = paths.map(|path| &path.backend).chain(&ingress.spec.default_backend);
+    backends.any(|backend| backend.service.as_ref().is_some_and(|it| it.name == service))
 }
 
 fn missing(namespace: &str, mirror: &Mirror) -> String {

@@ -114,6 +114,7 @@ table! {
     INGRESS_CLASS_ANNOTATION = Info "ingress-class-annotation": "The deprecated annotation in place of spec.ingressClassName.";
     INIT_CONTAINERS = Warning "init-containers": "Init containers, which are not run on one machine.";
     LOG_WITHOUT_BUCKET = Warning "log-without-bucket": "A log that is turned on without a bucket to go to, which AWS refuses.";
+    MIRROR_TO_ITSELF = Warning "mirror-to-itself": "Copies of requests go to the Service that gets the requests.";
     NLB_443_PLAINTEXT = Warning "nlb-443-plaintext" "FB011": "Port 443 without TLS.";
     NLB_ACCESS_LOG_WITHOUT_TLS = Warning "nlb-access-log-without-tls": "An access log that AWS would leave empty, because it holds TLS connections only.";
     OBJECT_REPLACED = Warning "object-replaced": "An object that a later one of the same kind, namespace and name replaces.";

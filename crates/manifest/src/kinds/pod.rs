@@ -78,7 +78,7 @@ pub(crate) struct PodSpec {
     pub(crate) init_containers: Vec<Kept>,
     pub(crate) termination_grace_period_seconds: Option<u32>,
     pub(crate) restart_policy: RestartPolicy,
-    active_deadline_seconds: NoEffect,
+    pub(crate) active_deadline_seconds: Option<u32>,
     affinity: NoEffect,
     automount_service_account_token: Kept,
     dns_config: NoEffect,
@@ -117,11 +117,15 @@ pub(crate) struct PodSpec {
     volumes: NoEffect,
 }
 
+/// Whether containers of a pod that end are started again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(crate) enum RestartPolicy {
+pub enum RestartPolicy {
+    /// Always.
     #[default]
     Always,
+    /// Where they did not end well.
     OnFailure,
+    /// Never.
     Never,
 }
 
@@ -145,8 +149,8 @@ pub(crate) struct Container {
     resize_policy: NoEffect,
     restart_policy: NoEffect,
     security_context: NoEffect,
-    stdin: NoEffect,
-    stdin_once: NoEffect,
+    pub(crate) stdin: bool,
+    pub(crate) stdin_once: bool,
     termination_message_path: Kept,
     termination_message_policy: Kept,
     tty: NoEffect,

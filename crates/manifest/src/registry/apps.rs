@@ -37,7 +37,7 @@ pub(super) static DEPLOYMENT: Kind = Kind {
         ],
         words: &[ALWAYS],
         check: |deployment, found| {
-            pods::check_selector(deployment, found);
+            check_set(deployment, found);
             pods::check_strategy(deployment, found);
         },
         ..Rules::NONE
@@ -66,7 +66,13 @@ pub(super) static REPLICATION_CONTROLLER: Kind = Kind {
     fields: &["status.replicas"],
     fill: fill_set,
     pods: TEMPLATE,
-    rules: Rules { required: &["spec.template.spec.containers"], numbers: SET_NUMBERS, ..Rules::NONE },
+    rules: Rules {
+        required: &["spec.template.spec.containers"],
+        numbers: SET_NUMBERS,
+        words: &[ALWAYS],
+        check: check_deadline,
+        ..Rules::NONE
+    },
     ..namespaced(CORE, "v1", "ReplicationController", "replicationcontrollers")
 };
 
@@ -111,9 +117,26 @@ const SET_RULES: Rules = Rules {
     required: &["spec.selector", "spec.template.spec.containers"],
     numbers: SET_NUMBERS,
     words: &[ALWAYS],
-    check: pods::check_selector,
+    check: check_set,
     ..Rules::NONE
 };
+
+/// Sets select the pods of their template, which run until somebody ends them.
+fn check_set(set: &Value, found: &mut Vec<Violation>) {
+    pods::check_selector(set, found);
+    check_deadline(set, found);
+}
+
+fn check_deadline(set: &Value, found: &mut Vec<Violation>) {
+    if !set["spec"]["template"]["spec"]["activeDeadlineSeconds"].is_null() {
+        let kind = match text_or(&set["kind"], "") {
+            "Deployment" => "ReplicaSet",
+            kind => kind,
+        };
+        let why = format!("activeDeadlineSeconds in {kind} is not Supported");
+        found.push(Violation::forbidden("spec.template.spec.activeDeadlineSeconds", &why));
+    }
+}
 
 const DESIRED: Column = count("Desired", |set, _| json!(number(&set.value["spec"]["replicas"])));
 const CURRENT: Column = count("Current", |set, _| json!(number(&set.value["status"]["replicas"])));

@@ -173,9 +173,10 @@ fn fill_job_spec(spec: &mut Map<String, Value>) {
             ("backoffLimit", json!(6)),
             ("completionMode", json!("NonIndexed")),
             ("suspend", json!(false)),
-            ("podReplacementPolicy", json!("TerminatingOrFailed")),
         ],
     );
+    let replaced = if spec.contains_key("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
+    set_missing(spec, [("podReplacementPolicy", json!(replaced))]);
     if let Some(pod) = fields(spec, "template").and_then(|template| fields(template, "spec")) {
         fill_pod_spec(pod);
     }

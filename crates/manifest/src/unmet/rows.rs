@@ -9,9 +9,22 @@ use crate::registry::Words;
 
 /// Whatever describes pods.
 const PODS: &[&str] = &[];
+/// What describes pods that run on one node or another. Those of a DaemonSet run on the nodes that they select.
+const SCHEDULED: &[&str] = &[
+    "Pod",
+    "Deployment",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "InferenceService",
+];
 const INGRESS: &[&str] = &["Ingress"];
 const SERVICE: &[&str] = &["Service"];
 
+const JOB: &[&str] = &["Job"];
+const ALL_INDEXES: &str = "failures of all indexes are counted together";
 const CLASS: &[&str] = &["IngressClassParams"];
 const MODEL: &[&str] = &["InferenceService"];
 
@@ -85,7 +98,7 @@ pub(super) const ROWS: &[Unmet] = &[
         "set AWS_* or GOOGLE_* where forebay is started",
     ),
     lacks(
-        PODS,
+        SCHEDULED,
         Place::PodField("nodeSelector", wants_other_nodes),
         "there is one machine, and pods run on it whatever it is",
         "see that this machine has what the pods need",
@@ -104,11 +117,19 @@ pub(super) const ROWS: &[Unmet] = &[
         "no pod goes before another when the machine is short of something",
         "limit containers one by one with resources.limits",
     ),
+    lacks(JOB, Place::Field("spec.backoffLimitPerIndex", is_said), ALL_INDEXES, "write backoffLimit"),
+    lacks(JOB, Place::Field("spec.maxFailedIndexes", is_said), ALL_INDEXES, "write backoffLimit"),
     lacks(
-        PODS,
-        Place::PodField("activeDeadlineSeconds", is_said),
-        "pods run on after it",
-        "end the program itself when its time is over",
+        JOB,
+        Place::Field("spec.successPolicy", is_said),
+        "a Job is complete when all its completions are there",
+        "write as many completions as are needed",
+    ),
+    lacks(
+        &["StatefulSet"],
+        Place::Field("spec.volumeClaimTemplates", is_said),
+        "no claim is made of it, and no volume is mounted: paths are those of the machine itself",
+        "name a folder by the name of the pod, which the variable POD_NAME has",
     ),
     lacks(
         PODS,

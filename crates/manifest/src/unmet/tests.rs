@@ -43,7 +43,16 @@ const ASKING: &[(&str, &str)] = &[
         "spec.topologySpreadConstraints",
     ),
     ("kind: Pod, apiVersion: v1, spec: {priorityClassName: high}", "spec.priorityClassName"),
-    ("kind: Pod, apiVersion: v1, spec: {activeDeadlineSeconds: 60}", "spec.activeDeadlineSeconds"),
+    ("kind: Job, apiVersion: batch/v1, spec: {backoffLimitPerIndex: 1}", "spec.backoffLimitPerIndex"),
+    ("kind: Job, apiVersion: batch/v1, spec: {maxFailedIndexes: 1}", "spec.maxFailedIndexes"),
+    (
+        "kind: Job, apiVersion: batch/v1, spec: {successPolicy: {rules: [{succeededCount: 1}]}}",
+        "spec.successPolicy",
+    ),
+    (
+        "kind: StatefulSet, apiVersion: apps/v1, spec: {volumeClaimTemplates: [{spec: {accessModes: [a]}}]}",
+        "spec.volumeClaimTemplates",
+    ),
     ("kind: Pod, apiVersion: v1, spec: {hostAliases: [{ip: 127.0.0.1}]}", "spec.hostAliases"),
     ("kind: Pod, apiVersion: v1, spec: {dnsConfig: {searches: [a]}}", "spec.dnsConfig"),
     (

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use super::probe::{self, Purpose};
 use super::{
-    Container, ContainerPort, Ports, Program, Rollout, Workload, arguments, environment, program, quantity,
-    relative_path, rollout,
+    Container, ContainerPort, Ports, Program, Rollout, Stdin, Workload, arguments, environment, program,
+    quantity, relative_path, rollout,
 };
 use crate::annotations::ZONES;
 use crate::compile::names::hash;
 use crate::kinds::metadata::Metadata;
-use crate::kinds::pod::{self, Deployment, Pod, PodSpec, RestartPolicy};
+use crate::kinds::pod::{self, Deployment, Pod, PodSpec};
 use crate::kinds::{self};
 use crate::wire::{self, Case};
-use crate::{Finding, Object, Objects, Severity, codes};
+use crate::{Finding, Object, Objects, codes};
 
 /// What a replica may take to end where nobody says.
 const TERMINATION_GRACE_SECONDS: u32 = 30;
@@ -27,10 +27,6 @@ pub(super) fn of_deployment(
 ) -> Option<Workload> {
     let spec = kinds::read_anyway::<Deployment>(object, findings)?.spec;
     let replicas = spec.replicas.unwrap_or(1);
-    if spec.paused {
-        let finding = Finding::new(&codes::FIELD_NO_EFFECT, "`spec.paused` has no effect on one machine yet");
-        findings.push(finding.at(object, "spec.paused").with_severity(Severity::Warning));
-    }
     // What is wrong with its bounds was said when it was read.
     let rollout = rollout::resolve(&spec.strategy, replicas).unwrap_or(Rollout::Recreate);
     let template = Template {
@@ -43,17 +39,23 @@ pub(super) fn of_deployment(
     };
     let workload = template.workload(findings)?;
     let min_ready = Duration::from_secs(spec.min_ready_seconds.into());
-    Some(Workload { replicas, rollout, min_ready, ..workload })
+    Some(Workload { replicas, rollout, min_ready, is_paused: spec.paused, ..workload })
 }
 
-/// The workload of a Pod that nobody owns.
+/// Says what is wrong with the template of something that pods are made of.
+pub(super) fn check(object: &Object, objects: &Objects, findings: &mut Vec<Finding>) {
+    let path = if object.kind.kind == "CronJob" { "spec.jobTemplate.spec.template" } else { "spec.template" };
+    let written = object.value.pointer(&format!("/{}", path.replace('.', "/")));
+    let read = written.map(|written| wire::read_all::<pod::Template>(written, path, Case::Exact));
+    // What is wrong with its fields was said when it was written.
+    let Some(template) = read.and_then(|read| read.value) else { return };
+    let pod::Template { metadata, spec } = template;
+    Template { object, objects, metadata, spec, path, written: String::new() }.workload(findings);
+}
+
+/// The workload of a Pod that no Deployment speaks for.
 pub(super) fn of_pod(object: &Object, objects: &Objects, findings: &mut Vec<Finding>) -> Option<Workload> {
     let spec = kinds::read_anyway::<Pod>(object, findings)?.spec;
-    if spec.restart_policy != RestartPolicy::Always {
-        let message = "restartPolicy: a pod that ends is started again on one machine";
-        let finding = Finding::new(&codes::FIELD_NO_EFFECT, message).at(object, "spec.restartPolicy");
-        findings.push(finding.with_severity(Severity::Warning));
-    }
     let metadata = object.value.get("metadata").unwrap_or(&serde_json::Value::Null);
     let metadata = wire::from_value::<Metadata>(metadata, "metadata", Case::Exact).0.unwrap_or_default();
     let mut written = object.value.get("spec").cloned().unwrap_or_default();
@@ -103,6 +105,9 @@ impl Template<'_> {
             rollout: Rollout::Recreate,
             min_ready: Duration::ZERO,
             termination_grace: Duration::from_secs(grace.into()),
+            restart: self.spec.restart_policy,
+            active_deadline: self.spec.active_deadline_seconds.map(|it| Duration::from_secs(it.into())),
+            is_paused: false,
             containers,
             working_directory,
         })
@@ -207,6 +212,11 @@ impl Template<'_> {
         Some(Container {
             name: written.name.clone(),
             program,
+            stdin: match (written.stdin, written.stdin_once) {
+                (false, _) => Stdin::Nobody,
+                (true, false) => Stdin::Anybody,
+                (true, true) => Stdin::Once,
+            },
             environment: environment.values,
             pod_fields: environment.pod_fields,
             ports,

@@ -279,10 +279,6 @@ spec: {containers: [{name: a, image: forebay}]}
         Pod default/one: 1 Recreate
          a: Forebay { arguments: ["serve", "m"] }
           [] [] [] (None, None)
-        warning[field-no-effect]: restartPolicy: a pod that ends is started again on one machine
-          --> f.yaml:4:8
-           |  spec: {restartPolicy: Never, terminationGracePeriodSeconds: 5, containers: [{name: a, image: forebay, args: [serve, m]}]}
-           |         ^
     "#]],
     );
 }

@@ -1,6 +1,7 @@
 //! From one plan to the next.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use plan::health::TargetState;
 use plan::{ListenerKey, ListenerState, LoadBalancerKind};
@@ -115,5 +116,25 @@ fn the_end_finishes_requests_and_closes_listeners() {
         server.release();
         assert!(finished.await.unwrap());
         assert_eq!(slow.await.unwrap(), "one");
+    });
+}
+
+#[test]
+fn a_plan_is_followed_while_whoever_made_it_is_held_up() {
+    run(async {
+        let mut balancer = load_balancer(LoadBalancerKind::Application, Vec::new());
+        let world = World::start(plan_of(&balancer)).await;
+        let address = free_address();
+        balancer.listeners[0].addresses = vec![address];
+        world.plans.send_replace(Arc::new(plan_of(&balancer)));
+        // This thread waits for another, as it would for a disk: nothing else is done on it.
+        let client = std::thread::spawn(move || {
+            let start = Instant::now();
+            while std::net::TcpStream::connect(address).is_err() {
+                assert!(start.elapsed() < Duration::from_secs(20), "nobody listens");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        client.join().unwrap();
     });
 }

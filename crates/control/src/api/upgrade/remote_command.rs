@@ -17,7 +17,9 @@ use tokio::time::timeout;
 use super::super::{Call, log};
 use super::link::{self, Frames, Gone, Messages, Outlet};
 use super::{Wire, spdy};
-use crate::local::{CommandEnd, ContainerName, Input, LogQuery, LogStream, Output, Place, Running, Wanted};
+use crate::local::{
+    CommandEnd, ContainerName, Input, LogQuery, LogStream, Output, Place, Running, Stdin, Wanted,
+};
 use crate::store::{Reason, Status};
 
 /// What is run, and what is wanted of it.
@@ -31,8 +33,8 @@ pub(super) struct Session {
 enum Subject {
     /// A command beside a container.
     Command { place: Box<Place>, command: Vec<String> },
-    /// What a container says from now on.
-    Log(Box<LogStream>),
+    /// What a container says, and its input, where it has one.
+    Container { said: Box<LogStream>, stdin: Option<Stdin> },
 }
 
 /// Where each of the things that are said goes.
@@ -69,8 +71,8 @@ const COMMAND_LIMIT: usize = 128 << 10;
 /// `^C`. Whoever attaches a terminal to a container whose input is nobody's would not get out otherwise.
 const INTERRUPT: u8 = 3;
 
-const NO_INPUT: &str = "note: the standard input of a container cannot be attached to on this machine, only what it says; \
-                        `kubectl exec` runs a command with input";
+const NO_INPUT: &str = "note: the container has no standard input, as `stdin: true` would give it, so only what it says is \
+                        attached to; `kubectl exec` runs a command with input";
 
 // === impl Call ===
 
@@ -98,17 +100,21 @@ impl Call<'_> {
     /// What a container says from now on.
     pub(super) fn attach(&self, pod: &Object, running: &Running) -> Result<Session, Status> {
         let name = self.container_name(pod)?;
-        if running.find(&name).is_none() {
+        let Some(place) = running.find(&name) else {
             let message = format!("container {} of pod {} does not run now", name.container, name.pod);
             return Err(Status::new(Reason::BadRequest, message));
-        }
+        };
         let ContainerName { namespace, pod, container } = name;
-        let query = LogQuery { namespace, pod, container, tail_lines: Some(0), ..LogQuery::default() };
+        let stdin = place.stdin();
+        // Who is the only one to hear it misses nothing.
+        let tail_lines = (!stdin.as_ref().is_some_and(Stdin::is_for_one)).then_some(0);
+        let query = LogQuery { namespace, pod, container, tail_lines, ..LogQuery::default() };
         let logs = self.api.machine.as_ref().map(|machine| &machine.logs);
         let stream = logs.map(|logs| logs.follow(&query)).transpose()?;
         let stream =
             stream.ok_or_else(|| Status::new(Reason::ServiceUnavailable, "there are no logs here"))?;
-        Ok(Session { wanted: self.wanted()?, subject: Subject::Log(Box::new(stream)) })
+        let subject = Subject::Container { said: Box::new(stream), stdin };
+        Ok(Session { wanted: self.wanted()?, subject })
     }
 
     fn container_name(&self, pod: &Object) -> Result<ContainerName, Status> {
@@ -197,13 +203,21 @@ impl Session {
                     not_started(&error)
                 }
             },
-            Subject::Log(mut lines) => {
-                if self.wanted.stdin {
+            Subject::Container { said: mut lines, stdin } => {
+                let stdin = stdin.filter(|_| self.wanted.stdin);
+                if self.wanted.stdin && stdin.is_none() {
                     let _ = voice.say(&complaint(self.wanted, NO_INPUT)).await;
                 }
+                let is_terminal = self.wanted.terminal;
+                let listening = async {
+                    match stdin {
+                        Some(stdin) => stdin.feed(input, is_terminal).await,
+                        None => interrupted(input, is_terminal).await,
+                    }
+                };
                 tokio::select! {
                     () = follow(&mut lines, self.wanted, output) => {}
-                    () = interrupted(input, self.wanted.terminal) => {}
+                    () = listening => {}
                 }
                 success()
             }

@@ -17,9 +17,16 @@ fn running(memory_limit: Option<u64>) -> (Running, ContainerName, Stay) {
         ],
         working_directory: Some("/usr".into()),
         input: None,
+        has_input: false,
     };
-    let stay =
-        running.enter(name.clone(), &launch, "127.0.0.1".parse().unwrap(), memory_limit, std::process::id());
+    let stay = running.enter(
+        name.clone(),
+        &launch,
+        "127.0.0.1".parse().unwrap(),
+        memory_limit,
+        None,
+        std::process::id(),
+    );
     (running, name, stay)
 }
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use manifest::{Probe, ProbeHandler, Program};
+use manifest::{Probe, ProbeHandler, Program, RestartPolicy};
 use tokio::task::LocalSet;
 
 use super::*;
@@ -13,6 +13,8 @@ struct Case {
     container: Container,
     store: Rc<Store>,
     grace: Duration,
+    restart: RestartPolicy,
+    n_starts: u32,
 }
 
 impl Case {
@@ -21,6 +23,7 @@ impl Case {
         let container = Container {
             name: "main".to_owned(),
             program: Program::Command { command },
+            stdin: manifest::Stdin::Nobody,
             environment: Vec::new(),
             pod_fields: Vec::new(),
             ports: Vec::new(),
@@ -31,7 +34,14 @@ impl Case {
             memory_limit: None,
         };
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, container, store: Rc::new(Store::in_memory()), grace: Duration::from_secs(10) }
+        Self {
+            folder,
+            container,
+            store: Rc::new(Store::in_memory()),
+            grace: Duration::from_secs(10),
+            restart: RestartPolicy::Always,
+            n_starts: 0,
+        }
     }
 
     fn file(&self, name: &str) -> std::path::PathBuf {
@@ -54,7 +64,18 @@ impl Case {
             wake: watch::Sender::default(),
         });
         let container = self.container.clone();
-        Handle::start(Runner { container, pod, launch, mark: None, address, grace: self.grace, platform })
+        let (grace, restart, n_starts) = (self.grace, self.restart, self.n_starts);
+        Handle::start(Runner {
+            container,
+            pod,
+            launch,
+            mark: None,
+            address,
+            grace,
+            restart,
+            n_starts,
+            platform,
+        })
     }
 
     /// What was told, as `reason message`.
@@ -99,7 +120,7 @@ async fn a_container_without_probes_is_ready_when_it_runs_and_stops_when_told() 
     case.run(async |handle| {
         let status = until(&handle, "ready", |status| status.is_ready).await;
         assert!(matches!(status.state, State::Running { .. }) && status.has_started);
-        handle.stop();
+        handle.stop(case.grace);
         let status = until(&handle, "gone", |status| status.is_gone).await;
         let State::Terminated(end) = status.state else { panic!("{:?}", status.state) };
         assert_eq!((end.exit_code, end.signal), (143, Some(15)));
@@ -107,6 +128,31 @@ async fn a_container_without_probes_is_ready_when_it_runs_and_stops_when_told() 
     .await;
     assert_eq!(case.events(), ["Killing Stopping container main", "Started Started container main"]);
     assert_eq!(std::fs::read_dir(case.file("processes")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_runs_to_its_end_is_started_again_only_where_its_policy_says_so() {
+    for (restart, script, code) in [
+        (RestartPolicy::Never, "exit 3", 3),
+        (RestartPolicy::Never, "exit 0", 0),
+        (RestartPolicy::OnFailure, "exit 0", 0),
+    ] {
+        let case = Case { restart, ..Case::new(script) };
+        case.run(async |handle| {
+            let status = until(&handle, "gone", |status| status.is_gone).await;
+            let State::Terminated(end) = &status.state else { panic!("{:?}", status.state) };
+            assert_eq!((end.exit_code, status.restarts, status.ended_well()), (code, 0, code == 0));
+        })
+        .await;
+    }
+    let case = Case { restart: RestartPolicy::OnFailure, n_starts: 4, ..Case::new("exit 3") };
+    case.run(async |handle| {
+        let waits =
+            |status: &Status| matches!(status.state, State::Waiting { reason: "CrashLoopBackOff", .. });
+        let status = until(&handle, "waiting", waits).await;
+        assert_eq!(status.restarts, 4, "it goes on counting");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -119,7 +165,7 @@ async fn acc_s4_112_a_container_that_fails_waits_and_says_why() {
         let last = status.last.unwrap();
         assert_eq!((last.exit_code, last.reason), (3, "Error"));
         assert_eq!(last.message, "loading\nno such model");
-        handle.stop();
+        handle.stop(case.grace);
         until(&handle, "gone", |status| status.is_gone).await;
     })
     .await;
@@ -139,7 +185,7 @@ async fn a_program_that_is_not_there_is_told() {
         let last = status.last.unwrap();
         assert_eq!((last.exit_code, last.reason), (128, "StartError"));
         assert!(last.message.contains("cannot run `/does/not/exist`"), "{}", last.message);
-        handle.stop();
+        handle.stop(case.grace);
         until(&handle, "gone", |status| status.is_gone).await;
     })
     .await;
@@ -262,7 +308,7 @@ async fn who_does_not_listen_is_killed_after_the_grace_period() {
         while !case.file("deaf").exists() {
             sleep(Duration::from_millis(1)).await;
         }
-        handle.stop();
+        handle.stop(case.grace);
         let status = until(&handle, "gone", |status| status.is_gone).await;
         let State::Terminated(end) = status.state else { panic!("{:?}", status.state) };
         assert_eq!(end.signal, Some(9));

@@ -63,7 +63,7 @@ fn only_the_last_two_starts_are_kept() {
         case.write(start, format!("start {start}\n").as_bytes());
     }
     let folder = case.logs.container_folder("mlops", "api-1", "main").unwrap();
-    assert_eq!(starts(&folder).collect::<std::collections::BTreeSet<_>>(), [2, 3].into());
+    assert_eq!(starts(&folder).collect::<BTreeSet<_>>(), [2, 3].into());
     case.logs.forget("mlops", "api-1");
     assert!(case.logs.read(&query()).is_err());
 }
