@@ -41,10 +41,10 @@ impl PatchForm {
     /// # Errors
     /// [`Reason::UnsupportedMediaType`] for any other.
     pub(crate) fn of(media_type: &str, kind: &Kind) -> Result<Self, Status> {
-        let forms = || FORMS.iter().filter(|(_, form)| *form != Self::Strategic || shape::is_built_in(kind));
-        let form = forms().find(|(name, _)| *name == media_type).map(|(_, form)| *form);
+        let known = schema::of(kind.group, kind.version, kind.kind);
+        let form = forms(known).find(|(name, _)| *name == media_type).map(|(_, form)| *form);
         form.ok_or_else(|| {
-            let accepted: Vec<&str> = forms().map(|(name, _)| *name).collect();
+            let accepted: Vec<&str> = media_types(known).collect();
             let message = format!(
                 "the body of the request was in an unknown format - accepted media types include: {}",
                 accepted.join(", ")
@@ -52,6 +52,17 @@ impl PatchForm {
             Status::new(Reason::UnsupportedMediaType, message)
         })
     }
+}
+
+fn forms(kind: Option<&'static schema::Type>) -> impl Iterator<Item = &'static (&'static str, PatchForm)> {
+    // The kinds of others have no published merge keys.
+    let is_built_in = kind.is_some_and(|kind| kind.package.is_built_in());
+    FORMS.iter().filter(move |(_, form)| *form != PatchForm::Strategic || is_built_in)
+}
+
+/// The media types of patches that a kind takes.
+pub(super) fn media_types(kind: Option<&'static schema::Type>) -> impl Iterator<Item = &'static str> {
+    forms(kind).map(|(name, _)| *name)
 }
 
 /// Patches an object's value. What is applied is not patched: see [`ownership`](crate::ownership).

@@ -1,7 +1,7 @@
 //! What kubectl does with a platform, beside what it does with a Kubernetes: `tests/kubectl/commands.txt` has the commands and
-//! what they say there.
+//! what they say there, `rows.txt` those of the stories.
 //!
-//! With every kubectl that lies on this machine: `kubectl` in a folder of `PATH`, and `kubectl.1.30` and its like beside it.
+//! The first with every kubectl that lies on this machine: `kubectl` in a folder of `PATH`, and `kubectl.1.30` and its like beside it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use testkit::Platform;
 
 use crate::objects::kubectl;
-use crate::{FOREBAY, project};
+use crate::{FOREBAY, folder, project};
 
 /// One command, and what it does where all is well.
 #[derive(Debug, Default)]
@@ -29,10 +29,22 @@ struct Case {
     known: Option<(u32, String)>,
 }
 
+/// Commands of one file.
+struct Cases {
+    file: &'static str,
+    all: Vec<Case>,
+}
+
 /// How long something that takes a moment may take.
 const MOMENT: Duration = Duration::from_secs(40);
 
-fn read(text: &str) -> Vec<Case> {
+/// The folder with the commands, and the files that these name.
+fn files() -> String {
+    project("crates/forebay/tests/kubectl")
+}
+
+fn read(file: &'static str) -> Cases {
+    let text = std::fs::read_to_string(format!("{}/{file}", files())).unwrap();
     let mut cases: Vec<Case> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some((mark, rest)) = line.split_at_checked(1) else { continue };
@@ -43,7 +55,7 @@ fn read(text: &str) -> Vec<Case> {
             continue;
         }
         let Some(case) = cases.last_mut() else { continue };
-        assert!("?>!~%=#".contains(mark), "commands.txt:{}: `{mark}` begins no line", index + 1);
+        assert!("?>!~%=#".contains(mark), "{file}:{}: `{mark}` begins no line", index + 1);
         match mark {
             "?" => case.status = rest.parse().unwrap(),
             ">" => case.says.push(rest.to_owned()),
@@ -58,7 +70,7 @@ fn read(text: &str) -> Vec<Case> {
             _ => {}
         }
     }
-    cases
+    Cases { file, all: cases }
 }
 
 /// Every kubectl of this machine by the name of its file.
@@ -91,6 +103,7 @@ fn run(
             .current_dir(folder)
             .env("K", format!("{} -n kt", kubectl.display()))
             .env("KK", kubectl)
+            .env("EXAMPLES", project("examples"))
             .env("KUBECONFIG", platform.state_dir().join("kubeconfig"))
             .env("HOME", platform.state_dir().join("home"))
             .stdin(std::process::Stdio::null())
@@ -109,7 +122,7 @@ fn run(
         };
         if !case.takes_a_moment || Instant::now() > until {
             let said: String = said.chars().take(600).collect();
-            return Err(format!("commands.txt:{}: `{}` {problem}:\n{said}", case.line, case.command));
+            return Err(format!("{}: `{}` {problem}:\n{said}", case.line, case.command));
         }
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -121,9 +134,9 @@ fn every_kubectl_does_what_it_does_with_a_kubernetes() {
     if kubectls.is_empty() {
         return;
     }
-    let files = project("crates/forebay/tests/kubectl");
-    let cases = read(&std::fs::read_to_string(format!("{files}/commands.txt")).unwrap());
-    assert!(cases.len() > 100, "{} cases", cases.len());
+    let cases = read("commands.txt");
+    let n_cases = cases.all.len();
+    assert!(n_cases > 100, "{n_cases} cases");
     // The oldest, the middle and the newest meet all that there is in each of them; all of them take many minutes.
     let wants_all = std::env::var_os("FOREBAY_TEST_EVERY_KUBECTL").is_some();
     let n_kubectls = kubectls.len();
@@ -134,9 +147,11 @@ fn every_kubectl_does_what_it_does_with_a_kubernetes() {
     let results: Vec<(String, Vec<String>, usize)> = std::thread::scope(|scope| {
         let running: Vec<_> = chosen
             .map(|(_, (name, kubectl))| {
-                let (cases, files) = (&cases, &files);
+                let cases = &cases;
                 scope.spawn(move || {
-                    let (wrong, n_known) = with_one(&kubectl, cases, files);
+                    let empty = folder(&[("nothing.yaml", NOTHING)]);
+                    let platform = Platform::start(FOREBAY, &[&empty.path().display().to_string()]);
+                    let (wrong, n_known) = with_one(&kubectl, cases, &platform);
                     (name, wrong, n_known)
                 })
             })
@@ -145,7 +160,6 @@ fn every_kubectl_does_what_it_does_with_a_kubernetes() {
     });
     let mut told = String::new();
     for (name, wrong, n_known) in &results {
-        let n_cases = cases.len();
         let n_as_there = n_cases - n_known - wrong.len();
         writeln!(told, "{name}: {n_as_there} of {n_cases} as a Kubernetes, {n_known} known to differ")
             .unwrap();
@@ -155,30 +169,37 @@ fn every_kubectl_does_what_it_does_with_a_kubernetes() {
     assert!(results.iter().all(|(_, wrong, _)| wrong.is_empty()), "{told}");
 }
 
-/// All cases with one kubectl, on a platform of its own: what is wrong, and how many are known to differ.
-fn with_one(kubectl: &Path, cases: &[Case], files: &str) -> (Vec<String>, usize) {
+#[test]
+fn kubectl_says_of_the_stories_what_they_say() {
+    let Some(kubectl) = kubectl() else { return };
+    let platform = Platform::start(FOREBAY, &[]);
+    let (wrong, _) = with_one(&kubectl, &read("rows.txt"), &platform);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const NOTHING: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nothing}\n";
+
+/// All cases with one kubectl: what is wrong, and how many are known to differ.
+fn with_one(kubectl: &Path, cases: &Cases, platform: &Platform) -> (Vec<String>, usize) {
     let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(files).unwrap() {
+    for entry in std::fs::read_dir(files()).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
     }
-    let empty = folder.path().join("nothing.yaml");
-    std::fs::write(&empty, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nothing}\n").unwrap();
-    let platform = Platform::start(FOREBAY, &[empty.to_str().unwrap()]);
-    let (mut wrong, mut n_known) = (Vec::new(), 0);
-    let of_version = cases.iter().filter(|case| minor(kubectl).is_none_or(|minor| minor >= case.since));
+    let (mut wrong, mut n_known, file) = (Vec::new(), 0, cases.file);
+    let of_version = cases.all.iter().filter(|case| minor(kubectl).is_none_or(|minor| minor >= case.since));
     for case in of_version {
         let version = minor(kubectl).unwrap_or(u32::MAX);
         let known = case.known.as_ref().filter(|(up_to, _)| version <= *up_to);
         // What is not so yet does not become so.
         let patience = if known.is_some() { Duration::ZERO } else { MOMENT };
-        match (run(case, kubectl, &platform, folder.path(), patience), known) {
+        match (run(case, kubectl, platform, folder.path(), patience), known) {
             (Ok(()), None) => {}
             (Ok(()), Some((_, reason))) => {
-                wrong.push(format!("commands.txt:{}: does it now, though `{reason}`", case.line));
+                wrong.push(format!("{file}:{}: does it now, though `{reason}`", case.line));
             }
             (Err(_), Some(_)) => n_known += 1,
-            (Err(problem), None) => wrong.push(problem),
+            (Err(problem), None) => wrong.push(format!("{file}:{problem}")),
         }
     }
     (wrong, n_known)

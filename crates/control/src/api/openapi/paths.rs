@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Served;
 use super::schemas::OpenApi;
+use crate::api::patch::media_types;
 
 /// The parameters of a write.
 const WRITE: &[(&str, &str)] = &[
@@ -80,8 +81,16 @@ impl Operations<'_> {
             "x-kubernetes-action": action,
             "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
         });
-        if matches!(verb, "create" | "replace") && self.version == OpenApi::V3 {
-            operation["requestBody"] = json!({"content": {"*/*": {"schema": schema}}, "required": true});
+        let bodies = match verb {
+            "create" | "replace" => vec!["*/*"],
+            // kubectl looks here for how it may patch.
+            "patch" => media_types(schema::of(group, version, kind)).collect(),
+            _ => Vec::new(),
+        };
+        if !bodies.is_empty() && self.version == OpenApi::V3 {
+            let body = |media_type: &str| (media_type.to_owned(), json!({"schema": schema}));
+            let content: Map<String, Value> = bodies.into_iter().map(body).collect();
+            operation["requestBody"] = json!({"content": content, "required": true});
         }
         if !parameters.is_empty() {
             operation["parameters"] = json!(parameters);

@@ -74,6 +74,17 @@ fn patches_say_that_they_take_field_validation() {
     assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Service");
     let names: Vec<&Value> = patch["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
     assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "force"]);
+    // kubectl makes a strategic merge patch by this document where it says so, and by another one where it does not.
+    let takes = |document: &Value, path: &str| {
+        let content = document["paths"][path]["patch"]["requestBody"]["content"].as_object().unwrap();
+        content.contains_key("application/strategic-merge-patch+json")
+    };
+    assert!(takes(&document, "/api/v1/namespaces/{namespace}/services/{name}"));
+    let custom = v3("serving.kserve.io", "v1beta1");
+    assert!(!takes(
+        &custom,
+        "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
+    ));
 }
 
 #[test]

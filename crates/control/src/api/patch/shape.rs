@@ -32,16 +32,10 @@ pub(super) struct Items {
 /// The shape of objects of a kind.
 pub(super) fn of(kind: &Kind) -> Shape {
     match schema::of(kind.group, kind.version, kind.kind) {
-        Some(known) if is_built_in(kind) => Shape::Object(known),
+        Some(known) if known.package.is_built_in() => Shape::Object(known),
         Some(known) => Shape::Custom(known),
         None => Shape::Plain,
     }
-}
-
-/// Whether a kind is Kubernetes' own. Others have no published merge keys, and take no strategic merge patch.
-pub(super) fn is_built_in(kind: &Kind) -> bool {
-    let known = schema::of(kind.group, kind.version, kind.kind);
-    known.is_some_and(|known| known.package.is_built_in())
 }
 
 // === impl Shape ===
