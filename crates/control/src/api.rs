@@ -40,6 +40,7 @@ mod request_body;
 mod respond;
 mod route;
 mod scale;
+mod served;
 mod shared_lines;
 mod tell;
 pub(crate) mod upgrade;
@@ -61,7 +62,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
-use manifest::{Compiler, Objects};
+use manifest::{Compiler, Kind, Kinds, Objects};
 
 use crate::live_defaults::LiveDefaults;
 use crate::local::Machine;
@@ -127,6 +128,8 @@ struct Call<'a> {
     now: Timestamp,
     /// What was found out about the body when it was read, to be told with the answer.
     odd: RefCell<Vec<Odd>>,
+    /// The kind that the request is about, in the version in which it is asked for.
+    served: Option<&'static Kind>,
 }
 
 type Answer = Result<Response<Body>, Status>;
@@ -187,7 +190,8 @@ impl Api {
     /// may not do what he asks for, or asks for a name that is not ours. Without one, the body is worth reading.
     #[must_use]
     pub fn refuse(&self, head: &Request<Bytes>) -> Option<Response<Body>> {
-        let checked = self.check(head, Route::parse(head.uri().path()).as_ref(), Timestamp::now());
+        let route = Route::parse(head.uri().path(), &self.store.kinds());
+        let checked = self.check(head, route.as_ref(), Timestamp::now());
         checked.err().map(|status| finish::finish(head, respond::refusal(&status)))
     }
 
@@ -243,7 +247,7 @@ impl Api {
 
     fn answer(&self, request: &Request<Bytes>, now: Timestamp) -> Answer {
         let headers = request.headers();
-        let route = Route::parse(request.uri().path());
+        let route = Route::parse(request.uri().path(), &self.store.kinds());
         let Some(user) = self.check(request, route.as_ref(), now)? else {
             let is_verbose = request
                 .uri()
@@ -269,10 +273,15 @@ impl Api {
             body: request.body(),
             now,
             odd: RefCell::default(),
+            served: route.served(),
         };
         // What is asked with HEAD is answered like GET; the caller leaves out the body.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        call.answer(route, method)
+        let mut answer = call.answer(route, method)?;
+        if let Some(told) = call.served.and_then(Kind::definition).and_then(|it| it.deprecation()) {
+            warnings::write(answer.headers_mut(), &[], &[told], headers);
+        }
+        Ok(answer)
     }
 }
 
@@ -295,13 +304,16 @@ impl Call<'_> {
             return Err(method_not_allowed());
         }
         match (route, method.as_str()) {
-            (Route::Root, "GET") => Ok(tell::paths()),
+            (Route::Root, "GET") => Ok(tell::paths(&self.kinds())),
             (Route::Metrics, "GET") => Ok(self.api.metrics()),
             (Route::Version, "GET") => Ok(respond::json(StatusCode::OK, &version::info())),
             (Route::Groups { is_core }, "GET") => Ok(self.groups(is_core)),
-            (Route::Group(group), "GET") => Ok(respond::json(StatusCode::OK, &discovery::group(group))),
+            (Route::Group(group), "GET") => {
+                Ok(respond::json(StatusCode::OK, &discovery::group(group, &self.kinds())))
+            }
             (Route::GroupVersion { group, version }, "GET") => {
-                Ok(respond::json(StatusCode::OK, &discovery::resource_list(group, version)))
+                let list = discovery::resource_list(group, version, &self.kinds());
+                Ok(respond::json(StatusCode::OK, &list))
             }
             (Route::OpenApiV2, "GET") => Ok(self.openapi_v2()),
             (Route::OpenApi, "GET") => Ok(self.openapi_index()),
@@ -367,12 +379,13 @@ impl Call<'_> {
 
     fn groups(&self, is_core: bool) -> Response<Body> {
         if let Some((form, media_type)) = discovery::aggregated_form(self.header(header::ACCEPT)) {
-            let mut response = respond::json(StatusCode::OK, &discovery::aggregated(is_core, form));
+            let mut response =
+                respond::json(StatusCode::OK, &discovery::aggregated(is_core, form, &self.kinds()));
             let media_type = header::HeaderValue::from_static(media_type);
             response.headers_mut().insert(header::CONTENT_TYPE, media_type);
             return response;
         }
-        let groups = if is_core { discovery::core_versions() } else { discovery::group_list() };
+        let groups = if is_core { discovery::core_versions() } else { discovery::group_list(&self.kinds()) };
         respond::json(StatusCode::OK, &groups)
     }
 
@@ -382,7 +395,12 @@ impl Call<'_> {
 
     /// The form in which objects are wanted.
     fn form(&self) -> Result<Form, Status> {
-        Form::accepted(self.header(header::ACCEPT), &self.parameters)
+        let form = Form::accepted(self.header(header::ACCEPT), &self.parameters)?;
+        Ok(form.of_kind(self.served))
+    }
+
+    fn kinds(&self) -> Arc<Kinds> {
+        self.api.store.kinds()
     }
 
     /// The media type of the body, without its parameters.

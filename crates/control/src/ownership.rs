@@ -64,7 +64,8 @@ fn update(
     writer: &Manager,
     now: Timestamp,
 ) {
-    let shape = Shape::of(kind);
+    let definition = kind.definition();
+    let shape = Shape::of(kind, definition.as_deref());
     let live = old.map(|old| &old["metadata"][MANAGED_FIELDS]);
     let given = given.filter(|_| writer.subresource.is_empty());
     let is_reset = given.is_some_and(|given| *given == json!([{}]));
@@ -100,7 +101,8 @@ pub(crate) fn apply(
     is_forced: bool,
     now: Timestamp,
 ) -> Result<Value, Status> {
-    let shape = Shape::of(kind);
+    let definition = kind.definition();
+    let shape = Shape::of(kind, definition.as_deref());
     let wanted = applied_part(wanted, applier);
     if let Some(fault) = walk::fault(&wanted, shape) {
         let name = |field: &str| wanted["metadata"][field].as_str().unwrap_or_default();
@@ -243,13 +245,17 @@ pub(crate) fn migrate(kind: &Kind, object: &mut Value) {
             subresource: subresource.to_owned(),
         };
         let applied = applied_part(&applied, &manager);
-        managers.set(&manager, owned_by_somebody(&walk::fields_of(&applied, Shape::of(kind))), time.clone());
+        managers.set(
+            &manager,
+            owned_by_somebody(&walk::fields_of(&applied, Shape::of(kind, None))),
+            time.clone(),
+        );
     }
     put(object, &managers);
 }
 
 /// What is known of owners; of an object of which nothing is known, that somebody made it before.
-fn known(shape: Shape, live: Option<&Value>, kind: &Kind, now: Timestamp) -> Managers {
+fn known(shape: Shape<'_>, live: Option<&Value>, kind: &Kind, now: Timestamp) -> Managers {
     let Some(live) = live else { return Managers::default() };
     let known = Managers::read(&live["metadata"][MANAGED_FIELDS]).unwrap_or_default();
     if !known.0.is_empty() {
@@ -291,7 +297,7 @@ fn owned_by_somebody(paths: &Paths) -> Paths {
 }
 
 /// The fields that kubectl applied from the side of the client, and that are still so.
-fn applied_by_client(live: &Value, shape: Shape) -> Paths {
+fn applied_by_client(live: &Value, shape: Shape<'_>) -> Paths {
     let text = live["metadata"]["annotations"][LAST_APPLIED].as_str();
     let Some(applied) = text.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
         return Paths::default();

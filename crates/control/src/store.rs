@@ -22,6 +22,7 @@
 mod backup;
 mod boundary;
 mod contents;
+mod definition;
 mod depth;
 mod disk;
 mod earlier;
@@ -37,6 +38,7 @@ mod selector;
 mod status;
 mod steps;
 mod transaction;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -48,10 +50,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use manifest::{Kind, Object, Objects};
+use manifest::{Kind, Kinds, Object, Objects};
 use plan::ObjectRef;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -73,12 +73,11 @@ pub(crate) use steps::{Due, Step, TRACKING};
 pub(crate) use transaction::has_finalizers;
 
 use crate::given::{self, Given};
-use crate::ownership::{self, Trace};
+use crate::ownership;
 use disk::{Batch, Disk, Loaded};
 use history::History;
 use owners::Owners;
 use record::Content;
-use transaction::Transaction;
 
 /// All objects. One counter, the revision, grows with every change of any object; it is what Kubernetes calls
 /// `resourceVersion`, and never goes back, not even over a crash.
@@ -94,6 +93,8 @@ struct State {
     /// Objects that follow from others. Those of [`KEPT_KINDS`] are on the disk.
     derived: BTreeSet<ObjectRef>,
     owners: Owners,
+    /// The kinds of the program, and those that definitions among the objects declare.
+    kinds: Arc<Kinds>,
     /// What is there from the start.
     given: Option<Given>,
     /// Objects whose latest form goes to the disk with the next commit, because nobody waits for it.
@@ -237,6 +238,7 @@ impl Store {
         let objects: Objects = loaded.objects.into_iter().map(|(object, _)| of_this_build(object)).collect();
         let mut state = State {
             owners: Owners::of(&objects),
+            kinds: Arc::new(loaded.kinds),
             given: None,
             objects: Arc::new(objects),
             derived,
@@ -278,13 +280,19 @@ impl Store {
         Arc::clone(&self.state.borrow().objects)
     }
 
+    /// The kinds that there are, as of now.
+    #[must_use]
+    pub fn kinds(&self) -> Arc<Kinds> {
+        Arc::clone(&self.state.borrow().kinds)
+    }
+
     /// What people wrote, and what stands for it: not what follows from other objects and is found out again, nor the
     /// namespaces that are always there.
     #[must_use]
     pub fn written(&self) -> Vec<Arc<Object>> {
         let state = self.state.borrow();
         let is_always_there =
-            |object: &Object| object.kind.kind == "Namespace" && NAMESPACES.contains(&object.name.as_str());
+            |object: &Object| object.kind.key == "Namespace" && NAMESPACES.contains(&object.name.as_str());
         let written = state.objects.iter().filter(|object| {
             !state.derived.contains(&object.reference())
                 && !is_always_there(object)
@@ -313,14 +321,14 @@ impl Store {
     pub fn get(&self, kind: &'static Kind, namespace: &str, name: &str) -> Result<Arc<Object>, Status> {
         let namespace = if kind.is_namespaced { namespace } else { "" };
         let state = self.state.borrow();
-        state.objects.get(kind.kind, namespace, name).cloned().ok_or_else(|| Status::not_found(kind, name))
+        state.objects.get(kind.key, namespace, name).cloned().ok_or_else(|| Status::not_found(kind, name))
     }
 
     /// The objects that a query selects.
     #[must_use]
     pub fn list(&self, query: &Query) -> List {
         let state = self.state.borrow();
-        let objects = state.objects.of_kind(query.kind.kind).filter(|object| query.matches(object));
+        let objects = state.objects.of_kind(query.kind.key).filter(|object| query.matches(object));
         List { objects: objects.cloned().collect(), revision: state.revision }
     }
 
@@ -356,308 +364,6 @@ impl Store {
 fn of_this_build(mut object: Object) -> Object {
     ownership::migrate(object.kind, &mut object.value);
     object
-}
-
-// === impl Store: writing ===
-
-impl Store {
-    /// Stores a new object. A namespace that is not there is made, with a warning.
-    ///
-    /// # Errors
-    /// [`Reason::AlreadyExists`], [`Reason::Invalid`], or that it cannot be made durable.
-    pub fn create(&self, object: Object, mode: Mode) -> Result<Applied, Status> {
-        self.create_by(object, mode, Trace::Untold)
-    }
-
-    /// The same, noted in the object.
-    pub(crate) fn create_by(&self, object: Object, mode: Mode, trace: Trace<'_>) -> Result<Applied, Status> {
-        self.write(mode, |transaction| transaction.create(object, trace))
-    }
-
-    /// Puts an object in the place of the one with its name. A revision or uid in it must be the stored one's.
-    ///
-    /// # Errors
-    /// [`Reason::NotFound`], [`Reason::Conflict`], or that it cannot be made durable.
-    pub fn replace(&self, object: Object, part: Part, mode: Mode) -> Result<Applied, Status> {
-        self.replace_by(object, part, mode, Trace::Untold)
-    }
-
-    /// The same, noted in the object.
-    pub(crate) fn replace_by(
-        &self,
-        object: Object,
-        part: Part,
-        mode: Mode,
-        trace: Trace<'_>,
-    ) -> Result<Applied, Status> {
-        self.write(mode, |transaction| transaction.replace(object, part, trace))
-    }
-
-    /// Changes an object by a function of its value, for patches of any kind.
-    ///
-    /// # Errors
-    /// [`Reason::NotFound`], [`Reason::Conflict`] when the result names another revision, what the function says, or
-    /// that it cannot be made durable.
-    pub fn modify(
-        &self,
-        key: (&'static Kind, &str, &str),
-        part: Part,
-        mode: Mode,
-        change: impl FnOnce(&Value) -> Result<Value, Status>,
-    ) -> Result<Applied, Status> {
-        self.modify_by(key, part, mode, Trace::Untold, change)
-    }
-
-    /// The same, noted in the object.
-    pub(crate) fn modify_by(
-        &self,
-        (kind, namespace, name): (&'static Kind, &str, &str),
-        part: Part,
-        mode: Mode,
-        trace: Trace<'_>,
-        change: impl FnOnce(&Value) -> Result<Value, Status>,
-    ) -> Result<Applied, Status> {
-        let old = self.get(kind, namespace, name)?;
-        self.write(mode, |transaction| transaction.modify(&old, part, trace, change))
-    }
-
-    /// Applies objects as `kubectl apply` does: what is written is set, what was applied before and left is removed,
-    /// what others set stays. One flush of the disk for all of them.
-    pub fn apply(&self, objects: Vec<Object>) -> Vec<Result<Applied, Status>> {
-        let n_objects = objects.len();
-        let written = self.write(Mode::Commit, |transaction| {
-            Ok(objects.into_iter().map(|object| transaction.apply(object)).collect())
-        });
-        written.unwrap_or_else(|status| vec![Err(status); n_objects])
-    }
-
-    /// Deletes an object. A pod, and an object with finalizers, is marked and goes later. Returns its last form.
-    ///
-    /// # Errors
-    /// [`Reason::NotFound`], [`Reason::Conflict`] for another uid, or that it cannot be made durable.
-    pub fn delete(
-        &self,
-        (kind, namespace, name): (&'static Kind, &str, &str),
-        options: &DeleteOptions,
-        mode: Mode,
-    ) -> Result<Arc<Object>, Status> {
-        let old = self.get(kind, namespace, name)?;
-        self.write(mode, |transaction| transaction.delete(&old, options))
-    }
-
-    /// Deletes several objects at once, those that are there.
-    ///
-    /// # Errors
-    /// As of [`delete`](Self::delete); none is deleted then.
-    pub fn delete_all(
-        &self,
-        objects: &[Arc<Object>],
-        options: &DeleteOptions,
-        mode: Mode,
-    ) -> Result<(), Status> {
-        self.write(mode, |transaction| {
-            for object in objects {
-                if let Some(object) = transaction.find(&object.reference()) {
-                    transaction.delete(&object, options)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Makes the finalizers in the `spec` of a namespace those of a wanted one.
-    ///
-    /// # Errors
-    /// [`Reason::NotFound`], or that it cannot be made durable.
-    pub fn finalize(
-        &self,
-        (kind, name): (&'static Kind, &str),
-        wanted: &Value,
-        mode: Mode,
-    ) -> Result<Arc<Object>, Status> {
-        let old = self.get(kind, "", name)?;
-        self.write(mode, |transaction| Ok(transaction.finalize(&old, wanted)))
-    }
-
-    /// Deletes objects that came with an owner who is not there.
-    ///
-    /// Tells of objects that name an owner where none can be, with what they name.
-    pub(crate) fn collect_garbage(&self) -> Vec<(ObjectRef, String)> {
-        let is_quiet = self.state.borrow().owners.has_no_suspects();
-        let mut misplaced = Vec::new();
-        if !is_quiet {
-            self.write_in_memory(|transaction| misplaced = transaction.collect_suspects());
-        }
-        misplaced
-    }
-
-    /// Says what is there from the start, and makes it.
-    pub fn furnish(&self, given: Given) {
-        self.state.borrow_mut().given = Some(given);
-        self.furnish_again();
-    }
-
-    /// Makes what is there from the start, and was taken away.
-    pub(crate) fn furnish_again(&self) {
-        let is_whole = {
-            let state = self.state.borrow();
-            let missing = state.given.as_ref().map(|given| given.missing(&state.objects, Timestamp::now()));
-            missing.is_none_or(|missing| missing.is_empty())
-        };
-        if !is_whole {
-            self.write_in_memory(|transaction| {
-                transaction.furnish();
-            });
-        }
-    }
-
-    /// Renews the leases of nodes in memory, and, where it is time, has nodes say that they were looked at. Tells the
-    /// revisions before and after: nothing else has changed between them.
-    pub(crate) fn renew(&self, has_heartbeat: bool) -> (u64, u64) {
-        let before = self.revision();
-        self.write_in_memory(|transaction| transaction.renew(has_heartbeat));
-        (before, self.revision())
-    }
-
-    /// Says on which node a pod runs.
-    pub(crate) fn bind(&self, pod: &ObjectRef, node: &str) {
-        self.write_in_memory(|transaction| {
-            if let Some(old) = transaction.find(pod) {
-                transaction.bind(&old, node);
-            }
-        });
-    }
-
-    /// Keeps a note, or forgets it. It is durable when this returns `Ok`.
-    ///
-    /// # Errors
-    /// That it cannot be made durable.
-    pub fn set_note(&self, key: &str, note: Option<&str>) -> Result<(), Status> {
-        let mut state = self.state.borrow_mut();
-        if state.notes.get(key).map(String::as_str) == note {
-            return Ok(());
-        }
-        let notes = vec![(key.to_owned(), note.map(ToOwned::to_owned))];
-        let written = state.write_to_disk(Batch { notes, ..Batch::default() });
-        written.map_err(|error| Status::unwritable(&error))?;
-        match note {
-            Some(note) => state.notes.insert(key.to_owned(), note.to_owned()),
-            None => state.notes.remove(key),
-        };
-        Ok(())
-    }
-
-    /// Does what is due: writes what nobody waits for, backups, and forgets. Tells when to look again.
-    pub(crate) fn look_after_file(&self, now: Instant) -> Option<Instant> {
-        let state = &mut *self.state.borrow_mut();
-        if state.unwritten.is_empty() {
-            state.write_at = None;
-        } else if *state.write_at.get_or_insert(now + WRITE_DELAY) <= now {
-            state.write_at = None;
-            if let Err(error) = state.write_to_disk(Batch::default()) {
-                tracing::warn!(%error, "what happened lately is not on the disk yet");
-                state.write_at = Some(now + BACKUP_INTERVAL);
-            }
-        }
-        if state.disk.sequence() == state.backed_up_sequence {
-            state.back_up_at = None;
-        } else {
-            let earliest = state.backed_up.map_or(now, |last| last + BACKUP_INTERVAL);
-            if *state.back_up_at.get_or_insert(earliest.max(now + BACKUP_DELAY)) <= now {
-                state.back_up(now);
-            }
-        }
-        let forget_at = state.history.forget_old(now);
-        [state.write_at, state.back_up_at, forget_at].into_iter().flatten().min()
-    }
-
-    /// Writes what nobody waited for, and a last backup.
-    pub fn finish(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if !state.unwritten.is_empty()
-            && let Err(error) = state.write_to_disk(Batch::default())
-        {
-            tracing::warn!(%error, "what happened lately is not on the disk");
-        }
-        if state.disk.sequence() != state.backed_up_sequence {
-            state.back_up(Instant::now());
-        }
-    }
-
-    /// Stores an object that follows from others, in memory, or with the next commit if it tells what happened. Status and all are taken as they are.
-    pub(crate) fn derive(&self, object: Object) {
-        self.write_in_memory(|transaction| transaction.derive(object));
-    }
-
-    /// Stores the pod of a controller, in memory.
-    ///
-    /// # Errors
-    /// That it is not admitted.
-    pub(crate) fn create_pod(&self, pod: Object) -> Result<(), Status> {
-        self.write(Mode::Commit, |transaction| transaction.create_pod(pod))
-    }
-
-    /// Writes the status of an object, in memory only. An object that is gone needs none.
-    pub(crate) fn set_status(&self, reference: &ObjectRef, status: Value) {
-        self.write_in_memory(|transaction| {
-            if let Some(old) = transaction.find(reference) {
-                transaction.set_status(&old, status);
-            }
-        });
-    }
-
-    /// Sets an annotation that follows from other objects. It is on the disk after the object's next change.
-    pub(crate) fn annotate(&self, reference: &ObjectRef, key: &str, value: &str) {
-        self.write_in_memory(|transaction| {
-            if let Some(old) = transaction.find(reference) {
-                transaction.annotate(&old, key, value);
-            }
-        });
-    }
-
-    /// Takes an object away at once: one that is derived, or one whose graceful end is reached.
-    pub(crate) fn take_away(&self, reference: &ObjectRef) {
-        self.write_in_memory(|transaction| {
-            if let Some(old) = transaction.find(reference) {
-                transaction.take_away(&old);
-                transaction.finish_namespace(&reference.namespace);
-            }
-        });
-    }
-
-    /// A write that cannot be refused, and that the next pass of the control loop repeats should the disk be needed and
-    /// fail.
-    fn write_in_memory(&self, change: impl FnOnce(&mut Transaction<'_>)) {
-        let written = self.write(Mode::Commit, |transaction| {
-            change(transaction);
-            Ok(())
-        });
-        if let Err(status) = written {
-            tracing::warn!(%status, "a change that follows from others is put off");
-        }
-    }
-
-    fn write<T>(
-        &self,
-        mode: Mode,
-        change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Status>,
-    ) -> Result<T, Status> {
-        let mut state = self.state.borrow_mut();
-        let before = state.revision;
-        let mut transaction = Transaction::begin(&mut state, Timestamp::now());
-        let written = change(&mut transaction)?;
-        if mode == Mode::Commit {
-            transaction.commit()?;
-        } else {
-            drop(transaction);
-        }
-        let revision = state.revision;
-        drop(state);
-        if revision != before {
-            self.revision.send_replace(revision);
-        }
-        Ok(written)
-    }
 }
 
 // === impl Query ===

@@ -164,7 +164,7 @@ impl Removal {
             .extend(written(store).filter(|object| !goes(object)).map(|object| object.namespace.clone()));
         let (inhabited, objects) =
             std::mem::take(&mut self.objects).into_iter().partition::<Vec<_>, _>(|object| {
-                object.kind.kind == "Namespace" && inhabited.contains(&object.name)
+                object.kind.key == "Namespace" && inhabited.contains(&object.name)
             });
         self.objects = objects;
         self.inhabited = inhabited.iter().map(|object| object.reference()).collect();

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::api::{FINDING_FIELD, FINDINGS_FIELD};
-use manifest::{Exposure, Kind, Object};
+use manifest::{DEFINITION, Exposure, Kind, Object};
 use net::{Authorities, Body, ClientConnection, ConnectError, Fields, Method, Outgoing, Response};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -97,6 +98,20 @@ impl Client {
         let authorities = Authorities::from_pem(&authority).with_context(cannot_read)?;
         let exposure = findings::exposure(platform.refuses_unprotected, false);
         Ok(Self { address, authorities, token: platform.token, pid: platform.pid, exposure })
+    }
+
+    /// The definitions of kinds that there are.
+    pub(crate) async fn definitions(&self) -> anyhow::Result<Vec<Arc<Object>>> {
+        let kind = manifest::kind_named(DEFINITION).context("this build knows no definitions of kinds")?;
+        let list = self.get(&collection(kind, None), JSON).await?;
+        let items = list["items"].as_array().into_iter().flatten();
+        let objects = items.filter_map(|item| {
+            let mut value = item.clone();
+            value["kind"] = kind.kind.into();
+            value["apiVersion"] = kind.api_version().into();
+            Object::of_kind(kind, value).ok()
+        });
+        Ok(objects.map(Arc::new).collect())
     }
 
     /// An object, a list or a table.

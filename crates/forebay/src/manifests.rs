@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use manifest::{BASE_DIRECTORY, Finding, Location, NoText, Object, codes};
+use manifest::{BASE_DIRECTORY, DEFINITION, Finding, Kinds, Location, NoText, Object, codes};
 use plan::ObjectRef;
 use serde_json::json;
+
+use crate::client::Client;
 
 /// The kinds that start replicas, and so may name paths.
 const WITH_PATHS: [&str; 3] = ["Deployment", "InferenceService", "Pod"];
@@ -33,6 +36,8 @@ pub(crate) struct Paths {
 pub(crate) struct Manifests {
     pub(crate) objects: Vec<Object>,
     pub(crate) findings: Vec<Finding>,
+    /// The kinds that there are beside those of the program.
+    kinds: Kinds,
 }
 
 impl Paths {
@@ -53,12 +58,31 @@ impl Paths {
 
 /// Reads manifests. A folder gives its own files in the order of their names, not those of folders in it.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
-    let mut manifests = Manifests::default();
-    for (file, text) in texts(paths)? {
-        manifests.add_file(file, text);
+    Ok(of_texts(&texts(paths)?, &[]))
+}
+
+/// The same with the kinds that definitions declare beside those of the manifests.
+pub(crate) fn read_beside(paths: &[PathBuf], definitions: &[Arc<Object>]) -> anyhow::Result<Manifests> {
+    Ok(of_texts(&texts(paths)?, definitions))
+}
+
+/// The same with the kinds of the platform, which is asked where the manifests name kinds that are not known.
+pub(crate) async fn read_for(client: &Client, paths: &[PathBuf]) -> anyhow::Result<Manifests> {
+    let texts = texts(paths)?;
+    let manifests = of_texts(&texts, &[]);
+    if !manifests.has_unknown() {
+        return Ok(manifests);
     }
-    manifests.findings.extend(manifest::replaced(&manifests.objects));
-    Ok(manifests)
+    Ok(of_texts(&texts, &client.definitions().await?))
+}
+
+/// What texts say. A definition may stand behind the objects of its kind.
+fn of_texts(texts: &[(String, Text)], definitions: &[Arc<Object>]) -> Manifests {
+    let kinds = |own: &[Arc<Object>]| Kinds::default().declared_by(definitions.iter().chain(own));
+    let manifests = Manifests::of(texts, &kinds(&[]));
+    let own: Vec<Arc<Object>> =
+        manifests.objects.iter().filter(|it| it.kind.key == DEFINITION).cloned().map(Arc::new).collect();
+    if own.is_empty() { manifests } else { Manifests::of(texts, &kinds(&own)) }
 }
 
 /// The text of a file with the folder that its relative paths start in, or why it has none.
@@ -144,13 +168,27 @@ fn manifests_in(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
 }
 
 impl Manifests {
+    fn of(texts: &[(String, Text)], kinds: &Kinds) -> Self {
+        let mut manifests = Self { kinds: kinds.clone(), ..Self::default() };
+        texts.iter().for_each(|(file, text)| manifests.add_file(file, text));
+        manifests.findings.extend(manifest::replaced(&manifests.objects));
+        manifests
+    }
+
+    /// Whether objects were left out whose kinds another one may know.
+    pub(crate) fn has_unknown(&self) -> bool {
+        let codes = [&codes::KIND_IGNORED, &codes::KIND_UNKNOWN, &codes::API_VERSION_UNSUPPORTED];
+        self.findings.iter().any(|finding| codes.iter().any(|code| code.name == finding.code))
+    }
+
     /// Adds a file with its text. One that has none costs only itself.
-    fn add_file(&mut self, file: String, text: Text) {
+    fn add_file(&mut self, file: &str, text: &Text) {
         match text {
-            Ok((text, folder)) => self.add(&file, &text, &folder),
+            Ok((text, folder)) => self.add(file, text, folder),
             Err(NoText { line, problem }) => {
-                let location = Location { file, line, column: 1, text: String::new() };
-                let finding = Finding::new(&codes::DOCUMENT_INVALID, problem);
+                let file = file.to_owned();
+                let location = Location { file, line: *line, column: 1, text: String::new() };
+                let finding = Finding::new(&codes::DOCUMENT_INVALID, problem.clone());
                 self.findings.push(Finding { location: Some(location), ..finding });
             }
         }
@@ -158,7 +196,7 @@ impl Manifests {
 
     /// Adds the objects of one text, whose relative paths start in `folder`.
     pub(crate) fn add(&mut self, file: &str, text: &str, folder: &Path) {
-        let read = manifest::read(file, text);
+        let read = manifest::read_with(file, text, self.kinds.clone());
         self.findings.extend(read.findings);
         self.objects.extend(read.objects.into_iter().map(|object| remember_folder(object, folder)));
     }
@@ -193,7 +231,7 @@ fn text_of(path: &Path) -> Result<(String, PathBuf), NoText> {
 
 /// Keeps the folder of a manifest beside the object that may name paths in it, unless somebody has done so before.
 fn remember_folder(mut object: Object, folder: &Path) -> Object {
-    if !WITH_PATHS.contains(&object.kind.kind) {
+    if !WITH_PATHS.contains(&object.kind.key) {
         return object;
     }
     let annotations = &mut object.value["metadata"]["annotations"];
@@ -255,6 +293,30 @@ mod tests {
         let message = &finding.message;
         assert!(message.starts_with("Pod default/a stands there again at "), "{message}");
         assert!(message.contains("b.yaml:"), "{message}");
+    }
+
+    #[test]
+    fn kinds_that_the_same_files_declare_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = "apiVersion: example.com/v1\nkind: Apple\nmetadata: {name: a}\nspec: {size: 3}\n";
+        fs::write(folder.path().join("a.yaml"), object).unwrap();
+        let before = read(&[folder.path().to_owned()]).unwrap();
+        assert!(before.objects.is_empty() && before.has_unknown());
+        let definition = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: apples.example.com}
+spec:
+  group: example.com
+  scope: Cluster
+  names: {plural: apples, kind: Apple}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}}}
+";
+        fs::write(folder.path().join("b.yaml"), definition).unwrap();
+        let read = read(&[folder.path().to_owned()]).unwrap();
+        let names: Vec<String> = read.objects.iter().map(|object| object.reference().to_string()).collect();
+        assert_eq!(names, ["Apple.example.com a", "CustomResourceDefinition apples.example.com"]);
+        assert!(read.findings.is_empty(), "{:?}", read.findings);
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl World<'_> {
     /// How far a Deployment or a Pod is.
     pub(crate) fn of_workload(&self, object: &Object) -> Progress {
         let count = |object: &Object, path: &str| object.value.pointer(path).and_then(Value::as_u64);
-        let (available, wanted) = match object.kind.kind {
+        let (available, wanted) = match object.kind.key {
             "Deployment" => {
                 let wanted = count(self.in_force(object), "/spec/replicas").unwrap_or(1);
                 (count(object, "/status/availableReplicas").unwrap_or(0), wanted)
@@ -251,7 +251,7 @@ impl World<'_> {
     fn pods_of<'a>(&'a self, workload: &'a Object) -> impl Iterator<Item = &'a Object> {
         let selector =
             LabelSelector::from_map(&self.in_force(workload).value["spec"]["selector"]["matchLabels"]);
-        let is_pod = workload.kind.kind == "Pod";
+        let is_pod = workload.kind.key == "Pod";
         let pods = self.objects.of_kind("Pod").map(AsRef::as_ref);
         pods.filter(move |pod: &&Object| match is_pod {
             true => pod.reference() == workload.reference(),
@@ -293,7 +293,7 @@ fn worst_if_all(all: Vec<Option<Progress>>) -> Option<Progress> {
 /// Whether a Service selects the pods of a workload.
 fn selects(service: &Object, workload: &Object) -> bool {
     let selector = LabelSelector::from_map(&service.value["spec"]["selector"]);
-    let labels = match workload.kind.kind {
+    let labels = match workload.kind.key {
         "Deployment" => workload.value.pointer("/spec/template/metadata/labels"),
         _ => workload.value.pointer("/metadata/labels"),
     };

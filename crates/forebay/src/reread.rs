@@ -40,7 +40,7 @@ pub(crate) fn changes(before: &Objects, after: &Objects) -> String {
 
 /// Whether people write such objects: those of the platform come and go by themselves.
 fn is_written(object: &Object) -> bool {
-    !["Event", "Pod", "ReplicaSet", "EndpointSlice", "Endpoints", "Node"].contains(&object.kind.kind)
+    !["Event", "Pod", "ReplicaSet", "EndpointSlice", "Endpoints", "Node"].contains(&object.kind.key)
 }
 
 /// What an object says, without what is kept about it.

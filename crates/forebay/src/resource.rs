@@ -1,9 +1,9 @@
 //! Objects as people name them on the command line: `svc`, `svc api`, `deploy/web`, `svc,pods`, `all`.
 
 use anyhow::bail;
-use manifest::{KINDS, Kind, Object, kind_named};
+use manifest::{KINDS, Kind, Kinds, Object};
 
-use crate::client::{collection, path, with_query};
+use crate::client::{Client, collection, path, with_query};
 
 /// Objects that somebody names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,16 +25,31 @@ pub(crate) struct Scope {
     pub(crate) selector: String,
 }
 
-/// Reads `KIND [NAME…]`, `KIND,KIND [NAME…]` or `KIND/NAME…`.
+/// Reads `KIND [NAME…]`, `KIND,KIND [NAME…]` or `KIND/NAME…`. The platform is asked for kinds that are not known.
+pub(crate) async fn parse_for(client: &Client, arguments: &[String]) -> anyhow::Result<Vec<Named>> {
+    match parse(arguments) {
+        Ok(named) => Ok(named),
+        Err(error) => {
+            let kinds = Kinds::default().declared_by(client.definitions().await?.iter());
+            parse_among(arguments, &kinds).map_err(|_| error)
+        }
+    }
+}
+
+/// The same of the kinds of the program alone.
 pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Vec<Named>> {
+    parse_among(arguments, &Kinds::default())
+}
+
+fn parse_among(arguments: &[String], all: &Kinds) -> anyhow::Result<Vec<Named>> {
     let Some((first, names)) = arguments.split_first() else {
         bail!("name a kind of object, for example svc, isvc or ingress; or KIND/NAME");
     };
     if arguments.iter().any(|argument| argument.contains('/')) {
-        return arguments.iter().map(|argument| kind_and_name(argument)).collect();
+        return arguments.iter().map(|argument| kind_and_name(argument, all)).collect();
     }
     let mut named = Vec::new();
-    for kind in kinds(first)? {
+    for kind in kinds(first, all)? {
         if names.is_empty() {
             named.push(Named { kind, name: None });
         }
@@ -44,10 +59,10 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<Vec<Named>> {
 }
 
 /// Reads `KIND/NAME`.
-fn kind_and_name(argument: &str) -> anyhow::Result<Named> {
+fn kind_and_name(argument: &str, all: &Kinds) -> anyhow::Result<Named> {
     match argument.split_once('/') {
         Some((kind, name)) if !name.is_empty() && !name.contains('/') => {
-            Ok(Named { kind: known(kind)?, name: Some(name.to_owned()) })
+            Ok(Named { kind: known(kind, all)?, name: Some(name.to_owned()) })
         }
         Some(_) => bail!("`{argument}` is not KIND/NAME"),
         None => {
@@ -58,20 +73,20 @@ fn kind_and_name(argument: &str) -> anyhow::Result<Named> {
     }
 }
 
-fn kinds(written: &str) -> anyhow::Result<Vec<&'static Kind>> {
+fn kinds(written: &str, all: &Kinds) -> anyhow::Result<Vec<&'static Kind>> {
     let mut kinds = Vec::new();
     for name in written.split(',') {
         match name {
             "all" => kinds.extend(control::api::kinds_of_all()),
-            name => kinds.push(known(name)?),
+            name => kinds.push(known(name, all)?),
         }
     }
     Ok(kinds)
 }
 
 /// The kind of a name in any of kubectl's spellings.
-fn known(name: &str) -> anyhow::Result<&'static Kind> {
-    let Some(kind) = kind_named(name) else {
+fn known(name: &str, all: &Kinds) -> anyhow::Result<&'static Kind> {
+    let Some(kind) = all.named(name) else {
         let names =
             KINDS.iter().flat_map(|kind| [kind.plural].into_iter().chain(kind.short_names.iter().copied()));
         let near = plan::suggest::nearest(name, names);

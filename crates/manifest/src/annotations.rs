@@ -233,7 +233,7 @@ pub(crate) fn handling(
     strict_aws: bool,
     findings: &mut Vec<Finding>,
 ) -> Option<Arc<Handling>> {
-    let is_of_aws = object.kind.kind == "Ingress";
+    let is_of_aws = object.kind.key == "Ingress";
     let mut handling = Handling::default();
     for (key, text) in texts(object) {
         let Some(name) = key.strip_prefix(OUR_PREFIX) else { continue };
@@ -301,7 +301,7 @@ pub(crate) fn survey_ours(object: &Object, findings: &mut Vec<Finding>) {
 
 /// Findings about annotations as such: names nobody knows, other names for known ones, and those without effect.
 pub(crate) fn survey(object: &Object, strict_aws: bool, findings: &mut Vec<Finding>) {
-    let is_service = object.kind.kind == "Service";
+    let is_service = object.kind.key == "Service";
     for (key, _) in texts(object) {
         let Some((prefix, name)) = split(key) else { continue };
         let fits = |annotation: &&Annotation| annotation.stands_on(is_service, prefix);

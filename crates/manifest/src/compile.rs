@@ -210,11 +210,16 @@ fn say_what_has_no_effect(objects: &Objects, findings: &mut Vec<Finding>) {
     findings.extend(objects.iter().filter_map(|object| kinds::elsewhere::missing_of(object)));
     let is_note = |kind: &&&Kind| !kind.has_effect() && !kinds::elsewhere::is_told(kind.group, kind.kind);
     findings.extend(KINDS.iter().filter(is_note).filter_map(|kind| kept_without_effect(kind, objects)));
+    let mut declared: Vec<&Kind> =
+        objects.iter().map(|it| it.kind).filter(|kind| kind.is_declared()).collect();
+    declared.dedup();
+    let declared = declared.iter().filter(|kind| is_note(kind));
+    findings.extend(declared.filter_map(|kind| kept_without_effect(kind, objects)));
 }
 
 /// The note about a kind that is kept without effect, at the first object of it.
 pub(crate) fn kept_without_effect(kind: &Kind, objects: &Objects) -> Option<Finding> {
-    let mut of_kind = objects.of_kind(kind.kind);
+    let mut of_kind = objects.of_kind(kind.key);
     let first = of_kind.next()?;
     let message = match of_kind.count() {
         0 => format!("a {} is kept, and has no effect on one machine yet", kind.kind),

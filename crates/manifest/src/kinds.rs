@@ -51,7 +51,7 @@ pub(crate) fn read_anyway<T: DeserializeOwned>(object: &Object, findings: &mut V
 
 fn error_finding(object: &Object, error: &WireError) -> Finding {
     // What a Secret holds is nobody's to read in a message.
-    let message = match object.kind.kind {
+    let message = match object.kind.key {
         "Secret" => format!("`{}` is not of the right type", error.path),
         _ => error.to_string(),
     };

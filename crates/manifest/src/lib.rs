@@ -65,10 +65,12 @@ pub use kinds::validation::{Violation, go_type, problem_of_label_key, problem_of
 pub use object::{Object, Objects, Source, replaced};
 
 pub use plan_json::{findings_json, plan_json};
-pub use read::{MAX_ANNOTATIONS, NoText, Read, documents, read, text_of};
+pub use read::{MAX_ANNOTATIONS, NoText, Read, documents, read, read_with, text_of};
 pub use registry::columns::{Column, selector_text};
 pub use registry::pod::qos_class;
-pub use registry::{Change, Fill, Fixed, KINDS, Kind, kind_named};
+pub use registry::{
+    Change, DEFINITION, Definition, Fill, Fixed, KINDS, Kind, Kinds, Slot, is_of_program, kind_named,
+};
 pub use schedule::{Schedule, ScheduleError};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;

@@ -7,7 +7,7 @@ use plan::ObjectRef;
 use serde_json::Value;
 
 use crate::finding::beginning;
-use crate::read::check;
+use crate::read::{self, check};
 use crate::{Finding, Kind, Location, codes};
 
 /// One Kubernetes object.
@@ -52,16 +52,21 @@ impl Object {
     /// # Errors
     /// What is wrong with it first: an unknown kind, no name, labels that are not text.
     pub fn from_value(value: Value) -> Result<Self, Box<Finding>> {
-        check(value, None).map_err(|findings| {
-            let first = findings.into_iter().next();
-            Box::new(first.unwrap_or_else(|| Finding::new(&codes::DOCUMENT_INVALID, "this is no object")))
-        })
+        read::first_of(check(value, None))
+    }
+
+    /// Makes an object of a value that came without a file and is of this kind.
+    ///
+    /// # Errors
+    /// As [`from_value`](Self::from_value).
+    pub fn of_kind(kind: &'static Kind, value: Value) -> Result<Self, Box<Finding>> {
+        read::first_of(read::check_as(Some(kind), value, None))
     }
 
     /// Names the object.
     #[must_use]
     pub fn reference(&self) -> ObjectRef {
-        ObjectRef::new(self.kind.kind, &self.namespace, &self.name)
+        ObjectRef::new(self.kind.key, &self.namespace, &self.name)
     }
 
     /// An annotation's value.
@@ -85,7 +90,7 @@ impl Object {
     pub fn locate(&self, path: &str) -> Option<Location> {
         let mut place = self.source.as_deref()?.locate(path)?;
         // What a Secret holds is nobody's to read in a message.
-        if self.kind.kind == "Secret"
+        if self.kind.key == "Secret"
             && (path.starts_with("data") || path.starts_with("stringData"))
             && let Some(end) = place.text.find(':').map(|colon| colon + 1)
             && !place.text[end..].trim().is_empty()

@@ -18,10 +18,10 @@ use serde_json::Value;
 use yaml::{Document, Places, Problem, YamlError};
 
 use crate::finding::beginning;
-use crate::{Finding, Location, Object, Source, codes};
+use crate::{Finding, Kinds, Location, Object, Source, codes};
 
 pub use check::MAX_ANNOTATIONS;
-pub(crate) use check::check;
+pub(crate) use check::{check, check_as, first_of};
 pub use text::{NoText, text_of};
 pub(crate) use yaml::key_path;
 
@@ -40,6 +40,7 @@ pub struct Read {
     pub findings: Vec<Finding>,
     /// What was said about kinds, which is not said again for each object.
     said: HashSet<String>,
+    kinds: Kinds,
 }
 
 /// Reads YAML documents, or JSON values one after the other; a `List` stands for its items.
@@ -47,7 +48,13 @@ pub struct Read {
 /// `file` is what findings call the text: a path, or `-` for standard input.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Read {
-    let mut read = Read::default();
+    read_with(file, text, Kinds::default())
+}
+
+/// The same with kinds that definitions declare.
+#[must_use]
+pub fn read_with(file: &str, text: &str, kinds: Kinds) -> Read {
+    let mut read = Read { kinds, ..Read::default() };
     if text.len() > MAX_BYTES {
         let message = format!("{} bytes are more than the {MAX_BYTES} that are read", text.len());
         read.fail(at(file, 1, 1, ""), message);
@@ -195,7 +202,9 @@ impl Read {
     }
 
     fn add_one(&mut self, value: Value, source: Source) {
-        match check(value, Some(Arc::new(source))) {
+        let text = |field: &str| value[field].as_str().unwrap_or_default();
+        let declared = self.kinds.declared_of(text("apiVersion"), text("kind"));
+        match check_as(declared, value, Some(Arc::new(source))) {
             Ok(object) => self.objects.push(object),
             Err(findings) => {
                 let is_news = |finding: &Finding| {

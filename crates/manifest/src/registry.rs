@@ -2,8 +2,8 @@
 //!
 //! A kind is a [`Kind`] in a file below, and a line in [`KINDS`]: its names, what is shown of it, what is filled in, what may
 //! not change, what is refused, and what is made of it. Routes, discovery, tables, defaults and refusals are read from here.
-//! What the objects of a kind hold is *not* here: wire types stand in `kinds`. Kinds that are not here are named in a
-//! finding and left out.
+//! What the objects of a kind hold is *not* here: wire types stand in `kinds`. Kinds that a CustomResourceDefinition declares come
+//! beside these ([`Kinds`]); others are named in a finding and left out.
 
 pub(crate) mod columns;
 mod fill;
@@ -15,8 +15,11 @@ mod batch;
 mod cluster;
 mod config;
 mod custom;
+pub(crate) mod declared;
+pub(crate) mod definition;
 mod event;
 mod gateway;
+mod json_path;
 mod kserve;
 mod namespace;
 mod networking;
@@ -29,6 +32,7 @@ mod service;
 mod storage;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -36,8 +40,14 @@ use crate::kinds::validation::{Rules, Violation};
 use crate::{Object, Objects};
 use columns::Column;
 
+pub use declared::{DEFINITION, Definition, Kinds, Slot};
+pub use definition::is_of_program;
+
 /// A kind of object that Forebay knows.
 pub struct Kind {
+    /// What its objects are filed under, in whatever group and version they are asked for: `Pod`, or `Widget.example.com` for
+    /// a kind that a definition declares. One kind is one key.
+    pub key: &'static str,
     /// API group, empty for the core group.
     pub group: &'static str,
     /// API version.
@@ -46,6 +56,10 @@ pub struct Kind {
     pub kind: &'static str,
     /// For example `inferenceservices`.
     pub plural: &'static str,
+    /// For example `inferenceservice`; empty: as the kind in lower case.
+    pub singular: &'static str,
+    /// What lists of it are called; empty: as the kind with `List` behind it.
+    pub list: &'static str,
     /// For example `isvc`.
     pub short_names: &'static [&'static str],
     /// Whether objects of this kind live in a namespace.
@@ -74,6 +88,19 @@ pub struct Kind {
     pub(crate) rules: Rules,
     /// What is made of an object.
     pub(crate) effect: Effect,
+    /// What its objects look like, where a definition says so.
+    pub(crate) slot: Option<&'static Slot>,
+    /// How its objects are stored, where that is in another version.
+    pub(crate) conversion: Option<&'static Conversion>,
+}
+
+/// How the objects of a kind that is served in a second version become those of the version in which they are stored.
+pub(crate) struct Conversion {
+    pub(crate) storage: &'static Kind,
+    /// From the stored version to the other one.
+    pub(crate) read: fn(&mut Value),
+    /// From the other one to the stored version.
+    pub(crate) write: fn(&mut Value),
 }
 
 /// Fills in what an object leaves open. `old` is the object it takes the place of, `all` is everything there is. Filling is
@@ -184,7 +211,7 @@ pub static KINDS: &[&Kind] = &[
     &storage::VOLUME_ATTACHMENT,
     &node::NODE,
     &cluster::LEASE,
-    &cluster::CUSTOM_RESOURCE_DEFINITION,
+    &definition::CUSTOM_RESOURCE_DEFINITION,
     &cluster::COMPONENT_STATUS,
     &cluster::PRIORITY_CLASS,
     &cluster::RUNTIME_CLASS,
@@ -201,13 +228,20 @@ pub static KINDS: &[&Kind] = &[
     &gateway::AUTHORIZATION_POLICY,
 ];
 
+/// Kinds that are served in a second version beside the one in which they are stored.
+pub(crate) static SERVED: &[&Kind] = &[];
+
 /// The kind somebody means by its name in any of kubectl's spellings, in any case: `Service`, `services`, `svc`,
-/// `deployments.apps`, `inferenceservice.serving.kserve.io`, `deployments.v1.apps`.
+/// `deployments.apps`, `inferenceservice.serving.kserve.io`, `deployments.v1.apps`. Of those of the program; see
+/// [`Kinds::named`] for all.
 #[must_use]
 pub fn kind_named(text: &str) -> Option<&'static Kind> {
+    named_among(text, KINDS.iter().copied())
+}
+
+fn named_among(text: &str, mut kinds: impl Iterator<Item = &'static Kind>) -> Option<&'static Kind> {
     let (name, group) = text.split_once('.').unwrap_or((text, ""));
-    let is_meant = |kind: &&Kind| kind.is_called(name) && (group.is_empty() || kind.is_of_group(group));
-    KINDS.iter().copied().find(is_meant)
+    kinds.find(|kind| kind.is_called(name) && (group.is_empty() || kind.is_of_group(group)))
 }
 
 /// The kind with exactly this group and kind, whatever the version.
@@ -223,10 +257,13 @@ const fn namespaced(
     plural: &'static str,
 ) -> Kind {
     Kind {
+        key: kind,
         group,
         version,
         kind,
         plural,
+        singular: "",
+        list: "",
         short_names: &[],
         is_namespaced: true,
         categories: &[],
@@ -241,6 +278,8 @@ const fn namespaced(
         pods: Pods::None,
         rules: Rules::NONE,
         effect: Effect::Made,
+        slot: None,
+        conversion: None,
     }
 }
 
@@ -297,7 +336,63 @@ impl Kind {
     /// For example `inferenceservice`.
     #[must_use]
     pub fn singular(&self) -> String {
-        self.kind.to_ascii_lowercase()
+        if self.singular.is_empty() { self.kind.to_ascii_lowercase() } else { self.singular.to_owned() }
+    }
+
+    /// For example `InferenceServiceList`.
+    #[must_use]
+    pub fn list_kind(&self) -> String {
+        if self.list.is_empty() { format!("{}List", self.kind) } else { self.list.to_owned() }
+    }
+
+    /// Whether a CustomResourceDefinition declares it, or did.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.slot.is_some()
+    }
+
+    /// What a CustomResourceDefinition says of it now.
+    #[must_use]
+    pub fn definition(&self) -> Option<Arc<Definition>> {
+        self.slot.and_then(Slot::get)
+    }
+
+    /// The kind in the version in which its objects are stored.
+    #[must_use]
+    pub fn storage(&'static self) -> &'static Self {
+        match (self.conversion, self.slot) {
+            (Some(conversion), _) => conversion.storage,
+            (None, Some(slot)) => slot.get().map_or(self, |definition| definition.storage()),
+            (None, None) => self,
+        }
+    }
+
+    /// Makes of a stored object's value one of this version.
+    pub fn read(&self, value: &mut Value) {
+        if let Some(conversion) = self.conversion {
+            (conversion.read)(value);
+        }
+        self.say_version(value);
+    }
+
+    /// Makes of a value of this version one that can be stored.
+    pub fn write(&'static self, value: &mut Value) {
+        if let Some(conversion) = self.conversion {
+            (conversion.write)(value);
+        }
+        self.storage().say_version(value);
+    }
+
+    /// Whether values of objects are other ones than those that are stored.
+    #[must_use]
+    pub fn is_converted(&self) -> bool {
+        self.conversion.is_some() || self.slot.is_some()
+    }
+
+    fn say_version(&self, value: &mut Value) {
+        if let Value::Object(fields) = value {
+            fields.insert("apiVersion".to_owned(), Value::from(self.api_version()));
+        }
     }
 
     /// Whether anything is made from objects of this kind; the others are kept, and said to have no effect.
@@ -319,8 +414,9 @@ impl Kind {
     }
 
     fn is_called(&self, name: &str) -> bool {
-        let mut names = [self.kind, self.plural].into_iter().chain(self.short_names.iter().copied());
-        names.any(|known| known.eq_ignore_ascii_case(name))
+        let mut names =
+            [self.kind, self.plural, self.singular].into_iter().chain(self.short_names.iter().copied());
+        names.any(|known| !known.is_empty() && known.eq_ignore_ascii_case(name))
     }
 
     fn is_of_group(&self, group: &str) -> bool {
@@ -331,10 +427,10 @@ impl Kind {
     }
 }
 
-/// A kind is the same as one of the same name, of which there is only one.
+/// A kind is the same in each of its versions.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        (self.group, self.version, self.kind) == (other.group, other.version, other.kind)
+        self.key == other.key
     }
 }
 

@@ -103,7 +103,7 @@ impl Unmet {
     fn is_about(&self, kind: &Kind) -> bool {
         match self.kinds {
             [] => kind.pods.place().is_some(),
-            kinds => kinds.contains(&kind.kind),
+            kinds => kinds.contains(&kind.key),
         }
     }
 }

@@ -227,7 +227,7 @@ pub fn workload_of(object: &Object, objects: &Objects) -> Option<Workload> {
 
 fn of(object: &Object, objects: &Objects) -> (Option<Workload>, Vec<Finding>) {
     let mut findings = Vec::new();
-    let workload = match object.kind.kind {
+    let workload = match object.kind.key {
         "Deployment" => template::of_deployment(object, objects, &mut findings),
         _ if is_of_deployment(object, objects) => None,
         "Pod" => {

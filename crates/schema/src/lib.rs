@@ -30,6 +30,7 @@
 //! A number of 0 stands for none: kinds that Kubernetes itself has no protobuf of.
 
 mod parse;
+pub mod structural;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -264,7 +264,7 @@ fn is_in_scope(quota: &Object, object: &Object) -> bool {
         .map(|it| (text(it, "scopeName"), text(it, "operator"), &it["values"]));
     let is_narrowed = !spec["scopes"].is_null() || !spec["scopeSelector"].is_null();
     let holds = |(name, operator, values): (&str, &str, &Value)| {
-        object.kind.kind == "Pod" && is_of_scope(&object.value["spec"], name, operator, values)
+        object.kind.key == "Pod" && is_of_scope(&object.value["spec"], name, operator, values)
     };
     !is_narrowed || (scopes.all(holds) && expressions.all(holds))
 }
@@ -322,12 +322,12 @@ fn status(quota: &Object, all: &Objects) -> Value {
 pub(crate) fn is_counted_otherwise(before: Option<&Object>, after: Option<&Object>) -> bool {
     let now = Timestamp::now();
     let of = |object: Option<&Object>| object.map(|object| usage(object, now));
-    let is_quota = |object: Option<&Object>| object.is_some_and(|object| object.kind.kind == "ResourceQuota");
+    let is_quota = |object: Option<&Object>| object.is_some_and(|object| object.kind.key == "ResourceQuota");
     is_quota(before) || is_quota(after) || of(before) != of(after) || scope_differs(before, after)
 }
 
 fn scope_differs(before: Option<&Object>, after: Option<&Object>) -> bool {
     let (Some(before), Some(after)) = (before, after) else { return false };
-    before.kind.kind == "Pod"
+    before.kind.key == "Pod"
         && before.value["spec"]["activeDeadlineSeconds"] != after.value["spec"]["activeDeadlineSeconds"]
 }

@@ -144,7 +144,7 @@ impl Wish {
             Some(Route::Object(object)) => {
                 let verb = if verb == "get" && is_watch { "watch" } else { verb };
                 // A namespace is in itself.
-                let is_namespace = object.kind.kind == "Namespace";
+                let is_namespace = object.kind.key == "Namespace";
                 let namespace = if is_namespace { &object.name } else { &object.namespace };
                 about(verb, object.kind, namespace, &object.name)
             }

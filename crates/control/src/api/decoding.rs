@@ -60,8 +60,11 @@ pub(super) fn check(
     doubled: &[String],
     validation: Validation,
 ) -> Result<Vec<Odd>, Status> {
-    let Some(known) = schema::of(kind.group, kind.version, kind.kind) else { return Ok(Vec::new()) };
-    let walk = Walk::along(value, known);
+    let walk = match (kind.definition(), schema::of(kind.group, kind.version, kind.kind)) {
+        (Some(definition), _) => Walk::along_schema(value, definition.schema()),
+        (None, Some(known)) => Walk::along(value, known),
+        (None, None) => return Ok(Vec::new()),
+    };
     if let Some(Mistake::Undecodable(why)) =
         walk.mistakes.iter().find(|it| matches!(it, Mistake::Undecodable(_)))
     {

@@ -1,37 +1,74 @@
-//! The custom kinds that there are, as CustomResourceDefinitions. They stand in the program: none is added or changed.
+//! The custom kinds that stand in the program, as CustomResourceDefinitions beside those that are stored. They cannot be changed.
 
 use std::sync::Arc;
 
-use manifest::{KINDS, Kind, Object};
+use http::{Response, StatusCode};
+use manifest::{DEFINITION, Definition, KINDS, Kind, Object};
 use serde_json::{Value, json};
 
-use crate::store::{Page, Status, Store, metadata};
+use super::route::ObjectRoute;
+use super::{Body, Call, respond, warnings};
+use crate::store::{Page, Query, Reason, Status, Store, metadata};
 
-/// The kind of definitions.
-const KIND: &str = "CustomResourceDefinition";
+/// How many definitions are kept at most.
+const MANY: usize = 1000;
 
-/// Whether objects of a kind are made up here, and not stored.
-pub(super) fn is_one(kind: &Kind) -> bool {
-    kind.kind == KIND
+/// The definition of a kind that stands in the program.
+pub(super) fn of_program(kind: &Kind, name: &str, store: &Store) -> Option<Arc<Object>> {
+    if kind.key != DEFINITION {
+        return None;
+    }
+    all(store).into_iter().find(|object| object.name == name)
 }
 
-/// One definition.
-///
-/// # Errors
-/// [`Reason::NotFound`](crate::store::Reason::NotFound).
-pub(super) fn get(kind: &'static Kind, name: &str, store: &Store) -> Result<Arc<Object>, Status> {
-    all(store).into_iter().find(|object| object.name == name).ok_or_else(|| Status::not_found(kind, name))
+/// Adds those definitions to a page of stored ones, in the place of those of the same names that files may have brought.
+pub(super) fn add(page: &mut Page, query: &Query, store: &Store) {
+    let all = all(store);
+    page.objects.retain(|object| !all.iter().any(|it| it.name == object.name));
+    page.objects.extend(all.into_iter().filter(|object| query.matches(object)));
+    page.objects.sort_by(|one, other| one.name.cmp(&other.name));
 }
 
-/// All of them, in place of the stored ones.
-pub(super) fn page(mut page: Page, store: &Store) -> Page {
-    page.objects = all(store);
-    page.n_remaining = 0;
-    page
+/// What is told to somebody who writes one of these.
+pub(super) fn kept_as_it_is(name: &str) -> String {
+    format!("{name} is a kind of this platform itself: its definition stays as it is")
+}
+
+impl Call<'_> {
+    /// The answer to a write of a definition that stands in the program, which changes nothing.
+    pub(super) fn kept_as_it_is(&self, route: &ObjectRoute) -> Result<Option<Response<Body>>, Status> {
+        let Some(found) = of_program(route.kind, &route.name, &self.api.store) else {
+            return Ok(None);
+        };
+        let mut response = respond::json(StatusCode::OK, &self.form()?.object(&found, self.now)?);
+        let told = kept_as_it_is(&route.name);
+        warnings::write(response.headers_mut(), &[], &[told], self.headers);
+        Ok(Some(response))
+    }
+
+    /// Refuses what cannot be made: a definition of a kind that is there, one too many, or an object of a kind that is going.
+    pub(super) fn check_is_declared(&self, object: &Object) -> Result<(), Status> {
+        if object.kind.key == DEFINITION {
+            if of_program(object.kind, &object.name, &self.api.store).is_some() {
+                return Err(Status::already_exists(object.kind, &object.name));
+            }
+            if self.api.store.objects().of_kind(DEFINITION).count() >= MANY {
+                let why = format!("there are {MANY} definitions already, and no more are kept");
+                return Err(Status::forbidden(object.kind, &object.name, &why));
+            }
+        }
+        let is_going = |definition: &Definition| metadata::deletion(definition.object()).is_some();
+        if object.kind.definition().is_some_and(|definition| is_going(&definition)) {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(Status::new(Reason::MethodNotAllowed, message));
+        }
+        Ok(())
+    }
 }
 
 fn all(store: &Store) -> Vec<Arc<Object>> {
-    let custom: Vec<&'static Kind> = KINDS.iter().copied().filter(|kind| kind.is_custom()).collect();
+    let is_one = |kind: &&Kind| kind.is_custom() || kind.group == "gateway.networking.k8s.io";
+    let custom: Vec<&'static Kind> = KINDS.iter().copied().filter(is_one).collect();
     let mut names: Vec<(&str, &str)> = custom.iter().map(|kind| (kind.plural, kind.group)).collect();
     names.sort_unstable();
     names.dedup();
@@ -70,7 +107,7 @@ fn definition(kinds: &[&'static Kind], store: &Store) -> Value {
     let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": since});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": KIND,
+        "kind": DEFINITION,
         "metadata": {
             "name": name,
             "uid": uid(&name),

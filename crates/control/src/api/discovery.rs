@@ -1,6 +1,8 @@
 //! Which kinds there are: the answers to `/api` and `/apis`, in the old form and in the aggregated one.
 
-use manifest::{KINDS, Kind};
+use std::cmp::Reverse;
+
+use manifest::{Kind, Kinds};
 use serde_json::{Value, json};
 
 use super::questions::{QUESTIONS, Question};
@@ -14,7 +16,10 @@ const AGGREGATED: &[(&str, &str)] = &[
 
 /// The kinds that `get all` shows, in its order.
 pub fn kinds_of_all() -> impl Iterator<Item = &'static Kind> {
-    groups().into_iter().flat_map(kinds_of).filter(|kind| kind.categories.contains(&"all"))
+    let kinds = Kinds::default();
+    let all: Vec<&'static Kind> =
+        groups(&kinds).into_iter().flat_map(|group| kinds_of(group, &kinds)).collect();
+    all.into_iter().filter(|kind| kind.categories.contains(&"all"))
 }
 
 /// The version of the aggregated form that an `Accept` field asks for before any other form, and its media type.
@@ -31,11 +36,11 @@ pub(super) fn aggregated_form(accept: Option<&str>) -> Option<(&'static str, &'s
 }
 
 /// `/api` or `/apis` in the aggregated form: all groups with all their kinds.
-pub(super) fn aggregated(is_core: bool, form: &str) -> Value {
-    let groups = all_groups().into_iter().filter(|group| group.is_empty() == is_core);
+pub(super) fn aggregated(is_core: bool, form: &str, kinds: &Kinds) -> Value {
+    let groups = all_groups(kinds).into_iter().filter(|group| group.is_empty() == is_core);
     let items = groups.map(|group| {
-        let versions = all_versions(group).into_iter().map(|version| {
-            let kinds = kinds_of(group).filter(|kind| kind.version == version).map(aggregated_kind);
+        let versions = all_versions(group, kinds).into_iter().map(|version| {
+            let kinds = kinds_of(group, kinds).filter(|kind| kind.version == version).map(aggregated_kind);
             let questions = questions_of(group, version).map(aggregated_question);
             json!({"version": version, "freshness": "Current", "resources": kinds.chain(questions).collect::<Vec<_>>()})
         });
@@ -114,25 +119,25 @@ fn group_version_kind(kind: &Kind) -> Value {
 
 /// `/api` in the old form.
 pub(super) fn core_versions() -> Value {
-    json!({"kind": "APIVersions", "versions": versions(""), "serverAddressByClientCIDRs": []})
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
 }
 
 /// `/apis` in the old form.
-pub(super) fn group_list() -> Value {
-    let groups = all_groups().into_iter().filter(|group| !group.is_empty());
-    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.map(about_group).collect::<Vec<_>>()})
+pub(super) fn group_list(kinds: &Kinds) -> Value {
+    let groups = all_groups(kinds).into_iter().filter(|group| !group.is_empty());
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.map(|group| about_group(group, kinds)).collect::<Vec<_>>()})
 }
 
 /// `/apis/apps`
-pub(super) fn group(group: &str) -> Value {
-    let mut value = about_group(group);
+pub(super) fn group(group: &str, kinds: &Kinds) -> Value {
+    let mut value = about_group(group, kinds);
     value["kind"] = json!("APIGroup");
     value["apiVersion"] = json!("v1");
     value
 }
 
-fn about_group(group: &str) -> Value {
-    let versions: Vec<Value> = all_versions(group)
+fn about_group(group: &str, kinds: &Kinds) -> Value {
+    let versions: Vec<Value> = all_versions(group, kinds)
         .into_iter()
         .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
         .collect();
@@ -140,8 +145,8 @@ fn about_group(group: &str) -> Value {
 }
 
 /// `/api/v1`, `/apis/apps/v1`: the kinds of a version, and their subresources beside them.
-pub(super) fn resource_list(group: &'static str, version: &str) -> Value {
-    let kinds = kinds_of(group).filter(|kind| kind.version == version);
+pub(super) fn resource_list(group: &'static str, version: &str, kinds: &Kinds) -> Value {
+    let kinds = kinds_of(group, kinds).filter(|kind| kind.version == version);
     let resources = kinds.flat_map(|kind| {
         let mut resource = json!({
             "name": kind.plural,
@@ -185,40 +190,55 @@ pub(super) fn resource_list(group: &'static str, version: &str) -> Value {
 }
 
 /// Every group with its versions.
-pub(super) fn all() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
-    all_groups().into_iter().map(|group| (group, all_versions(group)))
+pub(super) fn all(kinds: &Kinds) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    all_groups(kinds).into_iter().map(|group| (group, all_versions(group, kinds)))
 }
 
-/// The same with those of questions.
-fn all_groups() -> Vec<&'static str> {
-    distinct(groups().into_iter().chain(QUESTIONS.iter().map(|question| question.group)))
+/// All groups, those of questions too: the core group first, the others in the order of the alphabet.
+fn all_groups(kinds: &Kinds) -> Vec<&'static str> {
+    distinct(kinds.all().map(|kind| kind.group).chain(QUESTIONS.iter().map(|question| question.group)))
 }
 
-/// The versions of a group, with those of questions.
-fn all_versions(group: &str) -> Vec<&'static str> {
-    let of_questions = QUESTIONS.iter().filter(|question| question.group == group);
-    distinct(versions(group).into_iter().chain(of_questions.map(|question| question.version)))
+/// The versions of a group, with those of questions, the most wanted one first.
+fn all_versions(group: &str, kinds: &Kinds) -> Vec<&'static str> {
+    let of_kinds = kinds.all().filter(|kind| kind.group == group).map(|kind| kind.version);
+    let of_questions =
+        QUESTIONS.iter().filter(|question| question.group == group).map(|question| question.version);
+    let mut versions = distinct(of_kinds.chain(of_questions));
+    versions.sort_by_key(|version| Reverse(maturity(version)));
+    versions
+}
+
+/// How much a version is wanted: `v2`, `v1`, `v1beta2`, `v1beta1`, `v1alpha1`, and then what is called otherwise ("Version
+/// priority", CustomResourceDefinitions, Kubernetes documentation).
+fn maturity(version: &str) -> (u8, u32, u32, Reverse<&str>) {
+    let number = |text: &str| text.parse::<u32>().ok();
+    let read = || {
+        let rest = version.strip_prefix('v')?;
+        for (stage, word) in ["alpha", "beta"].iter().enumerate() {
+            if let Some((major, minor)) = rest.split_once(word) {
+                return Some((u8::try_from(stage).ok()? + 1, number(major)?, number(minor)?));
+            }
+        }
+        Some((3, number(rest)?, 0))
+    };
+    let (stage, major, minor) = read().unwrap_or_default();
+    (stage, major, minor, Reverse(version))
 }
 
 fn questions_of(group: &str, version: &str) -> impl Iterator<Item = &'static Question> {
     QUESTIONS.iter().filter(move |question| (question.group, question.version) == (group, version))
 }
 
-/// All groups, the core group first, the others in the order of the alphabet.
-pub(super) fn groups() -> Vec<&'static str> {
-    distinct(KINDS.iter().map(|kind| kind.group))
-}
-
-/// The versions of a group.
-pub(super) fn versions(group: &str) -> Vec<&'static str> {
-    distinct(KINDS.iter().filter(|kind| kind.group == group).map(|kind| kind.version))
-}
-
 /// The kinds of a group, in the order of the alphabet.
-pub(super) fn kinds_of(group: &'static str) -> impl Iterator<Item = &'static Kind> {
-    let mut kinds: Vec<&Kind> = KINDS.iter().copied().filter(|kind| kind.group == group).collect();
+fn kinds_of(group: &'static str, kinds: &Kinds) -> impl Iterator<Item = &'static Kind> {
+    let mut kinds: Vec<&Kind> = kinds.all().filter(|kind| kind.group == group).collect();
     kinds.sort_by_key(|kind| kind.plural);
     kinds.into_iter()
+}
+
+fn groups(kinds: &Kinds) -> Vec<&'static str> {
+    distinct(kinds.all().map(|kind| kind.group))
 }
 
 fn distinct(texts: impl Iterator<Item = &'static str>) -> Vec<&'static str> {

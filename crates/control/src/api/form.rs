@@ -1,6 +1,8 @@
 //! The form of an answer: objects as they are, their metadata alone, or the table that kubectl shows of them; as JSON, or as
 //! YAML.
 
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,7 +23,12 @@ const GIVEN: &str = "application/json, application/yaml, application/vnd.kuberne
 pub(super) struct Form {
     pub(super) view: View,
     pub(super) encoding: Encoding,
+    served: Served,
 }
+
+/// The kind that was asked for, in its version; objects are shown as it has them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Served(Option<&'static Kind>);
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +61,12 @@ pub(super) enum Include {
 // === impl Form ===
 
 impl Form {
-    const JSON: Self = Self { view: View::Whole, encoding: Encoding::Json };
+    const JSON: Self = Self { view: View::Whole, encoding: Encoding::Json, served: Served(None) };
+
+    /// The same for objects of a kind in one of its versions.
+    pub(super) fn of_kind(self, served: Option<&'static Kind>) -> Self {
+        Self { served: Served(served), ..self }
+    }
 
     /// The first form of an `Accept` field that can be given, the more wanted ones first (RFC 9110 §12.5.1).
     ///
@@ -99,7 +111,7 @@ impl Form {
         let parameter =
             |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let Some(wanted) = parameter("as") else {
-            return Some(Self { view: View::Whole, encoding });
+            return Some(Self { encoding, ..Self::JSON });
         };
         let version = match (parameter("g")?, parameter("v")?) {
             ("meta.k8s.io", "v1") => "v1",
@@ -112,7 +124,7 @@ impl Form {
             "PartialObjectMetadataList" => View::Metadata { version, is_list: true },
             _ => return None,
         };
-        (encoding != Encoding::Protobuf).then_some(Self { view, encoding })
+        (encoding != Encoding::Protobuf).then_some(Self { view, encoding, ..Self::JSON })
     }
 
     /// One object.
@@ -132,12 +144,12 @@ impl Form {
 
     fn shown(self, object: &Arc<Object>, now: Timestamp) -> Value {
         match self.view {
-            View::Whole => whole(object),
+            View::Whole => self.served.whole(object),
             View::Metadata { version, .. } => metadata_of(object, version),
             View::Table { .. } => {
                 let revision = object.value["metadata"]["resourceVersion"].clone();
                 let metadata = json!({"resourceVersion": revision});
-                self.table(object.kind, std::slice::from_ref(object), &metadata, now)
+                self.table(self.served.0.unwrap_or(object.kind), std::slice::from_ref(object), &metadata, now)
             }
         }
     }
@@ -154,11 +166,11 @@ impl Form {
         now: Timestamp,
     ) -> Result<String, Status> {
         let (list_kind, api_version) = match self.view {
-            View::Whole => (format!("{}List", kind.kind), kind.api_version()),
+            View::Whole => (kind.list_kind(), kind.api_version()),
             View::Metadata { is_list: false, .. } => {
                 let message = format!(
-                    "you requested PartialObjectMetadata, but the requested object is a list ({}List)",
-                    kind.kind
+                    "you requested PartialObjectMetadata, but the requested object is a list ({})",
+                    kind.list_kind()
                 );
                 return Err(Status::new(Reason::NotAcceptable, message));
             }
@@ -178,7 +190,7 @@ impl Form {
                 text.push(',');
             }
             match self.view {
-                View::Whole => text.push_str(&ownership::unfolded_text(&object.value)),
+                View::Whole => text.push_str(&self.served.text(object)),
                 _ => text.push_str(&self.shown(object, now).to_string()),
             }
         }
@@ -195,7 +207,7 @@ impl Form {
         };
         match self.view {
             View::Whole => {
-                let object = ownership::unfolded_text(&object.value);
+                let object = self.served.text(object);
                 format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
             }
             _ => format!("{{\"type\":\"{kind}\",\"object\":{}}}\n", self.shown(object, now)),
@@ -229,7 +241,8 @@ impl Form {
                         "apiVersion": format!("meta.k8s.io/{version}"),
                         "metadata": metadata,
                     });
-                    let cells: Vec<Value> = kind.columns.iter().map(|_| json!("")).collect();
+                    let columns = table["columnDefinitions"].as_array();
+                    let cells: Vec<Value> = columns.into_iter().flatten().map(|_| json!("")).collect();
                     table["rows"] = json!([{"cells": cells, "object": partial}]);
                 }
                 table
@@ -238,12 +251,24 @@ impl Form {
         format!("{{\"type\":\"BOOKMARK\",\"object\":{object}}}\n")
     }
 
+    fn included(self, object: &Object, version: &str, include: Include) -> Option<Value> {
+        match include {
+            Include::Nothing => None,
+            Include::Object => Some(self.served.whole(object)),
+            Include::Metadata => Some(metadata_of(object, version)),
+        }
+    }
+
     fn table(self, kind: &Kind, objects: &[Arc<Object>], metadata: &Value, now: Timestamp) -> Value {
         let View::Table { version, include } = self.view else { return Value::Null };
         let columns = kind.columns;
+        let declared = kind.definition();
         let rows = objects.iter().map(|object| {
-            let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(object, now)).collect();
-            match included(object, version, include) {
+            let cells = match &declared {
+                Some(declared) => declared.cells(object, now),
+                None => columns.iter().map(|column| (column.cell)(object, now)).collect(),
+            };
+            match self.included(object, version, include) {
                 Some(object) => json!({"cells": cells, "object": object}),
                 None => json!({"cells": cells}),
             }
@@ -252,9 +277,58 @@ impl Form {
             "kind": "Table",
             "apiVersion": format!("meta.k8s.io/{version}"),
             "metadata": metadata,
-            "columnDefinitions": columns.iter().map(definition).collect::<Vec<_>>(),
+            "columnDefinitions": match &declared {
+                Some(declared) => declared.column_definitions(),
+                None => columns.iter().map(definition).collect(),
+            },
             "rows": rows.collect::<Vec<_>>(),
         })
+    }
+}
+
+// === impl Served ===
+
+impl Served {
+    /// The value of an object as it is kept, or in another version.
+    fn value(self, object: &Object) -> Cow<'_, Value> {
+        let Some(kind) = self.0.filter(|kind| kind.is_converted()) else {
+            return Cow::Borrowed(&object.value);
+        };
+        if object.value["apiVersion"] == kind.api_version() {
+            return Cow::Borrowed(&object.value);
+        }
+        let mut value = object.value.clone();
+        kind.read(&mut value);
+        Cow::Owned(value)
+    }
+
+    fn whole(self, object: &Object) -> Value {
+        let mut value = self.value(object).into_owned();
+        ownership::unfold(&mut value);
+        value
+    }
+
+    fn text(self, object: &Object) -> String {
+        ownership::unfolded_text(&self.value(object))
+    }
+
+    fn place(self) -> Option<*const Kind> {
+        self.0.map(std::ptr::from_ref)
+    }
+}
+
+/// Versions of a kind are not the same here.
+impl PartialEq for Served {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Served {}
+
+impl Hash for Served {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
     }
 }
 
@@ -278,20 +352,6 @@ fn definition(column: &Column) -> Value {
     })
 }
 
-fn included(object: &Object, version: &str, include: Include) -> Option<Value> {
-    match include {
-        Include::Nothing => None,
-        Include::Object => Some(whole(object)),
-        Include::Metadata => Some(metadata_of(object, version)),
-    }
-}
-
-fn whole(object: &Object) -> Value {
-    let mut value = object.value.clone();
-    ownership::unfold(&mut value);
-    value
-}
-
 fn metadata_of(object: &Object, version: &str) -> Value {
     let mut value = json!({
         "kind": "PartialObjectMetadata",
@@ -309,7 +369,7 @@ mod tests {
     #[test]
     fn the_first_form_that_can_be_given_is_taken() {
         let accepted = |accept: &str| Form::accepted(Some(accept), &Parameters::default());
-        let json = |view| Ok(Form { view, encoding: Encoding::Json });
+        let json = |view| Ok(Form { view, ..Form::JSON });
         let table = View::Table { version: "v1", include: Include::Metadata };
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
         assert_eq!(accepted(kubectl), json(table));

@@ -10,9 +10,11 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -20,7 +22,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use http::{HeaderValue, Response, StatusCode, header};
-use manifest::{KINDS, Kind};
+use manifest::{Definition, Kind, Kinds};
 use serde_json::{Map, Value, json};
 
 use super::questions::{QUESTIONS, Question};
@@ -33,12 +35,21 @@ const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+pro
 /// The same as a type of an answer, which may hold no `@`.
 const V2_PROTOBUF_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-/// Every document, once somebody has asked for one.
+/// The documents of the kinds that there are.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
+    /// Those of the kinds of the program, which stay the same.
+    own: OnceCell<BTreeMap<String, Rc<Document>>>,
+    made: RefCell<Rc<Made>>,
+}
+
+/// Every document of some kinds, once somebody has asked for it.
+#[derive(Debug, Default)]
+struct Made {
+    kinds: Arc<Kinds>,
     v2: OnceCell<Document>,
     v2_protobuf: OnceCell<Document>,
-    v3: OnceCell<BTreeMap<String, Document>>,
+    v3: OnceCell<BTreeMap<String, Rc<Document>>>,
 }
 
 /// A document, compressed.
@@ -65,25 +76,29 @@ struct Served {
     plural: &'static str,
     is_namespaced: bool,
     verbs: &'static [&'static str],
+    /// What its objects look like, where a definition says so.
+    definition: Option<Arc<Definition>>,
 }
 
 impl Call<'_> {
     /// `/openapi/v2`
     pub(super) fn openapi_v2(&self) -> Response<Body> {
-        let documents = &self.api.documents;
+        let documents = self.api.documents.of(&self.kinds());
+        let kinds = &documents.kinds;
         let accepted = self.header(header::ACCEPT).unwrap_or_default();
         let document = if accepted.contains(V2_PROTOBUF) {
-            let make = || Document::new(&gnostic::document(&Source::v2()), V2_PROTOBUF_TYPE);
+            let make = || Document::new(&gnostic::document(&Source::v2(kinds)), V2_PROTOBUF_TYPE);
             documents.v2_protobuf.get_or_init(make)
         } else {
-            documents.v2.get_or_init(|| Document::of(&Source::v2()))
+            documents.v2.get_or_init(|| Document::of(&Source::v2(kinds)))
         };
         self.openapi(document)
     }
 
     /// `/openapi/v3`: where each document is.
     pub(super) fn openapi_index(&self) -> Response<Body> {
-        let paths = self.api.documents.v3().iter().map(|(path, document)| {
+        let documents = self.api.documents.of(&self.kinds());
+        let paths = self.api.documents.v3(&documents).iter().map(|(path, document)| {
             let url = format!("/openapi/v3/{path}?hash={}", document.hash);
             (path.clone(), json!({"serverRelativeURL": url}))
         });
@@ -93,7 +108,8 @@ impl Call<'_> {
     /// `/openapi/v3/apis/apps/v1`
     pub(super) fn openapi_of(&self, group: &str, version: &str) -> Response<Body> {
         let path = group_path(group, version);
-        let Some(document) = self.api.documents.v3().get(&path) else {
+        let documents = self.api.documents.of(&self.kinds());
+        let Some(document) = self.api.documents.v3(&documents).get(&path) else {
             return respond::text(StatusCode::NOT_FOUND, "404 page not found\n");
         };
         let Some(hash) = self.parameters.text("hash") else { return self.openapi(document) };
@@ -140,12 +156,30 @@ impl Call<'_> {
 // === impl Documents ===
 
 impl Documents {
-    fn v3(&self) -> &BTreeMap<String, Document> {
-        self.v3.get_or_init(|| {
-            let all: BTreeSet<_> = served().iter().map(|served| (served.group, served.version)).collect();
-            let document =
-                |(group, version)| (group_path(group, version), Document::of(&Source::v3(group, version)));
-            all.into_iter().map(document).collect()
+    /// The documents of these kinds.
+    fn of(&self, kinds: &Arc<Kinds>) -> Rc<Made> {
+        let mut made = self.made.borrow_mut();
+        if !Arc::ptr_eq(&made.kinds, kinds) {
+            *made = Rc::new(Made { kinds: Arc::clone(kinds), ..Made::default() });
+        }
+        Rc::clone(&made)
+    }
+
+    /// The documents of the third version, each of a group and version.
+    fn v3<'a>(&self, made: &'a Made) -> &'a BTreeMap<String, Rc<Document>> {
+        made.v3.get_or_init(|| {
+            let document = |(group, version), kinds: &Kinds| {
+                (group_path(group, version), Rc::new(Document::of(&Source::v3(group, version, kinds))))
+            };
+            let own = self.own.get_or_init(|| {
+                let kinds = Kinds::default();
+                let all: BTreeSet<_> = served(&kinds).iter().map(|it| (it.group, it.version)).collect();
+                all.into_iter().map(|of| document(of, &kinds)).collect()
+            });
+            let declared: BTreeSet<_> =
+                made.kinds.declared().iter().map(|kind| (kind.group, kind.version)).collect();
+            let declared = declared.into_iter().map(|of| document(of, &made.kinds));
+            own.iter().map(|(path, document)| (path.clone(), Rc::clone(document))).chain(declared).collect()
         })
     }
 }
@@ -180,7 +214,10 @@ impl Source {
         let mut paths = BTreeMap::new();
         let mut schemas = Schemas::new(version);
         for served in served {
-            if let Some(known) = schema::of(served.group, served.version, served.kind) {
+            if let Some(definition) = &served.definition {
+                let name = schemas.add_declared(&served, definition);
+                paths::add(&mut paths, &served, &name, version);
+            } else if let Some(known) = schema::of(served.group, served.version, served.kind) {
                 schemas.add_kind(known);
                 paths::add(&mut paths, &served, &known.full_name(), version);
             }
@@ -189,14 +226,14 @@ impl Source {
     }
 
     /// `/openapi/v2`: all kinds in one.
-    fn v2() -> Self {
-        Self::of(served().into_iter(), OpenApi::V2)
+    fn v2(kinds: &Kinds) -> Self {
+        Self::of(served(kinds).into_iter(), OpenApi::V2)
     }
 
     /// The document of a group and version.
-    fn v3(group: &str, version: &str) -> Self {
+    fn v3(group: &str, version: &str, kinds: &Kinds) -> Self {
         let is_of = |served: &Served| (served.group, served.version) == (group, version);
-        Self::of(served().into_iter().filter(is_of), OpenApi::V3)
+        Self::of(served(kinds).into_iter().filter(is_of), OpenApi::V3)
     }
 
     /// The document in JSON.
@@ -219,18 +256,18 @@ impl Source {
 impl Served {
     fn new_kind(kind: &'static Kind) -> Self {
         let Kind { group, version, kind: name, plural, is_namespaced, verbs, .. } = *kind;
-        Self { group, version, kind: name, plural, is_namespaced, verbs }
+        Self { group, version, kind: name, plural, is_namespaced, verbs, definition: kind.definition() }
     }
 
     fn new_question(question: &'static Question) -> Self {
         let Question { group, version, kind, plural, is_namespaced, verbs, .. } = *question;
-        Self { group, version, kind, plural, is_namespaced, verbs }
+        Self { group, version, kind, plural, is_namespaced, verbs, definition: None }
     }
 }
 
 /// Everything that has paths.
-fn served() -> Vec<Served> {
-    let kinds = KINDS.iter().map(|kind| Served::new_kind(kind));
+fn served(kinds: &Kinds) -> Vec<Served> {
+    let kinds = kinds.all().map(Served::new_kind);
     kinds.chain(QUESTIONS.iter().map(Served::new_question)).collect()
 }
 

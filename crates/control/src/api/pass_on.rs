@@ -53,7 +53,8 @@ pub(super) struct Rest {
 impl Api {
     /// Answers a request as [`handle`](Self::handle) does, and passes on what is for a pod or a Service.
     pub async fn answer_to(&self, request: &Request<Bytes>) -> Response<Body> {
-        let Some(Route::Proxy { object, path }) = Route::parse(request.uri().path()) else {
+        let Some(Route::Proxy { object, path }) = Route::parse(request.uri().path(), &self.store.kinds())
+        else {
             return self.handle(request);
         };
         let passed_on = match self.refuse(request) {
@@ -108,12 +109,12 @@ impl Api {
         if !["", "http"].contains(&scheme) {
             return Err(bad(format!("requests are passed on over http only, not over {scheme:?}")));
         }
-        if object.kind.kind == "Node" {
+        if object.kind.key == "Node" {
             let why = "there is no kubelet to ask: pods are processes of this machine";
             return Err(Status::new(Reason::ServiceUnavailable, why));
         }
         let found = self.store.get(object.kind, &object.namespace, name)?;
-        if object.kind.kind == "Pod" {
+        if object.kind.key == "Pod" {
             let first = || {
                 let containers = found.value["spec"]["containers"].as_array().into_iter().flatten();
                 containers.filter_map(|container| container["ports"][0]["containerPort"].as_u64()).next()

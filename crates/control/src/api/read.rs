@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use manifest::Kind;
+use manifest::{DEFINITION, Kind};
 
 use super::body::{Source, Stream};
 use super::form::Form;
@@ -21,10 +21,9 @@ impl Call<'_> {
     pub(super) fn get(&self, object: &ObjectRoute) -> Answer {
         let form = self.form()?;
         check_is_reached(self.parameters.revision()?.unwrap_or(0), &self.api.store)?;
-        let found = if definitions::is_one(object.kind) {
-            definitions::get(object.kind, &object.name, &self.api.store)?
-        } else {
-            self.api.store.get(object.kind, &object.namespace, &object.name)?
+        let found = match definitions::of_program(object.kind, &object.name, &self.api.store) {
+            Some(found) => found,
+            None => self.api.store.get(object.kind, &object.namespace, &object.name)?,
         };
         Ok(respond::json(StatusCode::OK, &form.object(&found, self.now)?))
     }
@@ -34,9 +33,8 @@ impl Call<'_> {
         let wanted = Wanted::parse(&self.parameters, &self.api.store)?;
         let query = self.parameters.query(kind, namespace)?;
         let (mut page, metadata) = wanted.read(&query, &self.api.store)?;
-        if definitions::is_one(kind) {
-            page = definitions::page(page, &self.api.store);
-            page.objects.retain(|object| query.matches(object));
+        if kind.key == DEFINITION && self.parameters.text("continue").is_none() {
+            definitions::add(&mut page, &query, &self.api.store);
         }
         Ok(respond::json_text(StatusCode::OK, form.list(kind, &page, &metadata, self.now)?))
     }
@@ -59,7 +57,7 @@ impl Call<'_> {
     }
 
     fn watch_query(&self, query: Query) -> Answer {
-        let form = Form::of_stream(self.header(http::header::ACCEPT), &self.parameters)?;
+        let form = Form::of_stream(self.header(http::header::ACCEPT), &self.parameters)?.of_kind(self.served);
         let beginning = Beginning::parse(&self.parameters, query.kind, &self.api.store)?;
         let seconds = self.parameters.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
         let patience = seconds.map_or(WATCH, Duration::from_secs).min(LONGEST_WATCH);

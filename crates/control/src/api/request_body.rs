@@ -1,6 +1,6 @@
 //! Bodies of requests: JSON, YAML or protobuf.
 
-use manifest::{Kind, Object};
+use manifest::{Kind, Kinds, Object};
 use serde_json::{Map, Value, json};
 
 use super::decoding::{self, Validation};
@@ -15,7 +15,7 @@ impl Call<'_> {
     /// The body of a request, whatever its form.
     pub(super) fn value(&self) -> Result<Value, Status> {
         match self.media_type() {
-            "application/yaml" | "application/apply-patch+yaml" => yaml(self.body),
+            "application/yaml" | "application/apply-patch+yaml" => yaml(self.body, &self.kinds()),
             "application/vnd.kubernetes.protobuf" => protobuf::decode(self.body),
             "" => json(self.body),
             media_type if media_type == "application/json" || media_type.ends_with("+json") => {
@@ -67,12 +67,12 @@ fn json(body: &[u8]) -> Result<Value, Status> {
 }
 
 /// One object in YAML, which JSON is too.
-fn yaml(body: &[u8]) -> Result<Value, Status> {
+fn yaml(body: &[u8], kinds: &Kinds) -> Result<Value, Status> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
     let text = std::str::from_utf8(body).map_err(|_| bad("the body is not text"))?;
-    let read = manifest::read("the body", text);
+    let read = manifest::read_with("the body", text, kinds.clone());
     if let Some(finding) = read.findings.first() {
         return Err(Status::from(finding));
     }
@@ -133,7 +133,7 @@ fn object(
             return Err(Status::invalid(kind, "", vec![cause]));
         }
     }
-    Object::from_value(value).map_err(|finding| Status::from(&*finding))
+    Object::of_kind(kind, value).map_err(|finding| Status::from(&*finding))
 }
 
 /// Makes a field say what the path says, unless it says something else.

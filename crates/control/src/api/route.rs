@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use manifest::{KINDS, Kind};
+use manifest::{Kind, Kinds};
 
 use super::questions::{QUESTIONS, Question};
 
@@ -88,8 +88,8 @@ const SUBRESOURCES: &[(&str, Subresource)] = &[
 // === impl Route ===
 
 impl Route {
-    /// What a path names; `None` for nothing.
-    pub(super) fn parse(path: &str) -> Option<Self> {
+    /// What a path names among the kinds that there are; `None` for nothing.
+    pub(super) fn parse(path: &str, kinds: &Kinds) -> Option<Self> {
         if let Some(proxy) = Self::proxy(path) {
             return Some(proxy);
         }
@@ -103,7 +103,7 @@ impl Route {
             ["version"] => Some(Self::Version),
             ["api"] => Some(Self::Groups { is_core: true }),
             ["apis"] => Some(Self::Groups { is_core: false }),
-            ["apis", group] => Some(Self::Group(known_group(group)?)),
+            ["apis", group] => Some(Self::Group(known_group(group, kinds)?)),
             ["openapi", "v2"] => Some(Self::OpenApiV2),
             ["openapi", "v3"] => Some(Self::OpenApi),
             ["openapi", "v3", ref rest @ ..] => {
@@ -112,16 +112,16 @@ impl Route {
                 {
                     return Some(Self::OpenApiOf { group: question.group, version: question.version });
                 }
-                let (kind, []) = group_version(rest)? else { return None };
+                let (kind, []) = group_version(rest, kinds)? else { return None };
                 Some(Self::OpenApiOf { group: kind.group, version: kind.version })
             }
             ["apis", group, version, ref rest @ ..] if questions(group, version).next().is_some() => {
                 Self::question(group, version, rest)
             }
             ref segments => {
-                let (kind, rest) = group_version(segments)?;
-                let ["watch", watched @ ..] = rest else { return Self::within(kind, rest) };
-                match Self::within(kind, watched)? {
+                let (kind, rest) = group_version(segments, kinds)?;
+                let ["watch", watched @ ..] = rest else { return Self::within(kind, rest, kinds) };
+                match Self::within(kind, watched, kinds)? {
                     Self::Collection { kind, namespace } => Some(Self::Watch { kind, namespace }),
                     Self::Object(object) => Some(Self::WatchOne(object)),
                     _ => None,
@@ -139,20 +139,33 @@ impl Route {
         }
     }
 
+    /// The kind that a path is about, or about a part of one of its objects.
+    pub(super) fn served(&self) -> Option<&'static Kind> {
+        match self {
+            Self::Subresource(object, _) | Self::Proxy { object, .. } => Some(object.kind),
+            other => other.kind(),
+        }
+    }
+
     /// What is passed on, and with which path, as it is written.
     fn proxy(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/api/v1/")?;
-        let (before, after) =
-            rest.split_once("/proxy").filter(|(_, after)| after.is_empty() || after.starts_with('/'))?;
-        let (namespace, plural, name) = match *before.split('/').collect::<Vec<_>>().as_slice() {
+        // The words before may be names of objects, too.
+        let n_before = if rest.starts_with("nodes/") { 2 } else { 4 };
+        let segments: Vec<&str> = rest.splitn(n_before + 2, '/').collect();
+        let (before, after) = segments.split_at_checked(n_before)?;
+        let ("proxy", after) = after.split_first().map(|(proxy, after)| (*proxy, after))? else {
+            return None;
+        };
+        let (namespace, plural, name) = match *before {
             ["namespaces", namespace, plural @ ("pods" | "services"), name] => (namespace, plural, name),
             [plural @ "nodes", name] => ("", plural, name),
             _ => return None,
         };
-        let kind = KINDS.iter().copied().find(|kind| kind.group.is_empty() && kind.plural == plural)?;
+        let kind = manifest::kind_named(plural)?;
         let (namespace, name) = (decoded(namespace)?.into_owned(), decoded(name)?.into_owned());
-        let path = if after.is_empty() { "/" } else { after };
-        Some(Self::Proxy { object: ObjectRoute { kind, namespace, name }, path: path.to_owned() })
+        let path = format!("/{}", after.first().copied().unwrap_or_default());
+        Some(Self::Proxy { object: ObjectRoute { kind, namespace, name }, path })
     }
 
     /// What the rest of a path names in a group and version of questions.
@@ -181,14 +194,14 @@ impl Route {
     }
 
     /// What the rest of a path names in the group and version of a kind.
-    fn within(of_version: &'static Kind, rest: &[&str]) -> Option<Self> {
+    fn within(of_version: &'static Kind, rest: &[&str], kinds: &Kinds) -> Option<Self> {
         let (group, version) = (of_version.group, of_version.version);
         let kind = |plural: &str, is_namespaced: bool| {
             let is_meant = |kind: &&'static Kind| {
                 (kind.group, kind.version, kind.plural) == (group, version, plural)
                     && (kind.is_namespaced || !is_namespaced)
             };
-            KINDS.iter().copied().find(is_meant)
+            kinds.all().find(is_meant)
         };
         let object = |kind: &'static Kind, namespace: &str, name: &str| ObjectRoute {
             kind,
@@ -228,20 +241,20 @@ fn questions(group: &str, version: &str) -> impl Iterator<Item = &'static Questi
 }
 
 /// A group that has kinds, objects of which are kept or not.
-fn known_group(group: &str) -> Option<&'static str> {
+fn known_group(group: &str, kinds: &Kinds) -> Option<&'static str> {
     let mut groups =
-        KINDS.iter().map(|kind| kind.group).chain(QUESTIONS.iter().map(|question| question.group));
+        kinds.all().map(|kind| kind.group).chain(QUESTIONS.iter().map(|question| question.group));
     groups.find(|known| !group.is_empty() && *known == group)
 }
 
 /// Any kind of the group and version at the start of a path, and what comes after.
-fn group_version<'a, 'b>(segments: &'a [&'b str]) -> Option<(&'static Kind, &'a [&'b str])> {
+fn group_version<'a, 'b>(segments: &'a [&'b str], kinds: &Kinds) -> Option<(&'static Kind, &'a [&'b str])> {
     let ((group, version), rest) = match segments {
         ["api", version, rest @ ..] => (("", *version), rest),
         ["apis", group, version, rest @ ..] if !group.is_empty() => ((*group, *version), rest),
         _ => return None,
     };
-    Some((KINDS.iter().copied().find(|kind| (kind.group, kind.version) == (group, version))?, rest))
+    Some((kinds.all().find(|kind| (kind.group, kind.version) == (group, version))?, rest))
 }
 
 /// A segment without its percent signs.
@@ -274,7 +287,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(path: &str, expected: &Expect) {
-        let told = match Route::parse(path) {
+        let told = match Route::parse(path, &Kinds::default()) {
             None => "nothing".to_owned(),
             Some(Route::Collection { kind, namespace }) => format!("{} in {namespace:?}", kind.plural),
             Some(Route::Watch { kind, namespace }) => format!("watch {} in {namespace:?}", kind.plural),
@@ -332,7 +345,7 @@ mod tests {
 
     #[test]
     fn every_subresource_of_every_kind_is_one() {
-        for kind in KINDS {
+        for kind in manifest::KINDS {
             assert_eq!(Subresource::of(kind).count(), kind.subresources.len(), "{kind:?}");
         }
     }
@@ -359,7 +372,7 @@ mod tests {
             "/api/v1/watch",
             "/api/v1/watch/namespaces/a/pods/b/log",
         ] {
-            assert_eq!(Route::parse(path), None, "{path}");
+            assert_eq!(Route::parse(path, &Kinds::default()), None, "{path}");
         }
     }
 }

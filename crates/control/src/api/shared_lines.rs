@@ -80,7 +80,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::form::Encoding;
+    use crate::api::parameters::Parameters;
 
     fn added(revision: u64, said: &str) -> WatchEvent {
         let metadata = json!({"name": "a", "resourceVersion": revision.to_string()});
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_line_is_one_piece_of_memory_for_all() {
         let lines = SharedLines::default();
-        let form = Form { view: View::Whole, encoding: Encoding::Json };
+        let form = Form::of_stream(None, &Parameters::default()).unwrap();
         let line = |event: &WatchEvent| lines.line(event, form, Timestamp::UNIX_EPOCH);
         let (one, again) = (line(&added(1, "x")), line(&added(1, "x")));
         assert_eq!(one.as_ptr(), again.as_ptr());

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use http::{Response, StatusCode};
-use manifest::KINDS;
+use manifest::{KINDS, Kinds};
 use serde_json::json;
 
 use super::{Api, Body, STREAMS, discovery, respond};
@@ -34,9 +34,9 @@ impl Counts {
 }
 
 /// The paths that there are.
-pub(super) fn paths() -> Response<Body> {
+pub(super) fn paths(kinds: &Kinds) -> Response<Body> {
     let mut paths: Vec<String> = PATHS.iter().map(|path| (*path).to_owned()).collect();
-    for (group, versions) in discovery::all() {
+    for (group, versions) in discovery::all(kinds) {
         let path = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
         paths.extend(versions.iter().map(|version| format!("{path}/{version}")));
         if !group.is_empty() {
@@ -79,16 +79,14 @@ impl Api {
         let help = format!("Watches and logs that are going on, of {STREAMS} that may.");
         family("apiserver_longrunning_requests", "gauge", &help, &mut streams);
         let objects = self.store.objects();
-        let mut stored = KINDS.iter().map(|kind| {
+        let kinds = self.store.kinds();
+        let mut stored = KINDS.iter().chain(kinds.declared()).map(|kind| {
             let resource = if kind.group.is_empty() {
                 kind.plural.to_owned()
             } else {
                 format!("{}.{}", kind.plural, kind.group)
             };
-            (
-                format!("{{resource=\"{resource}\"}}"),
-                objects.of_kind(kind.kind).filter(|object| object.kind == *kind).count() as u64,
-            )
+            (format!("{{resource=\"{resource}\"}}"), objects.of_kind(kind.key).count() as u64)
         });
         family("apiserver_storage_objects", "gauge", "Objects that there are.", &mut stored);
         let mut revision = [(String::new(), self.store.revision())].into_iter();

@@ -11,7 +11,8 @@ use super::access::{self, Wish};
 use super::pages::Wanted;
 use super::patch::{PatchForm, patched};
 use super::route::ObjectRoute;
-use super::{Answer, Body, Call, immutable, respond, validation, warnings};
+use super::served::{read_as, stored, version_of_paths};
+use super::{Answer, Body, Call, definitions, immutable, respond, validation, warnings};
 use crate::ownership::{self, Manager, Operation, Trace};
 use crate::store::{
     Applied, Cause, DeleteOptions, Mode, Outcome, Part, Propagation, Reason, Status, metadata, ordered,
@@ -28,20 +29,27 @@ impl Call<'_> {
         let object = self.new_object(kind, namespace)?;
         self.check_namespace(&object)?;
         self.check(&object, Part::Object)?;
+        self.check_is_declared(&object)?;
         let writer = self.writer(Operation::Update, kind, "")?;
+        let object = stored(object);
         let applied = self.api.store.create_by(object, self.parameters.mode()?, Trace::By(&writer))?;
         self.written(&applied)
     }
 
     pub(super) fn replace(&self, route: &ObjectRoute, part: Part) -> Answer {
+        if let Some(answer) = self.kept_as_it_is(route)? {
+            return Ok(answer);
+        }
         let mut object = self.object(route)?;
         if let Ok(old) = self.api.store.get(route.kind, &route.namespace, &route.name) {
             keep_base_directory(&mut object.value, &old.value);
             if part == Part::Object {
-                immutable::check(&object, &old.value)?;
+                let converted = object.kind.is_converted().then(|| stored(object.clone()));
+                immutable::check(converted.as_ref().unwrap_or(&object), &old.value)?;
             }
         }
         self.check(&object, part)?;
+        let object = stored(object);
         let writer = self.writer(Operation::Update, route.kind, subresource(part))?;
         let mode = self.parameters.mode()?;
         let applied = self.api.store.replace_by(object, part, mode, Trace::By(&writer))?;
@@ -51,6 +59,9 @@ impl Call<'_> {
     pub(super) fn patch(&self, route: &ObjectRoute, part: Part) -> Answer {
         let form = PatchForm::of(self.media_type(), route.kind)?;
         self.check_patch_options(form)?;
+        if let Some(answer) = self.kept_as_it_is(route)? {
+            return Ok(answer);
+        }
         if form == PatchForm::Apply {
             return self.apply(route, part);
         }
@@ -62,15 +73,21 @@ impl Call<'_> {
             // Operations of a JSON patch may go into what clients know of the owners of fields.
             let mut whole = live.clone();
             ownership::unfold(&mut whole);
+            read_as(route.kind, &mut whole);
             let value = self.decoded(patched(form, route.kind, &whole, &patch)?, route.kind)?;
-            self.changed(value, live, &patch, part)
+            self.changed(route.kind, value, live, &patch, part)
         })?;
         self.written(&applied)
     }
 
     /// Server-side apply.
     fn apply(&self, route: &ObjectRoute, part: Part) -> Answer {
-        let wanted = self.object(route)?;
+        let mut wanted = self.object(route)?;
+        // Owners of fields are known by what is stored, but where versions differ in their names alone.
+        let kind = if route.kind.is_declared() { route.kind } else { route.kind.storage() };
+        if !route.kind.is_declared() {
+            wanted = stored(wanted);
+        }
         if wanted.value["metadata"].get("managedFields").is_some_and(|given| !given.is_null()) {
             return Err(Status::new(Reason::BadRequest, "metadata.managedFields must be nil"));
         }
@@ -78,40 +95,59 @@ impl Call<'_> {
         let is_forced = self.parameters.is_on("force");
         let mode = self.parameters.mode()?;
         let becomes = |live: Option<&Value>| {
-            ownership::apply(route.kind, live, &wanted.value, &applier, is_forced, self.now)
+            let live = live.cloned().map(|mut live| {
+                read_as(kind, &mut live);
+                live
+            });
+            ownership::apply(kind, live.as_ref(), &wanted.value, &applier, is_forced, self.now)
         };
         let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
         let applied = if is_new && part == Part::Object {
             // Who may change what there is may not make what there is not.
             self.api.authorize(self.user, &Wish::create(route.kind, &route.namespace, &route.name))?;
-            let object = Object::from_value(becomes(None)?).map_err(|finding| Status::from(&*finding))?;
+            let object = Object::of_kind(kind, becomes(None)?).map_err(|finding| Status::from(&*finding))?;
             self.check_namespace(&object)?;
             self.check(&object, Part::Object)?;
-            self.api.store.create_by(object, mode, Trace::Told)?
+            self.check_is_declared(&object)?;
+            self.api.store.create_by(stored(object), mode, Trace::Told)?
         } else {
             let key = (route.kind, route.namespace.as_str(), route.name.as_str());
             self.api.store.modify_by(key, part, mode, Trace::Told, |live| {
-                self.changed(becomes(Some(live))?, live, &wanted.value, part)
+                self.changed(kind, becomes(Some(live))?, live, &wanted.value, part)
             })?
         };
         self.written(&applied)
     }
 
     /// What a patch has made of a live object, if it may be so.
-    fn changed(&self, mut value: Value, live: &Value, patch: &Value, part: Part) -> Result<Value, Status> {
+    fn changed(
+        &self,
+        kind: &'static Kind,
+        mut value: Value,
+        live: &Value,
+        patch: &Value,
+        part: Part,
+    ) -> Result<Value, Status> {
         if !names_base_directory(patch) {
             keep_base_directory(&mut value, live);
         }
-        if let Ok(object) = Object::from_value(value.clone()) {
-            self.check(&object, part)?;
-            if part == Part::Object {
-                immutable::check(&object, live)?;
-            }
+        // The store refuses what is another object now.
+        if value["kind"] != kind.kind || value["apiVersion"] != kind.api_version() {
+            return Ok(value);
         }
-        Ok(value)
+        let Ok(object) = Object::of_kind(kind, value.clone()) else { return Ok(value) };
+        self.check(&object, part)?;
+        let object = stored(object);
+        if part == Part::Object {
+            immutable::check(&object, live)?;
+        }
+        Ok(object.value)
     }
 
     pub(super) fn delete(&self, route: &ObjectRoute) -> Answer {
+        if definitions::of_program(route.kind, &route.name, &self.api.store).is_some() {
+            return Err(Status::forbidden(route.kind, &route.name, &definitions::kept_as_it_is(&route.name)));
+        }
         let (options, mode) = self.delete_options()?;
         let key = (route.kind, route.namespace.as_str(), route.name.as_str());
         let form = self.form()?;
@@ -161,7 +197,7 @@ impl Call<'_> {
     pub(super) fn writer(
         &self,
         operation: Operation,
-        kind: &Kind,
+        kind: &'static Kind,
         subresource: &str,
     ) -> Result<Manager, Status> {
         let agent = self.header(header::USER_AGENT).and_then(|agent| agent.split('/').next());
@@ -174,7 +210,7 @@ impl Call<'_> {
         Ok(Manager {
             name: name.unwrap_or(shortened).to_owned(),
             operation,
-            api_version: kind.api_version(),
+            api_version: version_of_paths(kind),
             subresource: subresource.to_owned(),
         })
     }
@@ -291,7 +327,8 @@ impl Call<'_> {
 
     /// Refuses what no object can be.
     fn check(&self, object: &Object, part: Part) -> Result<(), Status> {
-        for field in ["spec", "status"] {
+        let known = if object.kind.is_declared() { &[][..] } else { &["spec", "status"] };
+        for field in known.iter().copied() {
             let value = &object.value[field];
             if !value.is_object() && !value.is_null() {
                 let cause = Cause::invalid(field, value, "must be a map");
@@ -362,7 +399,7 @@ enum Deleted {
 
 fn deleted(last: &Arc<Object>, now: Timestamp) -> Deleted {
     let lives_on = metadata::deletion(last).is_some();
-    if !lives_on && !RETURNED.contains(&last.kind.kind) {
+    if !lives_on && !RETURNED.contains(&last.kind.key) {
         let mut details =
             json!({"name": last.name, "kind": last.kind.plural, "uid": metadata::text(last, "uid")});
         if !last.kind.group.is_empty() {
@@ -376,7 +413,7 @@ fn deleted(last: &Arc<Object>, now: Timestamp) -> Deleted {
             ("details", details),
         ]));
     }
-    if last.kind.kind != "Pod" || lives_on {
+    if last.kind.key != "Pod" || lives_on {
         return Deleted::Object(Arc::clone(last));
     }
     // It was given no time to end.

@@ -18,7 +18,7 @@ pub(super) struct Difference {
 }
 
 /// All fields that a value says.
-pub(super) fn fields_of(value: &Value, shape: Shape) -> Paths {
+pub(super) fn fields_of(value: &Value, shape: Shape<'_>) -> Paths {
     let mut paths = Paths::default();
     match shape.owned(value) {
         Owned::Whole => {}
@@ -46,7 +46,7 @@ pub(super) fn fields_of(value: &Value, shape: Shape) -> Paths {
 
 /// What is wrong with a value that is to be merged: items of a list that cannot be told apart, or have no key. In the words of a
 /// Kubernetes API server.
-pub(super) fn fault(value: &Value, shape: Shape) -> Option<String> {
+pub(super) fn fault(value: &Value, shape: Shape<'_>) -> Option<String> {
     match shape.owned(value) {
         Owned::Whole => None,
         Owned::Fields(fields) => fields.iter().find_map(|(name, value)| {
@@ -75,7 +75,7 @@ pub(super) fn fault(value: &Value, shape: Shape) -> Option<String> {
 
 impl Difference {
     /// From an old object to a new one.
-    pub(super) fn between(old: &Value, new: &Value, shape: Shape) -> Self {
+    pub(super) fn between(old: &Value, new: &Value, shape: Shape<'_>) -> Self {
         let mut all = Self::default();
         all.of_parts(Some(old), Some(new), shape);
         all
@@ -93,7 +93,7 @@ impl Difference {
     }
 
     /// Compares the parts of two values that are not owned as a whole.
-    fn of_parts(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Shape) {
+    fn of_parts(&mut self, old: Option<&Value>, new: Option<&Value>, shape: Shape<'_>) {
         let (old, new) = (parts(old, shape), parts(new, shape));
         let known: HashMap<&str, &Value> =
             old.iter().map(|(element, part)| (element.as_str(), *part)).collect();
@@ -106,7 +106,7 @@ impl Difference {
         }
     }
 
-    fn of_part(&mut self, element: &str, old: Option<&Value>, new: Option<&Value>, shape: Shape) {
+    fn of_part(&mut self, element: &str, old: Option<&Value>, new: Option<&Value>, shape: Shape<'_>) {
         let above = shape;
         let shape = element.strip_prefix("f:").map_or_else(|| above.item(), |name| above.field(name));
         let (old, new) = (old.filter(|old| !old.is_null()), new.filter(|new| !new.is_null()));
@@ -143,7 +143,7 @@ impl Difference {
 }
 
 /// The parts of a value that is not owned as a whole, each with its element of a path.
-fn parts(value: Option<&Value>, shape: Shape) -> Vec<(String, &Value)> {
+fn parts<'a>(value: Option<&'a Value>, shape: Shape<'_>) -> Vec<(String, &'a Value)> {
     match value.map(|value| shape.owned(value)) {
         Some(Owned::Fields(fields)) => {
             fields.iter().map(|(name, value)| (format!("f:{name}"), value)).collect()
@@ -154,7 +154,7 @@ fn parts(value: Option<&Value>, shape: Shape) -> Vec<(String, &Value)> {
 }
 
 /// What a live value becomes when another is merged into it.
-pub(super) fn merge(live: Option<&Value>, wanted: &Value, shape: Shape) -> Value {
+pub(super) fn merge(live: Option<&Value>, wanted: &Value, shape: Shape<'_>) -> Value {
     match (shape.owned(wanted), live.map(|live| shape.owned(live))) {
         (Owned::Fields(wanted), live) => {
             let mut merged = match live {
@@ -175,7 +175,7 @@ pub(super) fn merge(live: Option<&Value>, wanted: &Value, shape: Shape) -> Value
 
 /// Merges lists item by item. What both have stands in the order of what is wanted, and what is only there keeps its place
 /// before what follows it.
-fn merge_items(live: &[Value], wanted: &[Value], list: Shape) -> Vec<Value> {
+fn merge_items(live: &[Value], wanted: &[Value], list: Shape<'_>) -> Vec<Value> {
     let elements = |items: &[Value]| items.iter().map(|item| list.element(item)).collect::<Vec<_>>();
     let (left, right) = (elements(live), elements(wanted));
     let index = |elements: &[String]| -> HashMap<String, usize> {
@@ -230,7 +230,7 @@ fn merge_items(live: &[Value], wanted: &[Value], list: Shape) -> Vec<Value> {
 }
 
 /// Takes out of a value what a set names.
-pub(super) fn remove(value: &mut Value, paths: &Paths, shape: Shape) {
+pub(super) fn remove(value: &mut Value, paths: &Paths, shape: Shape<'_>) {
     if paths.is_empty() {
         return;
     }
@@ -239,8 +239,7 @@ pub(super) fn remove(value: &mut Value, paths: &Paths, shape: Shape) {
         (Value::Object(fields), _) => fields.retain(|name, value| match paths.at(&format!("f:{name}")) {
             // What is in a map, or in what is always there, may be nobody's, and stays.
             Some((true, below))
-                if !below.is_empty()
-                    && (matches!(shape.field(name), Shape::Map(_)) || shape.is_always_there(name)) =>
+                if !below.is_empty() && (shape.field(name).is_map() || shape.is_always_there(name)) =>
             {
                 remove(value, below, shape.field(name));
                 value.as_object().is_some_and(|fields| !fields.is_empty())
@@ -252,7 +251,7 @@ pub(super) fn remove(value: &mut Value, paths: &Paths, shape: Shape) {
             }
             None => true,
         }),
-        (Value::Array(items), Shape::Items(..)) => {
+        (Value::Array(items), shape) if shape.has_items() => {
             items.retain_mut(|item| match paths.at(&shape.element(item)) {
                 Some((true, _)) => false,
                 Some((false, below)) => {

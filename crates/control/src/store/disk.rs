@@ -6,9 +6,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use manifest::Object;
+use manifest::{Kinds, Object};
 use plan::ObjectRef;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableTable, Table};
@@ -46,6 +47,8 @@ pub(super) struct Disk {
 #[derive(Default)]
 pub(super) struct Loaded {
     pub(super) objects: Vec<(Object, Content)>,
+    /// What definitions among them declare.
+    pub(super) kinds: Kinds,
     pub(super) revision_ceiling: u64,
     pub(super) notes: Vec<(String, String)>,
     unread: BTreeMap<String, Record>,
@@ -461,29 +464,42 @@ fn load(contents: Contents) -> Loaded {
         sequence: summary.sequence,
         ..Loaded::default()
     };
-    for (key, record) in records {
+    // What the others are is known once those are read that declare it.
+    let (definitions, others): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|(key, _)| key.starts_with(DEFINITIONS));
+    definitions.into_iter().for_each(|(key, record)| loaded.add(key, record));
+    let declaring: Vec<Arc<Object>> =
+        loaded.objects.iter().map(|(object, _)| Arc::new(object.clone())).collect();
+    loaded.kinds = Kinds::default().declared_by(declaring.iter());
+    others.into_iter().for_each(|(key, record)| loaded.add(key, record));
+    loaded
+}
+
+impl Loaded {
+    fn add(&mut self, key: String, record: Record) {
         match record.content {
             Content::Gone | Content::Summary => {}
             Content::Note => {
                 let key = key.strip_prefix(NOTE).unwrap_or(&key).to_owned();
-                loaded.notes.push((key, String::from_utf8_lossy(&record.value).into_owned()));
+                self.notes.push((key, String::from_utf8_lossy(&record.value).into_owned()));
             }
             Content::Written | Content::Following => {
                 let value: Value = serde_json::from_slice(&record.value).unwrap_or_default();
-                match Object::from_value(value) {
-                    Ok(object) => loaded.objects.push((object, record.content)),
+                match self.kinds.object(value) {
+                    Ok(object) => self.objects.push((object, record.content)),
                     // A kind that another version knew. It stays in the file for that version.
                     Err(finding) => {
                         warn!(object = key, problem = finding.message, "stored object is not read");
-                        loaded.unread.insert(key, record);
+                        self.unread.insert(key, record);
                     }
                 }
             }
         }
     }
-    loaded
 }
 
+/// Before the keys of definitions of kinds.
+const DEFINITIONS: &str = "object/CustomResourceDefinition/";
 /// Before the key of a note.
 const NOTE: &str = "note/";
 

@@ -71,15 +71,20 @@ pub(super) fn take_managers(object: &mut Object) -> Option<Value> {
 
 /// Makes a new object what it must be before it is stored for the first time.
 pub(super) fn prepare_new(object: &mut Object, all: &Objects, now: Timestamp) {
-    set_or_remove(&mut object.value, "status", None);
-    merge::drop_nulls(&mut object.value);
+    let is_declared = object.kind.is_declared();
+    if has_status(object) {
+        set_or_remove(&mut object.value, "status", None);
+    }
+    if !is_declared {
+        merge::drop_nulls(&mut object.value);
+    }
     let metadata = metadata_of(object);
     for field in OURS.iter().chain(DROPPED) {
         metadata.remove(*field);
     }
     metadata.insert("uid".to_owned(), json!(new_uid()));
     metadata.insert("creationTimestamp".to_owned(), json!(time(now)));
-    if object.value.get("spec").is_some() {
+    if is_declared || object.value.get("spec").is_some() {
         metadata_of(object).insert("generation".to_owned(), json!(1));
     }
     (object.kind.fill)(object, None, all);
@@ -94,8 +99,13 @@ pub(super) fn prepare_changed(object: &mut Object, old: &Object, part: Part, all
             set_or_remove(&mut object.value, "status", status);
         }
         Part::Object => {
-            set_or_remove(&mut object.value, "status", old.value.get("status").cloned());
-            merge::drop_nulls(&mut object.value);
+            let is_declared = object.kind.is_declared();
+            if has_status(object) {
+                set_or_remove(&mut object.value, "status", old.value.get("status").cloned());
+            }
+            if !is_declared {
+                merge::drop_nulls(&mut object.value);
+            }
             let metadata = metadata_of(object);
             for field in OURS {
                 match old.value["metadata"].get(*field) {
@@ -107,12 +117,31 @@ pub(super) fn prepare_changed(object: &mut Object, old: &Object, part: Part, all
                 metadata.remove(*field);
             }
             (object.kind.fill)(object, Some(old), all);
-            if object.value.get("spec") != old.value.get("spec") {
+            if wants_otherwise(object, old) {
                 let generation = old.value["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
                 metadata_of(object).insert("generation".to_owned(), json!(generation));
             }
         }
     }
+}
+
+/// Whether the status is apart from what is wanted.
+fn has_status(object: &Object) -> bool {
+    !object.kind.is_declared() || object.kind.subresources.contains(&"status")
+}
+
+/// Whether something else is wanted than before: of kinds that definitions declare, all but metadata and status says so.
+fn wants_otherwise(object: &Object, old: &Object) -> bool {
+    if !object.kind.is_declared() {
+        return object.value.get("spec") != old.value.get("spec");
+    }
+    let wanted = |object: &'_ Object| {
+        let is_wanted = |field: &str| field != "metadata" && !(field == "status" && has_status(object));
+        let fields = object.value.as_object().into_iter().flatten();
+        let wanted = fields.filter(|(field, _)| is_wanted(field));
+        wanted.map(|(field, value)| (field.clone(), value.clone())).collect::<Map<_, _>>()
+    };
+    wanted(object) != wanted(old)
 }
 
 fn metadata_of(object: &mut Object) -> &mut Map<String, Value> {

@@ -80,7 +80,7 @@ impl Transaction<'_> {
     }
 
     fn is_leftover(&self, object: &Object) -> bool {
-        object.kind.kind != "Pod" && self.state.derived.contains(&object.reference())
+        object.kind.key != "Pod" && self.state.derived.contains(&object.reference())
     }
 
     fn tell_what_remains(&self, namespace: &mut Object) {

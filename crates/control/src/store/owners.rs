@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use manifest::{KINDS, Object, Objects};
+use manifest::{KINDS, Kinds, Object, Objects};
 use plan::ObjectRef;
 use serde_json::{Value, json};
 
@@ -103,9 +103,9 @@ impl Owners {
 // === impl Gone ===
 
 impl Gone {
-    pub(super) fn of(object: &Object) -> Self {
+    pub(super) fn of(object: &Object, kinds: &Kinds) -> Self {
         let uid = metadata::text(object, "uid").unwrap_or_default().to_owned();
-        Self { uid, owners: owners(object) }
+        Self { uid, owners: owners(object, kinds) }
     }
 }
 
@@ -176,7 +176,7 @@ impl Transaction<'_> {
             // One that waits for what waits for it would do so for ever.
             if below.iter().any(|it| is_waiting(it)) {
                 dependent = self.block_nobody(&dependent);
-                freed.extend(owners(&dependent));
+                freed.extend(owners(&dependent, &self.state.kinds));
             }
             let propagation = (!below.is_empty()).then_some(Propagation::Foreground);
             self.delete_dependent(&dependent, &DeleteOptions { propagation, ..DeleteOptions::default() });
@@ -191,7 +191,7 @@ impl Transaction<'_> {
         let dependents = self.state.owners.dependents.get(&gone.uid).cloned().unwrap_or_default();
         for reference in dependents {
             let Some(dependent) = self.find(&reference) else { continue };
-            if !is_owned_by(&dependent, &gone.uid) {
+            if !is_owned_by(&dependent, &gone.uid, &self.state.kinds) {
                 continue;
             }
             if self.has_owner(&dependent) {
@@ -251,14 +251,16 @@ impl Transaction<'_> {
     fn dependents(&self, owner: &Object) -> Vec<Arc<Object>> {
         let uid = metadata::text(owner, "uid").unwrap_or_default();
         let all = self.state.owners.dependents.get(uid).into_iter().flatten();
-        all.filter_map(|reference| self.find(reference)).filter(|it| is_owned_by(it, uid)).collect()
+        all.filter_map(|reference| self.find(reference))
+            .filter(|it| is_owned_by(it, uid, &self.state.kinds))
+            .collect()
     }
 
     /// Whether one of those that an object names as its owners is there, and does not wait for the object to go. Of one that
     /// cannot be looked up nobody knows.
     fn has_owner(&self, object: &Object) -> bool {
         references(object).any(|reference| {
-            let Some(owner) = owner_named(reference, object) else { return true };
+            let Some(owner) = owner_named(reference, object, &self.state.kinds) else { return true };
             self.find(&owner).is_some_and(|owner| {
                 metadata::text(&owner, "uid") == reference["uid"].as_str() && !is_waiting(&owner)
             })
@@ -340,27 +342,27 @@ fn is_waiting(object: &Object) -> bool {
 
 /// The owner that a reference in an object means. None when it cannot be looked up: it is of a group, version or kind that is
 /// not served, or in a namespace while the object is in none.
-fn owner_named(reference: &Value, object: &Object) -> Option<ObjectRef> {
+fn owner_named(reference: &Value, object: &Object, kinds: &Kinds) -> Option<ObjectRef> {
     let api_version = reference["apiVersion"].as_str()?;
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let name = reference["kind"].as_str()?;
-    let kind = KINDS.iter().find(|it| (it.group, it.version, it.kind) == (group, version, name))?;
+    let kind = kinds.find(group, version, name)?;
     let namespace = match (kind.is_namespaced, object.kind.is_namespaced) {
         (false, _) => "",
         (true, true) => object.namespace.as_str(),
         (true, false) => return None,
     };
-    Some(ObjectRef::new(kind.kind, namespace, reference["name"].as_str()?))
+    Some(ObjectRef::new(kind.key, namespace, reference["name"].as_str()?))
 }
 
 /// The owners of an object that can be looked up, with their uids.
-fn owners(object: &Object) -> Vec<(ObjectRef, String)> {
-    let named = |it: &Value| Some((owner_named(it, object)?, it["uid"].as_str()?.to_owned()));
+fn owners(object: &Object, kinds: &Kinds) -> Vec<(ObjectRef, String)> {
+    let named = |it: &Value| Some((owner_named(it, object, kinds)?, it["uid"].as_str()?.to_owned()));
     references(object).filter_map(named).collect()
 }
 
-fn is_owned_by(object: &Object, uid: &str) -> bool {
-    references(object).any(|it| it["uid"].as_str() == Some(uid) && owner_named(it, object).is_some())
+fn is_owned_by(object: &Object, uid: &str, kinds: &Kinds) -> bool {
+    references(object).any(|it| it["uid"].as_str() == Some(uid) && owner_named(it, object, kinds).is_some())
 }
 
 /// Whether an owner that waits has to wait for this object.

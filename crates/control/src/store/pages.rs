@@ -88,7 +88,7 @@ impl Store {
         let is_after =
             |object: &Object| after.is_none_or(|place| key(object) > (&*place.namespace, &*place.name));
         let is_meant = |object: &&Arc<Object>| is_after(object) && query.matches(object);
-        let current = state.objects.of_kind_from(query.kind.kind, namespace, name);
+        let current = state.objects.of_kind_from(query.kind.key, namespace, name);
         let current = current.take_while(|object| {
             query.namespace.as_deref().is_none_or(|namespace| *object.namespace <= *namespace)
         });

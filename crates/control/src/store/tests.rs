@@ -1,11 +1,12 @@
 mod damage;
+mod definitions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use expect_test::{Expect, expect};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use manifest::{Object, Objects};
+use manifest::{DEFINITION, Object, Objects};
 use plan::ObjectRef;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ pub(super) struct Transaction<'a> {
     pub(super) gone: Vec<Gone>,
     /// Objects that wait for what they own.
     pub(super) waiting: Vec<Arc<Object>>,
+    /// Whether what definitions declare is to be looked at again.
+    declares: bool,
     revision_before: u64,
 }
 
@@ -52,11 +54,20 @@ pub(super) enum Kept {
 impl<'a> Transaction<'a> {
     pub(super) fn begin(state: &'a mut State, now: Timestamp) -> Self {
         let revision_before = state.revision;
-        Self { state, now, changes: Vec::new(), gone: Vec::new(), waiting: Vec::new(), revision_before }
+        Self {
+            state,
+            now,
+            changes: Vec::new(),
+            gone: Vec::new(),
+            waiting: Vec::new(),
+            declares: false,
+            revision_before,
+        }
     }
 
     /// Stores a new object. Its namespace is made if it is not there.
     pub(super) fn create(&mut self, mut object: Object, trace: Trace<'_>) -> Result<Applied, Status> {
+        self.adopt(&mut object)?;
         let given = metadata::take_managers(&mut object);
         depth::check(&object)?;
         metadata::prepare_new(&mut object, &self.state.objects, self.now);
@@ -69,7 +80,7 @@ impl<'a> Transaction<'a> {
         }
         let object = self.put(object, Kept::OnDisk);
         self.suspect(&object);
-        if object.kind.kind == "Namespace" {
+        if object.kind.key == "Namespace" {
             self.furnish();
         }
         Ok(Applied { object, outcome: Outcome::Created, warnings })
@@ -133,8 +144,11 @@ impl<'a> Transaction<'a> {
                 "the resourceVersion in the precondition is not the object's: it has been modified",
             ));
         }
-        if old.kind.kind == "Namespace" {
+        if old.kind.key == "Namespace" {
             return self.delete_namespace(old, options);
+        }
+        if old.kind.key == DEFINITION {
+            return self.delete_definition(old, options);
         }
         if let Some(who) = manifest::deletion_protection(old, &self.state.objects) {
             let why = format!("{who} says deletion_protection.enabled=true: set it to false first");
@@ -142,9 +156,11 @@ impl<'a> Transaction<'a> {
         }
         let (old, waits) = &self.propagate(old, options);
         let waits = *waits;
-        let ends_gracefully = old.kind.kind == "Pod" && options.grace_period_seconds != Some(0);
+        let ends_gracefully = old.kind.key == "Pod" && options.grace_period_seconds != Some(0);
         if !ends_gracefully && !waits && !has_finalizers(old) {
-            return Ok(self.take_away(old));
+            let last = self.take_away(old);
+            self.finish_definition(old);
+            return Ok(last);
         }
         if metadata::deletion(old).is_some() {
             return Ok(Arc::clone(old));
@@ -259,7 +275,8 @@ impl<'a> Transaction<'a> {
         self.state.revision += 1;
         Arc::make_mut(&mut self.state.objects).remove(&reference);
         self.state.owners.change(Some(old), None);
-        self.gone.push(Gone::of(old));
+        self.gone.push(Gone::of(old, &self.state.kinds));
+        self.declares |= old.kind.key == DEFINITION;
         let kept = kept_of(&reference, &self.state.derived, Kept::OnDisk);
         self.state.derived.remove(&reference);
         let change = Change { revision: self.state.revision, before: Some(Arc::clone(old)), after: None };
@@ -294,6 +311,10 @@ impl<'a> Transaction<'a> {
                     None => self.state.notes.remove(&key),
                 };
             }
+        }
+        if self.declares {
+            let definitions = self.state.objects.of_kind(DEFINITION);
+            self.state.kinds = Arc::new(self.state.kinds.declared_by(definitions));
         }
         for staged in self.changes.drain(..) {
             self.state.history.record(staged.change);
@@ -338,6 +359,7 @@ impl<'a> Transaction<'a> {
         part: Part,
         trace: Trace<'_>,
     ) -> Result<Applied, Status> {
+        self.adopt(&mut object)?;
         let given = metadata::take_managers(&mut object);
         depth::check(&object)?;
         metadata::prepare_changed(&mut object, old, part, &self.state.objects);
@@ -347,10 +369,11 @@ impl<'a> Transaction<'a> {
             self.state.derived.remove(&old.reference());
         }
         ownership::trace(object.kind, Some(&old.value), &mut object.value, given, trace, self.now);
-        let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.kind) || has_finalizers(&object);
+        let waits_for_more = ["Namespace", "Pod"].contains(&old.kind.key) || has_finalizers(&object);
         if metadata::deletion(old).is_some() && !waits_for_more {
             let object = self.take_away(old);
             self.finish_namespace(&old.namespace);
+            self.finish_definition(old);
             return Ok(Applied { object, outcome: Outcome::Configured, warnings: Vec::new() });
         }
         let mut warnings = Vec::new();
@@ -379,6 +402,7 @@ impl<'a> Transaction<'a> {
         self.state.revision += 1;
         object.value["metadata"]["resourceVersion"] = json!(self.state.revision.to_string());
         object.source = None;
+        self.declares |= object.kind.key == DEFINITION;
         let kept = kept_of(&object.reference(), &self.state.derived, kept);
         let after = Arc::new(object);
         let before = Arc::make_mut(&mut self.state.objects).insert(Arc::clone(&after));
@@ -559,8 +583,10 @@ fn check_new_finalizers(object: &Object, old: &Object) -> Result<(), Status> {
 
 /// Reads a value that a change produced, which must still be the same object.
 fn read_again(value: Value, old: &Object) -> Result<Object, Status> {
-    let object = Object::from_value(value).map_err(|finding| Status::from(&*finding))?;
-    if object.reference() != old.reference() {
+    let kind = old.kind.storage();
+    let is_of_kind = value["kind"] == kind.kind && value["apiVersion"] == kind.api_version();
+    let object = Object::of_kind(kind, value).map_err(|finding| Status::from(&*finding))?;
+    if !is_of_kind || object.reference() != old.reference() {
         return Err(Status::new(
             Reason::BadRequest,
             "the kind, name and namespace of an object cannot be changed",

@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 
 async fn apply(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     let client = Client::find(globals)?;
-    let manifests = manifests::read(&options.filename)?;
+    let manifests = manifests::read_for(&client, &options.filename).await?;
     let read = manifest::weighed(manifests.findings, client.exposure);
     findings::print(&read, globals);
     let mut end = if read.iter().any(Finding::is_error) { End::Failed } else { End::Done };

@@ -119,7 +119,7 @@ async fn delete(options: &Options, globals: &Globals) -> anyhow::Result<End> {
 async fn named(options: &Options, client: &Client) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::new();
     let namespace = options.scope.namespace();
-    for Named { kind, name } in resource::parse(&options.resources)? {
+    for Named { kind, name } in resource::parse_for(client, &options.resources).await? {
         if let Some(name) = name {
             targets.push(Target { kind, namespace: namespace.to_owned(), name });
             continue;
@@ -145,7 +145,10 @@ async fn named(options: &Options, client: &Client) -> anyhow::Result<Vec<Target>
 async fn in_files(options: &Options, globals: &Globals) -> anyhow::Result<(Vec<Target>, End)> {
     let (gone, there): (Vec<PathBuf>, Vec<PathBuf>) =
         options.filename.iter().cloned().partition(|path| manifests::are_gone(path));
-    let manifests = manifests::read(&there)?;
+    let manifests = match Client::find(globals) {
+        Ok(client) => manifests::read_for(&client, &there).await?,
+        Err(_) => manifests::read(&there)?,
+    };
     findings::print(&manifests.findings, globals);
     let is_whole = !manifests.findings.iter().any(manifest::Finding::is_error);
     let mut targets = Vec::with_capacity(manifests.objects.len());
@@ -191,7 +194,7 @@ async fn remembered(path: &Path, globals: &Globals) -> anyhow::Result<Vec<Target
 impl Target {
     /// Whether other objects go with it. It is deleted after all others, which would not be found any more.
     fn holds_others(&self) -> bool {
-        self.kind.kind == "Namespace"
+        self.kind.key == "Namespace"
     }
 
     /// Deletes the object; gives the uid of what is leaving.

@@ -31,9 +31,9 @@ pub(crate) struct Options {
 const NOT_SHOWN: &[&str] = &[control::store::LAST_APPLIED];
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    let named = resource::parse(&options.resources)?;
     runtime::block_on(async {
         let client = Client::find(globals)?;
+        let named = resource::parse_for(&client, &options.resources).await?;
         let mut all = Vec::new();
         for named in &named {
             let namespace = Some(options.scope.namespace());

@@ -35,7 +35,7 @@ const NOT_COMPARED: &[&str] = &["resourceVersion", "generation", "managedFields"
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(async {
         let client = Client::find(globals)?;
-        let manifests = manifests::read(&options.filename)?;
+        let manifests = manifests::read_for(&client, &options.filename).await?;
         let read = manifest::weighed(manifests.findings, client.exposure);
         findings::print(&read, globals);
         let is_broken = read.iter().any(Finding::is_error);

@@ -53,9 +53,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
-    let asked = Asked { options, named: resource::parse(&options.resources)? };
     runtime::block_on(async {
         let client = Client::find(globals)?;
+        let asked = Asked { options, named: resource::parse_for(&client, &options.resources).await? };
         match options.output {
             _ if options.watch => asked.watch(&client).await,
             Format::Table { wide } => asked.tables(&client, wide).await,

@@ -145,7 +145,7 @@ async fn of_named(client: &Client, namespace: &str, named: &Named) -> anyhow::Re
 
 /// The labels of the pods of an object; `None`: objects of its kind have none.
 pub(super) fn selector_of(named: &Named, object: &Value) -> Option<String> {
-    match named.kind.kind {
+    match named.kind.key {
         "Deployment" | "ReplicaSet" => Some(labels(&object["spec"]["selector"]["matchLabels"])),
         "Service" => Some(labels(&object["spec"]["selector"])),
         "InferenceService" => Some(format!("{INFERENCE_SERVICE}={}", named.name.as_deref()?)),

@@ -15,7 +15,7 @@ use control::local::{Local, LocalSettings, Machine};
 use control::store::Store;
 use control::{Authority, Binding, Channels, Control, Given, LiveDefaults};
 use jiff::Timestamp;
-use manifest::{Compiler, Defaults, Exposure, Finding, Objects};
+use manifest::{Compiler, DEFINITION, Defaults, Exposure, Finding, Object, Objects};
 use net::{Drain, Limits};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -145,6 +145,10 @@ async fn up(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     if paths.is_empty() {
         paths = without_paths(&store, &state_dir, globals)?;
         manifests = manifests::read(&paths)?;
+    }
+    // What comes through a pipe comes once.
+    if manifests.has_unknown() && paths.iter().all(|path| path.is_file() || path.is_dir()) {
+        manifests = manifests::read_beside(&paths, &definitions(&store.objects()))?;
     }
     // Asked before anything runs, so that nobody else waits for the answer.
     let removal = Removal::of(&store, &manifests, &paths).confirm(options.prune, When::Starting, globals);
@@ -326,7 +330,7 @@ fn read_again(
         print_findings_later(paths, store, defaults, options, globals);
         return;
     }
-    match manifests::read(&paths) {
+    match manifests::read_beside(&paths, &definitions(&store.objects())) {
         Err(error) => eprintln!("error: SIGHUP: the manifests cannot be read again: {error:#}"),
         Ok(manifests) => {
             let (objects, is_clean) = (manifests.objects.clone(), manifests.findings.is_empty());
@@ -346,6 +350,11 @@ fn read_again(
             eprintln!("SIGHUP: read the manifests again: {}", reread::changes(&before, &store.objects()));
         }
     }
+}
+
+/// The definitions of kinds among objects.
+fn definitions(objects: &Objects) -> Vec<Arc<Object>> {
+    objects.of_kind(DEFINITION).cloned().collect()
 }
 
 /// Prints what there is to say, and how much more there would be.
@@ -369,7 +378,7 @@ fn print_findings_later(
     let words = options.words_of_check();
     let print = move || {
         runtime::give_way();
-        let Ok(manifests) = manifests::read(&paths) else { return };
+        let Ok(manifests) = manifests::read_beside(&paths, &definitions(&objects)) else { return };
         let found = all_findings(manifests, &objects, &defaults);
         print_findings(&found, &paths, &words, &globals);
     };

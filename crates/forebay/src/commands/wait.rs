@@ -64,7 +64,7 @@ enum Goal {
 pub(crate) fn run(options: &Options, globals: &Globals) -> anyhow::Result<End> {
     runtime::block_on(async {
         let client = Client::find(globals)?;
-        let named = resource::parse(&options.resources)?;
+        let named = resource::parse_for(&client, &options.resources).await?;
         let deadline = Instant::now() + options.timeout;
         let mut end = End::Done;
         for (kind, name) in objects(options, &client, named).await? {

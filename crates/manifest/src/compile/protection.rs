@@ -15,7 +15,7 @@ pub fn deletion_protection(object: &Object, objects: &Objects) -> Option<String>
         ("Service", "service.beta.kubernetes.io/aws-load-balancer-attributes"),
         ("Service", "service.kubernetes.io/aws-load-balancer-attributes"),
     ];
-    let is_ingress = object.kind.kind == "Ingress";
+    let is_ingress = object.kind.key == "Ingress";
     if is_ingress && let Some((params, spec)) = ingress::params_for(object, objects) {
         let mut said = spec.load_balancer_attributes.iter().rev();
         if let Some(said) = said.find(|pair| pair.key == DELETION_PROTECTION) {
@@ -28,6 +28,6 @@ pub fn deletion_protection(object: &Object, objects: &Objects) -> Option<String>
     };
     let is_one = is_ingress || object.value["spec"]["type"] == "LoadBalancer";
     let mut keys =
-        KEYS.into_iter().filter(|(kind, _)| is_one && object.kind.kind == *kind).map(|(_, key)| key);
+        KEYS.into_iter().filter(|(kind, _)| is_one && object.kind.key == *kind).map(|(_, key)| key);
     keys.find(|key| object.annotation(key).is_some_and(is_on)).map(str::to_owned)
 }

@@ -98,7 +98,7 @@ impl<'a> World<'a> {
             children.iter().map(|child| (child.reference(), Arc::new(child.clone()))).collect();
         let others = objects.iter().filter(|object| !children.contains_key(&object.reference()));
         for object in others.chain(children.values()) {
-            match object.kind.kind {
+            match object.kind.key {
                 "Service" => world.add_service(object, findings),
                 "EndpointSlice" => world.add_slice(object, findings),
                 "Endpoints" => world.add_endpoints(object, findings),

@@ -78,7 +78,7 @@ fn field_of(secret: &Object, key: &str) -> String {
 
 /// The texts of a ConfigMap or Secret by key; those of `stringData` win over those of `data`.
 pub(crate) fn texts(object: &Object, findings: &mut Vec<Finding>) -> Option<BTreeMap<String, String>> {
-    if object.kind.kind == "ConfigMap" {
+    if object.kind.key == "ConfigMap" {
         return super::read(object, findings).map(|config_map: ConfigMap| config_map.data);
     }
     let secret: Secret = super::read(object, findings)?;

@@ -9,7 +9,7 @@ mod amounts;
 pub(crate) mod batch;
 pub(crate) mod ingress;
 pub(crate) mod kept;
-mod names;
+pub(crate) mod names;
 pub(crate) mod numbers;
 pub(crate) mod pods;
 pub(crate) mod secret;
@@ -55,6 +55,8 @@ enum Fault {
     NotFound(String),
     /// It is wrong for a reason.
     Invalid(String, String),
+    /// As a schema says: the reason of a `Status`, and the message.
+    Told(&'static str, String),
 }
 
 /// What is refused of the objects of a kind, besides what is refused of every object and of every pod.
@@ -140,6 +142,9 @@ fn besides_paths(object: &Object) -> Vec<Violation> {
     if let Some(pod) = kind.pods.spec() {
         pods::check(value, pod, &mut found);
         amounts::check(value, pod, &mut found);
+    }
+    if let Some(definition) = kind.definition() {
+        found.extend(definition.violations(value));
     }
     // What the rows above say of a field, they say better.
     let is_told = |field: &str| found.iter().any(|violation| violation.field == field);
@@ -227,6 +232,7 @@ impl Violation {
             Fault::Forbidden(_) => "FieldValueForbidden",
             Fault::NotFound(_) => "FieldValueNotFound",
             Fault::Undecodable(..) | Fault::Invalid(..) => "FieldValueInvalid",
+            Fault::Told(reason, _) => reason,
         }
     }
 
@@ -234,7 +240,7 @@ impl Violation {
     #[must_use]
     pub fn message(&self) -> String {
         match &self.fault {
-            Fault::Undecodable(message, _) => message.clone(),
+            Fault::Undecodable(message, _) | Fault::Told(_, message) => message.clone(),
             Fault::Required(why) if why.is_empty() => "Required value".to_owned(),
             Fault::Required(why) => format!("Required value: {why}"),
             Fault::Duplicate(value) => format!("Duplicate value: {value}"),
@@ -263,6 +269,7 @@ impl Violation {
         let field = &self.field;
         match &self.fault {
             Fault::Undecodable(_, ours) => format!("`{field}` {ours}"),
+            Fault::Told(_, message) => format!("`{field}`: {message}"),
             Fault::Required(why) if why.is_empty() => format!("`{field}` is missing"),
             Fault::Required(why) => format!("`{field}` is missing: {why}"),
             Fault::Duplicate(value) if value.starts_with('"') => {
@@ -287,6 +294,13 @@ impl Violation {
         let Some(field) = finding.field.as_deref().filter(|_| finding.is_error()) else { return false };
         let rest = self.field.strip_prefix(field);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+}
+
+/// What a schema says is wrong.
+impl From<schema::structural::Problem> for Violation {
+    fn from(problem: schema::structural::Problem) -> Self {
+        Self::new(problem.field, Fault::Told(problem.reason, problem.message))
     }
 }
 

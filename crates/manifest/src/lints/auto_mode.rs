@@ -90,7 +90,7 @@ fn finding(object: &Object, key: &str, instead: &str) -> Finding {
 fn is_meant(object: &Arc<Object>, context: &Context<'_>) -> bool {
     let text = |pointer: &str| object.value.pointer(pointer).and_then(serde_json::Value::as_str);
     context.world.defaults.dialect == Dialect::AutoMode
-        || match object.kind.kind {
+        || match object.kind.key {
             "Service" => text("/spec/loadBalancerClass") == Some(AUTO_MODE_CLASS),
             "IngressClass" => text("/spec/controller") == Some(AUTO_MODE_CONTROLLER),
             _ => {

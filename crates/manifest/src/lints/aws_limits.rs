@@ -22,7 +22,7 @@ pub(super) fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let Some(object) = load_balancer.sources.first().and_then(|source| context.object(source)) else {
             continue;
         };
-        if object.kind.kind != "Ingress" {
+        if object.kind.key != "Ingress" {
             continue;
         }
         whole(load_balancer, object, findings);

@@ -20,6 +20,23 @@ const MAX_LABEL: usize = 63;
 /// Makes an object of a value, or says why it is none. An object of an unknown kind is an info, or an error if the kind
 /// looks mistyped.
 pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object, Vec<Finding>> {
+    check_as(None, value, source)
+}
+
+/// The first thing that is wrong.
+pub(crate) fn first_of(checked: Result<Object, Vec<Finding>>) -> Result<Object, Box<Finding>> {
+    checked.map_err(|findings| {
+        let first = findings.into_iter().next();
+        Box::new(first.unwrap_or_else(|| Finding::new(&codes::DOCUMENT_INVALID, "this is no object")))
+    })
+}
+
+/// The same of a kind that is known already.
+pub(crate) fn check_as(
+    kind_given: Option<&'static Kind>,
+    value: Value,
+    source: Option<Arc<Source>>,
+) -> Result<Object, Vec<Finding>> {
     let place = |path: &str| source.as_ref().and_then(|source| source.locate(path));
     let finding =
         |code, path: &str, message: String| Finding { location: place(path), ..Finding::new(code, message) };
@@ -27,15 +44,21 @@ pub(crate) fn check(value: Value, source: Option<Arc<Source>>) -> Result<Object,
         let message = format!("this is {}, not an object with `apiVersion` and `kind`", describe(&value));
         return Err(vec![finding(&codes::DOCUMENT_INVALID, "", message)]);
     };
-    kinds::autoscaler_v1::upgrade(&mut fields);
-    kinds::ingress_class_params_v1::adapt(&mut fields);
+    if kind_given.is_none() {
+        kinds::autoscaler_v1::upgrade(&mut fields);
+        kinds::ingress_class_params_v1::adapt(&mut fields);
+    }
     let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         let missing = if text("kind").is_none() { "kind" } else { "apiVersion" };
         let message = format!("`{missing}` is missing: every object says what it is");
         return Err(vec![finding(&codes::DOCUMENT_INVALID, "", message)]);
     };
-    let kind = known_kind(api_version, kind, &fields).map_err(|finding| {
+    let known = match kind_given {
+        Some(known) => Ok(known),
+        None => known_kind(api_version, kind, &fields),
+    };
+    let kind = known.map_err(|finding| {
         let location =
             place(if finding.code == codes::API_VERSION_UNSUPPORTED.name { "apiVersion" } else { "kind" });
         vec![Finding { location, ..*finding }]
@@ -169,7 +192,7 @@ fn is_meant(known: &Kind, group: &str) -> bool {
 
 fn fragment(kind: &Kind) -> Finding {
     let message = format!("metadata.name is missing: this is a fragment of a {}, not an object", kind.kind);
-    let suggestion = match kind.kind {
+    let suggestion = match kind.key {
         "ConfigMap" => {
             "metadata: {name: config-domain, namespace: knative-serving}   (did you mean the map of domains?)"
                 .to_owned()
@@ -192,7 +215,7 @@ fn check_name(kind: &Kind, name: &str) -> Result<(), String> {
     if name.len() > MAX_NAME {
         return Err(format!("has more than {MAX_NAME} characters"));
     }
-    if kind.kind == "Service" && !is_label(name) {
+    if kind.key == "Service" && !is_label(name) {
         return Err(
             "is not a name of lower-case letters, digits and `-` with at most 63 characters".to_owned()
         );

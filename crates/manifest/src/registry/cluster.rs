@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::columns::{
-    AGE, CREATED, Column, NAME, NONE, PLAIN, UNKNOWN, column, count, items, number, plain, text_or,
-};
+use super::columns::{AGE, Column, NAME, NONE, PLAIN, UNKNOWN, column, count, items, number, plain, text_or};
 use super::fill::set_missing;
 use super::{CORE, Effect, Kind, STATUS, Words, cluster, namespaced};
 use crate::{Object, Objects};
@@ -37,17 +35,6 @@ pub(super) static COMPONENT_STATUS: Kind = Kind {
 };
 
 /// Tells of the custom kinds that there are, which is all that it does here.
-pub(super) static CUSTOM_RESOURCE_DEFINITION: Kind = Kind {
-    short_names: &["crd", "crds"],
-    columns: CREATED,
-    verbs: &["get", "list"],
-    effect: Effect::Lacking(Words {
-        words: "it adds no kind: the custom kinds that there are stand in the program",
-        advice: "kubectl get crd lists them",
-    }),
-    ..cluster("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
-};
-
 pub(super) static PRIORITY_CLASS: Kind = Kind {
     short_names: &["pc"],
     columns: &[

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::place::{Place, is_said};
 use super::{Unmet, Weight};
 use crate::Object;
-use crate::registry::Words;
+use crate::registry::definition::has_rules;
+use crate::registry::{DEFINITION, Words};
 
 /// Whatever describes pods.
 const PODS: &[&str] = &[];
@@ -27,6 +28,7 @@ const JOB: &[&str] = &["Job"];
 const ALL_INDEXES: &str = "failures of all indexes are counted together";
 const CLASS: &[&str] = &["IngressClassParams"];
 const MODEL: &[&str] = &["InferenceService"];
+const DEFINITIONS: &[&str] = &[DEFINITION];
 
 const FIREWALL: &str = "keep the platform on loopback, or put a firewall in front of it";
 const OWN_FILTER: &str = "put a filter of requests in front of it";
@@ -321,6 +323,18 @@ pub(super) const ROWS: &[Unmet] = &[
         Place::Annotation("alb.ingress.kubernetes.io/ip-address-type", is_dualstack),
         IPV4_ON_LOOPBACK,
         PUBLIC,
+    ),
+    lacks(
+        DEFINITIONS,
+        Place::Field("spec.versions[].schema", has_rules),
+        "x-kubernetes-validations are not checked here: objects that they would refuse are taken",
+        "say it with the words of the schema where that can be: enum, pattern, required, minimum, oneOf",
+    ),
+    lacks(
+        DEFINITIONS,
+        Place::Field("spec.conversion.strategy", |strategy| strategy == "Webhook"),
+        "no webhook is asked here: versions differ in apiVersion alone",
+        "write objects in the version that is stored",
     ),
 ];
 

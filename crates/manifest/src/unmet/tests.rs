@@ -125,6 +125,14 @@ const ASKING: &[(&str, &str)] = &[
         "spec.ipAddressType",
     ),
     ("alb.ingress.kubernetes.io/ip-address-type: dualstack", "Ingress"),
+    (
+        "kind: CustomResourceDefinition, apiVersion: apiextensions.k8s.io/v1, spec: {versions: [{schema: {x-kubernetes-validations: [{rule: a}]}}]}",
+        "spec.versions[0].schema",
+    ),
+    (
+        "kind: CustomResourceDefinition, apiVersion: apiextensions.k8s.io/v1, spec: {conversion: {strategy: Webhook}}",
+        "spec.conversion.strategy",
+    ),
 ];
 
 /// The manifest of a row, and the field it asks at.

@@ -50,6 +50,21 @@ impl Walk {
         walk
     }
 
+    /// Walks through an object of a kind that a definition declares: its metadata are those of every object, and what its schema
+    /// does not know is taken out.
+    pub(super) fn along_schema(value: &mut Value, schema: &Value) -> Self {
+        let mut walk = Self::default();
+        if let Some(known) = schema::named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+            && let Some(Value::Object(fields)) = value.get_mut("metadata")
+        {
+            let place = Place { path: "metadata", field: "metadata", of: known, is_built_in: true };
+            walk.object(fields, known, place);
+        }
+        let pruned = schema::structural::prune(schema, value);
+        walk.unknown.extend(pruned.into_iter().map(|field| Odd::Unknown(field, None)));
+        walk
+    }
+
     fn object(&mut self, fields: &mut Map<String, Value>, known: &'static Type, place: Place<'_>) {
         let below = |above: &str, name: &str| {
             if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use manifest::Definition;
 use schema::{Field, Holds, List, Type};
+
 use serde_json::{Map, Value, json};
+
+use super::Served;
 
 /// The two versions of OpenAPI, which say the same with other words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +20,7 @@ const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const TIME: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Time";
 const MICRO_TIME: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime";
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 
 /// The schemas of some types, and of all that they are made of.
@@ -67,6 +72,43 @@ impl Schemas {
         if let Some(metadata) = schema::named(LIST_META) {
             self.add(metadata);
         }
+    }
+
+    /// Adds a kind that a definition declares, and lists of it; gives its name.
+    pub(super) fn add_declared(&mut self, served: &Served, definition: &Definition) -> String {
+        let Served { group, version, kind, .. } = *served;
+        let reversed: Vec<&str> = group.split('.').rev().collect();
+        let name = format!("{}.{version}.{kind}", reversed.join("."));
+        let mut schema = definition.schema().clone();
+        if self.version == OpenApi::V2 {
+            simplify(&mut schema);
+        }
+        let of_kind = |kind: &str| json!([{"group": group, "version": version, "kind": kind}]);
+        let metadata = self.named(OBJECT_META, "What every object has.");
+        if let Some(words) = schema.as_object_mut() {
+            let properties = words.entry("properties").or_insert_with(|| json!({}));
+            properties["apiVersion"] = json!({"description": API_VERSION, "type": "string"});
+            properties["kind"] = json!({"description": KIND, "type": "string"});
+            properties["metadata"] = metadata;
+            words.insert("x-kubernetes-group-version-kind".to_owned(), of_kind(kind));
+        }
+        let list_kind = definition.object().value["spec"]["names"]["listKind"].as_str().unwrap_or_default();
+        let list = json!({
+            "description": format!("{list_kind} is a list of {kind}"),
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                "apiVersion": {"description": API_VERSION, "type": "string"},
+                "kind": {"description": KIND, "type": "string"},
+                "metadata": self.named(LIST_META, "What every list has."),
+                "items": {"description": "The objects.", "type": "array", "items": self.version.reference(&name)},
+            },
+            "x-kubernetes-group-version-kind": of_kind(list_kind),
+        });
+        self.by_name.insert(name.clone(), schema.to_string());
+        self.by_name.insert(format!("{name}List"), list.to_string());
+        [OBJECT_META, LIST_META].into_iter().filter_map(schema::named).for_each(|known| self.add(known));
+        name
     }
 
     /// Adds a type, and all that it is made of.
@@ -201,6 +243,30 @@ impl Schemas {
         }
         reference["description"] = json!(doc);
         reference
+    }
+}
+
+/// Leaves out of a schema what the second version has no words for.
+fn simplify(schema: &mut Value) {
+    let Value::Object(words) = schema else { return };
+    let is_on = |word: &str| words.get(word) == Some(&json!(true));
+    let is_open = ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string", "nullable"]
+        .into_iter()
+        .any(is_on);
+    if is_open {
+        for word in ["type", "properties", "items", "additionalProperties", "format"] {
+            words.remove(word);
+        }
+    }
+    for word in ["allOf", "anyOf", "oneOf", "not", "nullable", "default", "x-kubernetes-validations"] {
+        words.remove(word);
+    }
+    // Names of fields are no words.
+    if let Some(Value::Object(properties)) = words.get_mut("properties") {
+        properties.values_mut().for_each(simplify);
+    }
+    for word in ["items", "additionalProperties"] {
+        words.get_mut(word).into_iter().for_each(simplify);
     }
 }
 

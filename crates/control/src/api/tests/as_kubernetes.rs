@@ -7,6 +7,7 @@ mod admission;
 mod apply;
 mod decoding;
 mod defaults;
+mod definitions;
 mod discovery;
 mod finalizers;
 mod forms;
