@@ -57,7 +57,8 @@ pub(crate) const RENEWAL: Duration = Duration::from_secs(10);
 pub(crate) const RENEWALS_PER_HEARTBEAT: u64 = 30;
 
 /// Whether an object is one of those that are there from the start.
-pub(crate) fn is_given(object: &ObjectRef) -> bool {
+#[must_use]
+pub fn is_given(object: &ObjectRef) -> bool {
     match (object.kind.as_str(), object.name.as_str()) {
         ("Namespace", name) => NAMESPACES.contains(&name),
         ("ServiceAccount", name) => name == ACCOUNT,

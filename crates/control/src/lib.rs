@@ -30,5 +30,5 @@ pub use control::{
     challenge_certificate,
 };
 pub use events::{Event, EventSeverity};
-pub use given::Given;
+pub use given::{Given, is_given};
 pub use live_defaults::LiveDefaults;

@@ -14,7 +14,6 @@ use net::{Authorities, Body, ClientConnection, ConnectError, Fields, Method, Out
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::commands::End;
 use crate::findings;
 use crate::globals::Globals;
 use crate::platform::{self, Platform};

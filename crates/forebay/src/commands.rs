@@ -207,8 +207,8 @@ fn log_to_stderr(globals: &Globals) {
     let lines = tracing_subscriber::fmt::layer()
         // Standard error may be a terminal that has gone, which is no reason to panic.
         .log_internal_errors(false)
-        .with_writer(std::io::stderr)
-        .with_ansi(globals.has_color(&std::io::stderr()))
+        .with_writer(io::stderr)
+        .with_ansi(globals.has_color(&io::stderr()))
         .without_time()
         .with_target(false);
     tracing_subscriber::registry()

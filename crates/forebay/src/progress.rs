@@ -244,7 +244,8 @@ impl World<'_> {
 
     fn workloads(&self) -> impl Iterator<Item = &Object> {
         let pods = self.objects.of_kind("Pod").filter(|pod| !is_owned(pod));
-        self.objects.of_kind("Deployment").chain(pods).map(AsRef::as_ref)
+        let all = self.objects.of_kind("Deployment").chain(pods).map(AsRef::as_ref);
+        all.filter(|object: &&Object| !control::is_given(&object.reference()))
     }
 
     /// The pods that a workload has become.

@@ -23,6 +23,7 @@ fn assert_close(got: &Value, expected: &Value) {
 fn acc_s0_01_acc_s2_43_acc_s3_94_up_serves_all_three_models_with_their_golden_predictions() {
     let platform = bundled();
     assert_eq!(platform.ready()["ready"], true, "{}", platform.ready());
+    assert_eq!(platform.ready()["workloads"], json!([]), "what nobody wrote is not told of");
 
     // wine: MLflow's protocol and the Open Inference Protocol, by Host (S0-09, S0-11, S0-13, S0-17)
     let (input, expected) = golden("mlflow-wine-elasticnet-pickle");
