@@ -14,6 +14,9 @@ pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
 /// The label that says in which zone a pod is, as clusters have it since Kubernetes 1.35 (KEP-4742).
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
+/// How containers ended of which nobody knows it.
+const UNKNOWN: &str = "ContainerStatusUnknown";
+
 /// A pod of a set, in a zone where it has one. `None`: the template cannot be read as one.
 pub(super) fn new(
     name: &str,
@@ -154,7 +157,7 @@ pub(super) fn lost(pod: &Object, now: Timestamp) -> Value {
             "ready": false,
             "started": false,
             "restartCount": known.map_or(0, |known| known["restartCount"].as_u64().unwrap_or(0)),
-            "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": message,
+            "state": {"terminated": {"exitCode": 137, "reason": UNKNOWN, "message": message,
                 "startedAt": status["startTime"], "finishedAt": now}},
             "lastState": {},
         })
@@ -199,6 +202,12 @@ pub(super) fn unstartable(pod: &Object, problem: &str, now: Timestamp) -> Value 
 
 fn containers(pod: &Object) -> impl Iterator<Item = &Value> {
     pod.value["spec"]["containers"].as_array().into_iter().flatten()
+}
+
+/// Whether nobody knows how a pod ended.
+pub(super) fn was_lost(pod: &Object) -> bool {
+    let mut statuses = pod.value["status"]["containerStatuses"].as_array().into_iter().flatten();
+    statuses.any(|status| status["state"]["terminated"]["reason"] == UNKNOWN)
 }
 
 /// Whether a pod has ended for good.

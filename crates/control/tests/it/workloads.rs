@@ -162,7 +162,7 @@ async fn a_pod_of_a_job_that_a_platform_left_behind_is_counted_once_and_not_begu
     let folder = tempfile::tempdir().unwrap();
     on_one_thread(async {
         let runs = folder.path().join("runs");
-        let script = format!("echo >> {0}; test $(wc -l < {0}) = 1 || exec sleep 1000", runs.display());
+        let script = format!("echo >> {0}; test $(wc -l < {0}) != 2 || exec sleep 1000", runs.display());
         let mut platform = Platform::start(folder.path(), Settings::default()).await;
         platform.apply(&job("two", "completions: 2", &script));
         let succeeded = |objects: &Objects| field(objects, "Job", "two", "/status/succeeded");
@@ -170,15 +170,16 @@ async fn a_pod_of_a_job_that_a_platform_left_behind_is_counted_once_and_not_begu
         platform.crash().await;
         for restart in 0..2 {
             let mut again = Platform::start(folder.path(), Settings::default()).await;
-            let (objects, _) = again
-                .until("counted", |objects, _| field(objects, "Job", "two", "/status/failed") == 1)
-                .await;
-            assert_eq!(succeeded(&objects), 1, "restart {restart}");
+            let is_complete =
+                |objects: &Objects| field(objects, "Job", "two", "/status/conditions/1/type") == "Complete";
+            let (objects, _) = again.until("complete", |objects, _| is_complete(objects)).await;
+            assert_eq!(succeeded(&objects), 2, "restart {restart}");
+            assert_eq!(field(&objects, "Job", "two", "/status/failed"), 1, "restart {restart}");
             assert_eq!(n_pods(&objects, ("job-name", "two"), "Failed"), 1);
             let lost = objects.of_kind("Pod").find(|pod| pod.value["status"]["phase"] == "Failed").unwrap();
             let end = &lost.value["status"]["containerStatuses"][0]["state"]["terminated"];
             assert_eq!(end["reason"], "ContainerStatusUnknown");
-            assert_eq!(lines(&runs), 2, "the next try waits");
+            assert_eq!(lines(&runs), 3, "one try more, and none after the end");
             drop(objects);
             again.crash().await;
         }

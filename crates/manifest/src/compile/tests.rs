@@ -197,16 +197,13 @@ spec: {ingressClassName: alb, rules: [{host: a.example.com}]}
 
 #[test]
 fn kept_kinds_that_would_run_or_route_something_are_warnings() {
-    let kept = "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: a}\n---
-apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: b, ownerReferences: [{kind: Deployment, name: b}]}\n---
-apiVersion: elbv2.k8s.aws/v1beta1\nkind: TargetGroupBinding\nmetadata: {name: c}\n---
+    let kept = "apiVersion: elbv2.k8s.aws/v1beta1\nkind: TargetGroupBinding\nmetadata: {name: c}\n---
 apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: d}\n";
     let said: Vec<(Severity, String)> =
         compiled(kept).findings.into_iter().map(|finding| (finding.severity, finding.message)).collect();
     assert_eq!(
         said,
         [
-            (Severity::Warning, "ReplicaSet `a` is not run here".to_owned()),
             (Severity::Warning, "TargetGroupBinding `c` routes nothing here".to_owned()),
             (Severity::Info, "a NetworkPolicy is kept, and has no effect on one machine yet".to_owned()),
         ]

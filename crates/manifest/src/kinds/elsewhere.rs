@@ -31,7 +31,7 @@ const NOT_ENCRYPTED: &str =
 const NOT_ADMITTED: &str = "checks nothing here: objects that it would refuse are taken";
 
 const AS_DEPLOYMENT: &str = "write it as a Deployment";
-const AS_COMMAND: &str = "run its command yourself: what runs here are Deployments and Pods";
+const AS_JOB: &str = "write it as a Job";
 const AS_INGRESS: &str = "write it as an Ingress";
 const AS_NETWORK: &str = "write it as a Service of type LoadBalancer";
 const AS_EITHER: &str = "write it as an Ingress, or as a Service of type LoadBalancer";
@@ -55,21 +55,18 @@ const AS_GATOR: &str = "check manifests before they are applied: gator test --fi
 
 /// Every one, by group.
 const ELSEWHERE: &[Elsewhere] = &[
-    run("", &["ReplicationController"], AS_DEPLOYMENT),
-    run("apps", &["StatefulSet", "DaemonSet", "ReplicaSet"], AS_DEPLOYMENT),
     run("apps.kruise.io", &["CloneSet", "StatefulSet", "DaemonSet"], AS_DEPLOYMENT),
     run("apps.openshift.io", &["DeploymentConfig"], AS_DEPLOYMENT),
     run("argoproj.io", &["Rollout"], AS_DEPLOYMENT),
-    run("argoproj.io", &["Workflow", "CronWorkflow"], AS_COMMAND),
-    run("batch", &["Job", "CronJob"], AS_COMMAND),
+    run("argoproj.io", &["Workflow", "CronWorkflow"], AS_JOB),
     run("extensions", &["DaemonSet", "ReplicaSet"], AS_DEPLOYMENT),
-    run("keda.sh", &["ScaledJob"], AS_COMMAND),
-    run("kubeflow.org", &["MPIJob", "PyTorchJob", "TFJob", "XGBoostJob"], AS_COMMAND),
+    run("keda.sh", &["ScaledJob"], AS_JOB),
+    run("kubeflow.org", &["MPIJob", "PyTorchJob", "TFJob", "XGBoostJob"], AS_JOB),
     run("leaderworkerset.x-k8s.io", &["LeaderWorkerSet"], AS_DEPLOYMENT),
     run("machinelearning.seldon.io", &["SeldonDeployment"], AS_INFERENCE),
     run("mlops.seldon.io", &["Model", "Pipeline"], AS_INFERENCE),
     run("ray.io", &["RayCluster", "RayService"], AS_DEPLOYMENT),
-    run("ray.io", &["RayJob"], AS_COMMAND),
+    run("ray.io", &["RayJob"], AS_JOB),
     run("serving.knative.dev", &["Service", "Configuration"], AS_SERVERLESS),
     run("serving.kserve.io", &["InferenceGraph", "LLMInferenceService", "TrainedModel"], AS_INFERENCE),
     run("serving.kubeflow.org", &["InferenceService"], AS_KSERVE),
@@ -185,8 +182,8 @@ pub(crate) fn missing(group: &str, kind: &str, shown: &str) -> Option<Finding> {
     Some(finding.with_severity(Severity::Warning).suggest(entry.advice))
 }
 
-/// The same of an object that is kept. A ReplicaSet that belongs to a Deployment is only shown, and misses nothing; what is told
-/// of each object of a kind is told already.
+/// The same of an object that is kept. One that belongs to another is only shown, and misses nothing; what is told of each object
+/// of a kind is told already.
 pub(crate) fn missing_of(object: &Object) -> Option<Finding> {
     let owners = object.value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     let is_told = owners.is_some_and(|owners| !owners.is_empty()) || object.kind.effect.is_told();

@@ -160,9 +160,6 @@ fn unknown_kinds_are_named_once_and_mistyped_ones_corrected() {
 #[test]
 fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
     let kinds = [
-        ("apps/v1", "StatefulSet"),
-        ("apps/v1", "DaemonSet"),
-        ("batch/v1", "CronJob"),
         ("gateway.networking.k8s.io/v1", "HTTPRoute"),
         ("networking.istio.io/v1beta1", "VirtualService"),
         ("serving.knative.dev/v1", "Service"),
@@ -190,9 +187,6 @@ fn who_writes_what_would_run_or_route_elsewhere_is_warned() {
         format!("{} {}: {} [{advice}]\n", finding.severity.as_str(), finding.code, finding.message)
     };
     expect![[r#"
-        warning kind-ignored: StatefulSet `a` is not run here [write it as a Deployment]
-        warning kind-ignored: DaemonSet `a` is not run here [write it as a Deployment]
-        warning kind-ignored: CronJob `a` is not run here [run its command yourself: what runs here are Deployments and Pods]
         warning kind-ignored: HTTPRoute `a` routes nothing here [write it as an Ingress]
         warning kind-ignored: VirtualService `a` of networking.istio.io/v1beta1 routes nothing here [write it as an Ingress]
         warning kind-ignored: Service `a` of serving.knative.dev/v1 is not run here [write it as an InferenceService, or as a Deployment with a Service and an Ingress]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::conditions;
 use crate::local::controllers::{later, time};
-use crate::local::pod::has_ended;
+use crate::local::pod::{has_ended, was_lost};
 
 /// The wait after a first failure; each further one doubles it.
 const FIRST_SECONDS: u64 = 10;
@@ -67,9 +67,10 @@ fn by_condition(rule: &Value, pod: &Object) -> Option<String> {
     })
 }
 
-/// Until when no new pod is made: 10 seconds after a failure, 20 after the second in a row, and so on.
+/// Until when no new pod is made: 10 seconds after a failure, 20 after the second in a row, and so on. That a platform ended while a
+/// pod ran says nothing of the pod.
 pub(super) fn back_off_until(pods: &[&Object]) -> Option<Timestamp> {
-    let ended = pods.iter().filter(|pod| has_ended(pod));
+    let ended = pods.iter().filter(|pod| has_ended(pod) && !was_lost(pod));
     let mut ends: Vec<(Timestamp, bool)> =
         ended.filter_map(|pod| Some((end_of(pod)?, pod.value["status"]["phase"] == "Failed"))).collect();
     ends.sort_unstable();
@@ -124,6 +125,10 @@ mod tests {
         check("f5 s10 f20", Some(30));
         check(&"f0 ".repeat(7), Some(360));
         check(&"f0 ".repeat(200), Some(360));
+        let mut lost = pod("Failed", "2026-12-01T12:00:00Z", 137);
+        lost.value["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] =
+            json!("ContainerStatusUnknown");
+        assert_eq!(back_off_until(&[&lost, &lost]), None, "the platform ended, and not the pod");
     }
 
     #[test]
