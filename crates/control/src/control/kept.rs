@@ -27,7 +27,8 @@ fn autoscaler(object: &Object, objects: &Objects, now: &str) -> Value {
     let target = &object.value["spec"]["scaleTargetRef"];
     let (kind, name) =
         (target["kind"].as_str().unwrap_or_default(), target["name"].as_str().unwrap_or_default());
-    let found = objects.get(kind, &object.namespace, name).filter(|found| found.kind.kind == "Deployment");
+    let found = objects.get(kind, &object.namespace, name);
+    let found = found.filter(|found| found.kind.subresources.contains(&"scale"));
     let replicas = found.map(|found| found.value["status"]["replicas"].as_u64().unwrap_or(0));
     let able = match replicas {
         Some(_) => Condition::new("AbleToScale", true)
@@ -45,6 +46,14 @@ fn autoscaler(object: &Object, objects: &Objects, now: &str) -> Value {
     })
 }
 
+/// What says how many pods of it there are to be.
+const SCALED: &[&str] = &["Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"];
+
+fn is_owned_by(object: &Object, kind: &str) -> bool {
+    let owners = object.value["metadata"]["ownerReferences"].as_array();
+    owners.into_iter().flatten().any(|owner| owner["kind"] == *kind)
+}
+
 /// How many pods there are and how many of them may go, as Kubernetes' disruption controller counts them.
 pub(crate) fn budget(object: &Object, objects: &Objects, now: &str) -> Value {
     let spec = &object.value["spec"];
@@ -53,8 +62,9 @@ pub(crate) fn budget(object: &Object, objects: &Objects, now: &str) -> Value {
         |labels: &BTreeMap<&str, &str>| selector.as_ref().is_some_and(|selector| selector.matches(labels));
     let pods = objects.of_kind("Pod").filter(|pod| pod.namespace == object.namespace);
     let pods: Vec<&Object> = pods.map(AsRef::as_ref).filter(|pod| is_selected(&pod.labels())).collect();
-    let is_alone = |pod: &&&Object| pod.value["metadata"]["ownerReferences"].is_null();
-    let wanted = objects.of_kind("Deployment").filter(|it| it.namespace == object.namespace);
+    let is_alone = |pod: &&&Object| !SCALED.iter().any(|kind| is_owned_by(pod, kind));
+    let wanted = SCALED.iter().flat_map(|kind| objects.of_kind(kind));
+    let wanted = wanted.filter(|it| it.namespace == object.namespace && !is_owned_by(it, "Deployment"));
     let wanted =
         wanted.filter(|it| is_selected(&labels_of(&it.value["spec"]["template"]["metadata"]["labels"])));
     let wanted: u64 = wanted.map(|it| it.value["spec"]["replicas"].as_u64().unwrap_or(1)).sum();
@@ -141,6 +151,34 @@ mod tests {
         let unknown = autoscaler("apis");
         assert!(!conditions::holds(&unknown, "AbleToScale"));
         assert_eq!(unknown["conditions"][0]["message"], "there is no Deployment apis in the namespace");
+    }
+
+    #[test]
+    fn a_budget_counts_pods_of_sets_and_pods_that_nobody_scales() {
+        let template = json!({"metadata": {"labels": {"app": "api"}}});
+        let of = |kind: &str, owner: &str| {
+            object(
+                json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "db", "ownerReferences": [{"kind": owner}]},
+                "spec": {"replicas": 3, "template": template}}),
+            )
+        };
+        let of_job = {
+            let mut pod = pod("d", "True");
+            pod.value["metadata"]["ownerReferences"][0]["kind"] = json!("DaemonSet");
+            pod
+        };
+        let asked = object(
+            json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "api"},
+            "spec": {"selector": {"matchLabels": {"app": "api"}}, "minAvailable": 1}}),
+        );
+        let all = [
+            of("StatefulSet", "Website"),
+            of("ReplicaSet", "Deployment"),
+            pod("a", "True"),
+            of_job,
+            asked.clone(),
+        ];
+        assert_eq!(budget(&asked, &all.into_iter().collect(), "now")["expectedPods"], 4);
     }
 
     #[test]

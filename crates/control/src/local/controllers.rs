@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Local;
+use super::refusals::Refusals;
 use crate::events::Event;
 use crate::store::{DeleteOptions, Due, Propagation, Step, Store, TRACKING, metadata};
 
@@ -57,6 +58,8 @@ struct World<'a> {
 struct Wanted {
     /// In this order, all at once.
     steps: Vec<Step>,
+    /// New pods and Jobs, and whether they are kept over a restart.
+    made: Vec<(Object, bool)>,
     /// Whether they have to be on the disk before anything follows from them.
     is_counted: bool,
     status: Option<Value>,
@@ -75,13 +78,52 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 struct Followed {
     events: Vec<(ObjectRef, Event)>,
     look_again: Option<Timestamp>,
+    /// When to try again to make what was refused.
+    retry: Option<Instant>,
+}
+
+impl Followed {
+    /// Makes what a controller has made, unless that was refused a moment ago, and tells of it.
+    fn make(
+        &mut self,
+        owner: &Object,
+        made: Vec<(Object, bool)>,
+        store: &Store,
+        refusals: &mut Refusals,
+        now: Instant,
+    ) {
+        let about = owner.reference();
+        let mut wait = (!made.is_empty()).then(|| refusals.waits_until(&about, now)).flatten();
+        for (object, is_kept) in made {
+            if wait.is_some() {
+                break;
+            }
+            let created = format!("Created {}: {}", object.kind.singular(), object.name);
+            let event = match store.make(object, is_kept) {
+                Ok(()) => {
+                    refusals.forget(&about);
+                    Event::normal("SuccessfulCreate", created)
+                }
+                Err(refusal) => {
+                    wait = Some(refusals.note(&about, &refusal.message, now));
+                    Event::warning("FailedCreate", format!("Error creating: {}", refusal.message))
+                }
+            };
+            self.events.push((about.clone(), event));
+        }
+        self.retry = [self.retry, wait].into_iter().flatten().min();
+    }
 }
 
 impl Local {
     /// Does what controllers want.
     pub(super) fn follow_controllers(&mut self, now: Instant) {
         let time = Timestamp::now();
-        let Followed { events, look_again } = follow(&self.store, &|object| self.in_force(object), time);
+        let mut refusals = std::mem::take(&mut self.refusals);
+        let followed = follow(&self.store, &|object| self.in_force(object), &mut refusals, (time, now));
+        self.refusals = refusals;
+        let Followed { events, look_again, retry } = followed;
+        retry.into_iter().for_each(|at| self.wake_at(at));
         for (about, event) in &events {
             self.platform.recorder.record(about, event);
         }
@@ -102,7 +144,12 @@ impl Local {
 }
 
 /// Asks all controllers about all their objects, and has done what they want.
-fn follow(store: &Store, in_force: &dyn Fn(&Arc<Object>) -> Arc<Object>, time: Timestamp) -> Followed {
+fn follow(
+    store: &Store,
+    in_force: &dyn Fn(&Arc<Object>) -> Arc<Object>,
+    refusals: &mut Refusals,
+    (time, now): (Timestamp, Instant),
+) -> Followed {
     let mut followed = Followed::default();
     for controller in CONTROLLERS {
         let objects = store.objects();
@@ -115,12 +162,16 @@ fn follow(store: &Store, in_force: &dyn Fn(&Arc<Object>) -> Arc<Object>, time: T
         drop(world);
         drop(objects);
         for (object, wanted) in all.iter().zip(wanted) {
-            let Wanted { mut steps, is_counted, status, events, look_again } = wanted;
+            let Wanted { mut steps, made, is_counted, mut status, events, look_again } = wanted;
+            if let Some(status) = &mut status {
+                refusals.tell_in(status, &object.reference(), &object.value);
+            }
             if let Some(status) = status.filter(|status| object.value["status"] != *status) {
                 steps.insert(0, Step::Status(object.reference(), status));
             }
             store.take(steps, if is_counted { Due::Now } else { Due::Soon });
             followed.events.extend(events);
+            followed.make(object, made, store, refusals, now);
             followed.look_again = [followed.look_again, look_again].into_iter().flatten().min();
         }
     }
@@ -187,16 +238,19 @@ impl Wanted {
         self.events.push((about.reference(), event));
     }
 
-    /// Has a pod or another object made, and tells of it.
-    fn make(&mut self, owner: &Object, made: Object, step: fn(Object) -> Step) {
-        let what = if made.kind.kind == "Pod" { "pod" } else { "job" };
-        self.tell(owner, Event::normal("SuccessfulCreate", format!("Created {what}: {}", made.name)));
-        self.steps.push(step(made));
+    /// Has a pod made that is made anew after a restart.
+    fn make(&mut self, made: Object) {
+        self.made.push((made, false));
+    }
+
+    /// Has an object made that is kept.
+    fn make_for_good(&mut self, made: Object) {
+        self.made.push((made, true));
     }
 
     /// Has a pod or another object deleted, and tells of it.
     fn delete(&mut self, owner: &Object, object: &Object) {
-        let what = if object.kind.kind == "Pod" { "pod" } else { "job" };
+        let what = object.kind.singular();
         self.tell(owner, Event::normal("SuccessfulDelete", format!("Deleted {what}: {}", object.name)));
         let propagation = (what == "job").then_some(Propagation::Background);
         let options = DeleteOptions { propagation, ..DeleteOptions::default() };

@@ -90,7 +90,7 @@ impl Local {
         let exists =
             |object: &ObjectRef| objects.get(&object.kind, &object.namespace, &object.name).is_some();
         self.deployments.retain(|owner, _| exists(owner));
-        self.refusals.keep(|set| objects.find(set).is_some_and(|set| lacks_pods(set)));
+        self.refusals.keep(|owner| objects.find(owner).is_some_and(|owner| lacks_pods(owner)));
         let sets = objects.of_kind("ReplicaSet");
         for set in sets.filter(|set| owner_of(set).is_some_and(|owner| !exists(&owner))) {
             self.store.take_away(&set.reference());
@@ -528,8 +528,11 @@ impl Local {
     }
 }
 
-/// Whether a set wants more pods than it has.
+/// Whether a set wants more pods than it has. Of what else has pods made nobody knows.
 fn lacks_pods(set: &Object) -> bool {
+    if !set.value["spec"]["replicas"].is_u64() {
+        return true;
+    }
     let number = |part: &str| set.value[part]["replicas"].as_u64().unwrap_or(0);
     number("spec") > number("status")
 }

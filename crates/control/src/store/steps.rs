@@ -5,7 +5,7 @@ use plan::ObjectRef;
 use serde_json::{Value, json};
 
 use super::transaction::{Kept, Transaction};
-use super::{DeleteOptions, Store, metadata};
+use super::{DeleteOptions, Mode, Status, Store, metadata};
 use crate::ownership::Trace;
 
 /// The finalizer with which the pods of a Job wait until their end has been counted.
@@ -14,8 +14,6 @@ pub(crate) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// One of several changes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// A new object, unless there is one of its name.
-    Create(Object),
     /// An object as it follows from others, which is made anew after a restart.
     Derive(Object),
     /// The status of an object.
@@ -42,6 +40,22 @@ pub(crate) enum Due {
 }
 
 impl Store {
+    /// Stores what a controller has made: on the disk, or in memory, where it is made anew after a restart. What is there already,
+    /// or would be in a namespace that is not, is passed over.
+    ///
+    /// # Errors
+    /// That it is not admitted.
+    pub(crate) fn make(&self, object: Object, is_kept: bool) -> Result<(), Status> {
+        self.write(Mode::Commit, |transaction| {
+            let is_there = transaction.find(&object.reference()).is_some();
+            match is_kept {
+                _ if is_there || transaction.is_ending_or_gone(&object.namespace) => Ok(()),
+                true => transaction.create(object, Trace::Untold).map(drop),
+                false => transaction.create_pod(object),
+            }
+        })
+    }
+
     /// Makes changes, in their order. What is not there any more is passed over.
     pub(crate) fn take(&self, steps: Vec<Step>, due: Due) {
         let kept = if due == Due::Now { Kept::OnDisk } else { Kept::Later };
@@ -56,12 +70,6 @@ impl Store {
 impl Transaction<'_> {
     fn step(&mut self, step: Step, kept: Kept) {
         match step {
-            Step::Create(object) => {
-                let is_there = self.state.objects.find(&object.reference()).is_some();
-                if !is_there && !self.is_ending_or_gone(&object.namespace) {
-                    let _ = self.create(object, Trace::Untold);
-                }
-            }
             Step::Derive(object) => self.derive(object),
             Step::Status(reference, status) => {
                 self.alter(&reference, kept, |object| object["status"] = status);

@@ -304,7 +304,7 @@ impl Store {
         }
     }
 
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         mode: Mode,
         change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Status>,

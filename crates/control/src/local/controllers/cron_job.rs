@@ -1,7 +1,7 @@
 //! CronJob: a Job at each time of a schedule ("CronJob", Kubernetes documentation).
 //!
-//! The name of a Job is that of its time, and the last time is in the status before anything runs: no time comes twice, neither
-//! after a crash nor when the clock is set back.
+//! The name of a Job is that of its time, and the last time is in the status: no time comes twice, neither after a crash nor when
+//! the clock is set back.
 
 mod due;
 
@@ -18,7 +18,7 @@ use super::{Wanted, World, count, number, time};
 use crate::conditions;
 use crate::events::Event;
 use crate::local::pod::owner;
-use crate::store::{Step, metadata};
+use crate::store::metadata;
 use due::Due;
 
 /// When a Job was to begin.
@@ -38,10 +38,10 @@ pub(super) fn wanted(cron_job: &Arc<Object>, world: &World<'_>) -> Wanted {
     let jobs: Vec<&Object> = world.of(cron_job, "Job").into_iter().map(AsRef::as_ref).collect();
     tell_of_ends(cron_job, &jobs, &mut status, &mut wanted);
     let running: Vec<&Object> = jobs.iter().copied().filter(|job| end(job).is_none()).collect();
-    let mut active: Vec<Value> = running.iter().map(|job| reference(job)).collect();
+    let active: Vec<Value> = running.iter().map(|job| reference(job)).collect();
     forget_old(cron_job, &jobs, &mut wanted);
     if cron_job.value["spec"]["suspend"] != true {
-        begin(cron_job, &running, &mut active, &mut status, world, &mut wanted);
+        begin(cron_job, &running, &mut status, world, &mut wanted);
     }
     status["active"] = json!(active);
     if active.is_empty()
@@ -96,14 +96,7 @@ fn forget_old(cron_job: &Object, jobs: &[&Object], wanted: &mut Wanted) {
 }
 
 /// Has a Job made, if it is time.
-fn begin(
-    cron_job: &Object,
-    running: &[&Object],
-    active: &mut Vec<Value>,
-    status: &mut Value,
-    world: &World<'_>,
-    wanted: &mut Wanted,
-) {
+fn begin(cron_job: &Object, running: &[&Object], status: &mut Value, world: &World<'_>, wanted: &mut Wanted) {
     let spec = &cron_job.value["spec"];
     let zone = spec["timeZone"].as_str().map_or(Ok(TimeZone::UTC), TimeZone::get);
     let schedule = spec["schedule"].as_str().and_then(|written| written.parse::<Schedule>().ok());
@@ -115,12 +108,6 @@ fn begin(
         Due::find(&schedule, &zone, last.unwrap_or(created), patience, world.now);
     wanted.look_again(next);
     let Some(at) = at else { return };
-    if n_missed > MANY {
-        let message = format!(
-            "too many missed start times: {n_missed}. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
-        );
-        wanted.tell(cron_job, Event::warning("TooManyMissedTimes", message));
-    }
     if patience.and_then(|seconds| super::later(at, seconds)).is_some_and(|deadline| deadline < world.now) {
         return;
     }
@@ -131,35 +118,37 @@ fn begin(
             Some("Forbid") if !running.is_empty() => {
                 let message =
                     "Not starting job because prior execution is running and concurrency policy is Forbid";
-                if !tells_already(cron_job, world) {
-                    wanted.tell(cron_job, Event::normal("JobAlreadyActive", message));
-                }
-                return;
+                return tell_seldom(cron_job, Event::normal("JobAlreadyActive", message), world, wanted);
             }
             Some("Replace") => {
                 running.iter().filter(|job| !is_ending(job)).for_each(|job| wanted.delete(cron_job, job));
-                active.clear();
             }
             _ => {}
         }
-        active.push(
-            json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "namespace": job.namespace}),
-        );
-        wanted.make(cron_job, job, Step::Create);
+        if n_missed > MANY {
+            let message = format!(
+                "too many missed start times: {n_missed}. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+            );
+            tell_seldom(cron_job, Event::warning("TooManyMissedTimes", message), world, wanted);
+        }
+        // When it is there, its time has come: had it been refused, it would be tried again.
+        return wanted.make_for_good(job);
     }
     status["lastScheduleTime"] = json!(metadata::time(at));
     wanted.is_counted = true;
 }
 
-/// Whether it was told within the last minute that the Job before still runs: that is looked at more often than it is worth saying.
-fn tells_already(cron_job: &Object, world: &World<'_>) -> bool {
-    let events = world.objects.of_kind("Event").filter(|event| {
-        event.namespace == cron_job.namespace
-            && event.value["reason"] == "JobAlreadyActive"
-            && event.value["involvedObject"]["uid"].as_str() == metadata::text(cron_job, "uid")
+/// Tells of something unless the like was told within the last minute: it is looked at more often than it is worth saying.
+fn tell_seldom(cron_job: &Object, event: Event, world: &World<'_>, wanted: &mut Wanted) {
+    let events = world.objects.of_kind("Event").filter(|told| {
+        told.namespace == cron_job.namespace
+            && told.value["reason"] == *event.reason
+            && told.value["involvedObject"]["uid"].as_str() == metadata::text(cron_job, "uid")
     });
-    let last = events.filter_map(|event| time(&event.value["lastTimestamp"])).max();
-    last.is_some_and(|last| world.now.duration_since(last).as_secs() < 60)
+    let last = events.filter_map(|told| time(&told.value["lastTimestamp"])).max();
+    if last.is_none_or(|last| world.now.duration_since(last).as_secs() >= 60) {
+        wanted.tell(cron_job, event);
+    }
 }
 
 /// The Job of a time.

@@ -11,7 +11,6 @@ use super::revisions::{REVISION_HASH, Revisions, of_pod};
 use super::{Wanted, World};
 use crate::local::nodes;
 use crate::local::pod::has_ended;
-use crate::store::Step;
 
 /// What pods of a DaemonSet bear with that others do not: they are there whatever is the matter with a node.
 const TOLERATED: &[(&str, &str)] = &[
@@ -95,10 +94,10 @@ fn fit(
         match (new, old.as_slice()) {
             // The one before it goes first, as long as there is no more than one of them at a time.
             (None, []) if pods.iter().any(|pod| is_ending(pod)) => {}
-            (None, []) => wanted.make(set, make(node), Step::Derive),
+            (None, []) => wanted.make(make(node)),
             (None, old) if rolls && max_surge > 0 && (may_come > 0 || !available(old[0])) => {
                 may_come = may_come.saturating_sub(1);
-                wanted.make(set, make(node), Step::Derive);
+                wanted.make(make(node));
             }
             (None, old) if rolls && max_surge == 0 && (may_go > 0 || !available(old[0])) => {
                 may_go = may_go.saturating_sub(usize::from(available(old[0])));

@@ -280,7 +280,7 @@ impl<'a> Course<'a> {
             }
         };
         let n_made = new.len();
-        new.into_iter().for_each(|pod| wanted.make(self.job, pod, Step::Create));
+        new.into_iter().for_each(|pod| wanted.make_for_good(pod));
         active.len() + n_made
     }
 

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::made::{self, is_active, is_ready};
 use super::{Wanted, World, count, time};
 use crate::local::keep::{DELETION_COST, owner_of};
-use crate::store::Step;
 
 pub(super) fn wanted(set: &Arc<Object>, world: &World<'_>) -> Wanted {
     let mut wanted = Wanted::default();
@@ -47,7 +46,7 @@ fn fit(set: &Arc<Object>, active: &[&Object], wanted: &mut Wanted) {
     for _ in active.len()..n_wanted {
         let name = made::name(&format!("{}-", set.name));
         let pod = made::pod(set, &set.value["spec"]["template"], &name, &[]);
-        wanted.make(set, pod, Step::Derive);
+        wanted.make(pod);
     }
     let n_too_many = active.len().saturating_sub(n_wanted);
     if n_too_many > 0 {

@@ -11,7 +11,6 @@ use super::made::{self, is_active, is_ending, is_ready};
 use super::revisions::{REVISION_HASH, Revisions, of_pod};
 use super::{Wanted, World, count};
 use crate::local::pod::has_ended;
-use crate::store::Step;
 
 /// The pods of a set by their numbers.
 type Pods<'a> = BTreeMap<usize, &'a Object>;
@@ -116,7 +115,7 @@ impl<'a> Asked<'a> {
     /// Whether a pod is there; otherwise it is made, once the one before it has gone.
     fn has(&self, ordinal: usize, pods: &Pods<'_>, wanted: &mut Wanted) -> bool {
         match pods.get(&ordinal) {
-            None => wanted.make(self.set, self.pod(ordinal, pods), Step::Derive),
+            None => wanted.make(self.pod(ordinal, pods)),
             Some(pod) if has_ended(pod) && !is_ending(pod) => wanted.delete(self.set, pod),
             Some(pod) => return !is_ending(pod),
         }

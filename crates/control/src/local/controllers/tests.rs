@@ -13,6 +13,7 @@ struct Play {
     now: Timestamp,
     events: Vec<String>,
     look_again: Option<Timestamp>,
+    refusals: Refusals,
 }
 
 impl Play {
@@ -22,6 +23,7 @@ impl Play {
             now: Timestamp::now(),
             events: Vec::new(),
             look_again: None,
+            refusals: Refusals::default(),
         };
         objects.iter().for_each(|object| play.apply(object));
         play
@@ -35,7 +37,7 @@ impl Play {
     fn settle(&mut self) {
         for _ in 0..50 {
             let before = self.store.revision();
-            let followed = follow(&self.store, &Arc::clone, self.now);
+            let followed = follow(&self.store, &Arc::clone, &mut self.refusals, (self.now, Instant::now()));
             self.look_again = followed.look_again;
             let told = followed.events.into_iter();
             self.events
@@ -407,6 +409,28 @@ fn pods_that_are_of_least_use_go_first() {
     play.patch("ReplicaSet", "web", &json!({"spec": {"replicas": 2}}));
     play.settle();
     assert_eq!(names(&play), [&pods[0], &pods[2]].map(|pod| pod.name.clone()));
+}
+
+#[test]
+fn what_is_not_admitted_is_told_and_tried_again_later() {
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "2"}}});
+    for (kind, owner) in [
+        ("ReplicaSet", set("ReplicaSet", &json!({"replicas": 3}))),
+        ("StatefulSet", set("StatefulSet", &json!({"replicas": 3}))),
+        ("Job", job("web", &json!({"completions": 3, "parallelism": 3}))),
+    ] {
+        let mut play = Play::new(&[quota.clone(), owner]);
+        play.run();
+        assert_eq!(play.pods().len(), 2, "{kind}");
+        let refused = |event: &&String| event.contains("FailedCreate Error creating: pods ");
+        assert_eq!(play.events.iter().filter(refused).count(), 1, "{:#?}", play.events);
+        assert!(play.has_told("exceeded quota: few"), "{:#?}", play.events);
+        play.patch("ResourceQuota", "few", &json!({"spec": {"hard": {"pods": "3"}}}));
+        play.refusals = Refusals::default();
+        play.run();
+        assert_eq!(play.pods().len(), 3, "{kind}");
+    }
 }
 
 // === StatefulSet ===
