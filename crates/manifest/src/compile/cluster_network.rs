@@ -38,7 +38,7 @@ fn of(backend: &Backend, is_udp: bool, world: &World<'_>) -> Option<LoadBalancer
     };
     let carried = if is_udp { TransportProtocol::Udp } else { TransportProtocol::Tcp };
     for port in spec.ports.iter().filter(|port| port.protocol == carried) {
-        let addresses = addresses(backend, port);
+        let addresses = addresses(backend, port, world);
         if addresses.is_empty() {
             continue;
         }
@@ -54,9 +54,12 @@ fn of(backend: &Backend, is_udp: bool, world: &World<'_>) -> Option<LoadBalancer
 }
 
 /// Where a port of a Service is reached.
-fn addresses(backend: &Backend, port: &ServicePort) -> Vec<SocketAddr> {
-    let spec = &backend.spec;
-    let address: Option<IpAddr> = spec.cluster_ip.as_deref().and_then(|address| address.parse().ok());
+fn addresses(backend: &Backend, port: &ServicePort, world: &World<'_>) -> Vec<SocketAddr> {
+    let (spec, object) = (&backend.spec, &backend.object);
+    // What follows from an InferenceService has its address only where it is kept.
+    let kept = world.objects.get("Service", &object.namespace, &object.name).unwrap_or(object);
+    let address = kept.value["spec"]["clusterIP"].as_str();
+    let address: Option<IpAddr> = address.and_then(|address| address.parse().ok());
     let within = address.filter(IpAddr::is_loopback).map(|address| SocketAddr::new(address, port.port));
     let is_outside = [ServiceType::NodePort, ServiceType::LoadBalancer].contains(&spec.service_type);
     let at_node = (is_outside && port.node_port > 0)
@@ -140,6 +143,24 @@ mod tests {
         let datagrams = json!([{"port": 53, "protocol": "UDP", "targetPort": 8080}]);
         expect!["UDP 127.96.0.2:53 -> 127.78.0.1:8080"]
             .assert_eq(&told(&json!({"clusterIP": "127.96.0.2", "ports": datagrams})));
+    }
+
+    #[test]
+    fn what_follows_from_an_inference_service_answers_where_it_is_kept() {
+        let model = json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService",
+            "metadata": {"name": "iris", "namespace": "staging"},
+            "spec": {"predictor": {"model":
+                {"modelFormat": {"name": "sklearn"}, "storageUri": "file:///srv/models/iris"}}}});
+        let kept = json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "iris-predictor", "namespace": "staging"},
+            "spec": {"clusterIP": "127.96.0.7", "ports": [{"port": 80}]}});
+        let objects: Objects =
+            [model, kept].map(|value| Object::from_value(value).unwrap()).into_iter().collect();
+        let services = compile(&objects, &Defaults::default()).plan.services;
+        let listeners = services.iter().flat_map(|balancer| &balancer.listeners);
+        let addresses: Vec<String> =
+            listeners.flat_map(|listener| &listener.addresses).map(ToString::to_string).collect();
+        assert_eq!(addresses, ["127.96.0.7:80"]);
     }
 
     #[test]

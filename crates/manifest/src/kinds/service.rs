@@ -20,7 +20,7 @@ pub(crate) struct ServiceSpec {
     pub(crate) selector: BTreeMap<String, String>,
     pub(crate) ports: Vec<ServicePort>,
     #[serde(rename = "clusterIP")]
-    pub(crate) cluster_ip: Option<String>,
+    cluster_ip: Kept,
     pub(crate) ip_families: Vec<IpFamily>,
     pub(crate) external_traffic_policy: Option<String>,
     pub(crate) health_check_node_port: Option<u16>,
