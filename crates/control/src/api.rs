@@ -55,6 +55,7 @@ mod write;
 mod tests;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,6 +89,9 @@ pub const BODIES_LIMIT: usize = 16 * BODY_LIMIT;
 
 /// How many answers may be going on at a time.
 const STREAMS: usize = 1000;
+/// How many of them are for whoever started the platform alone, and how many one of the others may have.
+const RESERVED: usize = 100;
+const SHARE: usize = 300;
 
 /// How the API is served.
 #[derive(Debug, Clone, Default)]
@@ -111,6 +115,8 @@ pub struct Api {
     documents: openapi::Documents,
     /// One clone for each answer that is going on.
     streams: Rc<()>,
+    /// The same for each who has some.
+    shares: RefCell<BTreeMap<String, Rc<()>>>,
     shared_lines: Rc<SharedLines>,
     tokens: access::Keeper,
     counts: tell::Counts,
@@ -130,6 +136,13 @@ struct Call<'a> {
     odd: RefCell<Vec<Odd>>,
     /// The kind that the request is about, in the version in which it is asked for.
     served: Option<&'static Kind>,
+}
+
+/// A place among the answers that are going on.
+#[derive(Debug)]
+struct Permit {
+    _among_all: Rc<()>,
+    _among_own: Rc<()>,
 }
 
 type Answer = Result<Response<Body>, Status>;
@@ -180,6 +193,7 @@ impl Api {
             settings,
             documents: openapi::Documents::default(),
             streams: Rc::new(()),
+            shares: RefCell::default(),
             shared_lines: Rc::default(),
             tokens: access::Keeper::default(),
             counts: tell::Counts::default(),
@@ -208,7 +222,8 @@ impl Api {
         }
         let user = self.user(head.headers(), now)?;
         let query = Parameters::parse(head.uri().query().unwrap_or_default()).unwrap_or_default();
-        let wish = Wish::of(route, head.method(), head.uri().path(), query.is_on("watch"));
+        let mut wish = Wish::of(route, head.method(), head.uri().path(), query.is_on("watch"));
+        wish.narrow(query.text("fieldSelector").unwrap_or_default());
         self.authorize(&user, &wish)?;
         Ok(Some(user))
     }
@@ -237,12 +252,23 @@ impl Api {
     }
 
     /// A place among the answers that are going on.
-    fn permit(&self) -> Result<Rc<()>, Status> {
-        if Rc::strong_count(&self.streams) > STREAMS {
-            let message = format!("{STREAMS} watches and logs are going on already");
-            return Err(Status::new(Reason::TooManyRequests, message));
+    fn permit(&self, user: &User) -> Result<Permit, Status> {
+        let is_owner = user.groups.iter().any(|group| group == access::MASTERS);
+        let most = if is_owner { STREAMS } else { STREAMS - RESERVED };
+        let mut shares = self.shares.borrow_mut();
+        shares.retain(|_, share| Rc::strong_count(share) > 1);
+        let own = shares.entry(user.name.clone()).or_default();
+        let refused = |n: usize, whose: &str| {
+            let message = format!("{n} watches and logs{whose} are going on already");
+            Err(Status::new(Reason::TooManyRequests, message))
+        };
+        if Rc::strong_count(&self.streams) > most {
+            return refused(most, "");
         }
-        Ok(Rc::clone(&self.streams))
+        if Rc::strong_count(own) > SHARE && !is_owner {
+            return refused(SHARE, &format!(" of {}", user.name));
+        }
+        Ok(Permit { _among_all: Rc::clone(&self.streams), _among_own: Rc::clone(own) })
     }
 
     fn answer(&self, request: &Request<Bytes>, now: Timestamp) -> Answer {
@@ -409,7 +435,7 @@ impl Call<'_> {
         written.split(';').next().unwrap_or_default().trim()
     }
 
-    fn permit(&self) -> Result<Rc<()>, Status> {
-        self.api.permit()
+    fn permit(&self) -> Result<Permit, Status> {
+        self.api.permit(self.user)
     }
 }

@@ -28,6 +28,7 @@ pub(crate) mod pod;
 mod quota;
 mod rbac;
 mod scaling;
+mod served;
 mod service;
 mod storage;
 
@@ -97,6 +98,8 @@ pub struct Kind {
 /// How the objects of a kind that is served in a second version become those of the version in which they are stored.
 pub(crate) struct Conversion {
     pub(crate) storage: &'static Kind,
+    /// Fields that have other names: that of the stored version, and that of the other one.
+    pub(crate) renames: &'static [(&'static str, &'static str)],
     /// From the stored version to the other one.
     pub(crate) read: fn(&mut Value),
     /// From the other one to the stored version.
@@ -229,7 +232,7 @@ pub static KINDS: &[&Kind] = &[
 ];
 
 /// Kinds that are served in a second version beside the one in which they are stored.
-pub(crate) static SERVED: &[&Kind] = &[];
+pub(crate) static SERVED: &[&Kind] = &[&served::EVENT_V1, &served::HORIZONTAL_POD_AUTOSCALER_V1];
 
 /// The kind somebody means by its name in any of kubectl's spellings, in any case: `Service`, `services`, `svc`,
 /// `deployments.apps`, `inferenceservice.serving.kserve.io`, `deployments.v1.apps`. Of those of the program; see
@@ -309,6 +312,15 @@ fn says_otherwise(new: &Value, old: &Value) -> bool {
     }
 }
 
+/// Gives a field another name.
+fn rename(object: &mut Value, from: &str, to: &str) {
+    if let Some(fields) = object.as_object_mut()
+        && let Some(value) = fields.remove(from)
+    {
+        fields.insert(to.to_owned(), value);
+    }
+}
+
 const fn fixed(pointer: &'static str, field: &'static str, why: &'static str) -> Fixed {
     Fixed { pointer, field, why }
 }
@@ -370,6 +382,7 @@ impl Kind {
     /// Makes of a stored object's value one of this version.
     pub fn read(&self, value: &mut Value) {
         if let Some(conversion) = self.conversion {
+            conversion.renames.iter().for_each(|(stored, other)| rename(value, stored, other));
             (conversion.read)(value);
         }
         self.say_version(value);
@@ -378,6 +391,7 @@ impl Kind {
     /// Makes of a value of this version one that can be stored.
     pub fn write(&'static self, value: &mut Value) {
         if let Some(conversion) = self.conversion {
+            conversion.renames.iter().for_each(|(stored, other)| rename(value, other, stored));
             (conversion.write)(value);
         }
         self.storage().say_version(value);
@@ -387,6 +401,13 @@ impl Kind {
     #[must_use]
     pub fn is_converted(&self) -> bool {
         self.conversion.is_some() || self.slot.is_some()
+    }
+
+    /// What a field of this version is called where it is stored, if that is otherwise.
+    #[must_use]
+    pub fn stored_path(&self, path: &str) -> Option<String> {
+        let renames = self.conversion?.renames;
+        renames.iter().find_map(|(stored, other)| Some(format!("{stored}{}", path.strip_prefix(other)?)))
     }
 
     fn say_version(&self, value: &mut Value) {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::route::Route;
 use super::{Api, guard};
-use crate::store::{Reason, Status};
+use crate::store::{FieldSelector, Reason, Status};
 
 pub(super) use rbac::{check_escalation, decide, rules_of};
 pub(super) use tokens::{Bound, ISSUER, Keeper};
@@ -78,7 +78,13 @@ impl User {
 
     /// The namespace and name of the ServiceAccount that somebody is.
     pub(super) fn as_service_account(&self) -> Option<(&str, &str)> {
-        self.name.strip_prefix(SERVICE_ACCOUNT)?.split_once(':')
+        let (namespace, name) = self.name.strip_prefix(SERVICE_ACCOUNT)?.split_once(':')?;
+        let is_name = |text: &str| {
+            let is_letter =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            !text.is_empty() && text.bytes().all(is_letter)
+        };
+        (is_name(namespace) && is_name(name)).then_some((namespace, name))
     }
 
     /// `UserInfo` of `authentication.k8s.io`.
@@ -169,6 +175,17 @@ impl Wish {
                 let verb = method.as_str().to_ascii_lowercase();
                 Self { verb, path: path.to_owned(), ..Self::default() }
             }
+        }
+    }
+
+    /// Who lists or watches one object by its name needs no more than that.
+    pub(super) fn narrow(&mut self, field_selector: &str) {
+        if ["list", "watch"].contains(&self.verb.as_str())
+            && self.name.is_empty()
+            && let Ok(selector) = FieldSelector::parse(field_selector)
+            && let Some(name) = selector.required("metadata.name")
+        {
+            name.clone_into(&mut self.name);
         }
     }
 

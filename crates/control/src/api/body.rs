@@ -1,11 +1,9 @@
 //! The bodies of answers.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 
 use super::upgrade::Upgrade;
-use super::{log, pass_on, watch};
+use super::{Permit, log, pass_on, watch};
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub enum Body {
 #[derive(Debug)]
 pub struct Stream {
     source: Source,
-    _permit: Rc<()>,
+    _permit: Permit,
 }
 
 #[derive(Debug)]
@@ -35,7 +33,7 @@ pub(super) enum Source {
 // === impl Stream ===
 
 impl Stream {
-    pub(super) fn new(source: Source, permit: Rc<()>) -> Self {
+    pub(super) fn new(source: Source, permit: Permit) -> Self {
         Self { source, _permit: permit }
     }
 

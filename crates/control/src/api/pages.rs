@@ -44,6 +44,9 @@ impl Wanted {
                 return Err(Status::new(Reason::BadRequest, message));
             }
             let (revision, after) = read_token(token)?;
+            if revision.is_some_and(|revision| revision > store.revision()) {
+                return Err(not_given_out());
+            }
             return Ok(Self { revision, after: Some(after), limit });
         }
         if let Some(revision) = revision {
@@ -181,8 +184,10 @@ fn read_token(token: &str) -> Result<(Option<u64>, Place), Status> {
         let revision = value["rv"].as_i64()?;
         Some((u64::try_from(revision).ok(), place))
     };
-    read().ok_or_else(|| {
-        let message = "invalid continue token: continue key is not valid: this server has not given it out";
-        Status::new(Reason::BadRequest, message)
-    })
+    read().ok_or_else(not_given_out)
+}
+
+fn not_given_out() -> Status {
+    let message = "invalid continue token: continue key is not valid: this server has not given it out";
+    Status::new(Reason::BadRequest, message)
 }

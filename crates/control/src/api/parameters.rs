@@ -69,6 +69,7 @@ impl Parameters {
         let labels = LabelSelector::parse(self.text("labelSelector").unwrap_or_default())?;
         let fields = FieldSelector::parse(self.text("fieldSelector").unwrap_or_default())?;
         fields::check(kind, &fields)?;
+        let fields = fields.renamed(|path| kind.stored_path(path));
         Ok(Query { kind, namespace, labels, fields })
     }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use jiff::Timestamp;
 use manifest::Object;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::access::User;
 use super::body::{Source, Stream};
 use super::route::{ObjectRoute, Route};
 use super::{Api, Body, finish, respond};
@@ -59,7 +61,10 @@ impl Api {
         };
         let passed_on = match self.refuse(request) {
             Some(refusal) => return refusal,
-            None => self.pass_on(request, &object, &path).await,
+            None => match self.user(request.headers(), Timestamp::now()) {
+                Ok(user) => self.pass_on(request, &user, &object, &path).await,
+                Err(status) => Err(status),
+            },
         };
         let answer = passed_on.unwrap_or_else(|status| respond::refusal(&status));
         self.counts.count(request.method(), answer.status());
@@ -69,10 +74,11 @@ impl Api {
     async fn pass_on(
         &self,
         request: &Request<Bytes>,
+        user: &User,
         object: &ObjectRoute,
         path: &str,
     ) -> Result<Response<Body>, Status> {
-        let permit = self.permit()?;
+        let permit = self.permit(user)?;
         let address = self.address_of(object)?;
         let failed = |what: &dyn std::fmt::Display| {
             Status::new(

@@ -344,6 +344,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_on_may_be_called_proxy() {
+        for (path, expected) in [
+            (
+                "/api/v1/namespaces/a/services/proxy-b:80/proxy/c/proxy/d?",
+                "services a/proxy-b:80 /c/proxy/d?",
+            ),
+            ("/api/v1/namespaces/proxy/pods/proxy/proxy", "pods proxy/proxy /"),
+            ("/api/v1/nodes/proxy/proxy/metrics", "nodes /proxy /metrics"),
+        ] {
+            let Some(Route::Proxy { object, path: within }) = Route::parse(path, &Kinds::default()) else {
+                panic!("{path}")
+            };
+            assert_eq!(format!("{} {within}", told(&object)), expected);
+        }
+    }
+
+    #[test]
     fn every_subresource_of_every_kind_is_one() {
         for kind in manifest::KINDS {
             assert_eq!(Subresource::of(kind).count(), kind.subresources.len(), "{kind:?}");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod access;
+mod against;
 mod apply;
 mod as_kubernetes;
 mod change;

@@ -10,13 +10,11 @@ mod remote_command;
 pub(crate) mod spdy;
 pub(crate) mod websocket;
 
-use std::rc::Rc;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::route::{ObjectRoute, Subresource};
-use super::{Answer, Body, Call};
+use super::{Answer, Body, Call, Permit};
 use crate::store::{Reason, Status};
 use port_forward::Forwarding;
 use remote_command::Session;
@@ -26,7 +24,7 @@ use remote_command::Session;
 pub struct Upgrade {
     wire: Wire,
     purpose: Purpose,
-    _permit: Rc<()>,
+    _permit: Permit,
 }
 
 #[derive(Debug)]

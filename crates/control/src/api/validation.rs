@@ -2,6 +2,7 @@
 
 use manifest::{Object, Violation};
 
+use super::served::stored;
 use crate::store::{Cause, Reason, Status};
 
 /// How many fields one refusal names at most.
@@ -12,7 +13,11 @@ const FIELDS: usize = 20;
 /// # Errors
 /// [`Reason::BadRequest`], [`Reason::Invalid`].
 pub(crate) fn check(object: &Object) -> Result<(), Status> {
-    let violations = manifest::violations(object);
+    let mut violations = manifest::violations(object);
+    // What is refused of a kind stands with the version that is stored.
+    if violations.is_empty() && object.kind.is_converted() && !object.kind.is_declared() {
+        violations = manifest::violations(&stored(object.clone()));
+    }
     let kind = object.kind.kind;
     if let Some(first) = violations.iter().find(|violation| violation.is_undecodable()) {
         let version = object.kind.version;

@@ -27,6 +27,10 @@ const MANAGER_BYTES: usize = 128;
 impl Call<'_> {
     pub(super) fn create(&self, kind: &'static Kind, namespace: Option<&str>) -> Answer {
         let object = self.new_object(kind, namespace)?;
+        if says(&object, "resourceVersion").is_some_and(|revision| revision != "0") {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(Status::new(Reason::BadRequest, message));
+        }
         self.check_namespace(&object)?;
         self.check(&object, Part::Object)?;
         self.check_is_declared(&object)?;
@@ -103,6 +107,16 @@ impl Call<'_> {
         };
         let is_new = self.api.store.get(route.kind, &route.namespace, &route.name).is_err();
         let applied = if is_new && part == Part::Object {
+            if let Some(uid) = says(&wanted, "uid") {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
+                return Err(Status::conflict(route.kind, &route.name, &why));
+            }
+            if says(&wanted, "resourceVersion").is_some_and(|revision| revision != "0") {
+                let why = "the object has been modified; please apply your changes to the latest version and try again";
+                return Err(Status::conflict(route.kind, &route.name, why));
+            }
             // Who may change what there is may not make what there is not.
             self.api.authorize(self.user, &Wish::create(route.kind, &route.namespace, &route.name))?;
             let object = Object::of_kind(kind, becomes(None)?).map_err(|finding| Status::from(&*finding))?;
@@ -270,6 +284,8 @@ impl Call<'_> {
         let mut answer = self.form()?.object(&applied.object, self.now)?;
         if self.parameters.mode()? == Mode::DryRun {
             self.forget_revision(&mut answer, &applied.object);
+        } else if applied.outcome == Outcome::Created {
+            self.fill_token(&applied.object)?;
         }
         let mut response = respond::json(status, &answer);
         self.warn(&mut response, applied);
@@ -344,6 +360,11 @@ impl Call<'_> {
         }
         Ok(())
     }
+}
+
+/// A field of metadata that says something.
+fn says<'a>(object: &'a Object, field: &str) -> Option<&'a str> {
+    object.value["metadata"][field].as_str().filter(|text| !text.is_empty())
 }
 
 /// What the owners of fields know a part of an object by.

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use super::paths::{Paths, in_words};
 use super::shape::{Owned, Shape};
 
+/// How many items of a list are merged one by one.
+const ITEMS: usize = 4000;
+
 /// How two objects differ.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
@@ -53,6 +56,9 @@ pub(super) fn fault(value: &Value, shape: Shape<'_>) -> Option<String> {
             let below = fault(value, shape.field(name))?;
             Some(format!(".{name}{below}"))
         }),
+        Owned::Items(items) if items.len() > ITEMS => {
+            Some(format!(": a list of more than {ITEMS} items is not merged"))
+        }
         Owned::Items(items) => {
             let mut seen = HashSet::new();
             items.iter().enumerate().find_map(|(at, item)| {

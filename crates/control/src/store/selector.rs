@@ -233,6 +233,17 @@ impl FieldSelector {
         self
     }
 
+    /// The same of fields that are called otherwise where they are stored.
+    #[must_use]
+    pub(crate) fn renamed(mut self, stored: impl Fn(&str) -> Option<String>) -> Self {
+        for requirement in &mut self.requirements {
+            if let Some(path) = stored(&requirement.path) {
+                requirement.path = path;
+            }
+        }
+        self
+    }
+
     /// Whether there is no requirement.
     #[must_use]
     pub fn is_empty(&self) -> bool {

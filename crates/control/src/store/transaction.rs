@@ -385,6 +385,10 @@ impl<'a> Transaction<'a> {
             return Ok(Applied { object: Arc::clone(old), outcome: Outcome::Unchanged, warnings });
         }
         let object = self.put(object, Kept::OnDisk);
+        // An owner may have been brought who is not there.
+        if object.value["metadata"].get("ownerReferences") != old.value["metadata"].get("ownerReferences") {
+            self.suspect(&object);
+        }
         Ok(Applied { object, outcome: Outcome::Configured, warnings })
     }
 

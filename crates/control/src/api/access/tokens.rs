@@ -4,13 +4,14 @@ use std::cell::OnceCell;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use manifest::Object;
 use serde_json::{Value, json};
 
 use super::User;
-use crate::store::{Status, Store, metadata};
+use crate::api::Call;
+use crate::store::{Mode, Part, Status, Store, metadata};
 
 /// The note in the store that keeps the key.
 const KEY: &str = "service-account-key";
@@ -34,6 +35,48 @@ pub(in crate::api) struct Bound<'a> {
     pub(in crate::api) seconds: i64,
     /// Kind, name and uid of the object with which it ends.
     pub(in crate::api) object: Option<(&'a str, String, String)>,
+}
+
+/// The type of Secrets that hold a token, the annotation that says whose it is, and how long it is good, in seconds.
+const SECRET: &str = "kubernetes.io/service-account-token";
+const ACCOUNT: &str = "kubernetes.io/service-account.name";
+const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
+const LONG: i64 = 100 * 365 * 24 * 60 * 60;
+
+impl Call<'_> {
+    /// Fills in the token of a Secret that was made to hold one. It is good for as long as the Secret and the account are there.
+    pub(in crate::api) fn fill_token(&self, secret: &Object) -> Result<(), Status> {
+        if secret.kind.key != "Secret" || secret.value["type"] != SECRET {
+            return Ok(());
+        }
+        let (store, namespace) = (&self.api.store, secret.namespace.as_str());
+        let objects = store.objects();
+        let name = secret.annotation(ACCOUNT).unwrap_or_default();
+        let Some(account) = objects.get("ServiceAccount", namespace, name) else { return Ok(()) };
+        let uid = metadata::text(account, "uid").unwrap_or_default();
+        if secret.annotation(ACCOUNT_UID).is_some_and(|said| said != uid) {
+            return Ok(());
+        }
+        let of_secret = metadata::text(secret, "uid").unwrap_or_default().to_owned();
+        let bound = Bound {
+            audiences: vec![ISSUER.to_owned()],
+            seconds: LONG,
+            object: Some(("Secret", secret.name.clone(), of_secret)),
+        };
+        let (token, _) = self.api.tokens.issue(account, &bound, store, self.now)?;
+        let authority = objects.get("ConfigMap", namespace, "kube-root-ca.crt");
+        let authority = authority.and_then(|map| map.value["data"]["ca.crt"].as_str()).unwrap_or_default();
+        let key = (secret.kind, namespace, secret.name.as_str());
+        let filled = store.modify(key, Part::Object, Mode::Commit, |live| {
+            let mut value = live.clone();
+            for (key, text) in [("token", token.as_str()), ("namespace", namespace), ("ca.crt", authority)] {
+                value["data"][key] = json!(BASE64_STANDARD.encode(text));
+            }
+            value["metadata"]["annotations"][ACCOUNT_UID] = json!(uid);
+            Ok(value)
+        });
+        filled.map(drop)
+    }
 }
 
 // === impl Keeper ===

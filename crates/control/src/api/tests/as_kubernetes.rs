@@ -20,6 +20,7 @@ mod owners;
 mod protobuf;
 mod proxy;
 mod selector;
+mod served;
 mod status;
 mod subresources;
 mod validation;

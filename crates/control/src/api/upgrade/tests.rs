@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;

@@ -27,6 +27,20 @@ const MAX_SUBDOMAIN: usize = 253;
 pub(super) fn check(object: &Object, found: &mut Vec<Violation>) {
     let (kind, value) = (object.kind, &object.value);
     check_labels(value, "metadata", found);
+    let controllers =
+        || items(&value["metadata"], "ownerReferences").iter().filter(|it| it["controller"] == true);
+    if let [one, other, ..] =
+        controllers().map(|it| it["name"].as_str().unwrap_or_default()).collect::<Vec<_>>()[..]
+    {
+        let why = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {one} and {other}"
+        );
+        found.push(Violation::invalid(
+            "metadata.ownerReferences",
+            &value["metadata"]["ownerReferences"],
+            why,
+        ));
+    }
     for finalizer in items(&value["metadata"], "finalizers") {
         let written = finalizer.as_str().unwrap_or_default();
         let rule = problem_of_label_key(written).or_else(|| {
