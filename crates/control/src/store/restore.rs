@@ -185,6 +185,13 @@ fn newer_of(base: &Contents, found: &[Record], summaries: &[Summary]) -> (Conten
     let Some(newest) = summaries.iter().max_by_key(|summary| summary.sequence) else {
         return (everything(base, found), None);
     };
+    // Records of a commit whose summary is damaged, or that was never finished; what there is of it counts.
+    let last_summary = newest.sequence.max(base.summary.sequence);
+    if found.iter().any(|record| record.sequence > last_summary) {
+        let is_whole_until_then =
+            newest.sequence <= base.summary.sequence || base.with_newer(found, newest).is_complete();
+        return (everything(base, found), if is_whole_until_then { None } else { Some(false) });
+    }
     if newest.sequence <= base.summary.sequence {
         return (without_gone(base.clone()), Some(newest.sequence == base.summary.sequence));
     }

@@ -179,6 +179,19 @@ fn a_thousand_damages_neither_panic_nor_change_anything_without_a_word() {
 }
 
 #[test]
+fn what_came_with_a_summary_that_is_damaged_comes_back() {
+    let used = Used::new();
+    let mut bytes = used.bytes.clone();
+    let (summary, _) = contents::verify(&bytes).unwrap().contents.summary.record().encode();
+    let copies: Vec<usize> = memchr::memmem::find_iter(&used.bytes, &summary).collect();
+    copies.iter().for_each(|at| bytes[at + summary.len() - 1] ^= 1);
+    let (_folder, file) = used.with(&bytes);
+    let restored = restore(&file, None).unwrap();
+    assert_eq!(restored.is_complete, None, "nobody knows what else that commit held");
+    assert_eq!(told(&Store::open(&file).unwrap()), used.told);
+}
+
+#[test]
 fn a_head_that_leads_to_an_older_commit_loses_nothing() {
     let used = Used::new();
     // Bit 0 of the byte behind the magic number says which of two heads counts.
