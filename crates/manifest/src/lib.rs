@@ -71,7 +71,7 @@ pub use registry::pod::qos_class;
 pub use registry::{
     Change, DEFINITION, Definition, Fill, Fixed, KINDS, Kind, Kinds, Slot, is_of_program, kind_named,
 };
-pub use schedule::{Schedule, ScheduleError};
+pub use schedule::{Schedule, ScheduleError, time_zone};
 pub use starred::{ARGUMENTS_FROM, MEMORY_LIMIT, starred, starred_uri};
 pub use storage::MODEL_SCHEMES;
 pub use workload::{

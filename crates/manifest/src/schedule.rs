@@ -20,6 +20,25 @@ pub struct Schedule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleError(String);
 
+/// Where a system keeps its time zones, and the largest file that is one.
+const ZONES: &str = "/usr/share/zoneinfo";
+const ZONE_BYTES: usize = 64 << 10;
+
+/// The time zone of this name, as the system knows it (IANA Time Zone Database). `None`: there is none.
+#[must_use]
+pub fn time_zone(name: &str) -> Option<TimeZone> {
+    if matches!(name, "UTC" | "Etc/UTC") {
+        return Some(TimeZone::UTC);
+    }
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte);
+    let is_name = |part: &str| !part.is_empty() && part.bytes().all(is_of_name);
+    if name.len() > 64 || name == "Local" || !name.split('/').all(is_name) {
+        return None;
+    }
+    let data = std::fs::read(format!("{ZONES}/{name}")).ok().filter(|data| data.len() <= ZONE_BYTES)?;
+    TimeZone::tzif(name, &data).ok()
+}
+
 /// The least and the most of each field.
 const BOUNDS: [(u32, u32); 5] = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)];
 const MONTHS: [&str; 12] =
@@ -179,6 +198,24 @@ mod tests {
         check("0 0 13 * 5", "2026-12-01T00:00:00Z", "2026-12-04T00:00:00Z");
         check("5-10/5,40 1 * * *", "2026-12-01T01:06:00Z", "2026-12-01T01:10:00Z");
         check("@hourly", "2026-12-31T23:10:00Z", "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn times_are_those_of_a_zone_over_its_changes_too() {
+        assert_eq!(time_zone("Etc/UTC"), Some(TimeZone::UTC));
+        for wrong in
+            ["", "Local", "../../etc/passwd", "Europe/", "Europe//Berlin", "/Europe/Berlin", "Nowhere/City"]
+        {
+            assert_eq!(time_zone(wrong), None, "{wrong}");
+        }
+        let Some(berlin) = time_zone("Europe/Berlin") else { return };
+        let next = |after: &str| {
+            let schedule: Schedule = "30 2 * * *".parse().unwrap();
+            schedule.next_after(after.parse().unwrap(), &berlin).unwrap().to_string()
+        };
+        assert_eq!(next("2026-12-01T00:00:00Z"), "2026-12-01T01:30:00Z");
+        assert_eq!(next("2026-07-01T00:00:00Z"), "2026-07-01T00:30:00Z");
+        assert_eq!(next("2026-03-29T02:00:00Z"), "2026-03-30T00:30:00Z");
     }
 
     #[test]

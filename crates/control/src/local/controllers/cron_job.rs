@@ -98,9 +98,9 @@ fn forget_old(cron_job: &Object, jobs: &[&Object], wanted: &mut Wanted) {
 /// Has a Job made, if it is time.
 fn begin(cron_job: &Object, running: &[&Object], status: &mut Value, world: &World<'_>, wanted: &mut Wanted) {
     let spec = &cron_job.value["spec"];
-    let zone = spec["timeZone"].as_str().map_or(Ok(TimeZone::UTC), TimeZone::get);
+    let zone = spec["timeZone"].as_str().map_or(Some(TimeZone::UTC), manifest::time_zone);
     let schedule = spec["schedule"].as_str().and_then(|written| written.parse::<Schedule>().ok());
-    let (Ok(zone), Some(schedule)) = (zone, schedule) else { return };
+    let (Some(zone), Some(schedule)) = (zone, schedule) else { return };
     let created = time(&cron_job.value["metadata"]["creationTimestamp"]).unwrap_or(world.now);
     let last = time(&status["lastScheduleTime"]);
     let patience = number(&spec["startingDeadlineSeconds"]);

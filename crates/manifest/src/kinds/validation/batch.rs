@@ -30,7 +30,7 @@ pub(crate) fn check_cron_job(job: &Value, found: &mut Vec<Violation>) {
         found.push(Violation::invalid("spec.schedule", &json!(written), why.to_string()));
     }
     if let Some(zone) = text(&job["spec"], "timeZone")
-        && jiff::tz::TimeZone::get(zone).is_err()
+        && crate::time_zone(zone).is_none()
     {
         let why = format!("unknown time zone {zone}");
         found.push(Violation::invalid("spec.timeZone", &json!(zone), why));

@@ -127,7 +127,7 @@ mod tests {
             start in 1_700_000_000_i64..1_900_000_000,
         ) {
             let schedule: Schedule = format!("{minute} {hour} * * *").parse().unwrap();
-            let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+            let zone = manifest::time_zone("Europe/Berlin").unwrap_or(TimeZone::UTC);
             let (last, now) = (Timestamp::from_second(start).unwrap(), Timestamp::from_second(start + gap).unwrap());
             let mut times = Vec::new();
             let mut from = last;
