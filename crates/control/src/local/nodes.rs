@@ -6,6 +6,7 @@ use manifest::{Object, Objects};
 use plan::ObjectRef;
 use serde_json::Value;
 
+use super::pod::has_ended;
 use crate::store::LabelSelector;
 
 /// All nodes, by name.
@@ -21,7 +22,7 @@ pub(super) fn best<'a>(
     ours: &BTreeSet<&ObjectRef>,
 ) -> Option<&'a str> {
     let load = |node: &Object| {
-        let pods = objects.of_kind("Pod").filter(|pod| !manifest::is_of_platform(pod));
+        let pods = objects.of_kind("Pod").filter(|pod| !manifest::is_of_platform(pod) && !has_ended(pod));
         let pods = pods.filter(|pod| pod.value["spec"]["nodeName"] == *node.name);
         pods.fold((0, 0), |(n_ours, n), pod| (n_ours + usize::from(ours.contains(&pod.reference())), n + 1))
     };

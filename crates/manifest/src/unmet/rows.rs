@@ -127,6 +127,12 @@ pub(super) const ROWS: &[Unmet] = &[
         "a Job is complete when all its completions are there",
         "write as many completions as are needed",
     ),
+    notes(
+        &["StatefulSet"],
+        Place::Field("spec.serviceName", is_said),
+        "no names are served on one machine, so those of single pods do not resolve",
+        "find their addresses in the EndpointSlices of the Service",
+    ),
     lacks(
         &["StatefulSet"],
         Place::Field("spec.volumeClaimTemplates", is_said),

@@ -49,6 +49,7 @@ const ASKING: &[(&str, &str)] = &[
         "kind: Job, apiVersion: batch/v1, spec: {successPolicy: {rules: [{succeededCount: 1}]}}",
         "spec.successPolicy",
     ),
+    ("kind: StatefulSet, apiVersion: apps/v1, spec: {serviceName: db}", "spec.serviceName"),
     (
         "kind: StatefulSet, apiVersion: apps/v1, spec: {volumeClaimTemplates: [{spec: {accessModes: [a]}}]}",
         "spec.volumeClaimTemplates",
