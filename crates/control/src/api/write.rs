@@ -15,7 +15,8 @@ use super::served::{read_as, stored, version_of_paths};
 use super::{Answer, Body, Call, definitions, immutable, respond, validation, warnings};
 use crate::ownership::{self, Manager, Operation, Trace};
 use crate::store::{
-    Applied, Cause, DeleteOptions, Mode, Outcome, Part, Propagation, Reason, Status, metadata, ordered,
+    Applied, Cause, DeleteOptions, Details, Mode, Outcome, Part, Propagation, Reason, Status, metadata,
+    ordered,
 };
 
 /// The kinds whose deletion answers with the object, also when it is gone (`ReturnDeletedObject` of Kubernetes).
@@ -421,17 +422,19 @@ enum Deleted {
 fn deleted(last: &Arc<Object>, now: Timestamp) -> Deleted {
     let lives_on = metadata::deletion(last).is_some();
     if !lives_on && !RETURNED.contains(&last.kind.key) {
-        let mut details =
-            json!({"name": last.name, "kind": last.kind.plural, "uid": metadata::text(last, "uid")});
-        if !last.kind.group.is_empty() {
-            details["group"] = json!(last.kind.group);
-        }
+        let details = Details {
+            name: last.name.clone(),
+            group: last.kind.group.to_owned(),
+            kind: last.kind.plural.to_owned(),
+            uid: metadata::text(last, "uid").unwrap_or_default().to_owned(),
+            ..Details::default()
+        };
         return Deleted::Gone(ordered(&[
-            ("kind", json!("Status")),
-            ("apiVersion", json!("v1")),
-            ("metadata", json!({})),
-            ("status", json!("Success")),
-            ("details", details),
+            ("kind", r#""Status""#),
+            ("apiVersion", r#""v1""#),
+            ("metadata", "{}"),
+            ("status", r#""Success""#),
+            ("details", &details.to_json()),
         ]));
     }
     if last.kind.key != "Pod" || lives_on {

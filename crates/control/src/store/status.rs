@@ -1,5 +1,7 @@
 //! Why a request about an object is refused, in the words of a Kubernetes `Status`.
 
+use std::fmt::Display;
+
 use manifest::{Finding, Kind};
 use serde_json::{Value, json};
 
@@ -61,6 +63,8 @@ pub struct Details {
     pub group: String,
     /// The plural resource; for [`Reason::Invalid`] the kind.
     pub kind: String,
+    /// Which object, where it is said that it is gone.
+    pub uid: String,
     /// The fields that are wrong.
     pub causes: Vec<Cause>,
     /// After how many seconds it may be asked again; 0: nobody knows.
@@ -206,15 +210,15 @@ impl Status {
         let token = self.details.as_ref().map(|details| details.continue_token.as_str()).unwrap_or_default();
         let metadata = if token.is_empty() { json!({}) } else { json!({"continue": token}) };
         let mut fields = vec![
-            ("kind", json!("Status")),
-            ("apiVersion", json!("v1")),
-            ("metadata", metadata),
-            ("status", json!("Failure")),
-            ("message", json!(self.message)),
-            ("reason", json!(self.reason.as_str())),
+            ("kind", json!("Status").to_string()),
+            ("apiVersion", json!("v1").to_string()),
+            ("metadata", metadata.to_string()),
+            ("status", json!("Failure").to_string()),
+            ("message", json!(self.message).to_string()),
+            ("reason", json!(self.reason.as_str()).to_string()),
         ];
-        fields.extend(self.details.as_ref().map(|details| ("details", details.to_value())));
-        fields.push(("code", json!(self.reason.code())));
+        fields.extend(self.details.as_ref().map(|details| ("details", details.to_json())));
+        fields.push(("code", self.reason.code().to_string()));
         ordered(&fields)
     }
 
@@ -250,8 +254,8 @@ impl From<&Finding> for Status {
     }
 }
 
-/// A map as text, with its fields in this order.
-pub(crate) fn ordered(fields: &[(&str, Value)]) -> String {
+/// A map as text, with its fields in this order; each is the text of a value.
+pub(crate) fn ordered(fields: &[(&str, impl Display)]) -> String {
     let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", fields.join(","))
 }
@@ -272,20 +276,19 @@ fn resource(kind: &Kind) -> String {
 // === impl Details, Cause ===
 
 impl Details {
-    fn to_value(&self) -> Value {
-        let mut value = json!({});
-        for (field, text) in [("name", &self.name), ("group", &self.group), ("kind", &self.kind)] {
-            if !text.is_empty() {
-                value[field] = json!(text);
-            }
-        }
+    /// As text, in the order of API servers.
+    pub(crate) fn to_json(&self) -> String {
+        let texts = [("name", &self.name), ("group", &self.group), ("kind", &self.kind), ("uid", &self.uid)];
+        let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+        let mut fields: Vec<_> = texts.map(|(field, text)| (field, json!(text).to_string())).collect();
         if !self.causes.is_empty() {
-            value["causes"] = self.causes.iter().map(Cause::to_value).collect();
+            let causes: Vec<String> = self.causes.iter().map(Cause::to_json).collect();
+            fields.push(("causes", format!("[{}]", causes.join(","))));
         }
         if self.retry_after_seconds > 0 {
-            value["retryAfterSeconds"] = json!(self.retry_after_seconds);
+            fields.push(("retryAfterSeconds", self.retry_after_seconds.to_string()));
         }
-        value
+        ordered(&fields)
     }
 }
 
@@ -307,12 +310,12 @@ impl Cause {
         format!("{}: {}", self.field, self.message)
     }
 
-    fn to_value(&self) -> Value {
-        let mut value = json!({"reason": self.reason, "message": self.message});
+    fn to_json(&self) -> String {
+        let mut fields = vec![("reason", json!(self.reason)), ("message", json!(self.message))];
         if !self.field.is_empty() {
-            value["field"] = json!(self.field);
+            fields.push(("field", json!(self.field)));
         }
-        value
+        ordered(&fields)
     }
 
     /// A field that must be there.

@@ -44,8 +44,13 @@ pub(super) fn apply(live: &Value, patch: &Value) -> Result<Value, Status> {
                 }
                 add(&mut value, path, copy)?;
             }
+            // What is not there is null, as for API servers: whoever adds the first of a list asks so that there is none.
             "test" => {
-                if place(&mut value, path)? != given()? {
+                let (given, found) = (given()?, value.pointer(path));
+                if found.is_none() && !given.is_null() {
+                    return Err(missing(path));
+                }
+                if found.is_some_and(|found| found != given) {
                     return Err(Status::new(Reason::Invalid, format!("the test of `{path}` failed")));
                 }
             }

@@ -32,6 +32,26 @@ fn status_field_order() {
         "{refused}"
     );
     assert!(refused.ends_with(",\"code\":404}\n"), "{refused}");
+
+    // The Python client shows it as it is, and its own tests compare it.
+    let api = with_config_maps(&["c"]);
+    let create = |path: &str, object: &Value| {
+        text(send(&api, &format!("POST {path}"), &[("content-type", JSON)], object.to_string()))
+    };
+    let again = create(CONFIGMAPS, &config_map("c"));
+    let details = r#""reason":"AlreadyExists","details":{"name":"c","kind":"configmaps"},"code":409}"#;
+    assert!(again.ends_with(&format!("{details}\n")), "{again}");
+    write(&api, &format!("POST {DEPLOYMENTS}"), JSON, &deployment());
+    let again = create(DEPLOYMENTS, &deployment());
+    assert!(again.contains(r#""details":{"name":"web","group":"apps","kind":"deployments"},"#), "{again}");
+    let invalid = create(CONFIGMAPS, &config_map("C"));
+    assert!(
+        invalid.contains(r#""kind":"ConfigMap","causes":[{"reason":"FieldValueInvalid","message":""#),
+        "{invalid}"
+    );
+    let gone = text(send(&api, &format!("DELETE {DEPLOYMENTS}/web"), &[], ""));
+    let details = r#""status":"Success","details":{"name":"web","group":"apps","kind":"deployments","uid":""#;
+    assert!(gone.contains(details), "{gone}");
 }
 
 #[test]
@@ -113,4 +133,20 @@ fn delete_serviceaccount_returns_object() {
         let (code, answer) = write(&api, &format!("DELETE {path}/a"), JSON, &json!({}));
         assert_eq!((code, &answer["kind"]), (200, &json!(kind)));
     }
+}
+
+/// How controllers add the first finalizer (kube-rs): only where there is none.
+#[test]
+fn patch_json_test_null_absent() {
+    let api = with_config_maps(&["c"]);
+    let patch =
+        |patch: Value| write(&api, &format!("PATCH {CONFIGMAPS}/c"), "application/json-patch+json", &patch);
+    let first = json!([
+        {"op": "test", "path": "/metadata/finalizers", "value": null},
+        {"op": "add", "path": "/metadata/finalizers", "value": ["example.com/one"]},
+    ]);
+    let (code, patched) = patch(first.clone());
+    assert_eq!((code, &patched["metadata"]["finalizers"]), (200, &json!(["example.com/one"])), "{patched}");
+    assert_eq!(patch(first).0, 422);
+    assert_eq!(patch(json!([{"op": "test", "path": "/metadata/nothing", "value": "x"}])).0, 422);
 }
