@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use manifest::{Object, Objects};
+use manifest::{Kind, Object, Objects};
+use schema::{Field, Holds};
 use serde_json::{Map, Value, json};
 
 use super::merge;
@@ -88,6 +89,23 @@ pub(super) fn prepare_new(object: &mut Object, all: &Objects, now: Timestamp) {
         metadata_of(object).insert("generation".to_owned(), json!(1));
     }
     (object.kind.fill)(object, None, all);
+    if let Some(status) = first_status(object.kind).filter(|_| object.value.get("status").is_none()) {
+        set_or_remove(&mut object.value, "status", Some(status));
+    }
+}
+
+/// The status of what has just been made of a kind that Kubernetes itself declares: there from the start, as typed clients read
+/// its fields, and with nothing but those that have to be there.
+fn first_status(kind: &Kind) -> Option<Value> {
+    let fields = schema::of(kind.group, kind.version, kind.kind).filter(|it| it.package.is_built_in())?;
+    let status = fields.field("status").filter(|_| kind.subresources.contains(&"status"))?.holds.object()?;
+    let nothing = |field: &Field| match field.holds {
+        Holds::Int32 | Holds::Int64 => Some(json!(0)),
+        Holds::Bool => Some(json!(false)),
+        _ => None,
+    };
+    let required = status.fields().filter(|field| field.is_required);
+    Some(required.filter_map(|field| Some((field.name.to_owned(), nothing(field)?))).collect())
 }
 
 /// Makes a changed object what it must be before it takes the place of `old`.

@@ -108,7 +108,7 @@ fn stored_objects_get_what_every_object_has() {
     assert!(metadata["creationTimestamp"].as_str().unwrap().ends_with('Z'));
     assert_eq!(metadata["generation"], 1);
     assert_eq!(metadata.get("managedFields"), None);
-    assert_eq!(created.value.get("status"), None);
+    assert_eq!(created.value["status"], json!({}));
     assert_eq!(created.value["spec"]["strategy"]["rollingUpdate"]["maxSurge"], "25%");
     assert_eq!(revision(&created), store.revision());
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::columns::{AGE, Column, NAME, NONE, column, items, number, selector, text_or};
-use super::service::load_balancer_addresses;
+use super::service::{fill_load_balancer, load_balancer_addresses};
 use super::{CORE, Effect, Kind, STATUS, Words, cluster, namespaced};
 use crate::Object;
 use crate::kinds::validation::{Rules, ingress};
@@ -27,6 +27,7 @@ pub(super) static INGRESS: Kind = Kind {
     short_names: &["ing"],
     subresources: STATUS,
     columns: INGRESS_COLUMNS,
+    fill: |ingress, _, _| fill_load_balancer(ingress),
     rules: Rules { doubts: ingress::check, ..Rules::NONE },
     ..namespaced(NETWORKING, "v1", "Ingress", "ingresses")
 };

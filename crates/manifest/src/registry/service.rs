@@ -91,11 +91,16 @@ fn port(port: &Value) -> String {
     }
 }
 
-fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
-    let owner = (object.namespace.clone(), object.name.clone());
-    if let Some(status) = object.value.as_object_mut().and_then(|service| fields(service, "status")) {
+/// The status of a Service or Ingress always has the field.
+pub(super) fn fill_load_balancer(object: &mut Object) {
+    if let Some(status) = object.value.as_object_mut().and_then(|object| fields(object, "status")) {
         set_missing(status, [("loadBalancer", json!({}))]);
     }
+}
+
+fn fill(object: &mut Object, old: Option<&Object>, all: &Objects) {
+    let owner = (object.namespace.clone(), object.name.clone());
+    fill_load_balancer(object);
     let Some(spec) = object.value.as_object_mut().and_then(|service| fields(service, "spec")) else { return };
     set_missing(spec, [("type", json!("ClusterIP")), ("sessionAffinity", json!("None"))]);
     let kind = spec["type"].as_str().unwrap_or_default().to_owned();
