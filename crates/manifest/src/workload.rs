@@ -290,8 +290,13 @@ pub(crate) fn runs_ours(container: &crate::kinds::pod::Container) -> bool {
 
 /// Whether an image is our model server: its last path segment, without tag and digest, is `forebay`.
 fn is_our_image(image: &str) -> bool {
+    image_name(image) == "forebay"
+}
+
+/// The last path segment of an image, without tag and digest.
+fn image_name(image: &str) -> &str {
     let last = image.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
-    last.split(':').next() == Some("forebay")
+    last.split(':').next().unwrap_or_default()
 }
 
 #[cfg(test)]

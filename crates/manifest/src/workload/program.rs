@@ -2,6 +2,21 @@
 
 use super::{PodField, Program};
 
+/// Images of systems and languages that have no entrypoint, so that what a container says as `args` is the whole command: that
+/// is what `kubectl run NAME --image=busybox -- sleep 60` says.
+const WITHOUT_ENTRYPOINT: &[&str] = &[
+    "almalinux",
+    "alpine",
+    "amazonlinux",
+    "busybox",
+    "centos",
+    "debian",
+    "fedora",
+    "python",
+    "rockylinux",
+    "ubuntu",
+];
+
 /// What a container runs; `None` when only its image knows, and the image is not ours.
 pub(super) fn of(image: &str, command: Vec<String>, arguments: Vec<String>) -> Option<Program> {
     let first = command.first().map(String::as_str).unwrap_or_default();
@@ -13,7 +28,8 @@ pub(super) fn of(image: &str, command: Vec<String>, arguments: Vec<String>) -> O
         let words = command.iter().skip(usize::from(base == "forebay")).cloned();
         return Some(Program::Forebay { arguments: words.chain(arguments).collect() });
     }
-    (!command.is_empty())
+    let is_bare = WITHOUT_ENTRYPOINT.contains(&super::image_name(image)) && !arguments.is_empty();
+    (!command.is_empty() || is_bare)
         .then(|| Program::Command { command: command.into_iter().chain(arguments).collect() })
 }
 
@@ -101,6 +117,10 @@ mod tests {
             run("python:3", &["python", "-m"], &["http.server"]),
             other(&["python", "-m", "http.server"])
         );
+        assert_eq!(run("docker.io/library/busybox:1.36", &[], &["sh", "-c", "x"]), other(&["sh", "-c", "x"]));
+        assert_eq!(run("busybox", &["sh"], &["-c", "x"]), other(&["sh", "-c", "x"]));
+        assert_eq!(run("busybox", &[], &[]), None);
+        assert_eq!(run("nginx", &[], &["x"]), None);
         assert_eq!(run("forebay/other", &[], &["x"]), None);
         assert_eq!(run("localhost:5000/forebay", &[], &[]), forebay(&[]));
     }
