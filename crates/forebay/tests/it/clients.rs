@@ -1,4 +1,4 @@
-//! Clients that others wrote, against `forebay serve`: the assertions are in Python, in `tests/clients`.
+//! Clients that others wrote, against `forebay serve` and `forebay up`: the assertions are in Python, in `tests/clients`.
 //!
 //! They are installed from PyPI, so these tests do something only where that is wanted: with `FOREBAY_TEST_PYPI=1`.
 
@@ -100,7 +100,17 @@ spec:
     let clear = SocketAddr::new(secure.ip(), 80);
     let authority = platform.state_dir().join("ca.crt").display().to_string();
     let [port, clear, secure] = [port.to_string(), clear.to_string(), secure.to_string()];
-    run(python, "websocket.py", &[&port, &clear, &secure, &host, &authority]);
+    run(python, "websocket_exchange.py", &[&port, &clear, &secure, &host, &authority]);
+}
+
+#[test]
+fn the_python_client_of_kubernetes_works_against_the_embedded_api() {
+    let Some(python) = CLIENTS.python("kubernetes") else { return };
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: python}\n";
+    let folder = folder(&[("namespace.yaml", namespace)]);
+    let platform = Platform::start(FOREBAY, &[&folder.path().display().to_string()]);
+    let kubeconfig = platform.state_dir().join("kubeconfig").display().to_string();
+    run(python, "kubernetes_client.py", &[&kubeconfig, "python"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 """`websockets` through a load balancer, both as the client and as the server behind it.
 
-usage: websocket.py PORT HTTP HTTPS HOST AUTHORITY: where the server listens, the addresses of the load balancer, the host that
+usage: websocket_exchange.py PORT HTTP HTTPS HOST AUTHORITY: where the server listens, the addresses of the load balancer, the host that
 leads to it, and whom to believe about it over TLS.
 """
 
