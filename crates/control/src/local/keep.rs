@@ -99,6 +99,10 @@ impl Local {
         for (pod, replica) in &mut self.replicas {
             match objects.get("Pod", &pod.namespace, &pod.name) {
                 None => replica.end(),
+                // Another has its name by now: one that was deleted at once and made anew.
+                Some(object) if metadata::text(object, "uid").is_some_and(|uid| uid != replica.pod_uid) => {
+                    replica.end();
+                }
                 Some(object) if metadata::deletion(object).is_some() => {
                     let granted = object.value["metadata"]["deletionGracePeriodSeconds"].as_u64();
                     replica.grace =
@@ -484,7 +488,7 @@ impl Local {
             let handle = self.start_container(container, &reference, &identity, workload, n_starts);
             (container.name.clone(), handle)
         });
-        let replica = Replica::new(workload, address, started, containers.collect());
+        let replica = Replica::new(workload, &identity.uid, address, started, containers.collect());
         self.replicas.insert(reference, replica);
     }
 

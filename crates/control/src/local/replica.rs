@@ -18,6 +18,8 @@ use super::pod::Facts;
 pub(super) struct Replica {
     /// The Deployment or Pod that wants it.
     pub(super) owner: ObjectRef,
+    /// Which pod it is the replica of, among those that have had the name.
+    pub(super) pod_uid: String,
     pub(super) template_hash: String,
     pub(super) address: Ipv4Addr,
     pub(super) started: Timestamp,
@@ -56,6 +58,7 @@ pub(super) struct Worth {
 impl Replica {
     pub(super) fn new(
         workload: &Workload,
+        pod_uid: &str,
         address: Ipv4Addr,
         started: Timestamp,
         containers: Vec<(String, Handle)>,
@@ -64,6 +67,7 @@ impl Replica {
         let left = workload.active_deadline.map(|deadline| deadline.saturating_sub(ran_for));
         Self {
             owner: workload.owner.clone(),
+            pod_uid: pod_uid.to_owned(),
             template_hash: workload.template_hash.clone(),
             address,
             started,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use control::Cluster;
 use control::local::LogQuery;
 use control::store::{DeleteOptions, Mode};
-use manifest::{Object, Program, Rollout, Workload};
+use manifest::{Object, Objects, Program, Rollout, Workload};
 use plan::health::{TargetHealth, TargetState};
 use plan::{ObjectRef, TargetKey};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -287,7 +287,7 @@ async fn what_is_deleted_leaves_nothing_behind() {
         let running = processes(folder.path());
         machine.local.delete(&ObjectRef::new("Deployment", "mlops", "api"));
         machine.local.delete(&ObjectRef::new("Service", "mlops", "api"));
-        let is_left = |kind: &str, objects: &manifest::Objects| objects.of_kind(kind).next().is_some();
+        let is_left = |kind: &str, objects: &Objects| objects.of_kind(kind).next().is_some();
         let kinds = ["Pod", "ReplicaSet", "EndpointSlice", "Endpoints"];
         machine.until(&[], "gone", |objects| !kinds.iter().any(|kind| is_left(kind, objects))).await;
         assert!(running.iter().all(|pid| test_kill_process(*pid).is_err()));
@@ -337,6 +337,34 @@ async fn a_bare_pod_is_a_replica_until_it_is_deleted() {
         machine.local.delete(&ObjectRef::new("Pod", "mlops", "debug"));
         machine.until(&bare, "gone", |objects| objects.of_kind("Pod").next().is_none()).await;
         assert_eq!(log.next().await, None, "who follows the log learns that it is over");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_is_made_anew_under_its_name_has_a_process_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let mut machine = Machine::new(folder.path()).await;
+        let spec = json!({"containers": [{"name": "main", "image": "x"}]});
+        let metadata = json!({"name": "debug", "namespace": "mlops"});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
+        machine.apply(&pod);
+        let file = folder.path().join("pid");
+        let mut bare =
+            script("debug", &format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", file.display()));
+        bare.owner = ObjectRef::new("Pod", "mlops", "debug");
+        let bare = [bare];
+        let written = || std::fs::read_to_string(&file).unwrap_or_default();
+        let started = |objects: &Objects| ready_pods(objects).len() == 1 && !written().is_empty();
+        machine.until(&bare, "ready", started).await;
+        let (text, first) = (written(), pid_in(&file));
+        let at_once = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+        let kind = manifest::kind_named("Pod").unwrap();
+        machine.local.store().delete((kind, "mlops", "debug"), &at_once, Mode::Commit).unwrap();
+        machine.apply(&pod);
+        machine.until(&bare, "another", |objects| started(objects) && written() != text).await;
+        assert!(test_kill_process(first).is_err(), "the first has ended");
     })
     .await;
 }
