@@ -16,10 +16,14 @@ pub(crate) mod quota;
 mod runtime_class;
 mod service_account;
 mod service_addresses;
+mod storage;
 mod tolerations;
 
 use manifest::{Kind, Object, Objects};
 use serde_json::Value;
+
+pub(crate) use amount::Amount;
+pub(crate) use storage::CLAIM_PROTECTION;
 
 use crate::store::Status;
 
@@ -50,6 +54,7 @@ const STEPS: &[Step] = &[
     priority::fill,
     runtime_class::fill,
     tolerations::fill,
+    storage::fill,
     // What refuses.
     limit_range::check,
     pod_security::check,

@@ -38,6 +38,8 @@ const NAMESPACES: [&str; 2] = ["kube-public", LEASES];
 const ACCOUNT: &str = "default";
 /// Where every namespace has the certificate of the authority.
 const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
+/// Who makes volumes: folders of this machine.
+pub(crate) const PROVISIONER: &str = "forebay.dev/folder";
 /// The class of claims that name none.
 const STORAGE_CLASS: &str = "standard";
 /// The classes of what a cluster cannot do without, and what they count.
@@ -216,7 +218,7 @@ fn storage_class() -> Value {
             "name": STORAGE_CLASS,
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
-        "provisioner": "forebay.dev/folder",
+        "provisioner": PROVISIONER,
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod back_off;
 mod block;
+mod claims;
 mod command;
 mod container;
 mod controller_log;
@@ -104,6 +105,7 @@ pub struct Local {
     refusals: Refusals,
     renewals: Renewals,
     controller_log: ControllerLog,
+    told_claims: claims::Told,
     /// Namespaces that nobody wrote, and of which it was told.
     told_namespaces: BTreeSet<String>,
     revisions: watch::Receiver<u64>,
@@ -218,6 +220,7 @@ impl Local {
             refusals: Refusals::default(),
             renewals: Renewals::new(),
             controller_log,
+            told_claims: claims::Told::new(),
             told_namespaces: BTreeSet::new(),
             wake_at: None,
         })

@@ -23,6 +23,7 @@ mod plan;
 mod restore;
 mod rollout;
 mod scale;
+mod scrape_config;
 mod serve;
 mod targets;
 mod top;
@@ -89,6 +90,7 @@ enum Command {
     Wait(wait::Options),
     Scale(scale::Options),
     Rollout(rollout::Options),
+    ScrapeConfig(scrape_config::Options),
     Down(down::Options),
     Backup(backup::Options),
     Restore(restore::Options),
@@ -124,6 +126,7 @@ fn run_command(command: Command, globals: &Globals) -> anyhow::Result<End> {
         Command::Wait(options) => wait::run(&options, globals),
         Command::Scale(options) => scale::run(&options, globals),
         Command::Rollout(options) => rollout::run(&options, globals),
+        Command::ScrapeConfig(options) => scrape_config::run(&options, globals),
         Command::Down(options) => down::run(&options, globals),
         Command::Guard(options) => guard::run(&options),
         Command::Backup(options) => backup::run(&options, globals),

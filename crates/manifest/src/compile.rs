@@ -24,6 +24,7 @@ pub(crate) mod names;
 pub(crate) mod network;
 mod optimise;
 mod own_certificates;
+mod profile;
 mod protection;
 mod redirects;
 mod revisions;
@@ -152,6 +153,7 @@ fn compile_with(memo: &Memo, objects: &Objects, defaults: &Defaults) -> Compiled
     children.extend(gateway::synthetic_service(objects, &inferences));
 
     let world = World::new(objects, &children, defaults, memo, &mut findings);
+    children.extend(profile::children(objects, &mut findings));
     let mut built: Vec<Built> = Vec::new();
     for (id, members) in ingress::groups(&world, &mut findings) {
         built.push(application::build(id, &members, &world));

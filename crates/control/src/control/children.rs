@@ -1,4 +1,4 @@
-//! The objects that InferenceServices stand for: which have to be made, and which to go. Pure.
+//! The objects that InferenceServices and Profiles stand for: which have to be made, and which to go. Pure.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,10 @@ use crate::store::metadata;
 /// On objects that stand for something that only a cluster has.
 const SYNTHETIC: &str = "forebay.dev/synthetic";
 /// The kinds of children.
-const KINDS: &[&str] = &["Deployment", "Service"];
+const KINDS: &[&str] =
+    &["Deployment", "Service", "Namespace", "ServiceAccount", "RoleBinding", "ResourceQuota"];
+/// The kinds of objects that stand for others.
+const OWNERS: [&str; 2] = ["InferenceService", "Profile"];
 
 /// The children with their owners' uids, and the children of before that nothing stands for any more.
 pub(super) fn diff(objects: &Objects, children: &[Object]) -> (Vec<Object>, Vec<ObjectRef>) {
@@ -26,7 +29,7 @@ fn is_child(object: &Object) -> bool {
     let owners = object.value["metadata"]["ownerReferences"].as_array();
     let mut owners = owners.into_iter().flatten();
     object.labels().get(SYNTHETIC) == Some(&"true")
-        || owners.any(|owner| owner["kind"] == "InferenceService" && owner["controller"] == true)
+        || owners.any(|owner| OWNERS.iter().any(|kind| owner["kind"] == *kind) && owner["controller"] == true)
 }
 
 /// The child with the uids of its owners, which only the cluster knows.
@@ -35,7 +38,8 @@ fn adopted(mut child: Object, objects: &Objects) -> Object {
     let owners = child.value["metadata"].get_mut("ownerReferences").and_then(|owners| owners.as_array_mut());
     for owner in owners.into_iter().flatten() {
         let text = |field: &str| owner[field].as_str().unwrap_or_default();
-        let object = objects.get(text("kind"), &namespace, text("name"));
+        let place = if text("kind") == "Profile" { "" } else { namespace.as_str() };
+        let object = objects.get(text("kind"), place, text("name"));
         if let Some(uid) = object.and_then(|object| metadata::text(object, "uid")) {
             owner["uid"] = json!(uid);
         }

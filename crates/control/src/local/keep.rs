@@ -65,6 +65,7 @@ impl Local {
 
         self.write_pods();
         self.follow_controllers(now);
+        self.keep_claims();
         self.show(workloads, now);
         self.store.look_after_file(now).into_iter().for_each(|at| self.wake_at(at));
     }

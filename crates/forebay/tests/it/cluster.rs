@@ -101,3 +101,36 @@ fn acc_s1_44_acc_s3_109_the_control_loop_has_a_log_and_is_not_edited() {
     let refused = run(&["scale", "-n", "kube-system", "deploy/aws-load-balancer-controller", "--replicas=2"]);
     assert!(refused.contains("stands for the control loop"), "{refused}");
 }
+
+#[test]
+fn a_claim_is_a_folder_and_a_model_in_it_is_served() {
+    let claim = "\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: models}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+    let (platform, folder) = platform(claim);
+    let path = "jsonpath={.status.phase} {.spec.volumeName}";
+    platform.wait_for("the claim has a volume", &["get", "pvc", "models", "-o", path], |it| {
+        it.starts_with("Bound pvc-")
+    });
+    let phase = platform.ok(&["get", "pvc", "models", "-o", path]);
+    let volume = phase.split_whitespace().nth(1).unwrap();
+    let place = platform.ok(&["get", "pv", volume, "-o", "jsonpath={.spec.local.path}"]);
+    std::fs::create_dir(format!("{place}/iris")).unwrap();
+    for entry in std::fs::read_dir(project("examples/iris/model")).unwrap().flatten() {
+        std::fs::copy(entry.path(), format!("{place}/iris/{}", entry.file_name().display())).unwrap();
+    }
+    let service = "\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: iris}
+spec: {predictor: {model: {modelFormat: {name: sklearn}, storageUri: 'pvc://models/iris'}}}
+";
+    let file = folder.path().join("service.yaml");
+    std::fs::write(&file, service).unwrap();
+    let _ = platform.ok(&["apply", "-f", &file.display().to_string()]);
+    let ready = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+    platform.wait_for("the model is served", &["get", "isvc", "iris", "-o", ready], |it| it == "True");
+}

@@ -298,6 +298,8 @@ impl Draft<'_> {
             self.wrong(path, "the model has no `storageUri`".to_owned());
             return None;
         };
+        let in_claim = storage::in_claim(storage_uri.trim(), &self.object.namespace, self.objects);
+        let storage_uri = in_claim.unwrap_or(storage_uri);
         if let Some((problem, fix)) = storage::problem(storage_uri.trim()) {
             let finding = Finding::new(&codes::FIELD_INVALID, format!("storageUri {problem}"));
             self.findings.push(finding.at(self.object, &format!("{path}.storageUri")).suggest(fix));

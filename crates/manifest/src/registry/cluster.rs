@@ -162,14 +162,8 @@ pub(super) static PRIORITY_LEVEL: Kind = Kind {
     ..cluster(FLOW, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
 };
 
-pub(super) static PROFILE: Kind = Kind {
-    columns: PLAIN,
-    effect: Effect::Lacking(Words {
-        words: "its namespace and the bindings of its owner are not made",
-        advice: "write the Namespace and the RoleBindings that it stands for",
-    }),
-    ..cluster("kubeflow.org", "v1", "Profile", "profiles")
-};
+pub(super) static PROFILE: Kind =
+    Kind { columns: PLAIN, ..cluster("kubeflow.org", "v1", "Profile", "profiles") };
 
 const NOT_ASKED: Words = Words {
     words: "no webhook is asked before something is written: objects that it would refuse or change are taken as they are",

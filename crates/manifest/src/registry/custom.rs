@@ -27,7 +27,6 @@ pub(super) static TARGET_GROUP_BINDING: Kind = Kind {
 pub(super) static SERVICE_MONITOR: Kind = Kind {
     short_names: &["smon"],
     columns: PLAIN,
-    effect: Effect::Kept,
     ..namespaced("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors")
 };
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::columns::{AGE, Column, NAME, UNSET, column, is_ending, items, plain, text_or, wide};
-use super::fill::set_missing;
+use super::fill::{fields, set_missing};
 use super::{CORE, Effect, Kind, STATUS, cluster, namespaced};
 use crate::Object;
 
@@ -11,7 +11,7 @@ pub(super) static PERSISTENT_VOLUME_CLAIM: Kind = Kind {
     short_names: &["pvc"],
     subresources: STATUS,
     columns: CLAIM_COLUMNS,
-    effect: Effect::Kept,
+    fill: |claim, _, _| fill_volume(claim, "Pending"),
     ..namespaced(CORE, "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 };
 
@@ -19,7 +19,12 @@ pub(super) static PERSISTENT_VOLUME: Kind = Kind {
     short_names: &["pv"],
     subresources: STATUS,
     columns: VOLUME_COLUMNS,
-    effect: Effect::Kept,
+    fill: |volume, _, _| {
+        fill_volume(volume, "Pending");
+        if let Some(spec) = volume.value.as_object_mut().and_then(|volume| fields(volume, "spec")) {
+            set_missing(spec, [("persistentVolumeReclaimPolicy", json!("Retain"))]);
+        }
+    },
     ..cluster(CORE, "v1", "PersistentVolume", "persistentvolumes")
 };
 
@@ -41,7 +46,6 @@ pub(super) static STORAGE_CLASS: Kind = Kind {
             set_missing(class, defaults);
         }
     },
-    effect: Effect::Kept,
     ..cluster(STORAGE, "v1", "StorageClass", "storageclasses")
 };
 
@@ -92,6 +96,17 @@ pub(super) static VOLUME_ATTACHMENT: Kind = Kind {
     effect: Effect::Kept,
     ..cluster(STORAGE, "v1", "VolumeAttachment", "volumeattachments")
 };
+
+/// A volume, or a claim to one, is a folder, and begins in a phase.
+fn fill_volume(object: &mut Object, phase: &str) {
+    let Some(volume) = object.value.as_object_mut() else { return };
+    if let Some(spec) = fields(volume, "spec") {
+        set_missing(spec, [("volumeMode", json!("Filesystem"))]);
+    }
+    if let Some(status) = fields(volume, "status") {
+        set_missing(status, [("phase", json!(phase))]);
+    }
+}
 
 const STORAGE: &str = "storage.k8s.io";
 

@@ -1,4 +1,5 @@
-//! The roles for people that every cluster has: `cluster-admin`, `admin`, `edit` and `view`. They hold without an object, as long
+//! The roles for people that every cluster has: `cluster-admin`, `admin`, `edit` and `view`, the last three also as Kubeflow calls
+//! them (`kubeflow-admin`), to which its profiles bind people. They hold without an object, as long
 //! as nobody writes another one of the name.
 
 use serde_json::{Value, json};
@@ -99,8 +100,8 @@ pub(super) fn rules(role: &str) -> Vec<Value> {
         ];
         [view(), of_groups(WRITE, PLAIN), more].concat()
     };
-    match role {
-        "cluster-admin" => everything(),
+    match role.strip_prefix("kubeflow-").unwrap_or(role) {
+        "cluster-admin" if role == "cluster-admin" => everything(),
         "admin" => {
             let more = vec![
                 rule(ALL, "rbac.authorization.k8s.io", &["rolebindings", "roles"]),
