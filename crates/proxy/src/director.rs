@@ -199,6 +199,7 @@ impl Director {
         self.close_gone_listeners().await;
         self.open_new_listeners().await;
         self.metrics.forget_gone(&self.snapshot);
+        self.metrics.plan_changes.inc();
     }
 
     // === Listeners ===

@@ -70,6 +70,8 @@ pub struct Metrics {
     /// What became of spans.
     traces: traces::Counts,
     unkept_bodies: Counter,
+    /// Plans that all cores follow, or have followed.
+    pub(crate) plan_changes: Counter,
     buffered_bytes: Gauge,
     /// What bodies are kept in, once there is a data plane.
     buffers: Arc<OnceLock<Budget>>,
@@ -249,6 +251,12 @@ impl Default for Metrics {
             "Datagrams that were dropped, by why: not-allowed, no-targets, no-descriptors, unreachable or full",
             dropped_datagrams.family(),
         );
+        let plan_changes = Counter::default();
+        registry.register(
+            "plan_changes",
+            "Changes of load balancers and their targets that are in force on every core",
+            Counter::clone(&plan_changes),
+        );
         let (unkept_bodies, buffered_bytes) = (Counter::default(), Gauge::default());
         registry.register(
             "unkept_bodies",
@@ -291,6 +299,7 @@ impl Default for Metrics {
             traces,
             datagrams,
             dropped_datagrams,
+            plan_changes,
             unkept_bodies,
             buffered_bytes,
             buffers: Arc::default(),

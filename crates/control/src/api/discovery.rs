@@ -1,6 +1,7 @@
 //! Which kinds there are: the answers to `/api` and `/apis`, in the old form and in the aggregated one.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use manifest::{Kind, Kinds};
 use serde_json::{Value, json};
@@ -19,7 +20,10 @@ pub fn kinds_of_all() -> impl Iterator<Item = &'static Kind> {
     let kinds = Kinds::default();
     let all: Vec<&'static Kind> =
         groups(&kinds).into_iter().flat_map(|group| kinds_of(group, &kinds)).collect();
-    all.into_iter().filter(|kind| kind.categories.contains(&"all"))
+    // One that is served in several versions is one kind.
+    let mut seen = BTreeSet::new();
+    let is_first = move |kind: &&Kind| seen.insert((kind.group, kind.kind));
+    all.into_iter().filter(|kind| kind.categories.contains(&"all")).filter(is_first)
 }
 
 /// The version of the aggregated form that an `Accept` field asks for before any other form, and its media type.
@@ -242,6 +246,6 @@ fn groups(kinds: &Kinds) -> Vec<&'static str> {
 }
 
 fn distinct(texts: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
-    let texts: std::collections::BTreeSet<_> = texts.collect();
+    let texts: BTreeSet<_> = texts.collect();
     texts.into_iter().collect()
 }

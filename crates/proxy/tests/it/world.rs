@@ -70,10 +70,21 @@ impl World {
         world
     }
 
-    /// Changes the plan and waits until its targets are known, and those that are gone are told to drain.
+    /// Changes the plan and waits until every core follows it, its targets are known, and those that are gone are told to drain.
     pub(crate) async fn change(&mut self, plan: Plan) {
+        let before = self.n_plans();
         self.plans.send_replace(Arc::new(plan));
+        while self.n_plans() == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         self.settle().await;
+    }
+
+    /// How many plans have come into force.
+    fn n_plans(&self) -> u64 {
+        let metrics = self.metrics.encode();
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix("forebay_plan_changes_total "));
+        lines.map(|number| number.parse::<u64>().unwrap()).sum()
     }
 
     /// Waits until every listener of the plan is told of, and every target has been asked.
