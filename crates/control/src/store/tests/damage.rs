@@ -34,8 +34,16 @@ struct Used {
 impl Used {
     /// With a backup in the middle of its life, and changes of all sorts after it.
     fn new() -> Self {
+        Self::with_namespaces(0)
+    }
+
+    /// The same with so many namespaces more: other pages of the file are used again.
+    fn with_namespaces(n_namespaces: usize) -> Self {
         let folder = folder();
         let store = Store::open(&folder.path().join("objects.redb")).unwrap();
+        for n in 0..n_namespaces {
+            store.create(object("Namespace", &format!("n{n}"), &json!({})), Mode::Commit).unwrap();
+        }
         let padded = |n: usize, by: &str| config(&format!("c{n}"), &by.repeat(1 + n * 37 % 900));
         store.apply((0..30).map(|n| padded(n, "a")).collect());
         store.set_note("address", Some("1")).unwrap();
@@ -180,7 +188,8 @@ fn a_thousand_damages_neither_panic_nor_change_anything_without_a_word() {
 
 #[test]
 fn what_came_with_a_summary_that_is_damaged_comes_back() {
-    let used = Used::new();
+    // The summary of the commit before is still there, and so is all that it counts.
+    let used = Used::with_namespaces(2);
     let mut bytes = used.bytes.clone();
     let (summary, _) = contents::verify(&bytes).unwrap().contents.summary.record().encode();
     let copies: Vec<usize> = memchr::memmem::find_iter(&used.bytes, &summary).collect();
