@@ -148,7 +148,11 @@ mod tests {
              `buffered-bytes`; what comes beyond is not copied (forebay_uncopied_requests_total).\n\n\
              A cache of answers (`forebay.dev/cache`) has the bytes that it is given, for all cores and with what stands around them; one answer \
              has 1 MiB of\nthem at most or an eighth where that is less (`object=SIZE`), and there are 16 of one URL. Bodies on their way into it take \
-             `buffered-bytes`.\nOf each core 4096 requests wait at most for what another one asks, for 5 s at most.\n",
+             `buffered-bytes`.\nOf each core 4096 requests wait at most for what another one asks, for 5 s at most.\n\n\
+             The embedded Kubernetes API has 1000 watches and logs going on at a time, 300 of one user at most, and keeps 100 for whoever \
+             started the platform\n(429 beyond). A body has 3 MiB, and a list that a patch or server-side apply merges item by item 4000 items. \
+             There are 1000\nCustomResourceDefinitions with 2 MB of versions and 40 levels each, a pattern of 256 kB and 5 million comparisons for \
+             one object; 20 000 kinds\nmay be declared within the life of one process.\n",
         );
         expect_file!["../../../../docs/limits.md"].assert_eq(&page);
     }

@@ -24,7 +24,7 @@ fn what_users_write_is_in_the_plan() {
         ),
         // the retail API, in its short form
         ("S1-21 S1-23", "retail_api", "/loadBalancers/0/sources/0/namespace", json!("mlops")),
-        ("S1-24", "retail_api", "/findings/1/code", json!("ingress-class-annotation")),
+        ("S1-24", "retail_api", "/findings/0/code", json!("ingress-class-annotation")),
         ("S1-25", "retail_api", "/loadBalancers/0/scheme", json!("internet-facing")),
         ("S1-26", "retail_api", "/targetGroups/0/targetType", json!("ip")),
         ("S1-27", "retail_api", "/targetGroups/0/healthCheck/path", json!("/health")),
@@ -34,7 +34,6 @@ fn what_users_write_is_in_the_plan() {
         ("S1-29", "retail_api", "/rules/0/conditions/0/field", json!("path-pattern")),
         ("S1-31", "retail_api", "/targetGroups/0/port", json!(8080)),
         ("S1-05 S1-06", "retail_api", "/loadBalancers/1/type", json!("network")),
-        ("S3-106", "retail_api", "/findings/0/code", json!("kind-ignored")),
         // the tutorial of KServe
         ("S2-03 S2-06 S2-09", "kserve_iris", "/rules/1/conditions/0/hostHeaderConfig/values/0", {
             json!("sklearn-iris.staging.platform.example.com")
