@@ -78,9 +78,9 @@ fn large_bodies_at_once_do_not_take_more_memory_than_there_is() {
     serving.end();
 }
 
-/// A platform in a shell that allows no more than 256 descriptors.
+/// A platform in a shell that allows no more than 288 descriptors.
 fn starved() -> (Platform, TempDir) {
-    let script = format!("#!/bin/sh\nulimit -n 256\nexec {FOREBAY} \"$@\"\n");
+    let script = format!("#!/bin/sh\nulimit -n 288\nexec {FOREBAY} \"$@\"\n");
     let folder = folder(&[("forebay", &script)]);
     let program = folder.path().join("forebay");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -112,7 +112,8 @@ fn silent_clients_do_not_take_the_last_descriptors() {
         }
     }
     for _ in 0..20 {
-        assert_eq!(Request::get(gateway, "/v2/health/live").host(&host).send().status, 200);
+        let answer = Request::get(gateway, "/v2/health/live").host(&host).send();
+        assert_eq!(answer.status, 200, "{:?} {}", answer.fields, answer.text);
     }
     let targets: Vec<Value> = serde_json::from_str(&platform.ok(&["targets", "-o", "json"])).unwrap();
     assert!(targets.iter().all(|target| target["state"] == "healthy"), "{targets:?}");
