@@ -78,9 +78,9 @@ fn large_bodies_at_once_do_not_take_more_memory_than_there_is() {
     serving.end();
 }
 
-/// A platform in a shell that allows no more than 288 descriptors.
+/// A platform in a shell that allows no more than 256 descriptors.
 fn starved() -> (Platform, TempDir) {
-    let script = format!("#!/bin/sh\nulimit -n 288\nexec {FOREBAY} \"$@\"\n");
+    let script = format!("#!/bin/sh\nulimit -n 256\nexec {FOREBAY} \"$@\"\n");
     let folder = folder(&[("forebay", &script)]);
     let program = folder.path().join("forebay");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
