@@ -55,8 +55,8 @@ const MADE_ROOM: usize = 4;
 /// How long such a connection may take to end.
 const ROOM_PATIENCE: Duration = Duration::from_millis(20);
 
-/// How often a descriptor is looked for.
-const ROOM_TRIES: usize = 4;
+/// How often a descriptor is looked for: half a second. Clients that wait at the doors of all cores may take what was freed.
+const ROOM_TRIES: usize = 25;
 
 /// Opens a connection, inside TLS if some is given. `protocol` is what will be spoken inside (RFC 7301); where there is none,
 /// the server is not told.
