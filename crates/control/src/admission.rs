@@ -82,7 +82,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn is_a(&self, kind: &str) -> bool {
-        self.object.kind.kind == kind
+        self.object.kind.key == kind
     }
 
     /// Whether it is a pod that was not there before. Of one that is there hardly anything changes.

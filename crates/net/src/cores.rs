@@ -15,15 +15,15 @@ pub fn runtime() -> io::Result<Runtime> {
     builder().build()
 }
 
-/// Starts a thread that carries traffic: as [`spawn_local`] does, and when it is woken it soon goes before what computes.
+/// Starts a thread that carries traffic: as [`spawn_thread`] does, and when it is woken it soon goes before what computes.
 ///
 /// # Errors
-/// As of [`spawn_local`].
+/// As of [`spawn_thread`].
 pub fn spawn_core<F: Future<Output = ()>>(
     name: &str,
     main: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    spawn_local(name, || {
+    spawn_thread(name, || {
         ask_for_short_slices();
         main()
     })
@@ -34,7 +34,7 @@ pub fn spawn_core<F: Future<Output = ()>>(
 ///
 /// # Errors
 /// When the system gives no thread. A runtime that cannot be made ends the thread with a message.
-pub fn spawn_local<F: Future<Output = ()>>(
+pub fn spawn_thread<F: Future<Output = ()>>(
     name: &str,
     main: impl FnOnce() -> F + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {

@@ -40,7 +40,7 @@ pub use budget::{Budget, Grant, Hoard, NoRoom};
 pub use bytes::{Bytes, BytesMut};
 pub use clock::{http_date, read_http_date, recently, since_epoch};
 pub use connect::{ConnectError, connect, connect_saying};
-pub use cores::{n_cores, runtime, spawn_core, spawn_local};
+pub use cores::{n_cores, runtime, spawn_core, spawn_thread};
 pub use drain::{Drain, DrainWatch};
 pub use fields::Fields;
 pub use gate::{Crowding, Gate, Neighbour, network_of};

@@ -154,7 +154,7 @@ pub async fn run(
     drop((first_watch, settings));
     let (tell_end, end) = oneshot::channel();
     let told = drain.clone();
-    net::spawn_local("director", move || async move {
+    net::spawn_thread("director", move || async move {
         director::Director::new(commands, metrics, wake, logs).run(plans, keys, observed, told).await;
         let _ = tell_end.send(());
     })?;

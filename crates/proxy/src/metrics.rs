@@ -75,6 +75,8 @@ pub struct Metrics {
     buffered_bytes: Gauge,
     /// What bodies are kept in, once there is a data plane.
     buffers: Arc<OnceLock<Budget>>,
+    /// What nobody reads, once there is something of which nobody does.
+    unread: Arc<OnceLock<Metrics>>,
 }
 
 /// The counters of one target group.
@@ -303,6 +305,7 @@ impl Default for Metrics {
             unkept_bodies,
             buffered_bytes,
             buffers: Arc::default(),
+            unread: Arc::default(),
         }
     }
 }
@@ -341,7 +344,10 @@ impl Metrics {
 
     /// The metrics of a load balancer: these, or, where nobody asked for it, such as nobody reads.
     pub(crate) fn of(&self, load_balancer: &LoadBalancerId) -> Self {
-        if load_balancer.is_cluster() { Self::default() } else { self.clone() }
+        match load_balancer.is_cluster() {
+            true => self.unread.get_or_init(Self::default).clone(),
+            false => self.clone(),
+        }
     }
 
     pub(crate) fn group(&self, load_balancer: &str, target_group: &str) -> GroupMetrics {
@@ -454,6 +460,9 @@ impl Metrics {
         }
         for of_listener in [&self.connections, &self.shed_connections, &self.processed] {
             of_listener.retain(is_there);
+        }
+        if let Some(unread) = self.unread.get() {
+            unread.forget_gone(snapshot);
         }
         let of_reasons = [
             &self.unfinished,

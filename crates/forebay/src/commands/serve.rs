@@ -344,7 +344,7 @@ fn listen(options: &Options, server: &Server, tls: Option<&ServerTls>) -> anyhow
     if let (Some(socket), Some(address)) = (admin_socket, admin_address) {
         server.set_admin_address(address);
         let server = server.clone();
-        net::spawn_local("serve-admin", move || async move {
+        net::spawn_thread("serve-admin", move || async move {
             let served = net::serve(socket, server.admin_handler(), Limits::default(), watch).await;
             if let Err(error) = served {
                 tracing::error!(%error, "cannot accept connections of administrators");

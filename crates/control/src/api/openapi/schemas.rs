@@ -56,22 +56,29 @@ impl Schemas {
             return;
         }
         let list = format!("{}List", kind.name);
-        let mut schema = json!({
-            "description": format!("A list of objects of the kind {}.", kind.name),
+        let words = format!("A list of objects of the kind {}.", kind.name);
+        let schema = self.list(&words, &kind.full_name(), &group_version_kind(kind, &list));
+        self.by_name.insert(format!("{}.{list}", kind.package.path), schema);
+        if let Some(metadata) = schema::named(LIST_META) {
+            self.add(metadata);
+        }
+    }
+
+    /// The schema of lists of what this name stands for.
+    fn list(&self, words: &str, name: &str, kinds: &Value) -> String {
+        let schema = json!({
+            "description": words,
             "type": "object",
             "required": ["items"],
             "properties": {
                 "apiVersion": {"description": API_VERSION, "type": "string"},
                 "kind": {"description": KIND, "type": "string"},
                 "metadata": self.named(LIST_META, "What every list has."),
-                "items": {"description": "The objects.", "type": "array", "items": self.version.reference(&kind.full_name())},
+                "items": {"description": "The objects.", "type": "array", "items": self.version.reference(name)},
             },
+            "x-kubernetes-group-version-kind": kinds,
         });
-        schema["x-kubernetes-group-version-kind"] = group_version_kind(kind, &list);
-        self.by_name.insert(format!("{}.{list}", kind.package.path), schema.to_string());
-        if let Some(metadata) = schema::named(LIST_META) {
-            self.add(metadata);
-        }
+        schema.to_string()
     }
 
     /// Adds a kind that a definition declares, and lists of it; gives its name.
@@ -93,20 +100,9 @@ impl Schemas {
             words.insert("x-kubernetes-group-version-kind".to_owned(), of_kind(kind));
         }
         let list_kind = definition.object().value["spec"]["names"]["listKind"].as_str().unwrap_or_default();
-        let list = json!({
-            "description": format!("{list_kind} is a list of {kind}"),
-            "type": "object",
-            "required": ["items"],
-            "properties": {
-                "apiVersion": {"description": API_VERSION, "type": "string"},
-                "kind": {"description": KIND, "type": "string"},
-                "metadata": self.named(LIST_META, "What every list has."),
-                "items": {"description": "The objects.", "type": "array", "items": self.version.reference(&name)},
-            },
-            "x-kubernetes-group-version-kind": of_kind(list_kind),
-        });
+        let list = self.list(&format!("{list_kind} is a list of {kind}"), &name, &of_kind(list_kind));
         self.by_name.insert(name.clone(), schema.to_string());
-        self.by_name.insert(format!("{name}List"), list.to_string());
+        self.by_name.insert(format!("{name}List"), list);
         [OBJECT_META, LIST_META].into_iter().filter_map(schema::named).for_each(|known| self.add(known));
         name
     }
